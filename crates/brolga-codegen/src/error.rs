@@ -1,0 +1,46 @@
+//! What can go wrong between a kernel and its machine code.
+
+/// An error of code generation. None of them can be caused by a user's data: shapes and types have been checked before.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A generator wrote a program that breaks a rule of [`TileProgram::validate`](crate::tile::TileProgram::validate): the
+    /// generator is wrong.
+    #[error("tile program `{program}`: {problem}\n  at: {statement}")]
+    Malformed {
+        /// The program's name.
+        program: String,
+        /// Which statement, in the text form.
+        statement: String,
+        /// Which rule it breaks.
+        problem: String,
+    },
+
+    /// An interpreted program reads or writes outside its buffers, or got the wrong arguments: its caller is wrong.
+    #[error("tile program `{program}`: {problem}")]
+    Interpret {
+        /// The program's name.
+        program: String,
+        /// What happened.
+        problem: String,
+    },
+
+    /// Native code cannot be made for this machine.
+    #[error("no native code for this host: {0}")]
+    Host(String),
+
+    /// Cranelift refused a function: whoever wrote the function is wrong.
+    #[error("function `{function}` does not compile: {message}")]
+    Compile {
+        /// The function's name.
+        function: String,
+        /// What Cranelift said.
+        message: String,
+    },
+
+    /// The finished code could not be linked or placed in memory.
+    #[error("the compiled functions cannot be placed in memory: {0}")]
+    Module(String),
+}
+
+/// A result of code generation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

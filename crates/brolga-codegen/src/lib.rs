@@ -1,0 +1,1 @@
+//! Tile programs and kernels of the Brolga compiler, compiled with Cranelift.

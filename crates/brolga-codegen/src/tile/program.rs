@@ -1,0 +1,430 @@
+//! The data structure of a tile program.
+
+/// Lanes of one logical vector.
+pub const LANES: usize = 16;
+
+/// A tile program: the innermost run of a kernel, written over logical vectors of [`LANES`] lanes.
+///
+/// Plain data: two equal programs are the same function. A [`Builder`](super::Builder) writes it,
+/// [`TileProgram::validate`] checks it, a [`TileTarget`](super::TileTarget) turns it into machine code.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TileProgram {
+    /// What the program does, for people: `contraction_6x8`.
+    pub name: String,
+    /// The parameters, in the order of the call. Each is one 64-bit integer argument.
+    pub params: Vec<Param>,
+    /// Every value: constants and the results of [`Stmt::Let`].
+    pub values: Vec<ValueData>,
+    /// Every variable with its kind.
+    pub vars: Vec<Kind>,
+    /// The statements, in the order of execution.
+    pub body: Vec<Stmt>,
+}
+
+/// One parameter of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Param {
+    /// A name for the text form.
+    pub name: String,
+    /// What the argument is.
+    pub kind: ParamKind,
+}
+
+/// What an argument is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ParamKind {
+    /// An address. The program moves it by [`Stmt::Step`].
+    Pointer,
+    /// A number of something, at least 0.
+    Count,
+}
+
+/// A pointer parameter: its place among the parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pointer(pub u16);
+
+impl Pointer {
+    /// The address `offset` bytes behind the pointer.
+    #[must_use]
+    pub fn at(self, offset: i32) -> Address {
+        Address { pointer: self, offset }
+    }
+}
+
+/// A count parameter: its place among the parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Count(pub u16);
+
+/// A value: its place in [`TileProgram::values`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(pub u32);
+
+/// A variable: its place in [`TileProgram::vars`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Var(pub u32);
+
+/// What the lanes of a value hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// 32-bit floats.
+    Float,
+    /// 32-bit two's complement integers.
+    Int,
+    /// Truth values.
+    Mask,
+}
+
+/// Kind and, for a constant, the number of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ValueData {
+    /// What the lanes hold.
+    pub kind: Kind,
+    /// The number in every lane, if it is known now. Constants are visible everywhere and have no statement:
+    /// each instruction set holds them where it likes.
+    pub constant: Option<Constant>,
+}
+
+/// A number known when the program is written, the same in every lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Constant {
+    /// The float with these bits.
+    Float(u32),
+    /// An integer.
+    Int(i32),
+    /// A truth value.
+    Mask(bool),
+}
+
+impl Constant {
+    /// The kind of its lanes.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::Float(_) => Kind::Float,
+            Self::Int(_) => Kind::Int,
+            Self::Mask(_) => Kind::Mask,
+        }
+    }
+}
+
+/// How an element lies in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// Four bytes, float lanes.
+    F32,
+    /// Four bytes, integer lanes.
+    I32,
+    /// One byte, integer lanes: zero-extended by a load, the low byte by a store.
+    U8,
+}
+
+impl Element {
+    /// Bytes of one element.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 | Self::I32 => 4,
+            Self::U8 => 1,
+        }
+    }
+
+    /// The kind of its lanes.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::I32 | Self::U8 => Kind::Int,
+        }
+    }
+}
+
+/// A place in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// The pointer, as far as it has been moved.
+    pub pointer: Pointer,
+    /// Bytes added to it.
+    pub offset: i32,
+}
+
+/// Which lanes of a vector a statement touches in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// All of them.
+    Full,
+    /// The first n, 1 ≤ n ≤ 15.
+    First(u8),
+    /// The first n mod 16 of a count n: the lanes that [`Trips::Vectors`] leaves over.
+    Rest(Count),
+}
+
+impl Extent {
+    /// The first `lanes` of a vector: all for 16.
+    ///
+    /// The builder's validation refuses 0 and more than 16.
+    #[must_use]
+    pub fn first(lanes: usize) -> Self {
+        if lanes == LANES { Self::Full } else { Self::First(u8::try_from(lanes).unwrap_or(u8::MAX)) }
+    }
+}
+
+/// How often something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trips {
+    /// This often.
+    Const(u32),
+    /// As often as the argument says.
+    Count(Count),
+    /// Once for each whole vector of a count n: ⌊n / 16⌋.
+    Vectors(Count),
+    /// Once if a count n leaves lanes over (n mod 16 > 0), else never.
+    Tail(Count),
+}
+
+/// A statement.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Stmt {
+    /// The value is the result of the op. It lives to the end of the block that the statement stands in.
+    Let(Value, Op),
+    /// The variable takes the value.
+    Set(Var, Value),
+    /// The lanes of the value go to memory; nothing outside them is touched.
+    Store {
+        /// How an element lies in memory.
+        element: Element,
+        /// Where lane 0 goes.
+        address: Address,
+        /// Which lanes.
+        extent: Extent,
+        /// What.
+        value: Value,
+    },
+    /// The pointer moves by `bytes · trips`.
+    Step {
+        /// Which pointer.
+        pointer: Pointer,
+        /// How far each time.
+        bytes: i64,
+        /// How often.
+        trips: Trips,
+    },
+    /// One step of a contraction.
+    Rank1(Rank1),
+    /// The body, again and again.
+    Loop {
+        /// How often.
+        trips: Trips,
+        /// What.
+        body: Vec<Stmt>,
+    },
+}
+
+/// `acc[r][v] = fma(a[r], b[v], acc[r][v])` for every row r and every vector v: one step of a contraction.
+///
+/// `a[r]` is one f32, the same in all lanes; `b[v]` are 16 f32 at `b + 64·v` bytes, in the last vector the lanes of
+/// `extent`. One statement, so that each instruction set orders loads and registers as suits it.
+///
+/// The lanes outside `extent` of the last vector's accumulators are unspecified afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Rank1 {
+    /// The accumulators: float variables, row by row, `a.len() · vectors` of them, all different.
+    pub acc: Vec<Var>,
+    /// Where each row's factor is.
+    pub a: Vec<Address>,
+    /// Where the first vector of factors is.
+    pub b: Address,
+    /// How many vectors a row has.
+    pub vectors: usize,
+    /// Which lanes the last vector has: [`Extent::Full`] or [`Extent::First`].
+    pub extent: Extent,
+}
+
+/// An operation that gives a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// Lanes from memory; those outside the extent are zero, and their memory is not touched.
+    Load(Element, Address, Extent),
+    /// One element from memory, in every lane.
+    Broadcast(Element, Address),
+    /// The low 32 bits of a count, in every lane.
+    Splat(Count),
+    /// The number of the lane: 0, 1, ... 15.
+    Iota,
+    /// True in the lanes of the extent.
+    FirstLanes(Extent),
+    /// What the variable holds now.
+    Get(Var),
+    /// One operand.
+    Unary(Unary, Value),
+    /// Two operands.
+    Binary(Binary, Value, Value),
+    /// A shift of integers by a constant below 32.
+    Shift(Shift, Value, u8),
+    /// `a · b + c`, rounded once.
+    Fma(Value, Value, Value),
+    /// The second operand where the mask is true, the third elsewhere; both floats or both integers.
+    Select(Value, Value, Value),
+    /// All lanes combined by a fixed tree, the result in every lane.
+    Reduce(Reduction, Value),
+}
+
+impl Op {
+    /// Whether the result depends on the operands alone, and not on memory or variables.
+    #[must_use]
+    pub fn is_pure(self) -> bool {
+        !matches!(self, Self::Load(..) | Self::Broadcast(..) | Self::Get(_))
+    }
+
+    /// The values it reads.
+    pub fn operands(self) -> impl Iterator<Item = Value> {
+        let operands = match self {
+            Self::Load(..)
+            | Self::Broadcast(..)
+            | Self::Splat(_)
+            | Self::Iota
+            | Self::FirstLanes(_)
+            | Self::Get(_) => [None; 3],
+            Self::Unary(_, a) | Self::Shift(_, a, _) | Self::Reduce(_, a) => [Some(a), None, None],
+            Self::Binary(_, a, b) => [Some(a), Some(b), None],
+            Self::Fma(a, b, c) | Self::Select(a, b, c) => [Some(a), Some(b), Some(c)],
+        };
+        operands.into_iter().flatten()
+    }
+}
+
+macro_rules! operations {
+    ($(#[$doc:meta])* $name:ident: $([$($operand:ident),+] -> $result:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? })+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($($(#[$variant_doc])* $variant,)+)+ }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$($(Self::$variant,)+)+];
+
+            /// The kinds of the operands and of the result.
+            #[must_use]
+            pub fn signature(self) -> (&'static [Kind], Kind) {
+                match self { $($(Self::$variant)|+ => (&[$(Kind::$operand),+], Kind::$result),)+ }
+            }
+
+            /// The word in the text form.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $($(Self::$variant => $text,)+)+ }
+            }
+        }
+    };
+}
+
+operations! {
+    /// An operation on one value; meanings as in [`brolga_ir::lanes::Lanes`].
+    Unary:
+    [Float] -> Float {
+        /// √a.
+        Sqrt = "sqrt",
+        /// The sign bit inverted.
+        Neg = "neg",
+        /// The sign bit cleared.
+        Abs = "abs",
+        /// The largest integer not above a.
+        Floor = "floor",
+        /// The nearest integer, ties to even.
+        Round = "round",
+    }
+    [Float] -> Int {
+        /// Towards zero, saturating, 0 for NaN.
+        ToInt = "to_int",
+        /// The bits of a float.
+        Bits = "bits",
+    }
+    [Int] -> Float {
+        /// Rounded to nearest, ties to even.
+        ToFloat = "to_float",
+        /// The float with these bits.
+        FromBits = "from_bits",
+    }
+    [Mask] -> Mask {
+        /// Negation.
+        Not = "not",
+    }
+    [Mask] -> Int {
+        /// 1 where true, 0 elsewhere.
+        MaskToInt = "mask_to_int",
+    }
+}
+
+operations! {
+    /// An operation on two values; meanings as in [`brolga_ir::lanes::Lanes`].
+    Binary:
+    [Float, Float] -> Float {
+        /// a + b.
+        Add = "add",
+        /// a − b.
+        Sub = "sub",
+        /// a · b.
+        Mul = "mul",
+        /// a / b.
+        Div = "div",
+    }
+    [Float, Float] -> Mask {
+        /// a < b.
+        Lt = "lt",
+        /// a ≤ b.
+        Le = "le",
+        /// a = b.
+        Eq = "eq",
+    }
+    [Int, Int] -> Int {
+        /// a + b, wrapping.
+        IAdd = "iadd",
+        /// a − b, wrapping.
+        ISub = "isub",
+        /// a · b, wrapping.
+        IMul = "imul",
+        /// The upper 32 bits of the unsigned product.
+        UMulHi = "umulhi",
+        /// Bitwise and.
+        IAnd = "iand",
+        /// Bitwise or.
+        IOr = "ior",
+        /// Bitwise exclusive or.
+        IXor = "ixor",
+    }
+    [Int, Int] -> Mask {
+        /// a < b, signed.
+        ILt = "ilt",
+        /// a = b.
+        IEq = "ieq",
+    }
+    [Mask, Mask] -> Mask {
+        /// Conjunction.
+        And = "and",
+        /// Disjunction.
+        Or = "or",
+    }
+}
+
+operations! {
+    /// A shift of integers.
+    Shift:
+    [Int] -> Int {
+        /// To the left.
+        Left = "shl",
+        /// To the right, zeros moving in.
+        Right = "shr",
+        /// To the right, the sign moving in.
+        RightSigned = "sar",
+    }
+}
+
+operations! {
+    /// How all lanes of a vector are combined: lane l with lane l + 8, then l + 4, l + 2, l + 1.
+    Reduction:
+    [Float] -> Float {
+        /// The sum.
+        Sum = "sum",
+        /// The maximum: NaN if any lane is NaN; of +0 and −0 the one in the lower lane.
+        Max = "max",
+    }
+}

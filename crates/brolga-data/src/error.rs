@@ -1,0 +1,291 @@
+//! What can go wrong while data is read.
+
+use std::fmt::Display;
+use std::io;
+
+/// The result of everything in this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why data could not be read. The message says which file or which value is meant, what was
+/// expected there, what was given, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system, or a compressed stream, refuses to give the file's bytes.
+    #[error("cannot read {file}: {error}")]
+    Io {
+        /// The file or folder.
+        file: String,
+        /// What the system says.
+        error: io::Error,
+    },
+
+    /// The file is in some other format.
+    #[error(
+        "{file} is not an IDX file\n  \
+         expected: it begins with 00 00, a dtype code and the number of dimensions\n  \
+         given: {}\n  \
+         help: give an IDX file, plain or compressed with gzip",
+        begins_with(given)
+    )]
+    NotIdx {
+        /// The file.
+        file: String,
+        /// Its first bytes, at most four.
+        given: Vec<u8>,
+    },
+
+    /// The file is an IDX file of a dtype that the format does not define.
+    #[error(
+        "{file}: unknown dtype\n  \
+         expected: 0x08 (u8), 0x09 (i8), 0x0b (i16), 0x0c (i32), 0x0d (f32) or 0x0e (f64) as third byte\n  \
+         given: {given:#04x}\n  \
+         help: the file is damaged, or not an IDX file"
+    )]
+    UnknownIdxDtype {
+        /// The file.
+        file: String,
+        /// Its third byte.
+        given: u8,
+    },
+
+    /// The caller asked for arrays of another dtype or rank than the file has.
+    #[error(
+        "{file} holds another kind of array\n  expected: {expected}\n  given: {given}\n  \
+         help: ask for the dtype and the rank that the file has, or read it with `idx::read_dyn`"
+    )]
+    IdxKind {
+        /// The file.
+        file: String,
+        /// What the caller asked for.
+        expected: String,
+        /// What the file holds.
+        given: String,
+    },
+
+    /// The file ends too early: it was not fetched or written completely.
+    #[error(
+        "{file} is truncated\n  expected: {expected} bytes {of}\n  given: {given} bytes\n  \
+         help: the file was not copied completely, fetch it again"
+    )]
+    Truncated {
+        /// The file.
+        file: String,
+        /// The number of bytes that its header announces.
+        expected: u64,
+        /// What these bytes are.
+        of: String,
+        /// The number of bytes that are there.
+        given: u64,
+    },
+
+    /// The file goes on behind its last value: it is damaged or in some other format.
+    #[error(
+        "{file} goes on behind its last value\n  expected: {expected} bytes {of}, then the end\n  \
+         given: more bytes\n  \
+         help: the file is damaged or not an IDX file, fetch it again"
+    )]
+    TrailingBytes {
+        /// The file.
+        file: String,
+        /// The number of bytes that its header announces.
+        expected: u64,
+        /// What these bytes are.
+        of: String,
+    },
+
+    /// An array would be larger than this machine can hold.
+    #[error("{what} does not fit into memory\n  given: {given}\n  help: {help}")]
+    TooLarge {
+        /// What was to be held in memory.
+        what: String,
+        /// Its type and shape.
+        given: String,
+        /// What to do.
+        help: &'static str,
+    },
+
+    /// Images and labels do not belong together.
+    #[error(
+        "{images_file} and {labels_file} do not belong together\n  \
+         expected: one label for each image\n  \
+         given: {images} images and {labels} labels\n  \
+         help: take all files from one data set"
+    )]
+    CountMismatch {
+        /// The file of the images.
+        images_file: String,
+        /// The number of images in it.
+        images: usize,
+        /// The file of the labels.
+        labels_file: String,
+        /// The number of labels in it.
+        labels: usize,
+    },
+
+    /// The images do not have the data set's size.
+    #[error(
+        "{file} holds images of another size\n  expected: 28 x 28 pixels\n  given: {} x {} pixels\n  \
+         help: read other IDX files with `idx::read`",
+        given.0, given.1
+    )]
+    ImageSize {
+        /// The file of the images.
+        file: String,
+        /// Rows and columns of each image in it.
+        given: (usize, usize),
+    },
+
+    /// A label of the data set is none of its classes.
+    #[error(
+        "{file} holds a label out of range\n  expected: 0 to 9\n  given: {given} in row {row}\n  \
+         help: the file is damaged or of another data set; read other IDX files with `idx::read`"
+    )]
+    LabelOutOfRange {
+        /// The file of the labels.
+        file: String,
+        /// The index of the first such label.
+        row: usize,
+        /// The label.
+        given: u8,
+    },
+
+    /// A folder lacks a file of the data set.
+    #[error(
+        "{folder} has no file {file}\n  expected: {file} or {file}.gz\n  given: neither of them\n  \
+         help: give the folder that holds all four files of the data set"
+    )]
+    MissingFile {
+        /// The folder.
+        folder: String,
+        /// The file's name.
+        file: String,
+    },
+
+    /// Fashion-MNIST is in none of the places where it is looked for.
+    #[error("{}", fashion_mnist_not_found(looked_in))]
+    FashionMnistNotFound {
+        /// The folders, each with what it lacks.
+        looked_in: Vec<(String, String)>,
+    },
+
+    /// A value given to [`to_categorical`](crate::to_categorical) is no class.
+    #[error(
+        "to_categorical: label out of range\n  expected: 0 to {}, for {num_classes} classes\n  \
+         given: {given} at index {index}\n  \
+         help: labels count from 0; give a larger `num_classes`, or `None` for the largest label + 1",
+        num_classes.saturating_sub(1)
+    )]
+    CategoricalLabel {
+        /// The number of classes.
+        num_classes: usize,
+        /// The index of the first such value, as ndarray writes it.
+        index: String,
+        /// The value.
+        given: String,
+    },
+
+    /// [`to_categorical`](crate::to_categorical) cannot infer the number of classes of no labels.
+    #[error(
+        "to_categorical: the number of classes is unknown\n  \
+         expected: at least one label, or `num_classes`\n  given: no label and no `num_classes`\n  \
+         help: give `Some(number of classes)`"
+    )]
+    CategoricalEmpty,
+
+    /// A folder of images has no folder inside that could be a class.
+    #[error(
+        "{folder} has no classes\n  expected: one folder for each class, with the class's images in it\n  \
+         given: no folder, {files} files\n  \
+         help: move the images of each class into a folder of the class's name"
+    )]
+    NoClasses {
+        /// The folder.
+        folder: String,
+        /// The number of files directly in it.
+        files: usize,
+    },
+
+    /// A class was asked for that has no folder.
+    #[error(
+        "{folder} has no class {given:?}\n  expected: {}\n  given: {given:?}\n  \
+         help: `class_names` gives names of folders, each once",
+        quoted(classes)
+    )]
+    UnknownClass {
+        /// The folder.
+        folder: String,
+        /// The class.
+        given: String,
+        /// The classes that are there, and were not named before.
+        classes: Vec<String>,
+    },
+
+    /// A folder of images has classes, but none of them has an image.
+    #[error(
+        "{folder} has no images\n  expected: .bmp, .jpeg, .jpg or .png files in {}\n  given: none\n  \
+         help: other formats have to be converted",
+        quoted(classes)
+    )]
+    NoImages {
+        /// The folder.
+        folder: String,
+        /// The classes.
+        classes: Vec<String>,
+    },
+
+    /// An image file is damaged, or in a format that is not read.
+    #[error(
+        "{file} cannot be decoded: {error}\n  expected: an image in the format BMP, JPEG or PNG\n  \
+         help: convert the file, or take it out of the folder"
+    )]
+    Image {
+        /// The file.
+        file: String,
+        /// What the decoder says.
+        error: image::ImageError,
+    },
+
+    /// The size to which images shall be brought is nothing.
+    #[error(
+        "image_size has no pixels\n  expected: at least (1, 1)\n  given: ({}, {})\n  \
+         help: give the height and the width in pixels",
+        given.0, given.1
+    )]
+    EmptyImageSize {
+        /// Height and width.
+        given: (usize, usize),
+    },
+}
+
+impl Error {
+    pub(crate) fn io(file: impl Display, error: io::Error) -> Error {
+        Error::Io { file: file.to_string(), error }
+    }
+}
+
+fn begins_with(bytes: &[u8]) -> String {
+    match bytes {
+        [] => "an empty file".to_owned(),
+        _ => bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
+fn fashion_mnist_not_found(looked_in: &[(String, String)]) -> String {
+    let places: String = looked_in
+        .iter()
+        .map(|(folder, lack)| format!("  looked in: {folder} ({lack})\n"))
+        .collect();
+    format!(
+        "Fashion-MNIST is not on this machine\n{places}  \
+         help: do one of\n    \
+         apt install dataset-fashion-mnist    (Debian, Ubuntu)\n    \
+         python -c 'import keras; keras.datasets.fashion_mnist.load_data()'\n    \
+         fetch the four .gz files from https://github.com/zalandoresearch/fashion-mnist (data/fashion), \
+         and give their folder to `load_data_from` or in BROLGA_FASHION_MNIST"
+    )
+}

@@ -1,0 +1,40 @@
+//! Data sets and readers for Brolga.
+//!
+//! Everything here returns [`ndarray`] arrays, and knows nothing of the compiler:
+//!
+//! - [`mnist::load_data`] and [`fashion_mnist::load_data`], as in `keras.datasets`,
+//! - [`to_categorical`] and [`image_dataset_from_directory`], as in `keras.utils`,
+//! - [`idx`], a reader of the file format that MNIST and its relatives use.
+//!
+//! Images come as bytes from 0 to 255, without a channel dimension. A network wants small floats
+//! and, for a convolution, a channel:
+//!
+//! ```
+//! use brolga_data::mnist;
+//! use ndarray::Axis;
+//!
+//! let ((x_train, y_train), (x_test, y_test)) = mnist::load_data()?;
+//! let x_test = x_test.mapv(|v| v as f32 / 255.0).insert_axis(Axis(3));
+//! assert_eq!(x_test.shape(), [10_000, 28, 28, 1]);
+//! # assert_eq!(x_train.shape(), [60_000, 28, 28]);
+//! # assert_eq!((y_train.len(), y_test.len()), (60_000, 10_000));
+//! # Ok::<(), brolga_data::Error>(())
+//! ```
+//!
+//! Files are not trusted: no size that a file claims is allocated before it is known that the file
+//! can hold it, and whatever is wrong with a file is an [`Error`] that names it.
+
+mod categorical;
+mod error;
+pub mod fashion_mnist;
+pub mod idx;
+mod images;
+mod labeled_images;
+pub mod mnist;
+
+pub use categorical::to_categorical;
+pub use error::{Error, Result};
+pub use images::{
+    ColorMode, ImageDataset, ImageOptions, Interpolation, Pixel, image_dataset_from_directory,
+};
+pub use labeled_images::LabeledImages;

@@ -1,0 +1,106 @@
+//! Errors of graphs: what is wrong, and what to do.
+
+use std::fmt;
+
+use crate::graph::{Location, Origin};
+
+/// What is wrong with an op and its operands, and what to do about it. The user's fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// What is wrong: expected and given.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake described by a sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl From<String> for Mistake {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+/// The first mistake made while a graph was traced, with its place. The user's fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceError {
+    /// What is wrong.
+    pub mistake: Mistake,
+    /// The layer and the caller's file and line.
+    pub origin: Origin,
+}
+
+impl fmt::Display for TraceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(layer) = &self.origin.layer {
+            write!(f, "layer `{layer}`: ")?;
+        }
+        f.write_str(&self.mistake.message)?;
+        if let Some(Location { file, line }) = &self.origin.location {
+            write!(f, "\n  at {file}:{line}")?;
+        }
+        if let Some(help) = &self.mistake.help {
+            write!(f, "\n  help: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TraceError {}
+
+/// Why the interpreter cannot evaluate a graph. The caller's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvalError {
+    /// Not as many inputs as the signature has.
+    #[error("graph `{graph}` takes {expected} inputs, {given} were given")]
+    InputCount {
+        /// The graph's name.
+        graph: String,
+        /// Inputs in the signature.
+        expected: usize,
+        /// Inputs given.
+        given: usize,
+    },
+    /// An input of another type than the signature says.
+    #[error("graph `{graph}`: input `%{name}` is {expected}, {given} was given")]
+    InputType {
+        /// The graph's name.
+        graph: String,
+        /// The input's name.
+        name: String,
+        /// The type in the signature.
+        expected: String,
+        /// The type given.
+        given: String,
+    },
+    /// The graph has a cycle, which the verifier describes.
+    #[error("graph `{graph}` has a cycle; `verify` tells where")]
+    Cycle {
+        /// The graph's name.
+        graph: String,
+    },
+}

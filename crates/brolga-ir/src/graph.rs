@@ -1,0 +1,588 @@
+//! The dataflow graph: a function from inputs (data and state) to outputs and new states.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use petgraph::Direction;
+use petgraph::stable_graph::{NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::error::Mistake;
+use crate::op::Op;
+use crate::ops::{Parameter, ParameterKind};
+use crate::types::Type;
+
+/// The identity of a node within its graph.
+pub type NodeId = NodeIndex<u32>;
+
+/// One result of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value {
+    /// The node that computes it.
+    pub node: NodeId,
+    /// Which of the node's results; 0 for all ops but kernels.
+    pub port: u32,
+}
+
+impl From<NodeId> for Value {
+    fn from(node: NodeId) -> Self {
+        Self { node, port: 0 }
+    }
+}
+
+/// The part of a step a node belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// What the model computes.
+    #[default]
+    Forward,
+    /// What reverse-mode differentiation added.
+    Backward,
+    /// What changes state: optimizers, counters, running statistics.
+    Update,
+}
+
+impl Role {
+    /// The name in the text form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+            Self::Update => "update",
+        }
+    }
+}
+
+/// A place in the source of whoever built the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Location {
+    /// The file as the compiler saw it.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// Where a node comes from. Errors, dumps, profiles and reports speak in these names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Origin {
+    /// The path of the layer, such as `block1/conv2d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Arc<str>>,
+    /// The part of the step.
+    #[serde(default)]
+    pub role: Role,
+    /// The caller's file and line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+impl Origin {
+    /// An origin in this layer with this role.
+    pub fn layer(path: &str, role: Role) -> Self {
+        Self { layer: Some(path.into()), role, location: None }
+    }
+}
+
+/// An op in the graph with the types of its results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What is computed.
+    pub op: Op,
+    /// The types of the results.
+    pub types: SmallVec<[Type; 1]>,
+    /// Where the node comes from.
+    pub origin: Origin,
+}
+
+/// The end of an edge at its consumer: which result feeds which operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Use {
+    port: u32,
+    slot: u32,
+}
+
+/// What a graph returns in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Output {
+    /// The value returned.
+    pub value: Value,
+    /// The state input whose next value this is, if it is one.
+    pub replaces: Option<NodeId>,
+}
+
+/// A function as a dataflow graph.
+///
+/// Equality is equality of meaning: the same ops wired in the same way, whatever the names and origins.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    name: String,
+    nodes: StableDiGraph<Node, Use, u32>,
+    inputs: Vec<NodeId>,
+    outputs: Vec<Output>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+
+    /// The name of the function.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Renames the function.
+    pub fn set_name(&mut self, name: impl Into<String>) {
+        self.name = name.into();
+    }
+
+    /// The inputs in the order of the signature.
+    pub fn inputs(&self) -> &[NodeId] {
+        &self.inputs
+    }
+
+    /// The outputs in order.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Appends an input.
+    ///
+    /// # Errors
+    /// If the type is beyond the limits or the name is taken or not a name.
+    pub fn add_input(
+        &mut self,
+        name: &str,
+        kind: ParameterKind,
+        ty: Type,
+        origin: Origin,
+    ) -> Result<Value, Mistake> {
+        if !crate::text::is_name(name) {
+            return Err(Mistake::new(format!("`{name}` is not a name for an input"))
+                .help("names consist of letters, digits and _ . / - and do not start with a digit"));
+        }
+        if self.input(name).is_some() {
+            return Err(Mistake::new(format!("the input `%{name}` is declared twice")));
+        }
+        let op = Parameter { name: name.into(), kind, ty };
+        let value = self.add(op, &[], origin)?;
+        self.inputs.push(value.node);
+        Ok(value)
+    }
+
+    /// The input of this name.
+    pub fn input(&self, name: &str) -> Option<NodeId> {
+        self.inputs.iter().copied().find(|&id| self.parameter(id).is_some_and(|p| p.name == name))
+    }
+
+    /// The declaration of an input node.
+    pub fn parameter(&self, id: NodeId) -> Option<&Parameter> {
+        match &self.nodes.node_weight(id)?.op {
+            Op::Parameter(parameter) => Some(parameter),
+            _ => None,
+        }
+    }
+
+    /// Takes an input away that nothing uses; tells whether it did.
+    pub fn remove_input(&mut self, id: NodeId) -> bool {
+        let unused = self.uses(id).is_empty()
+            && self.outputs.iter().all(|o| o.value.node != id && o.replaces != Some(id));
+        if unused {
+            self.inputs.retain(|&input| input != id);
+            self.nodes.remove_node(id);
+        }
+        unused
+    }
+
+    /// Adds a node with one result; its type is inferred from the operands.
+    ///
+    /// # Errors
+    /// If the op does not accept these operands.
+    pub fn add(
+        &mut self,
+        op: impl Into<Op>,
+        operands: &[Value],
+        origin: Origin,
+    ) -> Result<Value, Mistake> {
+        self.add_node(op, operands, origin).map(Value::from)
+    }
+
+    /// Adds a node; the types of its results are inferred from the operands.
+    ///
+    /// # Errors
+    /// If the op does not accept these operands, or an operand is not in the graph.
+    pub fn add_node(
+        &mut self,
+        op: impl Into<Op>,
+        operands: &[Value],
+        origin: Origin,
+    ) -> Result<NodeId, Mistake> {
+        let op = op.into();
+        let types = {
+            let operand = |&value: &Value| {
+                self.try_ty(value).ok_or_else(|| {
+                    Mistake::new(format!("`{}`: an operand is not in the graph", op.name()))
+                })
+            };
+            let operands = operands.iter().map(operand);
+            op.infer(&operands.collect::<Result<SmallVec<[&Type; 4]>, _>>()?)?
+        };
+        let id = self.nodes.add_node(Node { op, types, origin });
+        self.connect(id, operands);
+        Ok(id)
+    }
+
+    fn connect(&mut self, id: NodeId, operands: &[Value]) {
+        for (slot, value) in operands.iter().enumerate() {
+            self.nodes.add_edge(value.node, id, Use { port: value.port, slot: slot as u32 });
+        }
+    }
+
+    /// Appends an output.
+    pub fn add_output(&mut self, value: Value) {
+        self.outputs.push(Output { value, replaces: None });
+    }
+
+    /// Appends an output that becomes the next value of a state input.
+    pub fn add_update(&mut self, state: NodeId, value: Value) {
+        self.outputs.push(Output { value, replaces: Some(state) });
+    }
+
+    /// Replaces all outputs.
+    pub fn set_outputs(&mut self, outputs: Vec<Output>) {
+        self.outputs = outputs;
+    }
+
+    /// The node.
+    ///
+    /// # Panics
+    /// If the id is not of this graph.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id]
+    }
+
+    /// The node, if the graph has it.
+    pub fn get(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.node_weight(id)
+    }
+
+    /// The origin of a node, to be changed.
+    ///
+    /// # Panics
+    /// If the id is not of this graph.
+    pub fn origin_mut(&mut self, id: NodeId) -> &mut Origin {
+        &mut self.nodes[id].origin
+    }
+
+    /// The type of a value.
+    ///
+    /// # Panics
+    /// If the value is not of this graph.
+    pub fn ty(&self, value: Value) -> &Type {
+        &self.nodes[value.node].types[value.port as usize]
+    }
+
+    /// The type of a value, if the graph has it.
+    pub fn try_ty(&self, value: Value) -> Option<&Type> {
+        self.nodes.node_weight(value.node)?.types.get(value.port as usize)
+    }
+
+    /// The operands of a node in order.
+    pub fn operands(&self, id: NodeId) -> SmallVec<[Value; 4]> {
+        let mut operands: SmallVec<[(u32, Value); 4]> = self
+            .nodes
+            .edges_directed(id, Direction::Incoming)
+            .map(|e| (e.weight().slot, Value { node: e.source(), port: e.weight().port }))
+            .collect();
+        operands.sort_unstable_by_key(|(slot, _)| *slot);
+        operands.into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The nodes that use any result of this node and the operand place in each, in ascending order.
+    pub fn uses(&self, id: NodeId) -> Vec<(NodeId, usize)> {
+        let mut uses: Vec<_> = self
+            .nodes
+            .edges_directed(id, Direction::Outgoing)
+            .map(|e| (e.target(), e.weight().slot as usize))
+            .collect();
+        uses.sort_unstable();
+        uses
+    }
+
+    /// The uses of one value, in ascending order.
+    pub fn uses_of(&self, value: Value) -> Vec<(NodeId, usize)> {
+        let mut uses: Vec<_> = self
+            .nodes
+            .edges_directed(value.node, Direction::Outgoing)
+            .filter(|e| e.weight().port == value.port)
+            .map(|e| (e.target(), e.weight().slot as usize))
+            .collect();
+        uses.sort_unstable();
+        uses
+    }
+
+    /// Whether the value is returned.
+    pub fn is_output(&self, value: Value) -> bool {
+        self.outputs.iter().any(|o| o.value == value)
+    }
+
+    /// Lets everything that uses `old` use `new`, outputs included.
+    pub fn replace(&mut self, old: Value, new: Value) {
+        let edges: Vec<_> = self
+            .nodes
+            .edges_directed(old.node, Direction::Outgoing)
+            .filter(|e| e.weight().port == old.port)
+            .map(|e| (e.id(), e.target(), e.weight().slot))
+            .collect();
+        for (edge, target, slot) in edges {
+            self.nodes.remove_edge(edge);
+            self.nodes.add_edge(new.node, target, Use { port: new.port, slot });
+        }
+        for output in &mut self.outputs {
+            if output.value == old {
+                output.value = new;
+            }
+        }
+    }
+
+    /// Lets one operand of a node be another value.
+    pub fn set_operand(&mut self, id: NodeId, slot: usize, value: Value) {
+        let edge = self
+            .nodes
+            .edges_directed(id, Direction::Incoming)
+            .find(|e| e.weight().slot as usize == slot)
+            .map(|e| e.id());
+        if let Some(edge) = edge {
+            self.nodes.remove_edge(edge);
+            self.nodes.add_edge(value.node, id, Use { port: value.port, slot: slot as u32 });
+        }
+    }
+
+    /// Removes a node and its edges. Inputs are removed with [`Graph::remove_input`].
+    pub fn remove(&mut self, id: NodeId) {
+        if !self.inputs.contains(&id) {
+            self.nodes.remove_node(id);
+        }
+    }
+
+    /// Removes every node that no output needs; inputs stay. Returns how many went.
+    pub fn remove_dead(&mut self) -> usize {
+        let mut live: BTreeSet<NodeId> = self.inputs.iter().copied().collect();
+        let mut stack: Vec<NodeId> = self.outputs.iter().map(|o| o.value.node).collect();
+        while let Some(id) = stack.pop() {
+            if live.insert(id) {
+                stack.extend(self.nodes.neighbors_directed(id, Direction::Incoming));
+            }
+        }
+        let before = self.nodes.node_count();
+        self.nodes.retain_nodes(|_, id| live.contains(&id));
+        before - self.nodes.node_count()
+    }
+
+    /// The number of nodes, inputs included.
+    pub fn len(&self) -> usize {
+        self.nodes.node_count()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.node_count() == 0
+    }
+
+    /// All nodes in ascending order of identity.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes.node_indices()
+    }
+
+    /// Nodes in an order in which operands come before their uses: of those that are ready, the oldest comes first.
+    /// Nodes on a cycle are missing.
+    pub fn order(&self) -> Vec<NodeId> {
+        let mut waiting: HashMap<NodeId, usize> = HashMap::with_capacity(self.len());
+        let mut ready = BinaryHeap::new();
+        for id in self.nodes.node_indices() {
+            match self.nodes.edges_directed(id, Direction::Incoming).count() {
+                0 => ready.push(Reverse(id)),
+                count => {
+                    waiting.insert(id, count);
+                }
+            }
+        }
+        let mut order = Vec::with_capacity(self.len());
+        while let Some(Reverse(id)) = ready.pop() {
+            order.push(id);
+            for target in self.nodes.neighbors_directed(id, Direction::Outgoing) {
+                let count = waiting.get_mut(&target).expect("a target has incoming edges");
+                *count -= 1;
+                if *count == 0 {
+                    ready.push(Reverse(target));
+                }
+            }
+        }
+        order
+    }
+
+    /// The wiring without names and origins: what equality compares.
+    fn structure(&self) -> (Vec<usize>, Vec<NodeStructure<'_>>, Vec<(usize, u32, Option<usize>)>) {
+        let order = self.order();
+        let place: HashMap<NodeId, usize> =
+            order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
+        let inputs = self.inputs.iter().map(|id| place[id]).collect();
+        let nodes = order
+            .iter()
+            .map(|&id| {
+                let operands =
+                    self.operands(id).iter().map(|v| (place[&v.node], v.port)).collect();
+                let node = &self.nodes[id];
+                let op = (!matches!(node.op, Op::Parameter(_))).then_some(&node.op);
+                NodeStructure { op, types: &node.types, operands }
+            })
+            .collect();
+        let outputs = self
+            .outputs
+            .iter()
+            .map(|o| (place[&o.value.node], o.value.port, o.replaces.map(|id| place[&id])))
+            .collect();
+        (inputs, nodes, outputs)
+    }
+}
+
+#[derive(PartialEq, Eq, Hash)]
+struct NodeStructure<'a> {
+    op: Option<&'a Op>,
+    types: &'a [Type],
+    operands: Vec<(usize, u32)>,
+}
+
+impl PartialEq for Graph {
+    fn eq(&self, other: &Self) -> bool {
+        self.structure() == other.structure()
+    }
+}
+
+impl Eq for Graph {}
+
+impl Hash for Graph {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.structure().hash(state);
+    }
+}
+
+/// A set of functions that belong together, such as `train_step`, `eval_step` and `predict`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Module {
+    /// The functions in the order of the text.
+    pub graphs: Vec<Graph>,
+}
+
+impl Module {
+    /// The function of this name.
+    pub fn graph(&self, name: &str) -> Option<&Graph> {
+        self.graphs.iter().find(|g| g.name == name)
+    }
+}
+
+/// A graph as data: nodes in topological order, referred to by their place.
+#[derive(Serialize, Deserialize)]
+struct GraphData {
+    name: String,
+    nodes: Vec<NodeData>,
+    outputs: Vec<OutputData>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NodeData {
+    #[serde(flatten)]
+    op: Op,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    operands: Vec<(usize, u32)>,
+    types: SmallVec<[Type; 1]>,
+    #[serde(default)]
+    origin: Origin,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OutputData {
+    value: (usize, u32),
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<usize>,
+}
+
+impl Serialize for Graph {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Inputs come first and in the order of the signature; both orders are topological.
+        let order: Vec<NodeId> = self
+            .inputs
+            .iter()
+            .copied()
+            .chain(self.order().into_iter().filter(|id| !self.inputs.contains(id)))
+            .collect();
+        let place: HashMap<NodeId, usize> =
+            order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
+        let at = |value: Value| (place[&value.node], value.port);
+        let nodes = order
+            .iter()
+            .map(|&id| {
+                let node = &self.nodes[id];
+                NodeData {
+                    op: node.op.clone(),
+                    operands: self.operands(id).into_iter().map(at).collect(),
+                    types: node.types.clone(),
+                    origin: node.origin.clone(),
+                }
+            })
+            .collect();
+        let outputs = self
+            .outputs
+            .iter()
+            .map(|o| OutputData { value: at(o.value), replaces: o.replaces.map(|id| place[&id]) })
+            .collect();
+        GraphData { name: self.name.clone(), nodes, outputs }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Graph {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+
+        let data = GraphData::deserialize(deserializer)?;
+        let mut graph = Self::new(data.name);
+        let mut ids: Vec<NodeId> = Vec::with_capacity(data.nodes.len());
+        for (place, node) in data.nodes.into_iter().enumerate() {
+            let operand = |(at, port): (usize, u32)| {
+                ids.get(at).map(|&node| Value { node, port }).ok_or_else(|| {
+                    Error::custom(format!("node {place} has node {at} as operand, which comes later"))
+                })
+            };
+            let operands = node.operands.into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+            let id = match node.op {
+                Op::Parameter(Parameter { name, kind, ty }) => {
+                    graph.add_input(&name, kind, ty, node.origin).map(|value| value.node)
+                }
+                op => graph.add_node(op, &operands, node.origin),
+            }
+            .map_err(|mistake| Error::custom(format!("node {place}: {mistake}")))?;
+            if graph.nodes[id].types != node.types {
+                return Err(Error::custom(format!("node {place}: its types are not its op's")));
+            }
+            ids.push(id);
+        }
+        let id = |place: usize| {
+            ids.get(place).copied().ok_or_else(|| Error::custom(format!("there is no node {place}")))
+        };
+        for output in data.outputs {
+            let value = Value { node: id(output.value.0)?, port: output.value.1 };
+            if graph.try_ty(value).is_none() {
+                return Err(Error::custom(format!("node {} has no such result", output.value.0)));
+            }
+            let replaces = output.replaces.map(id).transpose()?;
+            graph.outputs.push(Output { value, replaces });
+        }
+        Ok(graph)
+    }
+}

@@ -1,0 +1,25 @@
+//! The dataflow IR of Brolga: types, ops, graphs, their text form, their verifier and their reference interpreter.
+//!
+//! A [`Graph`] is a function from typed inputs (data and state) to outputs and next states. Its nodes hold an [`Op`], a value
+//! that can be compared, hashed and serialized. The order in which each op rounds is part of its meaning
+//! (see [`lanes`] and the page of each op in [`ops`]), so that interpreter and native code give the same bits.
+
+pub mod error;
+pub mod graph;
+pub mod interpret;
+pub mod lanes;
+pub mod op;
+pub mod ops;
+pub mod tensor;
+pub mod text;
+pub mod trace;
+pub mod types;
+pub mod verify;
+
+pub use error::{EvalError, Mistake, TraceError};
+pub use graph::{Graph, Location, Module, Node, NodeId, Origin, Output, Role, Value};
+pub use interpret::{Observer, interpret, interpret_with};
+pub use op::{Elementwise, Op, Operation};
+pub use tensor::{Data, Tensor};
+pub use trace::{Tracer, Var};
+pub use types::{DType, Shape, Type};

@@ -1,0 +1,68 @@
+//! What an op is to the rest of the compiler.
+
+use smallvec::SmallVec;
+
+use crate::error::Mistake;
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::Type;
+
+pub use crate::ops::{Elementwise, Op};
+
+/// The types of a node's results.
+pub type Types = SmallVec<[Type; 1]>;
+
+/// The definition of an op: its type rule, its reference evaluation and its gradient rule.
+///
+/// Each op is a value: a struct of its attributes, in a file of its own below `ops/`. Its attributes in the text form are
+/// the fields of the struct as serde sees them.
+pub trait Operation {
+    /// The types of the results for operands of these types.
+    ///
+    /// # Errors
+    /// What is wrong with the operands or the attributes.
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake>;
+
+    /// Computes the results. The operands' types have been accepted by [`Operation::infer`], which gave `results`.
+    ///
+    /// The order of arithmetic here is the one every kernel keeps.
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor>;
+
+    /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no gradient.
+    ///
+    /// # Errors
+    /// If the op cannot be differentiated.
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake>;
+}
+
+/// A node to be differentiated.
+#[derive(Debug)]
+pub struct Vjp<'a> {
+    /// The operands.
+    pub operands: &'a [Var],
+    /// The results.
+    pub results: &'a [Var],
+    /// The cotangent of each result; `None` where nothing depends on it.
+    pub cotangents: &'a [Option<Var>],
+}
+
+impl Vjp<'_> {
+    /// The cotangent of the only result; the driver asks for a rule only if there is one.
+    pub fn cotangent(&self) -> &Var {
+        self.cotangents[0].as_ref().expect("the driver differentiates nodes with a cotangent only")
+    }
+}
+
+/// Fails unless there are as many operands as the op takes.
+///
+/// # Errors
+/// How many the op takes and how many were given.
+pub fn expect_operands<const N: usize>(
+    op: &str,
+    operands: &[&Type],
+) -> Result<[Type; N], Mistake> {
+    let given = operands.len();
+    <[&Type; N]>::try_from(operands)
+        .map(|types| types.map(Clone::clone))
+        .map_err(|_| Mistake::new(format!("`{op}` takes {N} operands, {given} were given")))
+}

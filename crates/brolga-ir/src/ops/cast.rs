@@ -1,0 +1,114 @@
+//! Conversion of the element type.
+
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::Elementwise;
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{DType, Type};
+
+/// `y = x` as another element type.
+///
+/// To a float: rounded to nearest. From a float to an integer: towards zero, saturating, NaN becomes 0.
+/// Between integers: the low bits. To bool: `x ≠ 0` (NaN is true). From bool: 0 or 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cast {
+    /// The element type of the result.
+    pub dtype: DType,
+}
+
+impl Elementwise for Cast {
+    const NAME: &'static str = "cast";
+    const ARITY: usize = 1;
+
+    fn result(&self, _: &[DType]) -> Result<DType, Mistake> {
+        Ok(self.dtype)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        let number = match args[0] {
+            Lane::M(x) => Lane::I(l.mask_to_int(x)),
+            number => number,
+        };
+        match (number, self.dtype) {
+            (Lane::F(x), dtype) if dtype.is_float() => Lane::F(x),
+            (Lane::F(x), DType::Bool) => {
+                let zero = l.float(0.0);
+                let is_zero = l.eq(x, zero);
+                Lane::M(l.not(is_zero))
+            }
+            (Lane::F(x), DType::U8) => {
+                let (low, high) = (l.int(0), l.int(255));
+                let x = l.to_int(x);
+                let below = l.ilt(x, low);
+                let x = l.iselect(below, low, x);
+                let above = l.ilt(high, x);
+                Lane::I(l.iselect(above, high, x))
+            }
+            (Lane::F(x), _) => Lane::I(l.to_int(x)),
+            (Lane::I(x), dtype) if dtype.is_float() => Lane::F(l.to_float(x)),
+            (Lane::I(x), DType::Bool) => {
+                let zero = l.int(0);
+                let is_zero = l.ieq(x, zero);
+                Lane::M(l.not(is_zero))
+            }
+            (Lane::I(x), DType::U8) => {
+                let byte = l.int(255);
+                Lane::I(l.iand(x, byte))
+            }
+            (number, _) => number,
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let from = node.operands[0].dtype();
+        let differentiable = from.is_float() && self.dtype.is_float();
+        Ok(vec![differentiable.then(|| node.cotangent().cast(from))])
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], result: &Type) -> Tensor {
+        let data = match operands[0].data() {
+            Data::F32(v) => from_float(self.dtype, v.iter().map(|&x| f64::from(x))),
+            Data::F64(v) => from_float(self.dtype, v.iter().copied()),
+            Data::BF16(v) => from_float(self.dtype, v.iter().map(|x| x.to_f64())),
+            Data::F16(v) => from_float(self.dtype, v.iter().map(|x| x.to_f64())),
+            Data::I64(v) => from_int(self.dtype, v.iter().copied()),
+            Data::I32(v) => from_int(self.dtype, v.iter().map(|&x| i64::from(x))),
+            Data::U8(v) => from_int(self.dtype, v.iter().map(|&x| i64::from(x))),
+            Data::Bool(v) => from_int(self.dtype, v.iter().map(|&x| i64::from(x))),
+        };
+        Tensor::of(result.shape.clone(), data)
+    }
+}
+
+/// Every float of the other formats is exact in f64, so that each conversion rounds once.
+fn from_float(dtype: DType, values: impl Iterator<Item = f64>) -> Data {
+    Data::from_f64(dtype, &values.collect::<Vec<_>>())
+}
+
+fn from_int(dtype: DType, values: impl Iterator<Item = i64>) -> Data {
+    match dtype {
+        DType::F32 => Data::F32(values.map(|x| x as f32).collect()),
+        DType::F64 => Data::F64(values.map(|x| x as f64).collect()),
+        DType::BF16 => Data::BF16(values.map(|x| bf16::from_f32(x as f32)).collect()),
+        DType::F16 => Data::F16(values.map(|x| f16::from_f32(x as f32)).collect()),
+        DType::I64 => Data::I64(values.collect()),
+        DType::I32 => Data::I32(values.map(|x| x as i32).collect()),
+        DType::U8 => Data::U8(values.map(|x| x as u8).collect()),
+        DType::Bool => Data::Bool(values.map(|x| x != 0).collect()),
+    }
+}
+
+impl Var {
+    /// See [`Cast`].
+    #[track_caller]
+    #[must_use]
+    pub fn cast(&self, dtype: DType) -> Var {
+        if self.dtype() == dtype { self.clone() } else { self.unary(Cast { dtype }) }
+    }
+}

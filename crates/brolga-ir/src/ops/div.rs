@@ -1,0 +1,37 @@
+//! Division.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, float};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = a / b` for floats, correctly rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Div;
+
+impl Elementwise for Div {
+    const NAME: &'static str = "div";
+    const ARITY: usize = 2;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        float(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match (args[0], args[1]) {
+            (Lane::F(a), Lane::F(b)) => Lane::F(l.div(a, b)),
+            _ => unreachable!("the type rule admits floats"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (dy, b) = (node.cotangent(), &node.operands[1]);
+        let da = dy / b;
+        let db = -(&da * &node.results[0]);
+        Ok(vec![Some(da), Some(db)])
+    }
+}

@@ -1,0 +1,200 @@
+//! What all elementwise ops share: broadcasting, the choice of lanes, the loop of the reference evaluation.
+
+use half::{bf16, f16};
+
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64};
+use crate::op::{Operation, Types, Vjp};
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{DType, Shape, Type};
+
+/// An op whose result at each place depends on its operands at that place alone.
+///
+/// Operands are broadcast to a common shape by NumPy's rule. The program [`Elementwise::emit`] is the op's meaning: the
+/// interpreter runs it on scalars, code generation records it. `f64` and `i64` are computed in 64-bit lanes, everything else in
+/// 32-bit ones; `bf16` and `f16` are widened, and each result is rounded.
+pub trait Elementwise {
+    /// The name in the text form.
+    const NAME: &'static str;
+    /// The number of operands.
+    const ARITY: usize;
+
+    /// The element type of the result.
+    ///
+    /// # Errors
+    /// If the op is not defined for these element types.
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake>;
+
+    /// The program for one element; as many arguments as operands.
+    fn emit<L: Lanes>(&self, lanes: &mut L, args: &[Lane<L>]) -> Lane<L>;
+
+    /// The gradient rule, as [`Operation::vjp`]. The driver undoes broadcasting.
+    ///
+    /// # Errors
+    /// If the op cannot be differentiated.
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake>;
+
+    /// The reference evaluation. Ops that convert between 32 and 64 bits have their own.
+    fn evaluate(&self, operands: &[&Tensor], result: &Type) -> Tensor
+    where
+        Self: Sized,
+    {
+        let wide = operands.iter().any(|t| matches!(t.dtype(), DType::F64 | DType::I64));
+        if wide {
+            run(self, &mut ScalarF64, operands, result)
+        } else {
+            run(self, &mut ScalarF32, operands, result)
+        }
+    }
+}
+
+impl<E: Elementwise> Operation for E {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        if operands.len() != E::ARITY {
+            let (name, arity, given) = (E::NAME, E::ARITY, operands.len());
+            return Err(format!("`{name}` takes {arity} operands, {given} were given").into());
+        }
+        let dtypes: Vec<DType> = operands.iter().map(|t| t.dtype).collect();
+        let dtype = self.result(&dtypes)?;
+        let mut shape = Shape::scalar();
+        for operand in operands {
+            shape = shape.broadcast(&operand.shape).ok_or_else(|| {
+                let types: Vec<_> = operands.iter().map(ToString::to_string).collect();
+                Mistake::new(format!("`{}`: {} do not broadcast", E::NAME, types.join(" and ")))
+                    .help("aligned at the last axis, two extents must be equal or one of them 1")
+            })?;
+        }
+        Ok(Types::from_elem(Type { dtype, shape }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        vec![Elementwise::evaluate(self, operands, &results[0])]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Elementwise::vjp(self, node)
+    }
+}
+
+/// The element type of operands that must agree.
+pub(super) fn same(name: &str, dtypes: &[DType]) -> Result<DType, Mistake> {
+    let differ = dtypes.iter().find(|&&d| d != dtypes[0]);
+    match differ {
+        None => Ok(dtypes[0]),
+        Some(other) => Err(Mistake::new(format!(
+            "`{name}`: the operands have different element types, {} and {other}",
+            dtypes[0]
+        ))
+        .help("convert one of them with `cast`")),
+    }
+}
+
+/// The element type of operands that must agree and be floats.
+pub(super) fn float(name: &str, dtypes: &[DType]) -> Result<DType, Mistake> {
+    match same(name, dtypes)? {
+        dtype if dtype.is_float() => Ok(dtype),
+        dtype => Err(Mistake::new(format!("`{name}` takes floats, not {dtype}"))
+            .help("convert the operand with `cast`")),
+    }
+}
+
+/// The element type of operands that must agree and be numbers.
+pub(super) fn number(name: &str, dtypes: &[DType]) -> Result<DType, Mistake> {
+    match same(name, dtypes)? {
+        DType::Bool => Err(Mistake::new(format!("`{name}` takes numbers, not bool"))
+            .help("convert the operand with `cast`")),
+        dtype => Ok(dtype),
+    }
+}
+
+/// Runs the program for every element of the result.
+fn run<L: ScalarLanes>(
+    op: &impl Elementwise,
+    lanes: &mut L,
+    operands: &[&Tensor],
+    result: &Type,
+) -> Tensor {
+    let count = result.shape.elements();
+    let mut data = Data::zeros(result.dtype, count);
+    let places: Vec<Option<Vec<usize>>> = operands
+        .iter()
+        .map(|t| (t.shape() != &result.shape).then(|| broadcast_places(t.shape(), &result.shape)))
+        .collect();
+    let mut args: Vec<Lane<L>> = Vec::with_capacity(operands.len());
+    for index in 0..count {
+        args.clear();
+        for (operand, places) in operands.iter().zip(&places) {
+            let place = places.as_ref().map_or(index, |places| places[index]);
+            args.push(L::load(operand.data(), place));
+        }
+        L::store(&mut data, index, op.emit(lanes, &args));
+    }
+    Tensor::of(result.shape.clone(), data)
+}
+
+/// For every place of `target` in row-major order, the place in a tensor of shape `own` that is repeated there.
+pub(crate) fn broadcast_places(own: &Shape, target: &Shape) -> Vec<usize> {
+    let lead = target.rank() - own.rank();
+    let strides = own.strides();
+    let stride = |axis: usize| match axis.checked_sub(lead) {
+        Some(own_axis) if own[own_axis] != 1 => strides[own_axis],
+        _ => 0,
+    };
+    let mut places = vec![0];
+    if target.elements() == 0 {
+        return Vec::new();
+    }
+    for axis in 0..target.rank() {
+        let step = stride(axis);
+        places = places
+            .iter()
+            .flat_map(|&base| (0..target[axis]).map(move |i| base + i * step))
+            .collect();
+    }
+    places
+}
+
+/// Lanes of one element that can be read from a tensor and written to one.
+pub(super) trait ScalarLanes: Lanes {
+    /// The element at a place.
+    fn load(data: &Data, place: usize) -> Lane<Self>;
+    /// Writes an element, rounded or wrapped to the tensor's element type.
+    fn store(data: &mut Data, place: usize, lane: Lane<Self>);
+}
+
+macro_rules! scalar_lanes {
+    ($lanes:ty, $f:ty, $i:ty) => {
+        impl ScalarLanes for $lanes {
+            fn load(data: &Data, place: usize) -> Lane<Self> {
+                match data {
+                    Data::F32(v) => Lane::F(v[place] as $f),
+                    Data::F64(v) => Lane::F(v[place] as $f),
+                    Data::BF16(v) => Lane::F(v[place].to_f32() as $f),
+                    Data::F16(v) => Lane::F(v[place].to_f32() as $f),
+                    Data::I64(v) => Lane::I(v[place] as $i),
+                    Data::I32(v) => Lane::I(v[place] as $i),
+                    Data::U8(v) => Lane::I(v[place] as $i),
+                    Data::Bool(v) => Lane::M(v[place]),
+                }
+            }
+
+            fn store(data: &mut Data, place: usize, lane: Lane<Self>) {
+                match (data, lane) {
+                    (Data::F32(v), Lane::F(x)) => v[place] = x as f32,
+                    (Data::F64(v), Lane::F(x)) => v[place] = x as f64,
+                    (Data::BF16(v), Lane::F(x)) => v[place] = bf16::from_f32(x as f32),
+                    (Data::F16(v), Lane::F(x)) => v[place] = f16::from_f32(x as f32),
+                    (Data::I64(v), Lane::I(x)) => v[place] = x as i64,
+                    (Data::I32(v), Lane::I(x)) => v[place] = x as i32,
+                    (Data::U8(v), Lane::I(x)) => v[place] = x as u8,
+                    (Data::Bool(v), Lane::M(x)) => v[place] = x,
+                    _ => unreachable!("an op's program gives the kind of lane its type rule says"),
+                }
+            }
+        }
+    };
+}
+
+scalar_lanes!(ScalarF32, f32, i32);
+scalar_lanes!(ScalarF64, f64, i64);

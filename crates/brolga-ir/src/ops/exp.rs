@@ -1,0 +1,43 @@
+//! The exponential function.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, float};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = eˣ`, at most 2 ULP off in f32; the program is [`Lanes::exp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Exp;
+
+impl Elementwise for Exp {
+    const NAME: &'static str = "exp";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        float(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => Lane::F(l.exp(x)),
+            _ => unreachable!("the type rule admits floats"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![Some(node.cotangent() * &node.results[0])])
+    }
+}
+
+impl Var {
+    /// See [`Exp`].
+    #[track_caller]
+    #[must_use]
+    pub fn exp(&self) -> Var {
+        self.unary(Exp)
+    }
+}

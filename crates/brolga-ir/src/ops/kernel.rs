@@ -1,0 +1,74 @@
+//! A fused region: a graph inside a node.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Mistake;
+use crate::graph::Graph;
+use crate::interpret::evaluate_body;
+use crate::op::{Operation, Types, Vjp};
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::Type;
+
+/// Which generator compiles a kernel. It follows from the body, and is written out so that a reader sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelKind {
+    /// One matrix product or convolution, or a gradient of one, with what is fused in front of it and behind it.
+    Contraction,
+    /// Elementwise chains over rows, with reductions along the last axes and their results broadcast back.
+    Rows,
+    /// Elementwise chains with reductions over leading axes.
+    Columns,
+    /// A pooling window or its gradient.
+    Window,
+    /// Elements moved to other places: transpose, slice, pad, concat, reverse, gather, scatter.
+    Move,
+    /// Random bits.
+    Random,
+    /// The same elementwise chain over several groups of tensors: all parameter updates.
+    Update,
+}
+
+/// A fused region that becomes one native kernel. Its meaning is that of its body, evaluated node by node.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// Which generator compiles it.
+    pub kind: KernelKind,
+    /// The region as a function of data inputs; the operands in order.
+    pub body: Box<Graph>,
+}
+
+impl Operation for Kernel {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let inputs = self.body.inputs();
+        if inputs.len() != operands.len() {
+            return Err(Mistake::new(format!(
+                "`kernel` `{}` takes {} operands, {} were given",
+                self.body.name(),
+                inputs.len(),
+                operands.len()
+            )));
+        }
+        for (&input, given) in inputs.iter().zip(operands) {
+            let expected = self.body.ty(input.into());
+            if expected != *given {
+                return Err(Mistake::new(format!(
+                    "`kernel` `{}`: an operand is {given}, its body takes {expected}",
+                    self.body.name()
+                )));
+            }
+        }
+        Ok(self.body.outputs().iter().map(|o| self.body.ty(o.value).clone()).collect())
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], _: &[Type]) -> Vec<Tensor> {
+        evaluate_body(&self.body, operands)
+    }
+
+    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Err(Mistake::new(format!("kernel `{}` cannot be differentiated", self.body.name()))
+            .help("differentiate first, fuse afterwards"))
+    }
+}

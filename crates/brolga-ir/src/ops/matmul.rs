@@ -1,0 +1,168 @@
+//! The matrix product with batch dimensions.
+
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{DType, Shape, Type};
+
+/// `C[.., m, n] = Σₖ A[.., m, k] · B[.., k, n]`.
+///
+/// With `transpose_a` the operand is given as `[.., k, m]`, with `transpose_b` as `[.., n, k]`. Batch dimensions, those before the last
+/// two, are equal. Each element is a chain of fused multiply-adds in ascending `k`, starting from +0; `bf16` and `f16` accumulate in
+/// f32 and round at the end; integers wrap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Matmul {
+    /// Whether the last two axes of the left operand are exchanged.
+    #[serde(default)]
+    pub transpose_a: bool,
+    /// Whether the last two axes of the right operand are exchanged.
+    #[serde(default)]
+    pub transpose_b: bool,
+}
+
+/// The extents of a matrix product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MatmulDims {
+    /// The product of the batch dimensions.
+    pub batch: usize,
+    /// Rows of the result.
+    pub m: usize,
+    /// Columns of the result.
+    pub n: usize,
+    /// The contracted extent.
+    pub k: usize,
+}
+
+impl Matmul {
+    /// The extents for operands of these shapes, which the type rule has accepted.
+    pub fn dims(&self, a: &Shape, b: &Shape) -> MatmulDims {
+        let (batch, a) = a.split_at(a.rank() - 2);
+        let b = &b[b.rank() - 2..];
+        let (m, k) = if self.transpose_a { (a[1], a[0]) } else { (a[0], a[1]) };
+        let n = if self.transpose_b { b[0] } else { b[1] };
+        MatmulDims { batch: batch.iter().product(), m, n, k }
+    }
+}
+
+impl Operation for Matmul {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [a, b] = expect_operands("matmul", operands)?;
+        if a.dtype != b.dtype || a.dtype == DType::Bool {
+            return Err(Mistake::new(format!(
+                "`matmul` takes numbers of one element type, not {} and {}",
+                a.dtype, b.dtype
+            )));
+        }
+        let (ra, rb) = (a.shape.rank(), b.shape.rank());
+        if ra < 2 || ra != rb || a.shape[..ra - 2] != b.shape[..rb - 2] {
+            return Err(Mistake::new(format!("`matmul`: {a} and {b} are no batches of matrices"))
+                .help("both need the same rank, at least 2, and equal extents before the last two axes"));
+        }
+        let inner = |shape: &Shape, last: bool| shape[ra - 1 - usize::from(!last)];
+        let (ka, kb) = (inner(&a.shape, !self.transpose_a), inner(&b.shape, self.transpose_b));
+        if ka != kb {
+            return Err(Mistake::new(format!(
+                "`matmul`: the contracted extents differ, {ka} in {a} and {kb} in {b}"
+            )));
+        }
+        let dims = self.dims(&a.shape, &b.shape);
+        let shape = a.shape[..ra - 2].iter().copied().chain([dims.m, dims.n]);
+        Ok(Types::from_elem(Type { dtype: a.dtype, shape: Shape::new(shape) }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let dims = self.dims(operands[0].shape(), operands[1].shape());
+        let half = |a: Vec<f32>, b: Vec<f32>| {
+            self.product(dims, &a, &b, 0.0, |a, b, c| a.mul_add(b, c)).into_iter()
+        };
+        let data = match (operands[0].data(), operands[1].data()) {
+            (Data::F32(a), Data::F32(b)) => {
+                Data::F32(self.product(dims, a, b, 0.0, |a, b, c| a.mul_add(b, c)))
+            }
+            (Data::F64(a), Data::F64(b)) => {
+                Data::F64(self.product(dims, a, b, 0.0, |a, b, c| a.mul_add(b, c)))
+            }
+            (Data::BF16(a), Data::BF16(b)) => {
+                let widen = |v: &[bf16]| v.iter().map(|x| x.to_f32()).collect();
+                Data::BF16(half(widen(a), widen(b)).map(bf16::from_f32).collect())
+            }
+            (Data::F16(a), Data::F16(b)) => {
+                let widen = |v: &[f16]| v.iter().map(|x| x.to_f32()).collect();
+                Data::F16(half(widen(a), widen(b)).map(f16::from_f32).collect())
+            }
+            (Data::I64(a), Data::I64(b)) => Data::I64(
+                self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))),
+            ),
+            (Data::I32(a), Data::I32(b)) => Data::I32(
+                self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))),
+            ),
+            (Data::U8(a), Data::U8(b)) => {
+                Data::U8(self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))))
+            }
+            _ => unreachable!("the type rule admits numbers of one element type"),
+        };
+        vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (a, b, dc) = (&node.operands[0], &node.operands[1], node.cotangent());
+        let da = if self.transpose_a {
+            b.matmul_with(dc, self.transpose_b, true)
+        } else {
+            dc.matmul_with(b, false, !self.transpose_b)
+        };
+        let db = if self.transpose_b {
+            dc.matmul_with(a, true, self.transpose_a)
+        } else {
+            a.matmul_with(dc, !self.transpose_a, false)
+        };
+        Ok(vec![Some(da), Some(db)])
+    }
+}
+
+impl Matmul {
+    fn product<T: Copy>(
+        &self,
+        MatmulDims { batch, m, n, k }: MatmulDims,
+        a: &[T],
+        b: &[T],
+        zero: T,
+        fma: impl Fn(T, T, T) -> T,
+    ) -> Vec<T> {
+        let (a_row, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
+        let (b_col, b_k) = if self.transpose_b { (k, 1) } else { (1, n) };
+        let mut c = vec![zero; batch * m * n];
+        for (index, c) in c.chunks_exact_mut(n.max(1)).enumerate() {
+            let (matrix, row) = (index / m, index % m);
+            let (a, b) = (&a[matrix * m * k + row * a_row..], &b[matrix * k * n..]);
+            for i in 0..k {
+                let x = a[i * a_k];
+                for (j, c) in c.iter_mut().enumerate() {
+                    *c = fma(x, b[i * b_k + j * b_col], *c);
+                }
+            }
+        }
+        c
+    }
+}
+
+impl Var {
+    /// The matrix product of the last two axes; see [`Matmul`].
+    #[track_caller]
+    #[must_use]
+    pub fn matmul(&self, other: &Var) -> Var {
+        self.matmul_with(other, false, false)
+    }
+
+    /// The matrix product with either operand transposed; see [`Matmul`].
+    #[track_caller]
+    #[must_use]
+    pub fn matmul_with(&self, other: &Var, transpose_a: bool, transpose_b: bool) -> Var {
+        self.binary(Matmul { transpose_a, transpose_b }, other)
+    }
+}

@@ -1,0 +1,113 @@
+//! The ops, one file each: meaning, type rule, reference evaluation, gradient rule and tests together.
+//!
+//! A new op is a new file and one line in the list below.
+
+mod elementwise;
+pub(crate) mod reduce;
+pub(crate) mod window;
+
+pub use elementwise::Elementwise;
+
+/// The enum of all ops and its dispatch, from the list of files and types.
+macro_rules! ops {
+    (elementwise { $($efile:ident: $etype:ident,)* } other { $($ofile:ident: $otype:ident,)* }) => {
+        $(mod $efile; pub use $efile::$etype;)*
+        $(mod $ofile; pub use $ofile::$otype;)*
+
+        /// An op: a value that says what a node computes.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(tag = "op", rename_all = "snake_case")]
+        #[expect(missing_docs, reason = "each variant is documented at the type it holds")]
+        pub enum Op {
+            $($etype($etype),)*
+            $($otype($otype),)*
+        }
+
+        impl Op {
+            /// The names of all ops in the text form.
+            pub const NAMES: &[&str] = &[$(stringify!($efile),)* $(stringify!($ofile),)*];
+
+            /// The name in the text form.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$etype(_) => stringify!($efile),)*
+                    $(Self::$otype(_) => stringify!($ofile),)*
+                }
+            }
+
+            /// The op's definition.
+            pub fn definition(&self) -> &dyn crate::op::Operation {
+                match self {
+                    $(Self::$etype(op) => op,)*
+                    $(Self::$otype(op) => op,)*
+                }
+            }
+
+            /// Whether each element of the result depends on the elements at the same place in the operands alone.
+            pub fn is_elementwise(&self) -> bool {
+                matches!(self, $(Self::$etype(_))|*)
+            }
+
+            /// Runs the program of an elementwise op on lanes; `None` if the op is not elementwise.
+            ///
+            /// `args` are the operands; integers of 8 bits are zero-extended, and so must the result be stored.
+            pub fn emit<L: crate::lanes::Lanes>(
+                &self,
+                lanes: &mut L,
+                args: &[crate::lanes::Lane<L>],
+            ) -> Option<crate::lanes::Lane<L>> {
+                match self {
+                    $(Self::$etype(op) => Some(op.emit(lanes, args)),)*
+                    _ => None,
+                }
+            }
+        }
+
+        $(impl From<$etype> for Op { fn from(op: $etype) -> Self { Self::$etype(op) } })*
+        $(impl From<$otype> for Op { fn from(op: $otype) -> Self { Self::$otype(op) } })*
+    };
+}
+
+ops! {
+    elementwise {
+        neg: Neg,
+        add: Add,
+        sub: Sub,
+        mul: Mul,
+        div: Div,
+        relu: Relu,
+        exp: Exp,
+        gt: Gt,
+        select: Select,
+        cast: Cast,
+    }
+    other {
+        parameter: Parameter,
+        constant: Constant,
+        broadcast: Broadcast,
+        reshape: Reshape,
+        reduce_sum: ReduceSum,
+        matmul: Matmul,
+        kernel: Kernel,
+    }
+}
+
+pub use kernel::KernelKind;
+pub use parameter::ParameterKind;
+
+impl Op {
+    /// The types of the results for operands of these types.
+    ///
+    /// # Errors
+    /// What is wrong with the operands or the attributes, or which limit a result exceeds.
+    pub fn infer(
+        &self,
+        operands: &[&crate::types::Type],
+    ) -> Result<crate::op::Types, crate::error::Mistake> {
+        let types = self.definition().infer(operands)?;
+        for ty in &types {
+            ty.check().map_err(|reason| format!("`{}`: {reason}", self.name()))?;
+        }
+        Ok(types)
+    }
+}

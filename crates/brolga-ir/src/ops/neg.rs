@@ -1,0 +1,38 @@
+//! Negation.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, number};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = −x`: the sign bit of a float inverted, an integer's two's complement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Neg;
+
+impl Elementwise for Neg {
+    const NAME: &'static str = "neg";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        number(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => Lane::F(l.neg(x)),
+            Lane::I(x) => {
+                let zero = l.int(0);
+                Lane::I(l.isub(zero, x))
+            }
+            Lane::M(x) => Lane::M(x),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![Some(-node.cotangent())])
+    }
+}

@@ -1,0 +1,48 @@
+//! Inputs of a graph.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::Type;
+
+/// What an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ParameterKind {
+    /// Given anew for each call.
+    Data,
+    /// Kept between calls: weights, optimizer slots, counters.
+    State,
+}
+
+/// An input of the graph. Its node stands in the signature, not in the body of the text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// The name in the signature, without `%`.
+    pub name: String,
+    /// Data or state.
+    pub kind: ParameterKind,
+    /// Element type and shape.
+    #[serde(rename = "type")]
+    pub ty: Type,
+}
+
+impl Operation for Parameter {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [] = expect_operands("parameter", operands)?;
+        Ok(Types::from_elem(self.ty.clone(), 1))
+    }
+
+    /// The interpreter fills inputs in by itself; alone, a parameter is zero.
+    fn evaluate(&self, _: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        vec![Tensor::zeros(&results[0])]
+    }
+
+    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![])
+    }
+}

@@ -1,0 +1,124 @@
+//! The order in which reductions combine, the same for sum, maximum and minimum.
+//!
+//! The reduced axes fall into two groups: the *inner* ones, the longest run of reduced axes that ends at the last axis, and the *outer*
+//! ones, all others.
+//!
+//! 1. Inner: the elements of one row, flattened, go to 16 virtual lanes: lane `l` starts with the identity and takes elements
+//!    `l, l + 16, l + 32, …` in ascending order. Then lanes are combined as a tree: `l` with `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
+//! 2. Outer: the rows, in row-major order, are cut into [`pieces`] of the first outer axis. Each piece starts with the identity and takes
+//!    its rows in ascending order; the pieces are combined in ascending order, starting from the first.
+//!
+//! So the result depends on the shape and the axes alone, never on threads or on vector width.
+
+use smallvec::SmallVec;
+
+use crate::error::Mistake;
+use crate::types::Shape;
+
+/// The number of virtual lanes of a reduction along the last axis.
+pub const LANES: usize = 16;
+
+/// Into how many pieces a reduction over an outer axis of this extent is cut.
+///
+/// Piece `p` of `P` covers the places from `p·extent/P` to `(p+1)·extent/P`.
+pub fn pieces(extent: usize) -> usize {
+    extent.clamp(1, 8)
+}
+
+/// The places that piece `piece` of `pieces` covers.
+pub fn piece_range(extent: usize, pieces: usize, piece: usize) -> std::ops::Range<usize> {
+    piece * extent / pieces..(piece + 1) * extent / pieces
+}
+
+/// Checks the axes of a reduction: each below the rank, ascending, none twice.
+pub(super) fn check_axes(op: &str, axes: &[usize], shape: &Shape) -> Result<(), Mistake> {
+    let rank = shape.rank();
+    if let Some(axis) = axes.iter().find(|&&axis| axis >= rank) {
+        return Err(Mistake::new(format!("`{op}`: there is no axis {axis} in {shape}")));
+    }
+    if axes.windows(2).any(|pair| pair[0] >= pair[1]) {
+        return Err(Mistake::new(format!("`{op}`: axes must ascend, {axes:?} do not")));
+    }
+    Ok(())
+}
+
+/// The shape after a reduction; with `keepdims` reduced axes stay with extent 1.
+pub(super) fn reduced_shape(shape: &Shape, axes: &[usize], keepdims: bool) -> Shape {
+    let kept = |axis: &usize| keepdims || !axes.contains(axis);
+    (0..shape.rank())
+        .filter(kept)
+        .map(|axis| if axes.contains(&axis) { 1 } else { shape[axis] })
+        .collect()
+}
+
+/// How many reduced axes are inner: the longest run that ends at the last axis.
+pub fn inner_axes(rank: usize, axes: &[usize]) -> usize {
+    axes.iter().rev().zip((0..rank).rev()).take_while(|(axis, last)| **axis == *last).count()
+}
+
+/// Reduces in the order of the [module](self).
+pub(super) fn reduce<T: Copy>(
+    values: &[T],
+    shape: &Shape,
+    axes: &[usize],
+    identity: T,
+    combine: impl Fn(T, T) -> T,
+) -> Vec<T> {
+    let inner = inner_axes(shape.rank(), axes);
+    let split = shape.rank() - inner;
+    let row: usize = shape[split..].iter().product();
+    let rows: Vec<T> = if inner == 0 {
+        values.to_vec()
+    } else {
+        let count = shape[..split].iter().product();
+        (0..count)
+            .map(|r| reduce_row(&values[r * row..(r + 1) * row], identity, &combine))
+            .collect()
+    };
+    let outer = &axes[..axes.len() - inner];
+    if outer.is_empty() {
+        return rows;
+    }
+    let shape = &shape[..split];
+    let kept: Vec<usize> = (0..split).filter(|axis| !outer.contains(axis)).collect();
+    let strides = Shape::from(shape).strides();
+    let places = |axes: &[usize]| -> Vec<usize> {
+        axes.iter().fold(vec![0], |places, &axis| {
+            let extent = shape[axis];
+            let step = strides[axis];
+            places.iter().flat_map(|&p| (0..extent).map(move |i| p + i * step)).collect()
+        })
+    };
+    let extent = shape[outer[0]];
+    let step = strides[outer[0]];
+    let inner_places = places(&outer[1..]);
+    let pieces = pieces(extent);
+    let piece = |base: usize, p: usize| {
+        let mut acc = identity;
+        for i in piece_range(extent, pieces, p) {
+            for place in &inner_places {
+                acc = combine(acc, rows[base + i * step + place]);
+            }
+        }
+        acc
+    };
+    let total = |base| (1..pieces).fold(piece(base, 0), |acc, p| combine(acc, piece(base, p)));
+    places(&kept).into_iter().map(total).collect()
+}
+
+/// Reduces one contiguous row: 16 virtual lanes, then the tree.
+pub(super) fn reduce_row<T: Copy>(row: &[T], identity: T, combine: impl Fn(T, T) -> T) -> T {
+    let mut lanes: SmallVec<[T; LANES]> = SmallVec::from_elem(identity, LANES);
+    for (place, &value) in row.iter().enumerate() {
+        let lane = &mut lanes[place % LANES];
+        *lane = combine(*lane, value);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = combine(lanes[lane], lanes[lane + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}

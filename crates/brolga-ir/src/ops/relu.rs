@@ -1,0 +1,57 @@
+//! The rectified linear unit.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, number};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = 0 if x < 0 else x`. NaN and −0 pass through.
+///
+/// The gradient is `dy` where `y > 0` and 0 elsewhere, also at `x = 0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Relu;
+
+impl Elementwise for Relu {
+    const NAME: &'static str = "relu";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        number(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => {
+                let zero = l.float(0.0);
+                let negative = l.lt(x, zero);
+                Lane::F(l.select(negative, zero, x))
+            }
+            Lane::I(x) => {
+                let zero = l.int(0);
+                let negative = l.ilt(x, zero);
+                Lane::I(l.iselect(negative, zero, x))
+            }
+            Lane::M(x) => Lane::M(x),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (dy, y) = (node.cotangent(), &node.results[0]);
+        let zero = y.constant_like(0.0);
+        let positive = y.gt(&zero);
+        Ok(vec![Some(positive.select(dy, &zero))])
+    }
+}
+
+impl Var {
+    /// See [`Relu`].
+    #[track_caller]
+    #[must_use]
+    pub fn relu(&self) -> Var {
+        self.unary(Relu)
+    }
+}

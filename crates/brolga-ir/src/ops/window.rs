@@ -1,0 +1,71 @@
+//! The geometry that convolutions and pooling share.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Mistake;
+
+/// How a window moves over the two spatial axes of an NHWC image. Pairs are (height, width); padding is (before, after).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Steps between neighbouring places of the window.
+    pub strides: [usize; 2],
+    /// Positions added on each side: `[[top, bottom], [left, right]]`.
+    pub padding: [[usize; 2]; 2],
+    /// Distance between neighbouring taps of the window.
+    pub dilation: [usize; 2],
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { strides: [1, 1], padding: [[0, 0]; 2], dilation: [1, 1] }
+    }
+}
+
+impl Window {
+    /// The extents of the result for an input and a window of these extents:
+    /// `(input + before + after − dilation·(window − 1) − 1) / stride + 1`.
+    ///
+    /// # Errors
+    /// If the window is larger than the padded input, or an attribute is zero.
+    pub fn output(&self, op: &str, input: [usize; 2], window: [usize; 2]) -> Result<[usize; 2], Mistake> {
+        let mut output = [0; 2];
+        for axis in 0..2 {
+            let (stride, dilation) = (self.strides[axis], self.dilation[axis]);
+            if stride == 0 || dilation == 0 || window[axis] == 0 {
+                return Err(Mistake::new(format!(
+                    "`{op}`: strides, dilation and window must be at least 1"
+                )));
+            }
+            let too_large = || Mistake::new(format!("`{op}`: an attribute is too large"));
+            let [before, after] = self.padding[axis];
+            let padded = input[axis]
+                .checked_add(before)
+                .and_then(|x| x.checked_add(after))
+                .ok_or_else(too_large)?;
+            let span = (window[axis] - 1)
+                .checked_mul(dilation)
+                .and_then(|x| x.checked_add(1))
+                .ok_or_else(too_large)?;
+            if span > padded {
+                let side = ["height", "width"][axis];
+                let dilated = if dilation > 1 { format!(" (dilated from {})", window[axis]) } else { String::new() };
+                return Err(Mistake::new(format!(
+                    "`{op}`: a window of {side} {span}{dilated} is larger than its input of {side} {}{}",
+                    input[axis],
+                    if before + after > 0 { format!(" + {} of padding", before + after) } else { String::new() }
+                ))
+                .help("make the window smaller, the input larger, or use padding"));
+            }
+            output[axis] = (padded - span) / stride + 1;
+        }
+        Ok(output)
+    }
+
+    /// The place in the input that tap `tap` of the window reads for output `output` on this axis; `None` in the padding.
+    pub fn place(&self, axis: usize, output: usize, tap: usize, extent: usize) -> Option<usize> {
+        (output * self.strides[axis] + tap * self.dilation[axis])
+            .checked_sub(self.padding[axis][0])
+            .filter(|&place| place < extent)
+    }
+}

@@ -1,0 +1,1 @@
+//! Keras-like frontend of the Brolga compiler.

@@ -1,0 +1,1 @@
+//! Memory plan, schedule and execution of compiled Brolga programs.
