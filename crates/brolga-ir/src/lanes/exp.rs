@@ -18,8 +18,10 @@ use super::{Lanes, polynomial};
 
 /// 1.5·2²³: the floats next to it are the integers next to it.
 pub(super) const ROUNDER: f64 = 12_582_912.0;
-/// [`ROUNDER`] and twice the exponent bias: the rounder of [`times_power_of_two`].
-pub(super) const SCALING_ROUNDER: f64 = ROUNDER + 254.0;
+/// The bias of the exponent field.
+pub(super) const BIAS: f64 = 127.0;
+/// The rounder of [`times_power_of_two`].
+pub(super) const SCALING_ROUNDER: f64 = ROUNDER + 2.0 * BIAS;
 /// ln 2 rounded to `f32`.
 pub(super) const LN_2_HI: f64 = 0.693_147_182_464_599_6;
 /// ln 2 − ln2ₕᵢ.
@@ -51,7 +53,7 @@ pub(super) fn split<L: Lanes>(l: &mut L, x: L::F, rounder: f64) -> (L::F, L::F) 
     (polynomial(l, r, &COEFFICIENTS), t)
 }
 
-/// a·2ⁿ, rounded once, where t = n + [`SCALING_ROUNDER`] and −254 ≤ n ≤ 254.
+/// a·2ⁿ, rounded once, where t = n + [`SCALING_ROUNDER`] and −254 < n < 254.
 pub(super) fn times_power_of_two<L: Lanes>(l: &mut L, a: L::F, t: L::F) -> L::F {
     let both = l.bits(t);
     let half = l.shr(both, 1);

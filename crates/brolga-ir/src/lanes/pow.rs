@@ -21,8 +21,15 @@ const K1_HI: f64 = 2.885_390_043_258_667;
 /// 2 / ln 2 − K₁.
 const K1_LO: f64 = 3.851_925_974_538_69e-8;
 const K3_TO_K9: [f32; 4] = [0.961_796_7, 0.577_078_8, 0.411_927_25, 0.336_490_75];
-const EXP2: [f32; 7] =
-    [1.0, 0.693_147_2, 0.240_225_94, 0.055_503_663, 0.009_625_435, 0.001_338_798_3, 0.000_133_385_37];
+const EXP2: [f32; 7] = [
+    1.0,
+    0.693_147_2,
+    0.240_225_94,
+    0.055_503_663,
+    0.009_625_435,
+    0.001_338_798_3,
+    0.000_133_385_37,
+];
 
 pub(super) fn pow<L: Lanes>(l: &mut L, x: L::F, y: L::F) -> L::F {
     let a = l.abs(x);
@@ -45,13 +52,7 @@ pub(super) fn pow<L: Lanes>(l: &mut L, x: L::F, y: L::F) -> L::F {
 /// log₂ a as hi + lo, for a ≥ 0; hi = ±∞ or NaN where the logarithm is.
 fn log2<L: Lanes>(l: &mut L, a: L::F) -> (L::F, L::F) {
     let (e, m) = exponent_and_significand(l, a);
-    let (zero, one) = (l.float(0.0), l.float(1.0));
-    let (infinity, minus_infinity) = (l.float(f64::INFINITY), l.float(f64::NEG_INFINITY));
-    let finite = l.lt(a, infinity);
-    let e = l.select(finite, e, a);
-    let is_zero = l.eq(a, zero);
-    let e = l.select(is_zero, minus_infinity, e);
-
+    let one = l.float(1.0);
     let f = l.sub(m, one);
     let d = l.add(m, one);
     let d_lo = l.sub(d, one);
@@ -77,7 +78,18 @@ fn log2<L: Lanes>(l: &mut L, a: L::F) -> (L::F, L::F) {
     let hi = l.add(e, high);
     let lo = l.sub(hi, e);
     let lo = l.sub(high, lo);
-    (hi, l.add(lo, low))
+    let lo = l.add(lo, low);
+    let sum = l.add(hi, lo);
+    let rounded = l.sub(sum, hi);
+    let lo = l.sub(lo, rounded);
+
+    let infinity = l.float(f64::INFINITY);
+    let finite = l.lt(a, infinity);
+    let hi = l.select(finite, sum, a);
+    let (zero, minus_infinity) = (l.float(0.0), l.float(f64::NEG_INFINITY));
+    let is_zero = l.eq(a, zero);
+    let hi = l.select(is_zero, minus_infinity, hi);
+    (hi, lo)
 }
 
 /// 2^(p + rest), `rest` being the rounding error of p.
