@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::panic;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::error::{Mistake, TraceError};
 use crate::graph::{Graph, Location, NodeId, Origin, Role, Value};
@@ -26,8 +25,7 @@ pub struct Tracer {
 struct State {
     graph: Graph,
     error: Option<TraceError>,
-    layer: Option<Arc<str>>,
-    role: Role,
+    origin: Origin,
 }
 
 /// A value of the graph being traced. After a mistake it may be void; then everything computed from it is.
@@ -38,20 +36,17 @@ pub struct Var {
     ty: Type,
 }
 
-/// Takes back the layer or role set by [`Tracer::enter`] or [`Tracer::role`] when dropped.
+/// Takes back the origin set by [`Tracer::enter`], [`Tracer::role`] or [`Tracer::origin_scope`] when dropped.
 #[derive(Debug)]
-#[must_use = "the layer is left when the guard is dropped"]
+#[must_use = "the origin is taken back when the guard is dropped"]
 pub struct Scope {
     tracer: Tracer,
-    layer: Option<Arc<str>>,
-    role: Role,
+    origin: Origin,
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        let mut state = self.tracer.state.borrow_mut();
-        state.layer = self.layer.take();
-        state.role = self.role;
+        self.tracer.state.borrow_mut().origin = std::mem::take(&mut self.origin);
     }
 }
 
@@ -63,7 +58,7 @@ impl Tracer {
 
     /// Continues a graph: new nodes are added to it.
     pub fn resume(graph: Graph) -> Self {
-        let state = State { graph, error: None, layer: None, role: Role::Forward };
+        let state = State { graph, error: None, origin: Origin::default() };
         Self { state: Rc::new(RefCell::new(state)) }
     }
 
@@ -191,36 +186,34 @@ impl Tracer {
 
     /// Lets the following nodes belong to a layer, inside the current one, until the guard is dropped.
     pub fn enter(&self, layer: &str) -> Scope {
-        let mut state = self.state.borrow_mut();
-        let path = match &state.layer {
-            Some(outer) => format!("{outer}/{layer}").into(),
+        let outer = self.state.borrow().origin.clone();
+        let path = match &outer.layer {
+            Some(path) => format!("{path}/{layer}").into(),
             None => layer.into(),
         };
-        let layer = state.layer.replace(path);
-        Scope { tracer: self.clone(), layer, role: state.role }
-    }
-
-    /// Lets the following nodes have this layer (whatever the current one is) and role until the guard is dropped.
-    pub fn origin_scope(&self, layer: Option<Arc<str>>, role: Role) -> Scope {
-        let mut state = self.state.borrow_mut();
-        let scope = Scope { tracer: self.clone(), layer: state.layer.take(), role: state.role };
-        state.layer = layer;
-        state.role = role;
-        scope
+        self.origin_scope(Origin { layer: Some(path), ..outer })
     }
 
     /// Lets the following nodes have this role until the guard is dropped.
     pub fn role(&self, role: Role) -> Scope {
-        let layer = self.state.borrow().layer.clone();
-        self.origin_scope(layer, role)
+        let outer = self.state.borrow().origin.clone();
+        self.origin_scope(Origin { role, ..outer })
+    }
+
+    /// Lets the following nodes come from `origin` until the guard is dropped; without a location in it, each has its caller's.
+    pub fn origin_scope(&self, origin: Origin) -> Scope {
+        let outer = std::mem::replace(&mut self.state.borrow_mut().origin, origin);
+        Scope { tracer: self.clone(), origin: outer }
     }
 
     #[track_caller]
     fn origin(&self) -> Origin {
-        let caller = panic::Location::caller();
-        let location = Location { file: caller.file().into(), line: caller.line() };
-        let state = self.state.borrow();
-        Origin { layer: state.layer.clone(), role: state.role, location: Some(location) }
+        let mut origin = self.state.borrow().origin.clone();
+        origin.location.get_or_insert_with(|| {
+            let caller = panic::Location::caller();
+            Location { file: caller.file().into(), line: caller.line() }
+        });
+        origin
     }
 
     /// Looks at the graph as it is now.

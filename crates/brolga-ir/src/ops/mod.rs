@@ -3,8 +3,8 @@
 //! A new op is a new file and one line in the list below.
 
 mod elementwise;
-pub(crate) mod reduce;
-pub(crate) mod window;
+pub mod reduce;
+pub mod window;
 
 pub use elementwise::Elementwise;
 
@@ -93,6 +93,7 @@ ops! {
 }
 
 pub use kernel::KernelKind;
+pub use matmul::MatmulDims;
 pub use parameter::ParameterKind;
 
 impl Op {

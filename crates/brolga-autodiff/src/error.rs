@@ -1,0 +1,48 @@
+//! Why a graph has no gradient.
+
+use brolga_ir::Mistake;
+
+/// Why a gradient cannot be computed. All are the caller's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GradError {
+    /// The loss is not one float.
+    #[error(
+        "the loss must be one float, it is {given}\n  help: reduce it with `reduce_mean` or `reduce_sum`"
+    )]
+    NotAScalar {
+        /// The type of the value given as loss.
+        given: String,
+    },
+    /// A value to differentiate by is not a float.
+    #[error("there is no gradient by `{name}`: it is {given}, not a float")]
+    NotAFloat {
+        /// The parameter or node.
+        name: String,
+        /// Its type.
+        given: String,
+    },
+    /// No differentiable way leads from a parameter to the loss.
+    #[error("the loss does not depend on `{name}`: {end}\n  help: {help}")]
+    NoPath {
+        /// The parameter or node.
+        name: String,
+        /// Where the way ends.
+        end: String,
+        /// What to do.
+        help: String,
+    },
+    /// An op on the way cannot be differentiated.
+    #[error("{node}: {mistake}")]
+    NoRule {
+        /// The node with its layer.
+        node: String,
+        /// What its rule says.
+        mistake: Mistake,
+    },
+    /// A value is not in the graph.
+    #[error("{what} is not in the graph")]
+    Foreign {
+        /// Which of the arguments.
+        what: String,
+    },
+}
