@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
-use ndarray::{ArrayBase, ArrayD, Data, Dimension, IxDyn};
+use ndarray::{ArrayBase, ArrayD, Data, Dimension};
 
 use crate::error::{Error, Result};
+use crate::shape;
 
 /// Converts class labels to one-hot vectors, as `keras.utils.to_categorical` does: for the losses
 /// that compare whole distributions.
@@ -30,7 +31,7 @@ use crate::error::{Error, Result};
 pub fn to_categorical<S, D>(y: &ArrayBase<S, D>, num_classes: Option<usize>) -> Result<ArrayD<f32>>
 where
     S: Data,
-    S::Elem: Copy + Display + PartialOrd + TryInto<usize>,
+    S::Elem: Copy + Display + TryInto<usize>,
     D: Dimension,
 {
     let num_classes = match num_classes {
@@ -43,12 +44,18 @@ where
     }
     shape.push(num_classes);
 
-    let mut out = zeros(&shape)?;
-    let labels = y.indexed_iter();
-    for ((index, &label), mut one_hot) in labels.zip(out.rows_mut()) {
-        match label.try_into().ok().and_then(|class| one_hot.get_mut(class)) {
-            Some(element) => *element = 1.0,
-            None => {
+    let too_large = || Error::TooLarge {
+        what: "to_categorical: the result".to_owned(),
+        given: shape::array_type("f32", &shape),
+        help: "is one of the labels no label? otherwise train on the labels themselves, with \
+               `sparse_categorical_crossentropy`",
+    };
+    let mut one_hot = shape::reserve(&shape).ok_or_else(too_large)?;
+    one_hot.resize(y.len() * num_classes, 0.0);
+    for (row, (index, &label)) in y.indexed_iter().enumerate() {
+        match label.try_into() {
+            Ok(class) if class < num_classes => one_hot[row * num_classes + class] = 1.0,
+            _ => {
                 return Err(Error::CategoricalLabel {
                     num_classes,
                     index: format!("{index:?}"),
@@ -57,5 +64,19 @@ where
             }
         }
     }
-    Ok(out)
+    Ok(ArrayD::from_shape_vec(shape, one_hot).expect("as many values as the shape"))
+}
+
+/// The largest label + 1. Labels that are no class are left to the conversion to complain about.
+fn infer_num_classes<S, D>(y: &ArrayBase<S, D>) -> Result<usize>
+where
+    S: Data,
+    S::Elem: Copy + TryInto<usize>,
+    D: Dimension,
+{
+    if y.is_empty() {
+        return Err(Error::CategoricalEmpty);
+    }
+    let classes = y.iter().filter_map(|&label| label.try_into().ok());
+    Ok(classes.max().map_or(0, |class: usize| class.saturating_add(1)))
 }

@@ -65,33 +65,29 @@ pub enum Error {
 
     /// The file ends too early: it was not fetched or written completely.
     #[error(
-        "{file} is truncated\n  expected: {expected} bytes {of}\n  given: {given} bytes\n  \
+        "{file} is truncated\n  expected: {expected}\n  given: {given}\n  \
          help: the file was not copied completely, fetch it again"
     )]
     Truncated {
         /// The file.
         file: String,
-        /// The number of bytes that its header announces.
-        expected: u64,
-        /// What these bytes are.
-        of: String,
-        /// The number of bytes that are there.
-        given: u64,
+        /// What its header announces.
+        expected: String,
+        /// What is there.
+        given: String,
     },
 
     /// The file goes on behind its last value: it is damaged or in some other format.
     #[error(
-        "{file} goes on behind its last value\n  expected: {expected} bytes {of}, then the end\n  \
+        "{file} goes on behind its last value\n  expected: {expected}, then the end\n  \
          given: more bytes\n  \
          help: the file is damaged or not an IDX file, fetch it again"
     )]
     TrailingBytes {
         /// The file.
         file: String,
-        /// The number of bytes that its header announces.
-        expected: u64,
-        /// What these bytes are.
-        of: String,
+        /// What its header announces.
+        expected: String,
     },
 
     /// An array would be larger than this machine can hold.
@@ -171,10 +167,9 @@ pub enum Error {
 
     /// A value given to [`to_categorical`](crate::to_categorical) is no class.
     #[error(
-        "to_categorical: label out of range\n  expected: 0 to {}, for {num_classes} classes\n  \
+        "to_categorical: label out of range\n  expected: 0 <= label < {num_classes}\n  \
          given: {given} at index {index}\n  \
-         help: labels count from 0; give a larger `num_classes`, or `None` for the largest label + 1",
-        num_classes.saturating_sub(1)
+         help: labels count from 0; give a larger `num_classes`, or `None` for the largest label + 1"
     )]
     CategoricalLabel {
         /// The number of classes.
@@ -223,7 +218,7 @@ pub enum Error {
 
     /// A folder of images has classes, but none of them has an image.
     #[error(
-        "{folder} has no images\n  expected: .bmp, .jpeg, .jpg or .png files in {}\n  given: none\n  \
+        "{folder} has no images\n  expected: .bmp, .gif, .jpeg, .jpg or .png files in {}\n  given: none\n  \
          help: other formats have to be converted",
         quoted(classes)
     )]
@@ -236,7 +231,7 @@ pub enum Error {
 
     /// An image file is damaged, or in a format that is not read.
     #[error(
-        "{file} cannot be decoded: {error}\n  expected: an image in the format BMP, JPEG or PNG\n  \
+        "{file} cannot be decoded: {error}\n  expected: an image in the format BMP, GIF, JPEG or PNG\n  \
          help: convert the file, or take it out of the folder"
     )]
     Image {
@@ -285,7 +280,7 @@ fn fashion_mnist_not_found(looked_in: &[(String, String)]) -> String {
          help: do one of\n    \
          apt install dataset-fashion-mnist    (Debian, Ubuntu)\n    \
          python -c 'import keras; keras.datasets.fashion_mnist.load_data()'\n    \
-         fetch the four .gz files from https://github.com/zalandoresearch/fashion-mnist (data/fashion), \
-         and give their folder to `load_data_from` or in BROLGA_FASHION_MNIST"
+         fetch the four .gz files from https://github.com/zalandoresearch/fashion-mnist (data/fashion),\n    \
+         and give their folder to `load_data_from` or in the variable BROLGA_FASHION_MNIST"
     )
 }

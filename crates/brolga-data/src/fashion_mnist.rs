@@ -102,7 +102,9 @@ fn find(
     }
     let keras = variable("KERAS_HOME").or_else(|| Some(home?.join(".keras")));
     let mut looked_in = Vec::new();
-    for dir in keras.map(|dir| dir.join("datasets/fashion-mnist")).into_iter().chain([debian.into()]) {
+    for dir in
+        keras.map(|dir| dir.join("datasets/fashion-mnist")).into_iter().chain([debian.into()])
+    {
         match lack(&dir) {
             None => return Ok(dir),
             Some(lack) => looked_in.push((dir.display().to_string(), lack)),
@@ -123,3 +125,6 @@ fn lack(dir: &Path) -> Option<String> {
 fn file_in(dir: &Path, file: &str) -> Option<PathBuf> {
     [dir.join(file), dir.join(format!("{file}.gz"))].into_iter().find(|path| path.is_file())
 }
+
+#[cfg(test)]
+mod tests;

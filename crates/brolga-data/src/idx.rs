@@ -28,6 +28,7 @@ use std::path::Path;
 use ndarray::{Array, ArrayD, Dimension, IxDyn};
 
 use crate::error::{Error, Result};
+use crate::shape;
 pub use dtype::{Dtype, Element};
 pub(crate) use source::Source;
 
@@ -160,29 +161,19 @@ impl Header {
         if given < dims.len() {
             return Err(Error::Truncated {
                 file: source.name.clone(),
-                expected: dims.len() as u64,
-                of: format!("for the lengths of {rank} dimensions"),
-                given: given as u64,
+                expected: format!("{} bytes for the lengths of {rank} dimensions", dims.len()),
+                given: format!("{given} bytes"),
             });
         }
         let (dims, _) = dims.as_chunks();
         let shape = dims.iter().map(|dim| u32::from_be_bytes(*dim) as usize).collect();
         Ok(Header { dtype, shape })
     }
-
-    /// The number of values, where ndarray can hold an array of the shape.
-    fn len(&self, item_size: usize) -> Option<usize> {
-        let nonzero = self.shape.iter().filter(|&&dim| dim != 0);
-        let bytes = nonzero.try_fold(item_size, |bytes, &dim| bytes.checked_mul(dim))?;
-        isize::try_from(bytes).ok()?;
-        Some(self.shape.iter().product())
-    }
 }
 
 impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dims: Vec<String> = self.shape.iter().map(usize::to_string).collect();
-        write!(f, "{}[{}]", self.dtype, dims.join(","))
+        f.write_str(&shape::array_type(self.dtype, &self.shape))
     }
 }
 
@@ -197,8 +188,9 @@ fn values<T: Element>(source: &mut Source<'_>, header: &Header) -> Result<ArrayD
         given: header.to_string(),
         help: "the file is damaged, or this machine has too little memory for it",
     };
-    let len = header.len(size_of::<T>()).ok_or_else(too_large)?;
+    let len = shape::checked_len(&header.shape, size_of::<T>()).ok_or_else(too_large)?;
     let expected = len * size_of::<T>();
+    let announced = || format!("{expected} bytes of data, for {header}");
 
     let mut values = Vec::new();
     let can_come = usize::try_from(source.at_most).unwrap_or(usize::MAX) / size_of::<T>();
@@ -213,19 +205,14 @@ fn values<T: Element>(source: &mut Source<'_>, header: &Header) -> Result<ArrayD
         if filled < wanted {
             return Err(Error::Truncated {
                 file: source.name.clone(),
-                expected: expected as u64,
-                of: format!("of data, for {header}"),
-                given: given as u64,
+                expected: announced(),
+                given: format!("{given} bytes"),
             });
         }
         T::append(&buffer[..filled], &mut values);
     }
     if source.fill(&mut buffer[..1])? != 0 {
-        return Err(Error::TrailingBytes {
-            file: source.name.clone(),
-            expected: expected as u64,
-            of: format!("of data, for {header}"),
-        });
+        return Err(Error::TrailingBytes { file: source.name.clone(), expected: announced() });
     }
     Ok(ArrayD::from_shape_vec(IxDyn(&header.shape), values).expect("as many values as the shape"))
 }

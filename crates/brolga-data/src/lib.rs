@@ -31,6 +31,7 @@ pub mod idx;
 mod images;
 mod labeled_images;
 pub mod mnist;
+mod shape;
 
 pub use categorical::to_categorical;
 pub use error::{Error, Result};

@@ -53,17 +53,20 @@ impl<'a> Source<'a> {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.failed(error, filled),
+                Err(error) => return Err(self.failed(error)),
             }
         }
         Ok(filled)
     }
 
-    /// A gzip stream that is cut off is an end like that of a plain file; all else is an error.
-    fn failed(&self, error: io::Error, filled: usize) -> Result<usize> {
+    fn failed(&self, error: io::Error) -> Error {
         match error.kind() {
-            ErrorKind::UnexpectedEof => Ok(filled),
-            _ => Err(Error::io(&self.name, error)),
+            ErrorKind::UnexpectedEof => Error::Truncated {
+                file: self.name.clone(),
+                expected: "a whole compressed stream".to_owned(),
+                given: "one that breaks off".to_owned(),
+            },
+            _ => Error::io(&self.name, error),
         }
     }
 }
