@@ -218,7 +218,7 @@ pub enum Error {
 
     /// A folder of images has classes, but none of them has an image.
     #[error(
-        "{folder} has no images\n  expected: .bmp, .gif, .jpeg, .jpg or .png files in {}\n  given: none\n  \
+        "{folder} has no images\n  expected: .bmp, .gif, .jpeg, .jpg or .png files in the classes: {}\n  given: none\n  \
          help: other formats have to be converted",
         quoted(classes)
     )]
@@ -267,7 +267,10 @@ fn begins_with(bytes: &[u8]) -> String {
 }
 
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+    match names {
+        [] => "none".to_owned(),
+        _ => names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn fashion_mnist_not_found(looked_in: &[(String, String)]) -> String {

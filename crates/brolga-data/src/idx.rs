@@ -149,10 +149,10 @@ impl Header {
     fn read(source: &mut Source<'_>) -> Result<Header> {
         let mut magic = [0; 4];
         let given = source.fill(&mut magic)?;
-        let [0, 0, code, rank] = magic else { return Err(not_idx(source, &magic[..given])) };
-        if given < magic.len() {
-            return Err(not_idx(source, &magic[..given]));
-        }
+        let (4, [0, 0, code, rank]) = (given, magic) else {
+            let (file, given) = (source.name.clone(), magic[..given].to_vec());
+            return Err(Error::NotIdx { file, given });
+        };
         let dtype = Dtype::from_code(code)
             .ok_or_else(|| Error::UnknownIdxDtype { file: source.name.clone(), given: code })?;
 
@@ -175,10 +175,6 @@ impl fmt::Display for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shape::array_type(self.dtype, &self.shape))
     }
-}
-
-fn not_idx(source: &Source<'_>, start: &[u8]) -> Error {
-    Error::NotIdx { file: source.name.clone(), given: start.to_vec() }
 }
 
 /// Reads the values and the end of the file.

@@ -365,10 +365,21 @@ mod images {
         fs::remove_file(dir.path().join("cat/1.png")).expect("the test has just written it");
         assert_snapshot!(read(&dir, ImageOptions::new()), @r#"
         DIR has no images
-          expected: .bmp, .gif, .jpeg, .jpg or .png files in "cat", "dog"
+          expected: .bmp, .gif, .jpeg, .jpg or .png files in the classes: "cat", "dog"
           given: none
           help: other formats have to be converted
         "#);
+    }
+
+    #[test]
+    fn no_classes_asked_for() {
+        let none: [&str; 0] = [];
+        assert_snapshot!(read(&pets(), ImageOptions::new().class_names(none)), @r"
+        DIR has no images
+          expected: .bmp, .gif, .jpeg, .jpg or .png files in the classes: none
+          given: none
+          help: other formats have to be converted
+        ");
     }
 
     #[test]
