@@ -1,0 +1,93 @@
+//! What code generation gives to the runtime: compiled kernels as lists of stages, and what each stage touches.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+
+use brolga_ir::NodeId;
+
+/// The machine code of a stage. It works on the units `begin..end` of the stage's `0..units`.
+///
+/// `operands` points to the operand table: the addresses of the kernel's operands, then of its results, then of its
+/// workspace, each aligned to 64 bytes. `scratch` points to [`CompiledKernel::scratch`] bytes, aligned to 64, that belong to the
+/// calling worker alone and whose content is arbitrary. It never unwinds.
+///
+/// # Safety
+/// The caller guarantees that every address in the table is valid for what the stage's reads and writes say, that
+/// `begin <= end <= units`, that results share no memory with operands but where [`CompiledKernel::in_place`] allows it, and
+/// that nobody touches the same bytes at the same time in a way that races.
+pub type KernelFn =
+    unsafe extern "C" fn(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64);
+
+/// How the units of a stage touch an operand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Unit `u` of `units` touches bytes of the `u`-th of `units` equal parts of the operand and no other.
+    Units,
+    /// Each unit may touch any byte.
+    Whole,
+}
+
+/// An operand that a stage reads or writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Touch {
+    /// The place in the operand table: operands, then results, then the workspace.
+    pub slot: usize,
+    /// Which bytes each unit touches.
+    pub access: Access,
+}
+
+/// A part of a kernel that can be cut into chunks of units, each computed by any worker. Chunks never change bits.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// What profiles and dumps call it.
+    pub name: String,
+    /// The machine code.
+    pub entry: KernelFn,
+    /// Into how many units the work is cut; follows from the shape alone.
+    pub units: usize,
+    /// What is read.
+    pub reads: Vec<Touch>,
+    /// What is written. A result that shares memory with an operand is listed under its own slot.
+    pub writes: Vec<Touch>,
+    /// Floating-point operations, a multiply-add counted as two.
+    pub flops: u64,
+}
+
+/// A kernel in machine code: stages that run one after the other.
+#[derive(Debug, Clone, Default)]
+pub struct CompiledKernel {
+    /// The stages in order; each sees all that the ones before it wrote.
+    pub stages: Vec<Stage>,
+    /// Bytes of workspace, shared by all workers and kept from stage to stage of this kernel.
+    pub workspace: usize,
+    /// Bytes of scratch memory that each worker needs for itself.
+    pub scratch: usize,
+    /// Pairs `(result, operand)` that may have the same memory; both are numbered from 0.
+    pub in_place: Vec<(usize, usize)>,
+}
+
+/// All kernels of a graph and the memory that holds their code.
+pub struct Compiled {
+    /// The kernels by their nodes in the graph.
+    pub kernels: HashMap<NodeId, CompiledKernel>,
+    code: Box<dyn Any + Send + Sync>,
+}
+
+impl Compiled {
+    /// Kernels whose code lives as long as `code`.
+    pub fn new(kernels: HashMap<NodeId, CompiledKernel>, code: impl Any + Send + Sync) -> Self {
+        Self { kernels, code: Box::new(code) }
+    }
+
+    /// The kernels, and what has to outlive every call of their stages.
+    pub fn into_parts(self) -> (HashMap<NodeId, CompiledKernel>, Box<dyn Any + Send + Sync>) {
+        (self.kernels, self.code)
+    }
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").field("kernels", &self.kernels).finish_non_exhaustive()
+    }
+}
