@@ -125,6 +125,11 @@ pub trait Lanes {
         self.not(equal)
     }
 
+    /// The smallest positive normal number.
+    fn smallest_normal(&mut self) -> Self::F {
+        self.float(f64::from(f32::MIN_POSITIVE))
+    }
+
     /// eˣ, at most 2 ULP off.
     fn exp(&mut self, x: Self::F) -> Self::F
     where

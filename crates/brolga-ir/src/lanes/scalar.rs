@@ -180,6 +180,9 @@ impl Lanes for ScalarF32 {
 impl Lanes for ScalarF64 {
     scalar_lanes!(f64, i64, u64);
 
+    fn smallest_normal(&mut self) -> f64 {
+        f64::MIN_POSITIVE
+    }
     fn exp(&mut self, x: f64) -> f64 {
         x.exp()
     }

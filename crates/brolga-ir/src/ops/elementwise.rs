@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 
+use super::places::strided_places;
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64};
 use crate::op::{Operation, Types, Vjp};
@@ -108,6 +109,15 @@ pub(super) fn number(name: &str, dtypes: &[DType]) -> Result<DType, Mistake> {
     }
 }
 
+/// The element type of operands that must be truth values.
+pub(super) fn truth(name: &str, dtypes: &[DType]) -> Result<DType, Mistake> {
+    match dtypes.iter().find(|&&dtype| dtype != DType::Bool) {
+        None => Ok(DType::Bool),
+        Some(other) => Err(Mistake::new(format!("`{name}` takes bool, not {other}"))
+            .help("compare the operand with a number")),
+    }
+}
+
 /// Runs the program for every element of the result.
 fn run<L: ScalarLanes>(
     op: &impl Elementwise,
@@ -137,22 +147,12 @@ fn run<L: ScalarLanes>(
 pub(crate) fn broadcast_places(own: &Shape, target: &Shape) -> Vec<usize> {
     let lead = target.rank() - own.rank();
     let strides = own.strides();
-    let stride = |axis: usize| match axis.checked_sub(lead) {
-        Some(own_axis) if own[own_axis] != 1 => strides[own_axis],
+    let step = |axis: usize| match axis.checked_sub(lead) {
+        Some(own_axis) if own[own_axis] != 1 => strides[own_axis] as isize,
         _ => 0,
     };
-    let mut places = vec![0];
-    if target.elements() == 0 {
-        return Vec::new();
-    }
-    for axis in 0..target.rank() {
-        let step = stride(axis);
-        places = places
-            .iter()
-            .flat_map(|&base| (0..target[axis]).map(move |i| base + i * step))
-            .collect();
-    }
-    places
+    let steps: Vec<_> = (0..target.rank()).map(step).collect();
+    strided_places(0, target, &steps)
 }
 
 /// Lanes of one element that can be read from a tensor and written to one.

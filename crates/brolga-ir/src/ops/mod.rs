@@ -3,6 +3,7 @@
 //! A new op is a new file and one line in the list below.
 
 mod elementwise;
+mod places;
 pub mod reduce;
 pub mod window;
 
@@ -77,16 +78,46 @@ ops! {
         div: Div,
         relu: Relu,
         exp: Exp,
+        log: Log,
+        sqrt: Sqrt,
+        rsqrt: Rsqrt,
+        tanh: Tanh,
+        sigmoid: Sigmoid,
+        pow: Pow,
+        abs: Abs,
+        sign: Sign,
+        floor: Floor,
+        flush: Flush,
+        max: Max,
+        min: Min,
+        lt: Lt,
+        le: Le,
         gt: Gt,
+        ge: Ge,
+        eq: Eq,
+        ne: Ne,
+        and: And,
+        or: Or,
+        not: Not,
         select: Select,
         cast: Cast,
     }
     other {
         parameter: Parameter,
         constant: Constant,
+        iota: Iota,
         broadcast: Broadcast,
         reshape: Reshape,
+        transpose: Transpose,
+        reverse: Reverse,
+        slice: Slice,
+        pad: Pad,
+        concat: Concat,
         reduce_sum: ReduceSum,
+        reduce_mean: ReduceMean,
+        reduce_max: ReduceMax,
+        reduce_min: ReduceMin,
+        argmax: Argmax,
         matmul: Matmul,
         kernel: Kernel,
     }

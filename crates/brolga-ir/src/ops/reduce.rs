@@ -13,7 +13,9 @@
 use smallvec::SmallVec;
 
 use crate::error::Mistake;
-use crate::types::Shape;
+use crate::op::{Vjp, expect_operands};
+use crate::trace::Var;
+use crate::types::{DType, Shape, Type};
 
 /// The number of virtual lanes of a reduction along the last axis.
 pub const LANES: usize = 16;
@@ -49,6 +51,31 @@ pub(super) fn reduced_shape(shape: &Shape, axes: &[usize], keepdims: bool) -> Sh
         .filter(kept)
         .map(|axis| if axes.contains(&axis) { 1 } else { shape[axis] })
         .collect()
+}
+
+/// The type of a reduction of one tensor of numbers to its element type.
+pub(super) fn reduced_type(
+    op: &str,
+    operands: &[&Type],
+    axes: &[usize],
+    keepdims: bool,
+) -> Result<Type, Mistake> {
+    let [x] = expect_operands(op, operands)?;
+    check_axes(op, axes, &x.shape)?;
+    if x.dtype == DType::Bool {
+        return Err(Mistake::new(format!("`{op}` takes numbers, not bool"))
+            .help("convert the operand with `cast`"));
+    }
+    Ok(Type { dtype: x.dtype, shape: reduced_shape(&x.shape, axes, keepdims) })
+}
+
+/// The gradient of a maximum or minimum: the cotangent, divided equally among all elements that equal the result.
+pub(super) fn extremum_vjp(node: &Vjp<'_>, axes: &[usize]) -> Var {
+    let (x, y, dy) = (&node.operands[0], &node.results[0], node.cotangent());
+    let kept = reduced_shape(x.shape(), axes, true);
+    let chosen = x.eq(&y.reshape(kept.clone())).cast(x.dtype());
+    let count = chosen.reduce_sum(axes, true);
+    chosen / count * dy.reshape(kept)
 }
 
 /// How many reduced axes are inner: the longest run that ends at the last axis.

@@ -4,12 +4,12 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::reduce::{check_axes, reduce, reduced_shape};
+use super::reduce::{reduce, reduced_shape, reduced_type};
 use crate::error::Mistake;
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
-use crate::types::{DType, Shape, Type};
+use crate::types::{Shape, Type};
 
 /// `y = Σ x` over `axes`, in the order of [`reduce`](mod@super::reduce), starting from +0.
 ///
@@ -26,14 +26,8 @@ pub struct ReduceSum {
 
 impl Operation for ReduceSum {
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("reduce_sum", operands)?;
-        check_axes("reduce_sum", &self.axes, &x.shape)?;
-        if x.dtype == DType::Bool {
-            return Err(Mistake::new("`reduce_sum` takes numbers, not bool")
-                .help("convert the operand with `cast`"));
-        }
-        let shape = reduced_shape(&x.shape, &self.axes, self.keepdims);
-        Ok(Types::from_elem(Type { dtype: x.dtype, shape }, 1))
+        let ty = reduced_type("reduce_sum", operands, &self.axes, self.keepdims)?;
+        Ok(Types::from_elem(ty, 1))
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {

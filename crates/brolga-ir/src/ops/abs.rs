@@ -1,0 +1,51 @@
+//! The absolute value.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, number};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = |x|`: the sign bit of a float cleared, so that −0 becomes +0; integers wrap, so that the least one stays itself.
+///
+/// The gradient is `dy · sign(x)`, 0 at `x = 0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Abs;
+
+impl Elementwise for Abs {
+    const NAME: &'static str = "abs";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        number(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => Lane::F(l.abs(x)),
+            Lane::I(x) => {
+                let zero = l.int(0);
+                let negative = l.ilt(x, zero);
+                let minus_x = l.isub(zero, x);
+                Lane::I(l.iselect(negative, minus_x, x))
+            }
+            Lane::M(_) => unreachable!("the type rule admits numbers"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![Some(node.cotangent() * node.operands[0].sign())])
+    }
+}
+
+impl Var {
+    /// See [`Abs`].
+    #[track_caller]
+    #[must_use]
+    pub fn abs(&self) -> Var {
+        self.unary(Abs)
+    }
+}

@@ -1,0 +1,76 @@
+//! The place of the maximum along an axis.
+
+use serde::{Deserialize, Serialize};
+
+use super::reduce::reduced_type;
+use crate::error::Mistake;
+use crate::for_each_dtype;
+use crate::op::{Operation, Types, Vjp};
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{DType, Type};
+
+/// The place of the greatest element along `axis`, as `i32`.
+///
+/// Of several equal ones the first wins (+0 and −0 are equal), and the first NaN wins over all numbers. There is no gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Argmax {
+    /// The axis searched.
+    pub axis: usize,
+    /// Whether it stays, with extent 1.
+    #[serde(default)]
+    pub keepdims: bool,
+}
+
+impl Operation for Argmax {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let ty = reduced_type("argmax", operands, &[self.axis], self.keepdims)?;
+        let (x, axis) = (operands[0], self.axis);
+        match x.shape[axis] {
+            0 => Err(Mistake::new(format!("`argmax`: axis {axis} of {x} has no element"))
+                .help("the axis must have an extent of at least 1")),
+            extent if i32::try_from(extent).is_err() => {
+                Err(Mistake::new(format!("`argmax`: the places of axis {axis} of {x} exceed i32")))
+            }
+            _ => Ok(Types::from_elem(Type { dtype: DType::I32, shape: ty.shape }, 1)),
+        }
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let shape = operands[0].shape();
+        let (extent, step) = (shape[self.axis], shape.strides()[self.axis]);
+        let places = for_each_dtype!(operands[0].data(), v => {
+            (0..results[0].shape.elements())
+                .map(|row| {
+                    let start = row / step * extent * step + row % step;
+                    first_maximum((0..extent).map(|i| v[start + i * step]))
+                })
+                .collect()
+        });
+        vec![Tensor::of(results[0].shape.clone(), Data::I32(places))]
+    }
+
+    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![None])
+    }
+}
+
+/// The place of the first NaN, or else of the first maximum.
+fn first_maximum<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> i32 {
+    let is_nan = |x: T| x.partial_cmp(&x).is_none();
+    let first = values.zip(0..).reduce(|best, next| {
+        let wins = next.0 > best.0 || (is_nan(next.0) && !is_nan(best.0));
+        if wins { next } else { best }
+    });
+    first.map_or(0, |(_, place)| place)
+}
+
+impl Var {
+    /// See [`Argmax`].
+    #[track_caller]
+    #[must_use]
+    pub fn argmax(&self, axis: usize, keepdims: bool) -> Var {
+        self.unary(Argmax { axis, keepdims })
+    }
+}

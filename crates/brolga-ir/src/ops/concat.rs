@@ -1,0 +1,109 @@
+//! Tensors one behind the other.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::same;
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp};
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{DType, Type};
+
+/// The operands, at least one, one behind the other along `axis`. All other extents are equal.
+///
+/// The gradient of each operand is its part of the cotangent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Concat {
+    /// The axis along which the operands follow each other.
+    pub axis: usize,
+}
+
+impl Operation for Concat {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let Some(&first) = operands.first() else {
+            return Err(Mistake::new("`concat` takes at least one operand, none was given"));
+        };
+        let axis = self.axis;
+        if axis >= first.shape.rank() {
+            return Err(Mistake::new(format!("`concat`: there is no axis {axis} in {first}")));
+        }
+        let dtypes: Vec<DType> = operands.iter().map(|ty| ty.dtype).collect();
+        let dtype = same("concat", &dtypes)?;
+        let mut shape = first.shape.clone();
+        for &other in &operands[1..] {
+            let fits = other.shape.rank() == shape.rank()
+                && (0..shape.rank()).all(|at| at == axis || other.shape[at] == shape[at]);
+            if !fits {
+                return Err(Mistake::new(format!(
+                    "`concat`: {first} and {other} cannot follow each other along axis {axis}"
+                ))
+                .help("the ranks, and the extents of all other axes, must be equal"));
+            }
+            // What saturates is beyond the limit of a tensor's size, which is checked for every op.
+            shape.dims_mut()[axis] = shape[axis].saturating_add(other.shape[axis]);
+        }
+        Ok(Types::from_elem(Type { dtype, shape }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let Type { dtype, shape } = &results[0];
+        let outer: usize = shape[..self.axis].iter().product();
+        let mut data = Data::zeros(*dtype, 0);
+        for row in 0..outer {
+            for operand in operands {
+                let length: usize = operand.shape()[self.axis..].iter().product();
+                append(&mut data, operand.data(), row * length..(row + 1) * length);
+            }
+        }
+        vec![Tensor::of(shape.clone(), data)]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let dy = node.cotangent();
+        let rank = dy.shape().rank();
+        let (mut starts, mut limits) = (vec![0; rank], dy.shape().to_vec());
+        let mut part = |operand: &Var| {
+            limits[self.axis] = starts[self.axis] + operand.shape()[self.axis];
+            let part = dy.slice(&starts, &limits, &vec![1; rank]);
+            starts[self.axis] = limits[self.axis];
+            Some(part)
+        };
+        Ok(node.operands.iter().map(&mut part).collect())
+    }
+}
+
+/// Appends a run of elements of the same type.
+fn append(data: &mut Data, from: &Data, run: Range<usize>) {
+    match (data, from) {
+        (Data::F32(data), Data::F32(from)) => data.extend_from_slice(&from[run]),
+        (Data::F64(data), Data::F64(from)) => data.extend_from_slice(&from[run]),
+        (Data::BF16(data), Data::BF16(from)) => data.extend_from_slice(&from[run]),
+        (Data::F16(data), Data::F16(from)) => data.extend_from_slice(&from[run]),
+        (Data::I64(data), Data::I64(from)) => data.extend_from_slice(&from[run]),
+        (Data::I32(data), Data::I32(from)) => data.extend_from_slice(&from[run]),
+        (Data::U8(data), Data::U8(from)) => data.extend_from_slice(&from[run]),
+        (Data::Bool(data), Data::Bool(from)) => data.extend_from_slice(&from[run]),
+        _ => unreachable!("the type rule admits operands of one element type"),
+    }
+}
+
+impl Var {
+    /// This tensor and others behind it along an axis; see [`Concat`].
+    ///
+    /// ```
+    /// # use brolga_ir::{Tracer, Type};
+    /// let tracer = Tracer::new("example");
+    /// let x = tracer.input("x", Type::f32([2, 3]));
+    /// let y = tracer.input("y", Type::f32([2, 1]));
+    /// assert_eq!(x.concat(&[&y, &x], 1).ty(), &Type::f32([2, 7]));
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn concat(&self, others: &[&Var], axis: usize) -> Var {
+        let operands: Vec<&Var> = std::iter::once(self).chain(others.iter().copied()).collect();
+        self.tracer().apply(Concat { axis }, &operands)
+    }
+}

@@ -1,0 +1,56 @@
+//! Subnormal numbers to zero.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, float};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = 0` where `|x|` is below the smallest normal number, `x` elsewhere. −0 becomes +0; NaN stays.
+///
+/// Arithmetic with subnormal numbers is slow on many processors; what decays towards 0 over many steps, such as an optimizer's
+/// slots, is kept free of them by this op. The smallest normal number is that of the lanes, [`Lanes::smallest_normal`]: 2⁻¹²⁶ for
+/// `f32` and `bf16`, 2⁻¹⁰²² for `f64`; also 2⁻¹²⁶ for `f16`, none of whose numbers but −0 changes.
+///
+/// The gradient is `dy` where `y ≠ 0` and 0 elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Flush;
+
+impl Elementwise for Flush {
+    const NAME: &'static str = "flush";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        float(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => {
+                let (zero, smallest) = (l.float(0.0), l.smallest_normal());
+                let magnitude = l.abs(x);
+                let tiny = l.lt(magnitude, smallest);
+                Lane::F(l.select(tiny, zero, x))
+            }
+            _ => unreachable!("the type rule admits floats"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (dy, y) = (node.cotangent(), &node.results[0]);
+        let zero = y.constant_like(0.0);
+        Ok(vec![Some(y.ne(&zero).select(dy, &zero))])
+    }
+}
+
+impl Var {
+    /// See [`Flush`].
+    #[track_caller]
+    #[must_use]
+    pub fn flush(&self) -> Var {
+        self.unary(Flush)
+    }
+}

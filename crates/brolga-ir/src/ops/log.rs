@@ -1,0 +1,45 @@
+//! The natural logarithm.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, float};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = ln x`, at most 2 ULP off in f32; the program is [`Lanes::log`]. `ln ±0 = −∞`, NaN for `x < 0`.
+///
+/// The gradient is `dy / x`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Log;
+
+impl Elementwise for Log {
+    const NAME: &'static str = "log";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        float(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => Lane::F(l.log(x)),
+            _ => unreachable!("the type rule admits floats"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![Some(node.cotangent() / &node.operands[0])])
+    }
+}
+
+impl Var {
+    /// See [`Log`].
+    #[track_caller]
+    #[must_use]
+    pub fn log(&self) -> Var {
+        self.unary(Log)
+    }
+}

@@ -1,0 +1,43 @@
+//! Negation of truth values.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, truth};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = ¬x`, of truth values. There is no gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Not;
+
+impl Elementwise for Not {
+    const NAME: &'static str = "not";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        truth(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::M(x) => Lane::M(l.not(x)),
+            _ => unreachable!("the type rule admits bool"),
+        }
+    }
+
+    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![None])
+    }
+}
+
+impl Var {
+    /// See [`Not`].
+    #[track_caller]
+    #[must_use]
+    pub fn logical_not(&self) -> Var {
+        self.unary(Not)
+    }
+}

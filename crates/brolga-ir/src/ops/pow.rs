@@ -1,0 +1,55 @@
+//! Powers.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, float};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = aᵇ`, with the special cases of C's `pow`; the program is [`Lanes::pow`].
+///
+/// The gradients are `da = dy · (b · aᵇ⁻¹)`, 0 where `a` and `b` are both 0, and `db = dy · (y · ln a)` where `a > 0`, 0 elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Pow;
+
+impl Elementwise for Pow {
+    const NAME: &'static str = "pow";
+    const ARITY: usize = 2;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        float(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match (args[0], args[1]) {
+            (Lane::F(a), Lane::F(b)) => Lane::F(l.pow(a, b)),
+            _ => unreachable!("the type rule admits floats"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (a, b, dy, y) =
+            (&node.operands[0], &node.operands[1], node.cotangent(), &node.results[0]);
+        let (zero, one) = (a.constant_like(0.0), a.constant_like(1.0));
+        // Both selections keep ∞ · 0 out of this gradient and of the gradients of it.
+        let zeros = a.eq(&zero).logical_and(&b.eq(&zero));
+        let base = zeros.select(&one, a);
+        let da = dy * (b * base.pow(&(b - 1.0)));
+        let positive = a.gt(&zero);
+        let log = positive.select(a, &one).log();
+        let db = positive.select(&(dy * (y * log)), &zero);
+        Ok(vec![Some(da), Some(db)])
+    }
+}
+
+impl Var {
+    /// See [`Pow`].
+    #[track_caller]
+    #[must_use]
+    pub fn pow(&self, other: &Var) -> Var {
+        self.binary(Pow, other)
+    }
+}

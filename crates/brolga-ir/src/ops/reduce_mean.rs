@@ -1,0 +1,87 @@
+//! The mean over axes.
+
+use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::reduce::{reduce, reduced_type};
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp};
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{Shape, Type};
+
+/// `y = (Σ x) / n` over `axes`, where `n` is the number of elements in each sum.
+///
+/// The sum is [`ReduceSum`](super::ReduceSum)'s, starting from +0, and is then divided by `n`. `bf16` and `f16` are summed and divided in
+/// f32 and rounded at the end. The mean of nothing is NaN.
+///
+/// The gradient is `dy / n` repeated along the axes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReduceMean {
+    /// The axes the mean is taken over, ascending.
+    pub axes: SmallVec<[usize; 4]>,
+    /// Whether they stay, with extent 1.
+    #[serde(default)]
+    pub keepdims: bool,
+}
+
+impl ReduceMean {
+    /// The number of elements in each mean of a tensor of this shape.
+    pub fn count(&self, shape: &Shape) -> usize {
+        self.axes.iter().map(|&axis| shape[axis]).product()
+    }
+}
+
+impl Operation for ReduceMean {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let ty = reduced_type("reduce_mean", operands, &self.axes, self.keepdims)?;
+        if !ty.dtype.is_float() {
+            return Err(Mistake::new(format!("`reduce_mean` takes floats, not {}", ty.dtype))
+                .help("convert the operand with `cast`"));
+        }
+        Ok(Types::from_elem(ty, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let (shape, axes) = (operands[0].shape(), &self.axes);
+        let count = self.count(shape);
+        let mean = |v: &[f32]| {
+            let sums = reduce(v, shape, axes, 0.0, |a, b| a + b).into_iter();
+            sums.map(|sum| sum / count as f32)
+        };
+        let data = match operands[0].data() {
+            Data::F32(v) => Data::F32(mean(v).collect()),
+            Data::F64(v) => {
+                let sums = reduce(v, shape, axes, 0.0, |a, b| a + b).into_iter();
+                Data::F64(sums.map(|sum| sum / count as f64).collect())
+            }
+            Data::BF16(v) => {
+                let v: Vec<f32> = v.iter().map(|x| x.to_f32()).collect();
+                Data::BF16(mean(&v).map(bf16::from_f32).collect())
+            }
+            Data::F16(v) => {
+                let v: Vec<f32> = v.iter().map(|x| x.to_f32()).collect();
+                Data::F16(mean(&v).map(f16::from_f32).collect())
+            }
+            _ => unreachable!("the type rule admits floats"),
+        };
+        vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let shape = node.operands[0].shape();
+        let share = node.cotangent() / self.count(shape) as f64;
+        Ok(vec![Some(share.restore_axes(shape, &self.axes))])
+    }
+}
+
+impl Var {
+    /// See [`ReduceMean`].
+    #[track_caller]
+    #[must_use]
+    pub fn reduce_mean(&self, axes: &[usize], keepdims: bool) -> Var {
+        self.unary(ReduceMean { axes: axes.into(), keepdims })
+    }
+}

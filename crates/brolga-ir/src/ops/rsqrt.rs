@@ -1,0 +1,50 @@
+//! The reciprocal of the square root.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, float};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = 1 / √x`, rounded twice: the root, then the quotient. `±∞` for `±0`, NaN for `x < 0`.
+///
+/// The gradient is `(−½·dy) · (y·y·y)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rsqrt;
+
+impl Elementwise for Rsqrt {
+    const NAME: &'static str = "rsqrt";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        float(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => {
+                let one = l.float(1.0);
+                let root = l.sqrt(x);
+                Lane::F(l.div(one, root))
+            }
+            _ => unreachable!("the type rule admits floats"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (dy, y) = (node.cotangent(), &node.results[0]);
+        Ok(vec![Some(dy * -0.5 * (y * y * y))])
+    }
+}
+
+impl Var {
+    /// See [`Rsqrt`].
+    #[track_caller]
+    #[must_use]
+    pub fn rsqrt(&self) -> Var {
+        self.unary(Rsqrt)
+    }
+}

@@ -1,0 +1,46 @@
+//! The hyperbolic tangent.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, float};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = tanh x`, at most 2 ULP off in f32; the program is [`Lanes::tanh`]. ±0 and NaN stay.
+///
+/// The gradient is `dy · (1 − y²)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tanh;
+
+impl Elementwise for Tanh {
+    const NAME: &'static str = "tanh";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        float(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        match args[0] {
+            Lane::F(x) => Lane::F(l.tanh(x)),
+            _ => unreachable!("the type rule admits floats"),
+        }
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (dy, y) = (node.cotangent(), &node.results[0]);
+        Ok(vec![Some(dy * (1.0 - y * y))])
+    }
+}
+
+impl Var {
+    /// See [`Tanh`].
+    #[track_caller]
+    #[must_use]
+    pub fn tanh(&self) -> Var {
+        self.unary(Tanh)
+    }
+}

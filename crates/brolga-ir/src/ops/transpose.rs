@@ -1,0 +1,72 @@
+//! The axes in another order.
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::places::strided_places;
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::Type;
+
+/// The operand with its axes in another order: axis `k` of the result is axis `permutation[k]` of the operand.
+///
+/// The gradient is the cotangent under the inverse permutation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transpose {
+    /// For each axis of the result, the axis of the operand.
+    pub permutation: SmallVec<[usize; 4]>,
+}
+
+impl Operation for Transpose {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [x] = expect_operands("transpose", operands)?;
+        let permutation = self.permutation.as_slice();
+        let mut axes = self.permutation.clone();
+        axes.sort_unstable();
+        if !axes.iter().copied().eq(0..x.shape.rank()) {
+            return Err(Mistake::new(format!(
+                "`transpose`: {permutation:?} is not an order of the axes of {x}"
+            ))
+            .help("each axis must occur once, counted from 0"));
+        }
+        let shape = permutation.iter().map(|&axis| x.shape[axis]).collect();
+        Ok(Types::from_elem(Type { dtype: x.dtype, shape }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let strides = operands[0].shape().strides();
+        let steps: Vec<_> = self.permutation.iter().map(|&axis| strides[axis] as isize).collect();
+        let shape = &results[0].shape;
+        let places = strided_places(0, shape, &steps);
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(places.into_iter()))]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let mut inverse = self.permutation.clone();
+        for (axis, &source) in self.permutation.iter().enumerate() {
+            inverse[source] = axis;
+        }
+        Ok(vec![Some(node.cotangent().transpose(&inverse))])
+    }
+}
+
+impl Var {
+    /// The axes in another order; see [`Transpose`].
+    ///
+    /// ```
+    /// # use brolga_ir::{Tracer, Type};
+    /// let x = Tracer::new("example").input("x", Type::f32([2, 3, 5]));
+    /// assert_eq!(x.transpose(&[2, 0, 1]).ty(), &Type::f32([5, 2, 3]));
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn transpose(&self, permutation: &[usize]) -> Var {
+        if permutation.iter().copied().eq(0..self.shape().rank()) {
+            return self.clone();
+        }
+        self.unary(Transpose { permutation: permutation.into() })
+    }
+}
