@@ -1,1 +1,23 @@
 //! Memory plan, schedule and execution of compiled Brolga programs.
+//!
+//! An [`Executable`] is a graph made ready to run: its kernels compiled, every value given a place in one arena, its stages put
+//! in order with barriers between them. It is compiled against a [`StateLayout`] and runs on the [`State`] of that layout, which
+//! all programs of one model share.
+//!
+//! `docs/runtime.md` tells how plan, schedule and barriers fit together.
+
+mod element;
+mod error;
+mod executable;
+mod interpreter;
+mod memory;
+mod options;
+mod signature;
+mod state;
+
+pub use element::Element;
+pub use error::RuntimeError;
+pub use executable::Executable;
+pub use options::{Backend, Options};
+pub use signature::InputRef;
+pub use state::{State, StateLayout};

@@ -1,0 +1,37 @@
+//! How a program is to be run.
+
+use std::thread::available_parallelism;
+
+/// Who computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Backend {
+    /// Compiled kernels. The graph consists of parameters, constants, reshapes and kernels.
+    #[default]
+    Native,
+    /// The reference interpreter, on any graph. It gives the same bits, slowly.
+    Interpreter,
+}
+
+/// How a program is to be made ready. No option changes a bit of any result.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who computes.
+    pub backend: Backend,
+    /// How many threads compute, the caller's included; by default as many as the process may use.
+    pub threads: usize,
+    /// The most bytes that arena and states together may take.
+    pub memory_limit: Option<usize>,
+    /// Whether each stage is timed.
+    pub profile: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            backend: Backend::default(),
+            threads: available_parallelism().map_or(1, usize::from),
+            memory_limit: None,
+            profile: false,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The signature of a program: which inputs and outputs it has, and which states.
+
+use std::fmt;
+
+use brolga_ir::ops::ParameterKind;
+use brolga_ir::{Graph, NodeId, Type, Value};
+
+use crate::element::Element;
+use crate::error::RuntimeError;
+use crate::memory::Span;
+use crate::state::StateLayout;
+
+/// A data input, by its place among the data inputs or by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputRef<'a> {
+    /// Its place among the data inputs, from 0.
+    Index(usize),
+    /// Its name, without `%`.
+    Name(&'a str),
+}
+
+impl From<usize> for InputRef<'_> {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+impl<'a> From<&'a str> for InputRef<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl fmt::Display for InputRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "{index}"),
+            Self::Name(name) => write!(f, "`%{name}`"),
+        }
+    }
+}
+
+/// A data input.
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) node: NodeId,
+}
+
+/// A state and where it lies in [`State`](crate::State).
+#[derive(Debug, Clone)]
+pub(crate) struct StateInput {
+    pub(crate) name: String,
+    pub(crate) node: NodeId,
+    pub(crate) span: Span,
+}
+
+/// An output that replaces no state.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    pub(crate) ty: Type,
+    pub(crate) value: Value,
+}
+
+/// The inputs and outputs of a graph, checked against a layout.
+#[derive(Debug, Clone)]
+pub(crate) struct Signature {
+    pub(crate) graph: String,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) states: Vec<StateInput>,
+    pub(crate) outputs: Vec<Output>,
+}
+
+impl Signature {
+    pub(crate) fn new(graph: &Graph, layout: &StateLayout) -> Result<Self, RuntimeError> {
+        let mut signature = Self {
+            graph: graph.name().to_owned(),
+            inputs: vec![],
+            states: vec![],
+            outputs: vec![],
+        };
+        for &node in graph.inputs() {
+            let Some(parameter) = graph.parameter(node) else { continue };
+            let (name, ty) = (parameter.name.clone(), parameter.ty.clone());
+            match parameter.kind {
+                ParameterKind::Data => signature.inputs.push(Input { name, ty, node }),
+                ParameterKind::State => {
+                    let span = signature.locate(layout, &name, ty)?;
+                    signature.states.push(StateInput { name, node, span });
+                }
+            }
+        }
+        for output in graph.outputs().iter().filter(|o| o.replaces.is_none()) {
+            let (value, ty) = (output.value, graph.ty(output.value).clone());
+            signature.outputs.push(Output { ty, value });
+        }
+        Ok(signature)
+    }
+
+    fn locate(
+        &self,
+        layout: &StateLayout,
+        name: &str,
+        expected: Type,
+    ) -> Result<Span, RuntimeError> {
+        let (graph, name) = (self.graph.clone(), name.to_owned());
+        match (layout.span(&name), layout.ty(&name)) {
+            (Some(span), Some(ty)) if *ty == expected => Ok(span),
+            (_, Some(given)) => {
+                Err(RuntimeError::StateType { graph, name, expected, given: given.clone() })
+            }
+            _ => Err(RuntimeError::StateMissing { graph, name, expected, known: layout.known() }),
+        }
+    }
+
+    /// The place of a data input.
+    pub(crate) fn input(&self, which: InputRef<'_>) -> Result<usize, RuntimeError> {
+        let index = match which {
+            InputRef::Index(index) => (index < self.inputs.len()).then_some(index),
+            InputRef::Name(name) => self.inputs.iter().position(|input| input.name == name),
+        };
+        index.ok_or_else(|| {
+            let names: Vec<_> =
+                self.inputs.iter().map(|i| format!("`%{}`: {}", i.name, i.ty)).collect();
+            let known = match names.as_slice() {
+                [] => "it has none".to_owned(),
+                _ => format!("it has {}", names.join(", ")),
+            };
+            RuntimeError::UnknownInput {
+                graph: self.graph.clone(),
+                given: which.to_string(),
+                known,
+            }
+        })
+    }
+
+    /// The declaration of an output.
+    pub(crate) fn output(&self, index: usize) -> Result<&Output, RuntimeError> {
+        self.outputs.get(index).ok_or_else(|| RuntimeError::UnknownOutput {
+            graph: self.graph.clone(),
+            given: index,
+            count: self.outputs.len(),
+        })
+    }
+
+    pub(crate) fn describe_input(&self, index: usize) -> String {
+        format!("graph `{}`: input `%{}`", self.graph, self.inputs[index].name)
+    }
+
+    pub(crate) fn describe_output(&self, index: usize) -> String {
+        format!("graph `{}`: output {index}", self.graph)
+    }
+}
+
+/// Checks that elements of a type can be accessed as `T`.
+pub(crate) fn check_elements<T: Element>(
+    ty: &Type,
+    what: impl FnOnce() -> String,
+) -> Result<(), RuntimeError> {
+    if ty.dtype == T::DTYPE {
+        return Ok(());
+    }
+    Err(RuntimeError::ElementType { what: what(), expected: ty.clone(), given: T::DTYPE })
+}

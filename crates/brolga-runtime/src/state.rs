@@ -1,0 +1,265 @@
+//! State: what a model keeps between steps, as one flat memory.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use brolga_ir::ops::ParameterKind;
+use brolga_ir::{Graph, Tensor, Type};
+
+use crate::element::Element;
+use crate::error::RuntimeError;
+use crate::memory::{Memory, Span, padded};
+
+/// Names, types and places of all states of a model: weights, optimizer slots, counters, running statistics.
+///
+/// States lie in the order in which they are declared, each at the next multiple of 64 bytes. A layout is cheap to clone.
+#[derive(Clone)]
+pub struct StateLayout(Arc<Places>);
+
+#[derive(PartialEq, Eq, Default)]
+struct Places {
+    entries: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    bytes: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    name: String,
+    ty: Type,
+    span: Span,
+}
+
+impl StateLayout {
+    /// A layout of these states in this order.
+    ///
+    /// # Errors
+    /// [`RuntimeError::DuplicateState`] if two have one name, [`RuntimeError::StateSize`] if they are too large.
+    pub fn new<N: Into<String>>(
+        states: impl IntoIterator<Item = (N, Type)>,
+    ) -> Result<Self, RuntimeError> {
+        let mut places = Places::default();
+        for (name, ty) in states {
+            places.push(name.into(), ty)?;
+        }
+        Ok(Self(Arc::new(places)))
+    }
+
+    /// The states that these graphs use, in the order of their signatures. A state that several graphs use is one state.
+    ///
+    /// # Errors
+    /// [`RuntimeError::DuplicateState`] if two graphs disagree about a state's type, [`RuntimeError::StateSize`] if they are
+    /// too large.
+    pub fn of_graphs<'a>(
+        graphs: impl IntoIterator<Item = &'a Graph>,
+    ) -> Result<Self, RuntimeError> {
+        let mut places = Places::default();
+        for graph in graphs {
+            let inputs = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
+            for input in inputs.filter(|p| p.kind == ParameterKind::State) {
+                match places.get(&input.name) {
+                    Some(entry) if entry.ty == input.ty => {}
+                    _ => places.push(input.name.clone(), input.ty.clone())?,
+                }
+            }
+        }
+        Ok(Self(Arc::new(places)))
+    }
+
+    /// The number of states.
+    pub fn len(&self) -> usize {
+        self.0.entries.len()
+    }
+
+    /// Whether there is no state.
+    pub fn is_empty(&self) -> bool {
+        self.0.entries.is_empty()
+    }
+
+    /// The bytes that the memory of all states takes.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
+    /// Names and types in the order of the memory.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Type)> {
+        self.0.entries.iter().map(|entry| (entry.name.as_str(), &entry.ty))
+    }
+
+    /// The type of a state.
+    pub fn ty(&self, name: &str) -> Option<&Type> {
+        self.0.get(name).map(|entry| &entry.ty)
+    }
+
+    /// The place of a state.
+    pub(crate) fn span(&self, name: &str) -> Option<Span> {
+        self.0.get(name).map(|entry| entry.span)
+    }
+
+    /// A sentence about the states there are.
+    pub(crate) fn known(&self) -> String {
+        match self.0.entries.as_slice() {
+            [] => "there is no state at all".to_owned(),
+            entries => {
+                let names: Vec<_> = entries.iter().map(|e| format!("`{}`", e.name)).collect();
+                format!("there are {}", names.join(", "))
+            }
+        }
+    }
+}
+
+impl Places {
+    fn get(&self, name: &str) -> Option<&Entry> {
+        self.by_name.get(name).map(|&index| &self.entries[index])
+    }
+
+    fn push(&mut self, name: String, ty: Type) -> Result<(), RuntimeError> {
+        if let Some(first) = self.get(&name) {
+            let first = first.ty.clone();
+            return Err(RuntimeError::DuplicateState { name, first, second: ty });
+        }
+        let end = match ty.check() {
+            Ok(()) => padded(ty.bytes()).and_then(|bytes| self.bytes.checked_add(bytes)),
+            Err(_) => None,
+        };
+        let Some(end) = end else { return Err(RuntimeError::StateSize { name, ty }) };
+        let span = Span { offset: self.bytes, bytes: ty.bytes() };
+        self.bytes = end;
+        self.by_name.insert(name.clone(), self.entries.len());
+        self.entries.push(Entry { name, ty, span });
+        Ok(())
+    }
+}
+
+impl PartialEq for StateLayout {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.entries == other.0.entries
+    }
+}
+
+impl Eq for StateLayout {}
+
+impl fmt::Debug for StateLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, ty)| (name, ty.to_string()))).finish()
+    }
+}
+
+/// The values of all states of a model, shared by its programs: `train_step`, `eval_step`, `predict`.
+#[derive(Debug)]
+pub struct State {
+    layout: StateLayout,
+    memory: Memory,
+}
+
+impl State {
+    /// States that are all zero.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Allocation`] if there is not as much memory.
+    pub fn zeros(layout: &StateLayout) -> Result<Self, RuntimeError> {
+        Ok(Self { layout: layout.clone(), memory: Memory::zeroed(layout.bytes())? })
+    }
+
+    /// A copy in memory of its own.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Allocation`] if there is not as much memory.
+    pub fn try_clone(&self) -> Result<Self, RuntimeError> {
+        let mut copy = Self::zeros(&self.layout)?;
+        copy.memory.copy_from(&self.memory);
+        Ok(copy)
+    }
+
+    /// Names, types and places.
+    pub fn layout(&self) -> &StateLayout {
+        &self.layout
+    }
+
+    /// A state as a tensor.
+    ///
+    /// # Errors
+    /// [`RuntimeError::UnknownState`].
+    pub fn get(&self, name: &str) -> Result<Tensor, RuntimeError> {
+        let entry = self.layout.entry(name)?;
+        Ok(self.memory.tensor(entry.span, &entry.ty))
+    }
+
+    /// Gives a state a value.
+    ///
+    /// # Errors
+    /// [`RuntimeError::UnknownState`], or [`RuntimeError::TensorType`] if the tensor's type is another.
+    pub fn set(&mut self, name: &str, tensor: &Tensor) -> Result<(), RuntimeError> {
+        let entry = self.layout.entry(name)?;
+        if entry.ty != tensor.ty() {
+            let (what, expected) = (describe(name), entry.ty.clone());
+            return Err(RuntimeError::TensorType { what, expected, given: tensor.ty() });
+        }
+        self.memory.write(entry.span, tensor);
+        Ok(())
+    }
+
+    /// The elements of a state.
+    ///
+    /// # Errors
+    /// [`RuntimeError::UnknownState`], or [`RuntimeError::ElementType`] if its elements are of another type.
+    pub fn slice<T: Element>(&self, name: &str) -> Result<&[T], RuntimeError> {
+        let entry = self.layout.entry(name)?.of_elements::<T>()?;
+        Ok(self.memory.slice(entry.span))
+    }
+
+    /// The elements of a state, to be written.
+    ///
+    /// # Errors
+    /// As [`State::slice`].
+    pub fn slice_mut<T: Element>(&mut self, name: &str) -> Result<&mut [T], RuntimeError> {
+        let entry = self.layout.entry(name)?.of_elements::<T>()?;
+        Ok(self.memory.slice_mut(entry.span))
+    }
+
+    /// Names and values in the order of the memory.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Tensor)> {
+        let entries = self.layout.0.entries.iter();
+        entries.map(|entry| (entry.name.as_str(), self.memory.tensor(entry.span, &entry.ty)))
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    pub(crate) fn memory_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+}
+
+/// # Panics
+/// Where the system has no memory left, as all clones do; [`State::try_clone`] returns an error instead.
+impl Clone for State {
+    fn clone(&self) -> Self {
+        self.try_clone().unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+fn describe(name: &str) -> String {
+    format!("state `{name}`")
+}
+
+impl StateLayout {
+    fn entry(&self, name: &str) -> Result<&Entry, RuntimeError> {
+        self.0.get(name).ok_or_else(|| RuntimeError::UnknownState {
+            name: name.to_owned(),
+            known: self.known(),
+        })
+    }
+}
+
+impl Entry {
+    fn of_elements<T: Element>(&self) -> Result<&Self, RuntimeError> {
+        if self.ty.dtype == T::DTYPE {
+            return Ok(self);
+        }
+        let (what, expected) = (describe(&self.name), self.ty.clone());
+        Err(RuntimeError::ElementType { what, expected, given: T::DTYPE })
+    }
+}
