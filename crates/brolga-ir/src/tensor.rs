@@ -89,6 +89,16 @@ impl Data {
         map_data!(self, v => places.map(|place| v[place]).collect())
     }
 
+    /// The elements at these places, in this order, and zero (false) where there is none.
+    ///
+    /// # Panics
+    /// If a place is outside; callers compute places from shapes that were checked.
+    pub fn pick_or_zero(&self, places: impl Iterator<Item = Option<usize>>) -> Self {
+        map_data!(self, v => {
+            places.map(|place| place.map_or_else(Default::default, |place| v[place])).collect()
+        })
+    }
+
     /// `count` elements, all of them zero (false).
     pub fn zeros(dtype: DType, count: usize) -> Self {
         match dtype {

@@ -2,8 +2,13 @@
 //!
 //! A new op is a new file and one line in the list below.
 
+mod conv;
 mod elementwise;
+mod float;
+mod index;
 mod places;
+mod pool;
+mod random;
 pub mod reduce;
 pub mod window;
 
@@ -119,13 +124,31 @@ ops! {
         reduce_min: ReduceMin,
         argmax: Argmax,
         matmul: Matmul,
+        conv2d: Conv2d,
+        conv2d_grad_input: Conv2dGradInput,
+        conv2d_grad_filter: Conv2dGradFilter,
+        max_pool: MaxPool,
+        max_pool_index: MaxPoolIndex,
+        max_unpool: MaxUnpool,
+        max_pool_gather: MaxPoolGather,
+        avg_pool: AvgPool,
+        avg_pool_grad: AvgPoolGrad,
+        gather: Gather,
+        scatter_add: ScatterAdd,
+        one_hot: OneHot,
+        random_bits: RandomBits,
+        random_uniform: RandomUniform,
+        random_bernoulli: RandomBernoulli,
         kernel: Kernel,
     }
 }
 
+pub use conv::ConvDims;
 pub use kernel::KernelKind;
 pub use matmul::MatmulDims;
 pub use parameter::ParameterKind;
+pub use pool::PoolDims;
+pub use random_bernoulli::Probability;
 
 impl Op {
     /// The types of the results for operands of these types.

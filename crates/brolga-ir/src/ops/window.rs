@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Mistake;
+use crate::types::Shape;
+
+/// Positions added on each side of an image: `[[top, bottom], [left, right]]`.
+pub type Padding = [[usize; 2]; 2];
 
 /// How a window moves over the two spatial axes of an NHWC image. Pairs are (height, width); padding is (before, after).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -10,8 +14,8 @@ use crate::error::Mistake;
 pub struct Window {
     /// Steps between neighbouring places of the window.
     pub strides: [usize; 2],
-    /// Positions added on each side: `[[top, bottom], [left, right]]`.
-    pub padding: [[usize; 2]; 2],
+    /// Positions added on each side. They hold no value: taps that fall on them are skipped.
+    pub padding: Padding,
     /// Distance between neighbouring taps of the window.
     pub dilation: [usize; 2],
 }
@@ -28,7 +32,12 @@ impl Window {
     ///
     /// # Errors
     /// If the window is larger than the padded input, or an attribute is zero.
-    pub fn output(&self, op: &str, input: [usize; 2], window: [usize; 2]) -> Result<[usize; 2], Mistake> {
+    pub fn output(
+        &self,
+        op: &str,
+        input: [usize; 2],
+        window: [usize; 2],
+    ) -> Result<[usize; 2], Mistake> {
         let mut output = [0; 2];
         for axis in 0..2 {
             let (stride, dilation) = (self.strides[axis], self.dilation[axis]);
@@ -49,7 +58,11 @@ impl Window {
                 .ok_or_else(too_large)?;
             if span > padded {
                 let side = ["height", "width"][axis];
-                let dilated = if dilation > 1 { format!(" (dilated from {})", window[axis]) } else { String::new() };
+                let dilated = if dilation > 1 {
+                    format!(" (dilated from {})", window[axis])
+                } else {
+                    String::new()
+                };
                 return Err(Mistake::new(format!(
                     "`{op}`: a window of {side} {span}{dilated} is larger than its input of {side} {}{}",
                     input[axis],
@@ -68,4 +81,53 @@ impl Window {
             .checked_sub(self.padding[axis][0])
             .filter(|&place| place < extent)
     }
+
+    /// The taps of a window of extent `window` that fall into the image for output `output` on this axis,
+    /// ascending, each with the place it reads.
+    pub fn taps(
+        &self,
+        axis: usize,
+        output: usize,
+        window: usize,
+        extent: usize,
+    ) -> impl ExactSizeIterator<Item = (usize, usize)> + Clone + use<> {
+        let (before, dilation) = (self.padding[axis][0], self.dilation[axis]);
+        // Places are counted from the start of the padding.
+        let start = output * self.strides[axis];
+        let first_at = |place: usize| place.saturating_sub(start).div_ceil(dilation).min(window);
+        let inside = first_at(before)..first_at(before + extent);
+        inside.map(move |tap| (tap, start + tap * dilation - before))
+    }
+
+    /// The taps by which place `place` of the image is read on this axis, ascending, each with the output that reads it:
+    /// `taps` the other way round.
+    pub fn readers(
+        &self,
+        axis: usize,
+        place: usize,
+        window: usize,
+        outputs: usize,
+    ) -> impl Iterator<Item = (usize, usize)> + Clone + use<> {
+        let (stride, dilation) = (self.strides[axis], self.dilation[axis]);
+        let padded = place + self.padding[axis][0];
+        (0..window).filter_map(move |tap| {
+            let start = padded.checked_sub(tap * dilation)?;
+            let output = start / stride;
+            (start % stride == 0 && output < outputs).then_some((tap, output))
+        })
+    }
+}
+
+/// The extents of a tensor of rank 4; `what` says what it is and what its axes are.
+pub(super) fn rank_4(op: &str, what: &str, shape: &Shape) -> Result<[usize; 4], Mistake> {
+    <[usize; 4]>::try_from(&**shape)
+        .map_err(|_| Mistake::new(format!("`{op}` takes {what}, not a tensor of shape {shape}")))
+}
+
+/// What [`rank_4`] says of images.
+pub(super) const IMAGES: &str = "images [batch, height, width, channels]";
+
+/// Steps or dilations where none are given.
+pub(super) fn ones() -> [usize; 2] {
+    [1, 1]
 }

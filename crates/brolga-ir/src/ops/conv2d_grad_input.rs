@@ -1,0 +1,159 @@
+//! The gradient of a convolution with respect to its images.
+
+use serde::{Deserialize, Serialize};
+
+use super::conv::{ConvDims, Given};
+use super::conv2d::{FILTER, one};
+use super::elementwise::float;
+use super::float::{Float, compute};
+use super::window::{IMAGES, Padding, Window, ones, rank_4};
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::{Shape, Type};
+
+/// `dx[b, y, x, c] = Σ dy[b, i, j, f] · filter[u, v, c, f]` over all kernel rows `u`, kernel columns `v` and output channels `f` of the group
+/// by which [`Conv2d`](super::Conv2d) reads `x[b, y, x, c]` for its result `[b, i, j, f]`.
+///
+/// `dy: [batch, height, width, filters]` is the cotangent of the result, `filter` as there, and `input` the height and width of the images.
+/// Also known as transposed convolution.
+///
+/// Each element is a chain of fused multiply-adds (`dy · filter + chain`) in ascending (u, v, f), starting from +0; taps by which no output
+/// reads the element are skipped. `bf16` and `f16` accumulate in f32 and round at the end. Integers have no convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2dGradInput {
+    /// Height and width of the images.
+    pub input: [usize; 2],
+    /// Steps between neighbouring outputs, (height, width).
+    #[serde(default = "ones")]
+    pub strides: [usize; 2],
+    /// Positions added on each side.
+    #[serde(default)]
+    pub padding: Padding,
+    /// Distance between neighbouring taps, (height, width).
+    #[serde(default = "ones")]
+    pub dilation: [usize; 2],
+    /// Into how many independent parts the channels are divided.
+    #[serde(default = "one")]
+    pub groups: usize,
+}
+
+impl Conv2dGradInput {
+    /// The gradient of a convolution that moves like this over images of this height and width.
+    pub fn new(input: [usize; 2], window: Window, groups: usize) -> Self {
+        let Window { strides, padding, dilation } = window;
+        Self { input, strides, padding, dilation, groups }
+    }
+
+    /// How the filter moves.
+    pub fn window(&self) -> Window {
+        Window { strides: self.strides, padding: self.padding, dilation: self.dilation }
+    }
+
+    /// The extents for operands of these shapes.
+    ///
+    /// # Errors
+    /// If they do not fit together.
+    pub fn dims(&self, dy: &Shape, filter: &Shape) -> Result<ConvDims, Mistake> {
+        let op = "conv2d_grad_input";
+        let [batch, height, width, given] = rank_4(op, IMAGES, dy)?;
+        let [kernel_height, kernel_width, taken, filters] = rank_4(op, FILTER, filter)?;
+        if given != filters {
+            return Err(Mistake::new(format!(
+                "`{op}`: the cotangent {dy} has {given} channels, the filter {filter} makes {filters}"
+            )));
+        }
+        let channels = taken.checked_mul(self.groups).ok_or_else(|| {
+            Mistake::new(format!("`{op}`: {} groups of {taken} channels are too many", self.groups))
+        })?;
+        let dims = Given {
+            batch,
+            input: self.input,
+            channels,
+            kernel: [kernel_height, kernel_width],
+            filters,
+            groups: self.groups,
+            window: self.window(),
+        }
+        .dims(op)?;
+        dims.expect_output(op, [height, width])?;
+        Ok(dims)
+    }
+}
+
+impl Operation for Conv2dGradInput {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [dy, filter] = expect_operands("conv2d_grad_input", operands)?;
+        let dtype = float("conv2d_grad_input", &[dy.dtype, filter.dtype])?;
+        let dims = self.dims(&dy.shape, &filter.shape)?;
+        let [height, width] = dims.input;
+        let shape = [dims.batch, height, width, dims.channels];
+        Ok(Types::from_elem(Type::new(dtype, shape), 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let (dy, filter) = (operands[0], operands[1]);
+        let dims = self.dims(dy.shape(), filter.shape()).expect("the type rule has accepted them");
+        let data = compute(
+            [dy, filter],
+            |[dy, filter]| transposed(&dims, dy, filter),
+            |[dy, filter]| transposed(&dims, dy, filter),
+        );
+        vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (dy, filter, cotangent) = (&node.operands[0], &node.operands[1], node.cotangent());
+        let (window, groups) = (self.window(), self.groups);
+        let kernel = [filter.shape()[0], filter.shape()[1]];
+        Ok(vec![
+            Some(cotangent.conv2d(filter, window, groups)),
+            Some(cotangent.conv2d_grad_filter(dy, kernel, window, groups)),
+        ])
+    }
+}
+
+fn transposed<T: Float>(dims: &ConvDims, dy: &[T], filter: &[T]) -> Vec<T> {
+    let mut dx = vec![T::ZERO; dims.input_elements()];
+    if dims.is_void() {
+        return dx;
+    }
+    let (channels, filters) = (dims.group_channels(), dims.group_filters());
+    let ([height, width], [rows, cols]) = (dims.input, dims.output);
+    let [kernel_rows, kernel_cols] = dims.kernel;
+    for (place, dx) in dx.chunks_exact_mut(dims.channels).enumerate() {
+        let (image, y, x) = (place / width / height, place / width % height, place % width);
+        for (u, row) in dims.window.readers(0, y, kernel_rows, rows) {
+            for (v, col) in dims.window.readers(1, x, kernel_cols, cols) {
+                let dy = dims.result(dy, image, row, col);
+                for (group, dx) in dx.chunks_exact_mut(channels).enumerate() {
+                    let dy = &dy[group * filters..][..filters];
+                    for (c, dx) in dx.iter_mut().enumerate() {
+                        let weights = &filter[dims.weights([u, v], c) + group * filters..];
+                        let terms = dy.iter().zip(weights);
+                        *dx = terms.fold(*dx, |chain, (&dy, &w)| dy.fma(w, chain));
+                    }
+                }
+            }
+        }
+    }
+    dx
+}
+
+impl Var {
+    /// The gradient of a convolution with respect to its images of height and width `input`, for this
+    /// cotangent; see [`Conv2dGradInput`].
+    #[track_caller]
+    #[must_use]
+    pub fn conv2d_grad_input(
+        &self,
+        filter: &Var,
+        input: [usize; 2],
+        window: Window,
+        groups: usize,
+    ) -> Var {
+        self.binary(Conv2dGradInput::new(input, window, groups), filter)
+    }
+}

@@ -1,0 +1,68 @@
+//! Rows of a table.
+
+use serde::{Deserialize, Serialize};
+
+use super::index::{check_indices, places};
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::{Shape, Type};
+
+/// `y[i.., d..] = table[indices[i..], d..]`.
+///
+/// `table: [rows, d..]` of any element type, `indices: [i..]` of `i32`, `i64` or `u8`. An index out of range, a negative one too, gives a row of
+/// zeros (false). The gradient of the table is [`ScatterAdd`](super::ScatterAdd) of the cotangent; indices have none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Gather;
+
+impl Operation for Gather {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [table, indices] = expect_operands("gather", operands)?;
+        check_indices("gather", indices.dtype)?;
+        let Some((_, row)) = table.shape.split_first() else {
+            return Err(Mistake::new(format!("`gather` takes a table [rows, ..], not {table}")));
+        };
+        let shape: Shape = indices.shape.iter().chain(row).copied().collect();
+        Ok(Types::from_elem(Type { dtype: table.dtype, shape }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let (table, indices) = (operands[0], operands[1]);
+        let (rows, width) = (table.shape()[0], table.shape()[1..].iter().product::<usize>());
+        let elements = places(indices, rows)
+            .into_iter()
+            .flat_map(|row| (0..width).map(move |column| Some(row? * width + column)));
+        vec![Tensor::of(results[0].shape.clone(), table.data().pick_or_zero(elements))]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (table, indices) = (&node.operands[0], &node.operands[1]);
+        Ok(vec![Some(node.cotangent().scatter_add(indices, table.shape()[0])), None])
+    }
+}
+
+impl Var {
+    /// The rows of this table that the indices number; see [`Gather`].
+    ///
+    /// ```
+    /// use brolga_ir::{DType, Data, Tensor, Tracer, Type, interpret};
+    ///
+    /// let t = Tracer::new("embed");
+    /// let table = t.input("table", Type::f32([2, 2]));
+    /// let words = t.input("words", Type::new(DType::I32, [3]));
+    /// t.output(&table.gather(&words));
+    /// let graph = t.finish()?;
+    ///
+    /// let table = Tensor::f32([2, 2], vec![1.0, 2.0, 3.0, 4.0]).ok_or("four elements")?;
+    /// let words = Tensor::new([3], Data::I32(vec![1, 0, 7])).ok_or("three elements")?;
+    /// let rows = interpret(&graph, &[table, words])?;
+    /// assert_eq!(rows[0].as_f32(), Some([3.0, 4.0, 1.0, 2.0, 0.0, 0.0].as_slice()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn gather(&self, indices: &Var) -> Var {
+        self.binary(Gather, indices)
+    }
+}

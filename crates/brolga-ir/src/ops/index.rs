@@ -1,0 +1,21 @@
+//! Operands that number rows or classes.
+
+use crate::error::Mistake;
+use crate::tensor::Tensor;
+use crate::types::DType;
+
+/// Fails unless these are integers.
+pub(super) fn check_indices(op: &str, dtype: DType) -> Result<(), Mistake> {
+    if dtype.is_int() {
+        return Ok(());
+    }
+    Err(Mistake::new(format!("`{op}` takes indices of i32, i64 or u8, not {dtype}"))
+        .help("convert the indices with `cast`"))
+}
+
+/// Each index as a place below `count`; `None` where it is out of range.
+pub(super) fn places(indices: &Tensor, count: usize) -> Vec<Option<usize>> {
+    let indices = indices.to_i64().expect("the type rule admits integers");
+    let place = |index| usize::try_from(index).ok().filter(|&index| index < count);
+    indices.into_iter().map(place).collect()
+}

@@ -1,0 +1,82 @@
+//! The elements at the places of maxima.
+
+use serde::{Deserialize, Serialize};
+
+use super::pool::{PoolDims, check_indexed};
+use super::window::{Padding, Window};
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::{Shape, Type};
+
+/// `y = x` at the tap of each window that `index` gives; where [`MaxPoolIndex`](super::MaxPoolIndex) gave the index for other images, the
+/// elements at their maxima.
+///
+/// `x: [batch, height, width, channels]` of any element type, `index` of `u8` and the shape of the result. An index that falls outside of
+/// the window or the image gives zero. It is the transpose of [`MaxUnpool`](super::MaxUnpool), and each is the other's gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPoolGather {
+    /// Height and width of the window.
+    pub window: [usize; 2],
+    /// Steps between neighbouring windows, (height, width).
+    pub strides: [usize; 2],
+    /// Positions added on each side.
+    #[serde(default)]
+    pub padding: Padding,
+}
+
+impl MaxPoolGather {
+    /// How the window moves.
+    pub fn window(&self) -> Window {
+        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
+    }
+
+    /// The extents for images of this shape.
+    ///
+    /// # Errors
+    /// If the window does not fit.
+    pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
+        check_indexed("max_pool_gather", self.window)?;
+        PoolDims::of_images("max_pool_gather", x, self.window, self.window())
+    }
+}
+
+impl Operation for MaxPoolGather {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [x, index] = expect_operands("max_pool_gather", operands)?;
+        let dims = self.dims(&x.shape)?;
+        dims.expect_index("max_pool_gather", &index)?;
+        Ok(Types::from_elem(Type { dtype: x.dtype, shape: dims.output_shape() }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let (x, index) = (operands[0], operands[1]);
+        let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
+        let y = x.data().pick_or_zero(dims.places(index));
+        vec![Tensor::of(results[0].shape.clone(), y)]
+    }
+
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (x, index, dy) = (&node.operands[0], &node.operands[1], node.cotangent());
+        let Self { window, strides, padding } = *self;
+        let input = [x.shape()[1], x.shape()[2]];
+        Ok(vec![Some(dy.max_unpool(index, input, window, strides, padding)), None])
+    }
+}
+
+impl Var {
+    /// The elements of these images at the taps that `index` gives; see [`MaxPoolGather`].
+    #[track_caller]
+    #[must_use]
+    pub fn max_pool_gather(
+        &self,
+        index: &Var,
+        window: [usize; 2],
+        strides: [usize; 2],
+        padding: Padding,
+    ) -> Var {
+        self.binary(MaxPoolGather { window, strides, padding }, index)
+    }
+}

@@ -1,0 +1,73 @@
+//! The places of the maxima of maximum pooling.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::number;
+use super::pool::{PoolDims, check_indexed};
+use super::window::{Padding, Window};
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{DType, Shape, Type};
+
+/// The tap `u·width + v` of each window at which [`MaxPool`](super::MaxPool) finds its maximum, as `u8`: the first maximum, the first NaN
+/// if there is one. Taps are numbered row-major over the whole window, those in the padding included.
+///
+/// `x: [batch, height, width, channels]`, numbers. A window has at most 256 taps. There is no gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPoolIndex {
+    /// Height and width of the window.
+    pub window: [usize; 2],
+    /// Steps between neighbouring windows, (height, width).
+    pub strides: [usize; 2],
+    /// Positions added on each side.
+    #[serde(default)]
+    pub padding: Padding,
+}
+
+impl MaxPoolIndex {
+    /// How the window moves.
+    pub fn window(&self) -> Window {
+        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
+    }
+
+    /// The extents for images of this shape.
+    ///
+    /// # Errors
+    /// If the window does not fit.
+    pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
+        check_indexed("max_pool_index", self.window)?;
+        PoolDims::of_images("max_pool_index", x, self.window, self.window())
+    }
+}
+
+impl Operation for MaxPoolIndex {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [x] = expect_operands("max_pool_index", operands)?;
+        number("max_pool_index", &[x.dtype])?;
+        let shape = self.dims(&x.shape)?.output_shape();
+        Ok(Types::from_elem(Type { dtype: DType::U8, shape }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let x = operands[0];
+        let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
+        let taps = dims.maxima(x.data()).into_iter().map(|maximum| maximum.tap as u8);
+        vec![Tensor::of(results[0].shape.clone(), Data::U8(taps.collect()))]
+    }
+
+    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![None])
+    }
+}
+
+impl Var {
+    /// The tap of the maximum of each window; see [`MaxPoolIndex`].
+    #[track_caller]
+    #[must_use]
+    pub fn max_pool_index(&self, window: [usize; 2], strides: [usize; 2], padding: Padding) -> Var {
+        self.unary(MaxPoolIndex { window, strides, padding })
+    }
+}

@@ -1,0 +1,53 @@
+//! Classes as vectors.
+
+use serde::{Deserialize, Serialize};
+
+use super::index::{check_indices, places};
+use crate::error::Mistake;
+use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::tensor::{Data, Tensor};
+use crate::trace::Var;
+use crate::types::{DType, Shape, Type};
+
+/// `y[i.., k] = 1 if indices[i..] = k else 0`.
+///
+/// `indices: [i..]` of `i32`, `i64` or `u8`; the result is `[i.., depth]` of any element type. An index out of range, a negative one too,
+/// gives zeros alone. There is no gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneHot {
+    /// The number of classes: the last extent of the result.
+    pub depth: usize,
+    /// The element type of the result.
+    pub dtype: DType,
+}
+
+impl Operation for OneHot {
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [indices] = expect_operands("one_hot", operands)?;
+        check_indices("one_hot", indices.dtype)?;
+        let shape: Shape = indices.shape.iter().copied().chain([self.depth]).collect();
+        Ok(Types::from_elem(Type { dtype: self.dtype, shape }, 1))
+    }
+
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let one = Data::from_f64(self.dtype, &[1.0]);
+        let hot = places(operands[0], self.depth)
+            .into_iter()
+            .flat_map(|class| (0..self.depth).map(move |k| (class == Some(k)).then_some(0)));
+        vec![Tensor::of(results[0].shape.clone(), one.pick_or_zero(hot))]
+    }
+
+    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![None])
+    }
+}
+
+impl Var {
+    /// These classes as vectors of `depth` elements, 1 at the class and 0 elsewhere; see [`OneHot`].
+    #[track_caller]
+    #[must_use]
+    pub fn one_hot(&self, depth: usize, dtype: DType) -> Var {
+        self.unary(OneHot { depth, dtype })
+    }
+}

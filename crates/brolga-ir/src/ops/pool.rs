@@ -1,0 +1,242 @@
+//! What pooling and its gradients share: extents, the walk over the windows, the choice of a maximum.
+
+use super::window::{IMAGES, Window, rank_4};
+use crate::error::Mistake;
+use crate::for_each_dtype;
+use crate::tensor::{Data, Tensor};
+use crate::types::{DType, Shape, Type};
+
+/// The extents of a pooling, the same for its gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolDims {
+    /// The number of images.
+    pub batch: usize,
+    /// Height and width of the images.
+    pub input: [usize; 2],
+    /// Height and width of the window.
+    pub taps: [usize; 2],
+    /// Height and width of the result.
+    pub output: [usize; 2],
+    /// The number of channels, each pooled for itself.
+    pub channels: usize,
+    /// How the window moves.
+    pub window: Window,
+}
+
+impl PoolDims {
+    fn new(
+        op: &str,
+        [batch, height, width, channels]: [usize; 4],
+        taps: [usize; 2],
+        window: Window,
+    ) -> Result<Self, Mistake> {
+        let input = [height, width];
+        let output = window.output(op, input, taps)?;
+        for axis in 0..2 {
+            let (side, padding) = (["height", "width"][axis], window.padding[axis]);
+            let (extent, taps) = (input[axis], taps[axis]);
+            if extent == 0 || padding.iter().any(|&padding| padding >= taps) {
+                return Err(Mistake::new(format!(
+                    "`{op}`: with padding {padding:?} a window of {side} {taps} can miss \
+                     its image of {side} {extent}"
+                ))
+                .help("the padding on each side must be smaller than the window"));
+            }
+        }
+        if taps[0].checked_mul(taps[1]).is_none() {
+            let [rows, cols] = taps;
+            return Err(Mistake::new(format!("`{op}`: a window of {rows}×{cols} is too large")));
+        }
+        Ok(Self { batch, input, taps, output, channels, window })
+    }
+
+    /// The extents of a pooling of images of shape `x`, after checks that every window holds a pixel.
+    pub(super) fn of_images(
+        op: &str,
+        x: &Shape,
+        taps: [usize; 2],
+        window: Window,
+    ) -> Result<Self, Mistake> {
+        Self::new(op, rank_4(op, IMAGES, x)?, taps, window)
+    }
+
+    /// The extents of a pooling of images of height and width `input` whose result has shape `y`, after the same checks.
+    pub(super) fn of_result(
+        op: &str,
+        y: &Shape,
+        input: [usize; 2],
+        taps: [usize; 2],
+        window: Window,
+    ) -> Result<Self, Mistake> {
+        let [batch, height, width, channels] = rank_4(op, IMAGES, y)?;
+        let dims = Self::new(op, [batch, input[0], input[1], channels], taps, window)?;
+        if dims.output == [height, width] {
+            return Ok(dims);
+        }
+        let ([h, w], [rows, cols], [oh, ow]) = (input, taps, dims.output);
+        Err(Mistake::new(format!(
+            "`{op}`: a {rows}×{cols} window turns {h}×{w} images into {oh}×{ow} ones, \
+             but the cotangent is {height}×{width}"
+        )))
+    }
+
+    /// Fails unless this is the type of an index: `u8` of the shape of the result.
+    pub(super) fn expect_index(&self, op: &str, index: &Type) -> Result<(), Mistake> {
+        let expected = Type { dtype: DType::U8, shape: self.output_shape() };
+        if *index == expected {
+            return Ok(());
+        }
+        Err(Mistake::new(format!("`{op}`: the index is {index}, expected {expected}"))
+            .help("the index is what `max_pool_index` gives for the same images and window"))
+    }
+
+    /// The shape of the images.
+    pub(super) fn input_shape(&self) -> Shape {
+        Shape::from([self.batch, self.input[0], self.input[1], self.channels])
+    }
+
+    /// The shape of the result.
+    pub(super) fn output_shape(&self) -> Shape {
+        Shape::from([self.batch, self.output[0], self.output[1], self.channels])
+    }
+
+    /// All windows in ascending order of the output pixel; none if there is no channel.
+    pub(super) fn windows(&self) -> impl Iterator<Item = PlacedWindow<'_>> {
+        let [height, width] = self.output;
+        let pixels = if self.channels == 0 { 0 } else { self.batch * height * width };
+        (0..pixels).map(move |pixel| PlacedWindow {
+            dims: self,
+            image: pixel / width / height,
+            row: pixel / width % height,
+            col: pixel % width,
+            output: pixel * self.channels,
+        })
+    }
+
+    /// The place of the first channel of a pixel of an image.
+    fn pixel(&self, image: usize, row: usize, col: usize) -> usize {
+        ((image * self.input[0] + row) * self.input[1] + col) * self.channels
+    }
+
+    /// The maximum of each window and channel: NaN before numbers, of equals the first.
+    pub(super) fn maxima(&self, x: &Data) -> Vec<Maximum> {
+        for_each_dtype!(x, x => self.maxima_of(x))
+    }
+
+    fn maxima_of<T: Copy + PartialOrd>(&self, x: &[T]) -> Vec<Maximum> {
+        let mut maxima = Vec::with_capacity(self.output_shape().elements());
+        for window in self.windows() {
+            for channel in 0..self.channels {
+                let of = |tap: Tap| Maximum { tap: tap.number, place: tap.input + channel };
+                let first = |best: Maximum, next: Maximum| {
+                    if beats(x[next.place], x[best.place]) { next } else { best }
+                };
+                maxima.extend(window.taps().map(of).reduce(first));
+            }
+        }
+        maxima
+    }
+
+    /// For each element of the result the element of the images that the tap in `index` reads, if it reads one.
+    pub(super) fn places(&self, index: &Tensor) -> impl Iterator<Item = Option<usize>> {
+        let Data::U8(index) = index.data() else {
+            unreachable!("the type rule admits an index of u8")
+        };
+        self.windows().flat_map(move |window| {
+            (0..self.channels).map(move |channel| {
+                let pixel = window.read(usize::from(index[window.output + channel]))?;
+                Some(pixel + channel)
+            })
+        })
+    }
+}
+
+/// A window at one of its places.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PlacedWindow<'a> {
+    dims: &'a PoolDims,
+    image: usize,
+    row: usize,
+    col: usize,
+    /// The place of the first channel of its pixel of the result.
+    pub(super) output: usize,
+}
+
+/// A tap of a placed window that falls into the image.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tap {
+    /// Its number in the window, row-major.
+    pub(super) number: usize,
+    /// The place of the first channel of the pixel it reads.
+    pub(super) input: usize,
+}
+
+/// Where a window has its maximum.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Maximum {
+    /// The number of the tap.
+    pub(super) tap: usize,
+    /// The element of the images.
+    pub(super) place: usize,
+}
+
+impl<'a> PlacedWindow<'a> {
+    fn rows(self) -> impl ExactSizeIterator<Item = (usize, usize)> {
+        self.dims.window.taps(0, self.row, self.dims.taps[0], self.dims.input[0])
+    }
+
+    fn cols(self) -> impl ExactSizeIterator<Item = (usize, usize)> {
+        self.dims.window.taps(1, self.col, self.dims.taps[1], self.dims.input[1])
+    }
+
+    /// The taps that fall into the image, row-major.
+    pub(super) fn taps(self) -> impl Iterator<Item = Tap> + use<'a> {
+        self.rows().flat_map(move |(u, row)| {
+            self.cols().map(move |(v, col)| Tap {
+                number: u * self.dims.taps[1] + v,
+                input: self.dims.pixel(self.image, row, col),
+            })
+        })
+    }
+
+    /// The number by which an average divides: of the taps that fall into the image, or of all.
+    pub(super) fn count(self, include_pad: bool) -> usize {
+        if include_pad {
+            self.dims.taps[0] * self.dims.taps[1]
+        } else {
+            self.rows().len() * self.cols().len()
+        }
+    }
+
+    /// The place of the first channel of the pixel that the tap of this number reads, if it falls into the image.
+    fn read(self, tap: usize) -> Option<usize> {
+        let (window, [rows, cols]) = (&self.dims.window, self.dims.taps);
+        let (u, v) = (tap / cols, tap % cols);
+        if u >= rows {
+            return None;
+        }
+        let row = window.place(0, self.row, u, self.dims.input[0])?;
+        let col = window.place(1, self.col, v, self.dims.input[1])?;
+        Some(self.dims.pixel(self.image, row, col))
+    }
+}
+
+/// Whether `next`, which comes later, is the maximum instead of `best`: greater, or the first NaN.
+#[expect(clippy::eq_op, reason = "only NaN differs from itself")]
+fn beats<T: PartialOrd>(next: T, best: T) -> bool {
+    next > best || (next != next && best == best)
+}
+
+/// The most taps of a window whose numbers fit into `u8`.
+const MAX_INDEXED_TAPS: usize = 256;
+
+/// Fails unless the number of every tap of the window fits into an index.
+pub(super) fn check_indexed(op: &str, [rows, cols]: [usize; 2]) -> Result<(), Mistake> {
+    if rows.checked_mul(cols).is_some_and(|taps| taps <= MAX_INDEXED_TAPS) {
+        return Ok(());
+    }
+    Err(Mistake::new(format!(
+        "`{op}`: a window of {rows}×{cols} has more than {MAX_INDEXED_TAPS} taps"
+    ))
+    .help("the place of a maximum is one byte: use a smaller window, or two poolings"))
+}
