@@ -1,0 +1,114 @@
+//! The machine that code is made for, and one function's way through Cranelift.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::{AbiParam, Function, Signature, types};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_module::{FuncId, ModuleReloc};
+
+use crate::error::{Error, Result};
+
+/// How much Cranelift changes a function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Optimization {
+    /// Common subexpressions, loop-invariant code and dead code are found; pure instructions move to their use. For kernels.
+    Speed,
+    /// Instructions stay in the order in which they were written. For tiles: their order decides what stays in
+    /// registers.
+    AsWritten,
+}
+
+/// Cranelift's description of this machine.
+///
+/// # Errors
+/// [`Error::Host`] if Cranelift does not know this machine.
+pub fn isa(optimization: Optimization) -> Result<OwnedTargetIsa> {
+    let builder = cranelift_native::builder().map_err(|message| Error::Host(message.to_owned()))?;
+    finish_isa(builder, optimization)
+}
+
+pub(crate) fn finish_isa(
+    builder: cranelift_codegen::isa::Builder,
+    optimization: Optimization,
+) -> Result<OwnedTargetIsa> {
+    let opt_level = match optimization {
+        Optimization::Speed => "speed",
+        Optimization::AsWritten => "none",
+    };
+    let verify = if cfg!(debug_assertions) { "true" } else { "false" };
+    let mut flags = settings::builder();
+    for (name, value) in [
+        ("opt_level", opt_level),
+        ("is_pic", "false"),
+        ("enable_verifier", verify),
+        ("log2_min_function_alignment", "6"),
+        ("unwind_info", "false"),
+    ] {
+        flags.set(name, value).map_err(|error| Error::Host(format!("Cranelift's setting `{name}`: {error}")))?;
+    }
+    builder.finish(settings::Flags::new(flags)).map_err(|error| Error::Host(error.to_string()))
+}
+
+/// The signature of every tile and kernel: `arity` 64-bit integers, no result.
+#[must_use]
+pub fn signature(arity: usize) -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params = vec![AbiParam::new(types::I64); arity];
+    signature
+}
+
+/// A function's readable forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeText {
+    /// The tile program or the CLIF function.
+    pub source: String,
+    /// The machine code.
+    pub assembly: String,
+}
+
+/// One compiled function, not yet placed in memory.
+pub struct MachineCode {
+    /// The instructions, with the constants that they refer to.
+    pub bytes: Vec<u8>,
+    /// At what multiple of bytes it has to start.
+    pub alignment: u64,
+    /// What has to be filled in once all addresses are known.
+    pub relocations: Vec<ModuleReloc>,
+    /// The readable forms, if they were asked for.
+    pub text: Option<CodeText>,
+    /// What has to live as long as the code.
+    pub owned: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Compiles one function.
+///
+/// # Errors
+/// [`Error::Compile`] if Cranelift refuses the function.
+pub fn compile(isa: &dyn TargetIsa, function: Function, id: FuncId, text: bool) -> Result<MachineCode> {
+    let name = function.name.to_string();
+    let source = text.then(|| function.display().to_string());
+    let mut context = Context::for_function(function);
+    context.set_disasm(text);
+    let failed = |message: String| Error::Compile { function: name.clone(), message };
+    context
+        .compile(isa, &mut ControlPlane::default())
+        .map_err(|error| failed(format!("{:?}", error.inner)))?;
+    let code = context.compiled_code().ok_or_else(|| failed("no code".to_owned()))?;
+    let relocations = code
+        .buffer
+        .relocs()
+        .iter()
+        .map(|reloc| ModuleReloc::from_mach_reloc(reloc, &context.func, id))
+        .collect();
+    Ok(MachineCode {
+        bytes: code.code_buffer().to_vec(),
+        alignment: u64::from(code.buffer.alignment),
+        relocations,
+        text: source.map(|source| CodeText { source, assembly: code.vcode.clone().unwrap_or_default() }),
+        owned: None,
+    })
+}

@@ -1,0 +1,76 @@
+//! Which registers of each logical vector a program needs.
+//!
+//! A contraction tile of eight lanes uses two of the four registers of its vectors; nothing is emitted for the others.
+
+use super::{PARTS, WIDTH};
+use crate::tile::program::{Extent, Op, Rank1, Stmt, TileProgram};
+
+/// A set of parts, bit p for part p.
+pub(super) type PartSet = u8;
+
+const ALL: PartSet = (1 << PARTS) - 1;
+
+/// The parts that an extent touches.
+pub(super) fn parts_of(extent: Extent) -> PartSet {
+    match extent {
+        Extent::Full | Extent::Rest(_) => ALL,
+        Extent::First(lanes) => ALL >> (PARTS - usize::from(lanes).div_ceil(WIDTH)),
+    }
+}
+
+/// The extent of vector `vector` in a row of a contraction step.
+pub(super) fn extent_of(rank1: &Rank1, vector: usize) -> Extent {
+    if vector + 1 == rank1.vectors { rank1.extent } else { Extent::Full }
+}
+
+/// The parts that are used of each value and each variable.
+pub(super) struct Demand {
+    pub(super) values: Vec<PartSet>,
+    pub(super) vars: Vec<PartSet>,
+    changed: bool,
+}
+
+impl Demand {
+    pub(super) fn of(program: &TileProgram) -> Self {
+        let mut demand =
+            Self { values: vec![0; program.values.len()], vars: vec![0; program.vars.len()], changed: true };
+        // A variable carries demand backwards around a loop, so one walk may find what an earlier statement of the loop needs.
+        while demand.changed {
+            demand.changed = false;
+            demand.block(&program.body);
+        }
+        demand
+    }
+
+    fn block(&mut self, block: &[Stmt]) {
+        for stmt in block.iter().rev() {
+            match stmt {
+                Stmt::Let(value, op) => {
+                    let parts = self.values[value.0 as usize];
+                    let parts = if matches!(op, Op::Reduce(..)) && parts != 0 { ALL } else { parts };
+                    for operand in op.operands() {
+                        self.values[operand.0 as usize] |= parts;
+                    }
+                    if let Op::Get(var) = op {
+                        self.var(var.0, parts);
+                    }
+                }
+                Stmt::Set(var, value) => self.values[value.0 as usize] |= self.vars[var.0 as usize],
+                Stmt::Store { extent, value, .. } => self.values[value.0 as usize] |= parts_of(*extent),
+                Stmt::Rank1(rank1) => {
+                    for (i, acc) in rank1.acc.iter().enumerate() {
+                        self.var(acc.0, parts_of(extent_of(rank1, i % rank1.vectors)));
+                    }
+                }
+                Stmt::Step { .. } => {}
+                Stmt::Loop { body, .. } => self.block(body),
+            }
+        }
+    }
+
+    fn var(&mut self, var: u32, parts: PartSet) {
+        let known = &mut self.vars[var as usize];
+        self.changed |= *known | parts != *known;
+        *known |= parts;
+    }
+}

@@ -1,0 +1,402 @@
+//! The statements of a tile program as CLIF.
+//!
+//! Runs of lane-wise statements are emitted part by part: all of the first four lanes, then the next four. A long chain (exp, an
+//! optimizer's update) then keeps its intermediate values in a few registers, and the CPU overlaps the four
+//! chains. What is the same in all lanes is computed once.
+
+use cranelift_codegen::ir::condcodes::IntCC;
+use cranelift_codegen::ir::types::{I32, I32X4, I64};
+use cranelift_codegen::ir::{InstBuilder, Value as ClifValue};
+use cranelift_frontend::{FunctionBuilder, Variable};
+
+use super::demand::{Demand, extent_of, parts_of};
+use super::memory::{self, Place};
+use super::{PARTS, WIDTH, parts};
+use crate::tile::program::{
+    Address, Count, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
+};
+
+/// Writes `program` into a function at the builder's place; `args` are its arguments, 64-bit integers.
+///
+/// The builder's block must be open; afterwards it stands in an open block behind the program. The program has to be valid.
+///
+/// A kernel that inlines a contraction should be compiled [`AsWritten`](crate::host::Optimization::AsWritten): moving
+/// instructions to their uses breaks the order that keeps the accumulators in registers.
+pub fn emit(program: &TileProgram, builder: &mut FunctionBuilder<'_>, args: &[ClifValue]) {
+    let demand = Demand::of(program);
+    let params = (program.params.iter().zip(args))
+        .map(|(param, &arg)| match param.kind {
+            ParamKind::Count => Param::Count(arg),
+            ParamKind::Pointer => {
+                let variable = builder.declare_var(I64);
+                builder.def_var(variable, arg);
+                Param::Pointer(variable)
+            }
+        })
+        .collect();
+    let vars = (program.vars.iter())
+        .map(|&kind| std::array::from_fn(|_| builder.declare_var(parts::part_type(kind))))
+        .collect();
+    let values = vec![Emitted::default(); program.values.len()];
+    Emitter { program, b: builder, demand, params, vars, values, constants: Vec::new() }.block(&program.body);
+}
+
+#[derive(Clone, Copy)]
+enum Param {
+    Count(ClifValue),
+    /// Pointers move.
+    Pointer(Variable),
+}
+
+/// What has been emitted of a value so far.
+#[derive(Clone, Copy, Default)]
+struct Emitted {
+    parts: [Option<ClifValue>; PARTS],
+    /// All parts are the same register.
+    uniform: bool,
+}
+
+struct Emitter<'a, 'b, 'f> {
+    program: &'a TileProgram,
+    b: &'b mut FunctionBuilder<'f>,
+    demand: Demand,
+    params: Vec<Param>,
+    vars: Vec<[Variable; PARTS]>,
+    values: Vec<Emitted>,
+    /// The constants that the current run of statements has loaded.
+    constants: Vec<Value>,
+}
+
+/// A statement of the lane-wise kind.
+fn is_lane_wise(stmt: &Stmt) -> bool {
+    match stmt {
+        Stmt::Let(_, Op::Reduce(..) | Op::Load(_, _, Extent::Rest(_))) => false,
+        Stmt::Let(..) | Stmt::Set(..) => true,
+        Stmt::Store { extent, .. } => !matches!(extent, Extent::Rest(_)),
+        Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
+    }
+}
+
+fn is_load(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Let(_, Op::Load(..) | Op::Broadcast(..)))
+}
+
+impl Emitter<'_, '_, '_> {
+    fn block(&mut self, mut block: &[Stmt]) {
+        while let [first, rest @ ..] = block {
+            let mut stored = false;
+            let run = block
+                .iter()
+                .take_while(|stmt| {
+                    let ends = !is_lane_wise(stmt) || stored && is_load(stmt);
+                    stored |= matches!(stmt, Stmt::Store { .. });
+                    !ends
+                })
+                .count();
+            if run == 0 {
+                self.whole(first);
+                block = rest;
+            } else {
+                let (run, rest) = block.split_at(run);
+                for part in 0..PARTS {
+                    run.iter().for_each(|stmt| self.lane_wise(stmt, part));
+                }
+                block = rest;
+            }
+            self.forget_constants();
+        }
+    }
+
+    fn lane_wise(&mut self, stmt: &Stmt, part: usize) {
+        match *stmt {
+            Stmt::Let(value, op) => {
+                let demand = self.demand.values[value.0 as usize];
+                if demand & 1 << part != 0 && self.values[value.0 as usize].parts[part].is_none() {
+                    self.define(value, op, part);
+                }
+            }
+            Stmt::Set(var, value) if self.demand.vars[var.0 as usize] & 1 << part != 0 => {
+                let value = self.part(value, part);
+                self.b.def_var(self.vars[var.0 as usize][part], value);
+            }
+            Stmt::Store { element, address, extent, value } => {
+                let lanes = lanes_in(extent, part);
+                if lanes > 0 {
+                    let value = self.part(value, part);
+                    let place = self.place(address).plus(part * WIDTH * element.size());
+                    memory::store(self.b, element, place, lanes, value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn define(&mut self, value: Value, op: Op, part: usize) {
+        let emitted = match op {
+            Op::Load(element, address, extent) => match lanes_in(extent, part) {
+                0 => parts::words(self.b, parts::part_type(element.kind()), [0; 4]),
+                lanes => {
+                    let place = self.place(address).plus(part * WIDTH * element.size());
+                    memory::load(self.b, element, place, lanes)
+                }
+            },
+            Op::Broadcast(element, address) => {
+                let place = self.place(address);
+                memory::broadcast(self.b, element, place)
+            }
+            Op::Splat(count) => {
+                let count = self.count(count);
+                self.splat(count)
+            }
+            Op::Iota => self.iota(part),
+            Op::FirstLanes(extent) => self.first_lanes(extent, part),
+            Op::Get(var) => self.b.use_var(self.vars[var.0 as usize][part]),
+            Op::Unary(op, a) => {
+                let a = self.part(a, part);
+                parts::unary(self.b, op, a)
+            }
+            Op::Binary(op, x, y) => {
+                let (x, y) = (self.part(x, part), self.part(y, part));
+                parts::binary(self.b, op, x, y)
+            }
+            Op::Shift(op, a, bits) => {
+                let a = self.part(a, part);
+                parts::shift(self.b, op, a, bits)
+            }
+            Op::Fma(x, y, z) => {
+                let (x, y, z) = (self.part(x, part), self.part(y, part), self.part(z, part));
+                self.b.ins().fma(x, y, z)
+            }
+            Op::Select(mask, x, y) => {
+                let (mask, x, y) = (self.part(mask, part), self.part(x, part), self.part(y, part));
+                parts::select(self.b, mask, x, y)
+            }
+            Op::Reduce(reduction, a) => {
+                let a = std::array::from_fn(|part| self.part(a, part));
+                parts::reduce(self.b, reduction, a)
+            }
+        };
+        let uniform = match op {
+            Op::Broadcast(..) | Op::Splat(_) | Op::Reduce(..) => true,
+            Op::Load(..) | Op::Iota | Op::FirstLanes(_) | Op::Get(_) => false,
+            Op::Unary(..) | Op::Binary(..) | Op::Shift(..) | Op::Fma(..) | Op::Select(..) => {
+                op.operands().all(|operand| self.values[operand.0 as usize].uniform)
+            }
+        };
+        let entry = &mut self.values[value.0 as usize];
+        entry.uniform = uniform;
+        if uniform {
+            entry.parts = [Some(emitted); PARTS];
+        } else {
+            entry.parts[part] = Some(emitted);
+        }
+    }
+
+    /// A statement that is emitted for all parts at once.
+    fn whole(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Let(value, Op::Load(element, address, Extent::Rest(count))) => {
+                let (place, count) = (self.place(*address), self.rest(*count));
+                let loaded = memory::load_counted(self.b, *element, place, count);
+                self.values[value.0 as usize].parts = loaded.map(Some);
+            }
+            Stmt::Let(value, op) => {
+                if self.demand.values[value.0 as usize] != 0 {
+                    self.define(*value, *op, 0);
+                }
+            }
+            Stmt::Store { element, address, extent: Extent::Rest(count), value } => {
+                let (place, count) = (self.place(*address), self.rest(*count));
+                let stored = std::array::from_fn(|part| self.part(*value, part));
+                memory::store_counted(self.b, *element, place, count, stored);
+            }
+            Stmt::Step { pointer, bytes, trips } => {
+                let Param::Pointer(variable) = self.params[usize::from(pointer.0)] else { return };
+                let old = self.b.use_var(variable);
+                let new = match *trips {
+                    Trips::Const(n) => self.b.ins().iadd_imm_s(old, bytes.wrapping_mul(i64::from(n))),
+                    trips => {
+                        let trips = self.trips(trips);
+                        let bytes = self.b.ins().imul_imm_s(trips, *bytes);
+                        self.b.ins().iadd(old, bytes)
+                    }
+                };
+                self.b.def_var(variable, new);
+            }
+            Stmt::Rank1(rank1) => self.rank1(rank1),
+            Stmt::Loop { trips, body } => self.repeat(*trips, body),
+            Stmt::Set(..) | Stmt::Store { .. } => {}
+        }
+    }
+
+    /// The order of instructions is the order in which registers are needed. The side with fewer registers is held, the other comes
+    /// one at a time and is overwritten by its last multiply-add.
+    fn rank1(&mut self, rank1: &Rank1) {
+        let columns: Vec<(usize, usize)> = (0..rank1.vectors)
+            .flat_map(|vector| (0..PARTS).map(move |part| (vector, part)))
+            .filter(|&(vector, part)| parts_of(extent_of(rank1, vector)) & 1 << part != 0)
+            .collect();
+        let rows: Vec<usize> = (0..rank1.a.len()).collect();
+        if columns.len() <= rows.len() {
+            let held: Vec<ClifValue> = columns.iter().map(|&column| self.column_factor(rank1, column)).collect();
+            for &row in &rows {
+                let a = self.row_factor(rank1, row);
+                for (&column, &b) in columns.iter().zip(&held) {
+                    self.multiply_add(rank1, row, column, a, b);
+                }
+            }
+        } else {
+            let held: Vec<ClifValue> = rows.iter().map(|&row| self.row_factor(rank1, row)).collect();
+            for &column in &columns {
+                let b = self.column_factor(rank1, column);
+                for (&row, &a) in rows.iter().zip(&held) {
+                    self.multiply_add(rank1, row, column, b, a);
+                }
+            }
+        }
+    }
+
+    fn row_factor(&mut self, rank1: &Rank1, row: usize) -> ClifValue {
+        let place = self.place(rank1.a[row]);
+        memory::broadcast(self.b, crate::tile::program::Element::F32, place)
+    }
+
+    fn column_factor(&mut self, rank1: &Rank1, (vector, part): (usize, usize)) -> ClifValue {
+        let place = self.place(rank1.b).plus(4 * (LANES * vector + WIDTH * part));
+        let lanes = lanes_in(extent_of(rank1, vector), part);
+        memory::load(self.b, crate::tile::program::Element::F32, place, lanes)
+    }
+
+    fn multiply_add(
+        &mut self,
+        rank1: &Rank1,
+        row: usize,
+        (vector, part): (usize, usize),
+        x: ClifValue,
+        y: ClifValue,
+    ) {
+        let acc = self.vars[rank1.acc[row * rank1.vectors + vector].0 as usize][part];
+        let old = self.b.use_var(acc);
+        let new = self.b.ins().fma(x, y, old);
+        self.b.def_var(acc, new);
+    }
+
+    /// A loop that counts down, tested at its end.
+    fn repeat(&mut self, trips: Trips, body: &[Stmt]) {
+        match trips {
+            Trips::Const(0) => return,
+            Trips::Const(1) => return self.block(body),
+            _ => {}
+        }
+        let (head, exit) = (self.b.create_block(), self.b.create_block());
+        let left = self.b.append_block_param(head, I64);
+        let trips_value = self.trips(trips);
+        if matches!(trips, Trips::Const(_)) {
+            self.b.ins().jump(head, &[trips_value.into()]);
+        } else {
+            let any = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, trips_value, 0);
+            self.b.ins().brif(any, head, &[trips_value.into()], exit, &[]);
+        }
+        self.b.switch_to_block(head);
+        self.block(body);
+        if matches!(trips, Trips::Tail(_)) {
+            self.b.ins().jump(exit, &[]);
+        } else {
+            let left = self.b.ins().iadd_imm_s(left, -1);
+            self.b.ins().brif(left, head, &[left.into()], exit, &[]);
+        }
+        self.b.seal_block(head);
+        self.b.switch_to_block(exit);
+        self.b.seal_block(exit);
+    }
+
+    fn trips(&mut self, trips: Trips) -> ClifValue {
+        match trips {
+            Trips::Const(n) => self.b.ins().iconst(I64, i64::from(n)),
+            Trips::Count(count) => self.count(count),
+            Trips::Vectors(count) => {
+                let count = self.count(count);
+                self.b.ins().sshr_imm_u(count, i64::from(LANES.ilog2()))
+            }
+            Trips::Tail(count) => {
+                let rest = self.rest(count);
+                let any = self.b.ins().icmp_imm_s(IntCC::NotEqual, rest, 0);
+                self.b.ins().uextend(I64, any)
+            }
+        }
+    }
+
+    fn count(&self, count: Count) -> ClifValue {
+        match self.params[usize::from(count.0)] {
+            Param::Count(value) => value,
+            Param::Pointer(_) => unreachable!("validation: a count is a count parameter"),
+        }
+    }
+
+    /// count mod 16.
+    fn rest(&mut self, count: Count) -> ClifValue {
+        let count = self.count(count);
+        self.b.ins().band_imm_u(count, LANES as i64 - 1)
+    }
+
+    fn place(&mut self, address: Address) -> Place {
+        match self.params[usize::from(address.pointer.0)] {
+            Param::Pointer(variable) => Place { base: self.b.use_var(variable), offset: address.offset },
+            Param::Count(_) => unreachable!("validation: a pointer is a pointer parameter"),
+        }
+    }
+
+    fn splat(&mut self, value: ClifValue) -> ClifValue {
+        let value = self.b.ins().ireduce(I32, value);
+        self.b.ins().splat(I32X4, value)
+    }
+
+    fn iota(&mut self, part: usize) -> ClifValue {
+        let first = (part * WIDTH) as u32;
+        parts::words(self.b, I32X4, std::array::from_fn(|lane| first + lane as u32))
+    }
+
+    fn first_lanes(&mut self, extent: Extent, part: usize) -> ClifValue {
+        match extent {
+            Extent::Rest(count) => {
+                let rest = self.rest(count);
+                let rest = self.splat(rest);
+                let iota = self.iota(part);
+                self.b.ins().icmp(IntCC::SignedLessThan, iota, rest)
+            }
+            extent => {
+                let lanes = lanes_in(extent, part);
+                let words = std::array::from_fn(|lane| if lane < lanes { u32::MAX } else { 0 });
+                parts::words(self.b, I32X4, words)
+            }
+        }
+    }
+
+    /// One register of a value; a constant is loaded once in a run of statements.
+    fn part(&mut self, value: Value, part: usize) -> ClifValue {
+        let index = value.0 as usize;
+        if let Some(emitted) = self.values[index].parts[part] {
+            return emitted;
+        }
+        let constant = self.program.values[index].constant;
+        let constant = constant.expect("validation: a value is defined before its use");
+        let emitted = parts::constant(self.b, constant);
+        self.values[index] = Emitted { parts: [Some(emitted); PARTS], uniform: true };
+        self.constants.push(value);
+        emitted
+    }
+
+    fn forget_constants(&mut self) {
+        for value in self.constants.drain(..) {
+            self.values[value.0 as usize] = Emitted::default();
+        }
+    }
+}
+
+/// Lanes of a part inside a constant extent.
+fn lanes_in(extent: Extent, part: usize) -> usize {
+    match extent {
+        Extent::Full | Extent::Rest(_) => WIDTH,
+        Extent::First(lanes) => usize::from(lanes).saturating_sub(part * WIDTH).min(WIDTH),
+    }
+}

@@ -1,0 +1,88 @@
+//! The interpreter as an instruction set: kernels call it like compiled tiles.
+
+use std::sync::Arc;
+
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{
+    AbiParam, Function, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind, UserFuncName,
+};
+use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_module::FuncId;
+
+use super::execute::Machine;
+use super::memory::Process;
+use crate::error::Result;
+use crate::host::{self, MachineCode, Optimization};
+use crate::tile::program::TileProgram;
+use crate::tile::target::{TileShape, TileTarget};
+
+/// Tiles that are interpreted when a kernel calls them: for tests, and for finding out whether a wrong result comes from a
+/// kernel or from an instruction set.
+#[derive(Clone)]
+pub struct Interpret {
+    isa: OwnedTargetIsa,
+}
+
+impl Interpret {
+    /// For kernels of this machine.
+    ///
+    /// # Errors
+    /// [`Error::Host`](crate::Error::Host) if Cranelift does not know this machine.
+    pub fn host() -> Result<Self> {
+        Ok(Self { isa: host::isa(Optimization::AsWritten)? })
+    }
+}
+
+impl TileTarget for Interpret {
+    fn name(&self) -> &'static str {
+        "interpret"
+    }
+
+    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
+        TileShape { rows: rows.min(8), lanes: lanes.min(64) }
+    }
+
+    /// A function that puts its arguments into an array and calls the interpreter.
+    fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {
+        program.validate()?;
+        let arity = program.params.len();
+        let mut function =
+            Function::with_name_signature(UserFuncName::user(0, id.as_u32()), host::signature(arity));
+        let mut context = FunctionBuilderContext::new();
+        let mut b = FunctionBuilder::new(&mut function, &mut context);
+        let entry = b.create_block();
+        b.append_block_params_for_function_params(entry);
+        b.switch_to_block(entry);
+        b.seal_block(entry);
+        let bytes = u32::try_from(8 * arity.max(1)).unwrap_or(u32::MAX);
+        let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
+        let args = b.ins().stack_addr(I64, slot, 0);
+        for (index, arg) in b.block_params(entry).to_vec().into_iter().enumerate() {
+            let offset = i32::try_from(8 * index).unwrap_or(i32::MAX);
+            b.ins().store(MemFlagsData::trusted(), arg, args, offset);
+        }
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params = vec![AbiParam::new(I64); 2];
+        let signature = b.import_signature(signature);
+        let callee = b.ins().iconst(I64, (run as *const ()).expose_provenance() as i64);
+        let program_address = b.ins().iconst(I64, Arc::as_ptr(program).expose_provenance() as i64);
+        b.ins().call_indirect(signature, callee, &[program_address, args]);
+        b.ins().return_(&[]);
+        b.finalize(self.isa.frontend_config());
+        let code = host::compile(&*self.isa, function, id, text)?;
+        Ok(MachineCode { owned: Some(program.clone()), ..code })
+    }
+}
+
+/// What the functions of [`Interpret`] call.
+extern "C" fn run(program: *const TileProgram, args: *const u64) {
+    // SAFETY: the code holds the program alive (`MachineCode::owned`), and nobody changes it.
+    let program = unsafe { &*program };
+    // SAFETY: the caller has put one argument for each parameter there.
+    let args = unsafe { std::slice::from_raw_parts(args, program.params.len()) };
+    // SAFETY: the kernel that calls the tile passes addresses that are valid for what the program does.
+    let memory = unsafe { Process::new() };
+    let done = Machine::new(program, memory, args.to_vec()).run();
+    debug_assert_eq!(done, Ok(()), "the memory of the process refuses no access");
+}

@@ -1,0 +1,22 @@
+//! Tile programs: the innermost runs of kernels, over logical vectors of 16 lanes.
+//!
+//! A [`TileProgram`] is plain data. A [`Builder`] writes it, [`Interpret`] executes it and is the reference, a [`TileTarget`] makes a
+//! function of machine code of it. All of them give the same bits; NaNs count as one value.
+
+mod builder;
+mod cranelift;
+mod interpret;
+mod program;
+mod record;
+mod target;
+mod text;
+mod validate;
+
+pub use builder::{Builder, F, I, M, Typed, Variable};
+pub use cranelift::{Cranelift, emit};
+pub use interpret::{Buffer, Interpret, interpret};
+pub use program::{
+    Address, Binary, Constant, Count, Element, Extent, Kind, LANES, Op, Param, ParamKind, Pointer, Rank1, Reduction,
+    Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
+};
+pub use target::{TileShape, TileTarget};

@@ -1,0 +1,38 @@
+//! What an instruction set has to offer.
+
+use std::sync::Arc;
+
+use cranelift_module::FuncId;
+
+use super::program::TileProgram;
+use crate::error::Result;
+use crate::host::MachineCode;
+
+/// The size of a contraction tile: so many rows of so many lanes of accumulators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TileShape {
+    /// Rows of the result.
+    pub rows: usize,
+    /// Columns of the result.
+    pub lanes: usize,
+}
+
+/// An instruction set that tile programs can be compiled for.
+///
+/// Every implementation gives the same bits; they differ in speed and in the tile that fits their registers.
+pub trait TileTarget: Send + Sync {
+    /// The name users know it by.
+    fn name(&self) -> &'static str;
+
+    /// The largest contraction tile that runs well in registers, for a result of `rows` × `lanes`. Whoever needs more
+    /// rows or lanes uses several tiles.
+    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape;
+
+    /// The program as the function `id` with the calling convention of System V, each parameter a 64-bit integer, no result.
+    ///
+    /// Called on several threads at once. `text` asks for the intermediate and the machine code in readable form.
+    ///
+    /// # Errors
+    /// If the program breaks a rule of [`TileProgram::validate`] in a way that shows only here.
+    fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode>;
+}

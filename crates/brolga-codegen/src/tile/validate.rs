@@ -1,0 +1,230 @@
+//! The rules of a tile program.
+
+use std::collections::HashSet;
+
+use super::program::{
+    Address, Constant, Count, Extent, Kind, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value, Var,
+};
+use crate::error::{Error, Result};
+
+/// Levels of loops inside one another.
+const MAX_DEPTH: usize = 8;
+
+/// Lanes of the result of `op`, after its operands have been checked: the broken rule, in words.
+type Rule<T = ()> = std::result::Result<T, String>;
+
+impl TileProgram {
+    /// Checks the rules that every instruction set relies on:
+    ///
+    /// 1. A pointer is a pointer parameter, a count a count parameter.
+    /// 2. A value is defined once, before its use, in the block of the use or one around it; constants are never defined.
+    /// 3. A variable is set before it is read.
+    /// 4. Operands have the kinds of the operation, and a value has the kind of its operation.
+    /// 5. [`Extent::First`] has 1 to 15 lanes; a shift is below 32.
+    /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no [`Extent::Rest`].
+    /// 7. Loops are at most eight deep.
+    ///
+    /// What it cannot check, and the writer of a program promises: addresses are valid, and memory that one statement
+    /// writes and another reads is either the same place lane by lane (in place), or they are apart in a
+    /// different trip of a loop or with a [`Rank1`], a [`Op::Reduce`], a loop or a step between them.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the first statement that breaks a rule.
+    pub fn validate(&self) -> Result<()> {
+        let mut checker =
+            Checker { program: self, defined: HashSet::new(), visible: HashSet::new(), set: HashSet::new() };
+        checker.block(&self.body, 0)
+    }
+}
+
+struct Checker<'a> {
+    program: &'a TileProgram,
+    defined: HashSet<Value>,
+    visible: HashSet<Value>,
+    set: HashSet<Var>,
+}
+
+impl Checker<'_> {
+    fn block(&mut self, block: &[Stmt], depth: usize) -> Result<()> {
+        let (visible, set) = (self.visible.clone(), self.set.clone());
+        for stmt in block {
+            self.stmt(stmt, depth).map_err(|problem| Error::Malformed {
+                program: self.program.name.clone(),
+                statement: self.program.statement_text(stmt),
+                problem,
+            })?;
+            if let Stmt::Loop { body, .. } = stmt {
+                self.block(body, depth + 1)?;
+            }
+        }
+        (self.visible, self.set) = (visible, set);
+        Ok(())
+    }
+
+    fn stmt(&mut self, stmt: &Stmt, depth: usize) -> Rule {
+        match stmt {
+            Stmt::Let(value, op) => {
+                let kind = self.op(*op)?;
+                let data = self.program.values.get(value.0 as usize).ok_or("the value has no entry in the table")?;
+                expect(data.constant.is_none(), "a constant is not defined by a statement")?;
+                expect(data.kind == kind, format!("the op gives {kind:?}, the value holds {:?}", data.kind))?;
+                expect(self.defined.insert(*value), "the value is defined twice")?;
+                self.visible.insert(*value);
+            }
+            Stmt::Set(var, value) => {
+                let kind = self.var(*var)?;
+                self.operand(*value, kind)?;
+                self.set.insert(*var);
+            }
+            Stmt::Store { element, address, extent, value } => {
+                self.address(*address)?;
+                self.extent(*extent)?;
+                self.operand(*value, element.kind())?;
+            }
+            Stmt::Step { pointer, trips, .. } => {
+                self.param(pointer.0, ParamKind::Pointer)?;
+                self.trips(*trips)?;
+            }
+            Stmt::Rank1(rank1) => self.rank1(rank1)?,
+            Stmt::Loop { trips, .. } => {
+                self.trips(*trips)?;
+                expect(depth < MAX_DEPTH, format!("loops are more than {MAX_DEPTH} deep"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rank1(&self, rank1: &Rank1) -> Rule {
+        let (rows, vectors) = (rank1.a.len(), rank1.vectors);
+        expect(rows > 0 && vectors > 0, "a contraction step has at least one row and one vector")?;
+        expect(
+            rank1.acc.len() == rows * vectors,
+            format!("{rows} rows of {vectors} vectors have {} accumulators", rank1.acc.len()),
+        )?;
+        expect(
+            rank1.acc.iter().collect::<HashSet<_>>().len() == rank1.acc.len(),
+            "an accumulator is used twice",
+        )?;
+        expect(!matches!(rank1.extent, Extent::Rest(_)), "the lanes of a contraction step are constant")?;
+        self.extent(rank1.extent)?;
+        for &acc in &rank1.acc {
+            expect(self.var(acc)? == Kind::Float, "an accumulator is not a float variable")?;
+            self.is_set(acc)?;
+        }
+        rank1.a.iter().chain([&rank1.b]).try_for_each(|address| self.address(*address))
+    }
+
+    /// The kind of the result.
+    fn op(&self, op: Op) -> Rule<Kind> {
+        match op {
+            Op::Load(element, address, extent) => {
+                self.address(address)?;
+                self.extent(extent)?;
+                Ok(element.kind())
+            }
+            Op::Broadcast(element, address) => {
+                self.address(address)?;
+                Ok(element.kind())
+            }
+            Op::Splat(count) => {
+                self.count(count)?;
+                Ok(Kind::Int)
+            }
+            Op::Iota => Ok(Kind::Int),
+            Op::FirstLanes(extent) => {
+                self.extent(extent)?;
+                Ok(Kind::Mask)
+            }
+            Op::Get(var) => {
+                let kind = self.var(var)?;
+                self.is_set(var)?;
+                Ok(kind)
+            }
+            Op::Unary(unary, a) => self.operands(unary.signature(), &[a]),
+            Op::Binary(binary, a, b) => self.operands(binary.signature(), &[a, b]),
+            Op::Shift(shift, a, bits) => {
+                expect(bits < 32, format!("a shift by {bits} bits, expected fewer than 32"))?;
+                self.operands(shift.signature(), &[a])
+            }
+            Op::Fma(a, b, c) => self.operands((&[Kind::Float; 3], Kind::Float), &[a, b, c]),
+            Op::Select(mask, a, b) => {
+                let kind = self.kind(a)?;
+                expect(kind != Kind::Mask, "a select between truth values")?;
+                self.operands((&[Kind::Mask, kind, kind], kind), &[mask, a, b])
+            }
+            Op::Reduce(reduction, a) => self.operands(reduction.signature(), &[a]),
+        }
+    }
+
+    fn operands(&self, (kinds, result): (&[Kind], Kind), operands: &[Value]) -> Rule<Kind> {
+        for (&operand, &kind) in operands.iter().zip(kinds) {
+            self.operand(operand, kind)?;
+        }
+        Ok(result)
+    }
+
+    fn operand(&self, value: Value, expected: Kind) -> Rule {
+        let kind = self.kind(value)?;
+        expect(kind == expected, format!("%{} holds {kind:?}, expected {expected:?}", value.0))
+    }
+
+    fn kind(&self, value: Value) -> Rule<Kind> {
+        let data = self.program.values.get(value.0 as usize);
+        let data = data.ok_or_else(|| format!("%{} does not exist", value.0))?;
+        match data.constant {
+            Some(constant) => {
+                let kind = Constant::kind(constant);
+                expect(kind == data.kind, format!("%{} is a constant of another kind", value.0))?;
+            }
+            None => expect(
+                self.visible.contains(&value),
+                format!("%{} is not defined in this block or one around it", value.0),
+            )?,
+        }
+        Ok(data.kind)
+    }
+
+    fn var(&self, var: Var) -> Rule<Kind> {
+        self.program.vars.get(var.0 as usize).copied().ok_or_else(|| format!("${} does not exist", var.0))
+    }
+
+    fn is_set(&self, var: Var) -> Rule {
+        expect(self.set.contains(&var), format!("${} is read before it is set", var.0))
+    }
+
+    fn address(&self, address: Address) -> Rule {
+        self.param(address.pointer.0, ParamKind::Pointer)
+    }
+
+    fn count(&self, count: Count) -> Rule {
+        self.param(count.0, ParamKind::Count)
+    }
+
+    fn param(&self, index: u16, expected: ParamKind) -> Rule {
+        let param = self.program.params.get(usize::from(index));
+        let param = param.ok_or_else(|| format!("there is no parameter {index}"))?;
+        expect(param.kind == expected, format!("%{} is no {expected:?}", param.name))
+    }
+
+    fn extent(&self, extent: Extent) -> Rule {
+        match extent {
+            Extent::Full => Ok(()),
+            Extent::First(lanes) => expect(
+                (1..LANES).contains(&usize::from(lanes)),
+                format!("the first {lanes} lanes, expected 1 to {}", LANES - 1),
+            ),
+            Extent::Rest(count) => self.count(count),
+        }
+    }
+
+    fn trips(&self, trips: Trips) -> Rule {
+        match trips {
+            Trips::Const(_) => Ok(()),
+            Trips::Count(count) | Trips::Vectors(count) | Trips::Tail(count) => self.count(count),
+        }
+    }
+}
+
+fn expect(holds: bool, problem: impl Into<String>) -> Rule {
+    if holds { Ok(()) } else { Err(problem.into()) }
+}
