@@ -10,6 +10,8 @@ mod places;
 mod pool;
 mod random;
 pub mod reduce;
+#[cfg(test)]
+mod testing;
 pub mod window;
 
 pub use elementwise::Elementwise;
@@ -106,6 +108,7 @@ ops! {
         not: Not,
         select: Select,
         cast: Cast,
+        stop_gradient: StopGradient,
     }
     other {
         parameter: Parameter,

@@ -1,0 +1,40 @@
+//! The identity that differentiation does not see through.
+
+use serde::{Deserialize, Serialize};
+
+use super::elementwise::{Elementwise, same};
+use crate::error::Mistake;
+use crate::lanes::{Lane, Lanes};
+use crate::op::Vjp;
+use crate::trace::Var;
+use crate::types::DType;
+
+/// `y = x`, bit for bit. There is no gradient: to differentiation `y` is a constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct StopGradient;
+
+impl Elementwise for StopGradient {
+    const NAME: &'static str = "stop_gradient";
+    const ARITY: usize = 1;
+
+    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        same(Self::NAME, operands)
+    }
+
+    fn emit<L: Lanes>(&self, _: &mut L, args: &[Lane<L>]) -> Lane<L> {
+        args[0]
+    }
+
+    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        Ok(vec![None])
+    }
+}
+
+impl Var {
+    /// See [`StopGradient`].
+    #[track_caller]
+    #[must_use]
+    pub fn stop_gradient(&self) -> Var {
+        self.unary(StopGradient)
+    }
+}
