@@ -49,3 +49,38 @@ impl Var {
         self.unary(Abs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, mistake, run, vector};
+
+    #[test]
+    fn clears_the_sign() {
+        let x = vector([-1.5, -0.0, f32::NAN, f32::NEG_INFINITY, -f32::from_bits(1)]);
+        let y = vector([1.5, 0.0, f32::NAN, f32::INFINITY, f32::from_bits(1)]);
+        assert_eq!(run(Abs, &[&x]), y);
+        assert_eq!(run(Abs, &[&vector::<f32>([])]), vector::<f32>([]));
+    }
+
+    #[test]
+    fn integers_wrap() {
+        assert_eq!(run(Abs, &[&vector([i32::MIN, -3, 0, 4])]), vector([i32::MIN, 3, 0, 4]));
+        assert_eq!(run(Abs, &[&vector([i64::MIN, -3])]), vector([i64::MIN, 3]));
+        assert_eq!(run(Abs, &[&vector([0_u8, 255])]), vector([0_u8, 255]));
+    }
+
+    #[test]
+    fn gradient_is_zero_at_zero() {
+        let dx = gradient(Abs, &vector([-2.0_f32, 0.0, 3.0]), &vector([1.0_f32, 2.0, -4.0]));
+        assert_eq!(dx, vector([-1.0_f32, 0.0, -4.0]));
+    }
+
+    #[test]
+    fn bool_is_a_mistake() {
+        insta::assert_snapshot!(mistake(Abs, &["bool[2]"]), @r"
+        `abs` takes numbers, not bool
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -41,3 +41,24 @@ impl Var {
         self.binary(And, other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, vector, vjp};
+
+    #[test]
+    fn has_its_truth_table() {
+        let (a, b) = (vector([false, false, true, true]), vector([false, true, false, true]));
+        assert_eq!(run(And, &[&a, &b]), vector([false, false, false, true]));
+        assert_eq!(vjp(And, &[&a, &b], &a), [None, None]);
+    }
+
+    #[test]
+    fn numbers_are_a_mistake() {
+        insta::assert_snapshot!(mistake(And, &["bool[2]", "f32[2]"]), @r"
+        `and` takes bool, not f32
+          help: compare the operand with a number
+        ");
+    }
+}

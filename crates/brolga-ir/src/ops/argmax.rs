@@ -30,7 +30,7 @@ impl Operation for Argmax {
         match x.shape[axis] {
             0 => Err(Mistake::new(format!("`argmax`: axis {axis} of {x} has no element"))
                 .help("the axis must have an extent of at least 1")),
-            extent if i32::try_from(extent).is_err() => {
+            extent if i32::try_from(extent - 1).is_err() => {
                 Err(Mistake::new(format!("`argmax`: the places of axis {axis} of {x} exceed i32")))
             }
             _ => Ok(Types::from_elem(Type { dtype: DType::I32, shape: ty.shape }, 1)),
@@ -72,5 +72,52 @@ impl Var {
     #[must_use]
     pub fn argmax(&self, axis: usize, keepdims: bool) -> Var {
         self.unary(Argmax { axis, keepdims })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, tensor, vector, vjp};
+
+    fn along(axis: usize) -> Argmax {
+        Argmax { axis, keepdims: false }
+    }
+
+    #[test]
+    fn the_first_maximum_wins() {
+        let x = tensor([2, 3], [1.0_f32, 5.0, 5.0, -0.0, 0.0, -1.0]);
+        assert_eq!(run(along(1), &[&x]), vector([1, 0]));
+        assert_eq!(run(along(0), &[&x]), vector([0, 0, 0]));
+        let keepdims = Argmax { keepdims: true, ..along(1) };
+        assert_eq!(run(keepdims, &[&x]), tensor([2, 1], [1, 0]));
+        assert_eq!(vjp(along(1), &[&x], &vector([0, 0])), [None]);
+    }
+
+    #[test]
+    fn the_first_nan_wins_over_numbers() {
+        let x = vector([f32::INFINITY, f32::NAN, 1.0, f32::NAN]);
+        assert_eq!(run(along(0), &[&x]), tensor([], [1]));
+        assert_eq!(run(along(0), &[&vector([f32::NEG_INFINITY; 3])]), tensor([], [0]));
+    }
+
+    #[test]
+    fn inner_axes_are_searched_by_columns() {
+        let x = tensor([2, 2, 2], [200_u8, 3, 100, 4, 5, 5, 6, 4]);
+        assert_eq!(run(along(1), &[&x]), tensor([2, 2], [0, 1, 1, 0]));
+        assert_eq!(run(along(0), &[&tensor::<f32>([2, 0], [])]), vector::<i32>([]));
+    }
+
+    #[test]
+    fn an_empty_axis_is_a_mistake() {
+        insta::assert_snapshot!(mistake(along(1), &["f32[2,0]"]), @r"
+        `argmax`: axis 1 of f32[2,0] has no element
+          help: the axis must have an extent of at least 1
+        ");
+        insta::assert_snapshot!(mistake(along(0), &["f32[]"]), @"`argmax`: there is no axis 0 in []");
+        insta::assert_snapshot!(
+            mistake(along(0), &["u8[2147483649]"]),
+            @"`argmax`: the places of axis 0 of u8[2147483649] exceed i32"
+        );
     }
 }

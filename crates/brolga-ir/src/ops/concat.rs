@@ -107,3 +107,55 @@ impl Var {
         self.tracer().apply(Concat { axis }, &operands)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, tensor, vector, vjp};
+
+    use half::f16;
+
+    #[test]
+    fn operands_follow_each_other() {
+        let x = tensor([2, 1], [1, 2]);
+        let y = tensor([2, 2], [3, 4, 5, 6]);
+        let joined = run(Concat { axis: 1 }, &[&x, &y, &x]);
+        assert_eq!(joined, tensor([2, 4], [1, 3, 4, 1, 2, 5, 6, 2]));
+        assert_eq!(run(Concat { axis: 0 }, &[&x, &x]), tensor([4, 1], [1, 2, 1, 2]));
+        assert_eq!(run(Concat { axis: 0 }, &[&x]), x);
+    }
+
+    #[test]
+    fn empty_operands_add_nothing() {
+        let (x, empty) = (vector([f16::NAN]), vector::<f16>([]));
+        assert_eq!(run(Concat { axis: 0 }, &[&empty, &x]), x);
+        assert_eq!(run(Concat { axis: 0 }, &[&empty, &empty]), empty);
+    }
+
+    #[test]
+    fn gradient_is_cut_apart() {
+        let (x, y) = (tensor([2, 1], [0.0_f32; 2]), tensor([2, 2], [0.0_f32; 4]));
+        let dy = tensor([2, 3], [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let (dx, dz) = (tensor([2, 1], [1.0_f32, 4.0]), tensor([2, 2], [2.0_f32, 3.0, 5.0, 6.0]));
+        assert_eq!(vjp(Concat { axis: 1 }, &[&x, &y], &dy), [Some(dx), Some(dz)]);
+    }
+
+    #[test]
+    fn operands_that_do_not_fit_are_mistakes() {
+        let concat = Concat { axis: 1 };
+        insta::assert_snapshot!(mistake(concat, &[]), @"`concat` takes at least one operand, none was given");
+        insta::assert_snapshot!(mistake(concat, &["f32[2]"]), @"`concat`: there is no axis 1 in f32[2]");
+        insta::assert_snapshot!(mistake(concat, &["f32[2,3]", "f32[2,4]", "f32[3,3]"]), @r"
+        `concat`: f32[2,3] and f32[3,3] cannot follow each other along axis 1
+          help: the ranks, and the extents of all other axes, must be equal
+        ");
+        insta::assert_snapshot!(mistake(concat, &["f32[2,3]", "f32[2]"]), @r"
+        `concat`: f32[2,3] and f32[2] cannot follow each other along axis 1
+          help: the ranks, and the extents of all other axes, must be equal
+        ");
+        insta::assert_snapshot!(mistake(concat, &["f32[2,3]", "f64[2,3]"]), @r"
+        `concat`: the operands have different element types, f32 and f64
+          help: convert one of them with `cast`
+        ");
+    }
+}

@@ -41,3 +41,30 @@ impl Var {
         self.unary(Floor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, vector, vjp};
+
+    #[test]
+    fn rounds_down() {
+        let x = vector([-1.5, -0.0, -0.25, 0.75, 8_388_609.0, f32::NEG_INFINITY, f32::NAN]);
+        let y = vector([-2.0, -0.0, -1.0, 0.0, 8_388_609.0, f32::NEG_INFINITY, f32::NAN]);
+        assert_eq!(run(Floor, &[&x]), y);
+    }
+
+    #[test]
+    fn there_is_no_gradient() {
+        let x = vector([1.5_f32]);
+        assert_eq!(vjp(Floor, &[&x], &x), [None]);
+    }
+
+    #[test]
+    fn integers_are_a_mistake() {
+        insta::assert_snapshot!(mistake(Floor, &["i32[2]"]), @r"
+        `floor` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -54,3 +54,41 @@ impl Var {
         self.unary(Flush)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    use half::{bf16, f16};
+
+    #[test]
+    fn subnormal_numbers_become_zero() {
+        let smallest = f32::MIN_POSITIVE;
+        let below = f32::from_bits(smallest.to_bits() - 1);
+        let x = vector([smallest, -smallest, below, -below, -0.0, 1.5, f32::NAN, f32::INFINITY]);
+        let y = vector([smallest, -smallest, 0.0, 0.0, 0.0, 1.5, f32::NAN, f32::INFINITY]);
+        assert_eq!(run(Flush, &[&x]), y);
+    }
+
+    #[test]
+    fn each_type_has_its_smallest_number() {
+        let smallest = f64::MIN_POSITIVE;
+        let y = run(Flush, &[&vector([smallest, smallest / 2.0, -f64::from_bits(1)])]);
+        assert_eq!(y, vector([smallest, 0.0, 0.0]));
+        let smallest = bf16::MIN_POSITIVE;
+        assert_eq!(
+            run(Flush, &[&vector([smallest, bf16::from_bits(smallest.to_bits() - 1)])]),
+            vector([smallest, bf16::ZERO])
+        );
+        let tiny = vector([f16::from_bits(1)]);
+        assert_eq!(run(Flush, &[&tiny]), tiny);
+    }
+
+    #[test]
+    fn gradient_passes_where_nothing_was_flushed() {
+        let x = vector([2.0, 0.0, f32::from_bits(1), f32::NAN]);
+        let dx = gradient(Flush, &x, &vector([5.0_f32, 6.0, 7.0, 8.0]));
+        assert_eq!(dx, vector([5.0_f32, 0.0, 0.0, 8.0]));
+    }
+}

@@ -60,3 +60,41 @@ impl Tracer {
         self.apply(Iota { ty, axis }, &[])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, tensor};
+
+    use half::bf16;
+
+    fn iota(ty: &str, axis: usize) -> Iota {
+        Iota { ty: ty.parse().expect("a type"), axis }
+    }
+
+    #[test]
+    fn elements_ascend_along_the_axis() {
+        assert_eq!(run(iota("i64[3]", 0), &[]), tensor([3], [0_i64, 1, 2]));
+        assert_eq!(
+            run(iota("f32[2,3]", 0), &[]),
+            tensor([2, 3], [0.0_f32, 0.0, 0.0, 1.0, 1.0, 1.0])
+        );
+        assert_eq!(run(iota("i32[2,3]", 1), &[]), tensor([2, 3], [0, 1, 2, 0, 1, 2]));
+        assert_eq!(run(iota("i32[2,0]", 1), &[]), tensor::<i32>([2, 0], []));
+    }
+
+    #[test]
+    fn indices_wrap_or_round() {
+        let bytes = (0..300_i32).map(|i| i as u8);
+        assert_eq!(run(iota("u8[300]", 0), &[]), tensor([300], bytes));
+        let rounded = (0..300_u16).map(|i| bf16::from_f32(f32::from(i)));
+        assert_eq!(run(iota("bf16[300]", 0), &[]), tensor([300], rounded));
+    }
+
+    #[test]
+    fn wrong_axes_and_types_are_mistakes() {
+        insta::assert_snapshot!(mistake(iota("f32[2]", 1), &[]), @"`iota`: there is no axis 1 in f32[2]");
+        insta::assert_snapshot!(mistake(iota("bool[2]", 0), &[]), @"`iota` gives numbers, not bool");
+        insta::assert_snapshot!(mistake(iota("i32[2]", 0), &["f32[]"]), @"`iota` takes 0 operands, 1 were given");
+    }
+}

@@ -43,3 +43,22 @@ impl Var {
         self.unary(Log)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    #[test]
+    fn special_values() {
+        let x = vector([1.0, 0.0, -0.0, -1.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        assert_eq!(run(Log, &[&x]), vector([0.0, -inf, -inf, nan, inf, nan, nan]));
+    }
+
+    #[test]
+    fn gradient_is_the_reciprocal() {
+        let dx = gradient(Log, &vector([2.0_f32, 0.5, 0.0]), &vector([1.0_f32, -3.0, 1.0]));
+        assert_eq!(dx, vector([0.5, -6.0, f32::INFINITY]));
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! A new op is a new file and one line in the list below.
 
+#[cfg(test)]
+mod checks;
 mod conv;
 mod elementwise;
 mod float;
@@ -10,8 +12,6 @@ mod places;
 mod pool;
 mod random;
 pub mod reduce;
-#[cfg(test)]
-mod testing;
 pub mod window;
 
 pub use elementwise::Elementwise;

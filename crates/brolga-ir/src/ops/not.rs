@@ -41,3 +41,24 @@ impl Var {
         self.unary(Not)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, vector, vjp};
+
+    #[test]
+    fn has_its_truth_table() {
+        let x = vector([false, true]);
+        assert_eq!(run(Not, &[&x]), vector([true, false]));
+        assert_eq!(vjp(Not, &[&x], &x), [None]);
+    }
+
+    #[test]
+    fn numbers_are_a_mistake() {
+        insta::assert_snapshot!(mistake(Not, &["u8[2]"]), @r"
+        `not` takes bool, not u8
+          help: compare the operand with a number
+        ");
+    }
+}

@@ -77,3 +77,57 @@ impl Var {
         self.unary(Pad { low: low.into(), high: high.into() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor, vector};
+
+    use proptest::prelude::*;
+
+    use crate::ops::Slice;
+
+    fn pad(low: &[usize], high: &[usize]) -> Pad {
+        Pad { low: low.into(), high: high.into() }
+    }
+
+    #[test]
+    fn surrounds_with_zeros() {
+        let x = tensor([1, 2], [-0.0, f32::NAN]);
+        let y = tensor([3, 3], [0.0, 0.0, 0.0, 0.0, -0.0, f32::NAN, 0.0, 0.0, 0.0]);
+        assert_eq!(run(pad(&[1, 1], &[1, 0]), &[&x]), y);
+        assert_eq!(run(pad(&[0], &[2]), &[&vector([true])]), vector([true, false, false]));
+        assert_eq!(run(pad(&[1], &[1]), &[&vector::<i32>([])]), vector([0, 0]));
+    }
+
+    #[test]
+    fn padding_that_does_not_fit_is_a_mistake() {
+        insta::assert_snapshot!(
+            mistake(pad(&[1], &[1, 1]), &["f32[2,3]"]),
+            @"`pad`: f32[2,3] has 2 axes, but the padding is for 1 in front and for 2 behind"
+        );
+        insta::assert_snapshot!(
+            mistake(pad(&[usize::MAX], &[usize::MAX]), &["f32[2]"]),
+            @"`pad`: a tensor of type f32[18446744073709551615] is larger than the limit of 64 TiB"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn slice_undoes_it(axes in proptest::collection::vec([0..5_usize, 0..4_usize, 0..4_usize], 0..4)) {
+            let of = |field: usize| axes.iter().map(|axis| axis[field]).collect::<Vec<_>>();
+            let (shape, op) = (of(0), pad(&of(1), &of(2)));
+            let x = integers(shape.clone());
+            let padded = run(op.clone(), &[&x]);
+            let part = Slice {
+                starts: op.low.clone(),
+                limits: axes.iter().map(|[extent, low, _]| low + extent).collect(),
+                strides: axes.iter().map(|_| 1).collect(),
+            };
+            prop_assert_eq!(run(part, &[&padded]), x.clone());
+            let sum = |x: &Tensor| x.data().to_f64().iter().map(|x| x.abs()).sum::<f64>();
+            prop_assert_eq!(sum(&padded), sum(&x));
+            assert_adjoint(op, &[&x], &integers(padded.shape().clone()));
+        }
+    }
+}

@@ -53,3 +53,40 @@ impl Var {
         self.binary(Pow, other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{run, vector, vjp};
+
+    #[test]
+    fn special_cases_are_those_of_c() {
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        let cases = [
+            (2.0, 10.0, 1024.0),
+            (nan, 0.0, 1.0),
+            (1.0, nan, 1.0),
+            (0.0, 0.0, 1.0),
+            (0.0, -1.0, inf),
+            (-0.0, -1.0, -inf),
+            (-0.0, 3.0, -0.0),
+            (-2.0, 3.0, -8.0),
+            (-2.0, 0.5, nan),
+            (-1.0, inf, 1.0),
+            (inf, -2.0, 0.0),
+        ];
+        let a = vector(cases.map(|(a, _, _)| a));
+        let b = vector(cases.map(|(_, b, _)| b));
+        assert_eq!(run(Pow, &[&a, &b]), vector(cases.map(|(_, _, y)| y)));
+    }
+
+    #[test]
+    fn gradients_are_finite_at_zero() {
+        let a = vector([3.0_f64, 0.0, 0.0, 0.0, 1.0, -2.0]);
+        let b = vector([2.0_f64, 0.0, 1.0, 2.0, 5.0, 3.0]);
+        let dy = vector([1.0_f64; 6]);
+        let da = vector([6.0_f64, 0.0, 1.0, 0.0, 5.0, 12.0]);
+        let db = vector([9.0 * 3.0_f64.ln(), 0.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(vjp(Pow, &[&a, &b], &dy), [Some(da), Some(db)]);
+    }
+}

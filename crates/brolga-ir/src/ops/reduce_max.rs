@@ -62,3 +62,75 @@ impl Var {
         self.unary(ReduceMax { axes: axes.into(), keepdims })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, mistake, run, tensor, vector};
+
+    fn over(axes: &[usize]) -> ReduceMax {
+        ReduceMax { axes: axes.into(), keepdims: false }
+    }
+
+    #[test]
+    fn finds_the_maximum_wherever_it_is() {
+        for length in [1, 2, 15, 16, 17, 31, 32, 33] {
+            for place in 0..length {
+                let mut values = vec![-2.0_f32; length];
+                for extreme in [1.0, f32::NAN] {
+                    values[place] = extreme;
+                    let row = tensor([1, length], values.clone());
+                    assert_eq!(run(over(&[1]), &[&row]), vector([extreme]));
+                    let column = tensor([length, 1], values.clone());
+                    assert_eq!(run(over(&[0]), &[&column]), vector([extreme]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn axes_are_reduced_together() {
+        let x = tensor([2, 3, 2], (0..12).map(|i| i * 5 % 12));
+        // 0 5 | 10 3 | 8 1, then 6 11 | 4 9 | 2 7
+        assert_eq!(run(over(&[0, 2]), &[&x]), vector([11, 10, 8]));
+        let keepdims = ReduceMax { keepdims: true, ..over(&[1]) };
+        let y = tensor([2, 1, 2], [10, 5, 6, 11]);
+        assert_eq!(run(keepdims, &[&x]), y);
+        assert_eq!(run(over(&[]), &[&x]), x);
+    }
+
+    #[test]
+    fn nothing_gives_the_identity() {
+        let y = run(over(&[1]), &[&tensor::<f32>([2, 0], [])]);
+        assert_eq!(y, vector([f32::NEG_INFINITY; 2]));
+        let y = run(over(&[0]), &[&vector::<u8>([])]);
+        assert_eq!(y, tensor([], [u8::MIN]));
+        let y = run(over(&[1]), &[&tensor::<f32>([0, 2], [])]);
+        assert_eq!(y, vector::<f32>([]));
+    }
+
+    #[test]
+    fn of_equal_zeros_the_later_lane_is_taken() {
+        assert_eq!(run(over(&[0]), &[&vector([0.0_f32, -0.0])]), tensor([], [-0.0_f32]));
+        assert_eq!(run(over(&[0]), &[&vector([-0.0_f32, 0.0])]), tensor([], [0.0_f32]));
+    }
+
+    #[test]
+    fn equal_elements_share_the_gradient() {
+        let x = tensor([3, 2], [3.0, 1.0, 3.0, f32::NAN, 0.0, 2.0]);
+        let dx = gradient(over(&[0]), &x, &vector([6.0_f32, 1.0]));
+        assert_eq!(dx, tensor([3, 2], [3.0, f32::NAN, 3.0, f32::NAN, 0.0, f32::NAN]));
+        let dx = gradient(over(&[1]), &tensor::<f32>([2, 0], []), &vector([1.0_f32, 2.0]));
+        assert_eq!(dx, tensor::<f32>([2, 0], []));
+    }
+
+    #[test]
+    fn wrong_axes_and_types_are_mistakes() {
+        insta::assert_snapshot!(mistake(over(&[2]), &["f32[2,3]"]), @"`reduce_max`: there is no axis 2 in [2,3]");
+        insta::assert_snapshot!(mistake(over(&[1, 0]), &["f32[2,3]"]), @"`reduce_max`: axes must ascend, [1, 0] do not");
+        insta::assert_snapshot!(mistake(over(&[0]), &["bool[2]"]), @r"
+        `reduce_max` takes numbers, not bool
+          help: convert the operand with `cast`
+        ");
+    }
+}

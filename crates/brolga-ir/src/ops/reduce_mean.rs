@@ -85,3 +85,62 @@ impl Var {
         self.unary(ReduceMean { axes: axes.into(), keepdims })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, gradient, integers, mistake, run, tensor, vector};
+
+    use crate::ops::ReduceSum;
+
+    fn over(axes: &[usize]) -> ReduceMean {
+        ReduceMean { axes: axes.into(), keepdims: false }
+    }
+
+    #[test]
+    fn is_the_sum_divided_by_the_count() {
+        for length in [1, 2, 15, 16, 17, 33] {
+            let x = tensor([3, length], (0..3 * length).map(|i| 1.0 / (i as f32 + 0.3)));
+            for axes in [&[0][..], &[1], &[0, 1]] {
+                let sum = ReduceSum { axes: axes.into(), keepdims: false };
+                let sum = run(sum, &[&x]);
+                let count = axes.iter().map(|&axis| x.shape()[axis]).product::<usize>();
+                let sums = sum.as_f32().expect("f32").iter();
+                let means = sums.map(|sum| sum / count as f32);
+                let mean = run(over(axes), &[&x]);
+                assert_eq!(mean, tensor(sum.shape().clone(), means));
+            }
+        }
+    }
+
+    #[test]
+    fn half_precision_rounds_once() {
+        // In bf16 alone, 256 + 1 would be 256.
+        let x = vector([256.0, 1.0, 1.0, 2.0].map(bf16::from_f32));
+        assert_eq!(run(over(&[0]), &[&x]), tensor([], [bf16::from_f32(65.0)]));
+        let x = vector([60_000.0, 60_000.0].map(f16::from_f32));
+        assert_eq!(run(over(&[0]), &[&x]), tensor([], [f16::from_f32(60_000.0)]));
+    }
+
+    #[test]
+    fn the_mean_of_nothing_is_nan() {
+        let y = run(over(&[1]), &[&tensor::<f32>([2, 0], [])]);
+        assert_eq!(y, vector([f32::NAN; 2]));
+    }
+
+    #[test]
+    fn gradient_is_spread_evenly() {
+        let dx = gradient(over(&[1]), &tensor([2, 4], [0.0_f32; 8]), &vector([4.0_f32, 8.0]));
+        assert_eq!(dx, tensor([2, 4], [1.0_f32, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]));
+        let mean = ReduceMean { keepdims: true, ..over(&[0, 2]) };
+        assert_adjoint(mean, &[&integers([2, 3, 4])], &integers([1, 3, 1]));
+    }
+
+    #[test]
+    fn integers_are_a_mistake() {
+        insta::assert_snapshot!(mistake(over(&[0]), &["i32[2]"]), @r"
+        `reduce_mean` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -54,3 +54,35 @@ impl Var {
         self.unary(Reverse { axes: axes.into() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor, vector};
+
+    fn reverse(axes: &[usize]) -> Reverse {
+        Reverse { axes: axes.into() }
+    }
+
+    #[test]
+    fn reverses_axes() {
+        let x = tensor([2, 3], [0, 1, 2, 3, 4, 5]);
+        let reversed = |axes| run(reverse(axes), &[&x]);
+        assert_eq!(reversed(&[0]), tensor([2, 3], [3, 4, 5, 0, 1, 2]));
+        assert_eq!(reversed(&[1]), tensor([2, 3], [2, 1, 0, 5, 4, 3]));
+        assert_eq!(reversed(&[0, 1]), tensor([2, 3], [5, 4, 3, 2, 1, 0]));
+        assert_eq!(reversed(&[]), x);
+        let empty = vector::<f32>([]);
+        assert_eq!(run(reverse(&[0]), &[&empty]), empty);
+    }
+
+    #[test]
+    fn gradient_is_reversed_likewise() {
+        assert_adjoint(reverse(&[0, 2]), &[&integers([2, 3, 4])], &integers([2, 3, 4]));
+    }
+
+    #[test]
+    fn axes_that_do_not_ascend_are_a_mistake() {
+        insta::assert_snapshot!(mistake(reverse(&[1, 1]), &["f32[2,3]"]), @"`reverse`: axes must ascend, [1, 1] do not");
+    }
+}

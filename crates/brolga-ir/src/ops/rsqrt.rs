@@ -48,3 +48,31 @@ impl Var {
         self.unary(Rsqrt)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    #[test]
+    fn special_values() {
+        let x = vector([4.0, 0.0, -0.0, -1.0, f32::INFINITY, f32::NAN]);
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        assert_eq!(run(Rsqrt, &[&x]), vector([0.5, inf, -inf, nan, 0.0, nan]));
+    }
+
+    #[test]
+    fn rounds_twice() {
+        let values = || (1..100_u8).map(f32::from);
+        let y = run(Rsqrt, &[&vector(values())]);
+        assert_eq!(y, vector(values().map(|x| 1.0 / x.sqrt())));
+        let once = vector(values().map(|x| (1.0 / f64::from(x).sqrt()) as f32));
+        assert_ne!(y, once, "the two roundings show");
+    }
+
+    #[test]
+    fn gradient_is_minus_half_the_cube() {
+        let dx = gradient(Rsqrt, &vector([4.0_f32]), &vector([16.0_f32]));
+        assert_eq!(dx, vector([-1.0_f32]));
+    }
+}

@@ -44,3 +44,23 @@ impl Var {
         self.unary(Sigmoid)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    #[test]
+    fn special_values() {
+        let x = vector([0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+        assert_eq!(run(Sigmoid, &[&x]), vector([0.5, 1.0, 0.0, f32::NAN]));
+    }
+
+    #[test]
+    fn gradient_is_a_quarter_at_zero() {
+        let infinity = f32::INFINITY;
+        let dx =
+            gradient(Sigmoid, &vector([0.0, infinity, -infinity]), &vector([4.0_f32, 1.0, 1.0]));
+        assert_eq!(dx, vector([1.0_f32, 0.0, 0.0]));
+    }
+}

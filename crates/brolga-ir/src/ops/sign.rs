@@ -54,3 +54,27 @@ impl Var {
         self.unary(Sign)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{run, vector, vjp};
+
+    #[test]
+    fn zeros_and_nan_stay() {
+        let x = vector([-2.5, -0.0, 0.0, f32::from_bits(1), f32::INFINITY, f32::NAN]);
+        assert_eq!(run(Sign, &[&x]), vector([-1.0, -0.0, 0.0, 1.0, 1.0, f32::NAN]));
+    }
+
+    #[test]
+    fn integers_have_signs() {
+        assert_eq!(run(Sign, &[&vector([i32::MIN, 0, 7])]), vector([-1, 0, 1]));
+        assert_eq!(run(Sign, &[&vector([0_u8, 255])]), vector([0_u8, 1]));
+    }
+
+    #[test]
+    fn there_is_no_gradient() {
+        let x = vector([1.0_f32]);
+        assert_eq!(vjp(Sign, &[&x], &x), [None]);
+    }
+}

@@ -110,3 +110,80 @@ impl Var {
         self.unary(Slice { starts, limits, strides })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, vector};
+
+    use proptest::prelude::*;
+
+    fn slice(starts: &[usize], limits: &[usize], strides: &[usize]) -> Slice {
+        Slice { starts: starts.into(), limits: limits.into(), strides: strides.into() }
+    }
+
+    #[test]
+    fn takes_places_between_start_and_limit() {
+        let x = vector([0_u8, 1, 2, 3, 4, 5, 6]);
+        let part = |start, limit, stride| run(slice(&[start], &[limit], &[stride]), &[&x]);
+        assert_eq!(part(1, 6, 2), vector([1_u8, 3, 5]));
+        assert_eq!(part(0, 7, 3), vector([0_u8, 3, 6]));
+        assert_eq!(part(0, 6, 3), vector([0_u8, 3]));
+        assert_eq!(part(2, 7, usize::MAX), vector([2_u8]));
+        assert_eq!(part(7, 7, 1), vector::<u8>([]));
+    }
+
+    #[test]
+    fn large_strides_have_gradients() {
+        let x = integers([5]);
+        assert_adjoint(slice(&[1], &[4], &[usize::MAX]), &[&x], &integers([1]));
+        assert_adjoint(slice(&[1], &[1], &[usize::MAX]), &[&x], &integers([0]));
+    }
+
+    #[test]
+    fn places_outside_are_mistakes() {
+        insta::assert_snapshot!(mistake(slice(&[0, 2], &[2, 4], &[1, 1]), &["f32[2,3]"]), @r"
+        `slice`: axis 1 of f32[2,3] has no places from 2 to 4
+          help: start ≤ limit ≤ extent is needed on each axis
+        ");
+        insta::assert_snapshot!(mistake(slice(&[1], &[0], &[1]), &["f32[2]"]), @r"
+        `slice`: axis 0 of f32[2] has no places from 1 to 0
+          help: start ≤ limit ≤ extent is needed on each axis
+        ");
+        insta::assert_snapshot!(mistake(slice(&[0], &[1], &[0]), &["f32[2]"]), @r"
+        `slice`: the stride of axis 0 is 0
+          help: strides must be at least 1
+        ");
+        insta::assert_snapshot!(
+            mistake(slice(&[0], &[1, 1], &[1, 1]), &["f32[2,3]"]),
+            @"`slice`: f32[2,3] has 2 axes, but there are 1 starts, 2 limits and 2 strides"
+        );
+    }
+
+    /// An extent, and a start, a limit and a stride that fit it.
+    fn axis() -> impl Strategy<Value = [usize; 4]> {
+        (0..7_usize, 0..7_usize, 0..7_usize, 1..5_usize).prop_map(
+            |(start, length, rest, stride)| [start + length + rest, start, start + length, stride],
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn is_a_selection_and_its_gradient_the_adjoint(axes in proptest::collection::vec(axis(), 0..4)) {
+            let of = |field: usize| axes.iter().map(|axis| axis[field]).collect::<Vec<_>>();
+            let (shape, op) = (of(0), slice(&of(1), &of(2), &of(3)));
+            let x = integers(shape.clone());
+            let strides = x.shape().strides();
+            let kept = |&place: &usize| {
+                (0..shape.len()).all(|axis| {
+                    let index = place / strides[axis] % shape[axis];
+                    (op.starts[axis]..op.limits[axis]).step_by(op.strides[axis]).any(|i| i == index)
+                })
+            };
+            let expected = x.data().pick((0..x.data().len()).filter(kept));
+            let y = run(op.clone(), &[&x]);
+            prop_assert_eq!(y.data(), &expected);
+            assert_adjoint(op, &[&x], &integers(y.shape().clone()));
+        }
+    }
+}

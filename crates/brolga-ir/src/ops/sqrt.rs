@@ -43,3 +43,33 @@ impl Var {
         self.unary(Sqrt)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    use half::bf16;
+
+    #[test]
+    fn special_values() {
+        let x = vector([4.0, 0.0, -0.0, -1.0, f32::INFINITY, f32::NAN]);
+        let y = vector([2.0, 0.0, -0.0, f32::NAN, f32::INFINITY, f32::NAN]);
+        assert_eq!(run(Sqrt, &[&x]), y);
+    }
+
+    #[test]
+    fn is_correctly_rounded() {
+        let root = 2.0_f64.sqrt();
+        assert_eq!(run(Sqrt, &[&vector([2.0_f64])]), vector([root]));
+        assert_eq!(run(Sqrt, &[&vector([2.0_f32])]), vector([root as f32]));
+        let two = vector([bf16::from_f32(2.0)]);
+        assert_eq!(run(Sqrt, &[&two]), vector([bf16::from_f64(root)]));
+    }
+
+    #[test]
+    fn gradient_is_infinite_at_zero() {
+        let dx = gradient(Sqrt, &vector([4.0_f32, 0.0]), &vector([8.0_f32, 1.0]));
+        assert_eq!(dx, vector([2.0, f32::INFINITY]));
+    }
+}

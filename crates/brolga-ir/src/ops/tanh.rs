@@ -44,3 +44,21 @@ impl Var {
         self.unary(Tanh)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    #[test]
+    fn special_values() {
+        let x = vector([0.0, -0.0, 100.0, f32::NEG_INFINITY, f32::NAN]);
+        assert_eq!(run(Tanh, &[&x]), vector([0.0, -0.0, 1.0, -1.0, f32::NAN]));
+    }
+
+    #[test]
+    fn gradient_vanishes_far_out() {
+        let dx = gradient(Tanh, &vector([0.0_f32, 100.0, -100.0]), &vector([3.0_f32, 3.0, 3.0]));
+        assert_eq!(dx, vector([3.0_f32, 0.0, 0.0]));
+    }
+}

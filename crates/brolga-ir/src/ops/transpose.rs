@@ -70,3 +70,42 @@ impl Var {
         self.unary(Transpose { permutation: permutation.into() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor};
+
+    fn transpose(permutation: &[usize]) -> Transpose {
+        Transpose { permutation: permutation.into() }
+    }
+
+    #[test]
+    fn moves_axes() {
+        let x = tensor([2, 1, 3], [0_u8, 1, 2, 3, 4, 5]);
+        let y = tensor([3, 2, 1], [0_u8, 3, 1, 4, 2, 5]);
+        assert_eq!(run(transpose(&[2, 0, 1]), &[&x]), y);
+        let empty = tensor::<bool>([2, 0], []);
+        assert_eq!(run(transpose(&[1, 0]), &[&empty]), tensor::<bool>([0, 2], []));
+        let scalar = tensor([], [f32::NAN]);
+        assert_eq!(run(transpose(&[]), &[&scalar]), scalar);
+    }
+
+    #[test]
+    fn gradient_is_the_inverse() {
+        let x = integers([2, 3, 4, 5]);
+        assert_adjoint(transpose(&[2, 0, 3, 1]), &[&x], &integers([4, 2, 5, 3]));
+        assert_adjoint(transpose(&[]), &[&integers([])], &integers([]));
+    }
+
+    #[test]
+    fn other_lists_of_axes_are_mistakes() {
+        insta::assert_snapshot!(mistake(transpose(&[0, 0]), &["f32[2,3]"]), @r"
+        `transpose`: [0, 0] is not an order of the axes of f32[2,3]
+          help: each axis must occur once, counted from 0
+        ");
+        for wrong in [&[0][..], &[0, 2], &[0, 1, 2], &[]] {
+            mistake(transpose(wrong), &["f32[2,3]"]);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What the tests of ops share.
+
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use crate::interpret::interpret;
+use crate::op::{Op, Vjp};
+use crate::tensor::{Data, Tensor};
+use crate::trace::{Tracer, Var};
+use crate::types::{DType, Shape, Type};
+
+/// The result of an op for these operands.
+pub(crate) fn run(op: impl Into<Op>, operands: &[&Tensor]) -> Tensor {
+    let op = op.into();
+    let types: Vec<Type> = operands.iter().map(|operand| operand.ty()).collect();
+    let results = op.infer(&types.iter().collect::<Vec<_>>()).expect("the operands fit");
+    let result = op.definition().evaluate(operands, &results).swap_remove(0);
+    assert_eq!(result.ty(), results[0], "the type rule says what evaluation gives");
+    result
+}
+
+/// What the type rule says against operands of these types.
+pub(crate) fn mistake(op: impl Into<Op>, operands: &[&str]) -> String {
+    let types: Vec<Type> = operands.iter().map(|ty| ty.parse().expect("a type")).collect();
+    match op.into().infer(&types.iter().collect::<Vec<_>>()) {
+        Ok(types) => format!("no mistake: {types:?}"),
+        Err(mistake) => mistake.to_string(),
+    }
+}
+
+/// The op's gradient rule, evaluated: for each operand the vector-Jacobian product with `dy`.
+pub(crate) fn vjp(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) -> Vec<Option<Tensor>> {
+    let op = op.into();
+    let tracer = Tracer::new("vjp");
+    let inputs: Vec<Tensor> = operands.iter().copied().chain([dy]).cloned().collect();
+    let names = (0..).map(|place| format!("x{place}"));
+    let vars: Vec<Var> =
+        inputs.iter().zip(names).map(|(input, name)| tracer.input(&name, input.ty())).collect();
+    let (vars, dy) = vars.split_at(operands.len());
+    let results = tracer.apply_all(op.clone(), &vars.iter().collect::<Vec<_>>());
+    let node = Vjp { operands: vars, results: &results, cotangents: &[Some(dy[0].clone())] };
+    let gradients = op.definition().vjp(&node).expect("a gradient rule");
+    for (operand, gradient) in vars.iter().zip(&gradients) {
+        if let Some(gradient) = gradient {
+            let gradient = gradient.unbroadcast(operand.shape());
+            assert_eq!(gradient.ty(), operand.ty());
+            tracer.output(&gradient);
+        }
+    }
+    let graph = tracer.finish().expect("a gradient");
+    let mut outputs = interpret(&graph, &inputs).expect("the inputs fit").into_iter();
+    gradients.iter().map(|g| g.as_ref().map(|_| outputs.next().expect("an output"))).collect()
+}
+
+/// The gradient of the only operand.
+pub(crate) fn gradient(op: impl Into<Op>, x: &Tensor, dy: &Tensor) -> Tensor {
+    vjp(op, &[x], dy).swap_remove(0).expect("the operand has a gradient")
+}
+
+/// Fails unless `⟨dy, op(operands)⟩ = ⟨x, vjp⟩` for each operand x that has a gradient, exactly. The op must be linear in each of
+/// them, and the elements small integers in f64, so that nothing rounds.
+pub(crate) fn assert_adjoint(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) {
+    let op = op.into();
+    let forward = dot(dy, &run(op.clone(), operands));
+    for (x, gradient) in operands.iter().zip(vjp(op, operands, dy)) {
+        if let Some(gradient) = gradient {
+            assert_eq!(dot(x, &gradient), forward);
+        }
+    }
+}
+
+fn dot(a: &Tensor, b: &Tensor) -> f64 {
+    assert_eq!(a.ty(), b.ty());
+    a.data().to_f64().iter().zip(b.data().to_f64()).map(|(a, b)| a * b).sum()
+}
+
+/// A Rust type that is an element type.
+pub(crate) trait Element: Sized {
+    /// These elements.
+    fn data(values: Vec<Self>) -> Data;
+}
+
+macro_rules! element {
+    ($($rust:ident: $variant:ident),*) => {$(
+        impl Element for $rust {
+            fn data(values: Vec<Self>) -> Data {
+                Data::$variant(values)
+            }
+        }
+    )*};
+}
+
+element!(f32: F32, f64: F64, bf16: BF16, f16: F16, i64: I64, i32: I32, u8: U8, bool: Bool);
+
+/// A tensor of these elements.
+pub(crate) fn tensor<T: Element>(
+    shape: impl Into<Shape>,
+    values: impl IntoIterator<Item = T>,
+) -> Tensor {
+    let values = values.into_iter().collect();
+    Tensor::new(shape, T::data(values)).expect("as many elements as the shape has")
+}
+
+/// A tensor of rank 1.
+pub(crate) fn vector<T: Element>(values: impl IntoIterator<Item = T>) -> Tensor {
+    let values: Vec<T> = values.into_iter().collect();
+    tensor([values.len()], values)
+}
+
+/// An f64 tensor of small integers, always the same ones.
+pub(crate) fn integers(shape: impl Into<Shape>) -> Tensor {
+    let shape = shape.into();
+    let values: Vec<f64> = (0..shape.elements()).map(|i| ((i * 7 + 3) % 11) as f64 - 5.0).collect();
+    tensor(shape, values)
+}
+
+/// An f32 tensor.
+pub(crate) fn f32s(shape: impl Into<Shape>, values: &[f32]) -> Tensor {
+    Tensor::f32(shape, values.to_vec()).expect("as many values as the shape has")
+}
+
+/// A tensor of small integers in f64.
+pub(crate) fn whole(shape: impl Into<Shape>) -> impl Strategy<Value = Tensor> {
+    let shape = shape.into();
+    prop::collection::vec(-9..=9i32, shape.elements()).prop_map(move |values| {
+        let values = values.into_iter().map(f64::from).collect();
+        Tensor::of(shape.clone(), Data::F64(values))
+    })
+}
+
+/// A tensor of numbers between −1 and 1 in f32, of full precision, so that another order of arithmetic gives other bits.
+pub(crate) fn fraction(shape: impl Into<Shape>) -> impl Strategy<Value = Tensor> {
+    let shape = shape.into();
+    prop::collection::vec(-1.0..1.0f32, shape.elements())
+        .prop_map(move |values| Tensor::of(shape.clone(), Data::F32(values)))
+}
+
+/// The same numbers as another element type.
+pub(crate) fn cast(x: &Tensor, dtype: DType) -> Tensor {
+    Tensor::of(x.shape().clone(), Data::from_f64(dtype, &x.data().to_f64()))
+}
