@@ -74,12 +74,12 @@ struct Candidate {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let shapes = [(6, 8), (5, 8), (4, 8), (3, 16), (2, 16), (2, 24), (1, 32), (12, 4)];
+    let shapes = [(11, 4), (10, 4), (5, 8), (4, 8), (3, 12), (2, 16), (1, 32)];
     let mut jit = Jit::new(Arc::new(Cranelift::host()?))?.with_text();
-    let peak_id = jit.tile(peak()?)?;
+    let peak_id = jit.tile(&Arc::new(peak()?))?;
     let ids: Vec<_> = shapes
         .iter()
-        .map(|&(rows, lanes)| jit.tile(conv(rows, lanes)?))
+        .map(|&(rows, lanes)| jit.tile(&Arc::new(conv(rows, lanes)?)))
         .collect::<Result<_, _>>()?;
     let start = Instant::now();
     let code: &'static Code = Box::leak(Box::new(jit.finish()?));

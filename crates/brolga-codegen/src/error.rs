@@ -28,6 +28,15 @@ pub enum Error {
     #[error("no native code for this host: {0}")]
     Host(String),
 
+    /// A kernel's body is not of the form its kind promises, or has no native code: an element type, a size.
+    #[error("kernel `{kernel}`: {problem}")]
+    Kernel {
+        /// The kernel's name, and its layer where it is known.
+        kernel: String,
+        /// What is wrong.
+        problem: String,
+    },
+
     /// Cranelift refused a function: whoever wrote the function is wrong.
     #[error("function `{function}` does not compile: {message}")]
     Compile {

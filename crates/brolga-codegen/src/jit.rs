@@ -10,7 +10,7 @@ use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use cranelift_codegen::ir::{FuncRef, Function, Signature, UserFuncName};
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
 use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleError, default_libcall_names};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
@@ -102,6 +102,12 @@ impl Jit {
         self.module.declare_func_in_func(id, caller)
     }
 
+    /// What a function builder has to know of this machine.
+    #[must_use]
+    pub fn frontend_config(&self) -> TargetFrontendConfig {
+        self.module.target_config()
+    }
+
     /// The body of a declared function. It is compiled by [`Self::finish`].
     pub fn define(&mut self, id: FuncId, function: Function, optimization: Optimization) {
         self.pending.push(Pending { id, source: Source::Kernel(Box::new(function), optimization) });
@@ -111,14 +117,13 @@ impl Jit {
     ///
     /// # Errors
     /// [`Error::Module`] if Cranelift refuses the declaration.
-    pub fn tile(&mut self, program: TileProgram) -> Result<FuncId> {
-        if let Some(&id) = self.tiles.get(&program) {
+    pub fn tile(&mut self, program: &Arc<TileProgram>) -> Result<FuncId> {
+        if let Some(&id) = self.tiles.get(program) {
             return Ok(id);
         }
         let id = self.declare(&program.name, program.params.len())?;
-        let program = Arc::new(program);
-        self.tiles.insert(Arc::clone(&program), id);
-        self.pending.push(Pending { id, source: Source::Tile(program) });
+        self.tiles.insert(Arc::clone(program), id);
+        self.pending.push(Pending { id, source: Source::Tile(Arc::clone(program)) });
         Ok(id)
     }
 
@@ -160,7 +165,7 @@ impl Jit {
         }
         self.module.finalize_definitions().map_err(module_error)?;
         let module = ManuallyDrop::new(self.module);
-        Ok(Code { module, functions, _owned: owned })
+        Ok(Code { module, functions, tiles: self.tiles, _owned: owned })
     }
 }
 
@@ -197,6 +202,7 @@ pub struct CompiledFunction {
 pub struct Code {
     module: ManuallyDrop<JITModule>,
     functions: Vec<CompiledFunction>,
+    tiles: HashMap<Arc<TileProgram>, FuncId>,
     _owned: Vec<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -213,6 +219,12 @@ impl Code {
     #[must_use]
     pub fn address(&self, id: FuncId) -> *const u8 {
         self.module.get_finalized_function(id)
+    }
+
+    /// The function of a tile program, if it is part of this code.
+    #[must_use]
+    pub fn tile(&self, program: &Arc<TileProgram>) -> Option<FuncId> {
+        self.tiles.get(program).copied()
     }
 
     /// All functions, in the order of their declaration.

@@ -5,8 +5,11 @@ use smallvec::SmallVec;
 
 use crate::tile::{Builder, Extent, F, LANES, Pointer, Trips, Variable};
 
-/// Multiply-adds of one lane in the body of the innermost loop: enough to hide its overhead.
-const UNROLL: u32 = 4;
+/// Steps in the body of the innermost loop: enough to hide what the loop costs, and what moving accumulators around at
+/// its end costs.
+const UNROLL: u32 = 8;
+/// Steps of nested loops that are written without any loop.
+const FLAT: u32 = 16;
 
 /// A contraction of `rows.len()` × `lanes` results over nested loops.
 ///
@@ -35,11 +38,11 @@ pub struct KLoop {
 
 /// What the chains start with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
+pub enum Start<'a> {
     /// +0.
     Zero,
-    /// The floats at the pointer, rows so many bytes apart.
-    Memory(Pointer, i32),
+    /// The floats at the pointer, each row so many bytes behind it.
+    Memory(Pointer, &'a [i32]),
 }
 
 /// One vector of results.
@@ -64,7 +67,7 @@ impl Contraction {
     }
 
     /// Writes the contraction and gives the results, row by row. The pointers `a` and `b` end somewhere else.
-    pub fn emit(&self, builder: &mut Builder, a: Pointer, b: Pointer, start: Start) -> Vec<Accumulator> {
+    pub fn emit(&self, builder: &mut Builder, a: Pointer, b: Pointer, start: Start<'_>) -> Vec<Accumulator> {
         let places: Vec<(usize, usize, Extent)> = (0..self.rows.len())
             .flat_map(|row| {
                 let extent = |column: usize| Extent::first((self.lanes - column).min(LANES));
@@ -76,8 +79,8 @@ impl Contraction {
             .map(|&(row, column, extent)| {
                 let initial = match start {
                     Start::Zero => builder.float(0.0),
-                    Start::Memory(pointer, stride) => {
-                        let offset = offset(row as i64 * i64::from(stride) + 4 * column as i64);
+                    Start::Memory(pointer, rows) => {
+                        let offset = offset(i64::from(rows[row]) + 4 * column as i64);
                         builder.load_f32(pointer.at(offset), extent)
                     }
                 };
@@ -113,6 +116,14 @@ fn merged(loops: &[KLoop]) -> SmallVec<[KLoop; 4]> {
     result
 }
 
+/// The product of all trips, if they are constant.
+fn flat_trips(loops: &[KLoop]) -> Option<u32> {
+    loops.iter().try_fold(1u32, |product, k_loop| match k_loop.trips {
+        Trips::Const(trips) => product.checked_mul(trips),
+        _ => None,
+    })
+}
+
 struct Emit<'a> {
     rows: &'a [i32],
     lanes: usize,
@@ -122,50 +133,54 @@ struct Emit<'a> {
 }
 
 impl Emit<'_> {
+    /// Moves the pointers by all trips of the outermost loop.
     fn loops(&self, builder: &mut Builder, loops: &[KLoop]) {
         match *loops {
             [] => self.step(builder, 0, 0),
-            [inner] => self.innermost(builder, inner),
-            [outer, ref rest @ ..] => builder.repeat(outer.trips, |builder| {
-                self.loops(builder, rest);
-                // The inner loop has moved the pointers; they go on from where it began.
-                let inner = rest[0];
-                self.advance(builder, outer.a_step, outer.b_step, inner);
-            }),
+            [outer, ref rest @ ..] => match flat_trips(loops) {
+                Some(trips) if trips <= FLAT => {
+                    self.flat(builder, loops, 0, 0);
+                    self.advance(builder, outer.a_step, outer.b_step, outer.trips);
+                }
+                _ if rest.is_empty() => self.innermost(builder, outer),
+                _ => builder.repeat(outer.trips, |builder| {
+                    self.loops(builder, rest);
+                    // The inner loop has moved the pointers; they go on from where it began.
+                    let inner = rest[0];
+                    self.advance(builder, -inner.a_step, -inner.b_step, inner.trips);
+                    self.advance(builder, outer.a_step, outer.b_step, Trips::Const(1));
+                }),
+            },
+        }
+    }
+
+    /// All steps of constant loops, the pointers staying where they are.
+    fn flat(&self, builder: &mut Builder, loops: &[KLoop], a_offset: i64, b_offset: i64) {
+        let [outer, rest @ ..] = loops else { return self.step(builder, a_offset, b_offset) };
+        let Trips::Const(trips) = outer.trips else { return };
+        for trip in 0..i64::from(trips) {
+            self.flat(builder, rest, a_offset + trip * outer.a_step, b_offset + trip * outer.b_step);
         }
     }
 
     fn innermost(&self, builder: &mut Builder, inner: KLoop) {
-        let unroll = match inner.trips {
-            Trips::Const(trips) => UNROLL.min(trips),
-            _ => 1,
-        };
-        let (trips, rest) = match inner.trips {
-            Trips::Const(trips) if unroll > 0 => (Trips::Const(trips / unroll), trips % unroll),
-            trips => (trips, 0),
+        let Trips::Const(trips) = inner.trips else {
+            return builder.repeat(inner.trips, |builder| {
+                self.step(builder, 0, 0);
+                self.advance(builder, inner.a_step, inner.b_step, Trips::Const(1));
+            });
         };
         let body = |builder: &mut Builder, steps: u32| {
-            for step in 0..i64::from(steps) {
-                self.step(builder, step * inner.a_step, step * inner.b_step);
-            }
-            builder.step(self.a, inner.a_step, Trips::Const(steps));
-            builder.step(self.b, inner.b_step, Trips::Const(steps));
+            self.flat(builder, &[KLoop { trips: Trips::Const(steps), ..inner }], 0, 0);
+            self.advance(builder, inner.a_step, inner.b_step, Trips::Const(steps));
         };
-        builder.repeat(trips, |builder| body(builder, unroll));
-        body(builder, rest);
+        builder.repeat(Trips::Const(trips / UNROLL), |builder| body(builder, UNROLL));
+        body(builder, trips % UNROLL);
     }
 
-    /// Moves the pointers by the steps of an outer loop, less what the inner one has moved them.
-    fn advance(&self, builder: &mut Builder, a_step: i64, b_step: i64, inner: KLoop) {
-        for (pointer, outer, inner_step) in [(self.a, a_step, inner.a_step), (self.b, b_step, inner.b_step)] {
-            match inner.trips {
-                Trips::Const(n) => builder.step(pointer, outer - i64::from(n) * inner_step, Trips::Const(1)),
-                trips => {
-                    builder.step(pointer, outer, Trips::Const(1));
-                    builder.step(pointer, -inner_step, trips);
-                }
-            }
-        }
+    fn advance(&self, builder: &mut Builder, a_bytes: i64, b_bytes: i64, trips: Trips) {
+        builder.step(self.a, a_bytes, trips);
+        builder.step(self.b, b_bytes, trips);
     }
 
     fn step(&self, builder: &mut Builder, a_offset: i64, b_offset: i64) {

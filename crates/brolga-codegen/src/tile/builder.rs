@@ -151,10 +151,25 @@ impl Builder {
         result
     }
 
-    /// The pointer moves by `bytes · trips`.
+    /// The pointer moves by `bytes · trips`. Constant steps that follow one another are one.
     pub fn step(&mut self, pointer: Pointer, bytes: i64, trips: Trips) {
-        if bytes != 0 && trips != Trips::Const(0) {
-            self.push(Stmt::Step { pointer, bytes, trips });
+        let Trips::Const(n) = trips else {
+            return self.push(Stmt::Step { pointer, bytes, trips });
+        };
+        let mut total = bytes.wrapping_mul(n.into());
+        let stmts = &mut self.innermost().stmts;
+        let steps = stmts.iter().rev().take_while(|stmt| matches!(stmt, Stmt::Step { .. })).count();
+        let same = |stmt: &Stmt| match *stmt {
+            Stmt::Step { pointer: moved, bytes, trips: Trips::Const(1) } if moved == pointer => Some(bytes),
+            _ => None,
+        };
+        let first = stmts.len() - steps;
+        if let Some((index, earlier)) = (first..stmts.len()).find_map(|i| Some((i, same(&stmts[i])?))) {
+            total = total.wrapping_add(earlier);
+            stmts.remove(index);
+        }
+        if total != 0 {
+            self.push(Stmt::Step { pointer, bytes: total, trips: Trips::Const(1) });
         }
     }
 

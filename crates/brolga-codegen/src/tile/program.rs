@@ -424,7 +424,8 @@ operations! {
     [Float] -> Float {
         /// The sum.
         Sum = "sum",
-        /// The maximum: NaN if any lane is NaN; of +0 and −0 the one in the lower lane.
+        /// The maximum, by the choice of [`brolga_ir::ops::Max`] with the lower lane first: NaN if any lane is NaN, and of +0 and −0
+        /// the one in the higher lane.
         Max = "max",
     }
 }

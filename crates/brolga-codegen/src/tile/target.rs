@@ -24,8 +24,8 @@ pub trait TileTarget: Send + Sync {
     /// The name users know it by.
     fn name(&self) -> &'static str;
 
-    /// The largest contraction tile that runs well in registers, for a result of `rows` × `lanes`. Whoever needs more
-    /// rows or lanes uses several tiles.
+    /// The contraction tile that suits a result of `rows` × `lanes` best, at least 1 × 1 and not larger than the result. Several tiles cover
+    /// it; with `rows` split evenly none of them is small.
     fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape;
 
     /// The program as the function `id` with the calling convention of System V, each parameter a 64-bit integer, no result.

@@ -281,30 +281,28 @@ impl Emitter<'_, '_, '_> {
         self.b.def_var(acc, new);
     }
 
-    /// A loop that counts down, tested at its end.
+    /// A loop that counts down, tested at its beginning.
+    ///
+    /// With the test at the end, what the body computes would be used both by the next trip and behind the loop, and Cranelift would
+    /// fold no load into an instruction whose result, over whatever steps, is used twice.
     fn repeat(&mut self, trips: Trips, body: &[Stmt]) {
         match trips {
             Trips::Const(0) => return,
             Trips::Const(1) => return self.block(body),
             _ => {}
         }
-        let (head, exit) = (self.b.create_block(), self.b.create_block());
+        let (head, inside, exit) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let left = self.b.append_block_param(head, I64);
-        let trips_value = self.trips(trips);
-        if matches!(trips, Trips::Const(_)) {
-            self.b.ins().jump(head, &[trips_value.into()]);
-        } else {
-            let any = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, trips_value, 0);
-            self.b.ins().brif(any, head, &[trips_value.into()], exit, &[]);
-        }
+        let trips = self.trips(trips);
+        self.b.ins().jump(head, &[trips.into()]);
         self.b.switch_to_block(head);
+        let more = self.b.ins().icmp_imm_s(IntCC::SignedGreaterThan, left, 0);
+        self.b.ins().brif(more, inside, &[], exit, &[]);
+        self.b.switch_to_block(inside);
+        self.b.seal_block(inside);
         self.block(body);
-        if matches!(trips, Trips::Tail(_)) {
-            self.b.ins().jump(exit, &[]);
-        } else {
-            let left = self.b.ins().iadd_imm_s(left, -1);
-            self.b.ins().brif(left, head, &[left.into()], exit, &[]);
-        }
+        let left = self.b.ins().iadd_imm_s(left, -1);
+        self.b.ins().jump(head, &[left.into()]);
         self.b.seal_block(head);
         self.b.switch_to_block(exit);
         self.b.seal_block(exit);

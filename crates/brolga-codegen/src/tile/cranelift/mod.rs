@@ -54,20 +54,19 @@ impl TileTarget for Cranelift {
         "cranelift"
     }
 
-    /// Sixteen registers: twelve accumulators, and four for the factors.
-    ///
-    /// Cranelift's multiply-add overwrites a factor, not the accumulator, so one register more than usual is needed:
-    /// 6 rows × 2 registers, with the two column factors held and one row factor with its copy.
+    /// Sixteen registers, and a multiply-add that overwrites a factor instead of the accumulator. So each factor that is used twice
+    /// needs a copy first, and a tile of one register by eleven rows does best: it holds one column factor, and each row
+    /// factor is loaded where it is used up.
     fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
-        let registers = lanes.div_ceil(WIDTH).max(1);
-        let (max_rows, max_registers) = match (rows, registers) {
-            (_, 1) => (12, 1),
-            (1, _) => (1, 8),
-            (2, _) => (2, 6),
-            (3 | 4, _) => (4, 2),
-            _ => (6, 2),
+        let (max_rows, registers) = match rows {
+            0 | 1 => (1, 8),
+            2 => (2, 4),
+            3 => (3, 3),
+            4..=6 => (rows, 2),
+            7..=12 => (rows, 1),
+            _ => (rows.div_ceil(rows.div_ceil(11)), 1),
         };
-        TileShape { rows: rows.min(max_rows), lanes: lanes.min(max_registers * WIDTH) }
+        TileShape { rows: max_rows, lanes: lanes.min(registers * WIDTH).max(1) }
     }
 
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {

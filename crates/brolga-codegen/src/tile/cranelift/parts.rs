@@ -135,10 +135,10 @@ fn combine(b: &mut FunctionBuilder<'_>, reduction: Reduction, x: Value, y: Value
     match reduction {
         Reduction::Sum => b.ins().fadd(x, y),
         Reduction::Max => {
-            let less = b.ins().fcmp(FloatCC::LessThan, x, y);
-            let nan = b.ins().fcmp(FloatCC::Unordered, y, y);
-            let replaced = b.ins().bor(less, nan);
-            select(b, replaced, y, x)
+            let greater = b.ins().fcmp(FloatCC::LessThan, y, x);
+            let chosen = select(b, greater, x, y);
+            let number = b.ins().fcmp(FloatCC::Equal, x, x);
+            select(b, number, chosen, x)
         }
     }
 }

@@ -102,10 +102,10 @@ fn combine(reduction: Reduction, x: f32, y: f32) -> f32 {
     match reduction {
         Reduction::Sum => x + y,
         Reduction::Max => {
-            if x < y || y.is_nan() {
-                y
-            } else {
+            if x > y || x.is_nan() {
                 x
+            } else {
+                y
             }
         }
     }

@@ -40,7 +40,7 @@ impl TileTarget for Interpret {
     }
 
     fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
-        TileShape { rows: rows.min(8), lanes: lanes.min(64) }
+        TileShape { rows: rows.clamp(1, 8), lanes: lanes.clamp(1, 64) }
     }
 
     /// A function that puts its arguments into an array and calls the interpreter.
