@@ -110,6 +110,7 @@ pub trait Lanes {
     /// The bits of a float.
     fn bits(&mut self, a: Self::F) -> Self::I;
     /// The float with these bits.
+    #[expect(clippy::wrong_self_convention, reason = "the lanes record the operation")]
     fn from_bits(&mut self, a: Self::I) -> Self::F;
     /// 1 where true, 0 elsewhere.
     fn mask_to_int(&mut self, a: Self::M) -> Self::I;
@@ -162,7 +163,7 @@ pub trait Lanes {
         sigmoid::sigmoid(self, x)
     }
 
-    /// xʸ, with the special cases of C's `pow`.
+    /// xʸ, with the special cases of C's `pow`, at most 2.5 ULP off.
     fn pow(&mut self, x: Self::F, y: Self::F) -> Self::F
     where
         Self: Sized,

@@ -55,3 +55,67 @@ pub fn random_bits_at(seed: [u32; 2], step: u32, stream: u32, element: u64) -> u
     let words = philox4x32(&mut ScalarF32, counter, key);
     words[(element % block / lanes) as usize] as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+        let counter = counter.map(|word| word as i32);
+        philox4x32(&mut ScalarF32, counter, key.map(|word| word as i32)).map(|word| word as u32)
+    }
+
+    /// The lines `philox4x32 10` of `kat_vectors` in the authors' library Random123.
+    #[test]
+    fn known_answers() {
+        assert_eq!(words([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+        assert_eq!(
+            words([u32::MAX; 4], [u32::MAX; 2]),
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
+        );
+        assert_eq!(
+            words([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        );
+    }
+
+    #[test]
+    fn an_element_is_the_word_that_the_layout_names() {
+        let (seed, step, stream) = ([7, 8], 9, 10);
+        for (element, call, word) in [
+            (0_u64, [0, 0], 0),
+            (15, [15, 0], 0),
+            (16, [0, 0], 1),
+            (63, [15, 0], 3),
+            (64, [16, 0], 0),
+            (64 * 5 + 37, [85, 0], 2),
+            (1 << 34, [0, 1], 0),
+            ((1 << 34) - 1, [u32::MAX, 0], 3),
+        ] {
+            let expected = words([call[0], call[1], step, stream], seed)[word];
+            assert_eq!(random_bits_at(seed, step, stream, element), expected, "element {element}");
+        }
+    }
+
+    #[test]
+    fn no_two_elements_of_a_tensor_share_a_word() {
+        let mut bits: Vec<_> = (0..4096).map(|e| random_bits_at([1, 2], 3, 4, e)).collect();
+        bits.sort_unstable();
+        bits.dedup();
+        // Of 4096 random words, two are equal with probability 0.2 %; these are not.
+        assert_eq!(bits.len(), 4096);
+    }
+
+    #[test]
+    fn seed_step_and_stream_all_count() {
+        let bits = |seed, step, stream| -> Vec<u32> {
+            (0..64).map(|element| random_bits_at(seed, step, stream, element)).collect()
+        };
+        let base = bits([1, 2], 3, 4);
+        for other in
+            [bits([0, 2], 3, 4), bits([1, 0], 3, 4), bits([1, 2], 0, 4), bits([1, 2], 3, 0)]
+        {
+            assert!(base.iter().zip(&other).all(|(a, b)| a != b));
+        }
+    }
+}

@@ -1,29 +1,35 @@
 //! xʸ = 2^(y·log₂|x|), with the sign and the special cases of C's `pow`.
 //!
-//! log₂|x| is computed as an unevaluated sum hi + lo of two `f32` (about 32 bits), because its error is multiplied by y:
+//! log₂|x| is an unevaluated sum of two `f32` with a relative error of 2⁻²⁹, because y multiplies its error:
 //!
-//! 1. |x| = 2ᵉ·m as in [`log`](super::log). f = m − 1, exact; d + dₗ = m + 1, exact.
-//! 2. s = f / (m + 1) as s + sₗ: q = 1/d, s = f·q, sₗ = (f − s·d − s·dₗ)·q.
-//! 3. log₂ m = 2/ln 2 · artanh s = K₁s + s³·(K₃ + K₅s² + K₇s⁴ + K₉s⁶). The first product is exact in two parts:
-//!    h = s·K₁, l = fma(s, K₁, −h) + s·K₁ₗ + sₗ·K₁ + s³·(K₃ + …). K₃ to K₉ minimise the largest error (Remez's exchange): 2⁻³⁶.
-//! 4. hi = e + h, lo = l + (h − (hi − e)). hi = −∞ for x = 0, ∞ or NaN for such x.
-//! 5. P = y·hi, Pₗ = fma(y, lo, fma(y, hi, −P)); n = round(P), r = (P − n) + Pₗ.
-//! 6. 2ʳ ≈ 1 + c₁r + … + c₆r⁶ by Horner's rule (Remez's exchange, relative error 2⁻²⁶); 2ⁿ is applied in two steps as in
-//!    [`exp`](super::exp). P > 150 gives ∞, P < −160 gives 0.
-//! 7. |x| = 1 or y = 0 gives 1; a finite x < 0 with y no integer gives NaN; odd integers y give the sign of x.
+//! 1. |x| = 2ᵉ·m as in [`log`](super::log). f = m − 1 and d + dₗₒ = m + 1, both exact.
+//! 2. q = 1/d, s = f·q, sₗₒ = (f − s·d − s·dₗₒ)·q: f / (m + 1) = s + sₗₒ.
+//! 3. log₂ m = 2/ln 2 · artanh(s + sₗₒ) ≈ h + l with h = K₁·s and
+//!    l = (fma(s, K₁, −h) + s·K₁ₗₒ) + sₗₒ·(K₁ + 3K₃s²) + s·(s²·(K₃ + K₅s² + K₇s⁴ + K₉s⁶)). K₃ to K₉ minimise the largest error
+//!    (Remez's exchange): 2⁻³⁶.
+//! 4. hi + lo = e + h + l by two fast two-sums. hi = −∞ for x = 0, ∞ or NaN for such x.
+//! 5. P = y·hi, Pₗₒ = fma(y, lo, fma(y, hi, −P)); n = round(P), r = (P − n) + Pₗₒ.
+//! 6. 2ʳ ≈ 1 + c₁r + … + c₆r⁶ by Horner's rule (Remez's exchange, relative error 2⁻²⁶), times 2ⁿ as in [`exp`](super::exp).
+//!    P > 150 gives ∞ and P < −160 gives 0.
+//! 7. |x| = 1 or y = 0 gives 1; a finite x < 0 with a y that is no integer gives NaN; odd y give the sign of x.
+//!
+//! Largest error among 2²⁹ random pairs, half of them with a base next to 1: 2.4 ULP. For exponents between −2.5 and 10: 1.1 ULP.
+//! 86 operations, one of them a division.
+
+use std::f64::consts::LOG2_E;
 
 use super::exp::{SCALING_ROUNDER, times_power_of_two};
 use super::log::exponent_and_significand;
 use super::{Lanes, polynomial};
 
 /// 2 / ln 2 rounded to `f32`.
-const K1_HI: f64 = 2.885_390_043_258_667;
+const K1_HI: f64 = (2.0 * LOG2_E) as f32 as f64;
 /// 2 / ln 2 − K₁.
-const K1_LO: f64 = 3.851_925_974_538_69e-8;
+const K1_LO: f64 = 2.0 * LOG2_E - K1_HI;
 const K3_TO_K9: [f32; 4] = [0.961_796_7, 0.577_078_8, 0.411_927_25, 0.336_490_75];
 const EXP2: [f32; 7] = [
     1.0,
-    0.693_147_2,
+    std::f32::consts::LN_2,
     0.240_225_94,
     0.055_503_663,
     0.009_625_435,
@@ -66,14 +72,16 @@ fn log2<L: Lanes>(l: &mut L, a: L::F) -> (L::F, L::F) {
 
     let s2 = l.mul(s, s);
     let tail = polynomial(l, s2, &K3_TO_K9);
-    let s3 = l.mul(s, s2);
+    let tail = l.mul(s2, tail);
     let (k1, k1_lo) = (l.float(K1_HI), l.float(K1_LO));
     let high = l.mul(s, k1);
     let minus_high = l.neg(high);
     let low = l.fma(s, k1, minus_high);
     let low = l.fma(s, k1_lo, low);
-    let low = l.fma(s_lo, k1, low);
-    let low = l.fma(s3, tail, low);
+    let three_k3 = l.float(3.0 * f64::from(K3_TO_K9[0]));
+    let slope = l.fma(s2, three_k3, k1);
+    let low = l.fma(s_lo, slope, low);
+    let low = l.fma(s, tail, low);
 
     let hi = l.add(e, high);
     let lo = l.sub(hi, e);

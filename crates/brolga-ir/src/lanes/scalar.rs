@@ -193,7 +193,9 @@ impl Lanes for ScalarF64 {
         x.tanh()
     }
     fn sigmoid(&mut self, x: f64) -> f64 {
-        1.0 / (1.0 + (-x).exp())
+        // e⁻|ˣ| overflows for no x, so the lower tail keeps its precision.
+        let z = (-x.abs()).exp();
+        (if x < 0.0 { z } else { 1.0 }) / (1.0 + z)
     }
     fn pow(&mut self, x: f64, y: f64) -> f64 {
         x.powf(y)

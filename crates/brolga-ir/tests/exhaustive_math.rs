@@ -1,0 +1,90 @@
+//! The transcendental functions of the arithmetic language on every float. Run with
+//! `cargo test --release -p brolga-ir --test exhaustive_math -- --ignored --nocapture --test-threads 1`.
+
+mod ulp;
+
+use std::thread;
+
+use brolga_ir::lanes::{Lanes, ScalarF32};
+use ulp::{EXP, Function, LOG, SIGMOID, TANH, Worst};
+
+/// The worst of what `part(i, parts)` finds, each part on a thread of its own.
+fn in_parallel(part: impl Fn(u64, u64) -> Worst + Sync) -> Worst {
+    let parts = thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    thread::scope(|scope| {
+        let part = &part;
+        let threads: Vec<_> = (0..parts).map(|i| scope.spawn(move || part(i, parts))).collect();
+        let worst = threads.into_iter().map(|thread| thread.join().expect("no part panics"));
+        worst.fold(Worst::default(), Worst::max)
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "the measured error is what such a run is for")]
+fn report(name: &str, worst: Worst) {
+    println!("{name}: {worst}");
+}
+
+fn check_every_float(function: &Function) {
+    let worst = in_parallel(|i, parts| function.worst(i..1 << 32, parts as usize));
+    report(function.name, worst);
+    function.check(worst);
+}
+
+#[test]
+#[ignore = "every float: about a minute in a release build"]
+fn exp() {
+    check_every_float(&EXP);
+}
+
+#[test]
+#[ignore = "every float: about a minute in a release build"]
+fn log() {
+    check_every_float(&LOG);
+}
+
+#[test]
+#[ignore = "every float: about a minute in a release build"]
+fn tanh() {
+    check_every_float(&TANH);
+}
+
+#[test]
+#[ignore = "every float: about a minute in a release build"]
+fn sigmoid() {
+    check_every_float(&SIGMOID);
+}
+
+/// 2²⁹ pairs whose power is spread evenly over all magnitudes, half of them with a base next to 1, where the error is largest.
+#[test]
+#[ignore = "half a billion pairs: minutes in a release build"]
+fn pow() {
+    let worst = in_parallel(|i, parts| {
+        let mut random = SplitMix(i);
+        let mut worst = Worst::default();
+        for pair in 0..(1 << 29) / parts {
+            let significand = (0.5 * random.uniform() + 0.5) * 2_f64.sqrt();
+            let any =
+                f32::from_bits((random.uniform() * f64::from(f32::INFINITY.to_bits())) as u32);
+            let x = if pair % 2 == 0 { significand as f32 } else { any };
+            let log2 = f64::from(x).log2();
+            let y = ((random.uniform() * 278.0 - 150.0) / log2) as f32;
+            worst.see([x, y], ScalarF32.pow(x, y), f64::from(x).powf(f64::from(y)));
+        }
+        worst
+    });
+    report("pow", worst);
+    assert!(worst.ulp <= 2.5, "{worst}");
+}
+
+/// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    /// A number in [0, 1).
+    fn uniform(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
