@@ -1,6 +1,10 @@
 //! What can go wrong while a program is made ready or run.
 
+use brolga_ir::verify::VerifyErrors;
 use brolga_ir::{EvalError, Type};
+
+use crate::report::MemoryReport;
+use crate::table::bytes;
 
 /// Why a program cannot be made ready or run. Each variant tells whose fault it is.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +73,14 @@ pub enum RuntimeError {
         /// The name.
         name: String,
         /// Its first type.
-        first: Type,
+        first: Box<Type>,
         /// Its second type.
-        second: Type,
+        second: Box<Type>,
     },
     /// The caller's fault: no memory can hold these states.
-    #[error("the states take more memory than there are addresses; the first one that does not fit is `{name}`: {ty}")]
+    #[error(
+        "the states take more memory than there are addresses; the first one that does not fit is `{name}`: {ty}"
+    )]
     StateSize {
         /// The first state that does not fit.
         name: String,
@@ -82,7 +88,9 @@ pub enum RuntimeError {
         ty: Type,
     },
     /// The caller's fault: the graph uses a state that the layout has not.
-    #[error("graph `{graph}` uses the state `{name}`: {expected}, which the layout does not have; {known}")]
+    #[error(
+        "graph `{graph}` uses the state `{name}`: {expected}, which the layout does not have; {known}"
+    )]
     StateMissing {
         /// The graph's name.
         graph: String,
@@ -101,12 +109,14 @@ pub enum RuntimeError {
         /// The state's name.
         name: String,
         /// Its type in the graph.
-        expected: Type,
+        expected: Box<Type>,
         /// Its type in the layout.
-        given: Type,
+        given: Box<Type>,
     },
     /// The caller's fault: the program was compiled against another layout.
-    #[error("graph `{graph}` was compiled against another layout of states than the given state has\n  help: compile it against `state.layout()`")]
+    #[error(
+        "graph `{graph}` was compiled against another layout of states than the given state has\n  help: compile it against `state.layout()`"
+    )]
     StateLayout {
         /// The graph's name.
         graph: String,
@@ -114,6 +124,60 @@ pub enum RuntimeError {
     /// The caller's fault: the interpreter cannot evaluate the graph.
     #[error(transparent)]
     Interpreter(#[from] EvalError),
+    /// The caller's fault: native code is made of kernels alone.
+    #[error(
+        "graph `{graph}`: node {node} is `{op}`{place}, which has no native code of its own\n  help: `optimize` makes kernels of all nodes; the backend `Interpreter` runs any graph"
+    )]
+    UnsupportedNode {
+        /// The graph's name.
+        graph: String,
+        /// The node's number.
+        node: usize,
+        /// Its op.
+        op: String,
+        /// Its layer, as part of the sentence.
+        place: String,
+    },
+    /// The caller's fault: the graph is not valid.
+    #[error(transparent)]
+    Graph(#[from] VerifyErrors),
+    /// The caller's fault, or this machine has no back end.
+    #[error(transparent)]
+    Codegen(#[from] brolga_codegen::Error),
+    /// The fault of code generation: a kernel does not fit its node.
+    #[error("kernel `{kernel}`: {problem}")]
+    Kernel {
+        /// The kernel's name.
+        kernel: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The caller's fault: the program needs more memory than is allowed. Nothing has been allocated.
+    #[error("graph `{graph}` needs {} of memory, {} are allowed\n\n{report}\n  help: a smaller batch needs less", bytes(report.total), bytes(*limit))]
+    MemoryLimit {
+        /// The graph's name.
+        graph: String,
+        /// The bytes allowed.
+        limit: usize,
+        /// What needs how much.
+        report: Box<MemoryReport>,
+    },
+    /// The caller's fault: no such number of threads.
+    #[error("{given} threads cannot compute; between 1 and {limit} can")]
+    ThreadCount {
+        /// The number given.
+        given: usize,
+        /// The largest number.
+        limit: usize,
+    },
+    /// Nobody's fault: the system does not start threads.
+    #[error("the system does not start {count} threads: {reason}")]
+    Threads {
+        /// How many were asked for.
+        count: usize,
+        /// Why not.
+        reason: String,
+    },
     /// Nobody's fault: the system has no memory left.
     #[error("the system does not give {bytes} bytes of memory")]
     Allocation {

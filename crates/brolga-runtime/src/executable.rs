@@ -1,55 +1,141 @@
 //! A graph made ready to run.
 
-use brolga_ir::{Graph, Tensor, Type};
+use brolga_codegen::kernel::{Compiled, CompiledKernel};
+use brolga_codegen::{CodegenOptions, compile};
+use brolga_ir::verify::verify;
+use brolga_ir::{Graph, NodeId, Op, Tensor, Type};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
-use crate::interpreter;
-use crate::memory::{Memory, Span, padded};
-use crate::options::Options;
+use crate::interpreter::Interpreter;
+use crate::layout::Layout;
+use crate::memory::Memory;
+use crate::options::{Backend, Options};
+use crate::prepare::Prepared;
+use crate::profile::{Profile, Timers};
+use crate::report::MemoryReport;
+use crate::run::Step;
+use crate::schedule::{StageInfo, schedule};
 use crate::signature::{InputRef, Signature, check_elements};
 use crate::state::{State, StateLayout};
+use crate::team::Team;
 
 /// A graph made ready to run, again and again.
 ///
 /// Data inputs are written in place ([`Executable::input_mut`]) and keep their values from run to run; outputs are read in place
-/// ([`Executable::output`]) and hold the results of the last run, zeros before the first. Outputs are numbered without
-/// those that replace a state: these go to the [`State`].
+/// ([`Executable::output`]) and hold the results of the last run. Outputs are numbered without those that replace a state:
+/// these go to the [`State`].
+///
+/// A run allocates nothing and takes no lock.
 #[derive(Debug)]
 pub struct Executable {
     signature: Signature,
-    layout: StateLayout,
-    graph: Graph,
+    states: StateLayout,
+    engine: Engine,
+    layout: Layout,
     arena: Memory,
-    inputs: Vec<Span>,
-    outputs: Vec<Span>,
+    report: MemoryReport,
+    schedule: Vec<StageInfo>,
+}
+
+/// Who computes.
+#[derive(Debug)]
+enum Engine {
+    Native(Box<Step>),
+    Interpreter(Interpreter),
 }
 
 impl Executable {
     /// Makes a graph ready to run on states of this layout, which may have more states than the graph uses.
     ///
     /// # Errors
-    /// If the graph's states are not in the layout with the same types, or there is not as much memory.
+    /// If the graph's states are not in the layout with the same types, a node has no native code, more memory is needed than
+    /// the options allow or the system has, or the threads cannot be had.
     pub fn new(
         graph: &Graph,
-        layout: &StateLayout,
-        _options: &Options,
+        states: &StateLayout,
+        options: &Options,
     ) -> Result<Self, RuntimeError> {
-        let signature = Signature::new(graph, layout)?;
-        let mut bytes = 0;
-        let mut place = |ty: &Type| {
-            let span = Span { offset: bytes, bytes: ty.bytes() };
-            let end = padded(span.bytes).and_then(|size| bytes.checked_add(size));
-            bytes = end.ok_or(RuntimeError::Allocation { bytes: usize::MAX })?;
-            Ok(span)
+        match options.backend {
+            Backend::Native => Self::native(graph, states, options),
+            Backend::Interpreter => Self::interpreter(graph, states, options),
+        }
+    }
+
+    fn native(
+        graph: &Graph,
+        states: &StateLayout,
+        options: &Options,
+    ) -> Result<Self, RuntimeError> {
+        verify(graph)?;
+        let has_code = |op: &Op| {
+            matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) | Op::Kernel(_))
         };
-        let inputs = signature.inputs.iter().map(|input| place(&input.ty));
-        let inputs = inputs.collect::<Result<Vec<_>, RuntimeError>>()?;
-        let outputs = signature.outputs.iter().map(|output| place(&output.ty));
-        let outputs = outputs.collect::<Result<Vec<_>, RuntimeError>>()?;
-        let arena = Memory::zeroed(bytes)?;
-        let (layout, graph) = (layout.clone(), graph.clone());
-        Ok(Self { signature, layout, graph, arena, inputs, outputs })
+        if let Some(id) = graph.ids().find(|&id| !has_code(&graph.node(id).op)) {
+            return Err(unsupported(graph, id));
+        }
+        let compiled = compile(graph, &CodegenOptions::default())?;
+        // SAFETY: code generation has just compiled these kernels for this graph, and vouches for them.
+        unsafe { Self::from_compiled(graph, compiled, states, options) }
+    }
+
+    fn interpreter(
+        graph: &Graph,
+        states: &StateLayout,
+        options: &Options,
+    ) -> Result<Self, RuntimeError> {
+        let signature = Signature::new(graph, states)?;
+        let options = Options { threads: 1, ..options.clone() };
+        let nodes = |_| Ok(CompiledKernel::default());
+        let prepared = Prepared::new(graph, &signature, states, &options, nodes)?;
+        let timers = options.profile.then(|| prepared.timers_of_nodes());
+        let layout = Layout::of_signature(&signature);
+        let arena = Memory::zeroed(layout.bytes)?;
+        let engine = Engine::Interpreter(Interpreter { graph: graph.clone(), timers });
+        let (states, report) = (states.clone(), prepared.report);
+        Ok(Self { signature, states, engine, layout, arena, report, schedule: vec![] })
+    }
+
+    /// Makes a graph ready whose kernels have been compiled.
+    ///
+    /// # Errors
+    /// As [`Executable::new`], and [`RuntimeError::Kernel`] if a kernel is missing or does not fit its node.
+    ///
+    /// # Safety
+    /// The compiled kernels are those of this graph, and keep the promises of
+    /// [`KernelFn`](brolga_codegen::kernel::KernelFn) for its shapes: they touch what they say they touch.
+    pub unsafe fn from_compiled(
+        graph: &Graph,
+        compiled: Compiled,
+        states: &StateLayout,
+        options: &Options,
+    ) -> Result<Self, RuntimeError> {
+        Team::check(options.threads)?;
+        let signature = Signature::new(graph, states)?;
+        let (mut kernels, code) = compiled.into_parts();
+        let kernel = |id: NodeId| match &graph.node(id).op {
+            Op::Kernel(kernel) => kernels.remove(&id).ok_or_else(|| RuntimeError::Kernel {
+                kernel: kernel.body.name().to_owned(),
+                problem: "it has not been compiled".to_owned(),
+            }),
+            _ => Err(unsupported(graph, id)),
+        };
+        let prepared = Prepared::new(graph, &signature, states, options, kernel)?;
+        let Prepared { tasks, order, layout, report } = &prepared;
+        let stages = schedule(tasks, order, layout, options.threads);
+        let timers = options.profile.then(|| prepared.timers(&stages, options.threads));
+        let schedule = stages.iter().map(|stage| StageInfo::new(tasks, stage)).collect();
+        let mut arena = Memory::zeroed(layout.bytes)?;
+        for &(id, span) in &layout.constants {
+            if let Op::Constant(constant) = &graph.node(id).op {
+                arena.write(span, &constant.tensor());
+            }
+        }
+        let step = Step::new(tasks, &stages, layout, &arena, timers, code)?;
+        let engine = Engine::Native(Box::new(step));
+        let (states, report) = (states.clone(), report.clone());
+        let layout = prepared.layout;
+        Ok(Self { signature, states, engine, layout, arena, report, schedule })
     }
 
     /// The graph's name.
@@ -64,7 +150,7 @@ impl Executable {
 
     /// The types of the outputs that replace no state.
     pub fn outputs(&self) -> impl ExactSizeIterator<Item = &Type> {
-        self.signature.outputs.iter().map(|output| &output.ty)
+        self.signature.outputs.iter()
     }
 
     /// The elements of a data input, to be written.
@@ -78,7 +164,7 @@ impl Executable {
         let index = self.signature.input(which.into())?;
         let ty = &self.signature.inputs[index].ty;
         check_elements::<T>(ty, || self.signature.describe_input(index))?;
-        Ok(self.arena.slice_mut(self.inputs[index]))
+        Ok(self.arena.slice_mut(self.layout.inputs[index]))
     }
 
     /// Copies these elements into a data input.
@@ -117,7 +203,7 @@ impl Executable {
             let (what, expected) = (self.signature.describe_input(index), expected.clone());
             return Err(RuntimeError::TensorType { what, expected, given: tensor.ty() });
         }
-        self.arena.write(self.inputs[index], tensor);
+        self.arena.write(self.layout.inputs[index], tensor);
         Ok(())
     }
 
@@ -126,11 +212,19 @@ impl Executable {
     /// # Errors
     /// [`RuntimeError::StateLayout`] if the state has another layout than the program was made for.
     pub fn run(&mut self, state: &mut State) -> Result<(), RuntimeError> {
-        if *state.layout() != self.layout {
+        if *state.layout() != self.states {
             return Err(RuntimeError::StateLayout { graph: self.signature.graph.clone() });
         }
-        let Self { graph, signature, arena, inputs, outputs, .. } = self;
-        interpreter::run(graph, signature, arena, inputs, outputs, state)
+        let Self { engine, signature, layout, arena, .. } = self;
+        match engine {
+            Engine::Interpreter(interpreter) => interpreter.run(signature, layout, arena, state),
+            Engine::Native(step) => {
+                // SAFETY: `from_compiled` was promised that the kernels keep theirs; the step was made for this arena, and for
+                // states of this layout.
+                unsafe { step.run(arena, state) };
+                Ok(())
+            }
+        }
     }
 
     /// The elements of an output.
@@ -138,9 +232,9 @@ impl Executable {
     /// # Errors
     /// [`RuntimeError::UnknownOutput`], or [`RuntimeError::ElementType`] if its elements are of another type.
     pub fn output<T: Element>(&self, index: usize) -> Result<&[T], RuntimeError> {
-        let output = self.signature.output(index)?;
-        check_elements::<T>(&output.ty, || self.signature.describe_output(index))?;
-        Ok(self.arena.slice(self.outputs[index]))
+        let ty = self.signature.output(index)?;
+        check_elements::<T>(ty, || self.signature.describe_output(index))?;
+        Ok(self.arena.slice(self.layout.outputs[index]))
     }
 
     /// An output as a tensor.
@@ -148,7 +242,45 @@ impl Executable {
     /// # Errors
     /// [`RuntimeError::UnknownOutput`].
     pub fn output_tensor(&self, index: usize) -> Result<Tensor, RuntimeError> {
-        let output = self.signature.output(index)?;
-        Ok(self.arena.tensor(self.outputs[index], &output.ty))
+        let ty = self.signature.output(index)?;
+        Ok(self.arena.tensor(self.layout.outputs[index], ty))
+    }
+
+    /// What needs how much memory. On the interpreter: what the graph as it is would need if each node were a kernel.
+    pub fn memory(&self) -> &MemoryReport {
+        &self.report
+    }
+
+    /// The stages in the order in which every worker walks them; none on the interpreter.
+    pub fn schedule(&self) -> &[StageInfo] {
+        &self.schedule
+    }
+
+    /// Where the time of all runs since the start or the last reset went; `None` unless the options ask for it.
+    pub fn profile(&self) -> Option<Profile> {
+        self.timers().map(|timers| timers.profile(&self.signature.graph))
+    }
+
+    /// Starts the profile anew.
+    pub fn reset_profile(&mut self) {
+        self.timers().into_iter().for_each(Timers::reset);
+    }
+
+    fn timers(&self) -> Option<&Timers> {
+        match &self.engine {
+            Engine::Native(step) => step.timers(),
+            Engine::Interpreter(interpreter) => interpreter.timers.as_ref(),
+        }
+    }
+}
+
+fn unsupported(graph: &Graph, id: NodeId) -> RuntimeError {
+    let node = graph.node(id);
+    let place = node.origin.layer.as_ref().map(|layer| format!(" of layer `{layer}`"));
+    RuntimeError::UnsupportedNode {
+        graph: graph.name().to_owned(),
+        node: id.index(),
+        op: node.op.name().to_owned(),
+        place: place.unwrap_or_default(),
     }
 }

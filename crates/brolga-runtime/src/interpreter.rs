@@ -1,45 +1,82 @@
 //! The interpreter as a backend.
 
+use std::time::Instant;
+
 use brolga_ir::ops::ParameterKind;
-use brolga_ir::{Graph, interpret};
+use brolga_ir::{Graph, NodeId, Op, Tensor, interpret_with};
 
 use crate::error::RuntimeError;
-use crate::memory::{Memory, Span};
+use crate::layout::Layout;
+use crate::memory::Memory;
+use crate::profile::Timers;
 use crate::signature::Signature;
 use crate::state::State;
 
-/// Runs one step of a graph on the interpreter: data inputs and outputs are in `arena`.
-pub(crate) fn run(
-    graph: &Graph,
-    signature: &Signature,
-    arena: &mut Memory,
-    inputs: &[Span],
-    outputs: &[Span],
-    state: &mut State,
-) -> Result<(), RuntimeError> {
-    let mut data = signature.inputs.iter().zip(inputs);
-    let mut states = signature.states.iter();
-    let operands = graph.inputs().iter().filter_map(|&id| {
-        let parameter = graph.parameter(id)?;
-        Some(match parameter.kind {
-            ParameterKind::Data => {
-                let (input, &span) = data.next()?;
-                arena.tensor(span, &input.ty)
-            }
-            ParameterKind::State => state.memory().tensor(states.next()?.span, &parameter.ty),
-        })
-    });
-    let operands: Vec<_> = operands.collect();
-    let results = interpret(graph, &operands)?;
-    let mut spans = outputs.iter();
-    for (output, tensor) in graph.outputs().iter().zip(&results) {
-        match output.replaces {
-            None => spans.next().into_iter().for_each(|&span| arena.write(span, tensor)),
-            Some(id) => {
-                let target = signature.states.iter().find(|state| state.node == id);
-                target.into_iter().for_each(|s| state.memory_mut().write(s.span, tensor));
+/// A graph that the interpreter runs. Its arena holds data inputs and outputs alone.
+#[derive(Debug)]
+pub(crate) struct Interpreter {
+    pub(crate) graph: Graph,
+    pub(crate) timers: Option<Timers>,
+}
+
+impl Interpreter {
+    /// Runs one step.
+    pub(crate) fn run(
+        &self,
+        signature: &Signature,
+        layout: &Layout,
+        arena: &mut Memory,
+        state: &mut State,
+    ) -> Result<(), RuntimeError> {
+        let operands = self.operands(signature, layout, arena, state);
+        let results = match &self.timers {
+            None => interpret_with(&self.graph, &operands, &mut |_: &_, _, _: &_| {})?,
+            Some(timers) => timers.step(|| self.run_timed(&operands, timers))?,
+        };
+        let mut spans = layout.outputs.iter();
+        for (output, tensor) in self.graph.outputs().iter().zip(&results) {
+            match output.replaces {
+                None => spans.next().into_iter().for_each(|&span| arena.write(span, tensor)),
+                Some(id) => {
+                    let target = signature.states.iter().find(|state| state.node == id);
+                    target.into_iter().for_each(|s| state.memory_mut().write(s.span, tensor));
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn operands(
+        &self,
+        signature: &Signature,
+        layout: &Layout,
+        arena: &Memory,
+        state: &State,
+    ) -> Vec<Tensor> {
+        let (mut data, mut states) = (layout.inputs.iter(), signature.states.iter());
+        let operand = |&id: &NodeId| {
+            let parameter = self.graph.parameter(id)?;
+            Some(match parameter.kind {
+                ParameterKind::Data => arena.tensor(*data.next()?, &parameter.ty),
+                ParameterKind::State => state.memory().tensor(states.next()?.span, &parameter.ty),
+            })
+        };
+        self.graph.inputs().iter().filter_map(operand).collect()
+    }
+
+    fn run_timed(
+        &self,
+        operands: &[Tensor],
+        timers: &Timers,
+    ) -> Result<Vec<Tensor>, brolga_ir::EvalError> {
+        let (mut place, mut start) = (0, Instant::now());
+        let mut observer = |graph: &Graph, node: NodeId, _: &[Tensor]| {
+            if !matches!(graph.node(node).op, Op::Constant(_) | Op::Reshape(_)) {
+                timers.add(place, start.elapsed().as_nanos() as u64);
+                place += 1;
+            }
+            start = Instant::now();
+        };
+        interpret_with(&self.graph, operands, &mut observer)
+    }
 }

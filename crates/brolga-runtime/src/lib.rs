@@ -6,18 +6,37 @@
 //!
 //! `docs/runtime.md` tells how plan, schedule and barriers fit together.
 
+mod barrier;
+mod copy;
 mod element;
 mod error;
 mod executable;
+mod hazards;
 mod interpreter;
+mod layout;
 mod memory;
 mod options;
+mod order;
+mod plan;
+mod prepare;
+mod profile;
+mod regions;
+mod report;
+mod run;
+mod schedule;
 mod signature;
 mod state;
+mod table;
+mod tasks;
+mod team;
+mod updates;
 
 pub use element::Element;
 pub use error::RuntimeError;
 pub use executable::Executable;
 pub use options::{Backend, Options};
+pub use profile::{KernelProfile, Profile};
+pub use report::{LayerMemory, MemoryReport};
+pub use schedule::StageInfo;
 pub use signature::InputRef;
 pub use state::{State, StateLayout};

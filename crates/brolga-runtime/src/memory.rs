@@ -15,9 +15,9 @@ pub(crate) const ALIGNMENT: usize = 64;
 /// The size of the pages that spare address translation in large allocations.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// `bytes` rounded up to whole cache lines; `None` if no such number exists.
-pub(crate) fn padded(bytes: usize) -> Option<usize> {
-    bytes.checked_next_multiple_of(ALIGNMENT)
+/// `bytes` rounded up to whole cache lines. Sizes of tensors and sums of sizes are checked to stay far below the overflow.
+pub(crate) fn padded(bytes: usize) -> usize {
+    bytes.next_multiple_of(ALIGNMENT)
 }
 
 /// A part of a [`Memory`].
@@ -73,11 +73,6 @@ impl Memory {
                 libc::madvise(self.start.as_ptr().cast(), self.layout.size(), libc::MADV_HUGEPAGE)
             };
         }
-    }
-
-    /// Where the memory starts.
-    pub(crate) fn start(&self) -> *mut u8 {
-        self.start.as_ptr()
     }
 
     /// The address of the byte at an offset.

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use brolga_ir::ops::ParameterKind;
-use brolga_ir::{Graph, NodeId, Type, Value};
+use brolga_ir::verify::verify;
+use brolga_ir::{Graph, NodeId, Type};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
 use crate::memory::Span;
 use crate::state::StateLayout;
+use crate::tasks::Home;
 
 /// A data input, by its place among the data inputs or by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,16 +53,8 @@ pub(crate) struct Input {
 /// A state and where it lies in [`State`](crate::State).
 #[derive(Debug, Clone)]
 pub(crate) struct StateInput {
-    pub(crate) name: String,
     pub(crate) node: NodeId,
     pub(crate) span: Span,
-}
-
-/// An output that replaces no state.
-#[derive(Debug, Clone)]
-pub(crate) struct Output {
-    pub(crate) ty: Type,
-    pub(crate) value: Value,
 }
 
 /// The inputs and outputs of a graph, checked against a layout.
@@ -69,11 +63,14 @@ pub(crate) struct Signature {
     pub(crate) graph: String,
     pub(crate) inputs: Vec<Input>,
     pub(crate) states: Vec<StateInput>,
-    pub(crate) outputs: Vec<Output>,
+    /// The types of the outputs that replace no state.
+    pub(crate) outputs: Vec<Type>,
 }
 
 impl Signature {
+    /// The signature of a graph that is valid and whose states are in the layout.
     pub(crate) fn new(graph: &Graph, layout: &StateLayout) -> Result<Self, RuntimeError> {
+        verify(graph)?;
         let mut signature = Self {
             graph: graph.name().to_owned(),
             inputs: vec![],
@@ -87,14 +84,12 @@ impl Signature {
                 ParameterKind::Data => signature.inputs.push(Input { name, ty, node }),
                 ParameterKind::State => {
                     let span = signature.locate(layout, &name, ty)?;
-                    signature.states.push(StateInput { name, node, span });
+                    signature.states.push(StateInput { node, span });
                 }
             }
         }
-        for output in graph.outputs().iter().filter(|o| o.replaces.is_none()) {
-            let (value, ty) = (output.value, graph.ty(output.value).clone());
-            signature.outputs.push(Output { ty, value });
-        }
+        let returned = graph.outputs().iter().filter(|output| output.replaces.is_none());
+        signature.outputs = returned.map(|output| graph.ty(output.value).clone()).collect();
         Ok(signature)
     }
 
@@ -108,10 +103,18 @@ impl Signature {
         match (layout.span(&name), layout.ty(&name)) {
             (Some(span), Some(ty)) if *ty == expected => Ok(span),
             (_, Some(given)) => {
-                Err(RuntimeError::StateType { graph, name, expected, given: given.clone() })
+                let (expected, given) = (Box::new(expected), Box::new(given.clone()));
+                Err(RuntimeError::StateType { graph, name, expected, given })
             }
             _ => Err(RuntimeError::StateMissing { graph, name, expected, known: layout.known() }),
         }
+    }
+
+    /// Where the value of an input node is.
+    pub(crate) fn home(&self, node: NodeId) -> Home {
+        let data = self.inputs.iter().position(|input| input.node == node).map(Home::Input);
+        let state = || self.states.iter().position(|state| state.node == node);
+        data.or_else(|| state().map(Home::OldState)).expect("inputs of a graph are data or state")
     }
 
     /// The place of a data input.
@@ -135,8 +138,8 @@ impl Signature {
         })
     }
 
-    /// The declaration of an output.
-    pub(crate) fn output(&self, index: usize) -> Result<&Output, RuntimeError> {
+    /// The type of an output.
+    pub(crate) fn output(&self, index: usize) -> Result<&Type, RuntimeError> {
         self.outputs.get(index).ok_or_else(|| RuntimeError::UnknownOutput {
             graph: self.graph.clone(),
             given: index,

@@ -116,11 +116,11 @@ impl Places {
 
     fn push(&mut self, name: String, ty: Type) -> Result<(), RuntimeError> {
         if let Some(first) = self.get(&name) {
-            let first = first.ty.clone();
-            return Err(RuntimeError::DuplicateState { name, first, second: ty });
+            let (first, second) = (Box::new(first.ty.clone()), Box::new(ty));
+            return Err(RuntimeError::DuplicateState { name, first, second });
         }
         let end = match ty.check() {
-            Ok(()) => padded(ty.bytes()).and_then(|bytes| self.bytes.checked_add(bytes)),
+            Ok(()) => self.bytes.checked_add(padded(ty.bytes())),
             Err(_) => None,
         };
         let Some(end) = end else { return Err(RuntimeError::StateSize { name, ty }) };

@@ -1,0 +1,111 @@
+//! Addresses: the place of every buffer, relative to the arena or the state.
+//!
+//! The arena holds, one after the other, constants, data inputs, what the planner places (results, outputs, workspaces), and
+//! one scratch memory for each worker.
+
+use brolga_ir::NodeId;
+
+use crate::memory::{Span, padded};
+use crate::plan::Plan;
+use crate::regions::Regions;
+use crate::signature::Signature;
+use crate::tasks::{Home, TaskId, Tasks};
+
+/// Which memory an address is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Space {
+    /// The executable's own.
+    Arena,
+    /// The model's state.
+    State,
+}
+
+/// The place of a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Address {
+    pub(crate) space: Space,
+    pub(crate) span: Span,
+}
+
+/// The places of everything.
+#[derive(Debug, Default)]
+pub(crate) struct Layout {
+    /// The place of each buffer.
+    pub(crate) buffers: Vec<Address>,
+    /// The place of each task's workspace.
+    pub(crate) workspaces: Vec<Option<Address>>,
+    pub(crate) constants: Vec<(NodeId, Span)>,
+    pub(crate) inputs: Vec<Span>,
+    pub(crate) outputs: Vec<Span>,
+    /// The scratch memory of each worker.
+    pub(crate) scratch: Vec<Span>,
+    /// The bytes of the arena.
+    pub(crate) bytes: usize,
+}
+
+impl Layout {
+    pub(crate) fn new(
+        tasks: &Tasks,
+        signature: &Signature,
+        regions: &Regions,
+        plan: &Plan,
+        threads: usize,
+    ) -> Self {
+        let mut layout = Self::default();
+        for buffer in &tasks.buffers {
+            if let Home::Constant(id) = buffer.home {
+                let span = layout.append(buffer.bytes);
+                layout.constants.push((id, span));
+            }
+        }
+        for input in &signature.inputs {
+            let span = layout.append(input.ty.bytes());
+            layout.inputs.push(span);
+        }
+        let planned = layout.append(plan.bytes).offset;
+        let place = |region: usize, bytes| Span { offset: planned + plan.offsets[region], bytes };
+        let mut constants = layout.constants.iter();
+        for (id, buffer) in tasks.buffers.iter().enumerate() {
+            let (space, span) = match buffer.home {
+                Home::Constant(_) => {
+                    (Space::Arena, constants.next().map(|(_, span)| *span).unwrap_or_default())
+                }
+                Home::Input(input) => (Space::Arena, layout.inputs[input]),
+                Home::OldState(state) | Home::NewState(state) => {
+                    (Space::State, signature.states[state].span)
+                }
+                Home::Planned => {
+                    let region = regions.of_buffer[id];
+                    (Space::Arena, region.map(|r| place(r, buffer.bytes)).unwrap_or_default())
+                }
+            };
+            layout.buffers.push(Address { space, span });
+        }
+        let workspace = |id: TaskId| {
+            let region = regions.of_workspace[id]?;
+            let span = place(region, tasks.tasks[id].kernel.workspace);
+            Some(Address { space: Space::Arena, span })
+        };
+        layout.workspaces = (0..tasks.tasks.len()).map(workspace).collect();
+        layout.outputs = tasks.outputs.iter().map(|&id| layout.buffers[id].span).collect();
+        let scratch = tasks.tasks.iter().map(|task| task.kernel.scratch).max().unwrap_or(0);
+        layout.scratch = (0..threads).map(|_| layout.append(scratch)).collect();
+        layout
+    }
+
+    /// The places of data inputs and outputs alone, for who computes elsewhere.
+    pub(crate) fn of_signature(signature: &Signature) -> Self {
+        let mut layout = Self::default();
+        let inputs = signature.inputs.iter().map(|input| input.ty.bytes());
+        layout.inputs = inputs.map(|bytes| layout.append(bytes)).collect();
+        let outputs = signature.outputs.iter().map(|output| output.bytes());
+        layout.outputs = outputs.map(|bytes| layout.append(bytes)).collect();
+        layout
+    }
+
+    fn append(&mut self, bytes: usize) -> Span {
+        let span = Span { offset: self.bytes, bytes };
+        self.bytes += padded(bytes);
+        span
+    }
+}

@@ -1,0 +1,42 @@
+//! Planners that place one range after the other at the lowest offset that is free all its life.
+
+use std::cmp::Reverse;
+
+use super::LiveRange;
+
+/// Large ranges are hard to place, so they are placed first.
+pub(super) fn largest_first(ranges: &[LiveRange]) -> Vec<usize> {
+    place(ranges, |range| (Reverse(range.bytes), range.first))
+}
+
+/// Ranges that take much memory for a long time leave few gaps when they are placed first.
+pub(super) fn longest_first(ranges: &[LiveRange]) -> Vec<usize> {
+    place(ranges, |range| (Reverse(range.last - range.first), Reverse(range.bytes)))
+}
+
+/// In the order of the schedule, as a heap would do it.
+pub(super) fn earliest_first(ranges: &[LiveRange]) -> Vec<usize> {
+    place(ranges, |range| (range.first, Reverse(range.bytes)))
+}
+
+fn place<K: Ord>(ranges: &[LiveRange], key: impl Fn(&LiveRange) -> K) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..ranges.len()).collect();
+    order.sort_by_key(|&index| key(&ranges[index]));
+    let mut offsets = vec![0; ranges.len()];
+    // Places that are taken, in ascending order of their offsets.
+    let mut taken: Vec<(usize, usize)> = Vec::with_capacity(ranges.len());
+    for index in order {
+        let range = &ranges[index];
+        let mut offset = 0;
+        for &(start, other) in taken.iter().filter(|(_, other)| ranges[*other].meets(range)) {
+            if start >= offset + range.bytes {
+                break;
+            }
+            offset = offset.max(start + ranges[other].bytes);
+        }
+        offsets[index] = offset;
+        let place = taken.partition_point(|&(start, _)| start <= offset);
+        taken.insert(place, (offset, index));
+    }
+    offsets
+}

@@ -1,0 +1,130 @@
+//! The memory plan: offsets in one arena for values that live for a part of the step.
+
+mod check;
+mod greedy;
+
+pub(crate) use check::check;
+
+use crate::memory::ALIGNMENT;
+
+/// Memory that is needed from one task of the schedule to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LiveRange {
+    /// How many bytes, a multiple of [`ALIGNMENT`].
+    pub(crate) bytes: usize,
+    /// The task before which it has to be there.
+    pub(crate) first: usize,
+    /// The last task that needs it.
+    pub(crate) last: usize,
+}
+
+impl LiveRange {
+    /// Whether both are needed at the same time, and neither is empty.
+    fn meets(&self, other: &Self) -> bool {
+        self.bytes > 0 && other.bytes > 0 && self.first <= other.last && other.first <= self.last
+    }
+}
+
+/// Where everything lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// The offset of each live range.
+    pub(crate) offsets: Vec<usize>,
+    /// The bytes of all together.
+    pub(crate) bytes: usize,
+    /// Which planner found it.
+    pub(crate) planner: &'static str,
+}
+
+/// A way to find offsets such that ranges that meet do not overlap.
+pub(crate) struct Planner {
+    name: &'static str,
+    offsets: fn(&[LiveRange]) -> Vec<usize>,
+}
+
+/// All planners; of equally good plans the first one's is taken.
+const PLANNERS: [Planner; 3] = [
+    Planner { name: "largest first", offsets: greedy::largest_first },
+    Planner { name: "longest first", offsets: greedy::longest_first },
+    Planner { name: "earliest first", offsets: greedy::earliest_first },
+];
+
+/// The smallest plan that any planner finds.
+pub(crate) fn plan(ranges: &[LiveRange]) -> Plan {
+    debug_assert!(ranges.iter().all(|range| range.bytes.is_multiple_of(ALIGNMENT)));
+    let plans = PLANNERS.iter().map(|planner| {
+        let offsets = (planner.offsets)(ranges);
+        let bytes = extent(ranges, &offsets);
+        Plan { offsets, bytes, planner: planner.name }
+    });
+    let plan = plans.min_by_key(|plan| plan.bytes).expect("there are planners");
+    debug_assert_eq!(check(ranges, &plan.offsets), Ok(()), "planner `{}`", plan.planner);
+    plan
+}
+
+/// The bytes that ranges at these offsets take together.
+fn extent(ranges: &[LiveRange], offsets: &[usize]) -> usize {
+    ranges.iter().zip(offsets).map(|(range, offset)| offset + range.bytes).max().unwrap_or(0)
+}
+
+/// How much is needed before each of so many tasks.
+pub(crate) fn pressure(ranges: &[LiveRange], tasks: usize) -> Vec<usize> {
+    let mut needed = vec![0_usize; tasks];
+    for range in ranges {
+        for task in needed.iter_mut().take(range.last + 1).skip(range.first) {
+            *task += range.bytes;
+        }
+    }
+    needed
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(super) fn range(lines: usize, first: usize, last: usize) -> LiveRange {
+        LiveRange { bytes: lines * ALIGNMENT, first, last }
+    }
+
+    #[test]
+    fn memory_is_used_again() {
+        let ranges = [range(4, 0, 1), range(2, 1, 2), range(4, 2, 3), range(1, 0, 3)];
+        let plan = plan(&ranges);
+        assert_eq!(plan.bytes, 7 * ALIGNMENT);
+        assert_eq!(plan.offsets[0], plan.offsets[2]);
+    }
+
+    #[test]
+    fn nothing_takes_nothing() {
+        assert_eq!(plan(&[]).bytes, 0);
+        assert_eq!(plan(&[range(0, 0, 9), range(0, 3, 3)]).bytes, 0);
+    }
+
+    #[test]
+    fn pressure_counts_what_is_live() {
+        let ranges = [range(4, 0, 1), range(2, 1, 2)];
+        assert_eq!(pressure(&ranges, 4), [256, 384, 128, 0]);
+    }
+
+    fn live_range() -> impl Strategy<Value = LiveRange> {
+        (0_usize..20, 0_usize..30, 0_usize..10)
+            .prop_map(|(lines, first, length)| range(lines, first, first + length))
+    }
+
+    proptest! {
+        #[test]
+        fn every_planner_keeps_apart_what_meets(
+            ranges in prop::collection::vec(live_range(), 0..60),
+        ) {
+            let least = pressure(&ranges, 50).into_iter().max().unwrap_or(0);
+            for planner in &PLANNERS {
+                let offsets = (planner.offsets)(&ranges);
+                prop_assert_eq!(check(&ranges, &offsets), Ok(()), "{}", planner.name);
+                prop_assert!(extent(&ranges, &offsets) >= least);
+            }
+            prop_assert_eq!(plan(&ranges), plan(&ranges));
+        }
+    }
+}

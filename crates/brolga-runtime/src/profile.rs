@@ -1,0 +1,188 @@
+//! Where the time of a step goes.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use brolga_ir::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::table::{bytes, write_table};
+
+/// The time of one kernel, all steps together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KernelProfile {
+    /// The kernel's name.
+    pub name: String,
+    /// The layer's path; empty for what belongs to no layer.
+    pub layer: String,
+    /// The part of the step.
+    pub role: Role,
+    /// How often it ran.
+    pub calls: u64,
+    /// Nanoseconds: for each of its stages that of the slowest worker, waiting excluded.
+    pub time_ns: u64,
+    /// Its part of the time of all steps, between 0 and 1.
+    pub share: f64,
+    /// Floating-point operations of one call, a multiply-add counted as two.
+    pub flops: u64,
+    /// Billions of floating-point operations a second.
+    pub gflops: f64,
+    /// Bytes of operands, results and workspace that one call reads or writes, each as often as stages name it.
+    pub bytes: usize,
+}
+
+/// Where the time of the steps since the start or the last reset went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The graph's name.
+    pub graph: String,
+    /// The number of threads.
+    pub threads: usize,
+    /// The number of steps.
+    pub steps: u64,
+    /// Nanoseconds of all steps.
+    pub time_ns: u64,
+    /// Nanoseconds that all workers together waited at barriers.
+    pub waiting_ns: u64,
+    /// The kernels in the order of the schedule.
+    pub kernels: Vec<KernelProfile>,
+}
+
+/// A kernel to be timed.
+#[derive(Debug, Clone)]
+pub(crate) struct Timed {
+    pub(crate) name: String,
+    pub(crate) layer: String,
+    pub(crate) role: Role,
+    pub(crate) flops: u64,
+    pub(crate) bytes: usize,
+    /// The number of its stages.
+    pub(crate) stages: usize,
+}
+
+/// Clocks of all stages and workers, in nanoseconds.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    kernels: Box<[Timed]>,
+    threads: usize,
+    stages: Box<[AtomicU64]>,
+    waits: Box<[AtomicU64]>,
+    steps: AtomicU64,
+    time: AtomicU64,
+}
+
+impl Timers {
+    /// Clocks for these kernels, whose stages are numbered one kernel after the other.
+    pub(crate) fn new(kernels: Vec<Timed>, threads: usize) -> Self {
+        let clocks = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
+        let stages: usize = kernels.iter().map(|kernel| kernel.stages).sum();
+        Self {
+            kernels: kernels.into(),
+            threads,
+            stages: clocks(stages * threads),
+            waits: clocks(threads),
+            steps: AtomicU64::new(0),
+            time: AtomicU64::new(0),
+        }
+    }
+
+    /// Times a whole step.
+    pub(crate) fn step<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        timed(&self.time, work)
+    }
+
+    /// Times a worker's part of a stage.
+    pub(crate) fn stage<R>(&self, stage: usize, worker: usize, work: impl FnOnce() -> R) -> R {
+        timed(&self.stages[stage * self.threads + worker], work)
+    }
+
+    /// Adds to the time of a stage on worker 0.
+    pub(crate) fn add(&self, stage: usize, nanoseconds: u64) {
+        self.stages[stage * self.threads].fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Times a worker's wait.
+    pub(crate) fn wait(&self, worker: usize, work: impl FnOnce()) {
+        timed(&self.waits[worker], work);
+    }
+
+    /// Sets all clocks to zero.
+    pub(crate) fn reset(&self) {
+        let clocks = self.stages.iter().chain(&self.waits).chain([&self.steps, &self.time]);
+        clocks.for_each(|clock| clock.store(0, Ordering::Relaxed));
+    }
+
+    pub(crate) fn profile(&self, graph: &str) -> Profile {
+        let read = |clock: &AtomicU64| clock.load(Ordering::Relaxed);
+        let (steps, time_ns) = (read(&self.steps), read(&self.time));
+        let mut clocks = self.stages.chunks(self.threads);
+        let kernels = self.kernels.iter().map(|kernel| {
+            let stages = clocks.by_ref().take(kernel.stages);
+            let slowest = |workers: &[AtomicU64]| workers.iter().map(read).max().unwrap_or(0);
+            let own = stages.map(slowest).sum::<u64>();
+            let Timed { name, layer, role, flops, bytes, .. } = kernel.clone();
+            let ratio = |part: f64, whole: u64| if whole == 0 { 0.0 } else { part / whole as f64 };
+            let share = ratio(own as f64, time_ns);
+            let gflops = ratio(flops as f64 * steps as f64, own);
+            KernelProfile {
+                name,
+                layer,
+                role,
+                calls: steps,
+                time_ns: own,
+                share,
+                flops,
+                gflops,
+                bytes,
+            }
+        });
+        Profile {
+            graph: graph.to_owned(),
+            threads: self.threads,
+            steps,
+            time_ns,
+            kernels: kernels.collect(),
+            waiting_ns: self.waits.iter().map(read).sum(),
+        }
+    }
+}
+
+fn timed<R>(clock: &AtomicU64, work: impl FnOnce() -> R) -> R {
+    let start = Instant::now();
+    let result = work();
+    clock.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    result
+}
+
+/// A table of the kernels, the slowest first, with times of one step.
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = |ns: u64| ns as f64 / 1e3 / self.steps.max(1) as f64;
+        let Self { graph, threads, steps, .. } = self;
+        let (time, wait) = (micros(self.time_ns), micros(self.waiting_ns) / *threads as f64);
+        writeln!(
+            f,
+            "{graph}: {steps} steps of {time:.1} µs on {threads} threads; {wait:.1} µs waiting"
+        )?;
+        let mut kernels: Vec<_> = self.kernels.iter().collect();
+        kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.time_ns));
+        let row = |kernel: &&KernelProfile| {
+            let layer = if kernel.layer.is_empty() { "-" } else { &kernel.layer };
+            [
+                kernel.name.clone(),
+                layer.to_owned(),
+                kernel.role.name().to_owned(),
+                kernel.calls.to_string(),
+                format!("{:.1}", micros(kernel.time_ns)),
+                format!("{:.1}", kernel.share * 100.0),
+                format!("{:.3}", kernel.flops as f64 / 1e6),
+                format!("{:.1}", kernel.gflops),
+                bytes(kernel.bytes),
+            ]
+        };
+        let heading = ["kernel", "layer", "role", "calls", "µs", "%", "MFLOP", "GFLOP/s", "memory"];
+        write_table(f, 3, heading, &kernels.iter().map(row).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,88 @@
+//! Regions: the memory that buffers need in the planned part of the arena, and when.
+
+use crate::memory::padded;
+use crate::plan::LiveRange;
+use crate::tasks::{BufferId, Home, TaskId, Tasks};
+use crate::updates::may_overwrite;
+
+pub(crate) type RegionId = usize;
+
+/// What the planner has to place.
+#[derive(Debug, Default)]
+pub(crate) struct Regions {
+    /// How much memory is needed from when to when.
+    pub(crate) ranges: Vec<LiveRange>,
+    /// The task that needs it first.
+    pub(crate) owners: Vec<TaskId>,
+    /// The region of each planned buffer. Buffers that are computed in place share one.
+    pub(crate) of_buffer: Vec<Option<RegionId>>,
+    /// The region of each task's workspace.
+    pub(crate) of_workspace: Vec<Option<RegionId>>,
+}
+
+impl Regions {
+    /// The regions for tasks that run in this order. An output's lives until the end of the step.
+    pub(crate) fn new(tasks: &Tasks, order: &[TaskId]) -> Self {
+        let last_uses = last_uses(tasks, order);
+        let mut regions = Self {
+            of_buffer: vec![None; tasks.buffers.len()],
+            of_workspace: vec![None; tasks.tasks.len()],
+            ..Self::default()
+        };
+        for (place, &id) in order.iter().enumerate() {
+            let task = &tasks.tasks[id];
+            for &result in &task.results {
+                if tasks.buffers[result].home != Home::Planned {
+                    continue;
+                }
+                let last = last_uses[result].max(place);
+                let region = match regions.dying(tasks, id, place, result) {
+                    Some(region) => region,
+                    None => regions.add(tasks.buffers[result].bytes, place, id),
+                };
+                regions.ranges[region].last = last;
+                regions.of_buffer[result] = Some(region);
+            }
+            if task.kernel.workspace > 0 {
+                let region = regions.add(task.kernel.workspace, place, id);
+                regions.of_workspace[id] = Some(region);
+            }
+        }
+        regions
+    }
+
+    fn add(&mut self, bytes: usize, place: usize, owner: TaskId) -> RegionId {
+        self.ranges.push(LiveRange { bytes: padded(bytes), first: place, last: place });
+        self.owners.push(owner);
+        self.ranges.len() - 1
+    }
+
+    /// The region of an operand that the result may overwrite, since nothing needs it afterwards.
+    fn dying(&self, tasks: &Tasks, id: TaskId, place: usize, result: BufferId) -> Option<RegionId> {
+        let task = &tasks.tasks[id];
+        let port = task.results.iter().position(|&buffer| buffer == result)?;
+        let pairs = task.kernel.in_place.iter().filter(|(r, _)| *r == port);
+        let mut candidates = pairs.filter_map(|&(_, slot)| {
+            let operand = task.operands[slot];
+            let same = tasks.buffers[operand].bytes == tasks.buffers[result].bytes;
+            self.of_buffer[operand].filter(|_| same)
+        });
+        candidates.find(|&region| {
+            let shared = |operand: BufferId| self.of_buffer[operand] == Some(region);
+            let taken = task.results.iter().any(|&other| self.of_buffer[other] == Some(region));
+            self.ranges[region].last == place && !taken && may_overwrite(tasks, id, result, shared)
+        })
+    }
+}
+
+/// The place in the order after which nothing reads a buffer; the end of the step for outputs.
+fn last_uses(tasks: &Tasks, order: &[TaskId]) -> Vec<usize> {
+    let mut last: Vec<usize> =
+        tasks.buffers.iter().map(|b| if b.output { order.len() } else { 0 }).collect();
+    for (place, &task) in order.iter().enumerate() {
+        for &operand in &tasks.tasks[task].operands {
+            last[operand] = last[operand].max(place);
+        }
+    }
+    last
+}

@@ -1,0 +1,154 @@
+//! What needs how much memory.
+
+use std::fmt;
+
+use brolga_ir::{Graph, Origin, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+use crate::memory::{Span, padded};
+use crate::plan::{LiveRange, Plan, pressure};
+use crate::regions::Regions;
+use crate::signature::Signature;
+use crate::state::StateLayout;
+use crate::table::{bytes, write_table};
+use crate::tasks::Tasks;
+
+/// The memory of a layer in one part of the step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerMemory {
+    /// The layer's path; empty for what belongs to no layer.
+    pub layer: String,
+    /// The part of the step.
+    pub role: Role,
+    /// Bytes of the states that the layer uses.
+    pub states: usize,
+    /// Bytes of all values computed there, workspaces included, as if each had memory of its own.
+    pub values: usize,
+    /// Bytes of those of them that are needed in the moment in which most memory is needed.
+    pub peak: usize,
+}
+
+/// The memory of a program, known before any is allocated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryReport {
+    /// The graph's name.
+    pub graph: String,
+    /// States and values by layer and role, in the order of the graph.
+    pub layers: Vec<LayerMemory>,
+    /// Bytes of all states of the layout, those that the graph does not use included.
+    pub states: usize,
+    /// Bytes of constants.
+    pub constants: usize,
+    /// Bytes of data inputs.
+    pub inputs: usize,
+    /// Bytes of results, outputs and workspaces, after planning.
+    pub planned: usize,
+    /// Bytes of scratch memory of all workers.
+    pub scratch: usize,
+    /// Bytes of outputs that replace no state; most of them are among the planned.
+    pub outputs: usize,
+    /// Bytes of the arena: constants, inputs, planned and scratch.
+    pub arena: usize,
+    /// Bytes that an arena needs at least for this order of kernels.
+    pub lower_bound: usize,
+    /// Bytes of arena and states.
+    pub total: usize,
+    /// Which planner found the smallest plan.
+    pub planner: String,
+}
+
+impl MemoryReport {
+    pub(crate) fn new(
+        graph: &Graph,
+        signature: &Signature,
+        states: &StateLayout,
+        tasks: &Tasks,
+        regions: &Regions,
+        plan: &Plan,
+        layout: &Layout,
+    ) -> Self {
+        let steps = tasks.tasks.len() + 1;
+        let pressure = pressure(&regions.ranges, steps);
+        let most = pressure.iter().copied().max().unwrap_or(0);
+        let peak = pressure.iter().position(|&bytes| bytes == most).unwrap_or(0);
+        let size = |spans: &[Span]| spans.iter().map(|span| padded(span.bytes)).sum::<usize>();
+        let constants = layout.constants.iter().map(|(_, span)| padded(span.bytes)).sum();
+        let (inputs, scratch) = (size(&layout.inputs), size(&layout.scratch));
+        Self {
+            graph: signature.graph.clone(),
+            layers: layers(graph, signature, tasks, regions, peak),
+            states: states.bytes(),
+            constants,
+            inputs,
+            planned: plan.bytes,
+            scratch,
+            outputs: size(&layout.outputs),
+            arena: layout.bytes,
+            lower_bound: constants + inputs + most + scratch,
+            total: layout.bytes.saturating_add(states.bytes()),
+            planner: plan.planner.to_owned(),
+        }
+    }
+}
+
+fn layers(
+    graph: &Graph,
+    signature: &Signature,
+    tasks: &Tasks,
+    regions: &Regions,
+    peak: usize,
+) -> Vec<LayerMemory> {
+    let mut layers: Vec<LayerMemory> = vec![];
+    let mut of = |origin: &Origin, add: &dyn Fn(&mut LayerMemory)| {
+        let (layer, role) = (origin.layer.as_deref().unwrap_or_default(), origin.role);
+        let known = layers.iter().position(|row| row.layer == layer && row.role == role);
+        let row = known.unwrap_or_else(|| {
+            let layer = layer.to_owned();
+            layers.push(LayerMemory { layer, role, states: 0, values: 0, peak: 0 });
+            layers.len() - 1
+        });
+        add(&mut layers[row]);
+    };
+    for state in &signature.states {
+        let size = padded(state.span.bytes);
+        of(&graph.node(state.node).origin, &|row| row.states += size);
+    }
+    for (range, &task) in regions.ranges.iter().zip(&regions.owners) {
+        let &LiveRange { bytes, first, last } = range;
+        of(&tasks.tasks[task].origin, &|row| {
+            row.values += bytes;
+            row.peak += if (first..=last).contains(&peak) { bytes } else { 0 };
+        });
+    }
+    layers
+}
+
+impl fmt::Display for MemoryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |layer: &str| if layer.is_empty() { "-".to_owned() } else { layer.to_owned() };
+        let rows: Vec<_> = self
+            .layers
+            .iter()
+            .map(|row| {
+                let role = row.role.name().to_owned();
+                let [states, values, peak] = [row.states, row.values, row.peak].map(bytes);
+                [name(&row.layer), role, states, values, peak]
+            })
+            .collect();
+        write_table(f, 2, ["layer", "role", "states", "values", "at the peak"], &rows)?;
+        writeln!(f)?;
+        let parts = [
+            ("constants", self.constants),
+            ("inputs", self.inputs),
+            ("results, outputs, workspaces", self.planned),
+            ("scratch of the workers", self.scratch),
+            ("arena", self.arena),
+            ("arena, at least", self.lower_bound),
+            ("states", self.states),
+            ("total", self.total),
+        ];
+        let rows = parts.map(|(part, size)| [part.to_owned(), bytes(size)]);
+        write_table(f, 1, ["part", "memory"], &rows)
+    }
+}

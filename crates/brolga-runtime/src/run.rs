@@ -1,0 +1,197 @@
+//! The step as it runs: every worker walks the same list of stages.
+
+use std::any::Any;
+use std::ops::Range;
+use std::sync::Arc;
+
+use brolga_codegen::kernel::KernelFn;
+
+use crate::barrier::Barrier;
+use crate::error::RuntimeError;
+use crate::hazards::chunk;
+use crate::layout::{Layout, Space};
+use crate::memory::Memory;
+use crate::profile::Timers;
+use crate::schedule::{Scheduled, operand_table};
+use crate::state::State;
+use crate::tasks::Tasks;
+use crate::team::Team;
+
+/// A scheduled program with all addresses filled in. Nothing is computed when it runs that could be computed before.
+pub(crate) struct Step {
+    stages: Box<[Call]>,
+    /// The units of each worker in each stage, stage by stage.
+    chunks: Box<[Range<u64>]>,
+    threads: usize,
+    table: Table,
+    /// The scratch memory of each worker.
+    scratch: Box<[Pointer]>,
+    barrier: Barrier,
+    /// The threads, if there is more than one.
+    team: Option<Arc<Team>>,
+    timers: Option<Timers>,
+    /// The machine code, and so the last to be dropped.
+    _code: Box<dyn Any + Send + Sync>,
+}
+
+struct Call {
+    entry: KernelFn,
+    /// Where the operand table of its kernel starts in the table of all.
+    operands: usize,
+    barrier: bool,
+}
+
+/// An address in the arena or in the state of the current run.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+struct Pointer(*mut u8);
+
+// SAFETY: an address alone does nothing; `Step::run` tells why using it is sound.
+unsafe impl Send for Pointer {}
+// SAFETY: as above.
+unsafe impl Sync for Pointer {}
+
+/// The operand tables of all kernels, one after the other.
+struct Table {
+    pointers: Box<[Pointer]>,
+    /// Which of them point into the state, and where.
+    in_state: Box<[(usize, usize)]>,
+}
+
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (stages, threads) = (self.stages.len(), self.threads);
+        f.debug_struct("Step")
+            .field("stages", &stages)
+            .field("threads", &threads)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Step {
+    /// Fills in the addresses.
+    pub(crate) fn new(
+        tasks: &Tasks,
+        stages: &[Scheduled],
+        layout: &Layout,
+        arena: &Memory,
+        timers: Option<Timers>,
+        code: Box<dyn Any + Send + Sync>,
+    ) -> Result<Self, RuntimeError> {
+        let threads = layout.scratch.len();
+        let (mut pointers, mut in_state, mut starts) = (vec![], vec![], vec![]);
+        for task in 0..tasks.tasks.len() {
+            starts.push(pointers.len());
+            for address in operand_table(tasks, layout, task) {
+                if address.space == Space::State {
+                    in_state.push((pointers.len(), address.span.offset));
+                }
+                pointers.push(Pointer(arena.address(match address.space {
+                    Space::Arena => address.span.offset,
+                    Space::State => 0,
+                })));
+            }
+        }
+        let call = |stage: &Scheduled| Call {
+            entry: stage.entry,
+            operands: starts[stage.task],
+            barrier: stage.barrier,
+        };
+        let workers = |stage: &Scheduled| {
+            let units = stage.units;
+            (0..threads).map(move |worker| {
+                let Range { start, end } = chunk(units, worker, threads);
+                start as u64..end as u64
+            })
+        };
+        let scratch = layout.scratch.iter().map(|span| Pointer(arena.address(span.offset)));
+        Ok(Self {
+            stages: stages.iter().map(call).collect(),
+            chunks: stages.iter().flat_map(workers).collect(),
+            threads,
+            table: Table { pointers: pointers.into(), in_state: in_state.into() },
+            scratch: scratch.collect(),
+            barrier: Barrier::new(threads),
+            team: if threads > 1 { Some(Team::of(threads)?) } else { None },
+            timers,
+            _code: code,
+        })
+    }
+
+    /// Runs the step.
+    ///
+    /// # Safety
+    /// The stages keep the promises of [`KernelFn`]; `arena` is the memory the step was made for, and `state` has the
+    /// layout it was made for. (Both are borrowed for the whole run, so nobody else touches them.)
+    pub(crate) unsafe fn run(&mut self, _arena: &mut Memory, state: &mut State) {
+        for &(place, offset) in &self.table.in_state {
+            self.table.pointers[place] = Pointer(state.memory_mut().address(offset));
+        }
+        let step = &*self;
+        let walk = |worker: usize| {
+            // SAFETY: the caller keeps the promises, and each worker has its own number.
+            unsafe {
+                match &step.timers {
+                    None => step.walk(worker),
+                    Some(timers) => step.walk_timed(worker, timers),
+                }
+            }
+        };
+        let run = || match &step.team {
+            None => walk(0),
+            Some(team) => team.run(&walk),
+        };
+        match &step.timers {
+            None => run(),
+            Some(timers) => timers.step(run),
+        }
+    }
+
+    /// Does a worker's part of each stage.
+    ///
+    /// # Safety
+    /// As [`Step::run`], whose table is filled; every worker calls it once for a step.
+    unsafe fn walk(&self, worker: usize) {
+        for (place, stage) in self.stages.iter().enumerate() {
+            if stage.barrier {
+                self.barrier.wait();
+            }
+            // SAFETY: the same promises.
+            unsafe { self.call(place, stage, worker) };
+        }
+    }
+
+    /// As [`Step::walk`], with a look at the clock around each stage.
+    ///
+    /// # Safety
+    /// As [`Step::walk`].
+    unsafe fn walk_timed(&self, worker: usize, timers: &Timers) {
+        for (place, stage) in self.stages.iter().enumerate() {
+            if stage.barrier {
+                timers.wait(worker, || self.barrier.wait());
+            }
+            // SAFETY: the same promises.
+            timers.stage(place, worker, || unsafe { self.call(place, stage, worker) });
+        }
+    }
+
+    /// Does a worker's part of one stage.
+    ///
+    /// # Safety
+    /// As [`Step::walk`]; every stage before this one is done as far as the barriers demand it.
+    #[inline]
+    unsafe fn call(&self, place: usize, stage: &Call, worker: usize) {
+        let &Range { start, end } = &self.chunks[place * self.threads + worker];
+        if start < end {
+            let operands = self.table.pointers[stage.operands..].as_ptr().cast::<*mut u8>();
+            // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of the sizes and with the
+            // alignment promised, apart from each other where they have to be (the plan is checked); the units are within the
+            // stage's; the scratch memory is this worker's own; barriers keep workers apart where their bytes are the same.
+            unsafe { (stage.entry)(operands, self.scratch[worker].0, start, end) };
+        }
+    }
+
+    pub(crate) fn timers(&self) -> Option<&Timers> {
+        self.timers.as_ref()
+    }
+}

@@ -1,0 +1,99 @@
+//! The schedule: the stages of all tasks in the order in which every worker walks them.
+
+use brolga_codegen::kernel::{KernelFn, Touch};
+use brolga_ir::Role;
+
+use crate::hazards::{Footprint, barriers};
+use crate::layout::{Address, Layout};
+use crate::tasks::{TaskId, Tasks};
+
+/// A stage in its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Scheduled {
+    pub(crate) task: TaskId,
+    pub(crate) name: String,
+    pub(crate) entry: KernelFn,
+    pub(crate) units: usize,
+    pub(crate) flops: u64,
+    /// Bytes read and written.
+    pub(crate) bytes: usize,
+    /// Whether all workers wait for each other before it.
+    pub(crate) barrier: bool,
+}
+
+/// The places of a task's operands, results and workspace: its operand table.
+pub(crate) fn operand_table(tasks: &Tasks, layout: &Layout, task: TaskId) -> Vec<Address> {
+    let buffers = tasks.tasks[task].operands.iter().chain(&tasks.tasks[task].results);
+    buffers.map(|&buffer| layout.buffers[buffer]).chain(layout.workspaces[task]).collect()
+}
+
+/// The stages of the tasks in this order, those without work left out, with the barriers that so many threads need.
+pub(crate) fn schedule(
+    tasks: &Tasks,
+    order: &[TaskId],
+    layout: &Layout,
+    threads: usize,
+) -> Vec<Scheduled> {
+    let mut stages = vec![];
+    let mut footprints = vec![];
+    for &id in order {
+        let task = &tasks.tasks[id];
+        let table = operand_table(tasks, layout, id);
+        for stage in task.kernel.stages.iter().filter(|stage| stage.units > 0) {
+            let footprint = |touch: &Touch, writes| Footprint {
+                address: table[touch.slot],
+                access: touch.access,
+                units: stage.units,
+                writes,
+            };
+            let reads = stage.reads.iter().map(|touch| footprint(touch, false));
+            let writes = stage.writes.iter().map(|touch| footprint(touch, true));
+            let touched: Vec<_> = reads.chain(writes).collect();
+            stages.push(Scheduled {
+                task: id,
+                name: stage.name.clone(),
+                entry: stage.entry,
+                units: stage.units,
+                flops: stage.flops,
+                bytes: touched.iter().map(|footprint| footprint.address.span.bytes).sum(),
+                barrier: false,
+            });
+            footprints.push(touched);
+        }
+    }
+    for (stage, barrier) in stages.iter_mut().zip(barriers(&footprints, threads)) {
+        stage.barrier = barrier;
+    }
+    stages
+}
+
+/// A stage of an executable, as tools show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageInfo {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The stage's name within the kernel.
+    pub stage: String,
+    /// The layer's path; empty for what belongs to no layer.
+    pub layer: String,
+    /// The part of the step.
+    pub role: Role,
+    /// Into how many units the work is cut.
+    pub units: usize,
+    /// Whether all workers wait for each other before it.
+    pub barrier: bool,
+}
+
+impl StageInfo {
+    pub(crate) fn new(tasks: &Tasks, stage: &Scheduled) -> Self {
+        let task = &tasks.tasks[stage.task];
+        Self {
+            kernel: task.name.clone(),
+            stage: stage.name.clone(),
+            layer: task.origin.layer.as_deref().unwrap_or_default().to_owned(),
+            role: task.origin.role,
+            units: stage.units,
+            barrier: stage.barrier,
+        }
+    }
+}

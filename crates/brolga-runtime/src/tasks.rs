@@ -1,0 +1,180 @@
+//! The graph as tasks that read and write buffers.
+
+use std::collections::HashMap;
+
+use brolga_codegen::kernel::CompiledKernel;
+use brolga_ir::{Graph, NodeId, Op, Origin, Role, Value};
+
+use crate::copy::copy_kernel;
+use crate::error::RuntimeError;
+use crate::memory::ALIGNMENT;
+use crate::signature::Signature;
+
+pub(crate) type BufferId = usize;
+pub(crate) type TaskId = usize;
+
+/// Where the memory of a buffer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// In the arena's constant section.
+    Constant(NodeId),
+    /// In the arena; this data input.
+    Input(usize),
+    /// In the state; this state input's value before the step.
+    OldState(usize),
+    /// In the state; this state input's value after the step.
+    NewState(usize),
+    /// In the planned part of the arena.
+    Planned,
+}
+
+/// A value that needs memory. Views of it are not buffers of their own.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    pub(crate) home: Home,
+    pub(crate) bytes: usize,
+    /// The task that writes it; inputs and constants have none.
+    pub(crate) producer: Option<TaskId>,
+    /// Whether it is returned, so that it outlives the step.
+    pub(crate) output: bool,
+}
+
+/// Something that computes buffers from buffers.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) name: String,
+    pub(crate) origin: Origin,
+    pub(crate) operands: Vec<BufferId>,
+    pub(crate) results: Vec<BufferId>,
+    pub(crate) kernel: CompiledKernel,
+    /// Tasks that have to come before, besides the producers of the operands.
+    pub(crate) after: Vec<TaskId>,
+}
+
+/// All that a step does, in no particular order but that operands come before their uses.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) tasks: Vec<Task>,
+    /// How many of the tasks are nodes of the graph, in its order; the others, behind them, are copies.
+    pub(crate) nodes: usize,
+    /// The buffers of the outputs that replace no state.
+    pub(crate) outputs: Vec<BufferId>,
+    /// State inputs and the buffers that replace them.
+    pub(crate) updates: Vec<(usize, BufferId)>,
+}
+
+impl Tasks {
+    /// The tasks of a graph: each node but parameters, constants and views becomes the kernel that `kernel` gives for it.
+    pub(crate) fn new(
+        graph: &Graph,
+        signature: &Signature,
+        mut kernel: impl FnMut(NodeId) -> Result<CompiledKernel, RuntimeError>,
+    ) -> Result<Self, RuntimeError> {
+        let mut tasks = Self::default();
+        let mut buffer_of: HashMap<Value, BufferId> = HashMap::new();
+        for id in graph.order() {
+            let node = graph.node(id);
+            let leaf = |tasks: &mut Self, home| tasks.buffer(home, node.types[0].bytes(), None);
+            let operands = graph.operands(id);
+            let buffer = match &node.op {
+                Op::Parameter(_) => leaf(&mut tasks, signature.home(id)),
+                Op::Constant(_) => leaf(&mut tasks, Home::Constant(id)),
+                Op::Reshape(_) => buffer_of[&operands[0]],
+                op => {
+                    let task = tasks.tasks.len();
+                    let operands: Vec<_> = operands.iter().map(|v| buffer_of[v]).collect();
+                    let mut results = vec![];
+                    for (port, ty) in (0..).zip(&node.types) {
+                        let result = tasks.buffer(Home::Planned, ty.bytes(), Some(task));
+                        buffer_of.insert(Value { node: id, port }, result);
+                        results.push(result);
+                    }
+                    let name = match op {
+                        Op::Kernel(kernel) => kernel.body.name().to_owned(),
+                        op => op.name().to_owned(),
+                    };
+                    let (origin, after) = (node.origin.clone(), vec![]);
+                    let kernel = kernel(id)?;
+                    check_kernel(&name, &kernel, operands.len(), results.len())?;
+                    tasks.tasks.push(Task { name, origin, operands, results, kernel, after });
+                    continue;
+                }
+            };
+            buffer_of.insert(id.into(), buffer);
+        }
+        tasks.nodes = tasks.tasks.len();
+        for output in graph.outputs() {
+            let buffer = buffer_of[&output.value];
+            match output.replaces.map(|id| signature.home(id)) {
+                Some(Home::OldState(state)) => tasks.updates.push((state, buffer)),
+                _ => tasks.outputs.push(buffer),
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn buffer(&mut self, home: Home, bytes: usize, producer: Option<TaskId>) -> BufferId {
+        self.buffers.push(Buffer { home, bytes, producer, output: false });
+        self.buffers.len() - 1
+    }
+
+    /// Adds a task that copies a buffer; returns the buffer of the copy.
+    pub(crate) fn copy(&mut self, from: BufferId, home: Home, name: String) -> BufferId {
+        let (task, bytes) = (self.tasks.len(), self.buffers[from].bytes);
+        let copy = self.buffer(home, bytes, Some(task));
+        self.tasks.push(Task {
+            name,
+            origin: Origin { role: Role::Update, ..Origin::default() },
+            operands: vec![from],
+            results: vec![copy],
+            kernel: copy_kernel(bytes),
+            after: vec![],
+        });
+        copy
+    }
+
+    /// The tasks that have to come before a task.
+    pub(crate) fn before(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
+        let Task { operands, after, .. } = &self.tasks[task];
+        let producers = operands.iter().filter_map(|&buffer| self.buffers[buffer].producer);
+        producers.chain(after.iter().copied())
+    }
+
+    /// The bytes that all buffers, workspaces and scratch memories would take side by side: no plan takes more.
+    pub(crate) fn bytes(&self, threads: usize) -> usize {
+        let size = |bytes: usize| bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
+        let kernels = self.tasks.iter().map(|task| &task.kernel);
+        let buffers = self.buffers.iter().map(|buffer| size(buffer.bytes));
+        let workspaces = kernels.clone().map(|kernel| size(kernel.workspace));
+        let scratch = kernels.map(|kernel| size(kernel.scratch).saturating_mul(threads));
+        buffers.chain(workspaces).chain(scratch).fold(0, usize::saturating_add)
+    }
+
+    /// The tasks that read a buffer, in ascending order.
+    pub(crate) fn readers(&self, buffer: BufferId) -> Vec<TaskId> {
+        let reads = |task: &Task| task.operands.contains(&buffer);
+        (0..self.tasks.len()).filter(|&task| reads(&self.tasks[task])).collect()
+    }
+}
+
+/// Checks that a kernel speaks of operands and results that its node has.
+fn check_kernel(
+    name: &str,
+    kernel: &CompiledKernel,
+    operands: usize,
+    results: usize,
+) -> Result<(), RuntimeError> {
+    let slots = operands + results + usize::from(kernel.workspace > 0);
+    let touches = kernel.stages.iter().flat_map(|stage| stage.reads.iter().chain(&stage.writes));
+    let outside = touches.map(|touch| touch.slot).find(|&slot| slot >= slots);
+    let pair = kernel.in_place.iter().find(|(r, o)| *r >= results || *o >= operands);
+    let problem = match (outside, pair) {
+        (Some(slot), _) => format!("a stage touches slot {slot} of an operand table of {slots}"),
+        (_, Some((result, operand))) => format!(
+            "result {result} of {results} may be in the place of operand {operand} of {operands}"
+        ),
+        _ => return Ok(()),
+    };
+    Err(RuntimeError::Kernel { kernel: name.to_owned(), problem })
+}

@@ -1,0 +1,100 @@
+//! State updates: where the next value of each state is written.
+//!
+//! The next value is computed right into the state's memory wherever nothing can read the old one afterwards. If that is
+//! impossible, it is computed elsewhere and copied when nobody needs the old value any more.
+
+use std::collections::HashMap;
+
+use crate::tasks::{BufferId, Home, TaskId, Tasks};
+
+/// Finds the memory of each state's next value, adds the copies that are needed, and orders the tasks around them.
+pub(crate) fn place_updates(tasks: &mut Tasks) {
+    let olds: HashMap<usize, BufferId> = (0..tasks.buffers.len())
+        .filter_map(|buffer| match tasks.buffers[buffer].home {
+            Home::OldState(state) => Some((state, buffer)),
+            _ => None,
+        })
+        .collect();
+    save_old_values(tasks);
+    for (state, value) in tasks.updates.clone() {
+        let old = olds[&state];
+        if value == old {
+            continue;
+        }
+        let writer = match writer_in_place(tasks, old, value) {
+            Some(writer) => {
+                tasks.buffers[value].home = Home::NewState(state);
+                writer
+            }
+            None => {
+                let copy = tasks.copy(value, Home::NewState(state), "copy to state".to_owned());
+                tasks.buffers[copy].producer.expect("copies are computed")
+            }
+        };
+        let readers = tasks.readers(old);
+        tasks.tasks[writer].after.extend(readers.into_iter().filter(|&task| task != writer));
+    }
+}
+
+/// Values of states before the step that are returned, or become values of other states, are copied before they are
+/// overwritten.
+fn save_old_values(tasks: &mut Tasks) {
+    let mut saved: HashMap<BufferId, BufferId> = HashMap::new();
+    let mut save = |tasks: &mut Tasks, buffer: BufferId| match tasks.buffers[buffer].home {
+        Home::OldState(_) => *saved
+            .entry(buffer)
+            .or_insert_with(|| tasks.copy(buffer, Home::Planned, "copy of state".to_owned())),
+        _ => buffer,
+    };
+    for output in 0..tasks.outputs.len() {
+        let buffer = save(tasks, tasks.outputs[output]);
+        tasks.outputs[output] = buffer;
+        tasks.buffers[buffer].output = true;
+    }
+    for update in 0..tasks.updates.len() {
+        let (state, value) = tasks.updates[update];
+        if tasks.buffers[value].home != Home::OldState(state) {
+            tasks.updates[update].1 = save(tasks, value);
+        }
+    }
+}
+
+/// The task that can write `value` right over `old`, if there is one.
+fn writer_in_place(tasks: &Tasks, old: BufferId, value: BufferId) -> Option<TaskId> {
+    let buffer = &tasks.buffers[value];
+    let writer = buffer.producer?;
+    let free = buffer.home == Home::Planned && !buffer.output;
+    let allowed = free && may_overwrite(tasks, writer, value, |operand| operand == old);
+    let others: Vec<_> = tasks.readers(old).into_iter().filter(|&task| task != writer).collect();
+    (allowed && !depends(tasks, &others, writer)).then_some(writer)
+}
+
+/// Whether a task's result may have the memory of all those operands that `shared` tells.
+pub(crate) fn may_overwrite(
+    tasks: &Tasks,
+    task: TaskId,
+    result: BufferId,
+    shared: impl Fn(BufferId) -> bool,
+) -> bool {
+    let task = &tasks.tasks[task];
+    let port = task.results.iter().position(|&buffer| buffer == result);
+    port.is_some_and(|port| {
+        let mut slots = (0..task.operands.len()).filter(|&slot| shared(task.operands[slot]));
+        slots.all(|slot| task.kernel.in_place.contains(&(port, slot)))
+    })
+}
+
+/// Whether any of the tasks needs what `on` computes, or has to come after it for another reason.
+fn depends(tasks: &Tasks, of: &[TaskId], on: TaskId) -> bool {
+    let mut seen = vec![false; tasks.tasks.len()];
+    let mut stack = of.to_vec();
+    while let Some(task) = stack.pop() {
+        if task == on {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[task], true) {
+            stack.extend(tasks.before(task));
+        }
+    }
+    false
+}
