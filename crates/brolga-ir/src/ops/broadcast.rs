@@ -49,3 +49,43 @@ impl Var {
         if self.shape() == &shape { self.clone() } else { self.unary(Broadcast { shape }) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor, vector};
+
+    fn to(shape: impl Into<Shape>) -> Broadcast {
+        Broadcast { shape: shape.into() }
+    }
+
+    #[test]
+    fn axes_of_extent_1_and_missing_ones_repeat() {
+        let x = tensor([2, 1], [1, 2]);
+        assert_eq!(
+            run(to([2, 2, 3]), &[&x]),
+            tensor([2, 2, 3], [1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2])
+        );
+        assert_eq!(run(to([2]), &[&tensor([], [f32::NAN])]), vector([f32::NAN; 2]));
+        assert_eq!(run(to([2, 0]), &[&x]), tensor::<i32>([2, 0], []));
+        assert_eq!(run(to([2, 1]), &[&x]), x);
+    }
+
+    #[test]
+    fn gradient_is_summed() {
+        assert_adjoint(to([4, 2, 3]), &[&integers([2, 1])], &integers([4, 2, 3]));
+        assert_adjoint(to([2, 0]), &[&integers([2, 1])], &integers([2, 0]));
+    }
+
+    #[test]
+    fn other_shapes_are_a_mistake() {
+        insta::assert_snapshot!(mistake(to([2, 4]), &["f32[2,3]"]), @r"
+        `broadcast`: [2,3] does not broadcast to [2,4]
+          help: aligned at the last axis, an extent must be 1 or that of the target
+        ");
+        insta::assert_snapshot!(mistake(to([3]), &["f32[2,3]"]), @r"
+        `broadcast`: [2,3] does not broadcast to [3]
+          help: aligned at the last axis, an extent must be 1 or that of the target
+        ");
+    }
+}

@@ -112,3 +112,56 @@ impl Var {
         if self.dtype() == dtype { self.clone() } else { self.unary(Cast { dtype }) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector, vjp};
+
+    fn to(dtype: DType) -> Cast {
+        Cast { dtype }
+    }
+
+    #[test]
+    fn floats_to_integers_saturate_towards_zero() {
+        let x = vector([1.9, -1.9, 3e9, -3e9, 300.0, f32::INFINITY, f32::NAN]);
+        let expected = vector([1, -1, i32::MAX, i32::MIN, 300, i32::MAX, 0]);
+        assert_eq!(run(to(DType::I32), &[&x]), expected);
+        assert_eq!(run(to(DType::U8), &[&x]), vector([1_u8, 0, 255, 0, 255, 255, 0]));
+        let expected = vector([1_i64, -1, 3_000_000_000, -3_000_000_000, 300, i64::MAX, 0]);
+        assert_eq!(run(to(DType::I64), &[&x]), expected);
+    }
+
+    #[test]
+    fn integers_keep_their_low_bits() {
+        assert_eq!(run(to(DType::U8), &[&vector([-1, 256, 300])]), vector([255_u8, 0, 44]));
+        assert_eq!(run(to(DType::I32), &[&vector([1_i64 << 32, -1])]), vector([0, -1]));
+        assert_eq!(run(to(DType::I64), &[&vector([255_u8])]), vector([255_i64]));
+    }
+
+    #[test]
+    fn numbers_round_to_the_nearest_float() {
+        assert_eq!(run(to(DType::F32), &[&vector([16_777_217])]), vector([16_777_216.0_f32]));
+        assert_eq!(run(to(DType::F32), &[&vector([0.1_f64])]), vector([0.1_f32]));
+        let y = run(to(DType::F16), &[&vector([65_520.0_f32, 1e-8, f32::NAN])]);
+        assert_eq!(y, vector([f16::INFINITY, f16::ZERO, f16::NAN]));
+        assert_eq!(run(to(DType::F64), &[&vector([bf16::MAX])]), vector([bf16::MAX.to_f64()]));
+    }
+
+    #[test]
+    fn truth_is_not_zero() {
+        let x = vector([0.0, -0.0, f32::from_bits(1), f32::NAN]);
+        assert_eq!(run(to(DType::Bool), &[&x]), vector([false, false, true, true]));
+        assert_eq!(run(to(DType::Bool), &[&vector([0, -2])]), vector([false, true]));
+        assert_eq!(run(to(DType::F32), &[&vector([false, true])]), vector([0.0_f32, 1.0]));
+        assert_eq!(run(to(DType::U8), &[&vector([false, true])]), vector([0_u8, 1]));
+    }
+
+    #[test]
+    fn only_floats_have_gradients() {
+        let dx = gradient(to(DType::F64), &vector([1.0_f32]), &vector([0.1_f64]));
+        assert_eq!(dx, vector([0.1_f32]));
+        assert_eq!(vjp(to(DType::I32), &[&vector([1.0_f32])], &vector([1])), [None]);
+        assert_eq!(vjp(to(DType::F32), &[&vector([1])], &vector([1.0_f32])), [None]);
+    }
+}

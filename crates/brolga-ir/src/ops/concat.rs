@@ -110,10 +110,10 @@ impl Var {
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
     use crate::ops::checks::{mistake, run, tensor, vector, vjp};
-
-    use half::f16;
 
     #[test]
     fn operands_follow_each_other() {

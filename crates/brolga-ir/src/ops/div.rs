@@ -35,3 +35,26 @@ impl Elementwise for Div {
         Ok(vec![Some(da), Some(db)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, vector, vjp};
+
+    #[test]
+    fn divides_with_gradients() {
+        let (a, b) = (vector([6.0_f32, 1.0, 0.0]), vector([2.0_f32, -0.0, 0.0]));
+        assert_eq!(run(Div, &[&a, &b]), vector([3.0, f32::NEG_INFINITY, f32::NAN]));
+        let (a, b, dy) = (vector([6.0_f32]), vector([2.0_f32]), vector([4.0_f32]));
+        let (da, db) = (vector([2.0_f32]), vector([-6.0_f32]));
+        assert_eq!(vjp(Div, &[&a, &b], &dy), [Some(da), Some(db)]);
+    }
+
+    #[test]
+    fn integers_are_a_mistake() {
+        insta::assert_snapshot!(mistake(Div, &["i32[2]", "i32[2]"]), @r"
+        `div` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+    }
+}

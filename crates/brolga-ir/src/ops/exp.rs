@@ -41,3 +41,22 @@ impl Var {
         self.unary(Exp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    #[test]
+    fn special_values() {
+        let x = vector([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, 89.0, -104.0, f32::NAN]);
+        let y = vector([1.0, 1.0, f32::INFINITY, 0.0, f32::INFINITY, 0.0, f32::NAN]);
+        assert_eq!(run(Exp, &[&x]), y);
+    }
+
+    #[test]
+    fn gradient_is_the_result() {
+        let x = vector([0.0_f32, 1.0]);
+        assert_eq!(gradient(Exp, &x, &vector([1.0_f32, 1.0])), run(Exp, &[&x]));
+    }
+}

@@ -57,10 +57,10 @@ impl Var {
 
 #[cfg(test)]
 mod tests {
+    use half::{bf16, f16};
+
     use super::*;
     use crate::ops::checks::{gradient, run, vector};
-
-    use half::{bf16, f16};
 
     #[test]
     fn subnormal_numbers_become_zero() {

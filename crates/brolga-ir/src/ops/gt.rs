@@ -42,3 +42,30 @@ impl Var {
         self.binary(Gt, other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{run, vector, vjp};
+
+    #[test]
+    fn nan_is_unordered_and_zeros_are_equal() {
+        let a = vector([1.0, 2.0, 1.0, -0.0, f32::NAN, f32::NAN]);
+        let b = vector([2.0, 1.0, 1.0, 0.0, 1.0, f32::NAN]);
+        assert_eq!(run(Gt, &[&a, &b]), vector([false, true, false, false, false, false]));
+    }
+
+    #[test]
+    fn integers_are_compared_by_value() {
+        let y = run(Gt, &[&vector([i64::MIN, 5]), &vector([i64::MAX, -5])]);
+        assert_eq!(y, vector([false, true]));
+        let y = run(Gt, &[&vector([200_u8, 0]), &vector([100_u8, 1])]);
+        assert_eq!(y, vector([true, false]));
+    }
+
+    #[test]
+    fn there_is_no_gradient() {
+        let x = vector([1.0_f32]);
+        assert_eq!(vjp(Gt, &[&x, &x], &vector([true])), [None, None]);
+    }
+}

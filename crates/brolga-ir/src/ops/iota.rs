@@ -63,10 +63,10 @@ impl Tracer {
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
     use crate::ops::checks::{mistake, run, tensor};
-
-    use half::bf16;
 
     fn iota(ty: &str, axis: usize) -> Iota {
         Iota { ty: ty.parse().expect("a type"), axis }

@@ -95,12 +95,12 @@ impl Operation for Matmul {
                 let widen = |v: &[f16]| v.iter().map(|x| x.to_f32()).collect();
                 Data::F16(half(widen(a), widen(b)).map(f16::from_f32).collect())
             }
-            (Data::I64(a), Data::I64(b)) => Data::I64(
-                self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))),
-            ),
-            (Data::I32(a), Data::I32(b)) => Data::I32(
-                self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))),
-            ),
+            (Data::I64(a), Data::I64(b)) => {
+                Data::I64(self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))))
+            }
+            (Data::I32(a), Data::I32(b)) => {
+                Data::I32(self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))))
+            }
             (Data::U8(a), Data::U8(b)) => {
                 Data::U8(self.product(dims, a, b, 0, |a, b, c| c.wrapping_add(a.wrapping_mul(b))))
             }
@@ -137,6 +137,9 @@ impl Matmul {
         let (a_row, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
         let (b_col, b_k) = if self.transpose_b { (k, 1) } else { (1, n) };
         let mut c = vec![zero; batch * m * n];
+        if k == 0 {
+            return c;
+        }
         for (index, c) in c.chunks_exact_mut(n.max(1)).enumerate() {
             let (matrix, row) = (index / m, index % m);
             let (a, b) = (&a[matrix * m * k + row * a_row..], &b[matrix * k * n..]);
@@ -164,5 +167,91 @@ impl Var {
     #[must_use]
     pub fn matmul_with(&self, other: &Var, transpose_a: bool, transpose_b: bool) -> Var {
         self.binary(Matmul { transpose_a, transpose_b }, other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor};
+
+    fn matmul(transpose_a: bool, transpose_b: bool) -> Matmul {
+        Matmul { transpose_a, transpose_b }
+    }
+
+    #[test]
+    fn multiplies_rows_by_columns() {
+        let a = tensor([2, 3], [1, 2, 3, 4, 5, 6]);
+        let b = tensor([3, 2], [7, 8, 9, 10, 11, 12]);
+        let c = tensor([2, 2], [58, 64, 139, 154]);
+        assert_eq!(run(matmul(false, false), &[&a, &b]), c);
+        let a_t = tensor([3, 2], [1, 4, 2, 5, 3, 6]);
+        let b_t = tensor([2, 3], [7, 9, 11, 8, 10, 12]);
+        assert_eq!(run(matmul(true, false), &[&a_t, &b]), c);
+        assert_eq!(run(matmul(false, true), &[&a, &b_t]), c);
+        assert_eq!(run(matmul(true, true), &[&a_t, &b_t]), c);
+    }
+
+    #[test]
+    fn batches_are_multiplied_one_by_one() {
+        let a = tensor([2, 1, 2], [1.0_f32, 2.0, 3.0, 4.0]);
+        let b = tensor([2, 2, 1], [5.0_f32, 6.0, 7.0, 8.0]);
+        assert_eq!(run(matmul(false, false), &[&a, &b]), tensor([2, 1, 1], [17.0_f32, 53.0]));
+    }
+
+    #[test]
+    fn products_are_fused_in_ascending_order() {
+        let ulp = f32::EPSILON;
+        // (1 + ε)² − (1 + 2ε) = ε² only if the product is not rounded before the sum.
+        let a = tensor([1, 2], [-(1.0 + 2.0 * ulp), 1.0 + ulp]);
+        let b = tensor([2, 1], [1.0, 1.0 + ulp]);
+        assert_eq!(run(matmul(false, false), &[&a, &b]), tensor([1, 1], [ulp * ulp]));
+        let a = tensor([1, 3], [1e30_f32, 1.0, -1e30]);
+        let b = tensor([3, 1], [1.0_f32; 3]);
+        assert_eq!(run(matmul(false, false), &[&a, &b]), tensor([1, 1], [0.0_f32]));
+    }
+
+    #[test]
+    fn empty_extents_give_zeros_or_nothing() {
+        let (a, b) = (tensor::<f32>([2, 0], []), tensor::<f32>([0, 3], []));
+        assert_eq!(run(matmul(false, false), &[&a, &b]), tensor([2, 3], [0.0_f32; 6]));
+        assert_eq!(run(matmul(true, false), &[&b, &b]), tensor([3, 3], [0.0_f32; 9]));
+        let (a, b) = (tensor([1, 1], [2_u8]), tensor::<u8>([1, 0], []));
+        assert_eq!(run(matmul(false, false), &[&a, &b]), tensor::<u8>([1, 0], []));
+    }
+
+    #[test]
+    fn half_precision_rounds_once() {
+        let a = tensor([1, 3], [256.0, 1.0, 1.0].map(bf16::from_f32));
+        let b = tensor([3, 1], [bf16::ONE; 3]);
+        assert_eq!(run(matmul(false, false), &[&a, &b]), tensor([1, 1], [bf16::from_f32(258.0)]));
+    }
+
+    #[test]
+    fn gradients_are_products_again() {
+        for (transpose_a, transpose_b) in
+            [(false, false), (false, true), (true, false), (true, true)]
+        {
+            let a = integers(if transpose_a { [2, 4, 3] } else { [2, 3, 4] });
+            let b = integers(if transpose_b { [2, 5, 4] } else { [2, 4, 5] });
+            assert_adjoint(matmul(transpose_a, transpose_b), &[&a, &b], &integers([2, 3, 5]));
+        }
+    }
+
+    #[test]
+    fn operands_that_do_not_fit_are_mistakes() {
+        let plain = matmul(false, false);
+        insta::assert_snapshot!(
+            mistake(plain, &["f32[2,3]", "f32[2,3]"]),
+            @"`matmul`: the contracted extents differ, 3 in f32[2,3] and 2 in f32[2,3]"
+        );
+        insta::assert_snapshot!(mistake(plain, &["f32[3]", "f32[3,2]"]), @r"
+        `matmul`: f32[3] and f32[3,2] are no batches of matrices
+          help: both need the same rank, at least 2, and equal extents before the last two axes
+        ");
+        insta::assert_snapshot!(
+            mistake(plain, &["f32[2,3]", "f64[3,2]"]),
+            @"`matmul` takes numbers of one element type, not f32 and f64"
+        );
     }
 }

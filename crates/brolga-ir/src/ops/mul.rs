@@ -35,3 +35,30 @@ impl Elementwise for Mul {
         Ok(vec![Some(dy * b), Some(dy * a)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{run, vector, vjp};
+
+    #[test]
+    fn multiplies_with_gradients() {
+        let (a, b) = (vector([2.0, -0.0, f32::INFINITY]), vector([3.0_f32, 5.0, 0.0]));
+        assert_eq!(run(Mul, &[&a, &b]), vector([6.0, -0.0, f32::NAN]));
+        let dy = vector([1.0_f32, 2.0, 1.0]);
+        let (da, db) = (vector([3.0_f32, 10.0, 0.0]), vector([2.0, -0.0, f32::INFINITY]));
+        assert_eq!(vjp(Mul, &[&a, &b], &dy), [Some(da), Some(db)]);
+    }
+
+    #[test]
+    fn subnormal_products_are_kept() {
+        let y = run(Mul, &[&vector([f32::MIN_POSITIVE]), &vector([0.5_f32])]);
+        assert_eq!(y, vector([f32::from_bits(1 << 22)]));
+    }
+
+    #[test]
+    fn integers_wrap() {
+        assert_eq!(run(Mul, &[&vector([1 << 30]), &vector([4])]), vector([0]));
+        assert_eq!(run(Mul, &[&vector([100_u8]), &vector([3_u8])]), vector([44_u8]));
+    }
+}

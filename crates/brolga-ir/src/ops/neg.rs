@@ -36,3 +36,23 @@ impl Elementwise for Neg {
         Ok(vec![Some(-node.cotangent())])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    #[test]
+    fn inverts_the_sign() {
+        let x = vector([1.5, 0.0, -0.0, f32::INFINITY, f32::NAN]);
+        assert_eq!(run(Neg, &[&x]), vector([-1.5, -0.0, 0.0, f32::NEG_INFINITY, f32::NAN]));
+        let dx = gradient(Neg, &x, &x);
+        assert_eq!(dx, run(Neg, &[&x]));
+    }
+
+    #[test]
+    fn integers_wrap() {
+        assert_eq!(run(Neg, &[&vector([i32::MIN, 3])]), vector([i32::MIN, -3]));
+        assert_eq!(run(Neg, &[&vector([1_u8])]), vector([255_u8]));
+    }
+}

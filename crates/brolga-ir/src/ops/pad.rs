@@ -80,12 +80,11 @@ impl Var {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor, vector};
-
     use proptest::prelude::*;
 
+    use super::*;
     use crate::ops::Slice;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor, vector};
 
     fn pad(low: &[usize], high: &[usize]) -> Pad {
         Pad { low: low.into(), high: high.into() }

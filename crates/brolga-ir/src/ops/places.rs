@@ -8,3 +8,16 @@ pub(super) fn strided_places(start: usize, extents: &[usize], steps: &[isize]) -
         places.into_iter().flat_map(along).collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_in_row_major_order() {
+        assert_eq!(strided_places(5, &[2, 3], &[10, -1]), [5, 4, 3, 15, 14, 13]);
+        assert_eq!(strided_places(7, &[2, 2], &[0, 1]), [7, 8, 7, 8]);
+        assert_eq!(strided_places(7, &[], &[]), [7]);
+        assert!(strided_places(7, &[2, 0], &[1, 1]).is_empty());
+    }
+}

@@ -149,3 +149,65 @@ pub(super) fn reduce_row<T: Copy>(row: &[T], identity: T, combine: impl Fn(T, T)
     }
     lanes[0]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The formula of a reduction of `a, b, c, …`; the identity is left out.
+    fn formula(shape: impl Into<Shape>, axes: &[usize]) -> String {
+        let shape = shape.into();
+        let letter = |place: usize| char::from(b'a' + place as u8).to_string();
+        let terms: Vec<String> = (0..shape.elements()).map(letter).collect();
+        // Terms are referred to by place, because a reduction copies what it combines.
+        let terms = std::cell::RefCell::new(terms);
+        let identity = usize::MAX;
+        let combine = |a: usize, b: usize| {
+            let mut terms = terms.borrow_mut();
+            match (a == identity, b == identity) {
+                (true, _) => b,
+                (_, true) => a,
+                _ => {
+                    let sum = format!("({}{})", terms[a], terms[b]);
+                    terms.push(sum);
+                    terms.len() - 1
+                }
+            }
+        };
+        let places: Vec<usize> = (0..shape.elements()).collect();
+        let results = reduce(&places, &shape, axes, identity, combine);
+        let terms = terms.borrow();
+        let text = |&at: &usize| terms.get(at).map_or("identity", String::as_str);
+        results.iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn inner_axes_use_sixteen_lanes_and_a_tree() {
+        insta::assert_snapshot!(formula([1], &[0]), @"a");
+        insta::assert_snapshot!(formula([3], &[0]), @"((ac)b)");
+        insta::assert_snapshot!(formula([18], &[0]), @"(((((aq)i)(em))((ck)(go)))((((br)j)(fn))((dl)(hp))))");
+        insta::assert_snapshot!(formula([2, 2, 2], &[1, 2]), @"((ac)(bd)) ((eg)(fh))");
+    }
+
+    #[test]
+    fn outer_axes_are_cut_into_pieces() {
+        insta::assert_snapshot!(formula([10, 1], &[0]), @"(((((((ab)c)(de))f)g)h)(ij))");
+        insta::assert_snapshot!(formula([2, 2, 2], &[0, 1]), @"((ac)(eg)) ((bd)(fh))");
+        insta::assert_snapshot!(formula([2, 2, 2], &[1]), @"(ac) (bd) (eg) (fh)");
+    }
+
+    #[test]
+    fn rows_come_before_columns() {
+        insta::assert_snapshot!(formula([2, 2, 2], &[0, 2]), @"((ab)(ef)) ((cd)(gh))");
+        insta::assert_snapshot!(formula([2, 2, 2], &[0, 1, 2]), @"(((ae)(cg))((bf)(dh)))");
+    }
+
+    #[test]
+    fn nothing_gives_the_identity() {
+        insta::assert_snapshot!(formula([0], &[0]), @"identity");
+        insta::assert_snapshot!(formula([0, 2], &[0]), @"identity identity");
+        insta::assert_snapshot!(formula([2, 0], &[1]), @"identity identity");
+        insta::assert_snapshot!(formula([2, 0], &[0]), @"");
+        insta::assert_snapshot!(formula([2], &[]), @"a b");
+    }
+}

@@ -89,9 +89,8 @@ impl Var {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::checks::{assert_adjoint, gradient, integers, mistake, run, tensor, vector};
-
     use crate::ops::ReduceSum;
+    use crate::ops::checks::{assert_adjoint, gradient, integers, mistake, run, tensor, vector};
 
     fn over(axes: &[usize]) -> ReduceMean {
         ReduceMean { axes: axes.into(), keepdims: false }

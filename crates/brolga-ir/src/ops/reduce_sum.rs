@@ -75,3 +75,56 @@ impl Var {
         self.reshape(kept).broadcast(shape.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor, vector};
+
+    fn over(axes: &[usize]) -> ReduceSum {
+        ReduceSum { axes: axes.into(), keepdims: false }
+    }
+
+    #[test]
+    fn sums_start_from_positive_zero() {
+        assert_eq!(run(over(&[0]), &[&vector([-0.0_f32])]), tensor([], [0.0_f32]));
+        assert_eq!(run(over(&[1]), &[&tensor::<f64>([2, 0], [])]), vector([0.0_f64, 0.0]));
+    }
+
+    #[test]
+    fn lanes_round_in_their_order() {
+        // The large terms meet in lane 0 and vanish there, before any other lane is added.
+        let mut values = [1.0_f32; 17];
+        (values[0], values[16]) = (1e30, -1e30);
+        assert_eq!(run(over(&[0]), &[&vector(values)]), tensor([], [15.0_f32]));
+        // Along an outer axis they are in different pieces.
+        assert_eq!(run(over(&[0]), &[&tensor([17, 1], values)]), vector([0.0_f32]));
+    }
+
+    #[test]
+    fn half_precision_rounds_once() {
+        let x = vector([256.0, 1.0, 1.0].map(bf16::from_f32));
+        assert_eq!(run(over(&[0]), &[&x]), tensor([], [bf16::from_f32(258.0)]));
+    }
+
+    #[test]
+    fn integers_wrap() {
+        assert_eq!(run(over(&[0]), &[&vector([i32::MAX, 1])]), tensor([], [i32::MIN]));
+        assert_eq!(run(over(&[0]), &[&vector([200_u8, 100])]), tensor([], [44_u8]));
+    }
+
+    #[test]
+    fn gradient_is_repeated() {
+        assert_adjoint(over(&[0, 2]), &[&integers([2, 3, 4])], &integers([3]));
+        let keepdims = ReduceSum { keepdims: true, ..over(&[1]) };
+        assert_adjoint(keepdims, &[&integers([2, 3])], &integers([2, 1]));
+    }
+
+    #[test]
+    fn bool_is_a_mistake() {
+        insta::assert_snapshot!(mistake(over(&[0]), &["bool[2]"]), @r"
+        `reduce_sum` takes numbers, not bool
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -55,3 +55,23 @@ impl Var {
         self.unary(Relu)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{gradient, run, vector};
+
+    #[test]
+    fn nan_and_zeros_stay() {
+        let x = vector([-1.0, -0.0, 0.0, 2.0, f32::NEG_INFINITY, f32::NAN]);
+        assert_eq!(run(Relu, &[&x]), vector([0.0, -0.0, 0.0, 2.0, 0.0, f32::NAN]));
+        assert_eq!(run(Relu, &[&vector([i64::MIN, 3])]), vector([0_i64, 3]));
+        assert_eq!(run(Relu, &[&vector([200_u8])]), vector([200_u8]));
+    }
+
+    #[test]
+    fn gradient_is_zero_at_zero_and_nan() {
+        let dx = gradient(Relu, &vector([-1.0, 0.0, 2.0, f32::NAN]), &vector([5.0_f32; 4]));
+        assert_eq!(dx, vector([0.0_f32, 0.0, 5.0, 0.0]));
+    }
+}

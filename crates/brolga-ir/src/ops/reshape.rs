@@ -49,3 +49,31 @@ impl Var {
         if self.shape() == &shape { self.clone() } else { self.unary(Reshape { shape }) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, integers, mistake, run, tensor};
+
+    fn to(shape: impl Into<Shape>) -> Reshape {
+        Reshape { shape: shape.into() }
+    }
+
+    #[test]
+    fn elements_keep_their_order() {
+        let x = tensor([2, 3], [0, 1, 2, 3, 4, 5]);
+        assert_eq!(run(to([3, 1, 2]), &[&x]), tensor([3, 1, 2], [0, 1, 2, 3, 4, 5]));
+        assert_eq!(run(to([]), &[&tensor([1, 1], [true])]), tensor([], [true]));
+        assert_eq!(run(to([0]), &[&tensor::<f32>([2, 0], [])]), tensor::<f32>([0], []));
+        assert_adjoint(to([6]), &[&integers([2, 3])], &integers([6]));
+    }
+
+    #[test]
+    fn other_numbers_of_elements_are_mistakes() {
+        insta::assert_snapshot!(mistake(to([4]), &["f32[2,3]"]), @"`reshape`: [2,3] has 6 elements, [4] has 4");
+        insta::assert_snapshot!(
+            mistake(to([usize::MAX, 2]), &["f32[2]"]),
+            @"`reshape`: a tensor of type f32[18446744073709551615,2] is larger than the limit of 64 TiB"
+        );
+    }
+}

@@ -53,3 +53,43 @@ impl Var {
         self.tracer().apply(Select, &[self, a, b])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run, tensor, vector, vjp};
+
+    #[test]
+    fn chooses_by_the_mask() {
+        let mask = vector([true, false]);
+        let y = run(Select, &[&mask, &vector([-0.0, f32::NAN]), &vector([f32::NAN, 1.0])]);
+        assert_eq!(y, vector([-0.0_f32, 1.0]));
+        assert_eq!(
+            run(Select, &[&mask, &vector([1_i64, 2]), &vector([3_i64, 4])]),
+            vector([1_i64, 4])
+        );
+        for (a, b) in [(false, true), (true, false)] {
+            let y = run(Select, &[&mask, &vector([a, a]), &vector([b, b])]);
+            assert_eq!(y, vector([a, b]));
+        }
+    }
+
+    #[test]
+    fn gradient_goes_to_the_chosen_operand() {
+        let (mask, a, b) = (vector([true, false]), vector([0.0_f32; 2]), tensor([], [0.0_f32]));
+        let grads = vjp(Select, &[&mask, &a, &b], &vector([3.0_f32, 5.0]));
+        assert_eq!(grads, [None, Some(vector([3.0_f32, 0.0])), Some(tensor([], [5.0_f32]))]);
+    }
+
+    #[test]
+    fn wrong_element_types_are_mistakes() {
+        insta::assert_snapshot!(
+            mistake(Select, &["u8[]", "f32[]", "f32[]"]),
+            @"`select` takes a mask of bool first, not u8"
+        );
+        insta::assert_snapshot!(mistake(Select, &["bool[]", "f32[]", "f64[]"]), @r"
+        `select`: the operands have different element types, f32 and f64
+          help: convert one of them with `cast`
+        ");
+    }
+}

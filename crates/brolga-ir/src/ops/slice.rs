@@ -113,10 +113,10 @@ impl Var {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::ops::checks::{assert_adjoint, integers, mistake, run, vector};
-
-    use proptest::prelude::*;
 
     fn slice(starts: &[usize], limits: &[usize], strides: &[usize]) -> Slice {
         Slice { starts: starts.into(), limits: limits.into(), strides: strides.into() }

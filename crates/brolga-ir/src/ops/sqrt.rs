@@ -46,10 +46,10 @@ impl Var {
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
     use crate::ops::checks::{gradient, run, vector};
-
-    use half::bf16;
 
     #[test]
     fn special_values() {

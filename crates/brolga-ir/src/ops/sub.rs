@@ -34,3 +34,25 @@ impl Elementwise for Sub {
         Ok(vec![Some(dy.clone()), Some(-dy)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{run, vector, vjp};
+
+    #[test]
+    fn subtracts_with_gradients() {
+        let a = vector([1.0, 0.0, f32::INFINITY]);
+        let b = vector([3.0_f32, 0.0, 1.0]);
+        assert_eq!(run(Sub, &[&a, &b]), vector([-2.0, 0.0, f32::INFINITY]));
+        let dy = vector([1.0_f32, 2.0, 3.0]);
+        let (da, db) = (vector([1.0_f32, 2.0, 3.0]), vector([-1.0_f32, -2.0, -3.0]));
+        assert_eq!(vjp(Sub, &[&a, &b], &dy), [Some(da), Some(db)]);
+    }
+
+    #[test]
+    fn integers_wrap() {
+        assert_eq!(run(Sub, &[&vector([i64::MIN]), &vector([1_i64])]), vector([i64::MAX]));
+        assert_eq!(run(Sub, &[&vector([1_u8]), &vector([2_u8])]), vector([255_u8]));
+    }
+}
