@@ -103,3 +103,91 @@ impl Var {
         self.unary(AvgPool { window, strides, padding, count_include_pad })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pool::tests::cases;
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, multiples, run};
+    use crate::types::DType;
+
+    fn op(dims: &PoolDims, count_include_pad: bool) -> AvgPool {
+        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
+        AvgPool { window, strides, padding, count_include_pad }
+    }
+
+    proptest! {
+        #[test]
+        fn each_element_is_the_average_of_the_definition(
+            (dims, x) in cases().prop_flat_map(|d| (Just(d), fraction(d.input_shape()))),
+            include_pad: bool,
+        ) {
+            let Some(values) = x.as_f32() else { unreachable!() };
+            let average = |read: Vec<(usize, usize)>| {
+                let sum = read.iter().fold(0.0f32, |sum, (_, place)| sum + values[*place]);
+                sum / if include_pad { dims.taps[0] * dims.taps[1] } else { read.len() } as f32
+            };
+            let y: Vec<f32> = dims.definition().into_iter().map(average).collect();
+            prop_assert_eq!(run(op(&dims, include_pad), &[&x]), f32s(dims.output_shape(), &y));
+        }
+
+        /// Multiples of 36 are divided by 1 to 4, 6 and 9 without rounding.
+        #[test]
+        fn gradients_are_adjoint(
+            (dims, x, dy) in cases().prop_flat_map(|d| {
+                (Just(d), multiples(36, d.input_shape()), multiples(36, d.output_shape()))
+            }),
+            include_pad: bool,
+        ) {
+            assert_adjoint(op(&dims, include_pad), &[&x], &dy);
+        }
+    }
+
+    #[test]
+    fn padding_counts_only_if_asked() {
+        let padding = [[0, 0], [1, 0]];
+        let x = f32s([1, 1, 3, 1], &[2.0, -0.0, -0.0]);
+        let op = AvgPool { window: [1, 2], strides: [1, 2], padding, count_include_pad: false };
+        assert_eq!(run(op, &[&x]), f32s([1, 1, 2, 1], &[2.0, 0.0]));
+        let op = AvgPool { count_include_pad: true, ..op };
+        assert_eq!(run(op, &[&x]), f32s([1, 1, 2, 1], &[1.0, 0.0]));
+    }
+
+    #[test]
+    fn halves_are_rounded_once_at_the_end() {
+        let window = [1, 4];
+        let op =
+            AvgPool { window, strides: window, padding: [[0, 0]; 2], count_include_pad: false };
+        let x = f32s([1, 1, 4, 1], &[256.0, 1.0, 1.0, 6.0]);
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let y = run(op, &[&cast(&x, dtype)]);
+            assert_eq!(y, Tensor::full(&Type::new(dtype, [1, 1, 1, 1]), 66.0));
+        }
+    }
+
+    #[test]
+    fn a_huge_window_takes_no_time() {
+        let far = 1 << 40;
+        let padding = [[far - 1; 2], [0, 0]];
+        let op = AvgPool { window: [far, 1], strides: [far, 1], padding, count_include_pad: true };
+        let y = run(op, &[&f32s([1, 1, 1, 1], &[1.0])]);
+        assert_eq!(y, f32s([1, 1, 1, 1], &[2.0f32.powi(-40)]));
+    }
+
+    #[test]
+    fn mistakes() {
+        let window = [2, 2];
+        let op =
+            AvgPool { window, strides: window, padding: [[0, 0]; 2], count_include_pad: false };
+        insta::assert_snapshot!(mistake(op, &["i32[1,2,3,1]"]), @r"
+        `avg_pool` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+        let far = AvgPool { window: [1 << 40, 1 << 40], padding: [[(1 << 40) - 1; 2]; 2], ..op };
+        insta::assert_snapshot!(mistake(far, &["f32[1,2,3,1]"]), @r"
+        `avg_pool`: a window of 1099511627776×1099511627776 is too large
+        ");
+    }
+}

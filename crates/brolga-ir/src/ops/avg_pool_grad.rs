@@ -102,3 +102,95 @@ impl Var {
         self.unary(AvgPoolGrad { input, window, strides, padding, count_include_pad })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pool::tests::cases;
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, multiples, run};
+    use crate::types::DType;
+
+    fn op(dims: &PoolDims, count_include_pad: bool) -> AvgPoolGrad {
+        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
+        AvgPoolGrad { input: dims.input, window, strides, padding, count_include_pad }
+    }
+
+    proptest! {
+        #[test]
+        fn each_element_is_the_sum_of_the_definition(
+            (dims, dy) in cases().prop_flat_map(|d| (Just(d), fraction(d.output_shape()))),
+            include_pad: bool,
+        ) {
+            let Some(values) = dy.as_f32() else { unreachable!() };
+            let windows = dims.definition();
+            let sum = |element: usize| {
+                let covers = |read: &[(usize, usize)]| read.iter().any(|(_, p)| *p == element);
+                let covering = windows.iter().zip(values).filter(|(read, _)| covers(read));
+                covering.fold(0.0f32, |sum, (read, dy)| {
+                    let all = dims.taps[0] * dims.taps[1];
+                    sum + dy / if include_pad { all } else { read.len() } as f32
+                })
+            };
+            let dx: Vec<f32> = (0..dims.input_shape().elements()).map(sum).collect();
+            prop_assert_eq!(run(op(&dims, include_pad), &[&dy]), f32s(dims.input_shape(), &dx));
+        }
+
+        /// Multiples of 36 are divided by 1 to 4, 6 and 9 without rounding.
+        #[test]
+        fn gradients_are_adjoint(
+            (dims, dy, cotangent) in cases().prop_flat_map(|d| {
+                (Just(d), multiples(36, d.output_shape()), multiples(36, d.input_shape()))
+            }),
+            include_pad: bool,
+        ) {
+            assert_adjoint(op(&dims, include_pad), &[&dy], &cotangent);
+        }
+    }
+
+    #[test]
+    fn positions_under_no_window_are_plus_zero() {
+        let op = AvgPoolGrad {
+            input: [1, 5],
+            window: [1, 1],
+            strides: [1, 3],
+            padding: [[0, 0]; 2],
+            count_include_pad: false,
+        };
+        let dx = run(op, &[&f32s([1, 1, 2, 1], &[-0.0, f32::NAN])]);
+        assert_eq!(dx, f32s([1, 1, 5, 1], &[0.0, 0.0, 0.0, f32::NAN, 0.0]));
+    }
+
+    #[test]
+    fn halves_are_rounded_once_at_the_end() {
+        // The middle position is under both windows: 257/2 + 1/2 is 129, though 257 is 256 in bf16.
+        let op = AvgPoolGrad {
+            input: [1, 3],
+            window: [1, 2],
+            strides: [1, 1],
+            padding: [[0, 0]; 2],
+            count_include_pad: false,
+        };
+        let dx = run(op, &[&cast(&f32s([1, 1, 2, 1], &[256.0, 3.0]), DType::BF16)]);
+        assert_eq!(dx.data().to_f64(), [128.0, 130.0, 1.5]);
+    }
+
+    #[test]
+    fn mistakes() {
+        let op = AvgPoolGrad {
+            input: [4, 4],
+            window: [2, 2],
+            strides: [2, 2],
+            padding: [[0, 0]; 2],
+            count_include_pad: false,
+        };
+        insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]"]), @r"
+        `avg_pool_grad`: a 2×2 window turns 4×4 images into 2×2 ones, but the cotangent is 2×3
+        ");
+        insta::assert_snapshot!(mistake(op, &["u8[1,2,2,1]"]), @r"
+        `avg_pool_grad` takes floats, not u8
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -121,9 +121,14 @@ pub(crate) fn f32s(shape: impl Into<Shape>, values: &[f32]) -> Tensor {
 
 /// A tensor of small integers in f64.
 pub(crate) fn whole(shape: impl Into<Shape>) -> impl Strategy<Value = Tensor> {
+    multiples(1, shape)
+}
+
+/// A tensor of small multiples of a number in f64.
+pub(crate) fn multiples(of: i32, shape: impl Into<Shape>) -> impl Strategy<Value = Tensor> {
     let shape = shape.into();
     prop::collection::vec(-9..=9i32, shape.elements()).prop_map(move |values| {
-        let values = values.into_iter().map(f64::from).collect();
+        let values = values.into_iter().map(|value| f64::from(of * value)).collect();
         Tensor::of(shape.clone(), Data::F64(values))
     })
 }

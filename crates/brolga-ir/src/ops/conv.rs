@@ -47,7 +47,9 @@ impl Given {
         }
         for (count, what) in [(channels, "channels"), (filters, "filters")] {
             if count % groups != 0 {
-                let message = format!("`{op}`: {count} {what} do not divide into {groups} groups");
+                let message = format!(
+                    "`{op}`: the number of {what}, {count}, is not a multiple of groups, {groups}"
+                );
                 return Err(Mistake::new(message));
             }
         }
@@ -121,5 +123,69 @@ impl ConvDims {
              but the cotangent is {}×{}",
             given[0], given[1]
         )))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Small convolutions of every kind that fit, with groups, padding up to beyond the filter, and extents 0.
+    pub(crate) fn cases() -> impl Strategy<Value = ConvDims> {
+        let pair = |range: std::ops::Range<usize>| [range.clone(), range];
+        let window = (pair(1..4), [pair(0..4), pair(0..4)], pair(1..3))
+            .prop_map(|(strides, padding, dilation)| Window { strides, padding, dilation });
+        let channels = (1..4usize, 0..3usize, 0..4usize);
+        (0..3usize, pair(0..7), pair(1..4), channels, window).prop_filter_map(
+            "the filter fits into the image",
+            |(batch, input, kernel, (groups, channels, filters), window)| {
+                let (channels, filters) = (channels * groups, filters * groups);
+                let given = Given { batch, input, channels, kernel, filters, groups, window };
+                given.dims("conv2d").ok()
+            },
+        )
+    }
+
+    impl ConvDims {
+        /// The shape of the images.
+        pub(crate) fn x(&self) -> [usize; 4] {
+            [self.batch, self.input[0], self.input[1], self.channels]
+        }
+
+        /// The shape of the filter.
+        pub(crate) fn w(&self) -> [usize; 4] {
+            [self.kernel[0], self.kernel[1], self.group_channels(), self.filters]
+        }
+
+        /// The shape of the result.
+        pub(crate) fn y(&self) -> [usize; 4] {
+            [self.batch, self.output[0], self.output[1], self.filters]
+        }
+
+        /// Whether tap (u, v) at the output (i, j) reads the pixel at (row, col): the definition, with signs.
+        pub(crate) fn reads(&self, out: [usize; 2], tap: [usize; 2], pixel: [usize; 2]) -> bool {
+            let Window { strides, padding, dilation } = self.window;
+            (0..2).all(|axis| {
+                let place = out[axis] * strides[axis] + tap[axis] * dilation[axis];
+                place as isize - padding[axis][0] as isize == pixel[axis] as isize
+            })
+        }
+
+        /// The group of an output channel.
+        pub(crate) fn group(&self, filter: usize) -> usize {
+            filter / self.group_filters()
+        }
+    }
+
+    /// All pairs below these extents, row-major.
+    pub(crate) fn pairs([rows, cols]: [usize; 2]) -> impl Iterator<Item = [usize; 2]> + Clone {
+        (0..rows).flat_map(move |row| (0..cols).map(move |col| [row, col]))
+    }
+
+    /// An element of a tensor of rank 4.
+    pub(crate) fn at(shape: [usize; 4], values: &[f32], [a, b, c, d]: [usize; 4]) -> f32 {
+        values[((a * shape[1] + b) * shape[2] + c) * shape[3] + d]
     }
 }

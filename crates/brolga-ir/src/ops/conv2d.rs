@@ -175,3 +175,168 @@ impl Var {
         self.binary(Conv2d::new(window, groups), filter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::conv::tests::{at, cases, pairs};
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, run, whole};
+    use crate::types::DType;
+
+    fn conv(strides: [usize; 2], padding: Padding, dilation: [usize; 2], groups: usize) -> Conv2d {
+        Conv2d { strides, padding, dilation, groups }
+    }
+
+    fn plain() -> Conv2d {
+        Conv2d::new(Window::default(), 1)
+    }
+
+    /// The definition, one element after the other.
+    fn directly(dims: &ConvDims, x: &[f32], w: &[f32]) -> Vec<f32> {
+        let mut y = Vec::new();
+        for b in 0..dims.batch {
+            for out in pairs(dims.output) {
+                for f in 0..dims.filters {
+                    let mut sum = 0.0f32;
+                    for [u, v] in pairs(dims.kernel) {
+                        for pixel in pairs(dims.input).filter(|&p| dims.reads(out, [u, v], p)) {
+                            for c in 0..dims.group_channels() {
+                                let channel = dims.group(f) * dims.group_channels() + c;
+                                let x = at(dims.x(), x, [b, pixel[0], pixel[1], channel]);
+                                sum = x.mul_add(at(dims.w(), w, [u, v, c, f]), sum);
+                            }
+                        }
+                    }
+                    y.push(sum);
+                }
+            }
+        }
+        y
+    }
+
+    proptest! {
+        #[test]
+        fn each_element_is_the_chain_of_the_definition(
+            (dims, x, w) in cases().prop_flat_map(|d| (Just(d), fraction(d.x()), fraction(d.w())))
+        ) {
+            let y = run(Conv2d::new(dims.window, dims.groups), &[&x, &w]);
+            let (Some(x), Some(w)) = (x.as_f32(), w.as_f32()) else { unreachable!() };
+            prop_assert_eq!(y, f32s(dims.y(), &directly(&dims, x, w)));
+        }
+
+        #[test]
+        fn gradients_are_adjoint(
+            (dims, x, w, dy) in cases()
+                .prop_flat_map(|d| (Just(d), whole(d.x()), whole(d.w()), whole(d.y())))
+        ) {
+            assert_adjoint(Conv2d::new(dims.window, dims.groups), &[&x, &w], &dy);
+        }
+    }
+
+    #[test]
+    fn padding_is_skipped() {
+        let x = f32s([1, 1, 2, 1], &[1.0, 2.0]);
+        let w = f32s([1, 3, 1, 1], &[f32::INFINITY, 1.0, f32::NAN]);
+        let op = conv([1, 1], [[0, 0], [0, 1]], [1, 1], 1);
+        assert_eq!(run(op, &[&x, &w]), f32s([1, 1, 1, 1], &[f32::INFINITY]));
+        let op = conv([1, 1], [[0, 0], [2, 2]], [1, 1], 1);
+        let y = run(op, &[&x, &w]);
+        let nan = f32::NAN;
+        assert_eq!(y, f32s([1, 1, 4, 1], &[nan, nan, f32::INFINITY, f32::INFINITY]));
+    }
+
+    #[test]
+    fn a_window_in_the_padding_alone_gives_plus_zero() {
+        let op = conv([2, 2], [[2, 2]; 2], [1, 1], 1);
+        let x = f32s([1, 1, 1, 1], &[-1.0]);
+        let y = run(op, &[&x, &f32s([1, 1, 1, 1], &[1.0])]);
+        assert_eq!(y, f32s([1, 3, 3, 1], &[0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn a_chain_starts_at_plus_zero() {
+        let y = run(plain(), &[&f32s([1, 1, 1, 1], &[-0.0]), &f32s([1, 1, 1, 1], &[1.0])]);
+        assert_eq!(y, f32s([1, 1, 1, 1], &[0.0]));
+    }
+
+    #[test]
+    fn halves_are_rounded_once_at_the_end() {
+        // In bf16, 256 + 1 is 256; in f32, 256 + 1 + 1 is 258.
+        let (x, w) = (f32s([1, 1, 1, 3], &[256.0, 1.0, 1.0]), f32s([1, 1, 3, 1], &[1.0; 3]));
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let y = run(plain(), &[&cast(&x, dtype), &cast(&w, dtype)]);
+            assert_eq!(y, Tensor::full(&Type::new(dtype, [1, 1, 1, 1]), 258.0));
+        }
+    }
+
+    #[test]
+    fn nothing_gives_nothing_and_no_channel_gives_zeros() {
+        let y = run(plain(), &[&f32s([0, 5, 5, 2], &[]), &f32s([1, 1, 2, 3], &[1.0; 6])]);
+        assert_eq!(y, f32s([0, 5, 5, 3], &[]));
+        let y = run(plain(), &[&f32s([1, 2, 1, 0], &[]), &f32s([2, 1, 0, 2], &[])]);
+        assert_eq!(y, f32s([1, 1, 1, 2], &[0.0; 2]));
+    }
+
+    #[test]
+    fn mistakes() {
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5]", "f32[3,3,1,4]"]), @r"
+        `conv2d` takes images [batch, height, width, channels], not a tensor of shape [2,5,5]
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]", "f32[3,3]"]), @r"
+        `conv2d` takes a filter [height, width, channels / groups, filters], not a tensor of shape [3,3]
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,3]", "f32[3,3,1,4]"]), @r"
+        `conv2d`: the images [2,5,5,3] have 3 channels, the filter [3,3,1,4] takes 1
+          help: the filter's third extent is the number of channels divided by groups
+        ");
+        let grouped = conv([1, 1], [[0, 0]; 2], [1, 1], 2);
+        insta::assert_snapshot!(mistake(grouped, &["f32[2,5,5,4]", "f32[3,3,4,4]"]), @r"
+        `conv2d`: the images [2,5,5,4] have 2 channels in each of 2 groups, the filter [3,3,4,4] takes 4
+          help: the filter's third extent is the number of channels divided by groups
+        ");
+        insta::assert_snapshot!(mistake(grouped, &["f32[2,5,5,3]", "f32[3,3,1,4]"]), @r"
+        `conv2d`: the number of channels, 3, is not a multiple of groups, 2
+        ");
+        insta::assert_snapshot!(mistake(grouped, &["f32[2,5,5,2]", "f32[3,3,1,3]"]), @r"
+        `conv2d`: the number of filters, 3, is not a multiple of groups, 2
+        ");
+        let none = conv([1, 1], [[0, 0]; 2], [1, 1], 0);
+        insta::assert_snapshot!(mistake(none, &["f32[2,5,5,2]", "f32[3,3,1,3]"]), @r"
+        `conv2d`: groups must be at least 1
+        ");
+        let still = conv([1, 0], [[0, 0]; 2], [1, 1], 1);
+        insta::assert_snapshot!(mistake(still, &["f32[2,5,5,1]", "f32[3,3,1,3]"]), @r"
+        `conv2d`: strides [1, 0], dilation [1, 1] and window [3, 3] must be at least 1
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]", "f32[3,6,1,4]"]), @r"
+        `conv2d`: a window of width 6 is larger than its input of width 5
+          help: make the window smaller, the input larger, or use padding
+        ");
+        let wide = conv([1, 1], [[1, 1], [0, 0]], [4, 1], 1);
+        insta::assert_snapshot!(mistake(wide, &["f32[2,5,5,1]", "f32[3,3,1,4]"]), @r"
+        `conv2d`: a window of height 9 (dilated from 3) is larger than its input of height 5 + 2 of padding
+          help: make the window smaller, the input larger, or use padding
+        ");
+        let endless = conv([1, 1], [[usize::MAX, 1], [0, 0]], [1, 1], 1);
+        insta::assert_snapshot!(mistake(endless, &["f32[2,5,5,1]", "f32[3,3,1,4]"]), @r"
+        `conv2d`: padding 18446744073709551615 + 1 or a window of 3 with dilation 1 is too large
+        ");
+        let large = conv([1, 1], [[1 << 60, 0], [0, 0]], [1, 1], 1);
+        insta::assert_snapshot!(mistake(large, &["f32[2,5,5,1]", "f32[3,3,1,4]"]), @r"
+        `conv2d`: a tensor of type f32[2,1152921504606846979,3,4] is larger than the limit of 64 TiB
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["i32[2,5,5,1]", "i32[3,3,1,4]"]), @r"
+        `conv2d` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]", "f64[3,3,1,4]"]), @r"
+        `conv2d`: the operands have different element types, f32 and f64
+          help: convert one of them with `cast`
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]"]), @r"
+        `conv2d` takes 2 operands, 1 were given
+        ");
+    }
+}

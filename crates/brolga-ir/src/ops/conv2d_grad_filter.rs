@@ -172,3 +172,117 @@ impl Var {
         self.binary(Conv2dGradFilter::new(kernel, window, groups), dy)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::conv::tests::{at, cases, pairs};
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, run, whole};
+    use crate::types::DType;
+
+    fn op(dims: &ConvDims) -> Conv2dGradFilter {
+        Conv2dGradFilter::new(dims.kernel, dims.window, dims.groups)
+    }
+
+    fn plain(kernel: [usize; 2]) -> Conv2dGradFilter {
+        Conv2dGradFilter::new(kernel, Window::default(), 1)
+    }
+
+    /// The definition, one element after the other.
+    fn directly(dims: &ConvDims, x: &[f32], dy: &[f32]) -> Vec<f32> {
+        let pieces = dims.batch.clamp(1, 8);
+        let mut dw = Vec::new();
+        for tap in pairs(dims.kernel) {
+            for c in 0..dims.group_channels() {
+                for f in 0..dims.filters {
+                    let channel = dims.group(f) * dims.group_channels() + c;
+                    let piece = |piece: usize| {
+                        let mut sum = 0.0f32;
+                        for b in piece * dims.batch / pieces..(piece + 1) * dims.batch / pieces {
+                            for [i, j] in pairs(dims.output) {
+                                for pixel in
+                                    pairs(dims.input).filter(|&p| dims.reads([i, j], tap, p))
+                                {
+                                    let x = at(dims.x(), x, [b, pixel[0], pixel[1], channel]);
+                                    sum = x.mul_add(at(dims.y(), dy, [b, i, j, f]), sum);
+                                }
+                            }
+                        }
+                        sum
+                    };
+                    dw.push((1..pieces).fold(piece(0), |sum, p| sum + piece(p)));
+                }
+            }
+        }
+        dw
+    }
+
+    /// Batches around one and two images a piece.
+    fn batches() -> impl Strategy<Value = ConvDims> {
+        (cases(), prop_oneof![0..4usize, 7..10usize, 15..19usize])
+            .prop_map(|(dims, batch)| ConvDims { batch, ..dims })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn each_element_is_the_chain_of_the_definition(
+            (dims, x, dy) in batches()
+                .prop_flat_map(|d| (Just(d), fraction(d.x()), fraction(d.y())))
+        ) {
+            let dw = run(op(&dims), &[&x, &dy]);
+            let (Some(x), Some(dy)) = (x.as_f32(), dy.as_f32()) else { unreachable!() };
+            prop_assert_eq!(dw, f32s(dims.w(), &directly(&dims, x, dy)));
+        }
+
+        #[test]
+        fn gradients_are_adjoint(
+            (dims, x, dy, cotangent) in cases()
+                .prop_flat_map(|d| (Just(d), whole(d.x()), whole(d.y()), whole(d.w())))
+        ) {
+            assert_adjoint(op(&dims), &[&x, &dy], &cotangent);
+        }
+    }
+
+    #[test]
+    fn no_image_gives_plus_zero() {
+        let dw = run(plain([2, 1]), &[&f32s([0, 3, 3, 2], &[]), &f32s([0, 2, 3, 1], &[])]);
+        assert_eq!(dw, f32s([2, 1, 2, 1], &[0.0; 4]));
+    }
+
+    #[test]
+    fn halves_are_rounded_once_at_the_end() {
+        let (x, dy) = (f32s([1, 1, 3, 1], &[256.0, 1.0, 1.0]), f32s([1, 1, 3, 1], &[1.0; 3]));
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let dw = run(plain([1, 1]), &[&cast(&x, dtype), &cast(&dy, dtype)]);
+            assert_eq!(dw, Tensor::full(&Type::new(dtype, [1, 1, 1, 1]), 258.0));
+        }
+    }
+
+    #[test]
+    fn mistakes() {
+        insta::assert_snapshot!(mistake(plain([3, 3]), &["f32[2,5,5,1]", "f32[3,3,3,4]"]), @r"
+        `conv2d_grad_filter`: there are 2 images in [2,5,5,1] and 3 in the cotangent [3,3,3,4]
+        ");
+        insta::assert_snapshot!(mistake(plain([3, 2]), &["f32[2,5,5,1]", "f32[2,3,3,4]"]), @r"
+        `conv2d_grad_filter`: a 3×2 filter turns 5×5 images into 3×4 ones, but the cotangent is 3×3
+        ");
+        insta::assert_snapshot!(mistake(plain([3, 0]), &["f32[2,5,5,1]", "f32[2,3,6,4]"]), @r"
+        `conv2d_grad_filter`: strides [1, 1], dilation [1, 1] and window [3, 0] must be at least 1
+        ");
+        let grouped = Conv2dGradFilter::new([3, 3], Window::default(), 2);
+        insta::assert_snapshot!(mistake(grouped, &["f32[2,5,5,1]", "f32[2,3,3,4]"]), @r"
+        `conv2d_grad_filter`: the number of channels, 1, is not a multiple of groups, 2
+        ");
+        insta::assert_snapshot!(mistake(plain([3, 3]), &["f32[2,5,5,1]", "f32[36]"]), @r"
+        `conv2d_grad_filter` takes images [batch, height, width, channels], not a tensor of shape [36]
+        ");
+        insta::assert_snapshot!(mistake(plain([3, 3]), &["u8[2,5,5,1]", "u8[2,3,3,4]"]), @r"
+        `conv2d_grad_filter` takes floats, not u8
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -157,3 +157,106 @@ impl Var {
         self.binary(Conv2dGradInput::new(input, window, groups), filter)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::conv::tests::{at, cases, pairs};
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, run, whole};
+    use crate::types::DType;
+
+    fn op(dims: &ConvDims) -> Conv2dGradInput {
+        Conv2dGradInput::new(dims.input, dims.window, dims.groups)
+    }
+
+    fn plain(input: [usize; 2]) -> Conv2dGradInput {
+        Conv2dGradInput::new(input, Window::default(), 1)
+    }
+
+    /// The definition, one element after the other.
+    fn directly(dims: &ConvDims, dy: &[f32], w: &[f32]) -> Vec<f32> {
+        let mut dx = Vec::new();
+        for b in 0..dims.batch {
+            for pixel in pairs(dims.input) {
+                for c in 0..dims.channels {
+                    let (group, channel) = (c / dims.group_channels(), c % dims.group_channels());
+                    let mut sum = 0.0f32;
+                    for [u, v] in pairs(dims.kernel) {
+                        for [i, j] in pairs(dims.output).filter(|&o| dims.reads(o, [u, v], pixel)) {
+                            for f in (0..dims.filters).filter(|&f| dims.group(f) == group) {
+                                let dy = at(dims.y(), dy, [b, i, j, f]);
+                                sum = dy.mul_add(at(dims.w(), w, [u, v, channel, f]), sum);
+                            }
+                        }
+                    }
+                    dx.push(sum);
+                }
+            }
+        }
+        dx
+    }
+
+    proptest! {
+        #[test]
+        fn each_element_is_the_chain_of_the_definition(
+            (dims, dy, w) in cases().prop_flat_map(|d| (Just(d), fraction(d.y()), fraction(d.w())))
+        ) {
+            let dx = run(op(&dims), &[&dy, &w]);
+            let (Some(dy), Some(w)) = (dy.as_f32(), w.as_f32()) else { unreachable!() };
+            prop_assert_eq!(dx, f32s(dims.x(), &directly(&dims, dy, w)));
+        }
+
+        #[test]
+        fn gradients_are_adjoint(
+            (dims, dy, w, cotangent) in cases()
+                .prop_flat_map(|d| (Just(d), whole(d.y()), whole(d.w()), whole(d.x())))
+        ) {
+            assert_adjoint(op(&dims), &[&dy, &w], &cotangent);
+        }
+    }
+
+    #[test]
+    fn pixels_that_nothing_reads_are_plus_zero() {
+        let window = Window { strides: [3, 3], ..Window::default() };
+        let dy = f32s([1, 1, 2, 1], &[-1.0, f32::NAN]);
+        let w = f32s([1, 1, 1, 1], &[f32::INFINITY]);
+        let dx = run(Conv2dGradInput::new([1, 5], window, 1), &[&dy, &w]);
+        assert_eq!(dx, f32s([1, 1, 5, 1], &[f32::NEG_INFINITY, 0.0, 0.0, f32::NAN, 0.0]));
+    }
+
+    #[test]
+    fn halves_are_rounded_once_at_the_end() {
+        let (dy, w) = (f32s([1, 1, 1, 3], &[256.0, 1.0, 1.0]), f32s([1, 1, 1, 3], &[1.0; 3]));
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let dx = run(plain([1, 1]), &[&cast(&dy, dtype), &cast(&w, dtype)]);
+            assert_eq!(dx, Tensor::full(&Type::new(dtype, [1, 1, 1, 1]), 258.0));
+        }
+    }
+
+    #[test]
+    fn mistakes() {
+        insta::assert_snapshot!(mistake(plain([5, 5]), &["f32[2,3,3,4]", "f32[3,3,1,3]"]), @r"
+        `conv2d_grad_input`: the cotangent [2,3,3,4] has 4 channels, the filter [3,3,1,3] makes 3
+        ");
+        insta::assert_snapshot!(mistake(plain([5, 6]), &["f32[2,3,3,4]", "f32[3,3,1,4]"]), @r"
+        `conv2d_grad_input`: a 3×3 filter turns 5×6 images into 3×4 ones, but the cotangent is 3×3
+        ");
+        insta::assert_snapshot!(mistake(plain([2, 5]), &["f32[2,3,3,4]", "f32[3,3,1,4]"]), @r"
+        `conv2d_grad_input`: a window of height 3 is larger than its input of height 2
+          help: make the window smaller, the input larger, or use padding
+        ");
+        insta::assert_snapshot!(mistake(plain([5, 5]), &["f32[2,3,3,4]", "f32[4]"]), @r"
+        `conv2d_grad_input` takes a filter [height, width, channels / groups, filters], not a tensor of shape [4]
+        ");
+        let many = Conv2dGradInput::new([5, 5], Window::default(), usize::MAX);
+        insta::assert_snapshot!(mistake(many, &["f32[2,3,3,4]", "f32[3,3,2,4]"]), @r"
+        `conv2d_grad_input`: 18446744073709551615 groups of 2 channels are too many
+        ");
+        insta::assert_snapshot!(mistake(plain([5, 5]), &["i32[2,3,3,4]", "i32[3,3,1,4]"]), @r"
+        `conv2d_grad_input` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -66,3 +66,74 @@ impl Var {
         self.binary(Gather, indices)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, f32s, mistake, run, whole};
+    use crate::tensor::Data;
+    use crate::types::DType;
+
+    proptest! {
+        #[test]
+        fn rows_are_copied_and_gradients_are_adjoint(
+            (table, indices, dy) in (0..4usize, 0..4usize, prop::collection::vec(-2..5i32, 0..7))
+                .prop_flat_map(|(rows, width, indices)| {
+                    let dy = whole([indices.len(), width]);
+                    (whole([rows, width]), Just(indices), dy)
+                })
+        ) {
+            let Data::F64(values) = table.data() else { unreachable!() };
+            let (rows, width) = (table.shape()[0] as i32, table.shape()[1]);
+            let element = |row: i32, column: usize| {
+                if (0..rows).contains(&row) { values[row as usize * width + column] } else { 0.0 }
+            };
+            let y = indices.iter().flat_map(|&row| (0..width).map(move |col| element(row, col)));
+            let y = Tensor::of([indices.len(), width], Data::F64(y.collect()));
+            let indices = Tensor::of([indices.len()], Data::I32(indices));
+            prop_assert_eq!(run(Gather, &[&table, &indices]), y);
+            assert_adjoint(Gather, &[&table, &indices], &dy);
+        }
+    }
+
+    #[test]
+    fn indices_of_every_integer_type_and_rank() {
+        let table = f32s([2], &[5.0, -0.0]);
+        let scalar = Tensor::of(Shape::scalar(), Data::U8(vec![1]));
+        assert_eq!(run(Gather, &[&table, &scalar]), f32s(Shape::scalar(), &[-0.0]));
+        let far = Tensor::of([1, 3], Data::I64(vec![i64::MIN, i64::MAX, 0]));
+        assert_eq!(run(Gather, &[&table, &far]), f32s([1, 3], &[0.0, 0.0, 5.0]));
+    }
+
+    #[test]
+    fn every_element_type_moves() {
+        let indices = Tensor::of([2], Data::I32(vec![1, 2]));
+        for dtype in DType::ALL {
+            let table = Tensor::of([2, 1], Data::from_f64(dtype, &[0.0, 1.0]));
+            assert_eq!(
+                run(Gather, &[&table, &indices]).data(),
+                &Data::from_f64(dtype, &[1.0, 0.0])
+            );
+        }
+    }
+
+    #[test]
+    fn mistakes() {
+        insta::assert_snapshot!(mistake(Gather, &["f32[]", "i32[3]"]), @r"
+        `gather` takes a table [rows, ..], not f32[]
+        ");
+        insta::assert_snapshot!(mistake(Gather, &["f32[5,2]", "f32[3]"]), @r"
+        `gather` takes indices of i32, i64 or u8, not f32
+          help: convert the indices with `cast`
+        ");
+        insta::assert_snapshot!(mistake(Gather, &["f32[5,2]", "bool[3]"]), @r"
+        `gather` takes indices of i32, i64 or u8, not bool
+          help: convert the indices with `cast`
+        ");
+        insta::assert_snapshot!(mistake(Gather, &["f32[1,1,1,1,1]", "i32[1,1,1,1,1]"]), @r"
+        `gather`: rank 9 is above the limit of 8
+        ");
+    }
+}

@@ -93,3 +93,103 @@ impl Var {
         self.unary(MaxPool { window, strides, padding })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pool::tests::cases;
+    use super::*;
+    use crate::ops::checks::{cast, f32s, mistake, run};
+    use crate::ops::{MaxPoolGather, MaxPoolIndex};
+    use crate::tensor::Data;
+    use crate::types::DType;
+
+    fn pool(window: [usize; 2]) -> MaxPool {
+        MaxPool { window, strides: window, padding: [[0, 0]; 2] }
+    }
+
+    /// Numbers among which ties, signed zeros, infinities and NaN are common.
+    fn peculiar() -> impl Strategy<Value = f32> {
+        let infinity = f32::INFINITY;
+        prop::sample::select(vec![-infinity, -1.0, -0.0, 0.0, 1.0, infinity, f32::NAN])
+    }
+
+    proptest! {
+        #[test]
+        fn the_maximum_is_the_first_of_the_greatest(
+            (dims, x) in cases().prop_flat_map(|dims| {
+                let count = dims.input_shape().elements();
+                (Just(dims), prop::collection::vec(peculiar(), count))
+            })
+        ) {
+            let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
+            let mut values = Vec::new();
+            let mut taps = Vec::new();
+            for read in dims.definition() {
+                let nan = read.iter().find(|(_, place)| x[*place].is_nan());
+                let greatest = read.iter().find(|(_, place)| {
+                    read.iter().all(|(_, other)| x[*place] >= x[*other])
+                });
+                let Some(&(tap, place)) = nan.or(greatest) else { unreachable!() };
+                values.push(x[place]);
+                taps.push(tap as u8);
+            }
+            let x = f32s(dims.input_shape(), &x);
+            let y = run(MaxPool { window, strides, padding }, &[&x]);
+            prop_assert_eq!(&y, &f32s(dims.output_shape(), &values));
+            let index = run(MaxPoolIndex { window, strides, padding }, &[&x]);
+            prop_assert_eq!(&index, &Tensor::of(dims.output_shape(), Data::U8(taps)));
+            prop_assert_eq!(run(MaxPoolGather { window, strides, padding }, &[&x, &index]), y);
+        }
+    }
+
+    #[test]
+    fn of_signed_zeros_the_first_stays() {
+        let y = run(pool([1, 2]), &[&f32s([1, 1, 4, 1], &[-0.0, 0.0, 0.0, -0.0])]);
+        assert_eq!(y, f32s([1, 1, 2, 1], &[-0.0, 0.0]));
+    }
+
+    #[test]
+    fn all_numbers_have_maxima() {
+        let x = f32s([1, 2, 2, 1], &[1.0, 3.0, 2.0, 0.0]);
+        for dtype in DType::ALL.into_iter().filter(|&dtype| dtype != DType::Bool) {
+            let y = run(pool([2, 2]), &[&cast(&x, dtype)]);
+            assert_eq!(y, Tensor::full(&Type::new(dtype, [1, 1, 1, 1]), 3.0));
+        }
+        let least = Tensor::of([1, 1, 2, 1], Data::I64(vec![i64::MIN, i64::MIN + 1]));
+        assert_eq!(run(pool([1, 2]), &[&least]).data(), &Data::I64(vec![i64::MIN + 1]));
+    }
+
+    #[test]
+    fn places_after_the_last_window_are_dropped() {
+        let x = f32s([1, 1, 5, 1], &[1.0, 2.0, 3.0, 4.0, 9.0]);
+        assert_eq!(run(pool([1, 2]), &[&x]), f32s([1, 1, 2, 1], &[2.0, 4.0]));
+    }
+
+    #[test]
+    fn mistakes() {
+        insta::assert_snapshot!(mistake(pool([2, 2]), &["f32[2,5,5]"]), @r"
+        `max_pool` takes images [batch, height, width, channels], not a tensor of shape [2,5,5]
+        ");
+        insta::assert_snapshot!(mistake(pool([2, 2]), &["bool[2,5,5,1]"]), @r"
+        `max_pool` takes numbers, not bool
+          help: convert the operand with `cast`
+        ");
+        insta::assert_snapshot!(mistake(pool([2, 3]), &["f32[2,2,2,1]"]), @r"
+        `max_pool`: a window of width 3 is larger than its input of width 2
+          help: make the window smaller, the input larger, or use padding
+        ");
+        insta::assert_snapshot!(mistake(pool([0, 3]), &["f32[2,2,2,1]"]), @r"
+        `max_pool`: strides [0, 3], dilation [1, 1] and window [0, 3] must be at least 1
+        ");
+        let padded = |padding| MaxPool { padding, ..pool([2, 2]) };
+        insta::assert_snapshot!(mistake(padded([[0, 0], [1, 2]]), &["f32[2,5,5,1]"]), @r"
+        `max_pool`: with padding [1, 2], a window of width 2 can miss its image
+          help: the padding on each side must be smaller than the window
+        ");
+        insta::assert_snapshot!(mistake(padded([[1, 1], [0, 0]]), &["f32[2,0,5,1]"]), @r"
+        `max_pool`: images of height 0 have nothing to pool
+        ");
+    }
+}

@@ -80,3 +80,52 @@ impl Var {
         self.binary(MaxPoolGather { window, strides, padding }, index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pool::tests::cases;
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, mistake, run, whole};
+    use crate::tensor::Data;
+
+    proptest! {
+        #[test]
+        fn any_index_reads_its_tap_or_zero_and_gradients_are_adjoint(
+            (dims, x, index, dy) in cases().prop_flat_map(|d| {
+                let index = prop::collection::vec(0..12u8, d.output_shape().elements());
+                (Just(d), whole(d.input_shape()), index, whole(d.output_shape()))
+            })
+        ) {
+            let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
+            let op = MaxPoolGather { window, strides, padding };
+            let Data::F64(values) = x.data() else { unreachable!() };
+            let read = dims.definition().into_iter().zip(&index).map(|(read, &tap)| {
+                let found = read.into_iter().find(|(number, _)| *number == usize::from(tap));
+                found.map_or(0.0, |(_, place)| values[place])
+            });
+            let y = Tensor::of(dims.output_shape(), Data::F64(read.collect()));
+            let index = Tensor::of(dims.output_shape(), Data::U8(index));
+            prop_assert_eq!(run(op, &[&x, &index]), y);
+            assert_adjoint(op, &[&x, &index], &dy);
+        }
+    }
+
+    #[test]
+    fn every_element_type_moves() {
+        let op = MaxPoolGather { window: [1, 2], strides: [1, 2], padding: [[0, 0]; 2] };
+        let x = Tensor::of([1, 1, 4, 1], Data::Bool(vec![true, false, false, true]));
+        let index = Tensor::of([1, 1, 2, 1], Data::U8(vec![0, 9]));
+        assert_eq!(run(op, &[&x, &index]).data(), &Data::Bool(vec![true, false]));
+    }
+
+    #[test]
+    fn mistakes() {
+        let op = MaxPoolGather { window: [1, 2], strides: [1, 2], padding: [[0, 0]; 2] };
+        insta::assert_snapshot!(mistake(op, &["f32[1,1,4,1]", "u8[1,1,4,1]"]), @r"
+        `max_pool_gather`: the index is u8[1,1,4,1], expected u8[1,1,2,1]
+          help: the index is what `max_pool_index` gives for the same images and window
+        ");
+    }
+}

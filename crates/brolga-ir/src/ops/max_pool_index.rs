@@ -71,3 +71,47 @@ impl Var {
         self.unary(MaxPoolIndex { window, strides, padding })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{f32s, mistake, run};
+
+    fn index(window: [usize; 2], padding: Padding) -> MaxPoolIndex {
+        MaxPoolIndex { window, strides: window, padding }
+    }
+
+    #[test]
+    fn taps_are_numbered_over_the_whole_window() {
+        let x = f32s([1, 1, 2, 1], &[1.0, 2.0]);
+        let y = run(index([3, 3], [[1, 1], [1, 1]]), &[&x]);
+        // Tap (1, 2): the padding in front of the image counts.
+        assert_eq!(y.data(), &Data::U8(vec![5]));
+    }
+
+    #[test]
+    fn a_window_of_256_taps_has_the_last_place_255() {
+        let mut x = vec![0.0; 256];
+        x[255] = 1.0;
+        let y = run(index([16, 16], [[0, 0]; 2]), &[&f32s([1, 16, 16, 1], &x)]);
+        assert_eq!(y.data(), &Data::U8(vec![255]));
+    }
+
+    #[test]
+    fn a_window_of_infinities_has_its_first_place() {
+        let y = run(index([1, 2], [[0, 0]; 2]), &[&f32s([1, 1, 2, 1], &[f32::NEG_INFINITY; 2])]);
+        assert_eq!(y.data(), &Data::U8(vec![0]));
+    }
+
+    #[test]
+    fn mistakes() {
+        insta::assert_snapshot!(mistake(index([16, 17], [[0, 0]; 2]), &["f32[1,32,32,1]"]), @r"
+        `max_pool_index`: a window of 16×17 has more than 256 taps
+          help: the place of a maximum is one byte: use a smaller window, or two poolings
+        ");
+        insta::assert_snapshot!(mistake(index([2, 2], [[0, 0]; 2]), &["bool[1,2,2,1]"]), @r"
+        `max_pool_index` takes numbers, not bool
+          help: convert the operand with `cast`
+        ");
+    }
+}

@@ -97,3 +97,108 @@ impl Var {
         self.binary(MaxUnpool { input, window, strides, padding }, index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pool::tests::cases;
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, run, vjp, whole};
+    use crate::ops::{MaxPool, MaxPoolIndex};
+    use crate::tensor::Data;
+    use crate::types::DType;
+
+    fn op(dims: &PoolDims) -> MaxUnpool {
+        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
+        MaxUnpool { input: dims.input, window, strides, padding }
+    }
+
+    fn index_of(dims: &PoolDims, x: &Tensor) -> Tensor {
+        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
+        run(MaxPoolIndex { window, strides, padding }, &[x])
+    }
+
+    proptest! {
+        #[test]
+        fn each_element_is_the_sum_of_the_definition(
+            (dims, x, dy) in cases().prop_flat_map(|d| {
+                (Just(d), fraction(d.input_shape()), fraction(d.output_shape()))
+            })
+        ) {
+            let index = index_of(&dims, &x);
+            let (Data::U8(taps), Some(dys)) = (index.data(), dy.as_f32()) else { unreachable!() };
+            let mut dx = vec![0.0f32; dims.input_shape().elements()];
+            for ((read, &tap), &dy) in dims.definition().iter().zip(taps).zip(dys) {
+                let (_, place) = read[read.partition_point(|(number, _)| *number < tap.into())];
+                dx[place] += dy;
+            }
+            let dx = f32s(dims.input_shape(), &dx);
+            prop_assert_eq!(&run(op(&dims), &[&dy, &index]), &dx);
+
+            let MaxUnpool { window, strides, padding, .. } = op(&dims);
+            let gradient = vjp(MaxPool { window, strides, padding }, &[&x], &dy);
+            prop_assert_eq!(gradient, [Some(dx)]);
+        }
+
+        #[test]
+        fn gradients_are_adjoint(
+            (dims, x, dy, cotangent) in cases().prop_flat_map(|d| {
+                (Just(d), whole(d.input_shape()), whole(d.output_shape()), whole(d.input_shape()))
+            })
+        ) {
+            assert_adjoint(op(&dims), &[&dy, &index_of(&dims, &x)], &cotangent);
+        }
+    }
+
+    #[test]
+    fn overlapping_windows_add_up() {
+        let op = MaxUnpool { input: [1, 3], window: [1, 2], strides: [1, 1], padding: [[0, 0]; 2] };
+        let index = Tensor::of([1, 1, 2, 1], Data::U8(vec![1, 0]));
+        let dy = f32s([1, 1, 2, 1], &[256.0, 1.0]);
+        assert_eq!(run(op, &[&dy, &index]), f32s([1, 1, 3, 1], &[0.0, 257.0, 0.0]));
+        let dx = run(op, &[&cast(&dy, DType::BF16), &index]);
+        assert_eq!(dx.data().to_f64(), [0.0, 256.0, 0.0]);
+    }
+
+    #[test]
+    fn places_outside_are_dropped_and_minus_zero_is_not_kept() {
+        let padding = [[0, 0], [1, 0]];
+        let op = MaxUnpool { input: [1, 3], window: [1, 2], strides: [2, 2], padding };
+        // Tap 0 of the first window is padding, tap 2 is in no window.
+        for index in [[0, 2], [200, 255]] {
+            let index = Tensor::of([1, 1, 2, 1], Data::U8(index.to_vec()));
+            let dx = run(op, &[&f32s([1, 1, 2, 1], &[1.0, 1.0]), &index]);
+            assert_eq!(dx, f32s([1, 1, 3, 1], &[0.0; 3]));
+        }
+        let index = Tensor::of([1, 1, 2, 1], Data::U8(vec![1, 1]));
+        let dx = run(op, &[&f32s([1, 1, 2, 1], &[-0.0, f32::NAN]), &index]);
+        assert_eq!(dx, f32s([1, 1, 3, 1], &[0.0, 0.0, f32::NAN]));
+    }
+
+    #[test]
+    fn mistakes() {
+        let window = [2, 2];
+        let op = MaxUnpool { input: [4, 6], window, strides: window, padding: [[0, 0]; 2] };
+        insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]", "i32[1,2,3,1]"]), @r"
+        `max_unpool`: the index is i32[1,2,3,1], expected u8[1,2,3,1]
+          help: the index is what `max_pool_index` gives for the same images and window
+        ");
+        insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]", "u8[1,2,2,1]"]), @r"
+        `max_unpool`: the index is u8[1,2,2,1], expected u8[1,2,3,1]
+          help: the index is what `max_pool_index` gives for the same images and window
+        ");
+        insta::assert_snapshot!(mistake(op, &["f32[1,2,2,1]", "u8[1,2,2,1]"]), @r"
+        `max_unpool`: a 2×2 window turns 4×6 images into 2×3 ones, but the cotangent is 2×2
+        ");
+        insta::assert_snapshot!(mistake(op, &["i32[1,2,3,1]", "u8[1,2,3,1]"]), @r"
+        `max_unpool` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+        let op = MaxUnpool { window: [32, 32], ..op };
+        insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]", "u8[1,2,3,1]"]), @r"
+        `max_unpool`: a window of 32×32 has more than 256 taps
+          help: the place of a maximum is one byte: use a smaller window, or two poolings
+        ");
+    }
+}

@@ -51,3 +51,47 @@ impl Var {
         self.unary(OneHot { depth, dtype })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{f32s, mistake, run};
+
+    #[test]
+    fn each_class_is_a_row_with_one_one() {
+        let classes = Tensor::of([2, 2], Data::I32(vec![0, 2, -1, 3]));
+        let y = run(OneHot { depth: 3, dtype: DType::F32 }, &[&classes]);
+        let rows = [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0; 3], [0.0; 3]];
+        assert_eq!(y, f32s([2, 2, 3], rows.as_flattened()));
+    }
+
+    #[test]
+    fn every_element_type_has_a_one() {
+        let class = Tensor::of(Shape::scalar(), Data::U8(vec![1]));
+        for dtype in DType::ALL {
+            let y = run(OneHot { depth: 2, dtype }, &[&class]);
+            assert_eq!(y.data(), &Data::from_f64(dtype, &[0.0, 1.0]));
+        }
+    }
+
+    #[test]
+    fn nothing_gives_nothing() {
+        let y = run(OneHot { depth: 3, dtype: DType::F32 }, &[&Tensor::of([0], Data::I64(vec![]))]);
+        assert_eq!(y, f32s([0, 3], &[]));
+        let y =
+            run(OneHot { depth: 0, dtype: DType::F32 }, &[&Tensor::of([1], Data::I64(vec![0]))]);
+        assert_eq!(y, f32s([1, 0], &[]));
+    }
+
+    #[test]
+    fn mistakes() {
+        let op = OneHot { depth: 3, dtype: DType::F32 };
+        insta::assert_snapshot!(mistake(op, &["f32[4]"]), @r"
+        `one_hot` takes indices of i32, i64 or u8, not f32
+          help: convert the indices with `cast`
+        ");
+        insta::assert_snapshot!(mistake(OneHot { depth: usize::MAX, ..op }, &["i32[4]"]), @r"
+        `one_hot`: a tensor of type f32[4,18446744073709551615] is larger than the limit of 64 TiB
+        ");
+    }
+}

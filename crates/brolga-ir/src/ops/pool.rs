@@ -35,10 +35,13 @@ impl PoolDims {
         for axis in 0..2 {
             let (side, padding) = (["height", "width"][axis], window.padding[axis]);
             let (extent, taps) = (input[axis], taps[axis]);
-            if extent == 0 || padding.iter().any(|&padding| padding >= taps) {
+            if extent == 0 {
+                let message = format!("`{op}`: images of {side} 0 have nothing to pool");
+                return Err(Mistake::new(message));
+            }
+            if padding.iter().any(|&padding| padding >= taps) {
                 return Err(Mistake::new(format!(
-                    "`{op}`: with padding {padding:?} a window of {side} {taps} can miss \
-                     its image of {side} {extent}"
+                    "`{op}`: with padding {padding:?}, a window of {side} {taps} can miss its image"
                 ))
                 .help("the padding on each side must be smaller than the window"));
             }
@@ -239,4 +242,50 @@ pub(super) fn check_indexed(op: &str, [rows, cols]: [usize; 2]) -> Result<(), Mi
         "`{op}`: a window of {rows}×{cols} has more than {MAX_INDEXED_TAPS} taps"
     ))
     .help("the place of a maximum is one byte: use a smaller window, or two poolings"))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::ops::Range;
+
+    use proptest::prelude::*;
+
+    use super::super::conv::tests::pairs;
+    use super::*;
+
+    /// Small poolings of every kind that fit: overlapping, with gaps, with padding and without images or channels.
+    pub(crate) fn cases() -> impl Strategy<Value = PoolDims> {
+        let pair = |range: Range<usize>| [range.clone(), range];
+        let padding = [pair(0..3), pair(0..3)];
+        (0..3usize, pair(0..7), 0..3usize, pair(1..4), pair(1..4), padding).prop_filter_map(
+            "the window fits into the image",
+            |(batch, [height, width], channels, taps, strides, padding)| {
+                let window = Window { strides, padding, dilation: [1, 1] };
+                PoolDims::new("pool", [batch, height, width, channels], taps, window).ok()
+            },
+        )
+    }
+
+    impl PoolDims {
+        /// For each element of the result the elements of the images in its window, each with its tap: the definition, with signs.
+        pub(crate) fn definition(&self) -> Vec<Vec<(usize, usize)>> {
+            let mut windows = Vec::new();
+            for image in 0..self.batch {
+                for out in pairs(self.output) {
+                    for channel in 0..self.channels {
+                        let read = pairs(self.taps).enumerate().filter_map(|(number, tap)| {
+                            let [row, col] = [0, 1].map(|axis| {
+                                let place = out[axis] * self.window.strides[axis] + tap[axis];
+                                let place = place as isize - self.window.padding[axis][0] as isize;
+                                usize::try_from(place).ok().filter(|&p| p < self.input[axis])
+                            });
+                            Some((number, self.pixel(image, row?, col?) + channel))
+                        });
+                        windows.push(read.collect());
+                    }
+                }
+            }
+            windows
+        }
+    }
 }

@@ -75,3 +75,52 @@ impl Var {
         self.binary(RandomBernoulli { ty, probability: probability.into(), stream }, step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::RandomUniform;
+    use crate::ops::checks::{mistake, run};
+    use crate::types::Shape;
+
+    fn bernoulli(probability: f32) -> RandomBernoulli {
+        let ty = Type::new(DType::Bool, [1000]);
+        RandomBernoulli { ty, probability: probability.into(), stream: 5 }
+    }
+
+    #[test]
+    fn true_is_as_probable_as_it_says() {
+        let seed = Tensor::of([2], Data::I32(vec![7, 8]));
+        let step = Tensor::of(Shape::scalar(), Data::I32(vec![0]));
+        let uniform = run(RandomUniform { ty: Type::f32([1000]), stream: 5 }, &[&seed, &step]);
+        let Some(uniform) = uniform.as_f32() else { unreachable!() };
+        for probability in [0.0, 0.1, 0.5, 0.75, 1.0] {
+            let truth = run(bernoulli(probability), &[&seed, &step]);
+            let expected = uniform.iter().map(|&u| u < probability).collect();
+            assert_eq!(truth.data(), &Data::Bool(expected));
+        }
+        assert_eq!(run(bernoulli(0.0), &[&seed, &step]).data(), &Data::Bool(vec![false; 1000]));
+        assert_eq!(run(bernoulli(1.0), &[&seed, &step]).data(), &Data::Bool(vec![true; 1000]));
+    }
+
+    #[test]
+    fn probabilities_are_equal_if_their_bits_are() {
+        assert_eq!(bernoulli(0.5), bernoulli(0.5));
+        assert_ne!(bernoulli(0.5), bernoulli(0.25));
+    }
+
+    #[test]
+    fn mistakes() {
+        for probability in [-0.1, 1.5, f32::NAN] {
+            let message = mistake(bernoulli(probability), &["i32[2]", "i32[]"]);
+            assert_eq!(
+                message,
+                format!("`random_bernoulli`: {probability} is not a probability between 0 and 1")
+            );
+        }
+        let op = RandomBernoulli { ty: Type::f32([4]), ..bernoulli(0.5) };
+        insta::assert_snapshot!(mistake(op, &["i32[2]", "i32[]"]), @r"
+        `random_bernoulli` gives bool, not f32[4]
+        ");
+    }
+}

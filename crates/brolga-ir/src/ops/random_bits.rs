@@ -48,3 +48,63 @@ impl Var {
         self.binary(RandomBits { ty, stream }, step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::checks::{mistake, run};
+    use crate::types::Shape;
+
+    fn bits(shape: impl Into<Shape>, seed: [i32; 2], step: i32, stream: u32) -> Vec<i32> {
+        let seed = Tensor::of([2], Data::I32(seed.to_vec()));
+        let step = Tensor::of(Shape::scalar(), Data::I32(vec![step]));
+        let op = RandomBits { ty: Type::new(DType::I32, shape), stream };
+        match run(op, &[&seed, &step]).into_data() {
+            Data::I32(bits) => bits,
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    /// The known answer of Salmon et al. for counter and key of zeros, and for ones in all bits.
+    #[test]
+    fn words_are_those_of_philox() {
+        let zeros = bits([64], [0, 0], 0, 0);
+        let words = [0, 16, 32, 48].map(|element| zeros[element] as u32);
+        assert_eq!(words, [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+    }
+
+    #[test]
+    fn bits_depend_on_seed_step_stream_and_place_alone() {
+        let long = bits([130], [1, 2], 3, 4);
+        assert_eq!(bits([2, 5, 13], [1, 2], 3, 4), long);
+        for count in [0, 1, 15, 16, 17, 63, 64, 65] {
+            assert_eq!(bits([count], [1, 2], 3, 4), long[..count]);
+        }
+        for other in [
+            bits([130], [9, 2], 3, 4),
+            bits([130], [1, 9], 3, 4),
+            bits([130], [1, 2], 9, 4),
+            bits([130], [1, 2], 3, 9),
+        ] {
+            assert!(other.iter().zip(&long).all(|(a, b)| a != b));
+        }
+    }
+
+    #[test]
+    fn mistakes() {
+        let op = RandomBits { ty: Type::new(DType::I32, [4]), stream: 0 };
+        insta::assert_snapshot!(mistake(op.clone(), &["i32[2]", "i64[]"]), @r"
+        `random_bits` takes a seed i32[2] and a step i32[], not i32[2] and i64[]
+        ");
+        insta::assert_snapshot!(mistake(op.clone(), &["i32[]", "i32[]"]), @r"
+        `random_bits` takes a seed i32[2] and a step i32[], not i32[] and i32[]
+        ");
+        insta::assert_snapshot!(mistake(op, &["i32[2]"]), @r"
+        `random_bits` takes 2 operands, 1 were given
+        ");
+        let op = RandomBits { ty: Type::f32([4]), stream: 0 };
+        insta::assert_snapshot!(mistake(op, &["i32[2]", "i32[]"]), @r"
+        `random_bits` gives i32, not f32[4]
+        ");
+    }
+}

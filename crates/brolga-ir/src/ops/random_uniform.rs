@@ -46,3 +46,41 @@ impl Var {
         self.binary(RandomUniform { ty, stream }, step)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::uniform;
+    use super::*;
+    use crate::ops::checks::{mistake, run};
+    use crate::types::Shape;
+
+    #[test]
+    fn numbers_are_multiples_of_two_to_the_minus_24_below_1() {
+        assert_eq!(uniform(0xff), 0.0);
+        assert_eq!(uniform(0x100), 2.0f32.powi(-24));
+        assert_eq!(uniform(u32::MAX), 1.0 - 2.0f32.powi(-24));
+        assert_eq!(uniform(1 << 31), 0.5);
+    }
+
+    #[test]
+    fn numbers_are_uniform() {
+        let seed = Tensor::of([2], Data::I32(vec![7, 8]));
+        let step = Tensor::of(Shape::scalar(), Data::I32(vec![0]));
+        let y = run(RandomUniform { ty: Type::f32([100, 100]), stream: 0 }, &[&seed, &step]);
+        let Some(y) = y.as_f32() else { unreachable!() };
+        assert!(y.iter().all(|u| (0.0..1.0).contains(u)));
+        // Ten classes of 1000 ± 5 σ.
+        for class in 0..10 {
+            let count = y.iter().filter(|&&u| (u * 10.0) as usize == class).count();
+            assert!(count.abs_diff(1000) < 150, "{count} in class {class}");
+        }
+    }
+
+    #[test]
+    fn mistakes() {
+        let op = RandomUniform { ty: Type::new(DType::F64, [4]), stream: 0 };
+        insta::assert_snapshot!(mistake(op, &["i32[2]", "i32[]"]), @r"
+        `random_uniform` gives f32, not f64[4]
+        ");
+    }
+}

@@ -93,3 +93,89 @@ impl Var {
         indices.binary(ScatterAdd { rows }, self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, run, whole};
+    use crate::types::DType;
+
+    fn indices(indices: &[i32]) -> Tensor {
+        Tensor::of([indices.len()], Data::I32(indices.to_vec()))
+    }
+
+    proptest! {
+        #[test]
+        fn each_element_is_the_sum_in_ascending_order(
+            (index, updates) in prop::collection::vec(-1..4i32, 0..40)
+                .prop_flat_map(|index| (Just(index.clone()), fraction([index.len(), 2])))
+        ) {
+            let Some(values) = updates.as_f32() else { unreachable!() };
+            let sum = |row: usize, column: usize| {
+                let places = (0..index.len()).filter(|&place| index[place] == row as i32);
+                places.fold(0.0f32, |sum, place| sum + values[place * 2 + column])
+            };
+            let table: Vec<f32> = (0..3).flat_map(|row| [sum(row, 0), sum(row, 1)]).collect();
+            let result = run(ScatterAdd { rows: 3 }, &[&indices(&index), &updates]);
+            prop_assert_eq!(result, f32s([3, 2], &table));
+        }
+
+        #[test]
+        fn gradients_are_adjoint(
+            (index, updates, dy) in prop::collection::vec(-1..4i32, 0..7).prop_flat_map(|index| {
+                (Just(index.clone()), whole([index.len(), 2]), whole([3, 2]))
+            })
+        ) {
+            assert_adjoint(ScatterAdd { rows: 3 }, &[&indices(&index), &updates], &dy);
+        }
+    }
+
+    #[test]
+    fn integers_wrap_and_halves_are_rounded_once() {
+        let op = ScatterAdd { rows: 1 };
+        let index = indices(&[0, 0, 0]);
+        let bytes = Tensor::of([3], Data::U8(vec![200, 100, 1]));
+        assert_eq!(run(op, &[&index, &bytes]).data(), &Data::U8(vec![45]));
+        let ints = Tensor::of([3], Data::I64(vec![i64::MAX, 1, 1]));
+        assert_eq!(run(op, &[&index, &ints]).data(), &Data::I64(vec![i64::MIN + 1]));
+        let floats = f32s([3], &[256.0, 1.0, 1.0]);
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let sum = run(op, &[&index, &cast(&floats, dtype)]);
+            assert_eq!(sum, Tensor::full(&Type::new(dtype, [1]), 258.0));
+        }
+    }
+
+    #[test]
+    fn nothing_gives_zeros_and_no_row_takes_nothing() {
+        let none = run(ScatterAdd { rows: 2 }, &[&indices(&[]), &f32s([0, 2], &[])]);
+        assert_eq!(none, f32s([2, 2], &[0.0; 4]));
+        let none = run(ScatterAdd { rows: 0 }, &[&indices(&[0]), &f32s([1, 2], &[1.0; 2])]);
+        assert_eq!(none, f32s([0, 2], &[]));
+        let scalar = Tensor::of(Shape::scalar(), Data::U8(vec![1]));
+        let one = run(ScatterAdd { rows: 2 }, &[&scalar, &f32s(Shape::scalar(), &[-0.0])]);
+        assert_eq!(one, f32s([2], &[0.0, 0.0]));
+    }
+
+    #[test]
+    fn mistakes() {
+        let op = ScatterAdd { rows: 3 };
+        insta::assert_snapshot!(mistake(op, &["i32[4]", "f32[5,2]"]), @r"
+        `scatter_add`: the updates f32[5,2] are not one row for each of the indices i32[4]
+          help: the shape of the updates must begin with that of the indices
+        ");
+        insta::assert_snapshot!(mistake(op, &["f32[4]", "f32[4,2]"]), @r"
+        `scatter_add` takes indices of i32, i64 or u8, not f32
+          help: convert the indices with `cast`
+        ");
+        insta::assert_snapshot!(mistake(op, &["i32[4]", "bool[4,2]"]), @r"
+        `scatter_add` takes numbers, not bool
+          help: convert the operand with `cast`
+        ");
+        let endless = ScatterAdd { rows: usize::MAX };
+        insta::assert_snapshot!(mistake(endless, &["i32[4]", "f32[4,2]"]), @r"
+        `scatter_add`: a tensor of type f32[18446744073709551615,2] is larger than the limit of 64 TiB
+        ");
+    }
+}

@@ -42,12 +42,20 @@ impl Window {
         for axis in 0..2 {
             let (stride, dilation) = (self.strides[axis], self.dilation[axis]);
             if stride == 0 || dilation == 0 || window[axis] == 0 {
+                let (strides, dilation) = (self.strides, self.dilation);
                 return Err(Mistake::new(format!(
-                    "`{op}`: strides, dilation and window must be at least 1"
+                    "`{op}`: strides {strides:?}, dilation {dilation:?} and window {window:?} \
+                     must be at least 1"
                 )));
             }
-            let too_large = || Mistake::new(format!("`{op}`: an attribute is too large"));
             let [before, after] = self.padding[axis];
+            let too_large = || {
+                Mistake::new(format!(
+                    "`{op}`: padding {before} + {after} or a window of {} with dilation {dilation} \
+                     is too large",
+                    window[axis]
+                ))
+            };
             let padded = input[axis]
                 .checked_add(before)
                 .and_then(|x| x.checked_add(after))
@@ -130,4 +138,54 @@ pub(super) const IMAGES: &str = "images [batch, height, width, channels]";
 /// Steps or dilations where none are given.
 pub(super) fn ones() -> [usize; 2] {
     [1, 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn taps_and_readers_are_the_places_from_both_sides(
+            stride in 1..4usize,
+            padding in [0..6usize, 0..6usize],
+            dilation in 1..4usize,
+            window in 1..5usize,
+            extent in 0..9usize,
+        ) {
+            let geometry =
+                Window { strides: [stride, 1], padding: [padding, [0, 0]], dilation: [dilation, 1] };
+            let Ok([outputs, _]) = geometry.output("test", [extent, 1], [window, 1]) else {
+                return Ok(());
+            };
+            let span = (window - 1) * dilation + 1;
+            let last = (outputs - 1) * stride + span;
+            let padded = extent + padding[0] + padding[1];
+            prop_assert!(last <= padded && last + stride > padded, "as many windows as fit");
+            let read = |output: usize| {
+                (0..window)
+                    .filter_map(move |tap| Some((tap, geometry.place(0, output, tap, extent)?)))
+            };
+            for output in 0..outputs {
+                let taps = geometry.taps(0, output, window, extent);
+                prop_assert_eq!(taps.len(), read(output).count());
+                prop_assert!(taps.eq(read(output)));
+            }
+            for place in 0..extent {
+                let by = |tap| (0..outputs).filter(move |&o| read(o).any(|t| t == (tap, place)));
+                let expected = (0..window).flat_map(|tap| by(tap).map(move |output| (tap, output)));
+                prop_assert!(geometry.readers(0, place, window, outputs).eq(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn a_huge_window_is_walked_inside_of_the_image_alone() {
+        let far = 1 << 60;
+        let geometry = Window { padding: [[far, far], [0, 0]], ..Window::default() };
+        let taps: Vec<_> = geometry.taps(0, 1, far + 1, 3).collect();
+        assert_eq!(taps, [(far - 1, 0), (far, 1)]);
+    }
 }
