@@ -1,25 +1,9 @@
 //! Philox 4x32-10, the counter-based random number generator of Salmon, Moraes, Dror and Shaw,
-//! "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
-//!
-//! Ten rounds turn a counter of four words and a key of two into four random words. A round multiplies words 0 and 2 by constants, takes
-//! the upper halves of the products, mixed with words 1 and 3 and the key, as the new words 2 and 0, and the lower halves as the new
-//! words 3 and 1; the key grows by a constant between rounds. Integer lanes must have 32 bits: only there is the lower half of a product
-//! what [`Lanes::imul`] gives.
-//!
-//! # Layout
-//!
-//! The random bits of a tensor are numbered by element e, [`PHILOX_BLOCK`] = 64 elements to sixteen calls: element e is
-//! word ⌊(e mod 64) / 16⌋ of the call with
-//!
-//! * counter words 0 and 1: ⌊e / 64⌋·16 + e mod 16, low and high half,
-//! * counter word 2: the step of the training, counter word 3: the stream (which op asks),
-//! * key: the seed, low and high half.
-//!
-//! Sixteen lanes with consecutive counters therefore give four vectors of sixteen consecutive elements.
+//! "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), and the numbering of a tensor's random bits.
 
 use super::{Lanes, ScalarF32};
 
-/// How many consecutive elements sixteen calls with consecutive counters give: element e is in block e / `PHILOX_BLOCK`.
+/// How many consecutive elements sixteen calls with consecutive counters give (see [`random_bits_at`]).
 pub const PHILOX_BLOCK: usize = 64;
 
 const ROUNDS: usize = 10;
@@ -27,7 +11,14 @@ const MULTIPLIERS: [i64; 2] = [0xD251_1F53, 0xCD9E_8D57];
 /// The golden ratio and √3 − 1, as fractions of 2³².
 const WEYL: [i64; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
-/// The four random words of a counter and a key. Integer lanes must have 32 bits.
+/// Philox 4x32-10: four random words from a counter of four words and a key of two.
+///
+/// A round multiplies words 0 and 2 by constants. The upper halves of the products, mixed with words 3 and 1 and the
+/// key, become words 2 and 0; the lower halves become words 3 and 1. The key grows by a constant between the ten rounds.
+///
+/// Integer lanes must have 32 bits: only there is the lower half of a product what [`Lanes::imul`] gives.
+///
+/// Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 pub fn philox4x32<L: Lanes>(l: &mut L, counter: [L::I; 4], key: [L::I; 2]) -> [L::I; 4] {
     let multipliers = MULTIPLIERS.map(|value| l.int(value));
     let weyl = WEYL.map(|value| l.int(value));
@@ -45,7 +36,16 @@ pub fn philox4x32<L: Lanes>(l: &mut L, counter: [L::I; 4], key: [L::I; 2]) -> [L
     words
 }
 
-/// The random bits of one element of a tensor, by the layout above.
+/// The random bits of one element of a tensor.
+///
+/// Element e is word ⌊(e mod 64) / 16⌋ of the [`philox4x32`] call with
+///
+/// * counter words 0 and 1: ⌊e / 64⌋·16 + e mod 16, low and high half,
+/// * counter word 2: the step of the training, counter word 3: the stream (which op asks),
+/// * key: the seed, low and high half.
+///
+/// Sixteen lanes with consecutive counters therefore give four vectors of sixteen consecutive elements, a block of
+/// [`PHILOX_BLOCK`].
 pub fn random_bits_at(seed: [u32; 2], step: u32, stream: u32, element: u64) -> u32 {
     let block = PHILOX_BLOCK as u64;
     let lanes = block / 4;
