@@ -1,1 +1,18 @@
 //! Tile programs and kernels of the Brolga compiler, compiled with Cranelift.
+//!
+//! A kernel is a function of loops and index arithmetic; its innermost runs are [`tile`] programs over logical vectors of 16
+//! lanes. The [`generators`] write them, a [`tile::TileTarget`] turns each into a function of its own, and
+//! [`jit`] compiles tiles and kernels together.
+
+pub mod error;
+pub mod generators;
+pub mod host;
+pub mod jit;
+pub mod lower;
+pub mod nest;
+mod compile;
+pub mod kernel;
+pub mod tile;
+
+pub use compile::{CodegenOptions, KernelText, compile, dump};
+pub use error::{Error, Result};

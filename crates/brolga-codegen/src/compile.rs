@@ -1,0 +1,200 @@
+//! From a graph of kernels to machine code.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use brolga_ir::ops::Kernel;
+use brolga_ir::{Graph, NodeId, Op};
+use cranelift_module::FuncId;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::error::{Error, Result};
+use crate::host::Optimization;
+use crate::jit::{Code, Jit};
+use crate::kernel::{Compiled, CompiledKernel, KernelFn, Stage};
+use crate::lower::{Lowered, lower};
+use crate::nest;
+use crate::tile::{Cranelift, TileTarget};
+
+/// How kernels are compiled.
+#[derive(Debug, Clone, Default)]
+pub struct CodegenOptions {
+    /// Whether the readable forms of all functions are kept, for [`dump`].
+    pub text: bool,
+}
+
+/// The kernels of a graph before they are machine code, each with its node. Equal kernels are lowered once.
+type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<Lowered>)>;
+
+/// Compiles every kernel of a graph of kernels into one module of machine code.
+///
+/// # Errors
+/// If a kernel's body is not of the form that its kind promises, an element type has no native code, or this machine has no back end.
+pub fn compile(graph: &Graph, options: &CodegenOptions) -> Result<Compiled> {
+    let target: Arc<dyn TileTarget> = Arc::new(Cranelift::host()?);
+    let lowered = lower_all(graph, &*target)?;
+    let (code, stages) = assemble(target, &lowered, options)?;
+    let mut kernels = HashMap::new();
+    for (id, _, lowered) in &lowered {
+        let entries = &stages[&Arc::as_ptr(lowered)];
+        let stages = (lowered.stages.iter().zip(entries))
+            .map(|(stage, &function)| Stage {
+                name: stage.nest.name.clone(),
+                entry: entry(&code, function),
+                units: stage.units,
+                reads: stage.reads.clone(),
+                writes: stage.writes.clone(),
+                flops: stage.flops,
+            })
+            .collect();
+        let Lowered { workspace, scratch, ref in_place, .. } = **lowered;
+        kernels.insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
+    }
+    Ok(Compiled::new(kernels, code))
+}
+
+/// Lowers all kernels, on all threads of the current rayon pool.
+fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKernels<'a>> {
+    let mut distinct: HashMap<&Kernel, usize> = HashMap::new();
+    let mut first: Vec<(NodeId, &Kernel)> = Vec::new();
+    let mut nodes: Vec<(NodeId, &Kernel, usize)> = Vec::new();
+    for id in graph.order() {
+        match &graph.node(id).op {
+            Op::Kernel(kernel) => {
+                let next = first.len();
+                let index = *distinct.entry(kernel).or_insert(next);
+                if index == next {
+                    first.push((id, kernel));
+                }
+                nodes.push((id, kernel, index));
+            }
+            Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) => {}
+            op => {
+                return Err(Error::Kernel {
+                    kernel: graph.name().to_owned(),
+                    problem: format!("`{}` is outside of a kernel; optimize the graph first", op.name()),
+                });
+            }
+        }
+    }
+    let lowered: Vec<Arc<Lowered>> = first
+        .par_iter()
+        .map(|(id, kernel)| {
+            lower(kernel, target).map(Arc::new).map_err(|error| match error {
+                Error::Kernel { kernel, problem } => {
+                    let layer = graph.node(*id).origin.layer.as_deref().unwrap_or("no layer");
+                    Error::Kernel { kernel: format!("{kernel} (of {layer})"), problem }
+                }
+                error => error,
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok(nodes.into_iter().map(|(id, kernel, i)| (id, kernel, Arc::clone(&lowered[i]))).collect())
+}
+
+/// The functions of the stages of each lowered kernel.
+type StageFunctions = HashMap<*const Lowered, Vec<FuncId>>;
+
+fn assemble(
+    target: Arc<dyn TileTarget>,
+    lowered: &LoweredKernels<'_>,
+    options: &CodegenOptions,
+) -> Result<(Code, StageFunctions)> {
+    let mut jit = Jit::new(target)?;
+    if options.text {
+        jit = jit.with_text();
+    }
+    let mut stages = StageFunctions::new();
+    for (_, kernel, lowered) in lowered {
+        if stages.contains_key(&Arc::as_ptr(lowered)) {
+            continue;
+        }
+        let mut functions = Vec::new();
+        for stage in &lowered.stages {
+            let name = format!("{}/{}", kernel.body.name(), stage.nest.name);
+            let id = jit.declare(&name, 4)?;
+            let mut function = jit.function(id);
+            let mut result = Ok(());
+            let mut imported = HashMap::new();
+            nest::emit(&stage.nest, &mut function, jit.frontend_config(), |function, tile| {
+                *imported.entry(Arc::as_ptr(tile)).or_insert_with(|| {
+                    let id = jit.tile(tile).unwrap_or_else(|error| {
+                        result = Err(error);
+                        id
+                    });
+                    jit.import(id, function)
+                })
+            });
+            result?;
+            jit.define(id, function, Optimization::Speed);
+            functions.push(id);
+        }
+        stages.insert(Arc::as_ptr(lowered), functions);
+    }
+    Ok((jit.finish()?, stages))
+}
+
+fn entry(code: &Code, function: FuncId) -> KernelFn {
+    let address = code.address(function);
+    // SAFETY: the function was declared with four 64-bit integers and no result, by the calling convention of System V, which is that of
+    // `KernelFn` on the hosts that Cranelift's back end accepts. It lives as long as `code`, which `Compiled` owns.
+    unsafe { std::mem::transmute::<*const u8, KernelFn>(address) }
+}
+
+/// A kernel's readable forms.
+#[derive(Debug, Clone)]
+pub struct KernelText {
+    /// The node.
+    pub node: NodeId,
+    /// Its stages as loop nests.
+    pub nests: Vec<String>,
+    /// The tile programs that they call, each once.
+    pub tiles: Vec<String>,
+    /// CLIF of the stages.
+    pub clif: Vec<String>,
+    /// Machine code of the stages and of the tiles they call.
+    pub assembly: Vec<String>,
+}
+
+/// All kernels of a graph in readable form, in the graph's order.
+///
+/// # Errors
+/// As [`compile`].
+pub fn dump(graph: &Graph) -> Result<Vec<KernelText>> {
+    let target: Arc<dyn TileTarget> = Arc::new(Cranelift::host()?);
+    let lowered = lower_all(graph, &*target)?;
+    let (code, stages) = assemble(target, &lowered, &CodegenOptions { text: true })?;
+    let mut texts = Vec::new();
+    for (node, _, lowered) in &lowered {
+        let mut text = KernelText {
+            node: *node,
+            nests: lowered.stages.iter().map(|stage| stage.nest.to_string()).collect(),
+            tiles: Vec::new(),
+            clif: Vec::new(),
+            assembly: Vec::new(),
+        };
+        let mut tiles: Vec<Arc<crate::tile::TileProgram>> = Vec::new();
+        for stage in &lowered.stages {
+            for tile in stage.nest.tiles() {
+                if !tiles.contains(&tile) {
+                    text.tiles.push(tile.to_string());
+                    tiles.push(tile);
+                }
+            }
+        }
+        let of_tiles = tiles.iter().filter_map(|tile| code.tile(tile));
+        for id in stages[&Arc::as_ptr(lowered)].iter().copied() {
+            if let Some(forms) = &code.function(id).text {
+                text.clif.push(forms.source.clone());
+                text.assembly.push(forms.assembly.clone());
+            }
+        }
+        for id in of_tiles {
+            if let Some(forms) = &code.function(id).text {
+                text.assembly.push(format!("{}:\n{}", code.function(id).name, forms.assembly));
+            }
+        }
+        texts.push(text);
+    }
+    Ok(texts)
+}

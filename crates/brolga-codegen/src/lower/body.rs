@@ -1,0 +1,215 @@
+//! What all lowerings need of a kernel's body.
+
+use std::collections::HashMap;
+
+use brolga_ir::lanes::{Lane, Lanes};
+use brolga_ir::{DType, Graph, NodeId, Op, Shape, Type, Value};
+
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Touch};
+use crate::tile::{Address, Builder, Element, Extent};
+
+/// The body of a kernel with the places of its operands and results in the operand table.
+pub(crate) struct Body<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) order: Vec<NodeId>,
+}
+
+/// Values of a body that have been recorded in the current block of a tile program.
+pub(crate) type Recorded = HashMap<Value, Lane<Builder>>;
+
+impl<'a> Body<'a> {
+    /// # Errors
+    /// If a value has an element type without native code.
+    pub(crate) fn new(graph: &'a Graph) -> Result<Self> {
+        let body = Self { graph, order: graph.order() };
+        for &id in &body.order {
+            for ty in &graph.node(id).types {
+                element(ty.dtype).map_err(|error| body.at(id, error))?;
+            }
+        }
+        Ok(body)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.graph.name()
+    }
+
+    /// The number of operands.
+    pub(crate) fn operands(&self) -> usize {
+        self.graph.inputs().len()
+    }
+
+    /// The slot of an operand, if the value is a body input.
+    pub(crate) fn input_slot(&self, value: Value) -> Option<usize> {
+        self.graph.inputs().iter().position(|&id| id == value.node)
+    }
+
+    /// The values returned with their slots.
+    pub(crate) fn results(&self) -> impl Iterator<Item = (Value, usize)> + '_ {
+        let first = self.operands();
+        self.graph.outputs().iter().enumerate().map(move |(i, o)| (o.value, first + i))
+    }
+
+    /// The slot of the workspace.
+    pub(crate) fn workspace(&self) -> usize {
+        self.operands() + self.graph.outputs().len()
+    }
+
+    pub(crate) fn ty(&self, value: Value) -> &'a Type {
+        self.graph.ty(value)
+    }
+
+    pub(crate) fn shape(&self, value: Value) -> &'a Shape {
+        &self.graph.ty(value).shape
+    }
+
+    /// The shape of an operand.
+    pub(crate) fn shape_of_slot(&self, slot: usize) -> &'a Shape {
+        self.shape(self.graph.inputs()[slot].into())
+    }
+
+    pub(crate) fn op(&self, value: Value) -> &'a Op {
+        &self.graph.node(value.node).op
+    }
+
+    /// The number that all elements of the value are, if it is such a constant.
+    pub(crate) fn splat(&self, value: Value) -> Option<f64> {
+        match self.op(value) {
+            Op::Constant(constant) => constant.splat(),
+            _ => None,
+        }
+    }
+
+    /// How the value lies in memory.
+    pub(crate) fn element(&self, value: Value) -> Element {
+        element(self.ty(value).dtype).expect("`Body::new` has checked all element types")
+    }
+
+    /// An error about the form of the body.
+    pub(crate) fn malformed(&self, problem: impl Into<String>) -> Error {
+        Error::Kernel { kernel: self.name().to_owned(), problem: problem.into() }
+    }
+
+    fn at(&self, id: NodeId, problem: String) -> Error {
+        let op = self.graph.node(id).op.name();
+        self.malformed(format!("`{op}`: {problem}"))
+    }
+
+    /// The touches of all operands and results: `parted` says which slots are cut into equal parts by the units.
+    pub(crate) fn touches(&self, parted: impl Fn(usize) -> bool) -> (Vec<Touch>, Vec<Touch>) {
+        let touch = |slot| Touch {
+            slot,
+            access: if parted(slot) { Access::Units } else { Access::Whole },
+        };
+        ((0..self.operands()).map(touch).collect(), self.results().map(|(_, s)| touch(s)).collect())
+    }
+
+    /// Records an elementwise value. `leaf` gives the lanes of values that are not elementwise here, or `None` to go on to their operands.
+    pub(crate) fn record(
+        &self,
+        b: &mut Builder,
+        recorded: &mut Recorded,
+        value: Value,
+        leaf: &mut dyn FnMut(&mut Builder, Value) -> Option<Lane<Builder>>,
+    ) -> Result<Lane<Builder>> {
+        if let Some(&lane) = recorded.get(&value) {
+            return Ok(lane);
+        }
+        let lane = if let Some(number) = self.splat(value) {
+            constant(b, self.ty(value).dtype, number)
+        } else if let Some(lane) = leaf(b, value) {
+            lane
+        } else {
+            let op = self.op(value);
+            let mut args = Vec::new();
+            for operand in self.graph.operands(value.node) {
+                args.push(self.record(b, recorded, operand, leaf)?);
+            }
+            match op {
+                Op::Broadcast(_) | Op::Reshape(_) if args.len() == 1 => args[0],
+                _ => {
+                    let lane = op.emit(b, &args).ok_or_else(|| {
+                        self.malformed(format!("`{}` is not elementwise", op.name()))
+                    })?;
+                    wrap(b, self.ty(value).dtype, lane)
+                }
+            }
+        };
+        recorded.insert(value, lane);
+        Ok(lane)
+    }
+}
+
+/// How an element type lies in memory.
+///
+/// # Errors
+/// If it has no native code.
+pub(crate) fn element(dtype: DType) -> Result<Element, String> {
+    match dtype {
+        DType::F32 => Ok(Element::F32),
+        DType::I32 => Ok(Element::I32),
+        DType::U8 | DType::Bool => Ok(Element::U8),
+        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => Err(format!(
+            "{dtype} has no native code; it is computed by the interpreter alone"
+        )),
+    }
+}
+
+/// A constant in every lane.
+pub(crate) fn constant(b: &mut Builder, dtype: DType, number: f64) -> Lane<Builder> {
+    match dtype {
+        DType::Bool => Lane::M(b.truth(number != 0.0)),
+        dtype if dtype.is_float() => Lane::F(b.float(number)),
+        _ => Lane::I(b.int(number as i64)),
+    }
+}
+
+/// The low byte of an integer whose element type has one.
+fn wrap(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
+    match (dtype, lane) {
+        (DType::U8, Lane::I(x)) => {
+            let byte = b.int(255);
+            Lane::I(b.iand(x, byte))
+        }
+        (_, lane) => lane,
+    }
+}
+
+/// Lanes from memory.
+pub(crate) fn load(b: &mut Builder, dtype: DType, address: Address, extent: Extent) -> Lane<Builder> {
+    let element = element(dtype).expect("`Body::new` has checked all element types");
+    let lane = b.load(element, address, extent);
+    truth(b, dtype, lane)
+}
+
+/// One element from memory in every lane.
+pub(crate) fn broadcast(b: &mut Builder, dtype: DType, address: Address) -> Lane<Builder> {
+    let element = element(dtype).expect("`Body::new` has checked all element types");
+    let lane = b.broadcast(element, address);
+    truth(b, dtype, lane)
+}
+
+fn truth(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
+    match (dtype, lane) {
+        (DType::Bool, Lane::I(x)) => {
+            let zero = b.int(0);
+            let no = b.ieq(x, zero);
+            Lane::M(b.not(no))
+        }
+        (_, lane) => lane,
+    }
+}
+
+/// Lanes to memory.
+pub(crate) fn store(b: &mut Builder, dtype: DType, address: Address, extent: Extent, lane: Lane<Builder>) {
+    match lane {
+        Lane::F(x) => b.store_f32(address, extent, x),
+        Lane::I(x) if dtype == DType::I32 => b.store_i32(address, extent, x),
+        Lane::I(x) => b.store_u8(address, extent, x),
+        Lane::M(x) => {
+            let x = b.mask_to_int(x);
+            b.store_u8(address, extent, x);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What follows a contraction while its results are in registers: bias, activation, the store.
+
+use brolga_ir::lanes::Lane;
+use brolga_ir::{DType, Value};
+
+use super::tile::Place;
+use crate::error::Result;
+use crate::generators::Accumulator;
+use crate::lower::Body;
+use crate::lower::body::{Recorded, broadcast, load, store};
+use crate::nest::Affine;
+use crate::tile::{Builder, Pointer};
+
+/// How an operand of the epilogue lies beside the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// One element a result.
+    Full,
+    /// One element a column.
+    Column,
+    /// One element.
+    Scalar,
+}
+
+/// An operand of the epilogue.
+#[derive(Debug)]
+struct Leaf {
+    value: Value,
+    dtype: DType,
+    slot: usize,
+    layout: Layout,
+}
+
+/// Where an output of the epilogue goes.
+#[derive(Debug)]
+struct Sink {
+    value: Value,
+    dtype: DType,
+    /// The start of the tensor; elements follow it as in the result, or as the caller says for scratch memory.
+    start: Affine,
+}
+
+/// The elementwise values behind a contraction's result.
+#[derive(Debug)]
+pub(super) struct Epilogue {
+    root: Value,
+    leaves: Vec<Leaf>,
+    sinks: Vec<Sink>,
+    /// If set, results go to scratch memory instead, and `Place` counts its elements.
+    scratch: bool,
+}
+
+impl Epilogue {
+    /// The epilogue that computes `outputs`, each with the start of its tensor, from the contraction's result `root`.
+    pub(super) fn new(
+        body: &Body<'_>,
+        root: Value,
+        outputs: &[(Value, Affine)],
+        scratch: bool,
+    ) -> Result<Self> {
+        let mut leaves: Vec<Leaf> = Vec::new();
+        let mut stack: Vec<Value> = outputs.iter().map(|(value, _)| *value).collect();
+        let mut seen = Vec::new();
+        while let Some(value) = stack.pop() {
+            if value == root || seen.contains(&value) || body.splat(value).is_some() {
+                continue;
+            }
+            seen.push(value);
+            if let Some(slot) = body.input_slot(value) {
+                let layout = layout(body, value, root)?;
+                leaves.push(Leaf { value, dtype: body.ty(value).dtype, slot, layout });
+            } else {
+                stack.extend(body.graph.operands(value.node));
+            }
+        }
+        leaves.sort_by_key(|leaf| leaf.slot);
+        let sink = |(value, start): &(Value, Affine)| Sink {
+            value: *value,
+            dtype: body.ty(*value).dtype,
+            start: start.clone(),
+        };
+        Ok(Self { root, leaves, sinks: outputs.iter().map(sink).collect(), scratch })
+    }
+
+    /// Declares the tile's parameters for leaves, then sinks.
+    pub(super) fn pointers(&self, b: &mut Builder) -> Vec<Pointer> {
+        let leaves = (0..self.leaves.len()).map(|i| format!("in{i}"));
+        let names: Vec<String> = leaves.chain((0..self.sinks.len()).map(|i| format!("out{i}"))).collect();
+        names.into_iter().map(|name| b.pointer(name)).collect()
+    }
+
+    /// The addresses for these parameters.
+    pub(super) fn args(&self, place: &Place) -> impl Iterator<Item = Affine> {
+        let leaves = self.leaves.iter().map(|leaf| {
+            let size = leaf.dtype.size() as i64;
+            let start = Affine::slot(leaf.slot);
+            match leaf.layout {
+                Layout::Full => start.add(&place.element, size),
+                Layout::Column => start.add(&place.column, size),
+                Layout::Scalar => start,
+            }
+        });
+        let sinks = self
+            .sinks
+            .iter()
+            .map(|sink| sink.start.clone().add(&place.element, sink.dtype.size() as i64));
+        leaves.chain(sinks).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Whether an operand has an element for each result, which scratch memory has no place for.
+    pub(super) fn has_full_leaf(&self) -> bool {
+        self.leaves.iter().any(|leaf| leaf.layout == Layout::Full)
+    }
+
+    /// Whether the results go to scratch memory.
+    pub(super) fn is_scratch(&self) -> bool {
+        self.scratch
+    }
+
+    /// Slots that are read element by element as the result is written.
+    pub(super) fn full_slots(&self) -> impl Iterator<Item = usize> + '_ {
+        self.leaves.iter().filter(|leaf| leaf.layout == Layout::Full).map(|leaf| leaf.slot)
+    }
+
+    /// Writes the epilogue for all accumulators.
+    pub(super) fn emit(
+        &self,
+        body: &Body<'_>,
+        b: &mut Builder,
+        pointers: &[Pointer],
+        accumulators: &[Accumulator],
+        row_step: usize,
+    ) -> Result<()> {
+        let (inputs, outputs) = pointers.split_at(self.leaves.len());
+        // Columns are loaded once and used for all rows.
+        let mut columns: Vec<(usize, Value, Lane<Builder>)> = Vec::new();
+        for acc in accumulators {
+            let mut recorded = Recorded::new();
+            for (value, _, lane) in columns
+                .iter()
+                .filter(|(column, _, _)| *column == acc.column)
+                .map(|(c, v, l)| (*v, *c, *l))
+            {
+                recorded.insert(value, lane);
+            }
+            let element = (acc.row * row_step + acc.column) as i32;
+            for sink in 0..self.sinks.len() {
+                let mut leaf = |b: &mut Builder, value: Value| {
+                    if value == self.root {
+                        return Some(Lane::F(acc.value));
+                    }
+                    let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
+                    let (leaf, pointer) = (&self.leaves[index], inputs[index]);
+                    let size = leaf.dtype.size() as i32;
+                    Some(match leaf.layout {
+                        Layout::Full => load(b, leaf.dtype, pointer.at(element * size), acc.extent),
+                        Layout::Column => {
+                            let address = pointer.at(acc.column as i32 * size);
+                            let lane = load(b, leaf.dtype, address, acc.extent);
+                            columns.push((acc.column, value, lane));
+                            lane
+                        }
+                        Layout::Scalar => {
+                            let lane = broadcast(b, leaf.dtype, pointer.at(0));
+                            columns.push((acc.column, value, lane));
+                            lane
+                        }
+                    })
+                };
+                let Sink { value, dtype, .. } = self.sinks[sink];
+                let lane = body.record(b, &mut recorded, value, &mut leaf)?;
+                store(b, dtype, outputs[sink].at(element * dtype.size() as i32), acc.extent, lane);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn layout(body: &Body<'_>, value: Value, root: Value) -> Result<Layout> {
+    let (own, result) = (body.shape(value), body.shape(root));
+    if own == result {
+        return Ok(Layout::Full);
+    }
+    if own.elements() == 1 {
+        return Ok(Layout::Scalar);
+    }
+    let rank = own.rank();
+    let columns = rank > 0 && own.last() == result.last();
+    if columns && own[..rank - 1].iter().all(|&extent| extent == 1) {
+        return Ok(Layout::Column);
+    }
+    Err(body.malformed(format!("an operand of shape {own} is beside a result of shape {result}")))
+}

@@ -1,0 +1,36 @@
+//! Kernels of kind `contraction`: one matrix product or convolution, or a gradient of one, with its prologue and epilogue.
+
+mod conv;
+mod cotangent;
+mod epilogue;
+mod filter;
+mod lattice;
+mod matmul;
+mod pack;
+mod tile;
+
+use brolga_ir::{Op, Value};
+
+use super::{Body, Lowered};
+use crate::error::Result;
+use crate::tile::TileTarget;
+
+pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered> {
+    let mut roots = body.order.iter().filter(|&&id| {
+        matches!(
+            body.graph.node(id).op,
+            Op::Matmul(_) | Op::Conv2d(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_)
+        )
+    });
+    let (Some(&root), None) = (roots.next(), roots.next()) else {
+        return Err(body.malformed("a contraction kernel holds exactly one contraction"));
+    };
+    let root = Value::from(root);
+    match body.op(root) {
+        Op::Matmul(op) => matmul::lower(body, root, op, target),
+        Op::Conv2d(op) => conv::forward(body, root, op, target),
+        Op::Conv2dGradInput(op) => conv::grad_input(body, root, op, target),
+        Op::Conv2dGradFilter(op) => filter::lower(body, root, op, target),
+        _ => Err(body.malformed("a contraction kernel holds exactly one contraction")),
+    }
+}

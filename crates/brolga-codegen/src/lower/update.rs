@@ -1,0 +1,181 @@
+//! Kernels of kind `update`: the same elementwise program over groups of tensors, as one run over all of their elements.
+//!
+//! A group is what hangs together through tensors; scalars are shared by all groups. Units are blocks of elements, numbered through all
+//! groups, so that many small tensors cost no more than one large one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use brolga_ir::{NodeId, Value};
+
+use super::body::{Body, Recorded, broadcast, load, store};
+use super::{Lowered, Stage};
+use crate::error::Result;
+use crate::nest::{Affine, Arg, Nest, NestBuilder};
+use crate::tile::{Builder, Count, Extent, LANES, Pointer, TileProgram, Trips};
+
+/// Elements of a unit.
+const BLOCK: usize = 2048;
+
+/// Tensors that hang together.
+struct Group {
+    elements: usize,
+    /// Operands with a tensor of this group, by slot.
+    inputs: Vec<(Value, usize)>,
+    /// Results of this group, by slot.
+    outputs: Vec<(Value, usize)>,
+}
+
+pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
+    let groups = groups(body)?;
+    let scalars: Vec<(Value, usize)> = (body.graph.inputs().iter().enumerate())
+        .map(|(slot, &id)| (Value::from(id), slot))
+        .filter(|(value, _)| body.shape(*value).rank() == 0)
+        .collect();
+    let mut nest = NestBuilder::new("update");
+    let mut units = 0;
+    let mut in_place = Vec::new();
+    for group in &groups {
+        let tile = tile(body, group, &scalars)?;
+        let blocks = group.elements.div_ceil(BLOCK);
+        let block = Affine::from(Nest::UNIT).plus(-(units as i64));
+        let tensors = group.inputs.iter().chain(&group.outputs).map(|&(value, slot)| {
+            Affine::slot(slot).add(&block, (BLOCK * body.ty(value).dtype.size()) as i64).into()
+        });
+        let left = Affine::number(group.elements as i64).add(&block, -(BLOCK as i64));
+        let args: Vec<Arg> = (scalars.iter().map(|&(_, slot)| Affine::slot(slot).into()))
+            .chain(tensors)
+            .chain([Arg::Min(left, BLOCK as i64)])
+            .collect();
+        nest.when(Nest::UNIT.into(), units..units + blocks, |nest| nest.call(&tile, args), |_| {});
+        units += blocks;
+        for &(result, slot) in &group.outputs {
+            let same = group.inputs.iter().filter(|(v, _)| body.ty(*v) == body.ty(result));
+            in_place.extend(same.map(|&(_, operand)| (slot - body.operands(), operand)));
+        }
+    }
+    let (reads, writes) = body.touches(|_| false);
+    let elements: usize = groups.iter().map(|group| group.elements).sum();
+    let ops = body.order.len() / groups.len().max(1);
+    let stage =
+        Stage { nest: nest.finish(), units, reads, writes, flops: (elements * ops) as u64 };
+    Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place })
+}
+
+/// The groups, in the order of their first result.
+fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
+    // The representative of each node's group: nodes that share a tensor have the same.
+    let mut parents: HashMap<NodeId, NodeId> = HashMap::new();
+    fn root(parents: &HashMap<NodeId, NodeId>, mut id: NodeId) -> NodeId {
+        while let Some(&parent) = parents.get(&id) {
+            id = parent;
+        }
+        id
+    }
+    let is_tensor = |id: NodeId| {
+        body.shape(id.into()).rank() > 0 && body.splat(id.into()).is_none()
+    };
+    for &id in body.order.iter().filter(|&&id| is_tensor(id)) {
+        for operand in body.graph.operands(id).iter().filter(|v| is_tensor(v.node)) {
+            let (own, other) = (root(&parents, id), root(&parents, operand.node));
+            if own != other {
+                parents.insert(own, other);
+            }
+        }
+    }
+    let mut groups: Vec<(NodeId, Group)> = Vec::new();
+    for (value, slot) in body.results() {
+        let key = root(&parents, value.node);
+        let elements = body.shape(value).elements();
+        let group = match groups.iter().position(|(other, _)| *other == key) {
+            Some(index) => index,
+            None => {
+                groups.push((key, Group { elements, inputs: Vec::new(), outputs: Vec::new() }));
+                groups.len() - 1
+            }
+        };
+        groups[group].1.outputs.push((value, slot));
+    }
+    for (slot, &id) in body.graph.inputs().iter().enumerate().filter(|(_, id)| is_tensor(**id)) {
+        let key = root(&parents, id);
+        if let Some((_, group)) = groups.iter_mut().find(|(other, _)| *other == key) {
+            group.inputs.push((id.into(), slot));
+        }
+    }
+    for (_, group) in &groups {
+        let mut members = group.inputs.iter().chain(&group.outputs);
+        if let Some((value, _)) = members.find(|(v, _)| body.shape(*v).elements() != group.elements) {
+            let shape = body.shape(*value);
+            return Err(body.malformed(format!("a tensor of shape {shape} is in a group of {} elements", group.elements)));
+        }
+    }
+    Ok(groups.into_iter().map(|(_, group)| group).collect())
+}
+
+/// The program of one group for a number of elements given as argument.
+fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Arc<TileProgram>> {
+    let mut b = Builder::new(format!("update_{}", group.outputs.len()));
+    let shared: Vec<Pointer> = (0..scalars.len()).map(|i| b.pointer(format!("scalar{i}"))).collect();
+    let inputs: Vec<Pointer> = (0..group.inputs.len()).map(|i| b.pointer(format!("in{i}"))).collect();
+    let outputs: Vec<Pointer> = (0..group.outputs.len()).map(|i| b.pointer(format!("out{i}"))).collect();
+    let count: Count = b.count("count");
+    let mut known = Recorded::new();
+    for (&(value, _), &pointer) in scalars.iter().zip(&shared) {
+        let lane = broadcast(&mut b, body.ty(value).dtype, pointer.at(0));
+        known.insert(value, lane);
+    }
+    // What is computed of scalars alone stands outside of the loop.
+    for &id in &body.order {
+        let value = Value::from(id);
+        let scalar = |v: Value| body.shape(v).rank() == 0;
+        let computed = body.input_slot(value).is_none() && body.splat(value).is_none();
+        if computed && scalar(value) && feeds(body, value, group) {
+            body.record(&mut b, &mut known, value, &mut |_, _| None)?;
+        }
+    }
+    let vector = |b: &mut Builder, extent: Extent| -> Result<()> {
+        let mut recorded = known.clone();
+        let mut leaf = |b: &mut Builder, value: Value| {
+            let index = group.inputs.iter().position(|(own, _)| *own == value)?;
+            Some(load(b, body.ty(value).dtype, inputs[index].at(0), extent))
+        };
+        let mut lanes = Vec::new();
+        for &(value, _) in &group.outputs {
+            lanes.push(body.record(b, &mut recorded, value, &mut leaf)?);
+        }
+        for ((&(value, _), lane), &pointer) in group.outputs.iter().zip(lanes).zip(&outputs) {
+            store(b, body.ty(value).dtype, pointer.at(0), extent, lane);
+        }
+        Ok(())
+    };
+    let mut result = Ok(());
+    b.repeat(Trips::Vectors(count), |b| {
+        result = vector(b, Extent::Full);
+        for (&(value, _), &pointer) in
+            group.inputs.iter().zip(&inputs).chain(group.outputs.iter().zip(&outputs))
+        {
+            b.step(pointer, (LANES * body.ty(value).dtype.size()) as i64, Trips::Const(1));
+        }
+    });
+    result?;
+    let mut tail = Ok(());
+    b.repeat(Trips::Tail(count), |b| tail = vector(b, Extent::Rest(count)));
+    tail?;
+    Ok(Arc::new(b.finish()?))
+}
+
+/// Whether a scalar is used by a group's results, directly or not.
+fn feeds(body: &Body<'_>, value: Value, group: &Group) -> bool {
+    let mut stack: Vec<Value> = group.outputs.iter().map(|(v, _)| *v).collect();
+    let mut seen: Vec<Value> = Vec::new();
+    while let Some(next) = stack.pop() {
+        if next == value {
+            return true;
+        }
+        if !seen.contains(&next) {
+            seen.push(next);
+            stack.extend(body.graph.operands(next.node));
+        }
+    }
+    false
+}

@@ -1,0 +1,161 @@
+//! Pooling, behind a convolution or alone.
+
+use std::sync::Arc;
+
+use brolga_ir::lanes::Lanes;
+use brolga_ir::ops::ConvDims;
+use brolga_ir::{DType, Op, Value};
+
+use super::{Body, Lowered};
+use crate::error::Result;
+use crate::nest::{Affine, NestBuilder};
+use crate::tile::{Address, Builder, Extent, F, I, LANES, TileProgram, Trips};
+
+mod alone;
+
+pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
+    alone::lower(body)
+}
+
+/// Records the maximum of a window: the first of the greatest, NaN above all numbers. `taps` gives, in row-major order, the number of
+/// each tap and where it is.
+pub(super) fn maximum_of(
+    b: &mut Builder,
+    taps: impl IntoIterator<Item = (usize, Address)>,
+    extent: Extent,
+) -> Option<(F, I)> {
+    let mut best: Option<(F, I)> = None;
+    for (tap, address) in taps {
+        let (value, tap) = (b.load_f32(address, extent), b.int(tap as i64));
+        best = Some(match best {
+            None => (value, tap),
+            Some((maximum, index)) => {
+                let (smaller, number) = (b.le(value, maximum), b.eq(maximum, maximum));
+                let larger = b.not(smaller);
+                let take = b.and(larger, number);
+                (b.select(take, value, maximum), b.iselect(take, tap, index))
+            }
+        });
+    }
+    best
+}
+
+/// Maximum pooling behind a convolution: a band of the activation in scratch memory becomes a row of the pooled image.
+pub(super) struct PoolTile {
+    operand: Value,
+    window: [usize; 2],
+    /// Rows and columns of the pooled image, and its channels.
+    pooled: [usize; 3],
+    /// The width of a band in scratch memory.
+    width: usize,
+    maximum: Option<usize>,
+    index: Option<usize>,
+}
+
+impl PoolTile {
+    /// The pooling whose maxima and places a body returns; `None` if it returns the activation itself.
+    pub(super) fn behind(body: &Body<'_>, dims: &ConvDims) -> Result<Option<Self>> {
+        let mut pool: Option<Self> = None;
+        for (value, slot) in body.results() {
+            let (window, strides, padding, is_index) = match body.op(value) {
+                Op::MaxPool(op) => (op.window, op.strides, op.padding, false),
+                Op::MaxPoolIndex(op) => (op.window, op.strides, op.padding, true),
+                _ if pool.is_none() => continue,
+                _ => return Err(body.malformed("an activation is returned beside its pooling")),
+            };
+            let operand = body.graph.operands(value.node)[0];
+            let shape = body.shape(value);
+            let own = pool.get_or_insert(Self {
+                operand,
+                window,
+                pooled: [shape[1], shape[2], shape[3]],
+                width: dims.output[1],
+                maximum: None,
+                index: None,
+            });
+            if strides != window
+                || padding != [[0; 2]; 2]
+                || own.window != window
+                || own.operand != operand
+                || body.ty(operand).dtype != DType::F32
+            {
+                return Err(body.malformed("poolings behind a convolution differ, overlap or are padded"));
+            }
+            *(if is_index { &mut own.index } else { &mut own.maximum }) = Some(slot);
+        }
+        let results = body.results().count();
+        match &pool {
+            Some(own) if own.maximum.iter().chain(&own.index).count() != results => {
+                Err(body.malformed("an activation is returned beside its pooling"))
+            }
+            _ => Ok(pool),
+        }
+    }
+
+    /// Height and width of the window.
+    pub(super) fn window(&self) -> [usize; 2] {
+        self.window
+    }
+
+    /// What is pooled.
+    pub(super) fn operand(&self) -> Value {
+        self.operand
+    }
+
+    /// Pools `lanes` channels from `column` on of a band in scratch memory, whose pixels are `pitch` floats apart, to row `row` of an image.
+    pub(super) fn call(
+        &self,
+        nest: &mut NestBuilder,
+        image: &Affine,
+        row: &Affine,
+        column: usize,
+        lanes: usize,
+        pitch: usize,
+    ) -> Result<()> {
+        let [rows, columns, channels] = self.pooled;
+        let element = Affine::number(column as i64)
+            .add(image, (rows * columns * channels) as i64)
+            .add(row, (columns * channels) as i64);
+        for place in (0..lanes).step_by(LANES) {
+            let tile = self.tile((lanes - place).min(LANES), pitch)?;
+            let start = |slot: usize, size: i64| {
+                Affine::slot(slot).add(&element, size).plus(size * place as i64)
+            };
+            let maximum = self.maximum.map(|slot| start(slot, 4));
+            let index = self.index.map(|slot| start(slot, 1));
+            let from = Affine::scratch().plus(4 * place as i64);
+            nest.call(&tile, [Some(from), maximum, index].into_iter().flatten());
+        }
+        Ok(())
+    }
+
+    fn tile(&self, lanes: usize, pitch: usize) -> Result<Arc<TileProgram>> {
+        let [height, width] = self.window;
+        let [_, columns, channels] = self.pooled;
+        let mut b = Builder::new(format!("max_pool_{height}x{width}_{lanes}"));
+        let from = b.pointer("from");
+        let maximum = self.maximum.map(|_| b.pointer("maximum"));
+        let index = self.index.map(|_| b.pointer("index"));
+        let extent = Extent::first(lanes);
+        b.repeat(Trips::Const(columns as u32), |b| {
+            let taps = (0..height).flat_map(|row| {
+                (0..width).map(move |column| {
+                    let place = (row * self.width + column) * pitch;
+                    (row * width + column, from.at(4 * place as i32))
+                })
+            });
+            if let Some((value, tap)) = maximum_of(b, taps, extent) {
+                if let Some(to) = maximum {
+                    b.store_f32(to.at(0), extent, value);
+                    b.step(to, 4 * channels as i64, Trips::Const(1));
+                }
+                if let Some(to) = index {
+                    b.store_u8(to.at(0), extent, tap);
+                    b.step(to, channels as i64, Trips::Const(1));
+                }
+            }
+            b.step(from, 4 * (width * pitch) as i64, Trips::Const(1));
+        });
+        Ok(Arc::new(b.finish()?))
+    }
+}

@@ -1,0 +1,187 @@
+//! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit for bit.
+
+use brolga_codegen::kernel::CompiledKernel;
+use brolga_codegen::{CodegenOptions, compile};
+use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
+use brolga_ir::{DType, Data, Graph, Op, Origin, Tensor, Tracer, Type, Var, interpret};
+
+/// Memory of one tensor, aligned to 64 bytes, with a guard of known bytes behind it.
+struct Buffer {
+    words: Vec<[u64; 8]>,
+    bytes: usize,
+}
+
+const GUARD: u64 = 0x7fc0_dead_7fc0_dead;
+
+impl Buffer {
+    fn new(bytes: usize) -> Self {
+        Self { words: vec![[GUARD; 8]; bytes.div_ceil(64) + 1], bytes }
+    }
+
+    fn pointer(&mut self) -> *mut u8 {
+        self.words.as_mut_ptr().cast()
+    }
+
+    fn raw(&self) -> Vec<u8> {
+        self.words.iter().flatten().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    fn guard_is_intact(&self) -> bool {
+        let guard = GUARD.to_le_bytes();
+        self.raw().iter().enumerate().skip(self.bytes).all(|(i, &byte)| byte == guard[i % 8])
+    }
+}
+
+fn write(tensor: &Tensor) -> Buffer {
+    let bytes: Vec<u8> = match tensor.data() {
+        Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::U8(v) => v.clone(),
+        Data::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
+        other => panic!("no native {}", other.dtype()),
+    };
+    let mut buffer = Buffer::new(bytes.len());
+    let mut raw = buffer.raw();
+    raw[..bytes.len()].copy_from_slice(&bytes);
+    for (word, bytes) in buffer.words.iter_mut().flatten().zip(raw.chunks_exact(8)) {
+        *word = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    }
+    buffer
+}
+
+fn read(buffer: &Buffer, ty: &Type) -> Tensor {
+    let raw = &buffer.raw()[..buffer.bytes];
+    let words = || raw.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")));
+    let data = match ty.dtype {
+        DType::F32 => Data::F32(words().map(f32::from_bits).collect()),
+        DType::I32 => Data::I32(words().map(|x| x as i32).collect()),
+        DType::U8 => Data::U8(raw.to_vec()),
+        DType::Bool => Data::Bool(raw.iter().map(|&x| x != 0).collect()),
+        other => panic!("no native {other}"),
+    };
+    Tensor::new(ty.shape.clone(), data).expect("the buffer has the type's size")
+}
+
+/// How the units of a stage are run.
+#[derive(Clone, Copy)]
+enum Order {
+    /// All in one call.
+    Whole,
+    /// One call a unit, the last first, each with fresh scratch memory.
+    Backwards,
+}
+
+fn run(kernel: &CompiledKernel, inputs: &[Tensor], results: &[Type], order: Order) -> Vec<Tensor> {
+    let mut buffers: Vec<Buffer> = inputs.iter().map(write).collect();
+    buffers.extend(results.iter().map(|ty| Buffer::new(ty.bytes())));
+    buffers.push(Buffer::new(kernel.workspace));
+    let table: Vec<*mut u8> = buffers.iter_mut().map(Buffer::pointer).collect();
+    for stage in &kernel.stages {
+        let units = stage.units as u64;
+        let ranges: Vec<(u64, u64)> = match order {
+            Order::Whole => vec![(0, units)],
+            Order::Backwards => (0..units).rev().map(|u| (u, u + 1)).collect(),
+        };
+        for (begin, end) in ranges {
+            let mut scratch = Buffer::new(kernel.scratch);
+            // SAFETY: the table has the operands, results and the workspace with their sizes, nothing runs beside this.
+            unsafe { (stage.entry)(table.as_ptr(), scratch.pointer(), begin, end) };
+            assert!(scratch.guard_is_intact(), "stage {} wrote behind its scratch memory", stage.name);
+        }
+    }
+    for (slot, buffer) in buffers.iter().enumerate() {
+        assert!(buffer.guard_is_intact(), "slot {slot} was written behind its end");
+    }
+    (buffers[inputs.len()..].iter().zip(results)).map(|(b, ty)| read(b, ty)).collect()
+}
+
+/// A graph of one kernel whose body is traced by `build`: inputs of these types, returned values.
+pub(crate) fn kernel_graph(kind: KernelKind, inputs: &[Type], build: impl Fn(&Tracer, &[Var]) -> Vec<Var>) -> Graph {
+    let tracer = Tracer::new("kernel");
+    let vars: Vec<Var> =
+        inputs.iter().enumerate().map(|(i, ty)| tracer.input(&format!("x{i}"), ty.clone())).collect();
+    for var in build(&tracer, &vars) {
+        tracer.output(&var);
+    }
+    let mut body = tracer.finish().unwrap_or_else(|error| panic!("{error}"));
+    body.remove_dead();
+    let mut graph = Graph::new("main");
+    let operands: Vec<_> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| {
+            graph
+                .add_input(&format!("x{i}"), ParameterKind::Data, ty.clone(), Origin::default())
+                .expect("a fresh name")
+        })
+        .collect();
+    let results = body.outputs().len();
+    let op = Kernel { kind, body: Box::new(body) };
+    let node = graph.add_node(op, &operands, Origin::default()).expect("the body's types");
+    for port in 0..results {
+        graph.add_output(brolga_ir::Value { node, port: port as u32 });
+    }
+    graph
+}
+
+/// Numbers that look random, some of them special.
+pub(crate) fn data(ty: &Type, seed: u64, special: bool) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 11
+    };
+    let specials =
+        [0.0, -0.0, 1.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-40, 3e38, 0.5];
+    let values: Vec<f64> = (0..ty.shape.elements())
+        .map(|_| match ty.dtype {
+            DType::F32 if special && next() % 7 == 0 => specials[next() as usize % specials.len()],
+            DType::F32 => (next() % 2001) as f64 / 500.0 - 2.0,
+            DType::Bool => (next() % 2) as f64,
+            DType::U8 => (next() % 5) as f64,
+            _ => (next() % 21) as f64 - 4.0,
+        })
+        .collect();
+    Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &values)).expect("as many values as elements")
+}
+
+/// Compiles the kernel and compares it with the interpreter, on ordinary and on special numbers.
+pub(crate) fn check(kind: KernelKind, inputs: &[Type], build: impl Fn(&Tracer, &[Var]) -> Vec<Var>) {
+    let graph = kernel_graph(kind, inputs, build);
+    check_graph(&graph, inputs);
+}
+
+/// As [`check`], for a graph of one kernel.
+pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
+    let compiled = compile(graph, &CodegenOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let node = graph.order().into_iter().find(|&id| matches!(graph.node(id).op, Op::Kernel(_)));
+    let node = node.expect("the graph has a kernel");
+    let results = graph.node(node).types.to_vec();
+    for special in [false, true] {
+        let tensors: Vec<Tensor> =
+            inputs.iter().enumerate().map(|(i, ty)| data(ty, i as u64 + 1, special)).collect();
+        let expected = interpret(graph, &tensors).expect("inputs of the right types");
+        for order in [Order::Whole, Order::Backwards] {
+            let given = run(&compiled.kernels[&node], &tensors, &results, order);
+            for (index, (given, expected)) in given.iter().zip(&expected).enumerate() {
+                compare(graph, index, given, expected);
+            }
+        }
+    }
+}
+
+fn compare(graph: &Graph, index: usize, given: &Tensor, expected: &Tensor) {
+    let (a, b) = (given.data().canonical_bits(), expected.data().canonical_bits());
+    if let Some(place) = (0..a.len()).find(|&i| a[i] != b[i]) {
+        let wrong = (0..a.len()).filter(|&i| a[i] != b[i]).count();
+        panic!(
+            "result {index} of {}: {wrong} of {} differ, first at {place}: native {}, interpreter {}",
+            graph.to_string().lines().take(12).collect::<Vec<_>>().join("\n"),
+            a.len(),
+            given.data().to_f64()[place],
+            expected.data().to_f64()[place],
+        );
+    }
+}

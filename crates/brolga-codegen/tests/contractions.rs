@@ -1,0 +1,177 @@
+//! Contraction kernels: native code and interpreter give the same bits.
+
+mod common;
+
+use brolga_ir::Type;
+use brolga_ir::ops::KernelKind::Contraction;
+use brolga_ir::ops::window::Window;
+use common::check;
+
+#[test]
+fn matrix_products() {
+    for (m, k, n) in [
+        (1, 1, 1), (0, 3, 4), (3, 0, 4), (3, 4, 0), (2, 3, 5), (7, 17, 16), (32, 40, 33), (65, 9, 15), (64, 8, 32),
+        (100, 5, 47), (5, 100, 128), (130, 3, 1),
+    ] {
+        for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
+            let a = if ta { [k, m] } else { [m, k] };
+            let b = if tb { [n, k] } else { [k, n] };
+            check(Contraction, &[Type::f32(a), Type::f32(b)], |_, x| {
+                vec![x[0].matmul_with(&x[1], ta, tb)]
+            });
+        }
+    }
+}
+
+#[test]
+fn matrix_products_in_batches() {
+    for batch in [0, 1, 3, 9] {
+        for (ta, tb) in [(false, false), (true, true)] {
+            let a = if ta { [batch, 6, 5] } else { [batch, 5, 6] };
+            let b = if tb { [batch, 19, 6] } else { [batch, 6, 19] };
+            check(Contraction, &[Type::f32(a), Type::f32(b)], |_, x| {
+                vec![x[0].matmul_with(&x[1], ta, tb)]
+            });
+        }
+    }
+}
+
+#[test]
+fn dense_layers() {
+    for (m, k, n) in [(32, 24, 10), (70, 12, 37), (1, 30, 16)] {
+        let types = [Type::f32([m, k]), Type::f32([k, n]), Type::f32([n]), Type::f32([m, n]), Type::f32([])];
+        check(Contraction, &types, |_, x| {
+            let y = x[0].matmul(&x[1]) + &x[2];
+            vec![y.relu(), (&y * &x[3]) + &x[4]]
+        });
+    }
+}
+
+/// Batch, input, channels, kernel, filters, window, groups.
+type Case = (usize, [usize; 2], usize, [usize; 2], usize, Window, usize);
+
+fn cases() -> Vec<Case> {
+    let window = |strides, padding, dilation| Window { strides, padding, dilation };
+    let plain = Window::default();
+    vec![
+        (1, [5, 5], 1, [3, 3], 1, plain, 1),
+        (0, [5, 5], 2, [3, 3], 4, plain, 1),
+        (9, [8, 7], 3, [3, 3], 17, plain, 1),
+        (2, [9, 9], 4, [3, 3], 16, window([1, 1], [[1, 1], [1, 1]], [1, 1]), 1),
+        (8, [9, 10], 4, [3, 2], 8, window([2, 2], [[0, 1], [1, 1]], [1, 1]), 1),
+        (3, [11, 12], 4, [3, 3], 6, window([1, 2], [[2, 2], [1, 0]], [2, 1]), 2),
+        (2, [7, 7], 6, [2, 3], 6, window([3, 2], [[0, 0], [2, 2]], [1, 2]), 6),
+        (2, [6, 6], 5, [1, 1], 33, plain, 1),
+        (17, [6, 5], 2, [5, 5], 3, window([1, 1], [[2, 2], [2, 2]], [1, 1]), 1),
+        (2, [5, 5], 2, [1, 1], 3, window([3, 3], [[0, 0], [0, 0]], [1, 1]), 1),
+        (1, [4, 4], 0, [2, 2], 3, plain, 1),
+    ]
+}
+
+fn types((n, [h, w], c, [kh, kw], f, window, groups): Case) -> (Type, Type, Type) {
+    let out = window.output("test", [h, w], [kh, kw]).expect("the window fits");
+    (Type::f32([n, h, w, c]), Type::f32([kh, kw, c / groups, f]), Type::f32([n, out[0], out[1], f]))
+}
+
+#[test]
+fn convolutions() {
+    for case in cases() {
+        let (x, w, y) = types(case);
+        let (window, groups, filters) = (case.5, case.6, case.4);
+        check(Contraction, &[x.clone(), w.clone()], |_, x| vec![x[0].conv2d(&x[1], window, groups)]);
+        check(Contraction, &[x, w, Type::f32([filters]), y], |_, x| {
+            let y = x[0].conv2d(&x[1], window, groups) + &x[2];
+            vec![(y + &x[3]).relu()]
+        });
+    }
+}
+
+#[test]
+fn convolutions_with_pooling() {
+    for case in cases() {
+        let (x, w, y) = types(case);
+        let (window, groups, filters) = (case.5, case.6, case.4);
+        for pool in [[2, 2], [1, 2], [3, 2]] {
+            if pool[0] > y.shape[1] || pool[1] > y.shape[2] {
+                continue;
+            }
+            check(Contraction, &[x.clone(), w.clone(), Type::f32([filters])], |_, x| {
+                let y = (x[0].conv2d(&x[1], window, groups) + &x[2]).relu();
+                let none = [[0; 2]; 2];
+                vec![y.max_pool(pool, pool, none), y.max_pool_index(pool, pool, none)]
+            });
+            check(Contraction, &[x.clone(), w.clone()], |_, x| {
+                vec![x[0].conv2d(&x[1], window, groups).max_pool(pool, pool, [[0; 2]; 2])]
+            });
+        }
+    }
+}
+
+#[test]
+fn input_gradients() {
+    for case in cases() {
+        let (x, w, y) = types(case);
+        let (window, groups) = (case.5, case.6);
+        let input = [x.shape[1], x.shape[2]];
+        check(Contraction, &[y.clone(), w.clone()], |_, v| {
+            vec![v[0].conv2d_grad_input(&v[1], input, window, groups)]
+        });
+        check(Contraction, &[y.clone(), w.clone(), y], |_, v| {
+            let zero = v[0].constant_like(0.0);
+            let masked = v[2].gt(&zero).select(&v[0], &zero);
+            vec![masked.conv2d_grad_input(&v[1], input, window, groups)]
+        });
+    }
+}
+
+#[test]
+fn filter_gradients() {
+    for case in cases() {
+        let (x, w, y) = types(case);
+        let (window, groups) = (case.5, case.6);
+        let kernel = [w.shape[0], w.shape[1]];
+        check(Contraction, &[x.clone(), y.clone()], |_, v| {
+            vec![v[0].conv2d_grad_filter(&v[1], kernel, window, groups)]
+        });
+        check(Contraction, &[x, y], |_, v| {
+            vec![
+                v[0].conv2d_grad_filter(&v[1], kernel, window, groups),
+                v[1].reduce_sum(&[0, 1, 2], false),
+            ]
+        });
+    }
+}
+
+#[test]
+fn gradients_behind_pooling() {
+    for case in cases() {
+        let (x, w, y) = types(case);
+        let (window, groups) = (case.5, case.6);
+        let kernel = [w.shape[0], w.shape[1]];
+        let input = [x.shape[1], x.shape[2]];
+        let full = [y.shape[1], y.shape[2]];
+        for pool in [[2, 2], [1, 3]] {
+            if pool[0] > full[0] || pool[1] > full[1] {
+                continue;
+            }
+            let pooled = [y.shape[0], full[0] / pool[0], full[1] / pool[1], y.shape[3]];
+            let index = Type::new(brolga_ir::DType::U8, pooled);
+            let unpool = |v: &[brolga_ir::Var]| {
+                let zero = v[0].constant_like(0.0);
+                let masked = v[1].gt(&zero).select(&v[0], &zero);
+                masked.max_unpool(&v[2], full, pool, pool, [[0; 2]; 2])
+            };
+            let pooled = Type::f32(pooled);
+            check(Contraction, &[pooled.clone(), pooled.clone(), index.clone(), w.clone()], |_, v| {
+                vec![unpool(v).conv2d_grad_input(&v[3], input, window, groups)]
+            });
+            check(Contraction, &[pooled.clone(), pooled, index, x.clone()], |_, v| {
+                let u = unpool(v);
+                vec![
+                    v[3].conv2d_grad_filter(&u, kernel, window, groups),
+                    u.reduce_sum(&[0, 1, 2], false),
+                ]
+            });
+        }
+    }
+}

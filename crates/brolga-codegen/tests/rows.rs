@@ -1,0 +1,119 @@
+//! Kernels of rows and of updates: native code and interpreter give the same bits.
+
+mod common;
+
+use brolga_ir::ops::KernelKind::{Rows, Update};
+use brolga_ir::{DType, Type};
+use common::check;
+
+#[test]
+fn elementwise_chains() {
+    for shape in [vec![], vec![1], vec![0], vec![15], vec![16], vec![17], vec![33, 5], vec![2, 3, 65], vec![5000], vec![1, 4099], vec![3, 0, 2]] {
+        let x = Type::f32(shape);
+        check(Rows, &[x.clone(), x], |_, x| {
+            let y = (&x[0] * &x[1] + 1.0).exp();
+            vec![(&y / &x[1]).relu(), y.gt(&x[0]), x[0].gt(&x[1]).select(&x[0], &y)]
+        });
+    }
+}
+
+#[test]
+fn broadcasts() {
+    for (a, b) in [
+        (vec![4, 7], vec![7]), (vec![4, 7], vec![4, 1]), (vec![4, 7], vec![]), (vec![4, 7], vec![1, 1]),
+        (vec![3, 5, 20], vec![5, 1]), (vec![3, 5, 20], vec![3, 1, 20]), (vec![3, 5, 20], vec![20]), (vec![1, 5, 20], vec![5, 20]),
+        (vec![2, 1, 3, 18], vec![4, 1, 18]),
+    ] {
+        let (rank_a, rank_b) = (Type::f32(a), Type::f32(b));
+        check(Rows, &[rank_a, rank_b], |_, x| vec![&x[0] - &x[1]]);
+    }
+}
+
+#[test]
+fn element_types() {
+    for n in [1, 16, 19, 50] {
+        let ty = |dtype| Type::new(dtype, [3, n]);
+        check(Rows, &[ty(DType::U8), ty(DType::Bool), ty(DType::I32)], |_, x| {
+            let byte = x[0].cast(DType::F32);
+            vec![
+                &byte * 0.5,
+                x[1].cast(DType::F32),
+                &x[2] + &x[0].cast(DType::I32),
+                x[2].cast(DType::U8),
+                &x[0] * &x[0],
+                x[1].select(&x[2], &x[0].cast(DType::I32)),
+            ]
+        });
+    }
+}
+
+#[test]
+fn reductions_along_rows() {
+    for columns in [1, 7, 16, 40, 64, 100] {
+        let x = Type::f32([5, columns]);
+        check(Rows, &[x], |_, x| {
+            vec![
+                x[0].reduce_sum(&[1], false),
+                x[0].reduce_max(&[1], true),
+                x[0].reduce_min(&[1], false),
+                x[0].reduce_mean(&[1], true),
+                (&x[0] * &x[0]).reduce_sum(&[1], true),
+            ]
+        });
+        check(Rows, &[Type::f32([columns])], |_, x| vec![x[0].reduce_sum(&[0], false)]);
+        check(Rows, &[Type::f32([3, 2, columns])], |_, x| vec![x[0].reduce_sum(&[1, 2], false)]);
+        check(Rows, &[Type::f32([3, columns])], |_, x| vec![x[0].reduce_sum(&[0, 1], false)]);
+    }
+}
+
+#[test]
+fn argmax_along_rows() {
+    for columns in [1, 10, 16, 33, 100] {
+        check(Rows, &[Type::f32([6, columns])], |_, x| vec![x[0].argmax(1, false)]);
+    }
+}
+
+#[test]
+fn softmax() {
+    for columns in [1, 10, 16, 31, 100] {
+        check(Rows, &[Type::f32([6, columns])], |_, x| {
+            let shifted = &x[0] - &x[0].reduce_max(&[1], true);
+            let e = shifted.exp();
+            vec![&e / &e.reduce_sum(&[1], true)]
+        });
+    }
+}
+
+#[test]
+fn softmax_cross_entropy() {
+    for columns in [3, 10, 17] {
+        let types = [Type::f32([6, columns]), Type::new(DType::I32, [6]), Type::f32([])];
+        check(Rows, &types, |_, x| {
+            let shifted = &x[0] - &x[0].reduce_max(&[1], true);
+            let e = shifted.exp();
+            let sum = e.reduce_sum(&[1], true);
+            let hot = x[1].one_hot(columns, DType::F32);
+            let picked = (&hot * &(&shifted - &sum.log())).reduce_sum(&[1], false);
+            let gradient = (&e / &sum - &hot) * &x[2];
+            vec![-picked, gradient]
+        });
+    }
+}
+
+#[test]
+fn updates() {
+    let groups = [vec![3, 3, 1, 8], vec![8], vec![4100], vec![1], vec![0]];
+    let mut types = vec![Type::f32([]), Type::f32([])];
+    for shape in &groups {
+        types.extend([Type::f32(shape.clone()), Type::f32(shape.clone()), Type::f32(shape.clone())]);
+    }
+    check(Update, &types, |_, x| {
+        let mut results = Vec::new();
+        for tensors in x[2..].chunks_exact(3) {
+            let rate = &x[0] * &x[1];
+            let momentum = &tensors[1] + (&tensors[2] - &tensors[1]) * 0.1;
+            results.extend([&tensors[0] - &momentum * rate, momentum]);
+        }
+        results
+    });
+}

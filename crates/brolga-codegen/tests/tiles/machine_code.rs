@@ -1,0 +1,182 @@
+//! What the machine code is like, and who owns it.
+
+use std::fs;
+use std::sync::Arc;
+
+use brolga_codegen::generators::{Contraction, KLoop, Start};
+use brolga_codegen::host::Optimization;
+use brolga_codegen::jit::{Code, Jit};
+use brolga_codegen::tile::{Builder, Cranelift, Extent, TileProgram, TileTarget, Trips};
+use brolga_ir::lanes::Lanes;
+use cranelift_codegen::ir::InstBuilder;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+
+use crate::support::{Arg, compiled, executed};
+
+fn target() -> Arc<dyn TileTarget> {
+    Arc::new(Cranelift::host().expect("this machine is known"))
+}
+
+fn contraction(rows: usize, lanes: usize) -> Arc<TileProgram> {
+    let loops = [KLoop { trips: Trips::Const(96), a_step: 4, b_step: 256 }];
+    let mut b = Builder::new("contraction");
+    let [x, w, y] = ["x", "w", "y"].map(|name| b.pointer(name));
+    for acc in Contraction::strided(rows, 128, lanes, &loops).emit(&mut b, x, w, Start::Zero) {
+        b.store_f32(y.at(256 * acc.row as i32 + 4 * acc.column as i32), acc.extent, acc.value);
+    }
+    Arc::new(b.finish().expect("a right program"))
+}
+
+fn assembly(program: &Arc<TileProgram>) -> String {
+    let mut jit = Jit::new(target()).expect("this machine is known").with_text();
+    let id = jit.tile(program).expect("a tile can be declared");
+    let code = jit.finish().expect("a tile compiles");
+    let text = code.function(id).text.as_ref().expect("text was asked for");
+    assert!(text.source.contains("fma"), "the source is CLIF");
+    text.assembly.clone()
+}
+
+/// How often each mnemonic occurs in the innermost loop: between the last label that is jumped back to and that jump.
+fn count(text: &str, what: &str) -> usize {
+    text.lines().filter(|line| line.contains(what)).count()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn multiply_adds_are_instructions_on_memory_and_registers() {
+    if !std::is_x86_feature_detected!("fma") {
+        return;
+    }
+    let text = assembly(&contraction(10, 4));
+    // Eight steps of ten rows, then none left over.
+    assert_eq!(count(&text, "vfmadd"), 80, "{text}");
+    assert_eq!(count(&text, "vbroadcastss"), 80, "row factors are loaded where they are used:\n{text}");
+    assert_eq!(count(&text, "vmovss"), 0, "and by one instruction:\n{text}");
+    assert_eq!(count(&text, "(%rsp)"), 0, "nothing is spilled:\n{text}");
+    assert_eq!(count(&text, "call"), 0, "{text}");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn preferred_tiles_keep_their_accumulators_in_registers() {
+    if !std::is_x86_feature_detected!("fma") {
+        return;
+    }
+    for (rows, lanes) in [(1, 64), (2, 64), (4, 64), (7, 64), (8, 64), (9, 64), (10, 64)] {
+        let shape = target().contraction_shape(rows, lanes);
+        let text = assembly(&contraction(shape.rows, shape.lanes));
+        assert_eq!(count(&text, "(%rsp)"), 0, "{shape:?}:\n{text}");
+    }
+}
+
+#[test]
+fn contraction_shapes_cover_rows_evenly() {
+    let target = target();
+    for rows in 1..=100 {
+        for lanes in 1..=70 {
+            let shape = target.contraction_shape(rows, lanes);
+            assert!((1..=rows).contains(&shape.rows) && (1..=lanes).contains(&shape.lanes), "{shape:?}");
+        }
+    }
+    let rows = |rows| target.contraction_shape(rows, 64).rows;
+    assert_eq!([11, 12, 13, 22, 24, 26, 32].map(rows), [11, 12, 7, 11, 8, 9, 11]);
+}
+
+#[test]
+fn equal_programs_are_one_function() {
+    let mut jit = Jit::new(target()).expect("this machine is known");
+    let first = jit.tile(&contraction(2, 4)).expect("a tile can be declared");
+    assert_eq!(jit.tile(&contraction(2, 4)).expect("known"), first);
+    assert_ne!(jit.tile(&contraction(3, 4)).expect("a tile can be declared"), first);
+    let code = jit.finish().expect("tiles compile");
+    assert_eq!(code.functions().len(), 2);
+    assert_eq!(code.size(), code.functions().iter().map(|f| f.size).sum::<usize>());
+    assert_eq!(code.address(first).addr() % 64, 0, "functions start at a cache line");
+}
+
+#[test]
+fn kernels_call_tiles() {
+    let mut b = Builder::new("double");
+    let x = b.pointer("x");
+    let v = b.load_f32(x.at(0), Extent::First(5));
+    let v = b.add(v, v);
+    b.store_f32(x.at(0), Extent::First(5), v);
+    let program = Arc::new(b.finish().expect("a right program"));
+
+    let mut jit = Jit::new(target()).expect("this machine is known");
+    let kernel = jit.declare("twice", 1).expect("declared");
+    let tile = jit.tile(&program).expect("declared");
+    let mut function = jit.function(kernel);
+    let tile = jit.import(tile, &mut function);
+    let mut context = FunctionBuilderContext::new();
+    let mut builder = FunctionBuilder::new(&mut function, &mut context);
+    let entry = builder.create_block();
+    builder.append_block_params_for_function_params(entry);
+    builder.switch_to_block(entry);
+    builder.seal_block(entry);
+    let x = builder.block_params(entry)[0];
+    builder.ins().call(tile, &[x]);
+    // Inside the kernel this time.
+    brolga_codegen::tile::emit(&program, &mut builder, &[x]);
+    builder.ins().return_(&[]);
+    builder.finalize(jit.frontend_config());
+    jit.define(kernel, function, Optimization::Speed);
+    let code = jit.finish().expect("everything compiles");
+    for results in executed(code.address(kernel), &[Arg::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0])]) {
+        assert_eq!(results, [Arg::F32(vec![4.0, 8.0, 12.0, 16.0, 20.0])]);
+    }
+}
+
+#[test]
+fn a_function_without_body_is_an_error() {
+    let mut jit = Jit::new(target()).expect("this machine is known");
+    jit.declare("forgotten", 2).expect("declared");
+    let error = jit.finish().err().expect("it has no body");
+    insta::assert_snapshot!(error, @"the compiled functions cannot be placed in memory: `forgotten` was declared and never defined");
+}
+
+#[test]
+fn code_belongs_to_any_thread() {
+    fn any_thread<T: Send + Sync>() {}
+    any_thread::<Code>();
+}
+
+/// The permissions of the page at an address.
+#[cfg(target_os = "linux")]
+fn permissions(address: *const u8) -> String {
+    let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
+    let line = maps.lines().find(|line| {
+        let (range, _) = line.split_once(' ').expect("a range first");
+        let (from, to) = range.split_once('-').expect("two addresses");
+        let number = |text| usize::from_str_radix(text, 16).expect("hexadecimal");
+        (number(from)..number(to)).contains(&address.addr())
+    });
+    line.and_then(|line| line.split(' ').nth(1)).unwrap_or("unmapped").to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn code_is_executable_and_not_writable_and_gone_with_its_owner() {
+    let (code, address) = compiled(target(), &contraction(2, 4));
+    assert_eq!(permissions(address), "r-xp");
+    drop(code);
+    assert_ne!(permissions(address), "r-xp");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thousand_programs_leave_no_memory_behind() {
+    let pages = || -> [u64; 2] {
+        let text = fs::read_to_string("/proc/self/statm").expect("Linux has it");
+        let numbers: Vec<u64> = text.split(' ').take(2).map(|n| n.parse().expect("numbers")).collect();
+        [numbers[0], numbers[1]]
+    };
+    let cycle = || drop(compiled(target(), &contraction(1, 4)));
+    (0..50).for_each(|_| cycle());
+    let before = pages();
+    (0..1000).for_each(|_| cycle());
+    let [total, resident] = pages();
+    // A leak of the reserved range would be 64 GiB, one of a page of code each time 4 MiB.
+    assert!(total < before[0] + (256 << 20) / 4096, "address space grew from {} to {total} pages", before[0]);
+    assert!(resident < before[1] + 512, "memory grew from {} to {resident} pages", before[1]);
+}

@@ -1,0 +1,196 @@
+//! Running one program on the interpreter and as machine code.
+
+use std::sync::Arc;
+
+use brolga_codegen::jit::{Code, Jit};
+use brolga_codegen::tile::{Buffer, Cranelift, Interpret, TileProgram, TileTarget, interpret};
+
+/// An argument with its content.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Arg {
+    F32(Vec<f32>),
+    I32(Vec<i32>),
+    U8(Vec<u8>),
+    Count(i64),
+}
+
+impl Arg {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Self::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Self::U8(v) => v.clone(),
+            Self::Count(_) => Vec::new(),
+        }
+    }
+
+    fn with_bytes(&self, bytes: &[u8]) -> Self {
+        let words = || bytes.chunks_exact(4).map(|word| <[u8; 4]>::try_from(word).expect("four bytes"));
+        match self {
+            Self::F32(_) => Self::F32(words().map(f32::from_le_bytes).collect()),
+            Self::I32(_) => Self::I32(words().map(i32::from_le_bytes).collect()),
+            Self::U8(_) => Self::U8(bytes.to_vec()),
+            Self::Count(n) => Self::Count(*n),
+        }
+    }
+
+    /// The same bits, all NaNs being one value.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::F32(a), Self::F32(b)) => {
+                let same = |(x, y): (&f32, &f32)| x.to_bits() == y.to_bits() || x.is_nan() && y.is_nan();
+                a.len() == b.len() && a.iter().zip(b).all(same)
+            }
+            (a, b) => a == b,
+        }
+    }
+}
+
+/// What the interpreter makes of the arguments.
+pub(crate) fn interpreted(program: &TileProgram, args: &[Arg]) -> Vec<Arg> {
+    let mut contents: Vec<Vec<u8>> = args.iter().map(Arg::bytes).collect();
+    let mut buffers: Vec<Buffer<'_>> = contents
+        .iter_mut()
+        .zip(args)
+        .map(|(bytes, arg)| match arg {
+            Arg::Count(n) => Buffer::Count(*n),
+            _ => Buffer::Bytes(bytes, 0),
+        })
+        .collect();
+    interpret(program, &mut buffers).expect("the program is right");
+    args.iter().zip(&contents).map(|(arg, bytes)| arg.with_bytes(bytes)).collect()
+}
+
+pub(crate) fn compiled(target: Arc<dyn TileTarget>, program: &Arc<TileProgram>) -> (Code, *const u8) {
+    let mut jit = Jit::new(target).expect("this machine is known");
+    let id = jit.tile(program).expect("a tile can be declared");
+    let code = jit.finish().expect("a tile compiles");
+    let address = code.address(id);
+    (code, address)
+}
+
+/// Runs machine code on buffers between unmapped pages, once each buffer against the page behind it and once against the
+/// page before it.
+pub(crate) fn executed(address: *const u8, args: &[Arg]) -> [Vec<Arg>; 2] {
+    [Side::End, Side::Start].map(|side| {
+        let buffers: Vec<Guarded> = args.iter().map(|arg| Guarded::new(&arg.bytes(), side)).collect();
+        let words: Vec<i64> = args
+            .iter()
+            .zip(&buffers)
+            .map(|(arg, buffer)| match arg {
+                Arg::Count(n) => *n,
+                _ => buffer.address(),
+            })
+            .collect();
+        // SAFETY: the function was declared with as many parameters; the interpreter has shown that it stays in its buffers,
+        // and if machine code does not, it meets an unmapped page.
+        unsafe { call(address, &words) };
+        args.iter().zip(&buffers).map(|(arg, buffer)| arg.with_bytes(buffer.bytes())).collect()
+    })
+}
+
+/// Asserts that every instruction set makes of the arguments what the interpreter makes of them, and gives that.
+pub(crate) fn check(program: TileProgram, args: &[Arg]) -> Vec<Arg> {
+    let program = Arc::new(program);
+    let expected = interpreted(&program, args);
+    let targets: [Arc<dyn TileTarget>; 2] = [
+        Arc::new(Cranelift::host().expect("this machine is known")),
+        Arc::new(Interpret::host().expect("this machine is known")),
+    ];
+    for target in targets {
+        let name = target.name();
+        let (_code, address) = compiled(target, &program);
+        for results in executed(address, args) {
+            for (index, (result, expected)) in results.iter().zip(&expected).enumerate() {
+                assert!(
+                    result.same(expected),
+                    "{name}: argument {index} is\n{result:?}, expected\n{expected:?} of\n{program}"
+                );
+            }
+        }
+    }
+    expected
+}
+
+/// # Safety
+/// The function takes as many 64-bit integers, and they are valid for what it does.
+unsafe fn call(address: *const u8, args: &[i64]) {
+    macro_rules! call {
+        ($($arg:ident)*) => {{
+            // SAFETY: the caller promises that this is the function's type.
+            let function: unsafe extern "C" fn($(call!(@type $arg)),*) = unsafe { std::mem::transmute(address) };
+            let [$($arg),*] = *args else { unreachable!("the arity has been matched") };
+            // SAFETY: the caller promises valid arguments.
+            unsafe { function($($arg),*) }
+        }};
+        (@type $arg:ident) => { i64 };
+    }
+    match args.len() {
+        0 => call!(),
+        1 => call!(a),
+        2 => call!(a b),
+        3 => call!(a b c),
+        4 => call!(a b c d),
+        5 => call!(a b c d e),
+        6 => call!(a b c d e f),
+        7 => call!(a b c d e f g),
+        8 => call!(a b c d e f g h),
+        n => panic!("no test needs {n} arguments"),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Start,
+    End,
+}
+
+/// Bytes with an unmapped page before and behind the pages they lie in.
+struct Guarded {
+    map: *mut libc::c_void,
+    map_len: usize,
+    start: *mut u8,
+    len: usize,
+}
+
+impl Guarded {
+    fn new(bytes: &[u8], side: Side) -> Self {
+        // SAFETY: no memory is touched.
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).expect("pages have a size");
+        let inner = bytes.len().next_multiple_of(page).max(page);
+        let map_len = inner + 2 * page;
+        // SAFETY: a new private mapping overlaps nothing.
+        let map = unsafe {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            libc::mmap(std::ptr::null_mut(), map_len, libc::PROT_NONE, flags, -1, 0)
+        };
+        assert_ne!(map, libc::MAP_FAILED, "there is address space");
+        let first = map.cast::<u8>().wrapping_add(page);
+        // SAFETY: the pages are inside of the mapping made above.
+        let done = unsafe { libc::mprotect(first.cast(), inner, libc::PROT_READ | libc::PROT_WRITE) };
+        assert_eq!(done, 0, "pages can be made writable");
+        let start = match side {
+            Side::Start => first,
+            Side::End => first.wrapping_add(inner - bytes.len()),
+        };
+        // SAFETY: from `start` on there are as many writable bytes, in no other object.
+        unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        Self { map, map_len, start, len: bytes.len() }
+    }
+
+    fn address(&self) -> i64 {
+        self.start.expose_provenance() as i64
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the bytes are mapped and initialised, and no machine code is running.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this object's own.
+        unsafe { libc::munmap(self.map, self.map_len) };
+    }
+}
