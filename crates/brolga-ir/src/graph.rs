@@ -35,7 +35,9 @@ impl From<NodeId> for Value {
 }
 
 /// The part of a step a node belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// What the model computes.
@@ -164,8 +166,9 @@ impl Graph {
         origin: Origin,
     ) -> Result<Value, Mistake> {
         if !crate::text::is_name(name) {
-            return Err(Mistake::new(format!("`{name}` is not a name for an input"))
-                .help("names consist of letters, digits and _ . / - and do not start with a digit"));
+            return Err(Mistake::new(format!("`{name}` is not a name for an input")).help(
+                "names consist of letters, digits and _ . / - and do not start with a digit",
+            ));
         }
         if self.input(name).is_some() {
             return Err(Mistake::new(format!("the input `%{name}` is declared twice")));
@@ -295,13 +298,18 @@ impl Graph {
 
     /// The operands of a node in order.
     pub fn operands(&self, id: NodeId) -> SmallVec<[Value; 4]> {
-        let mut operands: SmallVec<[(u32, Value); 4]> = self
+        self.slots(id).into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The operands of a node with the slots they are in, ascending. In a valid graph the slots count from 0.
+    pub(crate) fn slots(&self, id: NodeId) -> SmallVec<[(usize, Value); 4]> {
+        let mut slots: SmallVec<[(usize, Value); 4]> = self
             .nodes
             .edges_directed(id, Direction::Incoming)
-            .map(|e| (e.weight().slot, Value { node: e.source(), port: e.weight().port }))
+            .map(|e| (e.weight().slot as usize, Value { node: e.source(), port: e.weight().port }))
             .collect();
-        operands.sort_unstable_by_key(|(slot, _)| *slot);
-        operands.into_iter().map(|(_, value)| value).collect()
+        slots.sort_unstable_by_key(|(slot, _)| *slot);
+        slots
     }
 
     /// The nodes that use any result of this node and the operand place in each, in ascending order.
@@ -427,36 +435,48 @@ impl Graph {
         order
     }
 
-    /// The wiring without names and origins: what equality compares.
-    fn structure(&self) -> (Vec<usize>, Vec<NodeStructure<'_>>, Vec<(usize, u32, Option<usize>)>) {
-        let order = self.order();
-        let place: HashMap<NodeId, usize> =
-            order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
-        let inputs = self.inputs.iter().map(|id| place[id]).collect();
-        let nodes = order
-            .iter()
-            .map(|&id| {
-                let operands =
-                    self.operands(id).iter().map(|v| (place[&v.node], v.port)).collect();
-                let node = &self.nodes[id];
-                let op = (!matches!(node.op, Op::Parameter(_))).then_some(&node.op);
-                NodeStructure { op, types: &node.types, operands }
-            })
-            .collect();
-        let outputs = self
-            .outputs
-            .iter()
-            .map(|o| (place[&o.value.node], o.value.port, o.replaces.map(|id| place[&id])))
-            .collect();
-        (inputs, nodes, outputs)
+    /// The inputs in the order of the signature, then all other nodes in the order of [`Graph::order`]: topological too.
+    fn signature_first(&self) -> (Vec<NodeId>, HashMap<NodeId, usize>) {
+        let inner = self.order().into_iter().filter(|id| !self.inputs.contains(id));
+        let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();
+        let places = order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
+        (order, places)
+    }
+
+    /// The wiring without names and origins: what equality compares. What does not exist has no place.
+    fn structure(&self) -> Structure<'_> {
+        let (order, places) = self.signature_first();
+        let place = |id: NodeId| places.get(&id).copied();
+        let node = |&id: &NodeId| {
+            let node = self.nodes.node_weight(id)?;
+            let operands = self.operands(id).iter().map(|v| (place(v.node), v.port)).collect();
+            let op = match &node.op {
+                Op::Parameter(parameter) => Err(parameter.kind),
+                op => Ok(op),
+            };
+            Some(NodeStructure { op, types: &node.types, operands })
+        };
+        let output = |o: &Output| (place(o.value.node), o.value.port, o.replaces.map(place));
+        Structure {
+            inputs: self.inputs.len(),
+            nodes: order.iter().map(node).collect(),
+            outputs: self.outputs.iter().map(output).collect(),
+        }
     }
 }
 
 #[derive(PartialEq, Eq, Hash)]
+struct Structure<'a> {
+    inputs: usize,
+    nodes: Vec<Option<NodeStructure<'a>>>,
+    outputs: Vec<(Option<usize>, u32, Option<Option<usize>>)>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
 struct NodeStructure<'a> {
-    op: Option<&'a Op>,
+    op: Result<&'a Op, ParameterKind>,
     types: &'a [Type],
-    operands: Vec<(usize, u32)>,
+    operands: Vec<(Option<usize>, u32)>,
 }
 
 impl PartialEq for Graph {
@@ -515,33 +535,28 @@ struct OutputData {
 
 impl Serialize for Graph {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Inputs come first and in the order of the signature; both orders are topological.
-        let order: Vec<NodeId> = self
-            .inputs
-            .iter()
-            .copied()
-            .chain(self.order().into_iter().filter(|id| !self.inputs.contains(id)))
-            .collect();
-        let place: HashMap<NodeId, usize> =
-            order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
-        let at = |value: Value| (place[&value.node], value.port);
-        let nodes = order
-            .iter()
-            .map(|&id| {
-                let node = &self.nodes[id];
-                NodeData {
-                    op: node.op.clone(),
-                    operands: self.operands(id).into_iter().map(at).collect(),
-                    types: node.types.clone(),
-                    origin: node.origin.clone(),
-                }
+        use serde::ser::Error;
+
+        let (order, places) = self.signature_first();
+        let place = |id: NodeId| {
+            let malformed = || S::Error::custom("the graph is not valid; `verify` tells why");
+            places.get(&id).copied().ok_or_else(malformed)
+        };
+        let at = |value: Value| Ok((place(value.node)?, value.port));
+        let node = |&id: &NodeId| {
+            let node = &self.nodes[id];
+            Ok(NodeData {
+                op: node.op.clone(),
+                operands: self.operands(id).into_iter().map(at).collect::<Result<_, _>>()?,
+                types: node.types.clone(),
+                origin: node.origin.clone(),
             })
-            .collect();
-        let outputs = self
-            .outputs
-            .iter()
-            .map(|o| OutputData { value: at(o.value), replaces: o.replaces.map(|id| place[&id]) })
-            .collect();
+        };
+        let output = |o: &Output| {
+            Ok(OutputData { value: at(o.value)?, replaces: o.replaces.map(place).transpose()? })
+        };
+        let nodes = order.iter().map(node).collect::<Result<_, _>>()?;
+        let outputs = self.outputs.iter().map(output).collect::<Result<_, _>>()?;
         GraphData { name: self.name.clone(), nodes, outputs }.serialize(serializer)
     }
 }
@@ -556,7 +571,9 @@ impl<'de> Deserialize<'de> for Graph {
         for (place, node) in data.nodes.into_iter().enumerate() {
             let operand = |(at, port): (usize, u32)| {
                 ids.get(at).map(|&node| Value { node, port }).ok_or_else(|| {
-                    Error::custom(format!("node {place} has node {at} as operand, which comes later"))
+                    Error::custom(format!(
+                        "node {place} has node {at} as operand, which comes later"
+                    ))
                 })
             };
             let operands = node.operands.into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
@@ -573,7 +590,9 @@ impl<'de> Deserialize<'de> for Graph {
             ids.push(id);
         }
         let id = |place: usize| {
-            ids.get(place).copied().ok_or_else(|| Error::custom(format!("there is no node {place}")))
+            ids.get(place)
+                .copied()
+                .ok_or_else(|| Error::custom(format!("there is no node {place}")))
         };
         for output in data.outputs {
             let value = Value { node: id(output.value.0)?, port: output.value.1 };

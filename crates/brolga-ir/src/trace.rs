@@ -209,10 +209,9 @@ impl Tracer {
     #[track_caller]
     fn origin(&self) -> Origin {
         let mut origin = self.state.borrow().origin.clone();
-        origin.location.get_or_insert_with(|| {
-            let caller = panic::Location::caller();
-            Location { file: caller.file().into(), line: caller.line() }
-        });
+        let caller = panic::Location::caller();
+        let here = || Location { file: caller.file().into(), line: caller.line() };
+        origin.location.get_or_insert_with(here);
         origin
     }
 

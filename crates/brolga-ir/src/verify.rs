@@ -1,1 +1,247 @@
-//! The verifier.
+//! The verifier: whether a graph is one that every pass and every generator may rely on.
+//!
+//! A graph is valid if
+//!
+//! 1. every operand slot of a node is filled exactly once, without gaps, by a result that exists;
+//! 2. there are no cycles;
+//! 3. the type rule of each node's op accepts the types of the operands and gives the types of the node;
+//! 4. no type exceeds the limits of rank and size;
+//! 5. the inputs are parameters, each is listed once, no two have the same name, and no parameter is unlisted;
+//! 6. every output is a result that exists;
+//! 7. an output that replaces an input replaces one of kind state and has its type, and no state is replaced twice;
+//! 8. the body of a kernel is valid, takes data alone, replaces nothing and returns something.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::error::Mistake;
+use crate::graph::{Graph, NodeId, Output};
+use crate::op::Op;
+use crate::ops::{Kernel, ParameterKind};
+use crate::text::snippet::Snippet;
+use crate::text::{Names, input_text, is_name, node_line, return_line};
+
+/// Why a graph is not valid. The fault of whoever built or changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyError {
+    /// The graph, or the path of the body: `train_step/conv_relu`.
+    pub graph: String,
+    /// The node as in the text, or the signature or `return`.
+    pub statement: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Snippet {
+            title: format!("graph `{}`: error", self.graph),
+            message: &self.message,
+            line: None,
+            text: &self.statement,
+            column: 1,
+            length: self.statement.chars().count(),
+            help: self.help.as_deref(),
+        }
+        .fmt(f)
+    }
+}
+
+impl std::error::Error for VerifyError {}
+
+/// Everything that is wrong with a graph; at least one error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyErrors {
+    errors: Vec<VerifyError>,
+}
+
+impl VerifyErrors {
+    /// The errors in the order of the text.
+    pub fn errors(&self) -> &[VerifyError] {
+        &self.errors
+    }
+}
+
+impl fmt::Display for VerifyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, error) in self.errors.iter().enumerate() {
+            f.write_str(if place > 0 { "\n\n" } else { "" })?;
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for VerifyErrors {}
+
+/// Verifies a graph and the bodies of its kernels.
+///
+/// # Errors
+/// Everything that is wrong, by the list in the [module](self)'s page.
+pub fn verify(graph: &Graph) -> Result<(), VerifyErrors> {
+    let mut errors = Vec::new();
+    Verifier::new(graph, graph.name().to_owned(), &mut errors).graph();
+    if errors.is_empty() { Ok(()) } else { Err(VerifyErrors { errors }) }
+}
+
+struct Verifier<'a> {
+    graph: &'a Graph,
+    names: Names<'a>,
+    path: String,
+    errors: &'a mut Vec<VerifyError>,
+}
+
+impl<'a> Verifier<'a> {
+    fn new(graph: &'a Graph, path: String, errors: &'a mut Vec<VerifyError>) -> Self {
+        Self { graph, names: Names::new(graph), path, errors }
+    }
+
+    fn report(&mut self, statement: String, mistake: impl Into<Mistake>) {
+        let Mistake { message, help } = mistake.into();
+        self.errors.push(VerifyError { graph: self.path.clone(), statement, message, help });
+    }
+
+    fn report_node(&mut self, id: NodeId, mistake: impl Into<Mistake>) {
+        self.report(node_line(self.graph, &self.names, id), mistake);
+    }
+
+    fn graph(&mut self) {
+        self.inputs();
+        for id in self.names.listing().to_vec() {
+            if let Err(mistake) = self.node(id) {
+                self.report_node(id, mistake);
+            }
+        }
+        if let Some(cycle) = cycle(self.graph) {
+            let path: Vec<String> = cycle.iter().map(|&id| self.names.of(id)).collect();
+            let message = format!("the node depends on itself: {}", path.join(" → "));
+            self.report_node(cycle[0], message);
+        }
+        self.outputs();
+    }
+
+    fn inputs(&mut self) {
+        let mut names = BTreeSet::new();
+        let mut ids = BTreeSet::new();
+        for &id in self.graph.inputs() {
+            let mistake = match self.graph.parameter(id) {
+                None => Some("an input is not a parameter of the graph".to_owned()),
+                Some(p) if !is_name(&p.name) => Some(format!("`{}` is not a name", p.name)),
+                Some(_) if !ids.insert(id) => Some("the input is listed twice".to_owned()),
+                Some(p) if !names.insert(&p.name) => {
+                    Some(format!("two inputs have the name `%{}`", p.name))
+                }
+                Some(_) => None,
+            };
+            if let Some(mistake) = mistake {
+                self.report(input_text(self.graph, id), mistake);
+            }
+        }
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<(), Mistake> {
+        let node = self.graph.node(id);
+        if matches!(node.op, Op::Parameter(_)) {
+            return Err(Mistake::new("the parameter is not listed as an input"));
+        }
+        for ty in &node.types {
+            ty.check()?;
+        }
+        let mut operands = Vec::new();
+        for (place, (slot, value)) in self.graph.slots(id).into_iter().enumerate() {
+            if slot != place {
+                let problem = if slot < place { "is given twice" } else { "is missing" };
+                return Err(format!("operand {} {problem}", slot.min(place)).into());
+            }
+            let ty = self.graph.try_ty(value);
+            let missing = || format!("operand {place} is a result that does not exist");
+            operands.push(ty.ok_or_else(missing)?);
+        }
+        if let Op::Kernel(kernel) = &node.op {
+            let errors = self.errors.len();
+            self.body(kernel)?;
+            if self.errors.len() > errors {
+                return Ok(());
+            }
+        }
+        let types = node.op.infer(&operands)?;
+        if types != node.types {
+            let list =
+                |types: &[_]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let (given, inferred) = (list(&node.types), list(&types));
+            return Err(format!("the node has type {given}, its op gives {inferred}").into());
+        }
+        Ok(())
+    }
+
+    fn body(&mut self, kernel: &Kernel) -> Result<(), Mistake> {
+        let body = &kernel.body;
+        let data = |&id: &NodeId| body.parameter(id).is_none_or(|p| p.kind == ParameterKind::Data);
+        if !body.inputs().iter().all(data) {
+            return Err(Mistake::new(
+                "the body of a kernel takes a state; it must take data alone",
+            ));
+        }
+        if body.outputs().iter().any(|output| output.replaces.is_some()) {
+            return Err(Mistake::new("the body of a kernel replaces a state"));
+        }
+        if body.outputs().is_empty() {
+            return Err(Mistake::new("the body of a kernel returns nothing"));
+        }
+        let path = format!("{}/{}", self.path, body.name());
+        Verifier::new(body, path, self.errors).graph();
+        Ok(())
+    }
+
+    fn outputs(&mut self) {
+        let mut replaced = BTreeSet::new();
+        for output in self.graph.outputs() {
+            if let Err(mistake) = self.output(output, &mut replaced) {
+                self.report(return_line(self.graph, &self.names), mistake);
+            }
+        }
+    }
+
+    fn output(&self, output: &Output, replaced: &mut BTreeSet<NodeId>) -> Result<(), Mistake> {
+        let Some(ty) = self.graph.try_ty(output.value) else {
+            return Err(Mistake::new("an output is a result that does not exist"));
+        };
+        let Some(state) = output.replaces else { return Ok(()) };
+        let (name, next) = (self.names.of(state), self.names.of(output.value));
+        let parameter =
+            self.graph.parameter(state).filter(|_| self.graph.inputs().contains(&state));
+        match parameter {
+            None => Err(format!("{next} replaces something that is not an input").into()),
+            Some(p) if p.kind != ParameterKind::State => {
+                Err(format!("{next} replaces {name}, which is data and not state").into())
+            }
+            Some(p) if p.ty != *ty => {
+                Err(format!("{next} is {ty} and cannot replace {name}, which is {}", p.ty).into())
+            }
+            Some(_) if !replaced.insert(state) => {
+                Err(format!("the state {name} is replaced twice").into())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The nodes of a cycle, the first of them again at the end; `None` if there is none.
+fn cycle(graph: &Graph) -> Option<Vec<NodeId>> {
+    let ordered: BTreeSet<NodeId> = graph.order().into_iter().collect();
+    // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it was before.
+    let mut path = vec![graph.ids().find(|id| !ordered.contains(id))?];
+    loop {
+        let operands = graph.operands(*path.last()?);
+        let next = operands.iter().map(|v| v.node).find(|id| !ordered.contains(id))?;
+        path.push(next);
+        if let Some(start) = path.iter().position(|&id| id == next).filter(|&p| p + 1 < path.len())
+        {
+            let mut cycle = path.split_off(start);
+            cycle.reverse();
+            return Some(cycle);
+        }
+    }
+}

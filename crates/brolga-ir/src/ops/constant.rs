@@ -5,18 +5,44 @@ use serde::{Deserialize, Serialize};
 use crate::error::Mistake;
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
+use crate::text;
 use crate::trace::Var;
 use crate::types::Type;
 
 /// A tensor that is part of the graph. If all elements are the same bits, only one is stored.
+///
+/// Its serde form has the elements as they stand in the text, because they are exact there, NaN and infinities included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(into = "ConstantText", try_from = "ConstantText")]
 pub struct Constant {
     /// Element type and shape.
-    #[serde(rename = "type")]
     ty: Type,
     /// All elements in row-major order, or the one that all of them are.
     value: Data,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConstantText {
+    #[serde(rename = "type")]
+    ty: Type,
+    value: String,
+}
+
+impl From<Constant> for ConstantText {
+    fn from(constant: Constant) -> Self {
+        let value = text::data_to_text(&constant.value, &constant.ty.shape);
+        Self { ty: constant.ty, value }
+    }
+}
+
+impl TryFrom<ConstantText> for Constant {
+    type Error = Mistake;
+
+    fn try_from(constant: ConstantText) -> Result<Self, Mistake> {
+        let value = text::data_from_text(&constant.value, &constant.ty)?;
+        Self::of(constant.ty, value)
+    }
 }
 
 impl Constant {
@@ -27,9 +53,40 @@ impl Constant {
         Self { ty, value }
     }
 
+    /// A constant of this type with these elements, or with the one that all of them are.
+    ///
+    /// # Errors
+    /// If the elements are not as many or not of the element type.
+    pub fn of(ty: Type, value: Data) -> Result<Self, Mistake> {
+        let whole = value.len() == ty.shape.elements();
+        let constant = Self { ty, value };
+        constant.check()?;
+        Ok(if whole || constant.ty.shape.elements() == 0 {
+            Self::new(constant.tensor())
+        } else {
+            constant
+        })
+    }
+
+    fn check(&self) -> Result<(), Mistake> {
+        let (given, expected) = (self.value.len(), self.ty.shape.elements());
+        if self.value.dtype() == self.ty.dtype && (given == expected || given == 1) {
+            return Ok(());
+        }
+        let (ty, dtype) = (&self.ty, self.value.dtype());
+        Err(Mistake::new(format!(
+            "`constant` of type {ty} has {given} values of type {dtype}, expected {expected} or one for all"
+        )))
+    }
+
     /// Element type and shape.
     pub fn ty(&self) -> &Type {
         &self.ty
+    }
+
+    /// All elements in row-major order, or the one that all of them are.
+    pub fn value(&self) -> &Data {
+        &self.value
     }
 
     /// The tensor.
@@ -48,13 +105,7 @@ impl Constant {
 impl Operation for Constant {
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
         let [] = expect_operands("constant", operands)?;
-        let (given, expected) = (self.value.len(), self.ty.shape.elements());
-        if self.value.dtype() != self.ty.dtype || (given != expected && given != 1) {
-            let (ty, dtype) = (&self.ty, self.value.dtype());
-            return Err(Mistake::new(format!(
-                "`constant` of type {ty} has {given} values of type {dtype}, expected {expected} or one for all"
-            )));
-        }
+        self.check()?;
         Ok(Types::from_elem(self.ty.clone(), 1))
     }
 

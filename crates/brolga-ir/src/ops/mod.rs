@@ -43,6 +43,19 @@ macro_rules! ops {
                 }
             }
 
+            /// The op of this name with these attributes; `None` if there is no such op.
+            pub(crate) fn from_attributes<'de, D: serde::Deserializer<'de>>(
+                name: &str,
+                attributes: D,
+            ) -> Option<Result<Self, D::Error>> {
+                use serde::Deserialize;
+                match name {
+                    $(stringify!($efile) => Some($etype::deserialize(attributes).map(Self::$etype)),)*
+                    $(stringify!($ofile) => Some($otype::deserialize(attributes).map(Self::$otype)),)*
+                    _ => None,
+                }
+            }
+
             /// The op's definition.
             pub fn definition(&self) -> &dyn crate::op::Operation {
                 match self {

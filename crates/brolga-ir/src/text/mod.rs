@@ -1,8 +1,55 @@
-//! The text form of graphs.
+//! The text form of graphs: complete, typed at each binder, and parsed back to the same graph.
+//!
+//! ```text
+//! graph predict(%x: f32[32,10], state %w: f32[10,4] @dense) {
+//!   %0: f32[32,4] = matmul %x, %w {transpose_a=false, transpose_b=false}   @dense
+//!   %1: f32[32,4] = relu %0   @dense
+//!   return %1
+//! }
+//! ```
+//!
+//! Nodes are numbered in topological order, attributes are sorted, and nothing depends on a hash or an address: printing,
+//! parsing and printing again gives the same bytes. The grammar is in `docs/ir.md`.
 
-/// Whether this is a name for an input, a graph or a layer: letters, digits and `_ . / -`, no digit in front.
+mod cursor;
+mod decode;
+mod encode;
+mod error;
+mod lexer;
+mod literal;
+mod names;
+mod number;
+mod parser;
+mod printer;
+pub(crate) mod snippet;
+mod statement;
+
+pub(crate) use decode::data_from_text;
+pub(crate) use encode::data_to_text;
+pub use error::{ParseError, ParseErrors};
+pub use names::Names;
+pub use parser::{parse_graph, parse_module};
+pub(crate) use printer::{input_text, node_line, return_line};
+
+/// How deep kernels, and lists in attributes, may nest in a text.
+pub const MAX_DEPTH: usize = 64;
+
+/// What the printer adds to the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TextOptions {
+    /// The file and line of each node as a comment, which the parser reads back.
+    pub locations: bool,
+}
+
+/// Whether this is a name for an input: letters, digits and `_ . / -`, no digit in front, no `//`.
+///
+/// Names of graphs and layers that are none stand in quotes.
 pub fn is_name(text: &str) -> bool {
-    let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-'))
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(is_name_char)
+        && !text.contains("//")
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '-')
 }

@@ -1,0 +1,263 @@
+//! The parser's place in the text, and the mistakes found so far.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::error::{ParseError, ParseErrors};
+use super::lexer::{Kind, Span, Token, tokens};
+use crate::error::Mistake;
+use crate::graph::Location;
+
+/// After so many mistakes the parser stops.
+const MAX_ERRORS: usize = 20;
+
+/// Why a part of the text cannot be read. Without a place, the one that calls knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fault {
+    pub(super) span: Option<Span>,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), help: None }
+    }
+
+    /// The same, at this place if it had none.
+    pub(super) fn at(mut self, span: &Span) -> Self {
+        self.span.get_or_insert_with(|| span.clone());
+        self
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Names the candidate that may have been meant, if one is near.
+    pub(super) fn did_you_mean<'a>(
+        self,
+        name: &str,
+        of: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        match super::snippet::nearest(name, of) {
+            Some(near) => self.help(format!("did you mean `{near}`?")),
+            None => self,
+        }
+    }
+}
+
+impl From<Mistake> for Fault {
+    fn from(mistake: Mistake) -> Self {
+        Self { span: None, message: mistake.message, help: mistake.help }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+pub(super) type Parse<T> = Result<T, Fault>;
+
+pub(super) struct Cursor<'a> {
+    text: &'a str,
+    file: Arc<str>,
+    /// Where each line starts.
+    lines: Vec<usize>,
+    tokens: Vec<Token<'a>>,
+    locations: HashMap<usize, Location>,
+    at: usize,
+    /// How many brackets or bodies are open.
+    depth: usize,
+    errors: Vec<ParseError>,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(text: &'a str, file: &str) -> Self {
+        let breaks = text.char_indices().filter(|(_, c)| *c == '\n').map(|(place, _)| place + 1);
+        let lines = std::iter::once(0).chain(breaks).collect();
+        let (tokens, locations) = tokens(text);
+        let errors = Vec::new();
+        Self { text, file: file.into(), lines, tokens, locations, at: 0, depth: 0, errors }
+    }
+
+    pub(super) fn peek(&self) -> &Token<'a> {
+        &self.tokens[self.at]
+    }
+
+    /// The token last taken; before the first, the first.
+    fn last(&self) -> &Token<'a> {
+        &self.tokens[self.at.saturating_sub(1)]
+    }
+
+    /// Takes a token; the end stays.
+    pub(super) fn next(&mut self) -> Token<'a> {
+        let token = self.peek().clone();
+        self.at = (self.at + 1).min(self.tokens.len() - 1);
+        token
+    }
+
+    pub(super) fn at_end(&self) -> bool {
+        self.peek().kind == Kind::End
+    }
+
+    pub(super) fn is_mark(&self, mark: &str) -> bool {
+        matches!(self.peek().kind, Kind::Mark(given) if given == mark)
+    }
+
+    pub(super) fn is_name(&self, name: &str) -> bool {
+        matches!(self.peek().kind, Kind::Name(given) if given == name)
+    }
+
+    /// Takes the mark if it comes next.
+    pub(super) fn take_mark(&mut self, mark: &str) -> bool {
+        let taken = self.is_mark(mark);
+        if taken {
+            self.next();
+        }
+        taken
+    }
+
+    pub(super) fn expect_mark(&mut self, mark: &str) -> Parse<Span> {
+        match self.is_mark(mark) {
+            true => Ok(self.next().span),
+            false => Err(self.unexpected(&format!("`{mark}`"))),
+        }
+    }
+
+    /// The next token stands where something else should.
+    pub(super) fn unexpected(&self, expected: &str) -> Fault {
+        let token = self.peek();
+        let message = match &token.kind {
+            Kind::Bad(reason) => reason.clone(),
+            Kind::End => format!("expected {expected}, but the text ends"),
+            _ => format!("expected {expected}, found `{}`", &self.text[token.span.clone()]),
+        };
+        Fault::new(message).at(&token.span)
+    }
+
+    /// From the start of the first to the end of the token last taken.
+    pub(super) fn since(&self, start: &Span) -> Span {
+        start.start..self.last().span.end.max(start.end)
+    }
+
+    /// The location that a comment on the line of the token last taken names.
+    pub(super) fn location(&self) -> Option<Location> {
+        self.locations.get(&self.last().line).cloned()
+    }
+
+    /// Goes one level deeper, for as long as `inside` runs.
+    pub(super) fn nested<T>(&mut self, inside: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
+        if self.depth == super::MAX_DEPTH {
+            let message = format!("nested deeper than {} levels", super::MAX_DEPTH);
+            return Err(Fault::new(message).at(&self.peek().span));
+        }
+        self.depth += 1;
+        let result = inside(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// The number of the next token.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
+    /// After a mistake in the statement that starts at a token, goes to the next statement or to the end of the body.
+    ///
+    /// Braces that open at the end of a line and close at the start of one are bodies, all others are attributes, which end with their
+    /// line.
+    pub(super) fn recover(&mut self, start: usize) {
+        let seen = |mark| {
+            self.tokens[start..self.at]
+                .iter()
+                .filter(|token| token.kind == Kind::Mark(mark))
+                .count()
+        };
+        let mut attributes = seen("{").saturating_sub(seen("}"));
+        let mut bodies = 0_usize;
+        while !self.at_end() {
+            let token = self.peek();
+            if token.first {
+                attributes = 0;
+            }
+            let last = self.tokens[self.at + 1].first;
+            match &token.kind {
+                Kind::Name("graph") if token.first => return,
+                Kind::Value(_) | Kind::Name("return") if token.first && bodies == 0 => return,
+                Kind::Mark("{") if last => bodies += 1,
+                Kind::Mark("{") => attributes += 1,
+                Kind::Mark("}") if attributes > 0 => attributes -= 1,
+                Kind::Mark("}") if bodies > 0 => bodies -= 1,
+                Kind::Mark("}") => return,
+                _ => {}
+            }
+            self.next();
+        }
+    }
+
+    /// Goes to the next `graph` at the start of a line.
+    pub(super) fn skip_to_graph(&mut self) {
+        loop {
+            self.next();
+            if self.at_end() || (self.is_name("graph") && self.peek().first) {
+                return;
+            }
+        }
+    }
+
+    /// The line on which a value of this name is defined further below in the same graph, if it is.
+    pub(super) fn defined_later(&self, name: &str) -> Option<usize> {
+        let rest = self.tokens[self.at..].windows(2);
+        let mut rest =
+            rest.take_while(|pair| !(pair[0].first && pair[0].kind == Kind::Name("graph")));
+        let defines = |pair: &[Token<'_>]| {
+            pair[0].kind == Kind::Value(name) && pair[1].kind == Kind::Mark(":")
+        };
+        rest.find(|pair| defines(pair)).map(|pair| pair[0].line + 1)
+    }
+
+    /// The number of the line, from 1.
+    pub(super) fn line_of(&self, span: &Span) -> usize {
+        self.lines.partition_point(|&start| start <= span.start)
+    }
+
+    pub(super) fn report(&mut self, fault: Fault) {
+        let end = self.text.len();
+        let Fault { span, message, help } = fault;
+        let span = span.unwrap_or(end..end);
+        let line = self.line_of(&span);
+        let start = self.lines[line - 1];
+        let text = self.text[start..].lines().next().unwrap_or_default();
+        let line_end = start + text.len();
+        let characters = |range: Span| self.text[range].chars().count();
+        self.errors.push(ParseError {
+            line,
+            column: characters(start..span.start.min(line_end)) + 1,
+            length: characters(
+                span.start.min(line_end)..span.end.clamp(span.start.min(line_end), line_end),
+            )
+            .max(1),
+            message,
+            help,
+            file: self.file.clone(),
+            text: text.to_owned(),
+        });
+    }
+
+    /// Whether so many mistakes were found that more would not help.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.errors.len() >= MAX_ERRORS
+    }
+
+    /// The result, if there was no mistake.
+    pub(super) fn finish<T>(self, result: T) -> Result<T, ParseErrors> {
+        if self.errors.is_empty() { Ok(result) } else { Err(ParseErrors::new(self.errors)) }
+    }
+}

@@ -1,0 +1,194 @@
+//! Text to graphs: modules and signatures.
+
+use std::collections::HashMap;
+
+use super::cursor::{Cursor, Fault, Parse};
+use super::error::ParseErrors;
+use super::lexer::{Kind, Span};
+use crate::graph::{Graph, Module, Origin, Role, Value};
+use crate::ops::ParameterKind;
+use crate::types::{DType, MAX_RANK, Shape, Type};
+
+/// Reads graphs, one after the other. `file` is the name that errors give.
+///
+/// # Errors
+/// The mistakes found: at most one for each statement, and no more than about twenty.
+pub fn parse_module(text: &str, file: &str) -> Result<Module, ParseErrors> {
+    let mut cursor = Cursor::new(text, file);
+    let mut module = Module::default();
+    if cursor.at_end() {
+        let fault = Fault::new("there is no graph").at(&cursor.peek().span);
+        cursor.report(fault.help("a graph reads like: graph f(%x: f32[2]) { return %x }"));
+    }
+    while !cursor.at_end() && !cursor.is_hopeless() {
+        match graph(&mut cursor) {
+            Ok((graph, span)) => {
+                if module.graph(graph.name()).is_some() {
+                    let message = format!("there are two graphs named `{}`", graph.name());
+                    cursor.report(Fault::new(message).at(&span));
+                }
+                module.graphs.push(graph);
+            }
+            Err(fault) => {
+                cursor.report(fault);
+                cursor.skip_to_graph();
+            }
+        }
+    }
+    cursor.finish(module)
+}
+
+/// Reads one graph.
+///
+/// # Errors
+/// As [`parse_module`], and if there is not exactly one graph.
+pub fn parse_graph(text: &str, file: &str) -> Result<Graph, ParseErrors> {
+    let mut graphs = parse_module(text, file)?.graphs;
+    match graphs.len() {
+        1 => Ok(graphs.swap_remove(0)),
+        count => {
+            let mut cursor = Cursor::new(text, file);
+            cursor.report(Fault::new(format!("expected one graph, found {count}")).at(&(0..0)));
+            cursor.finish(Graph::default())
+        }
+    }
+}
+
+fn graph(cursor: &mut Cursor<'_>) -> Parse<(Graph, Span)> {
+    if !cursor.is_name("graph") {
+        return Err(cursor.unexpected("`graph`"));
+    }
+    cursor.next();
+    let span = cursor.peek().span.clone();
+    Ok((cursor.function()?, span))
+}
+
+/// A graph in the making, and the names of its values.
+pub(super) struct Scope<'a> {
+    pub(super) graph: Graph,
+    /// Each value with the place of its definition; none if a mistake was found there.
+    pub(super) values: HashMap<&'a str, (Option<Value>, Span)>,
+}
+
+impl<'a> Cursor<'a> {
+    /// `name(inputs) { statements }`.
+    pub(super) fn function(&mut self) -> Parse<Graph> {
+        let name = self.name("the name of the graph")?;
+        let mut scope = Scope { graph: Graph::new(name), values: HashMap::new() };
+        let open = self.expect_mark("(")?;
+        for input in self.separated(")", Self::input)? {
+            self.declare(&mut scope, input);
+        }
+        if !self.is_mark("{") {
+            return Err(self.unexpected("`{`"));
+        }
+        self.next();
+        self.body(&mut scope, &open)?;
+        Ok(scope.graph)
+    }
+
+    /// `state %w: f32[3,3,1,32] @conv2d`.
+    fn input(&mut self) -> Parse<Input<'a>> {
+        let state = self.is_name("state");
+        if state {
+            self.next();
+        }
+        let kind = if state { ParameterKind::State } else { ParameterKind::Data };
+        let token = self.peek().clone();
+        let Kind::Value(name) = token.kind else {
+            return Err(self.unexpected("an input such as `%x: f32[2]`, or `)`"));
+        };
+        self.next();
+        self.expect_mark(":")?;
+        let ty = self.ty()?;
+        let mut origin = self.origin()?;
+        origin.location = self.location();
+        Ok(Input { name, span: token.span, kind, ty, origin })
+    }
+
+    fn declare(&mut self, scope: &mut Scope<'a>, input: Input<'a>) {
+        let Input { name, span, kind, ty, origin } = input;
+        match scope.graph.add_input(name, kind, ty, origin) {
+            Ok(value) => {
+                scope.values.insert(name, (Some(value), span));
+            }
+            Err(mistake) => self.report(Fault::from(mistake).at(&span)),
+        }
+    }
+
+    /// A name, in quotes if it is not a name.
+    pub(super) fn name(&mut self, what: &str) -> Parse<String> {
+        let name = match &self.peek().kind {
+            Kind::Name(name) => (*name).to_owned(),
+            Kind::Quoted(name) => name.clone(),
+            _ => return Err(self.unexpected(what)),
+        };
+        self.next();
+        Ok(name)
+    }
+
+    /// `f32[32,10]`.
+    pub(super) fn ty(&mut self) -> Parse<Type> {
+        let token = self.peek().clone();
+        let Kind::Name(name) = token.kind else {
+            return Err(self.unexpected("a type such as `f32[32,10]`"));
+        };
+        let dtype = name.parse::<DType>().map_err(|message| {
+            let names = DType::ALL.into_iter().map(DType::name);
+            Fault::new(message).did_you_mean(name, names).at(&token.span)
+        })?;
+        self.next();
+        self.expect_mark("[")?;
+        let extents = self.separated("]", Self::extent)?;
+        let span = self.since(&token.span);
+        if extents.len() > MAX_RANK {
+            let message = format!("rank {} is above the limit of {MAX_RANK}", extents.len());
+            return Err(Fault::new(message).at(&span));
+        }
+        let ty = Type::new(dtype, Shape::new(extents));
+        ty.check().map_err(|reason| Fault::new(reason).at(&span))?;
+        Ok(ty)
+    }
+
+    fn extent(&mut self) -> Parse<usize> {
+        let token = self.peek().clone();
+        let Kind::Number(text) = token.kind else {
+            return Err(self.unexpected("an extent"));
+        };
+        self.next();
+        text.parse().map_err(|_| {
+            let digits = text.chars().all(|c| c.is_ascii_digit());
+            let problem = if digits { "is too large for an extent" } else { "is not an extent" };
+            Fault::new(format!("`{text}` {problem}"))
+                .help("extents are whole numbers from 0 on")
+                .at(&token.span)
+        })
+    }
+
+    /// `@layer #role`, both optional.
+    pub(super) fn origin(&mut self) -> Parse<Origin> {
+        let mut origin = Origin::default();
+        if self.take_mark("@") {
+            origin.layer = Some(self.name("the name of a layer")?.into());
+        }
+        if self.take_mark("#") {
+            let span = self.peek().span.clone();
+            let name = self.name("a role")?;
+            let roles = [Role::Forward, Role::Backward, Role::Update];
+            origin.role = roles.into_iter().find(|role| role.name() == name).ok_or_else(|| {
+                Fault::new(format!("there is no role `{name}`"))
+                    .help("the roles are forward, backward, update")
+                    .at(&span)
+            })?;
+        }
+        Ok(origin)
+    }
+}
+
+struct Input<'a> {
+    name: &'a str,
+    span: Span,
+    kind: ParameterKind,
+    ty: Type,
+    origin: Origin,
+}

@@ -1,0 +1,185 @@
+//! Graphs to text.
+
+use std::fmt::{self, Write};
+
+use super::encode::{attributes, quoted};
+use super::lexer::is_bare_file;
+use super::{Names, TextOptions, is_name};
+use crate::graph::{Graph, Module, NodeId, Origin, Role, Value};
+use crate::op::Op;
+use crate::ops::{Kernel, ParameterKind};
+
+/// A signature up to this width stands on one line.
+const WIDTH: usize = 100;
+
+impl Graph {
+    /// The text form.
+    pub fn to_text(&self, options: &TextOptions) -> String {
+        let mut printer = Printer { options: *options, text: String::new(), indent: 0 };
+        printer.text.push_str("graph ");
+        printer.function(self);
+        printer.text.push('\n');
+        printer.text
+    }
+}
+
+impl Module {
+    /// The text form: the graphs one after the other.
+    pub fn to_text(&self, options: &TextOptions) -> String {
+        let texts: Vec<String> = self.graphs.iter().map(|graph| graph.to_text(options)).collect();
+        texts.join("\n")
+    }
+}
+
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text(&TextOptions::default()))
+    }
+}
+
+impl fmt::Display for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text(&TextOptions::default()))
+    }
+}
+
+struct Printer {
+    options: TextOptions,
+    text: String,
+    indent: usize,
+}
+
+impl Printer {
+    fn line(&mut self) {
+        self.text.push('\n');
+        self.text.extend(std::iter::repeat_n("  ", self.indent));
+    }
+
+    /// `name(inputs) { nodes }`.
+    fn function(&mut self, graph: &Graph) {
+        let names = Names::new(graph);
+        self.text.push_str(&name(graph.name()));
+        self.inputs(graph);
+        self.text.push_str(" {");
+        self.indent += 1;
+        for &id in names.listing() {
+            self.line();
+            self.text.push_str(&head(graph, &names, id));
+            if let Op::Kernel(Kernel { body, .. }) = &graph.node(id).op {
+                self.text.push(' ');
+                self.function(body);
+            }
+            self.origin("   ", &graph.node(id).origin);
+        }
+        self.line();
+        self.text.push_str(&return_line(graph, &names));
+        self.indent -= 1;
+        self.line();
+        self.text.push('}');
+    }
+
+    /// One line, or one line for each input if the first were too long or must hold comments.
+    fn inputs(&mut self, graph: &Graph) {
+        let inputs: Vec<String> = graph.inputs().iter().map(|&id| input_text(graph, id)).collect();
+        let one_line = format!("({})", inputs.join(", "));
+        let column = self.text.len() - self.text.rfind('\n').map_or(0, |place| place + 1);
+        let located = |&id: &NodeId| graph.get(id).is_some_and(|n| n.origin.location.is_some());
+        let located = self.options.locations && graph.inputs().iter().any(located);
+        if !located && column + one_line.len() + 2 <= WIDTH {
+            self.text.push_str(&one_line);
+            return;
+        }
+        self.text.push('(');
+        self.indent += 1;
+        for (place, (text, &id)) in inputs.iter().zip(graph.inputs()).enumerate() {
+            self.line();
+            self.text.push_str(text);
+            self.text.push_str(if place + 1 < inputs.len() { "," } else { "" });
+            if let Some(node) = graph.get(id) {
+                self.location("   ", &node.origin);
+            }
+        }
+        self.indent -= 1;
+        self.line();
+        self.text.push(')');
+    }
+
+    fn origin(&mut self, space: &str, origin: &Origin) {
+        let tags = tags(origin);
+        if !tags.is_empty() {
+            self.text.push_str(space);
+            self.text.push_str(&tags);
+        }
+        self.location(space, origin);
+    }
+
+    fn location(&mut self, space: &str, origin: &Origin) {
+        if let Some(location) = origin.location.as_ref().filter(|_| self.options.locations) {
+            let file = match is_bare_file(&location.file) {
+                true => location.file.to_string(),
+                false => quoted(&location.file),
+            };
+            let _ = write!(self.text, "{space}// {file}:{}", location.line);
+        }
+    }
+}
+
+/// A name as it is, or in quotes if it is not a name.
+fn name(name: &str) -> String {
+    if is_name(name) { name.to_owned() } else { quoted(name) }
+}
+
+/// The layer and the role, `@conv2d #backward`.
+fn tags(origin: &Origin) -> String {
+    let layer = origin.layer.as_ref().map(|layer| format!("@{}", name(layer)));
+    let role = (origin.role != Role::Forward).then(|| format!("#{}", origin.role.name()));
+    layer.into_iter().chain(role).collect::<Vec<_>>().join(" ")
+}
+
+/// `state %w: f32[3,3,1,32] @conv2d`.
+pub(crate) fn input_text(graph: &Graph, id: NodeId) -> String {
+    let Some((node, parameter)) = graph.get(id).zip(graph.parameter(id)) else {
+        return "%?".to_owned();
+    };
+    let state = if parameter.kind == ParameterKind::State { "state " } else { "" };
+    let tags = tags(&node.origin);
+    let space = if tags.is_empty() { "" } else { " " };
+    format!("{state}%{}: {}{space}{tags}", parameter.name, parameter.ty)
+}
+
+/// A node without its body and its origin.
+fn head(graph: &Graph, names: &Names<'_>, id: NodeId) -> String {
+    let node = graph.node(id);
+    let result = |(port, ty)| format!("{}: {ty}", names.of(Value { node: id, port: port as u32 }));
+    let results: Vec<String> = node.types.iter().enumerate().map(result).collect();
+    let operands: Vec<String> = graph.operands(id).into_iter().map(|v| names.of(v)).collect();
+    let mut text = format!("{} = {}", results.join(", "), node.op.name());
+    for part in [operands.join(", "), attributes(&node.op)] {
+        if !part.is_empty() {
+            text.push(' ');
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
+/// `return %2, %7 => %w`.
+pub(crate) fn return_line(graph: &Graph, names: &Names<'_>) -> String {
+    let mut text = "return".to_owned();
+    for (place, output) in graph.outputs().iter().enumerate() {
+        text.push_str(if place > 0 { ", " } else { " " });
+        text.push_str(&names.of(output.value));
+        if let Some(state) = output.replaces {
+            text.push_str(" => ");
+            text.push_str(&names.of(state));
+        }
+    }
+    text
+}
+
+/// A node as one line of the text, without the inside of its body: how errors name it.
+pub(crate) fn node_line(graph: &Graph, names: &Names<'_>, id: NodeId) -> String {
+    let tags = tags(&graph.node(id).origin);
+    let space = if tags.is_empty() { "" } else { "   " };
+    format!("{}{space}{tags}", head(graph, names, id))
+}
