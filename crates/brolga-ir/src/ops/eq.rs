@@ -41,7 +41,7 @@ impl Elementwise for Eq {
 }
 
 impl Var {
-    /// See [`Eq`].
+    /// See [`struct@Eq`].
     #[track_caller]
     #[must_use]
     pub fn eq(&self, other: &Var) -> Var {

@@ -1,13 +1,13 @@
 //! The mean over axes.
 
-use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::float::{Float, compute};
 use super::reduce::{reduce, reduced_type};
 use crate::error::Mistake;
 use crate::op::{Operation, Types, Vjp};
-use crate::tensor::{Data, Tensor};
+use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
@@ -28,7 +28,7 @@ pub struct ReduceMean {
 }
 
 impl ReduceMean {
-    /// The number of elements in each mean of a tensor of this shape.
+    /// The number of elements in each mean of a tensor of this shape, which the type rule has accepted.
     pub fn count(&self, shape: &Shape) -> usize {
         self.axes.iter().map(|&axis| shape[axis]).product()
     }
@@ -47,26 +47,11 @@ impl Operation for ReduceMean {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (shape, axes) = (operands[0].shape(), &self.axes);
         let count = self.count(shape);
-        let mean = |v: &[f32]| {
-            let sums = reduce(v, shape, axes, 0.0, |a, b| a + b).into_iter();
-            sums.map(|sum| sum / count as f32)
-        };
-        let data = match operands[0].data() {
-            Data::F32(v) => Data::F32(mean(v).collect()),
-            Data::F64(v) => {
-                let sums = reduce(v, shape, axes, 0.0, |a, b| a + b).into_iter();
-                Data::F64(sums.map(|sum| sum / count as f64).collect())
-            }
-            Data::BF16(v) => {
-                let v: Vec<f32> = v.iter().map(|x| x.to_f32()).collect();
-                Data::BF16(mean(&v).map(bf16::from_f32).collect())
-            }
-            Data::F16(v) => {
-                let v: Vec<f32> = v.iter().map(|x| x.to_f32()).collect();
-                Data::F16(mean(&v).map(f16::from_f32).collect())
-            }
-            _ => unreachable!("the type rule admits floats"),
-        };
+        let data = compute(
+            [operands[0]],
+            |[values]| means(values, shape, axes, count),
+            |[values]| means(values, shape, axes, count),
+        );
         vec![Tensor::of(results[0].shape.clone(), data)]
     }
 
@@ -75,6 +60,11 @@ impl Operation for ReduceMean {
         let share = node.cotangent() / self.count(shape) as f64;
         Ok(vec![Some(share.restore_axes(shape, &self.axes))])
     }
+}
+
+fn means<T: Float>(values: &[T], shape: &Shape, axes: &[usize], count: usize) -> Vec<T> {
+    let sums = reduce(values, shape, axes, T::ZERO, |a, b| a + b);
+    sums.into_iter().map(|sum| sum / T::count(count)).collect()
 }
 
 impl Var {
@@ -88,6 +78,8 @@ impl Var {
 
 #[cfg(test)]
 mod tests {
+    use half::{bf16, f16};
+
     use super::*;
     use crate::ops::ReduceSum;
     use crate::ops::checks::{assert_adjoint, gradient, integers, mistake, run, tensor, vector};
