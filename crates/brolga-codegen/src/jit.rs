@@ -32,6 +32,21 @@ pub struct Jit {
     text: bool,
 }
 
+/// The functions of the C library that Cranelift calls on processors without the instructions. They are ours, so that nothing
+/// depends on which libraries a program happens to be linked with.
+fn library() -> [(&'static str, *const u8); 3] {
+    extern "C" fn fma(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+    extern "C" fn floor(a: f32) -> f32 {
+        a.floor()
+    }
+    extern "C" fn round(a: f32) -> f32 {
+        a.round_ties_even()
+    }
+    [("fmaf", fma as *const u8), ("floorf", floor as *const u8), ("nearbyintf", round as *const u8)]
+}
+
 /// A function that waits for [`Jit::finish`].
 struct Pending {
     id: FuncId,
@@ -53,6 +68,9 @@ impl Jit {
             .map_err(|error| Error::Module(format!("no address space for {ARENA_BYTES} bytes: {error}")))?;
         let mut builder = JITBuilder::with_isa(host::isa(Optimization::Speed)?, default_libcall_names());
         builder.memory_provider(Box::new(arena));
+        for (name, address) in library() {
+            builder.symbol(name, address);
+        }
         Ok(Self {
             module: JITModule::new(builder),
             target,

@@ -3,10 +3,12 @@
 //! One file a kind of kernel. Each reads the body's graph and writes [`Stage`]s; none of them emits machine code.
 
 mod body;
-// mod columns;
+mod columns;
 mod contraction;
-// mod movement;
-// mod random;
+mod copy;
+mod epilogue;
+mod movement;
+mod random;
 mod rows;
 mod update;
 mod window;
@@ -57,10 +59,10 @@ pub fn lower(kernel: &Kernel, target: &dyn TileTarget) -> Result<Lowered> {
     match kernel.kind {
         KernelKind::Contraction => contraction::lower(&body, target),
         KernelKind::Rows => rows::lower(&body),
-        KernelKind::Columns |
+        KernelKind::Columns => columns::lower(&body),
         KernelKind::Window => window::lower(&body),
-        KernelKind::Move |
-        KernelKind::Random => Err(body.malformed("tbd")),
+        KernelKind::Move => movement::lower(&body),
+        KernelKind::Random => random::lower(&body),
         KernelKind::Update => update::lower(&body),
     }
 }

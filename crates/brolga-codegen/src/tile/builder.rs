@@ -142,12 +142,17 @@ impl Builder {
         index
     }
 
-    /// `body`, `trips` times.
+    /// `body`, `trips` times. What is recorded once or never needs no loop.
     pub fn repeat<R>(&mut self, trips: Trips, body: impl FnOnce(&mut Self) -> R) -> R {
+        if trips == Trips::Const(1) {
+            return body(self);
+        }
         self.blocks.push(Block::default());
         let result = body(self);
         let body = self.close();
-        self.push(Stmt::Loop { trips, body });
+        if trips != Trips::Const(0) && !body.is_empty() {
+            self.push(Stmt::Loop { trips, body });
+        }
         result
     }
 

@@ -40,10 +40,10 @@ impl Case {
             .collect();
         let rows: SmallVec<_> = self.rows.iter().map(|&row| 4 * row as i32).collect();
         let tile = Contraction { rows, lanes: self.lanes, loops };
-        let row_bytes = 4 * self.lanes as i32;
-        let start = if self.from_memory { Start::Memory(out, row_bytes) } else { Start::Zero };
+        let out_rows: Vec<i32> = (0..self.rows.len()).map(|row| (4 * row * self.lanes) as i32).collect();
+        let start = if self.from_memory { Start::Memory(out, &out_rows) } else { Start::Zero };
         for acc in tile.emit(&mut builder, a, b, start) {
-            let offset = acc.row as i32 * row_bytes + 4 * acc.column as i32;
+            let offset = out_rows[acc.row] + 4 * acc.column as i32;
             builder.store_f32(out.at(offset), acc.extent, acc.value);
         }
         builder.finish().expect("a right program")
@@ -129,7 +129,7 @@ fn text() {
     let loops = [
         KLoop { trips: Trips::Const(3), a_step: 1664, b_step: 24576 },
         KLoop { trips: Trips::Const(3), a_step: 128, b_step: 8192 },
-        KLoop { trips: Trips::Const(34), a_step: 4, b_step: 256 },
+        KLoop { trips: Trips::Const(18), a_step: 4, b_step: 256 },
     ];
     let mut b = Builder::new("conv_2x20");
     let [x, w, y] = ["x", "w", "y"].map(|name| b.pointer(name));

@@ -57,7 +57,7 @@ fn element(kind: Kind) -> Element {
 fn program_of(kinds: &[Kind], result: Kind, op: impl FnOnce(&[Value]) -> Op) -> TileProgram {
     let mut program =
         TileProgram { name: "op".to_owned(), params: vec![], values: vec![], vars: vec![], body: vec![] };
-    let mut value = |program: &mut TileProgram, kind, constant| {
+    let value = |program: &mut TileProgram, kind, constant| {
         program.values.push(ValueData { kind, constant });
         Value(u32::try_from(program.values.len() - 1).expect("few values"))
     };

@@ -10,13 +10,13 @@ use brolga_ir::Value;
 use brolga_ir::ops::{Conv2d, Conv2dGradInput, ConvDims};
 
 use super::cotangent::Cotangent;
-use super::epilogue::Epilogue;
 use super::lattice::{Segment, bands, even_split, lattice};
 use super::matmul::even_tiles;
 use super::pack;
-use super::tile::{ContractionTile, Place, k_loop};
+use super::tile::{ContractionTile, k_loop};
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
+use crate::lower::epilogue::{Epilogue, Place};
 use crate::lower::window::PoolTile;
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
@@ -284,7 +284,7 @@ pub(super) fn forward(
         Some(pool) => vec![(pool.operand(), Affine::scratch())],
         None => body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect(),
     };
-    let epilogue = Epilogue::new(body, root, &outputs, pool.is_some())?;
+    let epilogue = Epilogue::new(body, &[root], &outputs, pool.is_some())?;
     if epilogue.is_scratch() && epilogue.has_full_leaf() {
         return Err(body.malformed("an operand of the result's shape stands in front of the pooling"));
     }
@@ -356,7 +356,7 @@ pub(super) fn grad_input(
         pool: None,
     };
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
-    let epilogue = Epilogue::new(body, root, &outputs, false)?;
+    let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
     let packed = Affine::slot(body.workspace());
     let taps = dims.kernel[0] * dims.kernel[1];
     let (pack, pack_units) =

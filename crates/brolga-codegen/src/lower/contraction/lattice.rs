@@ -6,22 +6,22 @@
 
 /// Outputs `class + step·j` for `j` in `start..start + count` with the same taps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub(super) start: usize,
-    pub(super) count: usize,
+pub(in crate::lower) struct Segment {
+    pub(in crate::lower) start: usize,
+    pub(in crate::lower) count: usize,
     /// How many taps each output has.
-    pub(super) taps: usize,
+    pub(in crate::lower) taps: usize,
     /// The first tap, and the distance to the next.
-    pub(super) tap: usize,
-    pub(super) tap_step: usize,
+    pub(in crate::lower) tap: usize,
+    pub(in crate::lower) tap_step: usize,
     /// The place that the first output reads with its first tap; what each further output and tap adds.
-    pub(super) place: i64,
-    pub(super) place_step: i64,
-    pub(super) place_tap: i64,
+    pub(in crate::lower) place: i64,
+    pub(in crate::lower) place_step: i64,
+    pub(in crate::lower) place_tap: i64,
 }
 
 /// The segments of each of the `step` classes of `0..extent`; `taps` gives the taps of an output, ascending, with the places they read.
-pub(super) fn lattice(
+pub(in crate::lower) fn lattice(
     extent: usize,
     step: usize,
     taps: impl Fn(usize) -> Vec<(usize, usize)>,

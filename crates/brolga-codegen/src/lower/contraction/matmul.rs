@@ -3,12 +3,12 @@
 use brolga_ir::Value;
 use brolga_ir::ops::{Matmul, MatmulDims};
 
-use super::epilogue::Epilogue;
 use super::lattice::even_split;
 use super::pack;
-use super::tile::{ContractionTile, Place, k_loop};
+use super::tile::{ContractionTile, k_loop};
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
+use crate::lower::epilogue::{Epilogue, Place};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::TileTarget;
@@ -30,7 +30,7 @@ pub(super) fn lower(
     };
     let (a_slot, b_slot) = (slot(operands[0])?, slot(operands[1])?);
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
-    let epilogue = Epilogue::new(body, root, &outputs, false)?;
+    let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
 
     let mut stages = Vec::new();
     let mut workspace = 0;

@@ -2,9 +2,8 @@
 
 mod conv;
 mod cotangent;
-mod epilogue;
 mod filter;
-mod lattice;
+pub(super) mod lattice;
 mod matmul;
 mod pack;
 mod tile;

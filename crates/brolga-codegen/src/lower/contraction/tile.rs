@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::epilogue::Epilogue;
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
 use crate::lower::Body;
+use crate::lower::epilogue::{Cell, Epilogue, Place};
 use crate::nest::{Affine, Arg, NestBuilder};
 use crate::tile::{Builder, TileProgram, Trips};
 
@@ -19,14 +19,6 @@ pub(super) fn k_loop(trips: usize, a_step: i64, b_step: i64) -> KLoop {
 /// A tile with its epilogue.
 pub(super) struct ContractionTile {
     program: Arc<TileProgram>,
-}
-
-/// Where the results of a tile go: addresses of its first element in the tensors of the result's shape, and its first column.
-pub(super) struct Place {
-    /// The first element, in elements from the start of the result.
-    pub(super) element: Affine,
-    /// The first column of the result.
-    pub(super) column: Affine,
 }
 
 impl ContractionTile {
@@ -48,7 +40,8 @@ impl ContractionTile {
             loops: SmallVec::from_slice(loops),
         };
         let accumulators = contraction.emit(&mut b, a, w, Start::Zero);
-        epilogue.emit(body, &mut b, &pointers, &accumulators, row_step)?;
+        let cells: Vec<Cell> = accumulators.into_iter().map(Cell::from).collect();
+        epilogue.emit(body, &mut b, &pointers, &cells, row_step)?;
         Ok(Self { program: Arc::new(b.finish()?) })
     }
 

@@ -1,8 +1,328 @@
-//! A pooling that is a kernel of its own.
+//! A pooling or its gradient that is a kernel of its own, with what is computed of it at once.
+//!
+//! Places of the result that meet the window's taps in the same way form rectangles (see the lattice of convolutions). One tile works on a row of a
+//! rectangle and a vector of channels; its taps are written out.
 
+use std::sync::Arc;
+
+use brolga_ir::lanes::{Lane, Lanes};
+use brolga_ir::ops::PoolDims;
+use brolga_ir::{DType, Op, Value};
+
+use super::maximum_of;
 use crate::error::Result;
-use crate::lower::{Body, Lowered};
+use crate::lower::body::load;
+use crate::lower::contraction::lattice::{Segment, lattice};
+use crate::lower::epilogue::{Cell, Epilogue, Place};
+use crate::lower::{Body, Lowered, Stage};
+use crate::nest::{Affine, Nest, NestBuilder};
+use crate::tile::{Address, Builder, Extent, LANES, Pointer, TileProgram, Trips};
+
+/// Taps that one place may have: each is written out.
+const MAX_TAPS: usize = 4096;
+
+/// What happens at the taps of a place.
+#[derive(Debug, Clone, Copy)]
+enum Action {
+    /// The maximum, its place, or both.
+    Maximum,
+    /// The element at the place that the second operand names.
+    Pick,
+    /// The mean.
+    Mean { include_pad: bool },
+    /// The sum of the cotangents that name this place.
+    Unpool,
+    /// The sum of the cotangents' shares.
+    Spread { include_pad: bool },
+}
+
+/// A tap of a place: its row and column in the window, where it reads, and how many taps its window has inside the image.
+struct Tap {
+    tap: [usize; 2],
+    place: i64,
+    count: usize,
+}
+
+struct Pool<'a> {
+    body: &'a Body<'a>,
+    roots: Vec<Value>,
+    action: Action,
+    dims: PoolDims,
+    /// The first operand, and the places that name taps.
+    source: (Value, usize),
+    index: Option<usize>,
+}
 
 pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
-    Err(body.malformed("tbd"))
+    let mut pool: Option<Pool<'_>> = None;
+    for &id in &body.order {
+        let value = Value::from(id);
+        let operands = body.graph.operands(id);
+        let first = || body.shape(operands[0]);
+        let (action, dims) = match body.op(value) {
+            Op::MaxPool(op) => (Action::Maximum, op.dims(first())),
+            Op::MaxPoolIndex(op) => (Action::Maximum, op.dims(first())),
+            Op::MaxPoolGather(op) => (Action::Pick, op.dims(first())),
+            Op::AvgPool(op) => (Action::Mean { include_pad: op.count_include_pad }, op.dims(first())),
+            Op::MaxUnpool(op) => (Action::Unpool, op.dims(first())),
+            Op::AvgPoolGrad(op) => (Action::Spread { include_pad: op.count_include_pad }, op.dims(first())),
+            _ => continue,
+        };
+        let dims = dims.map_err(|mistake| body.malformed(mistake.to_string()))?;
+        let slot = |value: Value| {
+            body.input_slot(value).ok_or_else(|| body.malformed("an operand of a pooling is computed inside"))
+        };
+        let source = (operands[0], slot(operands[0])?);
+        let index = operands.get(1).map(|&value| slot(value)).transpose()?;
+        match &mut pool {
+            None => pool = Some(Pool { body, roots: vec![value], action, dims, source, index }),
+            Some(pool) if matches!((pool.action, action), (Action::Maximum, Action::Maximum)) && pool.dims == dims && pool.source == source => {
+                pool.roots.push(value);
+            }
+            Some(_) => return Err(body.malformed("a window kernel holds one pooling")),
+        }
+    }
+    pool.ok_or_else(|| body.malformed("a window kernel holds one pooling"))?.lower()
+}
+
+impl Pool<'_> {
+    /// Whether places of the result are pixels of the image, which windows read, and not windows.
+    fn is_gradient(&self) -> bool {
+        matches!(self.action, Action::Unpool | Action::Spread { .. })
+    }
+
+    fn lower(&self) -> Result<Lowered> {
+        let (body, dims) = (self.body, &self.dims);
+        let dtype = body.ty(self.source.0).dtype;
+        if dtype != DType::F32 {
+            return Err(body.malformed(format!("pooling of {dtype} has no native code")));
+        }
+        if dims.taps[0] * dims.taps[1] > MAX_TAPS {
+            return Err(body.malformed(format!("a window of more than {MAX_TAPS} taps has no native code")));
+        }
+        let (result, source) = if self.is_gradient() { (dims.input, dims.output) } else { (dims.output, dims.input) };
+        let segments: [Vec<Vec<Segment>>; 2] = std::array::from_fn(|axis| {
+            if self.is_gradient() {
+                let step = dims.window.strides[axis].min(result[axis]).max(1);
+                let classes = lattice(result[axis], step, |place| self.readers(axis, place));
+                let split = |class: Vec<Segment>| {
+                    class.into_iter().flat_map(|segment| self.split(axis, segment)).collect()
+                };
+                classes.into_iter().map(split).collect()
+            } else {
+                lattice(result[axis], 1, |output| {
+                    dims.window.taps(axis, output, dims.taps[axis], dims.input[axis]).collect()
+                })
+            }
+        });
+        let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
+        let epilogue = Epilogue::new(body, &self.roots, &outputs, false)?;
+        let mut nest = NestBuilder::new("window");
+        let image = Affine::from(Nest::UNIT);
+        let classes = [segments[0].len(), segments[1].len()];
+        for (row_class, row) in numbered(&segments[0]) {
+            for (column_class, column) in numbered(&segments[1]) {
+                for first in (0..dims.channels).step_by(LANES) {
+                    let lanes = (dims.channels - first).min(LANES);
+                    let step = classes[1] * dims.channels;
+                    let tile = self.tile(&epilogue, row, column, source, lanes, step)?;
+                    nest.repeat(row.count, |nest, j| {
+                        let in_row = Affine::number(row.place).add(&j, row.place_step);
+                        let pixel = Affine::number(column.place).add(&in_row, source[1] as i64);
+                        let from = Affine::number(first as i64)
+                            .add(&image, (source[0] * source[1] * dims.channels) as i64)
+                            .add(&pixel, dims.channels as i64);
+                        let out_row = Affine::number((row_class + classes[0] * row.start) as i64)
+                            .add(&j, classes[0] as i64);
+                        let out_pixel = Affine::number((column_class + classes[1] * column.start) as i64)
+                            .add(&out_row, result[1] as i64);
+                        let element = Affine::number(first as i64)
+                            .add(&image, (result[0] * result[1] * dims.channels) as i64)
+                            .add(&out_pixel, dims.channels as i64);
+                        let place = Place { element, column: Affine::number(first as i64) };
+                        let source = Affine::slot(self.source.1).add(&from, 4);
+                        let index = self.index.map(|slot| {
+                            // Places of taps lie as the windows do.
+                            let at = if self.is_gradient() { &from } else { &place.element };
+                            Affine::slot(slot).add(at, 1)
+                        });
+                        let args: Vec<Affine> =
+                            std::iter::once(source).chain(index).chain(epilogue.args(&place)).collect();
+                        nest.call(&tile, args);
+                    });
+                }
+            }
+        }
+        let full: Vec<usize> = epilogue.full_slots().collect();
+        let (reads, writes) = body.touches(|slot| {
+            slot >= body.operands() || full.contains(&slot) || slot == self.source.1 || Some(slot) == self.index
+        });
+        let taps = (dims.taps[0] * dims.taps[1] * body.shape(self.roots[0]).elements()) as u64;
+        let stage = Stage { nest: nest.finish(), units: dims.batch, reads, writes, flops: taps };
+        Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place: Vec::new() })
+    }
+
+    /// The windows that read a place, in ascending order, each with its tap: taps descend, so they are numbered from the last.
+    fn readers(&self, axis: usize, place: usize) -> Vec<(usize, usize)> {
+        let dims = &self.dims;
+        let mut readers: Vec<_> =
+            dims.window.readers(axis, place, dims.taps[axis], dims.output[axis]).collect();
+        readers.reverse();
+        readers.iter().map(|&(tap, output)| (dims.taps[axis] - 1 - tap, output)).collect()
+    }
+
+    /// How many taps of each window that a segment's place `j` reads are inside the image.
+    fn counts(&self, axis: usize, segment: &Segment, j: usize) -> Vec<usize> {
+        let dims = &self.dims;
+        let first = segment.place + segment.place_step * j as i64;
+        (0..segment.taps)
+            .map(|t| (first + segment.place_tap * t as i64) as usize)
+            .map(|output| dims.window.taps(axis, output, dims.taps[axis], dims.input[axis]).len())
+            .collect()
+    }
+
+    /// Parts of a segment whose places read windows with the same number of taps.
+    fn split(&self, axis: usize, segment: Segment) -> Vec<Segment> {
+        let mut parts: Vec<(Vec<usize>, Segment)> = Vec::new();
+        for j in 0..segment.count {
+            let counts = self.counts(axis, &segment, j);
+            match parts.last_mut() {
+                Some((other, part)) if *other == counts => part.count += 1,
+                _ => {
+                    let place = segment.place + segment.place_step * j as i64;
+                    let part = Segment { start: segment.start + j, count: 1, place, ..segment };
+                    parts.push((counts, part));
+                }
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    /// One row of a rectangle: `column.count` places, `step` elements apart in the result.
+    fn tile(
+        &self,
+        epilogue: &Epilogue,
+        row: &Segment,
+        column: &Segment,
+        source: [usize; 2],
+        lanes: usize,
+        step: usize,
+    ) -> Result<Arc<TileProgram>> {
+        let mut b = Builder::new(format!("window_{}x{}", row.taps, column.taps));
+        let from = b.pointer("from");
+        let index = self.index.map(|_| b.pointer("index"));
+        let pointers = epilogue.pointers(&mut b);
+        let extent = Extent::first(lanes);
+        let channels = self.dims.channels as i64;
+        let (rows, columns) = if self.is_gradient() {
+            (self.counts(0, row, 0), self.counts(1, column, 0))
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        let mut result = Ok(());
+        b.repeat(Trips::Const(column.count as u32), |b| {
+            let mut taps = Vec::new();
+            for u in 0..row.taps {
+                for v in 0..column.taps {
+                    let place = u as i64 * row.place_tap * source[1] as i64 + v as i64 * column.place_tap;
+                    let tap = [row.tap + u * row.tap_step, column.tap + v * column.tap_step];
+                    let count = if self.is_gradient() { rows[u] * columns[v] } else { row.taps * column.taps };
+                    taps.push(Tap { tap, place: place * channels, count });
+                }
+            }
+            let lanes = self.place(b, from, index, &taps, extent);
+            result = lanes.and_then(|lanes| {
+                let cell = Cell { row: 0, column: 0, extent, lanes };
+                epilogue.emit(self.body, b, &pointers, &[cell], 0)
+            });
+            b.step(from, 4 * column.place_step * channels, Trips::Const(1));
+            if let Some(index) = index {
+                let along = if self.is_gradient() { column.place_step * channels } else { channels };
+                b.step(index, along, Trips::Const(1));
+            }
+            epilogue.step(b, &pointers, step);
+        });
+        result?;
+        Ok(Arc::new(b.finish()?))
+    }
+
+    /// The values of one place: one for each root.
+    fn place(
+        &self,
+        b: &mut Builder,
+        from: Pointer,
+        index: Option<Pointer>,
+        taps: &[Tap],
+        extent: Extent,
+    ) -> Result<Vec<Lane<Builder>>> {
+        let dims = &self.dims;
+        let missing = || self.body.malformed("a pooling without the operand it needs");
+        let at = |place: i64| -> Address { from.at(4 * place as i32) };
+        let number = |tap: [usize; 2]| tap[0] * dims.taps[1] + tap[1];
+        let all = (dims.taps[0] * dims.taps[1]) as f64;
+        Ok(match self.action {
+            Action::Maximum => {
+                let numbered = taps.iter().map(|t| (number(t.tap), at(t.place)));
+                let (value, tap) = maximum_of(b, numbered, extent).ok_or_else(missing)?;
+                let lane = |root: &Value| match self.body.op(*root) {
+                    Op::MaxPoolIndex(_) => Lane::I(tap),
+                    _ => Lane::F(value),
+                };
+                self.roots.iter().map(lane).collect()
+            }
+            Action::Pick => {
+                let Lane::I(chosen) = load(b, DType::U8, index.ok_or_else(missing)?.at(0), extent) else {
+                    return Err(missing());
+                };
+                let mut result = b.float(0.0);
+                for &Tap { tap, place, .. } in taps {
+                    let (x, tap) = (b.load_f32(at(place), extent), b.int(number(tap) as i64));
+                    let hit = b.ieq(chosen, tap);
+                    result = b.select(hit, x, result);
+                }
+                vec![Lane::F(result)]
+            }
+            Action::Mean { include_pad } => {
+                let mut sum = b.float(0.0);
+                for &Tap { place, .. } in taps {
+                    let x = b.load_f32(at(place), extent);
+                    sum = b.add(sum, x);
+                }
+                let count = b.float(if include_pad { all } else { taps.len() as f64 });
+                vec![Lane::F(b.div(sum, count))]
+            }
+            Action::Unpool => {
+                let index = index.ok_or_else(missing)?;
+                let mut sum = b.float(0.0);
+                let zero = b.float(0.0);
+                for &Tap { tap: reversed, place, .. } in taps {
+                    let tap = [dims.taps[0] - 1 - reversed[0], dims.taps[1] - 1 - reversed[1]];
+                    let Lane::I(chosen) = load(b, DType::U8, index.at(place as i32), extent) else {
+                        return Err(missing());
+                    };
+                    let (dy, tap) = (b.load_f32(at(place), extent), b.int(number(tap) as i64));
+                    let hit = b.ieq(chosen, tap);
+                    let share = b.select(hit, dy, zero);
+                    sum = b.add(sum, share);
+                }
+                vec![Lane::F(sum)]
+            }
+            Action::Spread { include_pad } => {
+                let mut sum = b.float(0.0);
+                for &Tap { place, count, .. } in taps {
+                    let (dy, count) = (
+                        b.load_f32(at(place), extent),
+                        b.float(if include_pad { all } else { count as f64 }),
+                    );
+                    let share = b.div(dy, count);
+                    sum = b.add(sum, share);
+                }
+                vec![Lane::F(sum)]
+            }
+        })
+    }
+}
+
+fn numbered(classes: &[Vec<Segment>]) -> impl Iterator<Item = (usize, &Segment)> {
+    classes.iter().enumerate().flat_map(|(class, segments)| segments.iter().map(move |s| (class, s)))
 }

@@ -1,15 +1,36 @@
-//! What follows a contraction while its results are in registers: bias, activation, the store.
+//! What follows a kernel's main op while its results are in registers: bias, activation, the store.
 
 use brolga_ir::lanes::Lane;
 use brolga_ir::{DType, Value};
 
-use super::tile::Place;
+use super::body::{Body, Recorded, broadcast, load, store};
 use crate::error::Result;
 use crate::generators::Accumulator;
-use crate::lower::Body;
-use crate::lower::body::{Recorded, broadcast, load, store};
 use crate::nest::Affine;
-use crate::tile::{Builder, Pointer};
+use crate::tile::{Builder, Extent, Pointer, Trips};
+
+/// Where results of a tile go.
+pub(super) struct Place {
+    /// The first element, in elements from the start of the result.
+    pub(super) element: Affine,
+    /// The first column of the result.
+    pub(super) column: Affine,
+}
+
+/// A vector of results: where it is within a tile, and one value for each root.
+pub(super) struct Cell {
+    pub(super) row: usize,
+    pub(super) column: usize,
+    pub(super) extent: Extent,
+    pub(super) lanes: Vec<Lane<Builder>>,
+}
+
+impl From<Accumulator> for Cell {
+    fn from(acc: Accumulator) -> Self {
+        let Accumulator { row, column, extent, value } = acc;
+        Self { row, column, extent, lanes: vec![Lane::F(value)] }
+    }
+}
 
 /// How an operand of the epilogue lies beside the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,10 +61,10 @@ struct Sink {
     start: Affine,
 }
 
-/// The elementwise values behind a contraction's result.
+/// The elementwise values behind the results of a kernel's main ops.
 #[derive(Debug)]
 pub(super) struct Epilogue {
-    root: Value,
+    roots: Vec<Value>,
     leaves: Vec<Leaf>,
     sinks: Vec<Sink>,
     /// If set, results go to scratch memory instead, and `Place` counts its elements.
@@ -51,10 +72,10 @@ pub(super) struct Epilogue {
 }
 
 impl Epilogue {
-    /// The epilogue that computes `outputs`, each with the start of its tensor, from the contraction's result `root`.
+    /// The epilogue that computes `outputs`, each with the start of its tensor, from the main results `roots`, which have one shape.
     pub(super) fn new(
         body: &Body<'_>,
-        root: Value,
+        roots: &[Value],
         outputs: &[(Value, Affine)],
         scratch: bool,
     ) -> Result<Self> {
@@ -62,12 +83,12 @@ impl Epilogue {
         let mut stack: Vec<Value> = outputs.iter().map(|(value, _)| *value).collect();
         let mut seen = Vec::new();
         while let Some(value) = stack.pop() {
-            if value == root || seen.contains(&value) || body.splat(value).is_some() {
+            if roots.contains(&value) || seen.contains(&value) || body.splat(value).is_some() {
                 continue;
             }
             seen.push(value);
             if let Some(slot) = body.input_slot(value) {
-                let layout = layout(body, value, root)?;
+                let layout = layout(body, value, roots[0])?;
                 leaves.push(Leaf { value, dtype: body.ty(value).dtype, slot, layout });
             } else {
                 stack.extend(body.graph.operands(value.node));
@@ -79,7 +100,7 @@ impl Epilogue {
             dtype: body.ty(*value).dtype,
             start: start.clone(),
         };
-        Ok(Self { root, leaves, sinks: outputs.iter().map(sink).collect(), scratch })
+        Ok(Self { roots: roots.to_vec(), leaves, sinks: outputs.iter().map(sink).collect(), scratch })
     }
 
     /// Declares the tile's parameters for leaves, then sinks.
@@ -117,59 +138,77 @@ impl Epilogue {
         self.scratch
     }
 
+    /// Whether a slot is read.
+    pub(super) fn reads(&self, slot: usize) -> bool {
+        self.leaves.iter().any(|leaf| leaf.slot == slot)
+    }
+
     /// Slots that are read element by element as the result is written.
     pub(super) fn full_slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.leaves.iter().filter(|leaf| leaf.layout == Layout::Full).map(|leaf| leaf.slot)
     }
 
-    /// Writes the epilogue for all accumulators.
+    /// Moves the pointers of everything that has an element for each result.
+    pub(super) fn step(&self, b: &mut Builder, pointers: &[Pointer], elements: usize) {
+        let (inputs, outputs) = pointers.split_at(self.leaves.len());
+        for (leaf, &pointer) in self.leaves.iter().zip(inputs) {
+            if leaf.layout == Layout::Full {
+                b.step(pointer, (elements * leaf.dtype.size()) as i64, Trips::Const(1));
+            }
+        }
+        for (sink, &pointer) in self.sinks.iter().zip(outputs) {
+            b.step(pointer, (elements * sink.dtype.size()) as i64, Trips::Const(1));
+        }
+    }
+
+    /// Writes the epilogue for all cells of a tile.
     pub(super) fn emit(
         &self,
         body: &Body<'_>,
         b: &mut Builder,
         pointers: &[Pointer],
-        accumulators: &[Accumulator],
+        cells: &[Cell],
         row_step: usize,
     ) -> Result<()> {
         let (inputs, outputs) = pointers.split_at(self.leaves.len());
         // Columns are loaded once and used for all rows.
         let mut columns: Vec<(usize, Value, Lane<Builder>)> = Vec::new();
-        for acc in accumulators {
+        for cell in cells {
             let mut recorded = Recorded::new();
             for (value, _, lane) in columns
                 .iter()
-                .filter(|(column, _, _)| *column == acc.column)
+                .filter(|(column, _, _)| *column == cell.column)
                 .map(|(c, v, l)| (*v, *c, *l))
             {
                 recorded.insert(value, lane);
             }
-            let element = (acc.row * row_step + acc.column) as i32;
+            let element = (cell.row * row_step + cell.column) as i32;
             for sink in 0..self.sinks.len() {
                 let mut leaf = |b: &mut Builder, value: Value| {
-                    if value == self.root {
-                        return Some(Lane::F(acc.value));
+                    if let Some(root) = self.roots.iter().position(|root| *root == value) {
+                        return Some(cell.lanes[root]);
                     }
                     let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
                     let (leaf, pointer) = (&self.leaves[index], inputs[index]);
                     let size = leaf.dtype.size() as i32;
                     Some(match leaf.layout {
-                        Layout::Full => load(b, leaf.dtype, pointer.at(element * size), acc.extent),
+                        Layout::Full => load(b, leaf.dtype, pointer.at(element * size), cell.extent),
                         Layout::Column => {
-                            let address = pointer.at(acc.column as i32 * size);
-                            let lane = load(b, leaf.dtype, address, acc.extent);
-                            columns.push((acc.column, value, lane));
+                            let address = pointer.at(cell.column as i32 * size);
+                            let lane = load(b, leaf.dtype, address, cell.extent);
+                            columns.push((cell.column, value, lane));
                             lane
                         }
                         Layout::Scalar => {
                             let lane = broadcast(b, leaf.dtype, pointer.at(0));
-                            columns.push((acc.column, value, lane));
+                            columns.push((cell.column, value, lane));
                             lane
                         }
                     })
                 };
                 let Sink { value, dtype, .. } = self.sinks[sink];
                 let lane = body.record(b, &mut recorded, value, &mut leaf)?;
-                store(b, dtype, outputs[sink].at(element * dtype.size() as i32), acc.extent, lane);
+                store(b, dtype, outputs[sink].at(element * dtype.size() as i32), cell.extent, lane);
             }
         }
         Ok(())

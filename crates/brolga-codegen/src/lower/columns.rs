@@ -1,0 +1,384 @@
+//! Kernels of kind `columns`: a reduction over axes in front of the last ones, with what feeds it and what follows it.
+//!
+//! The domain is `[kept.., reduced.., columns..]`. The first reduced axis is cut into pieces, as the order of arithmetic demands; a unit is one piece of
+//! one place of the kept axes, and keeps its partial results in the workspace. A second stage combines the pieces.
+
+use std::sync::Arc;
+
+use brolga_ir::lanes::{Lane, Lanes};
+use brolga_ir::ops::Max;
+use brolga_ir::ops::reduce::pieces;
+use brolga_ir::{DType, Elementwise, Op, Shape, Value};
+
+use super::body::{Body, Recorded, broadcast, load};
+use super::epilogue::{Cell, Epilogue, Place};
+use super::{Lowered, Stage};
+use crate::error::Result;
+use crate::kernel::{Access, Touch};
+use crate::nest::{Affine, Nest, NestBuilder};
+use crate::tile::{Builder, Extent, F, LANES, Pointer, TileProgram, Trips};
+
+/// Columns that one unit of the second stage combines.
+const BLOCK: usize = 1024;
+
+/// How values are combined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Combine {
+    Sum,
+    Max,
+    /// The maximum of the negated values.
+    Min,
+}
+
+impl Combine {
+    fn identity(self) -> f64 {
+        match self {
+            Self::Sum => 0.0,
+            Self::Max | Self::Min => f64::NEG_INFINITY,
+        }
+    }
+
+    fn combine(self, b: &mut Builder, acc: F, x: F) -> F {
+        match self {
+            Self::Sum => b.add(acc, x),
+            Self::Max | Self::Min => match Max.emit(b, &[Lane::F(acc), Lane::F(x)]) {
+                Lane::F(result) => result,
+                _ => acc,
+            },
+        }
+    }
+}
+
+struct Columns<'a> {
+    body: &'a Body<'a>,
+    root: Value,
+    operand: Value,
+    combine: Combine,
+    /// The number of elements of a mean.
+    mean: Option<usize>,
+    /// Extents of the kept axes in front, the reduced ones, and the product of those behind.
+    kept: Vec<usize>,
+    reduced: Vec<usize>,
+    columns: usize,
+    leaves: Vec<Leaf>,
+}
+
+/// An operand of what is reduced.
+struct Leaf {
+    value: Value,
+    slot: usize,
+    /// Strides in elements along the kept and reduced axes.
+    strides: Vec<usize>,
+    /// Whether it has an element for each column; else it is the same for all.
+    along: bool,
+}
+
+pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
+    Columns::new(body)?.lower()
+}
+
+impl<'a> Columns<'a> {
+    fn new(body: &'a Body<'a>) -> Result<Self> {
+        let mut found = None;
+        for &id in &body.order {
+            let (combine, axes, is_mean) = match &body.graph.node(id).op {
+                Op::ReduceSum(op) => (Combine::Sum, &op.axes, false),
+                Op::ReduceMean(op) => (Combine::Sum, &op.axes, true),
+                Op::ReduceMax(op) => (Combine::Max, &op.axes, false),
+                Op::ReduceMin(op) => (Combine::Min, &op.axes, false),
+                _ => continue,
+            };
+            if found.replace((Value::from(id), combine, axes, is_mean)).is_some() {
+                return Err(body.malformed("a columns kernel holds exactly one reduction"));
+            }
+        }
+        let Some((root, combine, axes, is_mean)) = found else {
+            return Err(body.malformed("a columns kernel holds exactly one reduction"));
+        };
+        let operand = body.graph.operands(root.node)[0];
+        let domain = body.shape(operand);
+        let adjacent = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        let (Some(&first), true) = (axes.first(), adjacent) else {
+            return Err(body.malformed(format!("a reduction over axes {axes:?} of {domain} has no native code")));
+        };
+        if body.ty(operand).dtype != DType::F32 {
+            let dtype = body.ty(operand).dtype;
+            return Err(body.malformed(format!("a reduction of {dtype} has no native code")));
+        }
+        let split = first + axes.len();
+        if split == domain.rank() {
+            return Err(body.malformed(format!("a reduction over the last axis of {domain} is one along rows")));
+        }
+        let reduced = domain[first..split].to_vec();
+        let mut columns = Self {
+            body,
+            root,
+            operand,
+            combine,
+            mean: is_mean.then(|| reduced.iter().product()),
+            kept: domain[..first].to_vec(),
+            reduced,
+            columns: domain[split..].iter().product(),
+            leaves: Vec::new(),
+        };
+        columns.place_leaves(domain, split)?;
+        Ok(columns)
+    }
+
+    fn place_leaves(&mut self, domain: &Shape, split: usize) -> Result<()> {
+        let body = self.body;
+        let mut stack = vec![self.operand];
+        let mut seen: Vec<Value> = Vec::new();
+        while let Some(value) = stack.pop() {
+            if seen.contains(&value) || body.splat(value).is_some() {
+                continue;
+            }
+            seen.push(value);
+            let Some(slot) = body.input_slot(value) else {
+                stack.extend(body.graph.operands(value.node));
+                continue;
+            };
+            let own = body.shape(value);
+            if !own.broadcasts_to(domain) {
+                return Err(body.malformed(format!("an operand of shape {own} does not lie in {domain}")));
+            }
+            let lead = domain.rank() - own.rank();
+            let own_strides = own.strides();
+            let stride = |axis: usize| match axis.checked_sub(lead) {
+                Some(axis) if own[axis] != 1 => own_strides[axis],
+                _ => 0,
+            };
+            let mut step = 1;
+            let (mut contiguous, mut constant) = (true, true);
+            for axis in (split..domain.rank()).rev() {
+                if domain[axis] > 1 {
+                    contiguous &= stride(axis) == step;
+                    constant &= stride(axis) == 0;
+                }
+                step *= domain[axis];
+            }
+            if !contiguous && !constant {
+                return Err(body.malformed(format!("an operand of shape {own} repeats within the columns of {domain}")));
+            }
+            let strides = (0..split).map(stride).collect();
+            self.leaves.push(Leaf { value, slot, strides, along: !constant });
+        }
+        self.leaves.sort_by_key(|leaf| leaf.slot);
+        Ok(())
+    }
+
+    fn lower(&self) -> Result<Lowered> {
+        let body = self.body;
+        let kept: usize = self.kept.iter().product();
+        let count = pieces(self.reduced[0]);
+        let part = 4 * self.columns as i64;
+        let mut stages = Vec::new();
+
+        let mut nest = NestBuilder::new("reduce_pieces");
+        if self.columns > 0 && kept > 0 {
+            let (place, piece) = nest.split(&Nest::UNIT.into(), count);
+            let partial = Affine::slot(body.workspace()).term(Nest::UNIT, part);
+            let start = |nest: &mut NestBuilder, piece: Affine| {
+                nest.divide(Affine::number(0).add(&piece, self.reduced[0] as i64), count)
+            };
+            let from = start(&mut nest, piece.clone());
+            let to = start(&mut nest, piece.plus(1));
+            nest.call(&self.identity()?, [partial.clone()]);
+            // The indices of the kept axes, from their flat place.
+            let mut indices = vec![Affine::number(0); self.kept.len()];
+            let mut rest = place;
+            for axis in (0..self.kept.len()).rev() {
+                let (outer, index) = nest.split(&rest, self.kept[axis]);
+                indices[axis] = index;
+                rest = outer;
+            }
+            let mut result = Ok(());
+            nest.range(from, to, |nest, first| {
+                let mut indices = indices.clone();
+                indices.push(first.into());
+                result = self.middle(nest, &mut indices, &partial);
+            });
+            result?;
+        }
+        let operands: Vec<usize> = self.leaves.iter().map(|leaf| leaf.slot).collect();
+        let touch = |slot, access| Touch { slot, access };
+        stages.push(Stage {
+            nest: nest.finish(),
+            units: kept * count,
+            reads: operands.iter().map(|&slot| touch(slot, Access::Whole)).collect(),
+            writes: vec![touch(body.workspace(), Access::Units)],
+            flops: body.shape(self.operand).elements() as u64,
+        });
+
+        let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
+        let epilogue = Epilogue::new(body, &[self.root], &outputs, false)?;
+        let mut nest = NestBuilder::new("combine_pieces");
+        let blocks = self.columns.div_ceil(BLOCK);
+        if self.columns > 0 && kept > 0 {
+            let (place, block) = nest.split(&Nest::UNIT.into(), blocks);
+            let (full, rest) = (self.columns / BLOCK, self.columns % BLOCK);
+            let column = Affine::number(0).add(&block, BLOCK as i64);
+            let target = Place { element: column.clone().add(&place, self.columns as i64), column: column.clone() };
+            let from = Affine::slot(body.workspace()).add(&place, part * count as i64).add(&column, 4);
+            let mut result = Ok(());
+            let mut run = |nest: &mut NestBuilder, columns: usize| {
+                if result.is_err() {
+                    return;
+                }
+                result = (|| {
+                    let vectors = (0..columns).step_by(LANES).map(|c| (c, (columns - c).min(LANES)));
+                    for (first, lanes) in vectors {
+                        let tile = self.combination(&epilogue, count, lanes)?;
+                        let target = Place {
+                            element: target.element.clone().plus(first as i64),
+                            column: target.column.clone().plus(first as i64),
+                        };
+                        let args = std::iter::once(from.clone().plus(4 * first as i64)).chain(epilogue.args(&target));
+                        nest.call(&tile, args);
+                    }
+                    Ok(())
+                })();
+            };
+            if rest == 0 {
+                run(&mut nest, BLOCK);
+            } else if full == 0 {
+                run(&mut nest, rest);
+            } else {
+                nest.when(block.clone(), 0..full, |nest| run(nest, BLOCK), |_| {});
+                nest.when(block, full..full + 1, |nest| run(nest, rest), |_| {});
+            }
+            result?;
+        }
+        let (reads, writes) = body.touches(|_| false);
+        let mut reads: Vec<Touch> = reads.into_iter().filter(|t| epilogue.reads(t.slot)).collect();
+        reads.push(touch(body.workspace(), Access::Whole));
+        let flops = (kept * count * self.columns) as u64;
+        stages.push(Stage { nest: nest.finish(), units: kept * blocks, reads, writes, flops });
+        Ok(Lowered {
+            stages,
+            workspace: part as usize * kept * count,
+            scratch: 0,
+            in_place: Vec::new(),
+        })
+    }
+
+    /// Loops over the reduced axes but the first and the last; the last is inside the tile.
+    fn middle(&self, nest: &mut NestBuilder, indices: &mut Vec<Affine>, partial: &Affine) -> Result<()> {
+        let axes = self.kept.len() + self.reduced.len();
+        let inside = if self.reduced.len() > 1 { axes - 1 } else { axes };
+        if indices.len() < inside {
+            let extent = self.reduced[indices.len() - self.kept.len()];
+            let mut result = Ok(());
+            nest.repeat(extent, |nest, i| {
+                indices.push(i);
+                result = self.middle(nest, indices, partial);
+                indices.pop();
+            });
+            return result;
+        }
+        let (full, rest) = (self.columns / LANES, self.columns % LANES);
+        for (count, lanes, first) in [(full, LANES, 0), (usize::from(rest > 0), rest, full * LANES)] {
+            if count == 0 {
+                continue;
+            }
+            let tile = self.accumulate(lanes)?;
+            nest.repeat(count, |nest, i| {
+                let column = Affine::number(first as i64).add(&i, LANES as i64);
+                let mut args: Vec<Affine> = Vec::new();
+                for leaf in &self.leaves {
+                    let size = self.body.ty(leaf.value).dtype.size() as i64;
+                    let mut start = Affine::slot(leaf.slot);
+                    for (index, &stride) in indices.iter().zip(&leaf.strides) {
+                        start = start.add(index, stride as i64 * size);
+                    }
+                    args.push(if leaf.along { start.add(&column, size) } else { start });
+                }
+                args.push(partial.clone().add(&column, 4));
+                nest.call(&tile, args);
+            });
+        }
+        Ok(())
+    }
+
+    /// The partial results of all columns at the start.
+    fn identity(&self) -> Result<Arc<TileProgram>> {
+        let mut b = Builder::new(format!("identity_{}", self.columns));
+        let to = b.pointer("to");
+        let identity = b.float(self.combine.identity());
+        b.repeat(Trips::Const((self.columns / LANES) as u32), |b| {
+            b.store_f32(to.at(0), Extent::Full, identity);
+            b.step(to, 4 * LANES as i64, Trips::Const(1));
+        });
+        if self.columns % LANES > 0 {
+            b.store_f32(to.at(0), Extent::first(self.columns % LANES), identity);
+        }
+        Ok(Arc::new(b.finish()?))
+    }
+
+    /// Goes on with the chains of a vector of columns, along the last reduced axis if it is not the first.
+    fn accumulate(&self, lanes: usize) -> Result<Arc<TileProgram>> {
+        let body = self.body;
+        let mut b = Builder::new(format!("{}_columns", body.name()));
+        let pointers: Vec<Pointer> = (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
+        let to = b.pointer("partial");
+        let extent = Extent::first(lanes);
+        let initial = b.load_f32(to.at(0), extent);
+        let acc = b.variable(initial);
+        let last = self.kept.len() + self.reduced.len() - 1;
+        let trips = if self.reduced.len() > 1 { self.reduced[self.reduced.len() - 1] } else { 1 };
+        let mut result = Ok(());
+        b.repeat(Trips::Const(trips as u32), |b| {
+            let mut leaf = |b: &mut Builder, value: Value| {
+                let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
+                let dtype = body.ty(value).dtype;
+                let address = pointers[index].at(0);
+                Some(if self.leaves[index].along {
+                    load(b, dtype, address, extent)
+                } else {
+                    broadcast(b, dtype, address)
+                })
+            };
+            match body.record(b, &mut Recorded::new(), self.operand, &mut leaf) {
+                Ok(Lane::F(x)) => {
+                    let x = if self.combine == Combine::Min { b.neg(x) } else { x };
+                    let so_far = b.get(acc);
+                    let next = self.combine.combine(b, so_far, x);
+                    b.set(acc, next);
+                }
+                Ok(_) => result = Err(body.malformed("what is reduced is no float")),
+                Err(error) => result = Err(error),
+            }
+            for (leaf, &pointer) in self.leaves.iter().zip(&pointers) {
+                let size = body.ty(leaf.value).dtype.size();
+                b.step(pointer, (leaf.strides[last] * size) as i64, Trips::Const(1));
+            }
+        });
+        result?;
+        let acc = b.get(acc);
+        b.store_f32(to.at(0), extent, acc);
+        Ok(Arc::new(b.finish()?))
+    }
+
+    /// Combines the pieces of a vector of columns and writes what follows.
+    fn combination(&self, epilogue: &Epilogue, pieces: usize, lanes: usize) -> Result<Arc<TileProgram>> {
+        let mut b = Builder::new(format!("combine_{pieces}"));
+        let from = b.pointer("from");
+        let pointers = epilogue.pointers(&mut b);
+        let extent = Extent::first(lanes);
+        let mut acc = b.load_f32(from.at(0), extent);
+        for piece in 1..pieces {
+            let x = b.load_f32(from.at((4 * piece * self.columns) as i32), extent);
+            acc = self.combine.combine(&mut b, acc, x);
+        }
+        if self.combine == Combine::Min {
+            acc = b.neg(acc);
+        }
+        if let Some(count) = self.mean {
+            let count = b.float(count as f64);
+            acc = b.div(acc, count);
+        }
+        let cell = Cell { row: 0, column: 0, extent, lanes: vec![Lane::F(acc)] };
+        epilogue.emit(self.body, &mut b, &pointers, &[cell], 0)?;
+        Ok(Arc::new(b.finish()?))
+    }
+}
