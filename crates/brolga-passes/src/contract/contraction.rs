@@ -1,0 +1,94 @@
+//! Kernels around one contraction.
+
+use brolga_ir::ops::{MaxPool, MaxPoolIndex};
+use brolga_ir::{Graph, NodeId, Op, Value};
+
+use super::{Checked, check_streaming, descendants, ensure, is_code, is_input, split};
+
+pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
+    let (main, _) = split(body, nodes, is_contraction)?;
+    let &[main] = &main[..] else { return Err(format!("there are {} contractions", main.len())) };
+    let behind = descendants(body, main);
+    let front: Vec<NodeId> =
+        nodes.iter().copied().filter(|id| *id != main && !behind.contains(id)).collect();
+    let behind: Vec<NodeId> = nodes.iter().copied().filter(|id| behind.contains(id)).collect();
+    check_front(body, main, &front)?;
+    check_behind(body, main, &behind)
+}
+
+fn is_contraction(op: &Op) -> bool {
+    matches!(op, Op::Matmul(_) | Op::Conv2d(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_))
+}
+
+fn check_front(body: &Graph, main: NodeId, front: &[NodeId]) -> Checked {
+    let op = &body.node(main).op;
+    let operands = body.operands(main);
+    let slot = match op {
+        Op::Conv2dGradInput(_) => Some(0),
+        Op::Conv2dGradFilter(_) => Some(1),
+        _ => None,
+    };
+    for (place, &operand) in operands.iter().enumerate() {
+        let free = Some(place) == slot || is_input(body, operand);
+        ensure(free, format!("operand {place} of `{}` is not an operand of the kernel", op.name()))?;
+    }
+    let Some(slot) = slot else {
+        return ensure(front.is_empty(), format!("`{}` has nodes in front of it", op.name()));
+    };
+    let cotangent = operands[slot];
+    let (unpools, others): (Vec<NodeId>, Vec<NodeId>) =
+        front.iter().partition(|&&id| matches!(body.node(id).op, Op::MaxUnpool(_)));
+    let prepared = match unpools[..] {
+        [] => cotangent,
+        [unpool] => unpooled(body, unpool, cotangent)?,
+        _ => return Err("there are two `max_unpool`".to_owned()),
+    };
+    let (sums, chain): (Vec<NodeId>, Vec<NodeId>) =
+        others.iter().partition(|&&id| matches!(body.node(id).op, Op::ReduceSum(_)));
+    ensure(sums.len() <= 1, "there are two sums of the cotangent")?;
+    for &sum in &sums {
+        let Op::ReduceSum(reduce) = &body.node(sum).op else { continue };
+        let bias = matches!(op, Op::Conv2dGradFilter(_)) && reduce.axes[..] == [0, 1, 2];
+        let of_cotangent = body.operands(sum)[0] == cotangent && body.uses(sum).is_empty();
+        ensure(bias && of_cotangent, "the sum is not the gradient of the bias")?;
+    }
+    let shape = &body.ty(prepared).shape;
+    for id in chain {
+        check_streaming(body, id, shape)?;
+        ensure(!body.is_output(id.into()), "a node in front of the gradient is a result")?;
+    }
+    Ok(())
+}
+
+/// What is un-pooled to give the cotangent.
+fn unpooled(body: &Graph, unpool: NodeId, cotangent: Value) -> Result<Value, String> {
+    let Op::MaxUnpool(op) = body.node(unpool).op else { return Ok(cotangent) };
+    let operands = body.operands(unpool);
+    ensure(cotangent == unpool.into(), "`max_unpool` does not give the cotangent")?;
+    ensure(is_input(body, operands[1]), "the places of the maxima are computed inside")?;
+    let plain = op.window == op.strides && op.padding == [[0; 2]; 2];
+    ensure(plain, "`max_unpool` has overlapping windows or padding")?;
+    Ok(operands[0])
+}
+
+fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
+    let is_pool = |id: &NodeId| matches!(body.node(*id).op, Op::MaxPool(_) | Op::MaxPoolIndex(_));
+    let (pools, chain): (Vec<NodeId>, Vec<NodeId>) = behind.iter().partition(|id| is_pool(id));
+    let shape = &body.ty(main.into()).shape;
+    chain.iter().try_for_each(|&id| check_streaming(body, id, shape))?;
+    let Some(&first) = pools.first() else { return Ok(()) };
+    ensure(matches!(body.node(main).op, Op::Conv2d(_)), "pooling is not behind a convolution")?;
+    let pooled = body.operands(first)[0];
+    for &pool in &pools {
+        let (window, strides, padding) = match body.node(pool).op {
+            Op::MaxPool(MaxPool { window, strides, padding })
+            | Op::MaxPoolIndex(MaxPoolIndex { window, strides, padding }) => (window, strides, padding),
+            _ => continue,
+        };
+        let plain = window == strides && padding == [[0; 2]; 2];
+        ensure(plain, "a pooling has overlapping windows or padding")?;
+        ensure(body.operands(pool)[0] == pooled, "two values are pooled")?;
+    }
+    let full = body.outputs().iter().any(|o| is_code(body, o.value.node) && !pools.contains(&o.value.node));
+    ensure(!full, "a value of full size is a result, although it is pooled")
+}

@@ -1,0 +1,252 @@
+//! What code generation may rely on: the graph of kernels of `docs/architecture.md`, as a check.
+
+mod contraction;
+mod update;
+
+use std::fmt;
+
+use brolga_ir::ops::{Kernel, KernelKind};
+use brolga_ir::{Graph, NodeId, Op, Shape, Value};
+
+use crate::region::rows::{Rows, leading_reduction, reduced_domain};
+use crate::region::{broadcasts, streams};
+use crate::values::{is_elementwise, splat};
+
+/// What is not as code generation expects it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The kernel's name with its layer, or the node.
+    pub node: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.node, self.message)
+    }
+}
+
+/// Checks that a valid graph is a graph of kernels, and each kernel what its kind says.
+///
+/// # Errors
+/// Everything that is not so.
+pub fn check_kernels(graph: &Graph) -> Result<(), Vec<Violation>> {
+    let mut violations = Vec::new();
+    for id in graph.order() {
+        let node = graph.node(id);
+        let (name, checked) = match &node.op {
+            Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) => continue,
+            Op::Kernel(kernel) => (format!("kernel `{}`", kernel.body.name()), check(graph, id, kernel)),
+            op => (format!("`{}`", op.name()), Err("the node is not in a kernel".to_owned())),
+        };
+        if let Err(message) = checked {
+            let layer = node.origin.layer.as_ref().map(|layer| format!(" of {layer}"));
+            violations.push(Violation { node: name + &layer.unwrap_or_default(), message });
+        }
+    }
+    if violations.is_empty() { Ok(()) } else { Err(violations) }
+}
+
+type Checked = Result<(), String>;
+
+/// Fails with a message unless `holds`.
+fn ensure(holds: bool, message: impl Into<String>) -> Checked {
+    if holds { Ok(()) } else { Err(message.into()) }
+}
+
+fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
+    let body = &*kernel.body;
+    let nodes: Vec<NodeId> = body.order().into_iter().filter(|&id| is_code(body, id)).collect();
+    for &id in &nodes {
+        let op = &body.node(id).op;
+        let alone = !matches!(op, Op::Kernel(_) | Op::Reshape(_));
+        ensure(alone, format!("`{}` cannot stand in a body", op.name()))?;
+    }
+    for (&input, operand) in body.inputs().iter().zip(graph.operands(id)) {
+        let users = body.uses(input);
+        ensure(!users.is_empty(), "an operand is not used")?;
+        let folded = splat(graph, operand).is_none()
+            || users.iter().all(|(user, _)| !is_elementwise(body, *user));
+        ensure(folded, "a splat constant is an operand of an elementwise op, and not in the body")?;
+    }
+    match kernel.kind {
+        KernelKind::Contraction => contraction::check(body, &nodes),
+        KernelKind::Rows => check_rows(body, &nodes),
+        KernelKind::Columns => check_columns(body, &nodes),
+        KernelKind::Window => check_window(body, &nodes),
+        KernelKind::Random => {
+            let is_random = |op: &Op| {
+                matches!(op, Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_))
+            };
+            let (main, behind) = split(body, &nodes, is_random)?;
+            ensure(main.len() == 1, "there must be one random op")?;
+            check_main(body, &main)?;
+            check_behind(body, main[0], &behind)
+        }
+        KernelKind::Move => check_move(body, &nodes),
+        KernelKind::Update => update::check(body, &nodes),
+    }
+}
+
+/// Whether a node of a body is neither an input nor a constant.
+fn is_code(body: &Graph, id: NodeId) -> bool {
+    !matches!(body.node(id).op, Op::Parameter(_) | Op::Constant(_))
+}
+
+fn is_input(body: &Graph, value: Value) -> bool {
+    body.parameter(value.node).is_some()
+}
+
+/// The nodes with ops of a family, and the others.
+fn split(
+    body: &Graph,
+    nodes: &[NodeId],
+    family: impl Fn(&Op) -> bool,
+) -> Result<(Vec<NodeId>, Vec<NodeId>), String> {
+    let (main, others): (Vec<_>, Vec<_>) =
+        nodes.iter().copied().partition(|&id| family(&body.node(id).op));
+    ensure(!main.is_empty(), "the op that makes its kind is missing")?;
+    Ok((main, others))
+}
+
+/// Checks that these nodes read nothing but operands of the kernel.
+fn check_main(body: &Graph, nodes: &[NodeId]) -> Checked {
+    for &id in nodes {
+        let reads_inputs = body.operands(id).iter().all(|&value| is_input(body, value));
+        ensure(reads_inputs, format!("`{}` does not read operands alone", body.node(id).op.name()))?;
+    }
+    Ok(())
+}
+
+/// Checks that the nodes behind `main` are elementwise, of its shape, and read nothing that does not stream along with it.
+fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
+    let shape = &body.ty(main.into()).shape;
+    behind.iter().try_for_each(|&id| check_streaming(body, id, shape))
+}
+
+fn check_streaming(body: &Graph, id: NodeId, shape: &Shape) -> Checked {
+    let name = body.node(id).op.name();
+    ensure(is_elementwise(body, id), format!("`{name}` is not elementwise"))?;
+    let ty = body.ty(id.into());
+    ensure(ty.shape == *shape, format!("`{name}` has type {ty}, the chain has shape {shape}"))?;
+    for value in body.operands(id) {
+        let fits = streams(body, value, shape) || splat(body, value).is_some();
+        ensure(fits, format!("`{name}` reads {}, which does not stream", body.ty(value)))?;
+    }
+    Ok(())
+}
+
+fn check_rows(body: &Graph, nodes: &[NodeId]) -> Checked {
+    let reduced = nodes.iter().find_map(|&id| reduced_domain(body, id));
+    let shapes = nodes.iter().map(|&id| &body.node(id).types[0].shape);
+    let largest = || shapes.max_by_key(|shape| (shape.elements(), shape.rank())).cloned();
+    let domain = reduced.or_else(largest).ok_or("the body is empty")?;
+    // Scalars are a domain of one element, whatever their rank.
+    let scalar = |id: &NodeId| {
+        let shape = &body.node(*id).types[0].shape;
+        is_elementwise(body, *id) && shape.elements() == 1 && shape.rank() <= 1
+    };
+    if domain.elements() == 1 && domain.rank() <= 1 && nodes.iter().all(scalar) {
+        return Ok(());
+    }
+    let mut rows = Rows::new(domain.clone());
+    for &id in nodes {
+        let name = body.node(id).op.name();
+        let place = rows.fit(body, id).ok_or_else(|| {
+            format!("`{name}` of type {} does not fit the domain {domain}", body.ty(id.into()))
+        })?;
+        rows.insert(id, place);
+    }
+    Ok(())
+}
+
+fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
+    let (reductions, others): (Vec<NodeId>, Vec<NodeId>) =
+        nodes.iter().partition(|&&id| leading_reduction(body, id));
+    let &[reduction] = &reductions[..] else {
+        return Err(format!("there are {} reductions over leading axes, expected one", reductions.len()));
+    };
+    let domain = body.ty(body.operands(reduction)[0]).shape.clone();
+    let result = body.ty(reduction.into()).shape.clone();
+    let behind = descendants(body, reduction);
+    for id in others {
+        let name = body.node(id).op.name();
+        if behind.contains(&id) {
+            check_streaming(body, id, &result)?;
+            continue;
+        }
+        ensure(is_elementwise(body, id), format!("`{name}` is not elementwise"))?;
+        ensure(body.ty(id.into()).shape == domain, format!("`{name}` has not the domain's shape"))?;
+        let inside = body.operands(id).iter().all(|&value| broadcasts(body, value, &domain));
+        ensure(inside, format!("`{name}` reads what does not repeat along the domain"))?;
+        ensure(!body.is_output(id.into()), format!("`{name}` in front of the reduction is a result"))?;
+    }
+    Ok(())
+}
+
+fn check_window(body: &Graph, nodes: &[NodeId]) -> Checked {
+    let (main, behind) = split(body, nodes, |op| {
+        matches!(
+            op,
+            Op::MaxPool(_)
+                | Op::MaxPoolIndex(_)
+                | Op::MaxUnpool(_)
+                | Op::MaxPoolGather(_)
+                | Op::AvgPool(_)
+                | Op::AvgPoolGrad(_)
+        )
+    })?;
+    check_main(body, &main)?;
+    let first = match main[..] {
+        [one] => one,
+        [a, b] => pool_with_places(body, a, b).ok_or("the two windows are not maxima and places of one walk")?,
+        _ => return Err(format!("there are {} windows", main.len())),
+    };
+    check_behind(body, first, &behind)
+}
+
+/// The maxima among these two nodes, if the other are their places.
+fn pool_with_places(body: &Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
+    let (pool, places) = if matches!(body.node(a).op, Op::MaxPool(_)) { (a, b) } else { (b, a) };
+    let (Op::MaxPool(op), Op::MaxPoolIndex(index)) = (&body.node(pool).op, &body.node(places).op) else {
+        return None;
+    };
+    let same_window = (op.window, op.strides, op.padding) == (index.window, index.strides, index.padding);
+    (same_window && body.operands(pool) == body.operands(places)).then_some(pool)
+}
+
+fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {
+    let &[id] = nodes else { return Err(format!("there are {} ops, expected one", nodes.len())) };
+    let op = &body.node(id).op;
+    let moves = matches!(
+        op,
+        Op::Transpose(_)
+            | Op::Slice(_)
+            | Op::Pad(_)
+            | Op::Concat(_)
+            | Op::Reverse(_)
+            | Op::Gather(_)
+            | Op::ScatterAdd(_)
+            | Op::Broadcast(_)
+            | Op::Iota(_)
+            | Op::OneHot(_)
+            | Op::ReduceSum(_)
+            | Op::ReduceMean(_)
+            | Op::ReduceMax(_)
+            | Op::ReduceMin(_)
+            | Op::Argmax(_)
+    );
+    ensure(moves, format!("`{}` does not move elements", op.name()))?;
+    check_main(body, &[id])
+}
+
+/// The nodes that depend on a node, without it.
+fn descendants(body: &Graph, id: NodeId) -> crate::region::NodeSet {
+    let mut found = crate::region::NodeSet::new();
+    let mut stack = vec![id];
+    while let Some(id) = stack.pop() {
+        stack.extend(body.uses(id).into_iter().map(|(user, _)| user).filter(|&user| found.insert(user)));
+    }
+    found
+}

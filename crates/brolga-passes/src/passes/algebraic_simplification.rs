@@ -1,0 +1,230 @@
+//! Applies the identities of arithmetic that keep every bit.
+//!
+//! ```text
+//! %1: f32[4] = mul %0, 1                  →   %0
+//! %1: f32[4] = div %0, 32                 →   %1: f32[4] = mul %0, 0.03125
+//! %1: f32[4] = neg %0
+//! %2: f32[4] = add %x, %1                 →   %2: f32[4] = sub %x, %0
+//! %1: f32[4] = select %m, %0, %2
+//! %2: f32[4] = select %m, %1, %3          →   %2: f32[4] = select %m, %0, %3
+//! ```
+//!
+//! "Every bit" is for every operand: NaN (all NaNs are one value), infinities, −0 and subnormal numbers.
+//!
+//! | rule | floats | integers |
+//! |---|---|---|
+//! | x · 1, x / 1 → x | exact | exact |
+//! | x · −1 → −x | exact; the sign of a NaN is not specified | wraps alike |
+//! | x / c → x · (1/c) | c = ±2ᵏ with 1/c normal: both round the same real number | refused |
+//! | x − (+0) → x | −0 − 0 = −0 | exact |
+//! | x + (−0) → x | −0 + −0 = −0 | x + 0 → x |
+//! | x + (−y) → x − y, x − (−y) → x + y | subtraction is defined so | wraps alike |
+//! | −(−x) → x | exact | wraps alike |
+//! | max(x, x), min(x, x) → x | NaN stays NaN | exact |
+//! | relu, abs, floor, flush, sign twice → once; abs(−x) → abs x | idempotent | idempotent |
+//! | select(true, a, b) → a, select(m, a, a) → a, select(¬m, a, b) → select(m, b, a) | no arithmetic | |
+//! | select(m, select(m, a, b), c) → select(m, a, c), likewise in the third operand | no arithmetic | |
+//! | ¬¬m, m ∧ m, m ∨ m, m ∧ true, m ∨ false → m | no arithmetic | |
+//! | a cast to the type it has, a reversal twice or along axes of extent 1, a slice of everything, an empty padding, a concatenation of one | nothing moves | |
+//! | stop_gradient(x) → x | differentiation comes before the passes | |
+//!
+//! Refused, because a bit can change: x + (+0) (−0 becomes +0), x − (−0) (likewise), x · 0 → 0 (NaN, ∞, and −0 for negative x), x − x → 0 and
+//! x / x → 1 (NaN), any reassociation, x / c for other c.
+
+use brolga_ir::ops;
+use brolga_ir::{DType, Data, Graph, Mistake, NodeId, Op, Value};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::{add_splat, is_splat_of, splat};
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct AlgebraicSimplification;
+
+impl Pass for AlgebraicSimplification {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        super::sweep(graph, rewrites, simplify)
+    }
+}
+
+const MUL_ONE: Rule = Rule { name: "x·1 → x", reason: "exact for every x" };
+const MUL_MINUS_ONE: Rule = Rule { name: "x·(−1) → −x", reason: "exact; a NaN has no sign" };
+const DIV_ONE: Rule = Rule { name: "x/1 → x", reason: "exact for every x" };
+const DIV_POWER: Rule =
+    Rule { name: "x/2ᵏ → x·2⁻ᵏ", reason: "the same real number is rounded, and faster" };
+const SUB_ZERO: Rule = Rule { name: "x−0 → x", reason: "−0 − 0 = −0" };
+const ADD_ZERO: Rule = Rule { name: "x+(−0) → x", reason: "−0 is the neutral element of addition" };
+const ADD_NEG: Rule = Rule { name: "x+(−y) → x−y", reason: "subtraction is defined so" };
+const SUB_NEG: Rule = Rule { name: "x−(−y) → x+y", reason: "subtraction is defined so" };
+const NEG_NEG: Rule = Rule { name: "−(−x) → x", reason: "the sign bit is inverted twice" };
+const SAME_EXTREMUM: Rule = Rule { name: "max(x,x) → x", reason: "the second is taken, or NaN" };
+const IDEMPOTENT: Rule = Rule { name: "f(f(x)) → f(x)", reason: "f changes none of its results" };
+const ABS_NEG: Rule = Rule { name: "abs(−x) → abs(x)", reason: "the sign bit is cleared anyway" };
+const SELECT_CONSTANT: Rule = Rule { name: "select by a constant", reason: "one side is taken" };
+const SELECT_SAME: Rule = Rule { name: "select(m,a,a) → a", reason: "both sides are the same" };
+const SELECT_NOT: Rule = Rule { name: "select(¬m,a,b) → select(m,b,a)", reason: "no arithmetic" };
+const SELECT_NESTED: Rule =
+    Rule { name: "select by one mask twice", reason: "the inner side that is taken is known" };
+const LOGIC: Rule = Rule { name: "neutral truth value", reason: "no arithmetic" };
+const NO_CAST: Rule = Rule { name: "cast to the same type", reason: "nothing is converted" };
+const NO_MOVE: Rule = Rule { name: "move nothing", reason: "every element stays where it is" };
+const NO_STOP: Rule =
+    Rule { name: "stop_gradient(x) → x", reason: "differentiation comes before the passes" };
+
+/// What a node becomes.
+enum Becomes {
+    /// A value that is there.
+    Value(Value),
+    /// A new node.
+    Node(Op, Vec<Value>),
+    /// A product with a number.
+    Scaled(Value, f64),
+}
+use Becomes::{Node, Scaled};
+
+fn simplify(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let Some((rule, becomes)) = identity(graph, id) else { return Ok(None) };
+    if !rewrites.allow(rule, graph, id) {
+        return Ok(None);
+    }
+    let (ty, origin) = (graph.ty(id.into()).clone(), graph.node(id).origin.clone());
+    let value = match becomes {
+        Becomes::Value(value) => value,
+        Node(op, operands) => graph.add(op, &operands, origin.clone())?,
+        Scaled(x, factor) => {
+            let factor = Data::from_f64(ty.dtype, &[factor]);
+            let factor = add_splat(graph, &factor, Default::default(), origin.clone())?;
+            graph.add(ops::Mul, &[x, factor], origin.clone())?
+        }
+    };
+    if graph.ty(value).shape == ty.shape {
+        return Ok(Some(value));
+    }
+    // The operand that went had repeated this one.
+    graph.add(ops::Broadcast { shape: ty.shape }, &[value], origin).map(Some)
+}
+
+fn identity(graph: &Graph, id: NodeId) -> Option<(&'static Rule, Becomes)> {
+    let node = graph.node(id);
+    let operands = graph.operands(id);
+    let op = |value: Value| &graph.node(value.node).op;
+    let inner = |value: Value| graph.operands(value.node)[0];
+    let is = |value: Value, number: f64| is_splat_of(graph, value, number);
+    let value = |rule, value| Some((rule, Becomes::Value(value)));
+    match (&node.op, operands.as_slice()) {
+        (Op::Mul(_), &[a, b]) => match () {
+            () if is(b, 1.0) => value(&MUL_ONE, a),
+            () if is(a, 1.0) => value(&MUL_ONE, b),
+            () if node.types[0].dtype == DType::U8 => None,
+            () if is(b, -1.0) => Some((&MUL_MINUS_ONE, Node(ops::Neg.into(), vec![a]))),
+            () if is(a, -1.0) => Some((&MUL_MINUS_ONE, Node(ops::Neg.into(), vec![b]))),
+            () => None,
+        },
+        (Op::Div(_), &[a, b]) if is(b, 1.0) => value(&DIV_ONE, a),
+        (Op::Div(_), &[a, b]) => reciprocal(graph, b).map(|c| (&DIV_POWER, Scaled(a, c))),
+        (Op::Sub(_), &[a, b]) if is(b, 0.0) => value(&SUB_ZERO, a),
+        (Op::Sub(_), &[a, b]) if matches!(op(b), Op::Neg(_)) => {
+            Some((&SUB_NEG, Node(ops::Add.into(), vec![a, inner(b)])))
+        }
+        (Op::Add(_), &[a, b]) => {
+            let zero = if node.types[0].dtype.is_float() { -0.0 } else { 0.0 };
+            match () {
+                () if is(b, zero) => value(&ADD_ZERO, a),
+                () if is(a, zero) => value(&ADD_ZERO, b),
+                () if matches!(op(b), Op::Neg(_)) => {
+                    Some((&ADD_NEG, Node(ops::Sub.into(), vec![a, inner(b)])))
+                }
+                () if matches!(op(a), Op::Neg(_)) => {
+                    Some((&ADD_NEG, Node(ops::Sub.into(), vec![b, inner(a)])))
+                }
+                () => None,
+            }
+        }
+        (Op::Neg(_), &[a]) if matches!(op(a), Op::Neg(_)) => value(&NEG_NEG, inner(a)),
+        (Op::Abs(_), &[a]) if matches!(op(a), Op::Neg(_)) => {
+            Some((&ABS_NEG, Node(ops::Abs.into(), vec![inner(a)])))
+        }
+        (Op::Max(_) | Op::Min(_), &[a, b]) if a == b => value(&SAME_EXTREMUM, a),
+        (Op::Relu(_) | Op::Abs(_) | Op::Floor(_) | Op::Flush(_) | Op::Sign(_), &[a])
+            if *op(a) == node.op =>
+        {
+            value(&IDEMPOTENT, a)
+        }
+        (Op::Select(_), &[m, a, b]) => select(graph, m, a, b),
+        (Op::Not(_), &[a]) if matches!(op(a), Op::Not(_)) => value(&LOGIC, inner(a)),
+        (Op::And(_) | Op::Or(_), &[a, b]) => {
+            let neutral = f64::from(u8::from(matches!(node.op, Op::And(_))));
+            match () {
+                () if a == b || is(b, neutral) => value(&LOGIC, a),
+                () if is(a, neutral) => value(&LOGIC, b),
+                () => None,
+            }
+        }
+        (Op::Cast(cast), &[a]) if cast.dtype == graph.ty(a).dtype => value(&NO_CAST, a),
+        (Op::StopGradient(_), &[a]) => value(&NO_STOP, a),
+        (Op::Reverse(reverse), &[a]) => {
+            let shape = &graph.ty(a).shape;
+            match op(a) {
+                _ if reverse.axes.iter().all(|&axis| shape[axis] <= 1) => value(&NO_MOVE, a),
+                Op::Reverse(other) if other.axes == reverse.axes => value(&NO_MOVE, inner(a)),
+                _ => None,
+            }
+        }
+        // Of as many elements as there are, in ascending order, none is left out.
+        (Op::Slice(_) | Op::Pad(_), &[a]) if *graph.ty(a) == node.types[0] => value(&NO_MOVE, a),
+        (Op::Concat(_), &[a]) => value(&NO_MOVE, a),
+        _ => None,
+    }
+}
+
+fn select(graph: &Graph, m: Value, a: Value, b: Value) -> Option<(&'static Rule, Becomes)> {
+    let same_mask = |value: Value| {
+        let nested = graph.operands(value.node);
+        let is_select = matches!(graph.node(value.node).op, Op::Select(_)) && nested[0] == m;
+        is_select.then(|| (nested[1], nested[2]))
+    };
+    let node = |rule, m, a, b| Some((rule, Node(ops::Select.into(), vec![m, a, b])));
+    if let Some(mask) = splat(graph, m) {
+        let taken = if *mask.value() == Data::Bool(vec![true]) { a } else { b };
+        return Some((&SELECT_CONSTANT, Becomes::Value(taken)));
+    }
+    if a == b {
+        return Some((&SELECT_SAME, Becomes::Value(a)));
+    }
+    if matches!(graph.node(m.node).op, Op::Not(_)) {
+        return node(&SELECT_NOT, graph.operands(m.node)[0], b, a);
+    }
+    if let Some((taken, _)) = same_mask(a) {
+        return node(&SELECT_NESTED, m, taken, b);
+    }
+    if let Some((_, taken)) = same_mask(b) {
+        return node(&SELECT_NESTED, m, a, taken);
+    }
+    None
+}
+
+/// 1/c if c is a power of two, so that dividing by c and multiplying by 1/c round alike.
+fn reciprocal(graph: &Graph, divisor: Value) -> Option<f64> {
+    let constant = splat(graph, divisor)?;
+    let c = constant.value().to_f64()[0];
+    let power = c.is_normal() && c.to_bits().trailing_zeros() >= 52;
+    let smallest = match constant.ty().dtype {
+        DType::F32 | DType::BF16 => f64::from(f32::MIN_POSITIVE),
+        DType::F64 => f64::MIN_POSITIVE,
+        DType::F16 => 2.0f64.powi(-14),
+        _ => return None,
+    };
+    let reciprocal = 1.0 / c;
+    let representable = Data::from_f64(constant.ty().dtype, &[reciprocal]).to_f64()[0] == reciprocal;
+    (power && reciprocal.abs() >= smallest && representable).then_some(reciprocal)
+}

@@ -1,0 +1,170 @@
+//! Brings reductions into the two forms that kernels compute: along the last axis, or over leading axes.
+//!
+//! ```text
+//! %0: f32[] = reduce_sum %x {axes=[0,1]}           →   %0: f32[320] = reshape %x {shape=[320]}
+//!                                                      %1: f32[] = reduce_sum %0 {axes=[0]}
+//!
+//! %0: f32[5] = reduce_sum %x {axes=[0,2]}          →   %0: f32[4,5] = reduce_sum %x {axes=[2]}
+//!                                                      %1: f32[5] = reduce_sum %0 {axes=[0]}
+//!
+//! %0: f32[4,6] = reduce_max %x {axes=[1]}          →   %0: f32[5,4,6] = transpose %x {permutation=[1,0,2]}
+//!                                                      %1: f32[4,6] = reduce_max %0 {axes=[0]}
+//! ```
+//!
+//! The order of arithmetic stays that of [`brolga_ir::ops::reduce`]: *inner* axes (the longest run of reduced axes that ends at the last one)
+//! are one flattened row; *outer* axes are walked in row-major order, in pieces of the first one. So inner and outer part are two
+//! reductions one after the other, in this order; flattening a row leaves its elements in place; and moving the outer axes to the front,
+//! in their order, leaves their walk and the extent that is cut into pieces. A mean becomes a sum, a sum and a division by the
+//! count, which is what the mean does.
+//!
+//! Refused: sums and means of `bf16` and `f16` in two parts, because the first part would be rounded (no native code has these types,
+//! and the kind `move` takes any axes).
+
+use brolga_ir::ops::reduce::inner_axes;
+use brolga_ir::ops::{Div, ReduceSum, Reshape, Transpose};
+use brolga_ir::{DType, Data, Graph, Mistake, NodeId, Op, Origin, Shape, Value};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::add_splat;
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct CanonicalReductions;
+
+impl Pass for CanonicalReductions {
+    fn is_required(&self) -> bool {
+        true
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        super::sweep(graph, rewrites, canonical)
+    }
+}
+
+const NO_AXES: Rule = Rule { name: "drop a reduction of nothing", reason: "no axis is reduced" };
+const SPLIT: Rule =
+    Rule { name: "inner part, then outer part", reason: "that is the order of arithmetic" };
+const FLATTEN: Rule = Rule { name: "flatten the rows", reason: "a row is flattened anyway" };
+const TO_FRONT: Rule =
+    Rule { name: "outer axes to the front", reason: "they are walked in the same order" };
+
+/// The axes, for the four reductions that combine numbers.
+fn axes_mut(op: &mut Op) -> Option<(&mut smallvec::SmallVec<[usize; 4]>, &mut bool)> {
+    match op {
+        Op::ReduceSum(op) => Some((&mut op.axes, &mut op.keepdims)),
+        Op::ReduceMean(op) => Some((&mut op.axes, &mut op.keepdims)),
+        Op::ReduceMax(op) => Some((&mut op.axes, &mut op.keepdims)),
+        Op::ReduceMin(op) => Some((&mut op.axes, &mut op.keepdims)),
+        _ => None,
+    }
+}
+
+/// The same reduction over other axes, which it drops.
+fn over(op: &Op, axes: impl IntoIterator<Item = usize>) -> Op {
+    let mut op = op.clone();
+    if let Some((own, keepdims)) = axes_mut(&mut op) {
+        (*own, *keepdims) = (axes.into_iter().collect(), false);
+    }
+    op
+}
+
+fn canonical(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let mut op = graph.node(id).op.clone();
+    let Some((axes, _)) = axes_mut(&mut op) else { return Ok(None) };
+    let axes = axes.clone();
+    let x = graph.operands(id)[0];
+    let (from, origin) = (graph.ty(x).shape.clone(), graph.node(id).origin.clone());
+    let result = graph.ty(id.into()).shape.clone();
+    let inner = inner_axes(from.rank(), &axes);
+    let (outer_axes, split) = (&axes[..axes.len() - inner], from.rank() - inner);
+    let value = if axes.is_empty() {
+        if !rewrites.allow(&NO_AXES, graph, id) {
+            return Ok(None);
+        }
+        x
+    } else if inner > 0 && !outer_axes.is_empty() {
+        if !can_split(&op, graph.ty(x).dtype) || !rewrites.allow(&SPLIT, graph, id) {
+            return Ok(None);
+        }
+        in_two_parts(graph, &op, x, outer_axes, split, &origin)?
+    } else if inner > 1 {
+        if !rewrites.allow(&FLATTEN, graph, id) {
+            return Ok(None);
+        }
+        along_flat_rows(graph, &op, x, split, &origin)?
+    } else if inner == 0 && !outer_axes.iter().copied().eq(0..outer_axes.len()) {
+        if !rewrites.allow(&TO_FRONT, graph, id) {
+            return Ok(None);
+        }
+        let kept = (0..from.rank()).filter(|axis| !axes.contains(axis));
+        let permutation = axes.iter().copied().chain(kept).collect();
+        let front = graph.add(Transpose { permutation }, &[x], origin.clone())?;
+        graph.add(over(&op, 0..axes.len()), &[front], origin.clone())?
+    } else {
+        return Ok(None);
+    };
+    if graph.ty(value).shape == result {
+        return Ok(Some(value));
+    }
+    graph.add(Reshape { shape: result }, &[value], origin).map(Some)
+}
+
+fn can_split(op: &Op, dtype: DType) -> bool {
+    let rounds = matches!(op, Op::ReduceSum(_) | Op::ReduceMean(_));
+    !(rounds && matches!(dtype, DType::BF16 | DType::F16))
+}
+
+/// The reduction along flat rows, then over the outer axes, which the sweep brings to the front when it comes there.
+fn in_two_parts(
+    graph: &mut Graph,
+    op: &Op,
+    x: Value,
+    outer_axes: &[usize],
+    split: usize,
+    origin: &Origin,
+) -> Result<Value, Mistake> {
+    let ty = graph.ty(x).clone();
+    let parts = match op {
+        Op::ReduceMean(_) => &ReduceSum { axes: Default::default(), keepdims: false }.into(),
+        _ => op,
+    };
+    let rows = along_flat_rows(graph, parts, x, split, origin)?;
+    let kept = (0..split).filter(|axis| !outer_axes.contains(axis));
+    let permutation: smallvec::SmallVec<[usize; 4]> =
+        outer_axes.iter().copied().chain(kept).collect();
+    let front = if permutation.iter().copied().eq(0..split) {
+        rows
+    } else {
+        graph.add(Transpose { permutation }, &[rows], origin.clone())?
+    };
+    let total = graph.add(over(parts, 0..outer_axes.len()), &[front], origin.clone())?;
+    let Op::ReduceMean(mean) = op else { return Ok(total) };
+    let count = Data::from_f64(ty.dtype, &[mean.count(&ty.shape) as f64]);
+    let count = add_splat(graph, &count, Shape::scalar(), origin.clone())?;
+    graph.add(Div, &[total, count], origin.clone())
+}
+
+/// The reduction of the axes from `split` on, as one axis.
+fn along_flat_rows(
+    graph: &mut Graph,
+    op: &Op,
+    x: Value,
+    split: usize,
+    origin: &Origin,
+) -> Result<Value, Mistake> {
+    let shape = &graph.ty(x).shape;
+    let row = shape[split..].iter().product();
+    let flat: Shape = shape[..split].iter().copied().chain([row]).collect();
+    let flat = if *shape == flat {
+        x
+    } else {
+        graph.add(Reshape { shape: flat }, &[x], origin.clone())?
+    };
+    graph.add(over(op, [split]), &[flat], origin.clone())
+}

@@ -1,0 +1,347 @@
+//! Brings `transpose`, `reshape` and `broadcast` into the one form that fusion looks for.
+//!
+//! ```text
+//! %1: f32[4,8] = broadcast %b {shape=[4,8]}
+//! %2: f32[4,8] = add %0, %1                        →   %1: f32[4,8] = add %0, %b
+//!
+//! %1: f32[6] = reshape %0 {shape=[6]}
+//! %2: f32[3,2] = reshape %1 {shape=[3,2]}          →   %1: f32[3,2] = reshape %0 {shape=[3,2]}
+//!
+//! %1: f32[4] = reduce_max %0 {axes=[1], keepdims=false}
+//! %2: f32[4,1] = reshape %1 {shape=[4,1]}          →   %1: f32[4,1] = reduce_max %0 {axes=[1], keepdims=true}
+//!
+//! %1: f32[4,8] = transpose %w {permutation=[1,0]}
+//! %2: f32[2,8] = matmul %x, %1                     →   %1: f32[2,8] = matmul %x, %w {transpose_b=true}
+//! ```
+//!
+//! 1. Equal neighbours compose; what changes nothing goes; what moves nothing becomes a `reshape`, which is free.
+//! 2. A `broadcast`, a `reshape` that adds leading axes of extent 1 and a splat constant of any shape in front of an elementwise op become
+//!    what is repeated: elementwise ops repeat by themselves. Refused where the op's result would lose its shape.
+//! 3. A `reshape` moves behind the elementwise op that uses it, if all operands come from the same shape or are one element. So the op stays
+//!    with what computes its operand, and the `reshape` becomes a view of the result.
+//! 4. What takes one element of each row of a reduction back to `[r.., 1]` is computed there from the start (`keepdims=true`), because only
+//!    so can it be repeated along the row in the same kernel. Rule 3 does not undo that: it leaves these reshapes alone.
+//!
+//! Nothing here computes, so no bit can change.
+
+use brolga_ir::ops::{self, Broadcast, Matmul, Reshape, Transpose};
+use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::region::rows::row_reduction;
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::{add_splat, elements, splat};
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct CanonicalShapes;
+
+impl Pass for CanonicalShapes {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        super::sweep(graph, rewrites, |graph, id, rewrites| match &graph.node(id).op {
+            Op::Reshape(_) => reshape(graph, id, rewrites),
+            Op::Transpose(_) => transpose(graph, id, rewrites),
+            Op::Broadcast(_) => broadcast(graph, id, rewrites),
+            Op::Matmul(_) => matmul(graph, id, rewrites),
+            op if op.is_elementwise() => {
+                repeat_by_itself(graph, id, rewrites)?;
+                sink(graph, id, rewrites)
+            }
+            _ => Ok(None),
+        })
+    }
+}
+
+const NOTHING: Rule = Rule { name: "drop what changes nothing", reason: "shapes are the same" };
+const COMPOSE: Rule = Rule { name: "compose", reason: "one change of shape is as good as two" };
+const RESHAPE_ONE: Rule =
+    Rule { name: "reshape the element that is repeated", reason: "a reshape of copies is copies" };
+const MOVES_NOTHING: Rule = Rule { name: "to a reshape", reason: "elements stay in their order" };
+const KEEP_AXIS: Rule =
+    Rule { name: "keep the reduced axis", reason: "the reshape behind it only adds it again" };
+const INTO_MATMUL: Rule =
+    Rule { name: "transpose inside of matmul", reason: "the product reads either order" };
+const REPEAT: Rule =
+    Rule { name: "repeat by itself", reason: "elementwise ops broadcast their operands" };
+const SINK: Rule = Rule { name: "reshape later", reason: "elementwise ops do not look at shapes" };
+
+/// The operand of a node that has one.
+fn operand(graph: &Graph, id: NodeId) -> Value {
+    graph.operands(id)[0]
+}
+
+fn reshape(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let x = operand(graph, id);
+    let (shape, origin) = (graph.ty(id.into()).shape.clone(), graph.node(id).origin.clone());
+    if graph.ty(x).shape == shape {
+        return Ok(rewrites.allow(&NOTHING, graph, id).then_some(x));
+    }
+    match &graph.node(x.node).op {
+        Op::Reshape(_) if rewrites.allow(&COMPOSE, graph, id) => {
+            graph.add(Reshape { shape }, &[operand(graph, x.node)], origin).map(Some)
+        }
+        Op::Broadcast(_) if elements(graph, operand(graph, x.node)) == 1 => {
+            if !rewrites.allow(&RESHAPE_ONE, graph, id) {
+                return Ok(None);
+            }
+            let one = Reshape { shape: Shape::scalar() };
+            let one = graph.add(one, &[operand(graph, x.node)], origin.clone())?;
+            graph.add(Broadcast { shape }, &[one], origin).map(Some)
+        }
+        _ if adds_last_axis(&graph.ty(x).shape, &shape) && is_of_rows(graph, x, MAX_CHAIN) => {
+            if !rewrites.allow(&KEEP_AXIS, graph, id) {
+                return Ok(None);
+            }
+            keep_last_axis(graph, x).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// How long a chain between a reduction and a reshape is followed.
+const MAX_CHAIN: usize = 16;
+
+fn adds_last_axis(from: &Shape, to: &Shape) -> bool {
+    to.split_last().is_some_and(|(&last, rest)| last == 1 && rest == &from[..])
+}
+
+/// Whether the value is the reduction of rows along their last axis, without that axis, or computed of such ones elementwise.
+fn is_of_rows(graph: &Graph, value: Value, chain: usize) -> bool {
+    let op = &graph.node(value.node).op;
+    let operands = graph.operands(value.node);
+    match row_reduction(op) {
+        Some((axes, keepdims)) => !keepdims && axes == [graph.ty(operands[0]).shape.rank() - 1],
+        None => {
+            let same = |v: &Value| graph.ty(*v).shape == graph.ty(value).shape;
+            let mut operands = operands.iter().filter(|v| same(v));
+            op.is_elementwise() && chain > 0 && operands.any(|&v| is_of_rows(graph, v, chain - 1))
+        }
+    }
+}
+
+/// Computes such a value as `[r.., 1]`; what used it uses a view.
+fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
+    let shape = graph.ty(value).shape.clone();
+    let node = graph.node(value.node);
+    let (op, origin) = (node.op.clone(), node.origin.clone());
+    let mut operands = graph.operands(value.node);
+    let kept = match keeping_axes(&op) {
+        Some(op) => graph.add(op, &operands, origin.clone())?,
+        None => {
+            for operand in &mut operands {
+                if elements(graph, *operand) == 1 {
+                    continue;
+                }
+                *operand = if is_of_rows(graph, *operand, MAX_CHAIN) {
+                    keep_last_axis(graph, *operand)?
+                } else {
+                    let own = graph.ty(*operand).shape.iter().copied();
+                    let shape = own.chain([1]).collect();
+                    graph.add(Reshape { shape }, &[*operand], origin.clone())?
+                };
+            }
+            graph.add(op, &operands, origin.clone())?
+        }
+    };
+    let view = graph.add(Reshape { shape }, &[kept], origin)?;
+    graph.replace(value, view);
+    Ok(kept)
+}
+
+/// The same reduction with `keepdims`.
+fn keeping_axes(op: &Op) -> Option<Op> {
+    let mut op = op.clone();
+    let keepdims = match &mut op {
+        Op::ReduceSum(op) => &mut op.keepdims,
+        Op::ReduceMean(op) => &mut op.keepdims,
+        Op::ReduceMax(op) => &mut op.keepdims,
+        Op::ReduceMin(op) => &mut op.keepdims,
+        Op::Argmax(op) => &mut op.keepdims,
+        _ => return None,
+    };
+    *keepdims = true;
+    Some(op)
+}
+
+fn transpose(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let Op::Transpose(Transpose { permutation }) = &graph.node(id).op else { return Ok(None) };
+    let x = operand(graph, id);
+    let (shape, origin) = (graph.ty(id.into()).shape.clone(), graph.node(id).origin.clone());
+    if permutation.iter().copied().eq(0..shape.rank()) {
+        return Ok(rewrites.allow(&NOTHING, graph, id).then_some(x));
+    }
+    if let Op::Transpose(inner) = &graph.node(x.node).op {
+        let permutation = permutation.iter().map(|&axis| inner.permutation[axis]).collect();
+        if !rewrites.allow(&COMPOSE, graph, id) {
+            return Ok(None);
+        }
+        let x = operand(graph, x.node);
+        return graph.add(Transpose { permutation }, &[x], origin).map(Some);
+    }
+    let from = &graph.ty(x).shape;
+    let moved = permutation.iter().filter(|&&axis| from[axis] != 1);
+    if moved.is_sorted() && rewrites.allow(&MOVES_NOTHING, graph, id) {
+        return graph.add(Reshape { shape }, &[x], origin).map(Some);
+    }
+    Ok(None)
+}
+
+fn broadcast(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let x = operand(graph, id);
+    let (shape, origin) = (graph.ty(id.into()).shape.clone(), graph.node(id).origin.clone());
+    let from = &graph.ty(x).shape;
+    if *from == shape {
+        return Ok(rewrites.allow(&NOTHING, graph, id).then_some(x));
+    }
+    if let Some(x) = repeated(graph, x)
+        && rewrites.allow(&COMPOSE, graph, id)
+    {
+        return graph.add(Broadcast { shape }, &[x], origin).map(Some);
+    }
+    if from.elements() == shape.elements() && rewrites.allow(&MOVES_NOTHING, graph, id) {
+        return graph.add(Reshape { shape }, &[x], origin).map(Some);
+    }
+    Ok(None)
+}
+
+/// What is repeated to give this value by NumPy's rule, if the value is such a repetition.
+fn repeated(graph: &Graph, value: Value) -> Option<Value> {
+    let node = graph.node(value.node);
+    match &node.op {
+        Op::Broadcast(_) => Some(operand(graph, value.node)),
+        Op::Reshape(_) => {
+            let x = operand(graph, value.node);
+            let (from, to) = (&graph.ty(x).shape, &node.types[0].shape);
+            let leading = to.rank().checked_sub(from.rank())?;
+            (to[leading..] == from[..]).then_some(x)
+        }
+        _ => None,
+    }
+}
+
+fn matmul(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let Op::Matmul(mut op) = graph.node(id).op else { return Ok(None) };
+    let mut operands = graph.operands(id);
+    let before = operands.clone();
+    for (operand, flag) in
+        operands.iter_mut().zip([&mut op.transpose_a, &mut op.transpose_b])
+    {
+        if let Op::Transpose(Transpose { permutation }) = &graph.node(operand.node).op {
+            let rank = permutation.len();
+            let exchanged = (0..rank - 2).chain([rank - 1, rank - 2]);
+            if permutation.iter().copied().eq(exchanged) {
+                *operand = self::operand(graph, operand.node);
+                *flag = !*flag;
+            }
+        }
+    }
+    if operands == before || !rewrites.allow(&INTO_MATMUL, graph, id) {
+        return Ok(None);
+    }
+    let origin = graph.node(id).origin.clone();
+    graph.add(Matmul { ..op }, &operands, origin).map(Some)
+}
+
+/// Rule 2: changes operands in place.
+fn repeat_by_itself(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<(), Mistake> {
+    let shape = graph.ty(id.into()).shape.clone();
+    let mut operands = graph.operands(id);
+    for slot in 0..operands.len() {
+        loop {
+            let value = operands[slot];
+            let constant = splat(graph, value).filter(|c| c.ty().shape.rank() > 0);
+            let source = if constant.is_some() {
+                Shape::scalar()
+            } else {
+                match repeated(graph, value) {
+                    Some(source) => graph.ty(source).shape.clone(),
+                    None => break,
+                }
+            };
+            let others = (0..operands.len()).filter(|&other| other != slot);
+            let result = others.fold(Some(source), |shape, other| {
+                shape.and_then(|shape| shape.broadcast(&graph.ty(operands[other]).shape))
+            });
+            if result.as_ref() != Some(&shape) || !rewrites.allow(&REPEAT, graph, id) {
+                break;
+            }
+            let new = match constant.map(|c| c.value().clone()) {
+                Some(element) => {
+                    let origin = graph.node(value.node).origin.clone();
+                    add_splat(graph, &element, Shape::scalar(), origin)?
+                }
+                None => repeated(graph, value).expect("it was found above"),
+            };
+            graph.set_operand(id, slot, new);
+            operands[slot] = new;
+        }
+    }
+    Ok(())
+}
+
+/// Rule 3.
+fn sink(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let shape = graph.ty(id.into()).shape.clone();
+    let mut operands = graph.operands(id);
+    let mut source: Option<Shape> = None;
+    for operand in &mut operands {
+        if elements(graph, *operand) == 1 {
+            continue;
+        }
+        if !matches!(graph.node(operand.node).op, Op::Reshape(_))
+            || graph.ty(*operand).shape != shape
+        {
+            return Ok(None);
+        }
+        *operand = self::operand(graph, operand.node);
+        let from = &graph.ty(*operand).shape;
+        if source.as_ref().is_some_and(|source| source != from) || adds_last_axis(from, &shape) {
+            return Ok(None);
+        }
+        source = Some(from.clone());
+    }
+    let Some(source) = source else { return Ok(None) };
+    if !rewrites.allow(&SINK, graph, id) {
+        return Ok(None);
+    }
+    let origin = graph.node(id).origin.clone();
+    for operand in &mut operands {
+        let own = &graph.ty(*operand).shape;
+        if own.elements() == 1 && own.rank() > source.rank() {
+            let one = Reshape { shape: Shape::scalar() };
+            *operand = graph.add(one, &[*operand], origin.clone())?;
+        }
+    }
+    let op = graph.node(id).op.clone();
+    let value = graph.add(op, &operands, origin.clone())?;
+    graph.add(ops::Reshape { shape }, &[value], origin).map(Some)
+}

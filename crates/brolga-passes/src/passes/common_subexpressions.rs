@@ -1,0 +1,80 @@
+//! Lets equal nodes be one.
+//!
+//! ```text
+//! %0: f32[4] = exp %x                     %0: f32[4] = exp %x
+//! %1: f32[4] = exp %x              →      %1: f32[4] = mul %0, %0
+//! %2: f32[4] = mul %0, %1
+//! ```
+//!
+//! Nodes are equal if their ops are, compared by value, and their operands. The operands of `add`, `mul`, `eq`, `ne`, `and` and `or`
+//! may stand in either order. The first node stays, with its layer and role.
+//!
+//! Refused: the order of `max` and `min` matters, since of +0 and −0 the second operand is taken.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use brolga_ir::{Graph, NodeId, Op, Value};
+use std::collections::hash_map::Entry;
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::rewrites::{Rewrites, Rule};
+
+const SAME: Rule = Rule { name: "share equal nodes", reason: "an op is a function of its operands" };
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct CommonSubexpressions;
+
+impl Pass for CommonSubexpressions {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        // Only looked up, never iterated: the hash order has no influence.
+        let mut seen: HashMap<u64, Vec<NodeId>> = HashMap::with_capacity(graph.len());
+        for id in graph.order() {
+            if graph.parameter(id).is_some() {
+                continue;
+            }
+            let operands = key_operands(graph, id);
+            let mut hasher = DefaultHasher::new();
+            (&graph.node(id).op, &operands).hash(&mut hasher);
+            let same = |&first: &NodeId| {
+                graph.node(first).op == graph.node(id).op && key_operands(graph, first) == operands
+            };
+            match seen.entry(hasher.finish()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(vec![id]);
+                }
+                Entry::Occupied(mut entry) => match entry.get().iter().copied().find(same) {
+                    Some(first) => {
+                        if rewrites.allow(&SAME, graph, id) {
+                            for port in 0..graph.node(id).types.len() as u32 {
+                                let (old, new) = (Value { node: id, port }, Value { node: first, port });
+                                graph.replace(old, new);
+                            }
+                        }
+                    }
+                    None => entry.get_mut().push(id),
+                },
+            }
+        }
+        graph.remove_dead();
+        Ok(rewrites.changed())
+    }
+}
+
+/// The operands in an order that is the same for equal nodes.
+fn key_operands(graph: &Graph, id: NodeId) -> Vec<Value> {
+    let mut operands = graph.operands(id).to_vec();
+    if matches!(
+        graph.node(id).op,
+        Op::Add(_) | Op::Mul(_) | Op::Eq(_) | Op::Ne(_) | Op::And(_) | Op::Or(_)
+    ) {
+        operands.sort_unstable();
+    }
+    operands
+}

@@ -1,0 +1,96 @@
+//! Computes what depends on constants alone.
+//!
+//! ```text
+//! %0: f32[] = constant {value=32}
+//! %1: f32[] = constant {value=1}          →   %0: f32[32] = constant {value=0.03125}
+//! %2: f32[] = div %1, %0
+//! %3: f32[32] = broadcast %2 {shape=[32]}
+//! ```
+//!
+//! The interpreter computes the value, so the bits are those of the op. A constant whose elements are all the same is stored as one
+//! element: elementwise ops, shape changes and repetitions of such constants are folded at any size.
+//!
+//! Refused: anything else whose operands or result have more than 1024 elements, which would make the graph large and
+//! compiling slow; ops without operands (`iota` is cheaper than the table it would become).
+
+use brolga_ir::ops::Constant;
+use brolga_ir::{Data, Graph, Mistake, NodeId, Op, Shape, Tensor, Type, Value};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::{add_splat, constant, elements, splat};
+
+/// The most elements of a constant that is computed element by element.
+pub(super) const MAX_ELEMENTS: usize = 1024;
+
+const FOLD: Rule = Rule { name: "fold constants", reason: "the interpreter defines the bits" };
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct ConstantFolding;
+
+impl Pass for ConstantFolding {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        super::sweep(graph, rewrites, fold)
+    }
+}
+
+fn fold(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    let operands = graph.operands(id);
+    let node = graph.node(id);
+    if operands.is_empty()
+        || matches!(node.op, Op::Kernel(_))
+        || operands.iter().any(|&value| constant(graph, value).is_none())
+    {
+        return Ok(None);
+    }
+    let (shape, origin) = (node.types[0].shape.clone(), node.origin.clone());
+    let small = |value: Value| elements(graph, value) <= MAX_ELEMENTS;
+    if let Some(element) = fold_splats(graph, id, &operands) {
+        if !rewrites.allow(&FOLD, graph, id) {
+            return Ok(None);
+        }
+        return add_splat(graph, &element, shape, origin).map(Some);
+    }
+    if !operands.iter().copied().chain([id.into()]).all(small) || !rewrites.allow(&FOLD, graph, id) {
+        return Ok(None);
+    }
+    let tensors: Vec<Tensor> =
+        operands.iter().filter_map(|&value| constant(graph, value)).map(Constant::tensor).collect();
+    let node = graph.node(id);
+    let result = evaluate(&node.op, &tensors, &node.types);
+    graph.add(Constant::new(result), &[], origin).map(Some)
+}
+
+/// The element that the result consists of, if the operands are splats and the op combines them or moves them only.
+fn fold_splats(graph: &Graph, id: NodeId, operands: &[Value]) -> Option<Data> {
+    let splats = operands.iter().map(|&value| splat(graph, value).map(Constant::value));
+    let splats: Vec<&Data> = splats.collect::<Option<_>>()?;
+    let op = &graph.node(id).op;
+    match op {
+        Op::Reshape(_) | Op::Broadcast(_) | Op::Transpose(_) | Op::Reverse(_) | Op::Slice(_) => {
+            Some(splats[0].clone())
+        }
+        op if op.is_elementwise() => {
+            let scalars = splats.into_iter().map(|data| Tensor::new(Shape::scalar(), data.clone()));
+            let scalars: Vec<Tensor> = scalars.collect::<Option<_>>()?;
+            let result = Type::scalar(graph.ty(id.into()).dtype);
+            Some(evaluate(op, &scalars, &[result]).into_data())
+        }
+        _ => None,
+    }
+}
+
+fn evaluate(op: &Op, operands: &[Tensor], results: &[Type]) -> Tensor {
+    let operands: Vec<&Tensor> = operands.iter().collect();
+    op.definition().evaluate(&operands, results).swap_remove(0)
+}

@@ -1,0 +1,58 @@
+//! Makes one kernel of a reduction over leading axes, the elementwise ops in front of it and those behind it.
+//!
+//! ```text
+//! %0: f32[32,8] = sub %x, %y
+//! %1: f32[32,8] = mul %0, %0                        →   %0: f32[8] = kernel %x, %y {kind="columns"}
+//! %2: f32[8] = reduce_mean %1 {axes=[0]}                  sub_mul_reduce_mean_sqrt(..)
+//! %3: f32[8] = sqrt %2
+//! ```
+//!
+//! The ops in front have the reduced shape, and nothing else uses them: what is used elsewhere must be stored anyway, and is better
+//! computed where it is stored. The ops behind are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product.
+
+use brolga_ir::ops::KernelKind;
+use brolga_ir::{Graph, NodeId};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::region::rows::leading_reduction;
+use crate::region::{NodeSet, Region, Schedule, broadcasts, epilogue, prologue, streams};
+use crate::rewrites::{Rewrites, Rule};
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct FuseColumns;
+
+const COLUMNS: Rule = Rule {
+    name: "fuse around a reduction of columns",
+    reason: "what is reduced need not be stored",
+};
+
+impl Pass for FuseColumns {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        let mut schedule = Schedule::new(graph);
+        for id in schedule.nodes() {
+            if !leading_reduction(graph, id) {
+                continue;
+            }
+            let nodes = columns(graph, &schedule, id);
+            if nodes.len() > 1 && rewrites.allow(&COLUMNS, graph, id) {
+                Region::new(KernelKind::Columns, id, nodes).fuse(graph, &mut schedule)?;
+            }
+        }
+        graph.remove_dead();
+        Ok(rewrites.changed())
+    }
+}
+
+fn columns(graph: &Graph, schedule: &Schedule, reduction: NodeId) -> NodeSet {
+    let mut nodes = NodeSet::from([reduction]);
+    let reduced = graph.operands(reduction)[0];
+    nodes.extend(prologue(graph, schedule, reduced, &nodes, broadcasts));
+    epilogue(graph, schedule, &mut nodes, reduction, streams);
+    nodes
+}

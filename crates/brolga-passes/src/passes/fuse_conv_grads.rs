@@ -1,0 +1,134 @@
+//! Makes one kernel of each gradient of a convolution, with what prepares its cotangent, what is behind it, and the gradient of the bias.
+//!
+//! ```text
+//! %0: bool[32,13,13,32] = gt %p, 0
+//! %1: f32[32,13,13,32] = select %0, %d, 0             %0: f32[3,3,1,32], %1: f32[32] = kernel %p, %d, %i, %x
+//! %2: f32[32,26,26,32] = max_unpool %1, %i       →      {kind="contraction"} gt_select_max_unpool_conv2d_grad_filter_reduce_sum(..)
+//! %3: f32[3,3,1,32] = conv2d_grad_filter %x, %2
+//! %4: f32[32] = reduce_sum %2 {axes=[0,1,2]}
+//! ```
+//!
+//! The cotangent at full size is never stored. Both gradients of a convolution use it, so what prepares it (elementwise ops, then at
+//! most one `max_unpool`) is copied into both kernels. That pays while the copy is cheap: it must consist of comparisons,
+//! selections and simple arithmetic, and the cotangent must have no other use, since then it would have to be stored anyway. The
+//! `reduce_sum` over images and places, the bias's gradient, becomes a second result of the filter's gradient.
+//!
+//! Behind the gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul) takes behind a product, such as the mask of the
+//! activation in front.
+//!
+//! Refused: un-pooling of windows that overlap or have padding; `exp`, `log`, `pow`, divisions, roots and the like in the copied part.
+
+use brolga_ir::ops::KernelKind;
+use brolga_ir::{Graph, NodeId, Op, Value};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, streams};
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::is_returned;
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct FuseConvGrads;
+
+const GRADIENT: Rule = Rule {
+    name: "fuse a convolution's gradient with its surroundings",
+    reason: "the cotangent at full size is never stored",
+};
+
+impl Pass for FuseConvGrads {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        let mut schedule = Schedule::new(graph);
+        // In the order of the schedule, what is behind a gradient is taken before the next layer's gradients look at it.
+        let is_gradient = |op: &Op| matches!(op, Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_));
+        for id in schedule.seeds(graph, is_gradient) {
+            let Some(slot) = cotangent_slot(graph, id) else { continue };
+            let cotangent = graph.operands(id)[slot];
+            let mut nodes = NodeSet::from([id]);
+            epilogue(graph, &schedule, &mut nodes, id, streams);
+            let copied = preparation(graph, &schedule, cotangent);
+            if matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
+                && let Some(bias) = bias_gradient(graph, cotangent)
+            {
+                nodes.insert(bias);
+                if !schedule.is_convex(graph, &nodes) {
+                    nodes.remove(&bias);
+                }
+            }
+            if nodes.len() + copied.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
+                let region = Region::new(KernelKind::Contraction, id, nodes);
+                Region { copied, ..region }.fuse(graph, &mut schedule)?;
+            }
+        }
+        graph.remove_dead();
+        Ok(rewrites.changed())
+    }
+}
+
+/// Which operand of a gradient of a convolution is the cotangent.
+fn cotangent_slot(graph: &Graph, id: NodeId) -> Option<usize> {
+    match graph.node(id).op {
+        Op::Conv2dGradInput(_) => Some(0),
+        Op::Conv2dGradFilter(_) => Some(1),
+        _ => None,
+    }
+}
+
+/// The only sum of the cotangent over images and places.
+fn bias_gradient(graph: &Graph, cotangent: Value) -> Option<NodeId> {
+    let users = graph.uses_of(cotangent);
+    let mut sums = users.iter().filter(|(user, _)| is_bias_gradient(graph, *user));
+    let (id, _) = sums.next()?;
+    sums.next().is_none().then_some(*id)
+}
+
+fn is_bias_gradient(graph: &Graph, id: NodeId) -> bool {
+    matches!(&graph.node(id).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2])
+}
+
+/// The nodes that prepare a cotangent and can be copied into the kernels that use it.
+fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet {
+    let uses = graph.uses_of(cotangent);
+    let is_filter = |id: NodeId| matches!(graph.node(id).op, Op::Conv2dGradFilter(_));
+    let has_filter = uses.iter().any(|(user, _)| is_filter(*user));
+    let bias = bias_gradient(graph, cotangent).filter(|_| has_filter);
+    let inside = |&(user, slot): &(NodeId, usize)| {
+        cotangent_slot(graph, user) == Some(slot) || Some(user) == bias
+    };
+    if !uses.iter().all(inside) || is_returned(graph, cotangent.node) {
+        return NodeSet::new();
+    }
+    let users: NodeSet = uses.into_iter().map(|(user, _)| user).collect();
+    let (mut copied, value, users) = match graph.node(cotangent.node).op {
+        Op::MaxUnpool(op) if op.window == op.strides && op.padding == [[0; 2]; 2] => {
+            let unpool = NodeSet::from([cotangent.node]);
+            (unpool.clone(), graph.operands(cotangent.node)[0], unpool)
+        }
+        _ => (NodeSet::new(), cotangent, users),
+    };
+    let chain = prologue(graph, schedule, value, &users, streams);
+    if chain.iter().all(|&id| is_cheap(&graph.node(id).op)) {
+        copied.extend(chain);
+    }
+    copied
+}
+
+/// Whether computing an op twice costs less than storing its result.
+fn is_cheap(op: &Op) -> bool {
+    op.is_elementwise()
+        && !matches!(
+            op,
+            Op::Exp(_)
+                | Op::Log(_)
+                | Op::Tanh(_)
+                | Op::Sigmoid(_)
+                | Op::Pow(_)
+                | Op::Sqrt(_)
+                | Op::Rsqrt(_)
+                | Op::Div(_)
+        )
+}

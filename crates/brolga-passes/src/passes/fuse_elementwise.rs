@@ -1,0 +1,85 @@
+//! Makes one kernel of the elementwise ops over one shape that belong together.
+//!
+//! ```text
+//! %0: f32[32,8] = exp %x
+//! %1: f32[32,8] = add %0, %b              →   %0: f32[32,8] = kernel %x, %b {kind="rows"} exp_add_tanh(..)
+//! %2: f32[32,8] = tanh %1
+//! ```
+//!
+//! It runs behind the other fusions and takes what they left. A region is the largest convex one of ops with results of one shape,
+//! each connected to another. Ops on single elements (counters, a learning rate's correction) cost nothing but the call, so
+//! that those are fused even if they have nothing to do with each other.
+
+use brolga_ir::ops::KernelKind;
+use brolga_ir::{Graph, NodeId};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::region::rows::rows;
+use crate::region::{NodeSet, Region, Schedule};
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::is_elementwise;
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct FuseElementwise;
+
+const CHAIN: Rule =
+    Rule { name: "fuse an elementwise chain", reason: "values in between need not be stored" };
+const SCALARS: Rule = Rule { name: "fuse scalar ops", reason: "a call costs more than they do" };
+
+impl Pass for FuseElementwise {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        let mut schedule = Schedule::new(graph);
+        let scalars: Vec<NodeId> =
+            schedule.nodes().into_iter().filter(|&id| is_scalar_op(graph, id)).collect();
+        fuse_scalars(graph, &mut schedule, scalars, rewrites)?;
+        for id in schedule.nodes() {
+            // A region that was fused may have taken this node, and a kernel its identity.
+            if graph.get(id).is_none() || !is_elementwise(graph, id) || is_scalar_op(graph, id) {
+                continue;
+            }
+            let domain = graph.ty(id.into()).shape.clone();
+            let nodes = rows(graph, &schedule, id, domain);
+            let Some(&last) = schedule.sort(&nodes).last() else { continue };
+            if nodes.len() > 1 && rewrites.allow(&CHAIN, graph, last) {
+                Region::new(KernelKind::Rows, last, nodes).fuse(graph, &mut schedule)?;
+            }
+        }
+        graph.remove_dead();
+        Ok(rewrites.changed())
+    }
+}
+
+/// Whether the node is elementwise on one element, of rank 0 or 1.
+fn is_scalar_op(graph: &Graph, id: NodeId) -> bool {
+    let shape = &graph.node(id).types[0].shape;
+    is_elementwise(graph, id) && shape.elements() == 1 && shape.rank() <= 1
+}
+
+/// Fuses each scalar op with all later ones that need nothing from outside that needs the kernel.
+fn fuse_scalars(
+    graph: &mut Graph,
+    schedule: &mut Schedule,
+    mut scalars: Vec<NodeId>,
+    rewrites: &mut Rewrites,
+) -> Result<(), PassError> {
+    while let Some(&first) = scalars.first() {
+        let mut region = NodeSet::new();
+        for &id in &scalars {
+            region.insert(id);
+            if !schedule.is_convex(graph, &region) {
+                region.remove(&id);
+            }
+        }
+        scalars.retain(|id| !region.contains(id));
+        if region.len() > 1 && rewrites.allow(&SCALARS, graph, first) {
+            Region::new(KernelKind::Rows, first, region).fuse(graph, schedule)?;
+        }
+    }
+    Ok(())
+}

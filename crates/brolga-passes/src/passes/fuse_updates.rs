@@ -1,0 +1,258 @@
+//! Makes one kernel of the updates of all states that are computed alike.
+//!
+//! ```text
+//! %2: f32[784,10] = mul %rate, %0
+//! %3: f32[784,10] = sub %w, %2                    %2: f32[784,10], %3: f32[10] = kernel %rate, %0, %w, %1, %b
+//! %4: f32[10] = mul %rate, %1               →       {kind="update"} mul_sub(..)
+//! %5: f32[10] = sub %b, %4                        return %2 => %w, %3 => %b
+//! return %3 => %w, %5 => %b
+//! ```
+//!
+//! A *group* is what leads to the next values of one weight and its optimizer slots: elementwise ops of the weight's shape and of the
+//! role of the last one, up to values that are computed otherwise. Groups with the same ops, wired alike, with the same constants
+//! and the same scalars (the learning rate) become one kernel, whose operands are the scalars first, then group by group
+//! what has the group's shape, and whose results come group by group.
+//!
+//! Refused: states of rank 0 (counters, which are fused with other scalar ops), and groups that read something repeated along only
+//! some axes.
+
+use std::collections::HashMap;
+
+use brolga_ir::ops::{Constant, KernelKind};
+use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::region::{NodeSet, Region, Schedule};
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::{elements, is_elementwise, splat};
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct FuseUpdates;
+
+const UPDATES: Rule = Rule {
+    name: "fuse updates that are computed alike",
+    reason: "one run over all weights instead of a call for each",
+};
+
+impl Pass for FuseUpdates {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        let mut schedule = Schedule::new(graph);
+        for class in classes(groups(graph)) {
+            let mut waiting = class;
+            while !waiting.is_empty() {
+                let (together, rest) = convex(graph, &schedule, waiting);
+                waiting = rest;
+                let Some(&main) = together.first().and_then(|group| group.order.last()) else { break };
+                if rewrites.allow(&UPDATES, graph, main) {
+                    fuse(graph, &mut schedule, &together, main)?;
+                }
+            }
+        }
+        graph.remove_dead();
+        Ok(rewrites.changed())
+    }
+}
+
+/// What leads to the next values of one weight and its slots.
+struct Group {
+    /// The nodes, operands before their uses; the order follows from the program alone.
+    order: Vec<NodeId>,
+    /// Operands of the group's shape, in the order of first use.
+    own: Vec<Value>,
+    /// Operands of one element, in the order of first use.
+    scalars: Vec<Value>,
+    program: Program,
+}
+
+/// What groups must have in common.
+#[derive(PartialEq, Eq)]
+struct Program {
+    steps: Vec<Step>,
+    scalars: Vec<Value>,
+    own: Vec<DType>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Step {
+    op: Op,
+    operands: Vec<Operand>,
+    leaves: bool,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Operand {
+    Step(usize),
+    Own(usize),
+    Scalar(usize),
+    Constant(Constant),
+}
+
+/// The groups behind all states that are updated, in the order of the outputs.
+fn groups(graph: &Graph) -> Vec<Group> {
+    let roots: Vec<NodeId> = graph
+        .outputs()
+        .iter()
+        .filter(|output| output.replaces.is_some() && output.value.port == 0)
+        .map(|output| output.value.node)
+        .filter(|&id| is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() > 0)
+        .collect();
+    // Roots whose chains meet, a weight and its slots, form one group: `group_of` leads from each node to its chain's first root.
+    let mut group_of: HashMap<NodeId, usize> = HashMap::new();
+    let mut merged: Vec<usize> = (0..roots.len()).collect();
+    for (place, &root) in roots.iter().enumerate() {
+        let mut stack = vec![root];
+        while let Some(id) = stack.pop() {
+            if let Some(&met) = group_of.get(&id) {
+                let (a, b) = (find(&merged, met), find(&merged, place));
+                merged[a.max(b)] = a.min(b);
+                continue;
+            }
+            group_of.insert(id, place);
+            let operands = graph.operands(id);
+            stack.extend(operands.iter().map(|v| v.node).filter(|&node| belongs(graph, node, root)));
+        }
+    }
+    let members = |first: usize| {
+        let same = (0..roots.len()).filter(|&place| find(&merged, place) == first);
+        same.map(|place| roots[place]).collect::<Vec<_>>()
+    };
+    let firsts = (0..roots.len()).filter(|&place| merged[place] == place);
+    firsts.filter_map(|first| Group::behind(graph, &members(first))).collect()
+}
+
+fn find(merged: &[usize], mut place: usize) -> usize {
+    while merged[place] != place {
+        place = merged[place];
+    }
+    place
+}
+
+/// Whether a node is part of the chain that leads to `root`.
+fn belongs(graph: &Graph, id: NodeId, root: NodeId) -> bool {
+    let (node, root) = (graph.node(id), graph.node(root));
+    is_elementwise(graph, id)
+        && node.types[0].shape == root.types[0].shape
+        && node.origin.role == root.origin.role
+}
+
+impl Group {
+    /// The chains that lead to these roots; `None` if they read what no group may read.
+    fn behind(graph: &Graph, roots: &[NodeId]) -> Option<Self> {
+        let root = *roots.first()?;
+        let mut order = Vec::new();
+        let mut places: HashMap<NodeId, usize> = HashMap::new();
+        for &root in roots {
+            let mut stack = vec![(root, false)];
+            while let Some((id, operands_done)) = stack.pop() {
+                if places.contains_key(&id) {
+                    continue;
+                }
+                if operands_done {
+                    places.insert(id, order.len());
+                    order.push(id);
+                    continue;
+                }
+                stack.push((id, true));
+                let operands = graph.operands(id);
+                let inside = operands.iter().rev().map(|value| value.node);
+                stack.extend(inside.filter(|&id| belongs(graph, id, root)).map(|id| (id, false)));
+            }
+        }
+        let shape = &graph.ty(root.into()).shape;
+        let (mut own, mut scalars) = (Vec::new(), Vec::new());
+        let mut steps = Vec::with_capacity(order.len());
+        for &id in &order {
+            let mut operands = Vec::new();
+            for value in graph.operands(id) {
+                operands.push(match places.get(&value.node) {
+                    Some(&place) => Operand::Step(place),
+                    None => outside(graph, value, shape, &mut own, &mut scalars)?,
+                });
+            }
+            let users = graph.uses(id);
+            let used_outside = users.iter().any(|(user, _)| !places.contains_key(user));
+            let leaves = used_outside || graph.is_output(id.into());
+            steps.push(Step { op: graph.node(id).op.clone(), operands, leaves });
+        }
+        let dtypes = own.iter().map(|&value| graph.ty(value).dtype).collect();
+        let program = Program { steps, scalars: scalars.clone(), own: dtypes };
+        Some(Self { order, own, scalars, program })
+    }
+}
+
+/// How a group of this shape reads a value from outside.
+fn outside(
+    graph: &Graph,
+    value: Value,
+    shape: &Shape,
+    own: &mut Vec<Value>,
+    scalars: &mut Vec<Value>,
+) -> Option<Operand> {
+    if let Some(constant) = splat(graph, value) {
+        return Some(Operand::Constant(constant.clone()));
+    }
+    if graph.ty(value).shape == *shape {
+        return Some(Operand::Own(place_of(own, value)));
+    }
+    (elements(graph, value) == 1).then(|| Operand::Scalar(place_of(scalars, value)))
+}
+
+fn place_of(values: &mut Vec<Value>, value: Value) -> usize {
+    values.iter().position(|&known| known == value).unwrap_or_else(|| {
+        values.push(value);
+        values.len() - 1
+    })
+}
+
+/// Groups with the same program, in the order of their first ones.
+fn classes(groups: Vec<Group>) -> Vec<Vec<Group>> {
+    let mut classes: Vec<Vec<Group>> = Vec::new();
+    for group in groups {
+        match classes.iter_mut().find(|class| class[0].program == group.program) {
+            Some(class) => class.push(group),
+            None => classes.push(vec![group]),
+        }
+    }
+    classes
+}
+
+/// As many of the groups as need nothing of each other, and the rest.
+fn convex(graph: &Graph, schedule: &Schedule, groups: Vec<Group>) -> (Vec<Group>, Vec<Group>) {
+    let all: NodeSet = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
+    if schedule.is_convex(graph, &all) {
+        return (groups, Vec::new());
+    }
+    let (mut region, mut together, mut rest) = (NodeSet::new(), Vec::new(), Vec::new());
+    for group in groups {
+        let mut larger = region.clone();
+        larger.extend(group.order.iter().copied());
+        if schedule.is_convex(graph, &larger) {
+            region = larger;
+            together.push(group);
+        } else {
+            rest.push(group);
+        }
+    }
+    (together, rest)
+}
+
+fn fuse(
+    graph: &mut Graph,
+    schedule: &mut Schedule,
+    groups: &[Group],
+    main: NodeId,
+) -> Result<(), PassError> {
+    let order: Vec<NodeId> = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
+    let scalars = groups.first().into_iter().flat_map(|group| &group.scalars);
+    let own = groups.iter().flat_map(|group| &group.own);
+    let inputs = scalars.chain(own).copied().collect();
+    let region = Region::new(KernelKind::Update, main, order.iter().copied().collect());
+    Region { inputs, order: Some(order), ..region }.fuse(graph, schedule)?;
+    Ok(())
+}

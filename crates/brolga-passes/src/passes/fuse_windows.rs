@@ -1,0 +1,61 @@
+//! Makes one kernel of a pooling or its gradient, the places of its maxima, and the elementwise ops behind it.
+//!
+//! ```text
+//! %0: f32[32,12,12,8] = max_pool %x
+//! %1: u8[32,12,12,8] = max_pool_index %x          →   %0: f32[32,12,12,8], %1: u8[32,12,12,8] = kernel %x {kind="window"}
+//! %2: f32[32,12,12,8] = relu %0                         max_pool_relu(..)
+//! ```
+//!
+//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. Maxima and places share a kernel if they are of the
+//! same images and windows: both come from one walk over the window.
+
+use brolga_ir::ops::{KernelKind, MaxPoolIndex};
+use brolga_ir::{Graph, NodeId, Op};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::region::{NodeSet, Region, Schedule, epilogue, streams};
+use crate::rewrites::{Rewrites, Rule};
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct FuseWindows;
+
+const WINDOW: Rule = Rule { name: "fuse around a window", reason: "the window is walked once" };
+
+impl Pass for FuseWindows {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        let mut schedule = Schedule::new(graph);
+        for id in schedule.seeds(graph, is_window) {
+            let mut nodes = NodeSet::from([id]);
+            nodes.extend(places(graph, id));
+            epilogue(graph, &schedule, &mut nodes, id, streams);
+            if nodes.len() > 1 && rewrites.allow(&WINDOW, graph, id) {
+                Region::new(KernelKind::Window, id, nodes).fuse(graph, &mut schedule)?;
+            }
+        }
+        graph.remove_dead();
+        Ok(rewrites.changed())
+    }
+}
+
+/// Ops that kernels of the kind `window` are made around.
+fn is_window(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::MaxPool(_) | Op::MaxUnpool(_) | Op::MaxPoolGather(_) | Op::AvgPool(_) | Op::AvgPoolGrad(_)
+    )
+}
+
+/// The places of the maxima that a node pools.
+fn places(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    let Op::MaxPool(pool) = graph.node(id).op else { return None };
+    let (window, strides, padding) = (pool.window, pool.strides, pool.padding);
+    let index = Op::from(MaxPoolIndex { window, strides, padding });
+    let users = graph.uses_of(graph.operands(id)[0]);
+    users.into_iter().map(|(user, _)| user).find(|&user| graph.node(user).op == index)
+}

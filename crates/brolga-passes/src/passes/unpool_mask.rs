@@ -1,0 +1,129 @@
+//! Moves the mask of an activation through the un-pooling behind which it stands, to where it is computed for the maxima only.
+//!
+//! With `%r` an activation, `%p` its pooling and `%i` the places of the maxima:
+//!
+//! ```text
+//! %u: f32[8,6,6,4] = max_unpool %d, %i             %n: bool[8,3,3,4] = gt %p, 0
+//! %m: bool[8,6,6,4] = gt %r, 0                 →   %e: f32[8,3,3,4] = select %n, %d, 0
+//! %s: f32[8,6,6,4] = select %m, %u, 0              %s: f32[8,6,6,4] = max_unpool %e, %i
+//! ```
+//!
+//! Then nothing but the pooling uses `%r`, and the activation need not be stored. At the place of a maximum, `%r` is bit for bit `%p` of that
+//! window, NaN and −0 included, so both masks agree there, and both sides are `+0 + d` or `+0 + 0`. At all other places `%u` is +0, and so
+//! is `%s` before and after.
+//!
+//! The mask must be a comparison of `%r` with a splat constant, the other side of the `select` +0, `%i` the places in `%r` for the same window,
+//! and `%p` must be there already.
+//!
+//! Refused: windows that overlap. There an element can be the maximum of several windows, and what is added before the mask would be added
+//! behind it, with other roundings.
+
+use brolga_ir::ops::{MaxPool, MaxPoolIndex, MaxUnpool, Select};
+use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};
+
+use crate::error::PassError;
+use crate::pass::{Changed, Pass};
+use crate::rewrites::{Rewrites, Rule};
+use crate::values::{add_splat, is_splat_of, splat};
+
+/// See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct UnpoolMask;
+
+impl Pass for UnpoolMask {
+    fn is_required(&self) -> bool {
+        false
+    }
+
+    fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+        super::sweep(graph, rewrites, move_mask)
+    }
+}
+
+const MOVE: Rule = Rule {
+    name: "mask before un-pooling",
+    reason: "the pooled maximum is the element, and all other elements are +0",
+};
+
+fn move_mask(
+    graph: &mut Graph,
+    id: NodeId,
+    rewrites: &mut Rewrites,
+) -> Result<Option<Value>, Mistake> {
+    if !matches!(graph.node(id).op, Op::Select(_)) {
+        return Ok(None);
+    }
+    let operands = graph.operands(id);
+    // The cotangent may be on either side of the mask.
+    let Some(side) = [1, 2].into_iter().find(|&side| unpool(graph, operands[side]).is_some()) else {
+        return Ok(None);
+    };
+    let (mask, unpooled, zero) = (operands[0], operands[side], operands[3 - side]);
+    let Some(op) = unpool(graph, unpooled) else { return Ok(None) };
+    let Some((place, activation)) = compared(graph, mask) else { return Ok(None) };
+    let shape = &graph.ty(id.into()).shape;
+    if op.strides[0] < op.window[0]
+        || op.strides[1] < op.window[1]
+        || !is_splat_of(graph, zero, 0.0)
+        || graph.ty(activation).shape != *shape
+        || graph.ty(unpooled).shape != *shape
+    {
+        return Ok(None);
+    }
+    let MaxUnpool { window, strides, padding, .. } = op;
+    let (cotangent, index) = {
+        let operands = graph.operands(unpooled.node);
+        (operands[0], operands[1])
+    };
+    let index_op = Op::from(MaxPoolIndex { window, strides, padding });
+    if graph.node(index.node).op != index_op || graph.operands(index.node)[0] != activation {
+        return Ok(None);
+    }
+    let pool = Op::from(MaxPool { window, strides, padding });
+    let mut users = graph.uses_of(activation).into_iter().map(|(user, _)| user);
+    let Some(pooled) = users.find(|&user| graph.node(user).op == pool) else { return Ok(None) };
+    if !rewrites.allow(&MOVE, graph, id) {
+        return Ok(None);
+    }
+
+    let mut sides = graph.operands(mask.node);
+    sides[place] = pooled.into();
+    let comparison = graph.node(mask.node);
+    let (comparison, origin) = (comparison.op.clone(), comparison.origin.clone());
+    let other = 1 - place;
+    sides[other] = scalar(graph, sides[other])?;
+    let mask = graph.add(comparison, &sides, origin)?;
+    let origin = graph.node(id).origin.clone();
+    let zero = scalar(graph, zero)?;
+    let chosen = if side == 1 { [mask, cotangent, zero] } else { [mask, zero, cotangent] };
+    let masked = graph.add(Select, &chosen, origin)?;
+    let origin = graph.node(unpooled.node).origin.clone();
+    graph.add(op, &[masked, index], origin).map(Some)
+}
+
+fn unpool(graph: &Graph, value: Value) -> Option<MaxUnpool> {
+    match graph.node(value.node).op {
+        Op::MaxUnpool(op) => Some(op),
+        _ => None,
+    }
+}
+
+/// The operand of a comparison with a splat constant that is not the constant, and its slot.
+fn compared(graph: &Graph, mask: Value) -> Option<(usize, Value)> {
+    let op = &graph.node(mask.node).op;
+    if !matches!(op, Op::Lt(_) | Op::Le(_) | Op::Gt(_) | Op::Ge(_) | Op::Eq(_) | Op::Ne(_)) {
+        return None;
+    }
+    let operands = graph.operands(mask.node);
+    let slot = (0..2).find(|&slot| splat(graph, operands[1 - slot]).is_some())?;
+    Some((slot, operands[slot]))
+}
+
+/// A splat constant as a scalar.
+fn scalar(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
+    let Some(constant) = splat(graph, value).filter(|c| c.ty().shape.rank() > 0) else {
+        return Ok(value);
+    };
+    let (element, origin) = (constant.value().clone(), graph.node(value.node).origin.clone());
+    add_splat(graph, &element, Shape::scalar(), origin)
+}

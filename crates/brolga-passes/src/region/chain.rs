@@ -1,0 +1,97 @@
+//! Elementwise chains behind and in front of a node.
+
+use std::collections::BTreeSet;
+
+use brolga_ir::{Graph, NodeId, Shape, Value};
+
+use super::{NodeSet, Schedule};
+use crate::values::{elements, is_elementwise, is_returned, results};
+
+/// Whether an operand can be read along with a value of this shape while that is produced: it has the same shape, or is one row of the
+/// last axis for all the others, or is one element.
+pub(crate) fn streams(graph: &Graph, operand: Value, shape: &Shape) -> bool {
+    let own = &graph.ty(operand).shape;
+    let one_row = || {
+        let (Some((last, leading)), Some(extent)) = (own.split_last(), shape.last()) else {
+            return false;
+        };
+        last == extent && leading.iter().all(|&extent| extent == 1) && own.rank() <= shape.rank()
+    };
+    own == shape || elements(graph, operand) == 1 || one_row()
+}
+
+/// Whether an operand is repeated to this shape along whole axes.
+pub(crate) fn broadcasts(graph: &Graph, operand: Value, shape: &Shape) -> bool {
+    graph.ty(operand).shape.broadcasts_to(shape)
+}
+
+/// Lets a region grow by the elementwise ops behind `root` that have the shape of its results.
+///
+/// Their other operands must satisfy `fits`. Ops of another role stay outside: a forward kernel does not compute what only the backward
+/// part needs, and state is updated in kernels of its own.
+pub(crate) fn epilogue(
+    graph: &Graph,
+    schedule: &Schedule,
+    region: &mut NodeSet,
+    root: NodeId,
+    fits: impl Fn(&Graph, Value, &Shape) -> bool,
+) {
+    let shape = graph.ty(root.into()).shape.clone();
+    let role = graph.node(root).origin.role;
+    let mut candidates = BTreeSet::new();
+    let push = |candidates: &mut BTreeSet<_>, id: NodeId| {
+        candidates.extend(graph.uses(id).into_iter().map(|(user, _)| (schedule.place(user), user)));
+    };
+    push(&mut candidates, root);
+    // In the order of the schedule all operands of a candidate have been decided on before it.
+    while let Some((_, id)) = candidates.pop_first() {
+        let node = graph.node(id);
+        if !is_elementwise(graph, id) || node.types[0].shape != shape || node.origin.role != role {
+            continue;
+        }
+        let operands = graph.operands(id);
+        let mut outside = operands.iter().filter(|value| !region.contains(&value.node));
+        if !outside.all(|&value| fits(graph, value, &shape)) {
+            continue;
+        }
+        region.insert(id);
+        if schedule.is_convex(graph, region) {
+            push(&mut candidates, id);
+        } else {
+            region.remove(&id);
+        }
+    }
+}
+
+/// The elementwise ops in front of `value` that have its shape and whose results nothing but each other and `users` uses.
+///
+/// All their operands satisfy `fits`.
+pub(crate) fn prologue(
+    graph: &Graph,
+    schedule: &Schedule,
+    value: Value,
+    users: &NodeSet,
+    fits: impl Fn(&Graph, Value, &Shape) -> bool,
+) -> NodeSet {
+    let shape = &graph.ty(value).shape;
+    let mut chain = NodeSet::new();
+    let mut candidates = BTreeSet::from([(schedule.place(value.node), value.node)]);
+    // Against the order of the schedule all uses of a candidate have been decided on before it.
+    while let Some((_, id)) = candidates.pop_last() {
+        let used_inside = |value: Value| {
+            let uses = graph.uses_of(value);
+            uses.iter().all(|(user, _)| users.contains(user) || chain.contains(user))
+        };
+        let operands = graph.operands(id);
+        if is_elementwise(graph, id)
+            && graph.node(id).types[0].shape == *shape
+            && !is_returned(graph, id)
+            && results(graph, id).all(used_inside)
+            && operands.iter().all(|&operand| fits(graph, operand, shape))
+        {
+            chain.insert(id);
+            candidates.extend(operands.iter().map(|v| (schedule.place(v.node), v.node)));
+        }
+    }
+    chain
+}

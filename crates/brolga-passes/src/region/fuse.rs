@@ -1,0 +1,170 @@
+//! From a region to a kernel.
+
+use std::collections::HashMap;
+
+use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
+use brolga_ir::{Graph, Mistake, NodeId, Origin, Type, Value};
+
+use super::{NodeSet, Schedule};
+use crate::values::{is_elementwise, is_returned, results, splat};
+
+/// How many ops a kernel's name tells.
+const NAMED_OPS: usize = 6;
+
+/// A region and how its kernel is laid out.
+pub(crate) struct Region {
+    pub(crate) kind: KernelKind,
+    /// The node whose layer and role the kernel has.
+    pub(crate) main: NodeId,
+    /// The nodes that go into the kernel.
+    pub(crate) nodes: NodeSet,
+    /// The nodes that are copied into the kernel. None of their results leaves it; they stay in the graph while others use them.
+    pub(crate) copied: NodeSet,
+    /// Operands that come first, in this order.
+    pub(crate) inputs: Vec<Value>,
+    /// The order of the nodes, if it is not the schedule's.
+    pub(crate) order: Option<Vec<NodeId>>,
+}
+
+impl Region {
+    /// A region of nodes that the kernel holds in the schedule's order.
+    pub(crate) fn new(kind: KernelKind, main: NodeId, nodes: NodeSet) -> Self {
+        Self { kind, main, nodes, copied: NodeSet::new(), inputs: Vec::new(), order: None }
+    }
+
+    /// Replaces the region by one kernel.
+    ///
+    /// Operands of the kernel are what the region uses from outside, in the order of first use. Splat constants of elementwise ops
+    /// are copied into the body. Results are the values that are used outside, in the order of the nodes.
+    ///
+    /// # Errors
+    /// If an op refuses its operands in the body, which types of a valid graph cannot cause.
+    pub(crate) fn fuse(self, graph: &mut Graph, schedule: &mut Schedule) -> Result<NodeId, Mistake> {
+        let order = match self.order {
+            Some(order) => order,
+            None => schedule.sort(self.nodes.iter().chain(&self.copied)),
+        };
+        let origin = graph.node(self.main).origin.clone();
+        let mut body = Body::new(kernel_name(graph, &order), graph);
+        for &input in &self.inputs {
+            body.input(input)?;
+        }
+        for &id in &order {
+            body.copy(id)?;
+        }
+        let leaving = leaving(graph, &self.nodes, &order);
+        let (body, operands) = body.finish(&leaving);
+        let kernel = Kernel { kind: self.kind, body: Box::new(body) };
+        let id = schedule.contract(graph, &self.nodes, |graph| {
+            let id = graph.add_node(kernel, &operands, origin)?;
+            for (port, &old) in leaving.iter().enumerate() {
+                graph.replace(old, Value { node: id, port: port as u32 });
+            }
+            self.nodes.iter().for_each(|&node| graph.remove(node));
+            Ok::<_, Mistake>(id)
+        })?;
+        for copied in schedule.sort(&self.copied).into_iter().rev() {
+            if graph.uses(copied).is_empty() && !is_returned(graph, copied) {
+                graph.remove(copied);
+                schedule.forget(copied);
+            }
+        }
+        Ok(id)
+    }
+}
+
+/// The values of a region that are used outside, in this order of the nodes.
+fn leaving(graph: &Graph, nodes: &NodeSet, order: &[NodeId]) -> Vec<Value> {
+    let leaves = |value: &Value| {
+        graph.is_output(*value) || graph.uses_of(*value).iter().any(|(user, _)| !nodes.contains(user))
+    };
+    let own = order.iter().filter(|id| nodes.contains(id));
+    own.flat_map(|&id| results(graph, id)).filter(leaves).collect()
+}
+
+/// A body under construction.
+struct Body<'a> {
+    outer: &'a Graph,
+    graph: Graph,
+    /// The value in the body for each value outside.
+    values: HashMap<Value, Value>,
+    operands: Vec<Value>,
+}
+
+impl<'a> Body<'a> {
+    fn new(name: String, outer: &'a Graph) -> Self {
+        Self { outer, graph: Graph::new(name), values: HashMap::new(), operands: Vec::new() }
+    }
+
+    /// Copies a node whose operands that belong to the region were copied before.
+    fn copy(&mut self, id: NodeId) -> Result<(), Mistake> {
+        let takes_constants = is_elementwise(self.outer, id);
+        let mut operands = Vec::new();
+        for value in self.outer.operands(id) {
+            operands.push(match self.values.get(&value) {
+                Some(&inside) => inside,
+                None if takes_constants => match splat(self.outer, value).cloned() {
+                    Some(constant) => {
+                        let origin = self.outer.node(value.node).origin.clone();
+                        let inside = self.graph.add(constant, &[], origin)?;
+                        self.values.insert(value, inside);
+                        inside
+                    }
+                    None => self.input(value)?,
+                },
+                None => self.input(value)?,
+            });
+        }
+        let node = self.outer.node(id);
+        let copy = self.graph.add_node(node.op.clone(), &operands, node.origin.clone())?;
+        for value in results(self.outer, id) {
+            self.values.insert(value, Value { node: copy, port: value.port });
+        }
+        Ok(())
+    }
+
+    /// Lets a value from outside be an operand of the kernel. A parameter keeps its name.
+    fn input(&mut self, value: Value) -> Result<Value, Mistake> {
+        let name = match self.outer.parameter(value.node) {
+            Some(parameter) => parameter.name.clone(),
+            None => {
+                let places = self.operands.len()..;
+                let mut names = places.map(|place| format!("v{place}"));
+                names.find(|name| self.free(name)).expect("there are more names than operands")
+            }
+        };
+        let ty: Type = self.outer.ty(value).clone();
+        let inside = self.graph.add_input(&name, ParameterKind::Data, ty, Origin::default())?;
+        self.operands.push(value);
+        self.values.insert(value, inside);
+        Ok(inside)
+    }
+
+    /// Whether neither the body nor a parameter that may still come has this name.
+    fn free(&self, name: &str) -> bool {
+        self.outer.input(name).is_none() && self.graph.input(name).is_none()
+    }
+
+    fn finish(mut self, leaving: &[Value]) -> (Graph, Vec<Value>) {
+        for value in leaving {
+            self.graph.add_output(self.values[value]);
+        }
+        (self.graph, self.operands)
+    }
+}
+
+/// The ops in order, each once: `conv2d_add_relu_max_pool`. The place of a maximum goes with the maximum.
+fn kernel_name(graph: &Graph, order: &[NodeId]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for &id in order {
+        let name = graph.node(id).op.name();
+        if !names.contains(&name) && !(name == "max_pool_index" && names.contains(&"max_pool")) {
+            names.push(name);
+        }
+    }
+    if names.len() > NAMED_OPS {
+        names.truncate(NAMED_OPS - 1);
+        names.push("etc");
+    }
+    names.join("_")
+}

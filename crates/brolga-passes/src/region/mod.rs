@@ -1,0 +1,20 @@
+//! Regions of a graph that become kernels: which nodes fit together, and the kernel made of them.
+//!
+//! A region must be *convex*: no way leads out of it and back in, or the kernel would need its own result. [`Schedule`] answers
+//! that, [`epilogue`], [`prologue`] and [`rows`] grow regions, and [`Region::fuse`] makes the kernel.
+
+mod chain;
+mod fuse;
+pub(crate) mod rows;
+mod schedule;
+
+pub(crate) use chain::{broadcasts, epilogue, prologue, streams};
+pub(crate) use fuse::Region;
+pub(crate) use schedule::Schedule;
+
+use std::collections::BTreeSet;
+
+use brolga_ir::NodeId;
+
+/// A set of nodes, iterated in one order on every machine.
+pub(crate) type NodeSet = BTreeSet<NodeId>;

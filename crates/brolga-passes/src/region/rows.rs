@@ -1,0 +1,156 @@
+//! Regions over rows: elementwise ops over a domain, reductions of the domain along its last axis, and what is computed of those.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brolga_ir::{Graph, NodeId, Op, Shape, Value};
+
+use super::{NodeSet, Schedule, broadcasts};
+use crate::values::{elements, is_elementwise, splat};
+
+/// What a value is to the rows of a domain `[r.., c]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It has the domain's shape.
+    Whole,
+    /// One element a row: `[r.., 1]`.
+    Kept,
+    /// One element a row: `[r..]`.
+    Dropped,
+}
+
+/// A region under growth.
+pub(crate) struct Rows {
+    domain: Shape,
+    places: BTreeMap<NodeId, Place>,
+}
+
+/// The axes of a reduction that can stand in a body of rows.
+pub(crate) fn row_reduction(op: &Op) -> Option<(&[usize], bool)> {
+    match op {
+        Op::ReduceSum(op) => Some((&op.axes, op.keepdims)),
+        Op::ReduceMean(op) => Some((&op.axes, op.keepdims)),
+        Op::ReduceMax(op) => Some((&op.axes, op.keepdims)),
+        Op::ReduceMin(op) => Some((&op.axes, op.keepdims)),
+        Op::Argmax(op) => Some((std::slice::from_ref(&op.axis), op.keepdims)),
+        _ => None,
+    }
+}
+
+/// The domain of a node that reduces along the last axis alone.
+pub(crate) fn reduced_domain(graph: &Graph, id: NodeId) -> Option<Shape> {
+    let (axes, _) = row_reduction(&graph.get(id)?.op)?;
+    let domain = &graph.ty(*graph.operands(id).first()?).shape;
+    (domain.rank() > 0 && axes == [domain.rank() - 1]).then(|| domain.clone())
+}
+
+/// The largest convex region around `seed` over its domain, whose last axis is what reductions run along.
+pub(crate) fn rows(graph: &Graph, schedule: &Schedule, seed: NodeId, domain: Shape) -> NodeSet {
+    let mut rows = Rows { domain, places: BTreeMap::new() };
+    let Some(place) = rows.fit(graph, seed) else { return NodeSet::new() };
+    rows.places.insert(seed, place);
+    let mut region = NodeSet::from([seed]);
+    let mut candidates = BTreeSet::new();
+    let push = |candidates: &mut BTreeSet<_>, id: NodeId| {
+        let users = graph.uses(id).into_iter().map(|(user, _)| user);
+        let operands = graph.operands(id).into_iter().map(|value| value.node);
+        candidates.extend(users.chain(operands).map(|id| (schedule.place(id), id)));
+    };
+    push(&mut candidates, seed);
+    while let Some((_, id)) = candidates.pop_first() {
+        if region.contains(&id) {
+            continue;
+        }
+        let Some(place) = rows.fit(graph, id) else { continue };
+        region.insert(id);
+        if schedule.is_convex(graph, &region) {
+            rows.places.insert(id, place);
+            push(&mut candidates, id);
+        } else {
+            region.remove(&id);
+        }
+    }
+    region
+}
+
+impl Rows {
+    /// A domain with what is known of its region's nodes.
+    pub(crate) fn new(domain: Shape) -> Self {
+        Self { domain, places: BTreeMap::new() }
+    }
+
+    /// Adds a node that fits.
+    pub(crate) fn insert(&mut self, id: NodeId, place: Place) {
+        self.places.insert(id, place);
+    }
+
+    fn kept(&self) -> Shape {
+        let mut kept = self.domain.clone();
+        if let Some(last) = kept.dims_mut().last_mut() {
+            *last = 1;
+        }
+        kept
+    }
+
+    fn dropped(&self) -> Shape {
+        self.domain[..self.domain.rank().saturating_sub(1)].into()
+    }
+
+    /// What the node would be in the region, if it can stand there.
+    pub(crate) fn fit(&self, graph: &Graph, id: NodeId) -> Option<Place> {
+        let node = graph.node(id);
+        let operands = graph.operands(id);
+        let place = |value: &Value| self.places.get(&value.node).copied();
+        let shape = &node.types.first()?.shape;
+        let whole = *shape == self.domain;
+        // An operand inside of the region that lost its last axis would be read along the wrong axis.
+        let readable = |value: &Value| {
+            place(value) != Some(Place::Dropped) && broadcasts(graph, *value, &self.domain)
+        };
+        match &node.op {
+            _ if is_elementwise(graph, id) => {
+                if whole {
+                    return operands.iter().all(readable).then_some(Place::Whole);
+                }
+                let one = |value: &Value| {
+                    place(value).is_none()
+                        && (elements(graph, *value) == 1 || splat(graph, *value).is_some())
+                };
+                let reduced = |wanted: Place, outside: &dyn Fn(&Value) -> bool| {
+                    operands.iter().any(|value| place(value) == Some(wanted))
+                        && operands.iter().all(|value| match place(value) {
+                            Some(place) => place == wanted,
+                            None => outside(value),
+                        })
+                };
+                if *shape == self.kept()
+                    && reduced(Place::Kept, &|v| broadcasts(graph, *v, &self.kept()))
+                {
+                    return Some(Place::Kept);
+                }
+                (*shape == self.dropped() && reduced(Place::Dropped, &one)).then_some(Place::Dropped)
+            }
+            op if row_reduction(op).is_some() => {
+                let domain = reduced_domain(graph, id)?;
+                let (_, keepdims) = row_reduction(op)?;
+                let result = if keepdims { Place::Kept } else { Place::Dropped };
+                // Where the domain has one column, a reduced value has the domain's shape; reducing it again is another row.
+                let reads = place(&operands[0]).is_none_or(|place| place == Place::Whole);
+                (domain == self.domain && reads).then_some(result)
+            }
+            Op::Broadcast(_) => (whole && operands.iter().all(readable)).then_some(Place::Whole),
+            Op::OneHot(_) => (whole && place(&operands[0]).is_none()).then_some(Place::Whole),
+            Op::Iota(iota) => (whole && iota.axis + 1 == self.domain.rank()).then_some(Place::Whole),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a node reduces leading axes and nothing else: what a kernel of columns computes.
+pub(crate) fn leading_reduction(graph: &Graph, id: NodeId) -> bool {
+    let Some(op) = graph.get(id).map(|node| &node.op) else { return false };
+    let Some((axes, _)) = row_reduction(op).filter(|_| !matches!(op, Op::Argmax(_))) else {
+        return false;
+    };
+    let rank = graph.ty(graph.operands(id)[0]).shape.rank();
+    !axes.is_empty() && axes.len() < rank && axes.iter().copied().eq(0..axes.len())
+}

@@ -1,0 +1,119 @@
+//! An order of the nodes that stays topological while regions are contracted to kernels.
+
+use brolga_ir::{Graph, NodeId, Op};
+
+use super::NodeSet;
+
+/// Nodes in an order in which operands come before their uses.
+///
+/// Contracting a region moves nothing but the nodes between its first and its last one, so that fusing a whole graph does not need
+/// a new order for each kernel.
+pub(crate) struct Schedule {
+    order: Vec<Option<NodeId>>,
+    places: Vec<usize>,
+}
+
+impl Schedule {
+    /// The order of a graph as it is now.
+    pub(crate) fn new(graph: &Graph) -> Self {
+        let mut schedule = Self { order: Vec::new(), places: Vec::new() };
+        let order = graph.order();
+        schedule.order.resize(order.len(), None);
+        schedule.write(0, order);
+        schedule
+    }
+
+    /// The nodes in order.
+    pub(crate) fn nodes(&self) -> Vec<NodeId> {
+        self.order.iter().copied().flatten().collect()
+    }
+
+    /// The nodes with ops of a family in order.
+    pub(crate) fn seeds(&self, graph: &Graph, family: impl Fn(&Op) -> bool) -> Vec<NodeId> {
+        self.nodes().into_iter().filter(|&id| family(&graph.node(id).op)).collect()
+    }
+
+    /// Where a node of the graph stands in the order.
+    pub(crate) fn place(&self, id: NodeId) -> usize {
+        self.places[id.index()]
+    }
+
+    fn write(&mut self, start: usize, nodes: impl IntoIterator<Item = NodeId>) {
+        for (place, id) in (start..).zip(nodes) {
+            if self.places.len() <= id.index() {
+                self.places.resize(id.index() + 1, usize::MAX);
+            }
+            self.places[id.index()] = place;
+            self.order[place] = Some(id);
+        }
+    }
+
+    /// These nodes in order.
+    pub(crate) fn sort<'a>(&self, nodes: impl IntoIterator<Item = &'a NodeId>) -> Vec<NodeId> {
+        let mut sorted: Vec<NodeId> = nodes.into_iter().copied().collect();
+        sorted.sort_unstable_by_key(|&id| self.place(id));
+        sorted
+    }
+
+    /// Whether no way leads out of the region and back in.
+    pub(crate) fn is_convex(&self, graph: &Graph, region: &NodeSet) -> bool {
+        self.split(graph, region).is_some()
+    }
+
+    /// The nodes that stand between the first and the last one of a region: those that do not depend on the region, and those that do.
+    /// `None` if the region depends on the latter.
+    fn split(&self, graph: &Graph, region: &NodeSet) -> Option<(Vec<NodeId>, Vec<NodeId>)> {
+        let (first, last) = self.bounds(region)?;
+        let (mut free, mut behind) = (Vec::new(), Vec::new());
+        let mut is_behind = vec![false; last + 1 - first];
+        for place in first..=last {
+            let Some(id) = self.order[place] else { continue };
+            let operands = graph.operands(id);
+            let mut operands = operands.iter().map(|value| value.node);
+            let waits = |node: NodeId| {
+                let place = self.place(node);
+                place >= first && is_behind[place - first]
+            };
+            if region.contains(&id) {
+                if operands.any(waits) {
+                    return None;
+                }
+            } else if operands.any(|node| waits(node) || region.contains(&node)) {
+                is_behind[place - first] = true;
+                behind.push(id);
+            } else {
+                free.push(id);
+            }
+        }
+        Some((free, behind))
+    }
+
+    fn bounds(&self, region: &NodeSet) -> Option<(usize, usize)> {
+        let places = region.iter().map(|&id| self.place(id));
+        Some((places.clone().min()?, places.max()?))
+    }
+
+    /// Lets `replace` exchange a convex region for one node, which takes its place in the order.
+    ///
+    /// # Errors
+    /// What `replace` returns.
+    pub(crate) fn contract<E>(
+        &mut self,
+        graph: &mut Graph,
+        region: &NodeSet,
+        replace: impl FnOnce(&mut Graph) -> Result<NodeId, E>,
+    ) -> Result<NodeId, E> {
+        let (free, behind) = self.split(graph, region).expect("regions are grown to be convex");
+        let (first, last) = self.bounds(region).expect("a region is not empty");
+        let kernel = replace(graph)?;
+        self.order[first..=last].fill(None);
+        self.write(first, free.into_iter().chain([kernel]).chain(behind));
+        Ok(kernel)
+    }
+
+    /// Forgets a node that was removed from the graph.
+    pub(crate) fn forget(&mut self, id: NodeId) {
+        let place = self.place(id);
+        self.order[place] = None;
+    }
+}

@@ -1,0 +1,111 @@
+//! Graphs of whole training steps.
+
+use brolga_autodiff::gradients;
+use brolga_ir::ops::window::Window;
+use brolga_ir::{DType, Graph, Role, Tracer, Type, Var};
+
+/// How large the classic convolutional network is.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    /// Images a step.
+    pub batch: usize,
+    /// Height and width of an image.
+    pub image: usize,
+    /// Filters of the two convolutions.
+    pub filters: [usize; 2],
+    /// Units of the hidden layer.
+    pub units: usize,
+}
+
+/// The size for MNIST.
+pub const MNIST: Size = Size { batch: 32, image: 28, filters: [32, 64], units: 128 };
+
+/// A size that the interpreter computes in no time.
+pub const TINY: Size = Size { batch: 5, image: 14, filters: [3, 4], units: 6 };
+
+/// The training step of conv - pool - conv - pool - dense - dropout - dense with Adam, as Keras has it.
+pub fn train_step(size: Size) -> Graph {
+    let Size { batch, image, filters, units } = size;
+    let t = Tracer::new("train_step");
+    let x = t.input("x", Type::f32([batch, image, image, 1]));
+    let y = t.input("y", Type::new(DType::I32, [batch]));
+    let seed = t.state("seed", Type::new(DType::I32, [2]));
+    let step = t.state("optimizer/iterations", Type::scalar(DType::I32));
+    let loss_total = t.state("metrics/loss", Type::f32([]));
+    let accuracy_total = t.state("metrics/accuracy", Type::f32([]));
+    let mut weights = Vec::new();
+    let mut weight = |name: &str, shape: &[usize]| {
+        let w = t.state(name, Type::f32(shape));
+        let m = t.state(&format!("optimizer/m/{name}"), Type::f32(shape));
+        let v = t.state(&format!("optimizer/v/{name}"), Type::f32(shape));
+        weights.push([w.clone(), m, v]);
+        w
+    };
+
+    let mut h = x;
+    for (place, &count) in filters.iter().enumerate() {
+        let name = if place == 0 { "conv2d" } else { "conv2d_1" };
+        let channels = h.shape()[3];
+        let w = weight(&format!("{name}/kernel"), &[3, 3, channels, count]);
+        let b = weight(&format!("{name}/bias"), &[count]);
+        {
+            let _layer = t.enter(name);
+            h = (h.conv2d(&w, Window::default(), 1) + b).relu();
+        }
+        let _layer = t.enter(if place == 0 { "max_pooling2d" } else { "max_pooling2d_1" });
+        h = h.max_pool([2, 2], [2, 2], [[0, 0]; 2]);
+    }
+    let flat = h.shape()[1..].iter().product();
+    {
+        let _layer = t.enter("flatten");
+        h = h.reshape([batch, flat]);
+    }
+    let (w, b) = (weight("dense/kernel", &[flat, units]), weight("dense/bias", &[units]));
+    {
+        let _layer = t.enter("dense");
+        h = (h.matmul(&w) + b).relu();
+    }
+    {
+        let _layer = t.enter("dropout");
+        let kept = seed.random_bernoulli(&step, Type::new(DType::Bool, [batch, units]), 0.5, 0);
+        h = kept.select(&(&h * 2.0), &h.constant_like(0.0));
+    }
+    let (w, b) = (weight("dense_1/kernel", &[units, 10]), weight("dense_1/bias", &[10]));
+    let logits = {
+        let _layer = t.enter("dense_1");
+        h.matmul(&w) + b
+    };
+    let loss = {
+        let _layer = t.enter("loss");
+        let shifted = &logits - logits.reduce_max(&[1], true).stop_gradient();
+        let log_probabilities = &shifted - shifted.exp().reduce_sum(&[1], true).log();
+        let losses = -(log_probabilities * y.one_hot(10, DType::F32)).reduce_sum(&[1], false);
+        losses.reduce_mean(&[0], false)
+    };
+    let w: Vec<Var> = weights.iter().map(|[w, ..]| w.clone()).collect();
+    let gradients = gradients(&t, &loss, &w).expect("every weight has a gradient");
+
+    t.output(&loss);
+    {
+        let _role = t.role(Role::Update);
+        let _layer = t.enter("metrics");
+        t.update(&loss_total, &(&loss_total + &loss * batch as f64));
+        let right = logits.argmax(1, false).eq(&y).cast(DType::F32);
+        t.update(&accuracy_total, &(&accuracy_total + right.reduce_sum(&[0], false)));
+    }
+    let _role = t.role(Role::Update);
+    let _layer = t.enter("adam");
+    let next = &step + 1.0;
+    let time = next.cast(DType::F32);
+    let power = |beta: f64| 1.0 - time.constant_like(beta).pow(&time);
+    let rate = 0.001 * power(0.999).sqrt() / power(0.9);
+    for ([w, m, v], g) in weights.iter().zip(&gradients) {
+        let m_next = (m + (g - m) * 0.1).flush();
+        let v_next = (v + (g * g - v) * 0.001).flush();
+        t.update(w, &(w - &m_next * &rate / (v_next.sqrt() + 1e-7)));
+        t.update(m, &m_next);
+        t.update(v, &v_next);
+    }
+    t.update(&step, &next);
+    t.finish().expect("the step is traced without a mistake")
+}
