@@ -12,6 +12,7 @@ pub mod lower;
 pub mod nest;
 mod compile;
 pub mod kernel;
+pub mod limit;
 pub mod tile;
 
 pub use compile::{CodegenOptions, KernelText, compile, dump};
