@@ -4,6 +4,8 @@
 //! compute the second convolution of the first model: 3×3×32 → 64 channels on 13×13 pixels, one row of 11 results at a time.
 //! All programs run in turns; the medians are printed.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -55,7 +57,11 @@ fn conv(rows: usize, lanes: usize) -> Result<TileProgram, brolga_codegen::Error>
     let mut b = Builder::new(format!("conv_{rows}x{lanes}"));
     let (x, w, y) = (b.pointer("x"), b.pointer("w"), b.pointer("y"));
     let loops = [
-        KLoop { trips: Trips::Const(3), a_step: (4 * WIDTH * IN) as i64, b_step: (4 * 3 * IN * OUT) as i64 },
+        KLoop {
+            trips: Trips::Const(3),
+            a_step: (4 * WIDTH * IN) as i64,
+            b_step: (4 * 3 * IN * OUT) as i64,
+        },
         KLoop { trips: Trips::Const((3 * IN) as u32), a_step: 4, b_step: (4 * OUT) as i64 },
     ];
     let tile = Contraction::strided(rows, (4 * IN) as i32, lanes, &loops);
@@ -140,11 +146,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         candidate.flops / candidate.seconds[ROUNDS / 2] / 1e9
     };
     let limit = rate(&mut candidates[0]);
-    println!("compile of {} functions: {compile:.1?}, {} bytes", code.functions().len(), code.size());
+    println!(
+        "compile of {} functions: {compile:.1?}, {} bytes",
+        code.functions().len(),
+        code.size()
+    );
     println!("limit of one core, 128 bits: {limit:.1} GFLOP/s");
     for candidate in &mut candidates[1..] {
         let rate = rate(candidate);
-        println!("contraction {:>7}: {rate:6.1} GFLOP/s, {:3.0} %", candidate.name, 100.0 * rate / limit);
+        println!(
+            "contraction {:>7}: {rate:6.1} GFLOP/s, {:3.0} %",
+            candidate.name,
+            100.0 * rate / limit
+        );
     }
     Ok(())
 }

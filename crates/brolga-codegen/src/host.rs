@@ -25,8 +25,12 @@ pub enum Optimization {
 /// Cranelift's description of this machine.
 ///
 /// # Errors
-/// [`Error::Host`] if Cranelift does not know this machine.
+/// [`Error::Host`] if Cranelift does not know this machine, or it is an x86-64 processor without SSE4.1.
 pub fn isa(optimization: Optimization) -> Result<OwnedTargetIsa> {
+    #[cfg(target_arch = "x86_64")]
+    if !std::is_x86_feature_detected!("sse4.1") {
+        return Err(Error::Host("an x86-64 processor has to have SSE4.1".to_owned()));
+    }
     let builder = cranelift_native::builder().map_err(|message| Error::Host(message.to_owned()))?;
     finish_isa(builder, optimization)
 }
@@ -48,7 +52,9 @@ pub(crate) fn finish_isa(
         ("log2_min_function_alignment", "6"),
         ("unwind_info", "false"),
     ] {
-        flags.set(name, value).map_err(|error| Error::Host(format!("Cranelift's setting `{name}`: {error}")))?;
+        flags
+            .set(name, value)
+            .map_err(|error| Error::Host(format!("Cranelift's setting `{name}`: {error}")))?;
     }
     builder.finish(settings::Flags::new(flags)).map_err(|error| Error::Host(error.to_string()))
 }
@@ -88,7 +94,12 @@ pub struct MachineCode {
 ///
 /// # Errors
 /// [`Error::Compile`] if Cranelift refuses the function.
-pub fn compile(isa: &dyn TargetIsa, function: Function, id: FuncId, text: bool) -> Result<MachineCode> {
+pub fn compile(
+    isa: &dyn TargetIsa,
+    function: Function,
+    id: FuncId,
+    text: bool,
+) -> Result<MachineCode> {
     let name = function.name.to_string();
     let source = text.then(|| function.display().to_string());
     let mut context = Context::for_function(function);
@@ -108,7 +119,8 @@ pub fn compile(isa: &dyn TargetIsa, function: Function, id: FuncId, text: bool) 
         bytes: code.code_buffer().to_vec(),
         alignment: u64::from(code.buffer.alignment),
         relocations,
-        text: source.map(|source| CodeText { source, assembly: code.vcode.clone().unwrap_or_default() }),
+        text: source
+            .map(|source| CodeText { source, assembly: code.vcode.clone().unwrap_or_default() }),
         owned: None,
     })
 }

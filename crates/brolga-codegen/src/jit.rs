@@ -64,9 +64,11 @@ impl Jit {
     /// # Errors
     /// [`Error::Host`] if Cranelift does not know this machine, [`Error::Module`] if there is no address space left.
     pub fn new(target: Arc<dyn TileTarget>) -> Result<Self> {
-        let arena = ArenaMemoryProvider::new_with_size(ARENA_BYTES)
-            .map_err(|error| Error::Module(format!("no address space for {ARENA_BYTES} bytes: {error}")))?;
-        let mut builder = JITBuilder::with_isa(host::isa(Optimization::Speed)?, default_libcall_names());
+        let arena = ArenaMemoryProvider::new_with_size(ARENA_BYTES).map_err(|error| {
+            Error::Module(format!("no address space for {ARENA_BYTES} bytes: {error}"))
+        })?;
+        let mut builder =
+            JITBuilder::with_isa(host::isa(Optimization::Speed)?, default_libcall_names());
         builder.memory_provider(Box::new(arena));
         for (name, address) in library() {
             builder.symbol(name, address);
@@ -100,7 +102,10 @@ impl Jit {
     /// [`Error::Module`] if Cranelift refuses the declaration.
     pub fn declare(&mut self, name: &str, arity: usize) -> Result<FuncId> {
         let symbol = format!("{name}#{}", self.names.len());
-        let id = self.module.declare_function(&symbol, Linkage::Local, &host::signature(arity)).map_err(module_error)?;
+        let id = self
+            .module
+            .declare_function(&symbol, Linkage::Local, &host::signature(arity))
+            .map_err(module_error)?;
         self.names.push(name.to_owned());
         Ok(id)
     }
@@ -152,7 +157,10 @@ impl Jit {
     /// no memory.
     pub fn finish(mut self) -> Result<Code> {
         let pending = std::mem::take(&mut self.pending);
-        let kernels = Kernels { fast: host::isa(Optimization::Speed)?, written: host::isa(Optimization::AsWritten)? };
+        let kernels = Kernels {
+            fast: host::isa(Optimization::Speed)?,
+            written: host::isa(Optimization::AsWritten)?,
+        };
         let (target, text) = (&self.target, self.text);
         let compiled: Vec<(FuncId, Result<MachineCode>)> = pending
             .into_par_iter()
@@ -167,7 +175,11 @@ impl Jit {
             })
             .collect();
 
-        let mut functions: Vec<_> = self.names.iter().map(|name| CompiledFunction { name: name.clone(), size: 0, text: None }).collect();
+        let mut functions: Vec<_> = self
+            .names
+            .iter()
+            .map(|name| CompiledFunction { name: name.clone(), size: 0, text: None })
+            .collect();
         let mut owned = Vec::new();
         for (id, code) in compiled {
             let code = code?;
@@ -179,7 +191,10 @@ impl Jit {
             owned.extend(code.owned);
         }
         if let Some(missing) = functions.iter().find(|function| function.size == 0) {
-            return Err(Error::Module(format!("`{}` was declared and never defined", missing.name)));
+            return Err(Error::Module(format!(
+                "`{}` was declared and never defined",
+                missing.name
+            )));
         }
         self.module.finalize_definitions().map_err(module_error)?;
         let module = ManuallyDrop::new(self.module);

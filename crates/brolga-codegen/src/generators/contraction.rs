@@ -67,7 +67,13 @@ impl Contraction {
     }
 
     /// Writes the contraction and gives the results, row by row. The pointers `a` and `b` end somewhere else.
-    pub fn emit(&self, builder: &mut Builder, a: Pointer, b: Pointer, start: Start<'_>) -> Vec<Accumulator> {
+    pub fn emit(
+        &self,
+        builder: &mut Builder,
+        a: Pointer,
+        b: Pointer,
+        start: Start<'_>,
+    ) -> Vec<Accumulator> {
         let places: Vec<(usize, usize, Extent)> = (0..self.rows.len())
             .flat_map(|row| {
                 let extent = |column: usize| Extent::first((self.lanes - column).min(LANES));
@@ -90,7 +96,12 @@ impl Contraction {
         let tile = Emit { rows: &self.rows, lanes: self.lanes, acc: &acc, a, b };
         tile.loops(builder, &merged(&self.loops));
         (places.into_iter().zip(acc))
-            .map(|((row, column, extent), acc)| Accumulator { row, column, extent, value: builder.get(acc) })
+            .map(|((row, column, extent), acc)| Accumulator {
+                row,
+                column,
+                extent,
+                value: builder.get(acc),
+            })
             .collect()
     }
 }
@@ -159,7 +170,12 @@ impl Emit<'_> {
         let [outer, rest @ ..] = loops else { return self.step(builder, a_offset, b_offset) };
         let Trips::Const(trips) = outer.trips else { return };
         for trip in 0..i64::from(trips) {
-            self.flat(builder, rest, a_offset + trip * outer.a_step, b_offset + trip * outer.b_step);
+            self.flat(
+                builder,
+                rest,
+                a_offset + trip * outer.a_step,
+                b_offset + trip * outer.b_step,
+            );
         }
     }
 

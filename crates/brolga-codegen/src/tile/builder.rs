@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 use brolga_ir::lanes::Lane;
 
 use super::program::{
-    Address, Constant, Count, Element, Extent, Kind, Op, Param, ParamKind, Pointer, Rank1, Reduction,
-    Stmt, TileProgram, Trips, Value, ValueData, Var,
+    Address, Constant, Count, Element, Extent, Kind, Op, Param, ParamKind, Pointer, Rank1,
+    Reduction, Stmt, TileProgram, Trips, Value, ValueData, Var,
 };
 use crate::error::Result;
 
@@ -165,11 +165,15 @@ impl Builder {
         let stmts = &mut self.innermost().stmts;
         let steps = stmts.iter().rev().take_while(|stmt| matches!(stmt, Stmt::Step { .. })).count();
         let same = |stmt: &Stmt| match *stmt {
-            Stmt::Step { pointer: moved, bytes, trips: Trips::Const(1) } if moved == pointer => Some(bytes),
+            Stmt::Step { pointer: moved, bytes, trips: Trips::Const(1) } if moved == pointer => {
+                Some(bytes)
+            }
             _ => None,
         };
         let first = stmts.len() - steps;
-        if let Some((index, earlier)) = (first..stmts.len()).find_map(|i| Some((i, same(&stmts[i])?))) {
+        if let Some((index, earlier)) =
+            (first..stmts.len()).find_map(|i| Some((i, same(&stmts[i])?)))
+        {
             total = total.wrapping_add(earlier);
             stmts.remove(index);
         }
@@ -276,7 +280,14 @@ impl Builder {
     }
 
     /// One step of a contraction: `acc[r][v] = fma(a[r], b[v], acc[r][v])`, see [`Rank1`].
-    pub fn rank1(&mut self, acc: &[Variable<F>], a: &[Address], b: Address, vectors: usize, extent: Extent) {
+    pub fn rank1(
+        &mut self,
+        acc: &[Variable<F>],
+        a: &[Address],
+        b: Address,
+        vectors: usize,
+        extent: Extent,
+    ) {
         let acc = acc.iter().map(|acc| acc.var).collect();
         self.push(Stmt::Rank1(Rank1 { acc, a: a.to_vec(), b, vectors, extent }));
     }
@@ -312,7 +323,9 @@ impl Builder {
     }
 
     fn innermost(&mut self) -> &mut Block {
-        self.blocks.last_mut().expect("the outermost block is closed by `finish`, which takes the builder")
+        self.blocks
+            .last_mut()
+            .expect("the outermost block is closed by `finish`, which takes the builder")
     }
 
     fn close(&mut self) -> Vec<Stmt> {

@@ -16,7 +16,7 @@ pub use builder::{Builder, F, I, M, Typed, Variable};
 pub use cranelift::{Cranelift, emit};
 pub use interpret::{Buffer, Interpret, interpret};
 pub use program::{
-    Address, Binary, Constant, Count, Element, Extent, Kind, LANES, Op, Param, ParamKind, Pointer, Rank1, Reduction,
-    Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
+    Address, Binary, Constant, Count, Element, Extent, Kind, LANES, Op, Param, ParamKind, Pointer,
+    Rank1, Reduction, Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
 };
 pub use target::{TileShape, TileTarget};

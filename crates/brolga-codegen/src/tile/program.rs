@@ -164,7 +164,11 @@ impl Extent {
     /// The builder's validation refuses 0 and more than 16.
     #[must_use]
     pub fn first(lanes: usize) -> Self {
-        if lanes == LANES { Self::Full } else { Self::First(u8::try_from(lanes).unwrap_or(u8::MAX)) }
+        if lanes == LANES {
+            Self::Full
+        } else {
+            Self::First(u8::try_from(lanes).unwrap_or(u8::MAX))
+        }
     }
 }
 

@@ -49,7 +49,10 @@ impl Lanes for Builder {
     type M = M;
 
     /// The constant is rounded to `f32`.
-    #[expect(clippy::cast_possible_truncation, reason = "rounding to the lane's type is what the trait promises")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounding to the lane's type is what the trait promises"
+    )]
     fn float(&mut self, value: f64) -> F {
         F(self.constant(Constant::Float((value as f32).to_bits())))
     }

@@ -15,8 +15,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 
 use super::program::{
-    Address, Constant, Count, Element, Extent, Kind, Op, ParamKind, Pointer, Rank1, Stmt, TileProgram, Trips,
-    Value, Var,
+    Address, Constant, Count, Element, Extent, Kind, Op, ParamKind, Pointer, Rank1, Stmt,
+    TileProgram, Trips, Value, Var,
 };
 
 impl Display for TileProgram {
@@ -48,7 +48,8 @@ impl TileProgram {
     /// One statement in the text form; of a loop its first line.
     pub(crate) fn statement_text(&self, stmt: &Stmt) -> String {
         let mut text = String::new();
-        let written = write!(text, "{}", Shown(|f: &mut Formatter<'_>| self.write_stmt(f, stmt, 0)));
+        let written =
+            write!(text, "{}", Shown(|f: &mut Formatter<'_>| self.write_stmt(f, stmt, 0)));
         debug_assert!(written.is_ok(), "writing to a string does not fail");
         text.lines().next().unwrap_or_default().to_owned()
     }
@@ -69,10 +70,17 @@ impl TileProgram {
                 };
                 writeln!(f, "%{}: {kind} = {}", value.0, self.op(op))
             }
-            Stmt::Set(var, value) => writeln!(f, "{} = {}", Shown(var_name(*var)), self.value(*value)),
+            Stmt::Set(var, value) => {
+                writeln!(f, "{} = {}", Shown(var_name(*var)), self.value(*value))
+            }
             Stmt::Store { element, address, extent, value } => {
                 let (element, address) = (element_text(*element), self.address(*address));
-                writeln!(f, "store {element} {address}{}, {}", self.extent(*extent), self.value(*value))
+                writeln!(
+                    f,
+                    "store {element} {address}{}, {}",
+                    self.extent(*extent),
+                    self.value(*value)
+                )
             }
             Stmt::Step { pointer, bytes, trips } => {
                 write!(f, "step {}, {bytes}", self.pointer_name(*pointer))?;
@@ -120,7 +128,9 @@ impl TileProgram {
             Op::Unary(op, a) => write!(f, "{} {}", op.text(), self.value(a)),
             Op::Binary(op, a, b) => write!(f, "{} {}, {}", op.text(), self.value(a), self.value(b)),
             Op::Shift(op, a, bits) => write!(f, "{} {}, {bits}", op.text(), self.value(a)),
-            Op::Fma(a, b, c) => write!(f, "fma {}, {}, {}", self.value(a), self.value(b), self.value(c)),
+            Op::Fma(a, b, c) => {
+                write!(f, "fma {}, {}, {}", self.value(a), self.value(b), self.value(c))
+            }
             Op::Select(mask, a, b) => {
                 write!(f, "select {}, {}, {}", self.value(mask), self.value(a), self.value(b))
             }
@@ -132,7 +142,9 @@ impl TileProgram {
     fn value(&self, value: Value) -> impl Display {
         Shown(move |f: &mut Formatter<'_>| {
             match self.values.get(value.0 as usize).and_then(|value| value.constant) {
-                Some(Constant::Float(bits)) if f32::from_bits(bits).is_nan() => write!(f, "nan:{bits:#x}"),
+                Some(Constant::Float(bits)) if f32::from_bits(bits).is_nan() => {
+                    write!(f, "nan:{bits:#x}")
+                }
                 Some(Constant::Float(bits)) => write!(f, "{:?}", f32::from_bits(bits)),
                 Some(Constant::Int(value)) => write!(f, "{value}"),
                 Some(Constant::Mask(value)) => write!(f, "{value}"),

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::program::{
-    Address, Constant, Count, Extent, Kind, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value, Var,
+    Address, Constant, Count, Extent, Kind, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips,
+    Value, Var,
 };
 use crate::error::{Error, Result};
 
@@ -31,8 +32,12 @@ impl TileProgram {
     /// # Errors
     /// [`Error::Malformed`] with the first statement that breaks a rule.
     pub fn validate(&self) -> Result<()> {
-        let mut checker =
-            Checker { program: self, defined: HashSet::new(), visible: HashSet::new(), set: HashSet::new() };
+        let mut checker = Checker {
+            program: self,
+            defined: HashSet::new(),
+            visible: HashSet::new(),
+            set: HashSet::new(),
+        };
         checker.block(&self.body, 0)
     }
 }
@@ -65,9 +70,16 @@ impl Checker<'_> {
         match stmt {
             Stmt::Let(value, op) => {
                 let kind = self.op(*op)?;
-                let data = self.program.values.get(value.0 as usize).ok_or("the value has no entry in the table")?;
+                let data = self
+                    .program
+                    .values
+                    .get(value.0 as usize)
+                    .ok_or("the value has no entry in the table")?;
                 expect(data.constant.is_none(), "a constant is not defined by a statement")?;
-                expect(data.kind == kind, format!("the op gives {kind:?}, the value holds {:?}", data.kind))?;
+                expect(
+                    data.kind == kind,
+                    format!("the op gives {kind:?}, the value holds {:?}", data.kind),
+                )?;
                 expect(self.defined.insert(*value), "the value is defined twice")?;
                 self.visible.insert(*value);
             }
@@ -105,7 +117,10 @@ impl Checker<'_> {
             rank1.acc.iter().collect::<HashSet<_>>().len() == rank1.acc.len(),
             "an accumulator is used twice",
         )?;
-        expect(!matches!(rank1.extent, Extent::Rest(_)), "the lanes of a contraction step are constant")?;
+        expect(
+            !matches!(rank1.extent, Extent::Rest(_)),
+            "the lanes of a contraction step are constant",
+        )?;
         self.extent(rank1.extent)?;
         for &acc in &rank1.acc {
             expect(self.var(acc)? == Kind::Float, "an accumulator is not a float variable")?;
@@ -185,7 +200,11 @@ impl Checker<'_> {
     }
 
     fn var(&self, var: Var) -> Rule<Kind> {
-        self.program.vars.get(var.0 as usize).copied().ok_or_else(|| format!("${} does not exist", var.0))
+        self.program
+            .vars
+            .get(var.0 as usize)
+            .copied()
+            .ok_or_else(|| format!("${} does not exist", var.0))
     }
 
     fn is_set(&self, var: Var) -> Rule {

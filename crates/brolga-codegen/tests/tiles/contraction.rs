@@ -22,7 +22,10 @@ impl Case {
     fn steps(&self) -> Vec<(usize, usize)> {
         self.loops.iter().fold(vec![(0, 0)], |steps, &(trips, a, b, _)| {
             let trips = trips as usize;
-            steps.iter().flat_map(|&(x, y)| (0..trips).map(move |i| (x + i * a, y + i * b))).collect()
+            steps
+                .iter()
+                .flat_map(|&(x, y)| (0..trips).map(move |i| (x + i * a, y + i * b)))
+                .collect()
         })
     }
 
@@ -40,7 +43,8 @@ impl Case {
             .collect();
         let rows: SmallVec<_> = self.rows.iter().map(|&row| 4 * row as i32).collect();
         let tile = Contraction { rows, lanes: self.lanes, loops };
-        let out_rows: Vec<i32> = (0..self.rows.len()).map(|row| (4 * row * self.lanes) as i32).collect();
+        let out_rows: Vec<i32> =
+            (0..self.rows.len()).map(|row| (4 * row * self.lanes) as i32).collect();
         let start = if self.from_memory { Start::Memory(out, &out_rows) } else { Start::Zero };
         for acc in tile.emit(&mut builder, a, b, start) {
             let offset = out_rows[acc.row] + 4 * acc.column as i32;
@@ -136,5 +140,61 @@ fn text() {
     for acc in Contraction::strided(2, 128, 20, &loops).emit(&mut b, x, w, Start::Zero) {
         b.store_f32(y.at(256 * acc.row as i32 + 4 * acc.column as i32), acc.extent, acc.value);
     }
-    insta::assert_snapshot!(b.finish().expect("a right program"), @"");
+    insta::assert_snapshot!(b.finish().expect("a right program"), @"
+    tile conv_2x20(%x: ptr, %w: ptr, %y: ptr) {
+      $0 = 0.0
+      $1 = 0.0
+      $2 = 0.0
+      $3 = 0.0
+      loop 3 {
+        loop 3 {
+          loop 2 {
+            rank1 2 vectors of %w first 4 with
+              %x: $0 $1
+              %x+128: $2 $3
+            rank1 2 vectors of %w+256 first 4 with
+              %x+4: $0 $1
+              %x+132: $2 $3
+            rank1 2 vectors of %w+512 first 4 with
+              %x+8: $0 $1
+              %x+136: $2 $3
+            rank1 2 vectors of %w+768 first 4 with
+              %x+12: $0 $1
+              %x+140: $2 $3
+            rank1 2 vectors of %w+1024 first 4 with
+              %x+16: $0 $1
+              %x+144: $2 $3
+            rank1 2 vectors of %w+1280 first 4 with
+              %x+20: $0 $1
+              %x+148: $2 $3
+            rank1 2 vectors of %w+1536 first 4 with
+              %x+24: $0 $1
+              %x+152: $2 $3
+            rank1 2 vectors of %w+1792 first 4 with
+              %x+28: $0 $1
+              %x+156: $2 $3
+            step %x, 32
+            step %w, 2048
+          }
+          rank1 2 vectors of %w first 4 with
+            %x: $0 $1
+            %x+128: $2 $3
+          rank1 2 vectors of %w+256 first 4 with
+            %x+4: $0 $1
+            %x+132: $2 $3
+          step %x, 64
+          step %w, 4096
+        }
+        step %x, 1280
+      }
+      %1: f = $0
+      %2: f = $1
+      %3: f = $2
+      %4: f = $3
+      store f32 %y, %1
+      store f32 %y+64 first 4, %2
+      store f32 %y+256, %3
+      store f32 %y+320 first 4, %4
+    }
+    ");
 }

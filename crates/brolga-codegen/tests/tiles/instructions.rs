@@ -1,8 +1,8 @@
 //! Each instruction alone.
 
 use brolga_codegen::tile::{
-    Binary, Builder, Constant, Count, Element, Extent, Kind, Op, Param, ParamKind, Pointer, Reduction, Shift, Stmt,
-    TileProgram, Unary, Value, ValueData,
+    Binary, Builder, Constant, Count, Element, Extent, Kind, Op, Param, ParamKind, Pointer,
+    Reduction, Shift, Stmt, TileProgram, Unary, Value, ValueData,
 };
 use brolga_ir::lanes::Lanes;
 
@@ -29,8 +29,24 @@ const FLOATS: [f32; 16] = [
 ];
 
 /// Sixteen integers that are special to some instruction.
-const INTS: [i32; 16] =
-    [0, 1, -1, 2, i32::MAX, i32::MIN, 0x7fff_0001, -65_536, 255, 256, -256, 16_777_217, 12_345, -7, 31, 0x5555_5555];
+const INTS: [i32; 16] = [
+    0,
+    1,
+    -1,
+    2,
+    i32::MAX,
+    i32::MIN,
+    0x7fff_0001,
+    -65_536,
+    255,
+    256,
+    -256,
+    16_777_217,
+    12_345,
+    -7,
+    31,
+    0x5555_5555,
+];
 
 /// The same values, so that after all rotations each has met each.
 fn rotated<T: Copy>(values: &[T; 16], by: usize) -> Vec<T> {
@@ -55,8 +71,13 @@ fn element(kind: Kind) -> Element {
 
 /// A program that loads operands of these kinds, applies the op and stores its result. Truth values lie in memory as bytes.
 fn program_of(kinds: &[Kind], result: Kind, op: impl FnOnce(&[Value]) -> Op) -> TileProgram {
-    let mut program =
-        TileProgram { name: "op".to_owned(), params: vec![], values: vec![], vars: vec![], body: vec![] };
+    let mut program = TileProgram {
+        name: "op".to_owned(),
+        params: vec![],
+        values: vec![],
+        vars: vec![],
+        body: vec![],
+    };
     let value = |program: &mut TileProgram, kind, constant| {
         program.values.push(ValueData { kind, constant });
         Value(u32::try_from(program.values.len() - 1).expect("few values"))
@@ -167,7 +188,11 @@ fn minimum_and_maximum_by_comparison() {
                 let less = if swapped { b.lt(w, v) } else { b.lt(v, w) };
                 let chosen = if other { b.select(less, v, w) } else { b.select(less, w, v) };
                 b.store_f32(out.at(0), Extent::Full, chosen);
-                let args = [content(Kind::Float, 0), content(Kind::Float, rotation), Arg::F32(vec![0.0; 16])];
+                let args = [
+                    content(Kind::Float, 0),
+                    content(Kind::Float, rotation),
+                    Arg::F32(vec![0.0; 16]),
+                ];
                 check(b.finish().expect("a right program"), &args);
             }
         }
@@ -180,7 +205,8 @@ fn reductions() {
         check_op(&[Kind::Float], Kind::Float, |v| Op::Reduce(reduction, v[0]));
         // One lane after the other is the greatest, and the order of summation shows in the last bits.
         for lane in 0..16u8 {
-            let numbers: Vec<f32> = (0..16).map(|l| if l == lane { 1e3 } else { 0.1 * f32::from(l) }).collect();
+            let numbers: Vec<f32> =
+                (0..16).map(|l| if l == lane { 1e3 } else { 0.1 * f32::from(l) }).collect();
             let program = program_of(&[Kind::Float], Kind::Float, |v| Op::Reduce(reduction, v[0]));
             check(program, &[Arg::F32(numbers), Arg::F32(vec![0.0; 16])]);
         }
@@ -205,8 +231,10 @@ fn reductions_of_what_is_the_same_in_all_lanes() {
     let v = b.broadcast_f32(x.at(4));
     let sum = b.reduce(Reduction::Sum, v);
     b.store_f32(out.at(0), Extent::Full, sum);
-    let results =
-        check(b.finish().expect("a right program"), &[Arg::F32(vec![9.0, 0.1]), Arg::F32(vec![0.0; 16])]);
+    let results = check(
+        b.finish().expect("a right program"),
+        &[Arg::F32(vec![9.0, 0.1]), Arg::F32(vec![0.0; 16])],
+    );
     assert_eq!(results[1], Arg::F32(vec![0.1 * 16.0; 16]));
 }
 
@@ -236,7 +264,9 @@ fn a_count_is_the_parameter_it_names() {
     let (first, second) = (b.splat(n), b.splat(m));
     let difference = b.isub(first, second);
     b.store_i32(out.at(0), Extent::First(1), difference);
-    let results =
-        check(b.finish().expect("a right program"), &[Arg::Count(40), Arg::I32(vec![0]), Arg::Count(2)]);
+    let results = check(
+        b.finish().expect("a right program"),
+        &[Arg::Count(40), Arg::I32(vec![0]), Arg::Count(2)],
+    );
     assert_eq!(results[1], Arg::I32(vec![38]));
 }

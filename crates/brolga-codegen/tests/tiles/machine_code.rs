@@ -50,7 +50,11 @@ fn multiply_adds_are_instructions_on_memory_and_registers() {
     let text = assembly(&contraction(10, 4));
     // Eight steps of ten rows, then none left over.
     assert_eq!(count(&text, "vfmadd"), 80, "{text}");
-    assert_eq!(count(&text, "vbroadcastss"), 80, "row factors are loaded where they are used:\n{text}");
+    assert_eq!(
+        count(&text, "vbroadcastss"),
+        80,
+        "row factors are loaded where they are used:\n{text}"
+    );
     assert_eq!(count(&text, "vmovss"), 0, "and by one instruction:\n{text}");
     assert_eq!(count(&text, "(%rsp)"), 0, "nothing is spilled:\n{text}");
     assert_eq!(count(&text, "call"), 0, "{text}");
@@ -75,7 +79,10 @@ fn contraction_shapes_cover_rows_evenly() {
     for rows in 1..=100 {
         for lanes in 1..=70 {
             let shape = target.contraction_shape(rows, lanes);
-            assert!((1..=rows).contains(&shape.rows) && (1..=lanes).contains(&shape.lanes), "{shape:?}");
+            assert!(
+                (1..=rows).contains(&shape.rows) && (1..=lanes).contains(&shape.lanes),
+                "{shape:?}"
+            );
         }
     }
     let rows = |rows| target.contraction_shape(rows, 64).rows;
@@ -168,7 +175,8 @@ fn code_is_executable_and_not_writable_and_gone_with_its_owner() {
 fn a_thousand_programs_leave_no_memory_behind() {
     let pages = || -> [u64; 2] {
         let text = fs::read_to_string("/proc/self/statm").expect("Linux has it");
-        let numbers: Vec<u64> = text.split(' ').take(2).map(|n| n.parse().expect("numbers")).collect();
+        let numbers: Vec<u64> =
+            text.split(' ').take(2).map(|n| n.parse().expect("numbers")).collect();
         [numbers[0], numbers[1]]
     };
     let cycle = || drop(compiled(target(), &contraction(1, 4)));
@@ -177,6 +185,10 @@ fn a_thousand_programs_leave_no_memory_behind() {
     (0..1000).for_each(|_| cycle());
     let [total, resident] = pages();
     // A leak of the reserved range would be 64 GiB, one of a page of code each time 4 MiB.
-    assert!(total < before[0] + (256 << 20) / 4096, "address space grew from {} to {total} pages", before[0]);
+    assert!(
+        total < before[0] + (256 << 20) / 4096,
+        "address space grew from {} to {total} pages",
+        before[0]
+    );
     assert!(resident < before[1] + 512, "memory grew from {} to {resident} pages", before[1]);
 }

@@ -24,7 +24,13 @@ fn blank(element: Element, len: usize) -> Arg {
     }
 }
 
-fn store(b: &mut Builder, element: Element, to: brolga_codegen::tile::Address, extent: Extent, lane: Lane<Builder>) {
+fn store(
+    b: &mut Builder,
+    element: Element,
+    to: brolga_codegen::tile::Address,
+    extent: Extent,
+    lane: Lane<Builder>,
+) {
     match (element, lane) {
         (Element::F32, Lane::F(value)) => b.store_f32(to, extent, value),
         (Element::I32, Lane::I(value)) => b.store_i32(to, extent, value),
@@ -167,10 +173,12 @@ fn the_interpreter_refuses_what_leaves_a_buffer() {
         b.step(x, 4, Trips::Const(1));
     });
     let program = finish(b);
-    let error = interpret(&program, &mut [Buffer::Bytes(&mut [0; 16], 0)]).expect_err("the second trip is outside");
+    let error = interpret(&program, &mut [Buffer::Bytes(&mut [0; 16], 0)])
+        .expect_err("the second trip is outside");
     insta::assert_snapshot!(error, @"tile program `beyond`: reads outside its buffer in `%0: f = load f32 %x+4 first 3`");
     let error = interpret(&program, &mut []).expect_err("there is a parameter");
     insta::assert_snapshot!(error, @"tile program `beyond`: 1 parameters, 0 arguments");
-    let error = interpret(&program, &mut [Buffer::Count(1)]).expect_err("the parameter is a pointer");
+    let error =
+        interpret(&program, &mut [Buffer::Count(1)]).expect_err("the parameter is a pointer");
     insta::assert_snapshot!(error, @"tile program `beyond`: %x is a Pointer, the argument is not");
 }

@@ -1,6 +1,8 @@
 //! Random programs: machine code gives the bits of the interpreter.
 
-use brolga_codegen::tile::{Builder, Count, Extent, F, I, M, Pointer, Reduction, TileProgram, Trips, Variable};
+use brolga_codegen::tile::{
+    Builder, Count, Extent, F, I, M, Pointer, Reduction, TileProgram, Trips, Variable,
+};
 use brolga_ir::lanes::Lanes;
 use proptest::prelude::*;
 
@@ -43,7 +45,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<u8>().prop_map(Act::Step),
     ];
     leaf.prop_recursive(2, 40, 12, |inner| {
-        (any::<u8>(), prop::collection::vec(inner, 1..12)).prop_map(|(trips, acts)| Act::Repeat(trips, acts))
+        (any::<u8>(), prop::collection::vec(inner, 1..12))
+            .prop_map(|(trips, acts)| Act::Repeat(trips, acts))
     })
 }
 
@@ -93,7 +96,9 @@ impl Writer {
                     _ => scope.ints.push(b.load_u8(at, extent)),
                 }
             }
-            Act::Broadcast(offset) => scope.floats.push(b.broadcast_f32(self.input.at(i32::from(offset % 16) * 4))),
+            Act::Broadcast(offset) => {
+                scope.floats.push(b.broadcast_f32(self.input.at(i32::from(offset % 16) * 4)))
+            }
             Act::FloatOp(op, x, y, z) => {
                 let [x, y, z] = [x, y, z].map(|i| pick(&scope.floats, i));
                 let value = match op % 12 {

@@ -1,8 +1,8 @@
 //! Programs that break a rule, and how they are told.
 
 use brolga_codegen::tile::{
-    Binary, Builder, Constant, Count, Element, Extent, Kind, Op, Pointer, Rank1, Shift, Stmt, TileProgram, Trips,
-    Value, ValueData, Var,
+    Binary, Builder, Constant, Count, Element, Extent, Kind, Op, Pointer, Rank1, Reduction, Shift,
+    Stmt, TileProgram, Trips, Value, ValueData, Var,
 };
 use brolga_ir::lanes::Lanes;
 
@@ -19,7 +19,12 @@ fn broken(change: impl FnOnce(&mut TileProgram)) -> String {
 }
 
 fn store(value: u32) -> Stmt {
-    Stmt::Store { element: Element::F32, address: Pointer(0).at(0), extent: Extent::Full, value: Value(value) }
+    Stmt::Store {
+        element: Element::F32,
+        address: Pointer(0).at(0),
+        extent: Extent::Full,
+        value: Value(value),
+    }
 }
 
 #[test]
@@ -104,9 +109,12 @@ fn parameters() {
 
 #[test]
 fn extents() {
-    for (lanes, expected) in [(0, "the first 0 lanes"), (16, "the first 16 lanes"), (255, "the first 255 lanes")] {
+    for (lanes, expected) in
+        [(0, "the first 0 lanes"), (16, "the first 16 lanes"), (255, "the first 255 lanes")]
+    {
         let change = |p: &mut TileProgram| {
-            p.body[0] = Stmt::Let(Value(0), Op::Load(Element::F32, Pointer(0).at(0), Extent::First(lanes)));
+            p.body[0] =
+                Stmt::Let(Value(0), Op::Load(Element::F32, Pointer(0).at(0), Extent::First(lanes)));
         };
         assert!(broken(change).contains(&format!("{expected}, expected 1 to 15")));
     }
@@ -130,7 +138,12 @@ fn variables() {
     ");
 }
 
-fn rank1(acc: &[u32], rows: usize, vectors: usize, extent: Extent) -> impl FnOnce(&mut TileProgram) {
+fn rank1(
+    acc: &[u32],
+    rows: usize,
+    vectors: usize,
+    extent: Extent,
+) -> impl FnOnce(&mut TileProgram) {
     let rank1 = Rank1 {
         acc: acc.iter().map(|&v| Var(v)).collect(),
         a: vec![Pointer(0).at(0); rows],
@@ -140,7 +153,11 @@ fn rank1(acc: &[u32], rows: usize, vectors: usize, extent: Extent) -> impl FnOnc
     };
     move |p| {
         p.vars = vec![Kind::Float, Kind::Float, Kind::Int];
-        p.body.extend([Stmt::Set(Var(0), Value(0)), Stmt::Set(Var(1), Value(0)), Stmt::Rank1(rank1)]);
+        p.body.extend([
+            Stmt::Set(Var(0), Value(0)),
+            Stmt::Set(Var(1), Value(0)),
+            Stmt::Rank1(rank1),
+        ]);
     }
 }
 
@@ -193,4 +210,73 @@ fn operations_are_recorded_once_in_a_block_and_those_around_it() {
     });
     assert_ne!(b.add(x, one), inside, "the loop's values are gone");
     assert_ne!(b.load_f32(p.at(0), Extent::Full), x, "memory may have changed");
+}
+
+#[test]
+fn text() {
+    let mut b = Builder::new("everything");
+    let (x, y, n) = (b.pointer("x"), b.pointer("y"), b.count("n"));
+    let scale = b.broadcast_f32(x.at(-4));
+    let (lowest, lane) = (b.float(f64::NEG_INFINITY), b.iota());
+    let maximum = b.variable(lowest);
+    b.repeat(Trips::Vectors(n), |b| {
+        let v = b.load_f32(x.at(0), Extent::Full);
+        let v = b.fma(v, scale, v);
+        let (old, seven) = (b.get(maximum), b.int(7));
+        let greater = b.lt(old, v);
+        let v = b.select(greater, v, old);
+        b.set(maximum, v);
+        let bits = b.bits(v);
+        let bits = b.shr(bits, 3);
+        let bits = b.ixor(bits, seven);
+        b.store_u8(y.at(0), Extent::Full, bits);
+        b.step(x, 64, Trips::Const(1));
+        b.step(y, 16, Trips::Const(1));
+    });
+    b.repeat(Trips::Tail(n), |b| {
+        let (count, inside) = (b.splat(n), b.first_lanes(Extent::Rest(n)));
+        let v = b.load_i32(x.at(8), Extent::Rest(n));
+        let sum = b.iadd(count, lane);
+        let v = b.iselect(inside, v, sum);
+        b.store_i32(y.at(0), Extent::Rest(n), v);
+    });
+    b.step(x, -64, Trips::Vectors(n));
+    let (v, nan) = (b.get(maximum), b.float(f64::NAN));
+    let v = b.reduce(Reduction::Max, v);
+    let v = b.div(v, nan);
+    b.store_f32(x.at(0), Extent::First(1), v);
+    insta::assert_snapshot!(b.finish().expect("a right program"), @"
+    tile everything(%x: ptr, %y: ptr, %n: count) {
+      %0: f = broadcast f32 %x-4
+      %2: i = iota
+      $0 = -inf
+      loop vectors(%n) {
+        %3: f = load f32 %x
+        %4: f = fma %3, %0, %3
+        %5: f = $0
+        %7: m = lt %5, %4
+        %8: f = select %7, %4, %5
+        $0 = %8
+        %9: i = bits %8
+        %10: i = shr %9, 3
+        %11: i = ixor %10, 7
+        store u8 %y, %11
+        step %x, 64
+        step %y, 16
+      }
+      loop tail(%n) {
+        %12: i = splat %n
+        %13: m = first_lanes rest(%n)
+        %14: i = load i32 %x+8 rest(%n)
+        %15: i = iadd %12, %2
+        %16: i = select %13, %14, %15
+        store i32 %y rest(%n), %16
+      }
+      step %x, -64 * vectors(%n)
+      %17: f = $0
+      %19: f = reduce max %17
+      %20: f = div %19, nan:0x7fc00000
+      store f32 %x first 1, %20
+    }
+    ");
 }

@@ -25,7 +25,8 @@ impl Arg {
     }
 
     fn with_bytes(&self, bytes: &[u8]) -> Self {
-        let words = || bytes.chunks_exact(4).map(|word| <[u8; 4]>::try_from(word).expect("four bytes"));
+        let words =
+            || bytes.chunks_exact(4).map(|word| <[u8; 4]>::try_from(word).expect("four bytes"));
         match self {
             Self::F32(_) => Self::F32(words().map(f32::from_le_bytes).collect()),
             Self::I32(_) => Self::I32(words().map(i32::from_le_bytes).collect()),
@@ -38,7 +39,8 @@ impl Arg {
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::F32(a), Self::F32(b)) => {
-                let same = |(x, y): (&f32, &f32)| x.to_bits() == y.to_bits() || x.is_nan() && y.is_nan();
+                let same =
+                    |(x, y): (&f32, &f32)| x.to_bits() == y.to_bits() || x.is_nan() && y.is_nan();
                 a.len() == b.len() && a.iter().zip(b).all(same)
             }
             (a, b) => a == b,
@@ -61,7 +63,10 @@ pub(crate) fn interpreted(program: &TileProgram, args: &[Arg]) -> Vec<Arg> {
     args.iter().zip(&contents).map(|(arg, bytes)| arg.with_bytes(bytes)).collect()
 }
 
-pub(crate) fn compiled(target: Arc<dyn TileTarget>, program: &Arc<TileProgram>) -> (Code, *const u8) {
+pub(crate) fn compiled(
+    target: Arc<dyn TileTarget>,
+    program: &Arc<TileProgram>,
+) -> (Code, *const u8) {
     let mut jit = Jit::new(target).expect("this machine is known");
     let id = jit.tile(program).expect("a tile can be declared");
     let code = jit.finish().expect("a tile compiles");
@@ -73,7 +78,8 @@ pub(crate) fn compiled(target: Arc<dyn TileTarget>, program: &Arc<TileProgram>) 
 /// page before it.
 pub(crate) fn executed(address: *const u8, args: &[Arg]) -> [Vec<Arg>; 2] {
     [Side::End, Side::Start].map(|side| {
-        let buffers: Vec<Guarded> = args.iter().map(|arg| Guarded::new(&arg.bytes(), side)).collect();
+        let buffers: Vec<Guarded> =
+            args.iter().map(|arg| Guarded::new(&arg.bytes(), side)).collect();
         let words: Vec<i64> = args
             .iter()
             .zip(&buffers)
@@ -156,7 +162,8 @@ struct Guarded {
 impl Guarded {
     fn new(bytes: &[u8], side: Side) -> Self {
         // SAFETY: no memory is touched.
-        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).expect("pages have a size");
+        let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) })
+            .expect("pages have a size");
         let inner = bytes.len().next_multiple_of(page).max(page);
         let map_len = inner + 2 * page;
         // SAFETY: a new private mapping overlaps nothing.
@@ -167,7 +174,8 @@ impl Guarded {
         assert_ne!(map, libc::MAP_FAILED, "there is address space");
         let first = map.cast::<u8>().wrapping_add(page);
         // SAFETY: the pages are inside of the mapping made above.
-        let done = unsafe { libc::mprotect(first.cast(), inner, libc::PROT_READ | libc::PROT_WRITE) };
+        let done =
+            unsafe { libc::mprotect(first.cast(), inner, libc::PROT_READ | libc::PROT_WRITE) };
         assert_eq!(done, 0, "pages can be made writable");
         let start = match side {
             Side::Start => first,

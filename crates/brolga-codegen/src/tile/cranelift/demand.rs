@@ -32,8 +32,11 @@ pub(super) struct Demand {
 
 impl Demand {
     pub(super) fn of(program: &TileProgram) -> Self {
-        let mut demand =
-            Self { values: vec![0; program.values.len()], vars: vec![0; program.vars.len()], changed: true };
+        let mut demand = Self {
+            values: vec![0; program.values.len()],
+            vars: vec![0; program.vars.len()],
+            changed: true,
+        };
         // A variable carries demand backwards around a loop, so one walk may find what an earlier statement of the loop needs.
         while demand.changed {
             demand.changed = false;
@@ -47,7 +50,8 @@ impl Demand {
             match stmt {
                 Stmt::Let(value, op) => {
                     let parts = self.values[value.0 as usize];
-                    let parts = if matches!(op, Op::Reduce(..)) && parts != 0 { ALL } else { parts };
+                    let parts =
+                        if matches!(op, Op::Reduce(..)) && parts != 0 { ALL } else { parts };
                     for operand in op.operands() {
                         self.values[operand.0 as usize] |= parts;
                     }
@@ -56,7 +60,9 @@ impl Demand {
                     }
                 }
                 Stmt::Set(var, value) => self.values[value.0 as usize] |= self.vars[var.0 as usize],
-                Stmt::Store { extent, value, .. } => self.values[value.0 as usize] |= parts_of(*extent),
+                Stmt::Store { extent, value, .. } => {
+                    self.values[value.0 as usize] |= parts_of(*extent)
+                }
                 Stmt::Rank1(rank1) => {
                     for (i, acc) in rank1.acc.iter().enumerate() {
                         self.var(acc.0, parts_of(extent_of(rank1, i % rank1.vectors)));

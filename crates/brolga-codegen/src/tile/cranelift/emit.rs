@@ -38,7 +38,8 @@ pub fn emit(program: &TileProgram, builder: &mut FunctionBuilder<'_>, args: &[Cl
         .map(|&kind| std::array::from_fn(|_| builder.declare_var(parts::part_type(kind))))
         .collect();
     let values = vec![Emitted::default(); program.values.len()];
-    Emitter { program, b: builder, demand, params, vars, values, constants: Vec::new() }.block(&program.body);
+    Emitter { program, b: builder, demand, params, vars, values, constants: Vec::new() }
+        .block(&program.body);
 }
 
 #[derive(Clone, Copy)]
@@ -214,7 +215,9 @@ impl Emitter<'_, '_, '_> {
                 let Param::Pointer(variable) = self.params[usize::from(pointer.0)] else { return };
                 let old = self.b.use_var(variable);
                 let new = match *trips {
-                    Trips::Const(n) => self.b.ins().iadd_imm_s(old, bytes.wrapping_mul(i64::from(n))),
+                    Trips::Const(n) => {
+                        self.b.ins().iadd_imm_s(old, bytes.wrapping_mul(i64::from(n)))
+                    }
                     trips => {
                         let trips = self.trips(trips);
                         let bytes = self.b.ins().imul_imm_s(trips, *bytes);
@@ -238,7 +241,8 @@ impl Emitter<'_, '_, '_> {
             .collect();
         let rows: Vec<usize> = (0..rank1.a.len()).collect();
         if columns.len() <= rows.len() {
-            let held: Vec<ClifValue> = columns.iter().map(|&column| self.column_factor(rank1, column)).collect();
+            let held: Vec<ClifValue> =
+                columns.iter().map(|&column| self.column_factor(rank1, column)).collect();
             for &row in &rows {
                 let a = self.row_factor(rank1, row);
                 for (&column, &b) in columns.iter().zip(&held) {
@@ -246,7 +250,8 @@ impl Emitter<'_, '_, '_> {
                 }
             }
         } else {
-            let held: Vec<ClifValue> = rows.iter().map(|&row| self.row_factor(rank1, row)).collect();
+            let held: Vec<ClifValue> =
+                rows.iter().map(|&row| self.row_factor(rank1, row)).collect();
             for &column in &columns {
                 let b = self.column_factor(rank1, column);
                 for (&row, &a) in rows.iter().zip(&held) {
@@ -291,7 +296,8 @@ impl Emitter<'_, '_, '_> {
             Trips::Const(1) => return self.block(body),
             _ => {}
         }
-        let (head, inside, exit) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
+        let (head, inside, exit) =
+            (self.b.create_block(), self.b.create_block(), self.b.create_block());
         let left = self.b.append_block_param(head, I64);
         let trips = self.trips(trips);
         self.b.ins().jump(head, &[trips.into()]);
@@ -339,7 +345,9 @@ impl Emitter<'_, '_, '_> {
 
     fn place(&mut self, address: Address) -> Place {
         match self.params[usize::from(address.pointer.0)] {
-            Param::Pointer(variable) => Place { base: self.b.use_var(variable), offset: address.offset },
+            Param::Pointer(variable) => {
+                Place { base: self.b.use_var(variable), offset: address.offset }
+            }
             Param::Count(_) => unreachable!("validation: a pointer is a pointer parameter"),
         }
     }

@@ -1,7 +1,7 @@
 //! Loads and stores of one part, whole or its first lanes, without touching a byte outside them.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{F32X4, I8, I8X16, I32, I32X4, I64, I64X2, F32};
+use cranelift_codegen::ir::types::{F32, F32X4, I8, I8X16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{
     ConstantData, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value,
 };
@@ -39,7 +39,12 @@ impl Place {
 }
 
 /// The first `lanes` (1 to 4) lanes of a part; the others are zero.
-pub(super) fn load(b: &mut FunctionBuilder<'_>, element: Element, place: Place, lanes: usize) -> Value {
+pub(super) fn load(
+    b: &mut FunctionBuilder<'_>,
+    element: Element,
+    place: Place,
+    lanes: usize,
+) -> Value {
     let ty = part_type(element.kind());
     match (element, lanes) {
         (Element::F32 | Element::I32, WIDTH) => place.load(b, ty),
@@ -84,7 +89,13 @@ fn load_bytes(b: &mut FunctionBuilder<'_>, place: Place, lanes: usize) -> Value 
 }
 
 /// The first `lanes` (1 to 4) lanes of a part to memory.
-pub(super) fn store(b: &mut FunctionBuilder<'_>, element: Element, place: Place, lanes: usize, value: Value) {
+pub(super) fn store(
+    b: &mut FunctionBuilder<'_>,
+    element: Element,
+    place: Place,
+    lanes: usize,
+    value: Value,
+) {
     match (element, lanes) {
         (Element::F32 | Element::I32, WIDTH) => place.store(b, value),
         (Element::F32 | Element::I32, _) => store_words(b, place, lanes, value),

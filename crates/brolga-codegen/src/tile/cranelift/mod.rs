@@ -71,7 +71,8 @@ impl TileTarget for Cranelift {
 
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {
         let name = UserFuncName::user(0, id.as_u32());
-        let mut function = Function::with_name_signature(name, host::signature(program.params.len()));
+        let mut function =
+            Function::with_name_signature(name, host::signature(program.params.len()));
         let mut context = FunctionBuilderContext::new();
         let mut builder = FunctionBuilder::new(&mut function, &mut context);
         let entry = builder.create_block();
@@ -116,7 +117,8 @@ mod tests {
         let id = jit.tile(&program).expect("declared");
         let code = jit.finish().expect("it compiles");
         // SAFETY: the program has two pointers.
-        let function: extern "C" fn(*const f32, *mut f32) = unsafe { std::mem::transmute(code.address(id)) };
+        let function: extern "C" fn(*const f32, *mut f32) =
+            unsafe { std::mem::transmute(code.address(id)) };
         // Four bytes aside of what aligned instructions want.
         let x: Vec<f32> = (0..14u8).map(|i| f32::from(i) * 0.37 - 2.0).collect();
         let mut y = [0.0f32; 14];

@@ -111,16 +111,27 @@ pub(super) fn select(b: &mut FunctionBuilder<'_>, mask: Value, x: Value, y: Valu
 }
 
 /// The 32-bit words `picks` of the eight words of `x` and `y`.
-pub(super) fn shuffle(b: &mut FunctionBuilder<'_>, ty: Type, x: Value, y: Value, picks: [u8; 4]) -> Value {
+pub(super) fn shuffle(
+    b: &mut FunctionBuilder<'_>,
+    ty: Type,
+    x: Value,
+    y: Value,
+    picks: [u8; 4],
+) -> Value {
     let (x, y) = (cast(b, I8X16, x), cast(b, I8X16, y));
-    let bytes: Vec<u8> = picks.iter().flat_map(|pick| (0..4).map(move |byte| 4 * pick + byte)).collect();
+    let bytes: Vec<u8> =
+        picks.iter().flat_map(|pick| (0..4).map(move |byte| 4 * pick + byte)).collect();
     let mask = b.func.dfg.immediates.push(ConstantData::from(bytes));
     let shuffled = b.ins().shuffle(x, y, mask);
     cast(b, ty, shuffled)
 }
 
 /// The fixed tree over the four parts of a vector, the result in all lanes.
-pub(super) fn reduce(b: &mut FunctionBuilder<'_>, reduction: Reduction, parts: [Value; 4]) -> Value {
+pub(super) fn reduce(
+    b: &mut FunctionBuilder<'_>,
+    reduction: Reduction,
+    parts: [Value; 4],
+) -> Value {
     let even = combine(b, reduction, parts[0], parts[2]);
     let odd = combine(b, reduction, parts[1], parts[3]);
     let four = combine(b, reduction, even, odd);

@@ -16,11 +16,18 @@ pub fn interpret(program: &TileProgram, buffers: &mut [Buffer<'_>]) -> Result<()
     program.validate()?;
     let failed = |problem: String| Error::Interpret { program: program.name.clone(), problem };
     if buffers.len() != program.params.len() {
-        return Err(failed(format!("{} parameters, {} arguments", program.params.len(), buffers.len())));
+        return Err(failed(format!(
+            "{} parameters, {} arguments",
+            program.params.len(),
+            buffers.len()
+        )));
     }
     for (param, buffer) in program.params.iter().zip(&*buffers) {
         if (param.kind == ParamKind::Pointer) != matches!(buffer, Buffer::Bytes(..)) {
-            return Err(failed(format!("%{} is a {:?}, the argument is not", param.name, param.kind)));
+            return Err(failed(format!(
+                "%{} is a {:?}, the argument is not",
+                param.name, param.kind
+            )));
         }
     }
     let memory = Buffers(buffers);
@@ -44,7 +51,8 @@ pub(super) struct Machine<'a, M> {
 impl<'a, M: Memory> Machine<'a, M> {
     /// Of a valid program with as many arguments as parameters.
     pub(super) fn new(program: &'a TileProgram, memory: M, args: Vec<u64>) -> Self {
-        let values = program.values.iter().map(|v| v.constant.map_or([0; LANES], lanes::constant)).collect();
+        let values =
+            program.values.iter().map(|v| v.constant.map_or([0; LANES], lanes::constant)).collect();
         Self { program, memory, args, values, vars: vec![[0; LANES]; program.vars.len()] }
     }
 
@@ -89,12 +97,16 @@ impl<'a, M: Memory> Machine<'a, M> {
 
     fn op(&self, op: Op) -> Result<Vector, String> {
         Ok(match op {
-            Op::Load(element, address, extent) => self.load(element, self.address(address), self.lanes(extent))?,
+            Op::Load(element, address, extent) => {
+                self.load(element, self.address(address), self.lanes(extent))?
+            }
             Op::Broadcast(element, address) => [self.read(element, self.address(address))?; LANES],
             #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits")]
             Op::Splat(count) => [self.count(count) as u32; LANES],
             Op::Iota => std::array::from_fn(|lane| lane as u32),
-            Op::FirstLanes(extent) => std::array::from_fn(|lane| u32::from(lane < self.lanes(extent))),
+            Op::FirstLanes(extent) => {
+                std::array::from_fn(|lane| u32::from(lane < self.lanes(extent)))
+            }
             Op::Get(var) => self.vars[var.0 as usize],
             Op::Unary(op, a) => lanes::unary(op, self.value(a)),
             Op::Binary(op, x, y) => lanes::binary(op, self.value(x), self.value(y)),

@@ -81,7 +81,9 @@ pub(super) fn shift(op: Shift, a: Vector, bits: u8) -> Vector {
 }
 
 pub(super) fn fma(x: Vector, y: Vector, z: Vector) -> Vector {
-    std::array::from_fn(|lane| ScalarF32.fma(float(x[lane]), float(y[lane]), float(z[lane])).to_bits())
+    std::array::from_fn(|lane| {
+        ScalarF32.fma(float(x[lane]), float(y[lane]), float(z[lane])).to_bits()
+    })
 }
 
 pub(super) fn select(mask: Vector, x: Vector, y: Vector) -> Vector {

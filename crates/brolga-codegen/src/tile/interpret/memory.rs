@@ -79,7 +79,8 @@ impl Memory for Process {
     }
 
     fn write<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Option<()> {
-        let place = std::ptr::with_exposed_provenance_mut::<[u8; N]>(usize::try_from(address).ok()?);
+        let place =
+            std::ptr::with_exposed_provenance_mut::<[u8; N]>(usize::try_from(address).ok()?);
         // SAFETY: `new` demands that the address is valid; an array of bytes has alignment 1.
         unsafe { place.write(bytes) };
         Some(())

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{
-    AbiParam, Function, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind, UserFuncName,
+    AbiParam, Function, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind,
+    UserFuncName,
 };
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -47,8 +48,10 @@ impl TileTarget for Interpret {
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {
         program.validate()?;
         let arity = program.params.len();
-        let mut function =
-            Function::with_name_signature(UserFuncName::user(0, id.as_u32()), host::signature(arity));
+        let mut function = Function::with_name_signature(
+            UserFuncName::user(0, id.as_u32()),
+            host::signature(arity),
+        );
         let mut context = FunctionBuilderContext::new();
         let mut b = FunctionBuilder::new(&mut function, &mut context);
         let entry = b.create_block();
@@ -56,7 +59,8 @@ impl TileTarget for Interpret {
         b.switch_to_block(entry);
         b.seal_block(entry);
         let bytes = u32::try_from(8 * arity.max(1)).unwrap_or(u32::MAX);
-        let slot = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
+        let slot =
+            b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 3));
         let args = b.ins().stack_addr(I64, slot, 0);
         for (index, arg) in b.block_params(entry).to_vec().into_iter().enumerate() {
             let offset = i32::try_from(8 * index).unwrap_or(i32::MAX);
