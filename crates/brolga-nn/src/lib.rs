@@ -1,1 +1,58 @@
-//! Keras-like frontend of the Brolga compiler.
+//! The Keras-like frontend of Brolga: layers, models, losses, metrics, optimizers.
+//!
+//! ```no_run
+//! use brolga_nn::prelude::*;
+//! # fn main() -> Result<(), NnError> {
+//! # let (x_train, y_train) = (ndarray::Array4::<f32>::zeros((1, 28, 28, 1)), ndarray::Array1::<u8>::zeros(1));
+//! # let (x_test, y_test) = (x_train.clone(), y_train.clone());
+//! let mut model = Sequential::new();
+//! model.add(Input::new([28, 28, 1]));
+//! model.add(Conv2D::new(32, (3, 3)).activation("relu"));
+//! model.add(MaxPooling2D::new((2, 2)));
+//! model.add(Flatten::new());
+//! model.add(Dropout::new(0.5));
+//! model.add(Dense::new(10).activation("softmax"));
+//! model.compile(Compile::new().optimizer("adam").loss("sparse_categorical_crossentropy").metrics(["accuracy"]))?;
+//! let history = model.fit(&x_train, &y_train, Fit::new().epochs(10).batch_size(32).validation_data(&x_test, &y_test))?;
+//! let scores = model.evaluate(&x_test, &y_test)?;
+//! let classes = model.predict(&x_test)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `docs/frontend.md` tells how a model becomes programs.
+
+pub mod activations;
+pub mod builtin;
+mod callback;
+pub mod config;
+mod data;
+mod error;
+mod history;
+pub mod initializers;
+pub mod layers;
+pub mod losses;
+pub mod metrics;
+pub mod model;
+pub mod optimizers;
+pub mod registry;
+pub mod trace;
+
+pub use callback::{Callback, Training, TrainingPlan};
+pub use data::{Data, Element, IntoData};
+pub use error::NnError;
+pub use history::{History, Logs, Series};
+pub use model::{Compile, Fit, Kind, Sequential, Session};
+
+/// Everything that a program with a model in it uses.
+pub mod prelude {
+    pub use crate::activations::Activation;
+    pub use crate::layers::{
+        AveragePooling2D, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, Input, Layer,
+        MaxPooling2D, Reshape,
+    };
+    pub use crate::losses::{self, Loss};
+    pub use crate::metrics::{self, Metric};
+    pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, SGD};
+    pub use crate::{Callback, Compile, Fit, History, Logs, NnError, Sequential, Training};
+}

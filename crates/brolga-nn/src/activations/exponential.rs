@@ -1,0 +1,10 @@
+//! The activation `exponential`.
+
+use brolga_ir::Var;
+
+/// `f(x) = eˣ`.
+#[track_caller]
+#[must_use]
+pub fn exponential(x: &Var) -> Var {
+    x.exp()
+}

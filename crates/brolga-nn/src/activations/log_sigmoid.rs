@@ -1,0 +1,12 @@
+//! The activation `log_sigmoid`.
+
+use brolga_ir::Var;
+
+use super::softplus;
+
+/// `f(x) = ln σ(x) = −softplus(−x)`, finite for every finite `x`.
+#[track_caller]
+#[must_use]
+pub fn log_sigmoid(x: &Var) -> Var {
+    -softplus(&-x)
+}

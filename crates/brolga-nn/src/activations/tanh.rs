@@ -1,0 +1,10 @@
+//! The activation `tanh`.
+
+use brolga_ir::Var;
+
+/// The hyperbolic tangent.
+#[track_caller]
+#[must_use]
+pub fn tanh(x: &Var) -> Var {
+    x.tanh()
+}

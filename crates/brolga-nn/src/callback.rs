@@ -1,0 +1,136 @@
+//! What the user may do while a training runs.
+
+use std::time::Duration;
+
+use crate::error::NnError;
+use crate::history::Logs;
+use crate::model::Session;
+
+/// What the user may do while a training runs. Each method does nothing by default; an error ends the training.
+pub trait Callback {
+    /// Called before the first epoch.
+    ///
+    /// # Errors
+    /// Whatever ends the training.
+    fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
+        let _ = training;
+        Ok(())
+    }
+
+    /// Called before an epoch.
+    ///
+    /// # Errors
+    /// Whatever ends the training.
+    fn on_epoch_begin(&mut self, epoch: usize, training: &mut Training<'_>) -> Result<(), NnError> {
+        let _ = (epoch, training);
+        Ok(())
+    }
+
+    /// Called after a step. The logs are the means of the epoch so far.
+    ///
+    /// # Errors
+    /// Whatever ends the training.
+    fn on_batch_end(
+        &mut self,
+        batch: usize,
+        logs: &Logs,
+        training: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        let _ = (batch, logs, training);
+        Ok(())
+    }
+
+    /// Called after an epoch and its validation. What is added to the logs goes into the history.
+    ///
+    /// # Errors
+    /// Whatever ends the training.
+    fn on_epoch_end(
+        &mut self,
+        epoch: usize,
+        logs: &mut Logs,
+        training: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        let _ = (epoch, logs, training);
+        Ok(())
+    }
+
+    /// Called after the last epoch.
+    ///
+    /// # Errors
+    /// Whatever the training should return.
+    fn on_train_end(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
+        let _ = training;
+        Ok(())
+    }
+}
+
+impl<C: Callback + ?Sized> Callback for &mut C {
+    fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
+        (**self).on_train_begin(training)
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize, training: &mut Training<'_>) -> Result<(), NnError> {
+        (**self).on_epoch_begin(epoch, training)
+    }
+
+    fn on_batch_end(
+        &mut self,
+        batch: usize,
+        logs: &Logs,
+        training: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        (**self).on_batch_end(batch, logs, training)
+    }
+
+    fn on_epoch_end(
+        &mut self,
+        epoch: usize,
+        logs: &mut Logs,
+        training: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        (**self).on_epoch_end(epoch, logs, training)
+    }
+
+    fn on_train_end(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
+        (**self).on_train_end(training)
+    }
+}
+
+/// A training as callbacks see it.
+#[derive(Debug)]
+pub struct Training<'a> {
+    /// What is known before the first step.
+    pub plan: &'a TrainingPlan,
+    /// The model's weights and other state.
+    pub session: &'a mut Session,
+    pub(crate) stop: &'a mut bool,
+}
+
+impl Training<'_> {
+    /// Ends the training after this epoch.
+    pub fn stop(&mut self) {
+        *self.stop = true;
+    }
+
+    /// Whether this epoch is the last.
+    pub fn stopping(&self) -> bool {
+        *self.stop
+    }
+}
+
+/// What is known of a training before its first step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingPlan {
+    /// The number of epochs asked for.
+    pub epochs: usize,
+    /// The number of steps of an epoch.
+    pub steps: usize,
+    /// The number of samples of an epoch.
+    pub samples: usize,
+    /// The number of samples of a step; the last may have fewer.
+    pub batch_size: usize,
+    /// How long compiling the training step took; zero if it was compiled before.
+    pub compile_time: Duration,
+    /// The names of what is reported: `loss`, the metrics, and the same with `val_` where there is validation data.
+    pub reported: Vec<String>,
+}

@@ -1,0 +1,130 @@
+//! Argument types that several layers share.
+
+use brolga_ir::Mistake;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Two extents, (height, width). A single number stands for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Pair(pub [usize; 2]);
+
+impl From<usize> for Pair {
+    fn from(both: usize) -> Self {
+        Self([both, both])
+    }
+}
+
+impl From<(usize, usize)> for Pair {
+    fn from((height, width): (usize, usize)) -> Self {
+        Self([height, width])
+    }
+}
+
+impl From<[usize; 2]> for Pair {
+    fn from(pair: [usize; 2]) -> Self {
+        Self(pair)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            One(usize),
+            Many(Vec<usize>),
+        }
+        match Form::deserialize(deserializer) {
+            Ok(Form::One(both)) => Ok(both.into()),
+            Ok(Form::Many(many)) => match many[..] {
+                [height, width] => Ok(Self([height, width])),
+                _ => Err(Error::custom(format!("expected one or two numbers, given {many:?}"))),
+            },
+            Err(_) => Err(Error::custom("expected a number or a list of two")),
+        }
+    }
+}
+
+/// What a window does at the border of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Padding {
+    /// The window stays inside: `⌊(input − window) / stride⌋ + 1` places.
+    #[default]
+    Valid,
+    /// As many places as `⌈input / stride⌉`; what is missing is added on both sides, one more after than before.
+    Same,
+    /// Another word, which is an error when the layer is used.
+    Unknown(String),
+}
+
+impl Padding {
+    /// How much is added before and after each axis of an image under a window of this size.
+    pub(crate) fn amounts(
+        &self,
+        input: [usize; 2],
+        window: [usize; 2],
+        strides: [usize; 2],
+        dilation: [usize; 2],
+    ) -> Result<[[usize; 2]; 2], Mistake> {
+        match self {
+            Self::Valid => Ok([[0, 0]; 2]),
+            Self::Same => Ok([0, 1].map(|axis| {
+                let span =
+                    window[axis].saturating_sub(1).saturating_mul(dilation[axis]).saturating_add(1);
+                same(input[axis], span, strides[axis])
+            })),
+            Self::Unknown(word) => Err(Mistake::new(format!("there is no padding `{word}`"))
+                .help("padding is \"valid\" or \"same\"")),
+        }
+    }
+}
+
+fn same(input: usize, span: usize, stride: usize) -> [usize; 2] {
+    let places = input.div_ceil(stride.max(1));
+    let needed = places.saturating_sub(1).saturating_mul(stride).saturating_add(span);
+    let total = needed.saturating_sub(input);
+    [total / 2, total - total / 2]
+}
+
+impl From<&str> for Padding {
+    fn from(word: &str) -> Self {
+        match word {
+            "valid" => Self::Valid,
+            "same" => Self::Same,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+}
+
+impl From<String> for Padding {
+    fn from(word: String) -> Self {
+        word.as_str().into()
+    }
+}
+
+impl From<Padding> for String {
+    fn from(padding: Padding) -> Self {
+        match padding {
+            Padding::Valid => "valid".to_owned(),
+            Padding::Same => "same".to_owned(),
+            Padding::Unknown(word) => word,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_puts_the_odd_one_behind() {
+        assert_eq!(same(9, 3, 2), [1, 1]);
+        assert_eq!(same(8, 3, 2), [0, 1]);
+        assert_eq!(same(8, 2, 3), [0, 0]);
+        assert_eq!(same(1, 3, 1), [1, 1]);
+        let dilated = Padding::Same.amounts([8, 8], [3, 1], [1, 1], [2, 2]);
+        assert_eq!(dilated, Ok([[2, 2], [0, 0]]));
+    }
+}

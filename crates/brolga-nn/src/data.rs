@@ -1,0 +1,257 @@
+//! Arrays that go into `fit`, `evaluate` and `predict`.
+
+use std::borrow::Cow;
+
+use brolga_ir::DType;
+use ndarray::{ArrayBase, ArrayRef, Dimension};
+
+/// An array of samples: the first axis counts them. Elements are converted to the model's type when a batch is copied.
+#[derive(Debug, Clone)]
+pub struct Data<'a> {
+    shape: Vec<usize>,
+    elements: Elements<'a>,
+}
+
+/// The elements in row-major order.
+#[derive(Debug, Clone)]
+pub(crate) enum Elements<'a> {
+    F32(Cow<'a, [f32]>),
+    F64(Cow<'a, [f64]>),
+    I64(Cow<'a, [i64]>),
+    I32(Cow<'a, [i32]>),
+    U8(Cow<'a, [u8]>),
+    Bool(Cow<'a, [bool]>),
+}
+
+/// Runs an expression for the slice of elements, whatever their type.
+macro_rules! for_elements {
+    ($elements:expr, $slice:ident => $body:expr) => {
+        match $elements {
+            Elements::F32($slice) => $body,
+            Elements::F64($slice) => $body,
+            Elements::I64($slice) => $body,
+            Elements::I32($slice) => $body,
+            Elements::U8($slice) => $body,
+            Elements::Bool($slice) => $body,
+        }
+    };
+}
+
+/// A Rust type whose arrays can be data.
+pub trait Element: Copy {
+    /// The type of the elements.
+    const DTYPE: DType;
+
+    /// Elements of this type as data.
+    #[doc(hidden)]
+    fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_>;
+
+    /// The number as `f32`, rounded.
+    fn to_f32(self) -> f32;
+
+    /// The number as `f64`, rounded.
+    fn to_f64(self) -> f64;
+}
+
+macro_rules! element {
+    ($($rust:ty: $variant:ident, |$x:ident| $number:expr;)*) => {$(
+        impl Element for $rust {
+            const DTYPE: DType = DType::$variant;
+
+            fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_> {
+                Data { shape, elements: Elements::$variant(elements) }
+            }
+
+            fn to_f32(self) -> f32 {
+                let $x = self;
+                $number as f32
+            }
+
+            fn to_f64(self) -> f64 {
+                let $x = self;
+                $number as f64
+            }
+        }
+    )*};
+}
+
+element! {
+    f32: F32, |x| x;
+    f64: F64, |x| x;
+    i64: I64, |x| x;
+    i32: I32, |x| x;
+    u8: U8, |x| x;
+    bool: Bool, |x| u8::from(x);
+}
+
+impl<'a> Data<'a> {
+    /// Elements in row-major order; `None` if their number is not that of the shape.
+    pub fn new<T: Element + 'a>(shape: &[usize], elements: impl Into<Cow<'a, [T]>>) -> Option<Self>
+    where
+        [T]: ToOwned<Owned = Vec<T>>,
+    {
+        let elements = elements.into();
+        (shape.iter().product::<usize>() == elements.len())
+            .then(|| T::wrap(elements, shape.to_vec()))
+    }
+
+    /// The extents.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The number of samples: the first extent, or 1 for a scalar.
+    pub fn samples(&self) -> usize {
+        self.shape.first().copied().unwrap_or(1)
+    }
+
+    /// The extents of one sample.
+    pub fn sample_shape(&self) -> &[usize] {
+        self.shape.get(1..).unwrap_or_default()
+    }
+
+    /// The number of elements of one sample.
+    pub fn sample_len(&self) -> usize {
+        self.sample_shape().iter().product()
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        match &self.elements {
+            Elements::F32(_) => DType::F32,
+            Elements::F64(_) => DType::F64,
+            Elements::I64(_) => DType::I64,
+            Elements::I32(_) => DType::I32,
+            Elements::U8(_) => DType::U8,
+            Elements::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The samples from `start` on, at most `count`.
+    pub(crate) fn range(&self, start: usize, count: usize) -> Data<'_> {
+        let start = start.min(self.samples());
+        let count = count.min(self.samples() - start);
+        let width = self.sample_len();
+        let mut shape = self.shape.clone();
+        if let Some(samples) = shape.first_mut() {
+            *samples = count;
+        }
+        for_elements!(&self.elements, slice => {
+            Element::wrap(Cow::Borrowed(&slice[start * width..(start + count) * width]), shape)
+        })
+    }
+
+    /// Copies these samples as `f32`, one after the other.
+    pub(crate) fn gather_f32(&self, samples: &[usize], target: &mut [f32]) {
+        for_elements!(&self.elements, slice => {
+            gather(slice, self.sample_len(), samples, target, |x| x.to_f32());
+        });
+    }
+
+    /// Copies these samples as `i32`, one after the other; fractions are cut off, what is out of range saturates.
+    pub(crate) fn gather_i32(&self, samples: &[usize], target: &mut [i32]) {
+        for_elements!(&self.elements, slice => {
+            gather(slice, self.sample_len(), samples, target, |x| x.to_f64() as i32);
+        });
+    }
+
+    /// The first element, in these samples, for which the test is true: its sample, its place in it and its value.
+    pub(crate) fn find(
+        &self,
+        samples: impl IntoIterator<Item = usize>,
+        test: impl Fn(f64) -> bool,
+    ) -> Option<(usize, usize, f64)> {
+        let width = self.sample_len();
+        for_elements!(&self.elements, slice => samples.into_iter().find_map(|sample| {
+            let elements = &slice[sample * width..(sample + 1) * width];
+            let place = elements.iter().position(|x| test(x.to_f64()))?;
+            Some((sample, place, elements[place].to_f64()))
+        }))
+    }
+}
+
+fn gather<T: Copy, U>(
+    elements: &[T],
+    width: usize,
+    samples: &[usize],
+    target: &mut [U],
+    convert: impl Fn(T) -> U,
+) {
+    for (&sample, target) in samples.iter().zip(target.chunks_exact_mut(width.max(1))) {
+        for (target, &x) in target.iter_mut().zip(&elements[sample * width..]) {
+            *target = convert(x);
+        }
+    }
+}
+
+/// What can be given as data: arrays of [`ndarray`] of any dimension and any [`Element`] type, and [`Data`].
+pub trait IntoData<'a> {
+    /// The same as data; an array whose elements do not lie in row-major order is copied.
+    fn into_data(self) -> Data<'a>;
+}
+
+impl<'a> IntoData<'a> for Data<'a> {
+    fn into_data(self) -> Data<'a> {
+        self
+    }
+}
+
+impl<'a> IntoData<'a> for &'a Data<'_> {
+    fn into_data(self) -> Data<'a> {
+        self.range(0, usize::MAX)
+    }
+}
+
+impl<'a, T: Element, S: ndarray::Data<Elem = T>, D: Dimension> IntoData<'a> for &'a ArrayBase<S, D>
+where
+    [T]: ToOwned<Owned = Vec<T>>,
+{
+    fn into_data(self) -> Data<'a> {
+        let array: &'a ArrayRef<T, D> = self;
+        let elements = match array.as_slice() {
+            Some(elements) => Cow::Borrowed(elements),
+            None => Cow::Owned(array.iter().copied().collect()),
+        };
+        T::wrap(elements, array.shape().to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array, array};
+
+    use super::*;
+
+    #[test]
+    fn arrays_of_any_layout_and_type_are_data() {
+        let array = array![[1u8, 2, 3], [4, 5, 6]];
+        let data = (&array).into_data();
+        assert_eq!((data.shape(), data.dtype()), ([2, 3].as_slice(), DType::U8));
+        let mut target = [0.0; 6];
+        data.gather_f32(&[1, 0], &mut target);
+        assert_eq!(target, [4.0, 5.0, 6.0, 1.0, 2.0, 3.0]);
+
+        let transposed = array.t();
+        let mut target = [0.0; 4];
+        (&transposed).into_data().gather_f32(&[2, 0], &mut target);
+        assert_eq!(target, [3.0, 6.0, 1.0, 4.0]);
+    }
+
+    #[test]
+    fn ranges_end_with_the_data() {
+        let array = Array::from_iter(0..5i64);
+        let data = (&array).into_data();
+        let mut target = [0; 2];
+        data.range(3, 7).gather_i32(&[0, 1], &mut target);
+        assert_eq!(target, [3, 4]);
+        assert_eq!(data.range(9, 1).samples(), 0);
+    }
+
+    #[test]
+    fn elements_are_found_with_their_place() {
+        let array = array![[0.0f32, 1.0], [2.0, f32::NAN]];
+        let (sample, place, value) =
+            (&array).into_data().find(0..2, |x| !x.is_finite()).expect("a NaN");
+        assert_eq!((sample, place, value.is_nan()), (1, 1, true));
+    }
+}

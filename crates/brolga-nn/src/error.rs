@@ -1,0 +1,292 @@
+//! What can go wrong between a model and its results.
+
+use std::io;
+use std::path::PathBuf;
+
+use brolga_autodiff::GradError;
+use brolga_ir::{Mistake, TraceError, Type};
+use brolga_passes::PassError;
+use brolga_runtime::RuntimeError;
+
+use crate::model::NonFinite;
+
+/// Why a model cannot be built, compiled, trained or read. The user's fault, unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum NnError {
+    /// A name that nothing has.
+    #[error("{message}\n  help: {help}")]
+    UnknownName {
+        /// What was asked for.
+        message: String,
+        /// What there is.
+        help: String,
+    },
+    /// The arguments of an object, from Keras's config, that do not fit.
+    #[error("{class}: {message}")]
+    Config {
+        /// The class.
+        class: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Arguments that contradict each other or the model.
+    #[error("{}{mistake}", prefix(.layer))]
+    Argument {
+        /// The layer, where it is one's fault.
+        layer: Option<String>,
+        /// What is wrong.
+        mistake: Mistake,
+    },
+    /// A layer, loss, metric or optimizer does not fit its inputs.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// A weight has no gradient.
+    #[error(transparent)]
+    Gradient(#[from] GradError),
+    /// A pass of the compiler is wrong: a bug of Brolga.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// The program cannot be made ready or run.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A method that needs a model that is built.
+    #[error(
+        "{method}: the model is not built: it does not know the shape of its input\n  help: {help}"
+    )]
+    NotBuilt {
+        /// The method called.
+        method: &'static str,
+        /// What to do.
+        help: &'static str,
+    },
+    /// A method that needs a compiled model.
+    #[error(
+        "{method}: the model is not compiled: it has no {missing}\n  help: call `model.compile(Compile::new().optimizer(\"adam\").loss(..))?` first"
+    )]
+    NotCompiled {
+        /// The method called.
+        method: &'static str,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// Arrays that should belong together have different numbers of samples.
+    #[error(
+        "{first} has {first_length} samples, but {second} has {second_length}\n  help: the first axis counts the samples; both need the same number"
+    )]
+    Lengths {
+        /// One array.
+        first: String,
+        /// Its number of samples.
+        first_length: usize,
+        /// The other array.
+        second: String,
+        /// Its number of samples.
+        second_length: usize,
+    },
+    /// An array without samples, or without elements.
+    #[error(
+        "{what} is empty: its shape is {shape:?}\n  help: there must be at least one sample, and no axis of extent 0"
+    )]
+    Empty {
+        /// The array.
+        what: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// Samples of another shape than the model takes.
+    #[error("layer `{layer}` expects samples of shape {expected:?}, {what} of shape {given:?} has samples of shape {:?}{}", &given[1.min(given.len())..], help_line(.help))]
+    InputShape {
+        /// The model's first layer.
+        layer: String,
+        /// The array.
+        what: String,
+        /// The shape of a sample.
+        expected: Vec<usize>,
+        /// The shape of the array.
+        given: Vec<usize>,
+        /// What to do, where that is plain.
+        help: Option<String>,
+    },
+    /// Labels of a shape that the loss does not take.
+    #[error("{loss} expects labels of shape {}, {what} has shape {}\n  help: {help}", with_batch(.expected), with_batch(.given))]
+    LabelShape {
+        /// The loss.
+        loss: String,
+        /// The array.
+        what: String,
+        /// The shape of one sample's labels.
+        expected: Vec<usize>,
+        /// The shape of one sample's labels as given.
+        given: Vec<usize>,
+        /// What to do.
+        help: String,
+    },
+    /// A class number that the model has no output for.
+    #[error("{what} has the label {value} at row {row}, but the model's output `{layer}` has {classes} classes: labels go from 0 to {}\n  help: {help}", classes.saturating_sub(1))]
+    Label {
+        /// The array.
+        what: String,
+        /// The label.
+        value: f64,
+        /// The sample.
+        row: usize,
+        /// The last layer.
+        layer: String,
+        /// How many classes the model has.
+        classes: usize,
+        /// What to do.
+        help: String,
+    },
+    /// A number that is not finite appeared in training.
+    #[error(transparent)]
+    NonFinite(Box<NonFinite>),
+    /// Weights that do not fit the model.
+    #[error("{what}: weight `{weight}` of layer `{layer}` is {expected}, {given} was given")]
+    Weight {
+        /// Where the weights come from.
+        what: String,
+        /// The layer.
+        layer: String,
+        /// The weight.
+        weight: String,
+        /// What the model has.
+        expected: Type,
+        /// What was given.
+        given: String,
+    },
+    /// Not as many weights as the model has, or others.
+    #[error("{what}: {message}\n  help: the weights must come from a model of the same layers")]
+    Weights {
+        /// Where the weights come from.
+        what: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A file that is not what its name says.
+    #[error("{}: {message}\n  help: {help}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// The system cannot read or write a file.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A callback of the user's own failed.
+    #[error("callback: {0}")]
+    Callback(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl NnError {
+    /// A name that is not among the known ones.
+    pub(crate) fn unknown(kind: &str, name: &str, known: Vec<&str>) -> Self {
+        let (message, help) = known_names(kind, name, &known);
+        Self::UnknownName { message, help }
+    }
+
+    /// An argument that is wrong wherever it is used.
+    pub(crate) fn argument(mistake: impl Into<Mistake>) -> Self {
+        Self::Argument { layer: None, mistake: mistake.into() }
+    }
+
+    /// The same, found by a method.
+    pub(crate) fn in_method(self, name: &'static str) -> Self {
+        match self {
+            Self::NotBuilt { help, .. } => Self::NotBuilt { method: name, help },
+            other => other,
+        }
+    }
+
+    /// The same, of a layer.
+    pub(crate) fn in_layer(self, name: &str) -> Self {
+        match self {
+            Self::Argument { layer: None, mistake } => {
+                Self::Argument { layer: Some(name.to_owned()), mistake }
+            }
+            other => other,
+        }
+    }
+}
+
+impl From<Mistake> for NnError {
+    fn from(mistake: Mistake) -> Self {
+        Self::argument(mistake)
+    }
+}
+
+fn prefix(layer: &Option<String>) -> String {
+    layer.as_ref().map(|layer| format!("layer `{layer}`: ")).unwrap_or_default()
+}
+
+fn help_line(help: &Option<String>) -> String {
+    help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default()
+}
+
+/// A shape with the batch in front: `(None, 28, 28, 1)`.
+pub(crate) fn with_batch(sample: &[usize]) -> String {
+    match sample {
+        [] => "(None,)".to_owned(),
+        _ => {
+            let extents: Vec<_> = sample.iter().map(ToString::to_string).collect();
+            format!("(None, {})", extents.join(", "))
+        }
+    }
+}
+
+/// The message and the advice for a name that is not among the known ones.
+pub(crate) fn known_names(kind: &str, name: &str, known: &[&str]) -> (String, String) {
+    let nearest =
+        known.iter().map(|k| (distance(&name.to_lowercase(), &k.to_lowercase()), k)).min();
+    let message = match nearest {
+        Some((d, nearest)) if 3 * d <= name.len().max(3) => {
+            format!("there is no {kind} `{name}`; did you mean `{nearest}`?")
+        }
+        _ => format!("there is no {kind} `{name}`"),
+    };
+    (message, format!("there are {}", known.join(", ")))
+}
+
+/// How many letters must be inserted, removed or replaced to make one word of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_count_edits() {
+        assert_eq!(distance("relu", "relu"), 0);
+        assert_eq!(distance("rleu", "relu"), 2);
+        assert_eq!(distance("", "relu"), 4);
+        assert_eq!(distance("softmx", "softmax"), 1);
+    }
+
+    #[test]
+    fn unknown_names_suggest_the_nearest() {
+        let (message, help) = known_names("activation", "softmx", &["relu", "softmax"]);
+        assert_eq!(message, "there is no activation `softmx`; did you mean `softmax`?");
+        assert_eq!(help, "there are relu, softmax");
+        assert_eq!(known_names("loss", "xyz", &["relu"]).0, "there is no loss `xyz`");
+    }
+}

@@ -1,0 +1,52 @@
+//! The same value everywhere.
+
+use brolga_ir::Shape;
+use serde::{Deserialize, Serialize};
+
+use super::{Initializer, Random};
+use crate::registry::object;
+
+/// Zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Zeros {}
+
+/// Ones.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Ones {}
+
+/// One value everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Constant {
+    /// The value; 0 by default.
+    pub value: f64,
+}
+
+object!(Zeros);
+object!(Ones);
+object!(Constant);
+
+impl Constant {
+    /// This value everywhere.
+    pub fn new(value: f64) -> Self {
+        Self { value }
+    }
+}
+
+impl Initializer for Zeros {
+    fn values(&self, shape: &Shape, _: Random) -> Vec<f32> {
+        vec![0.0; shape.elements()]
+    }
+}
+
+impl Initializer for Ones {
+    fn values(&self, shape: &Shape, _: Random) -> Vec<f32> {
+        vec![1.0; shape.elements()]
+    }
+}
+
+impl Initializer for Constant {
+    fn values(&self, shape: &Shape, _: Random) -> Vec<f32> {
+        vec![self.value as f32; shape.elements()]
+    }
+}

@@ -1,0 +1,62 @@
+//! Normally distributed values.
+
+use brolga_ir::Shape;
+use serde::{Deserialize, Serialize};
+
+use super::{Initializer, Random};
+use crate::registry::object;
+
+/// Values of a normal distribution; by default of mean 0 and standard deviation 0.05.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RandomNormal {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation.
+    pub stddev: f64,
+    /// A seed of its own, instead of the model's.
+    pub seed: Option<u64>,
+}
+
+/// As [`RandomNormal`], but values beyond two standard deviations are drawn again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TruncatedNormal {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation before truncation.
+    pub stddev: f64,
+    /// A seed of its own, instead of the model's.
+    pub seed: Option<u64>,
+}
+
+object!(RandomNormal);
+object!(TruncatedNormal);
+
+impl Default for RandomNormal {
+    fn default() -> Self {
+        Self { mean: 0.0, stddev: 0.05, seed: None }
+    }
+}
+
+impl Default for TruncatedNormal {
+    fn default() -> Self {
+        Self { mean: 0.0, stddev: 0.05, seed: None }
+    }
+}
+
+impl Initializer for RandomNormal {
+    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
+        let random = random.or_seed(self.seed);
+        let value = |e| (self.mean + self.stddev * random.normal(e, 0)) as f32;
+        (0..shape.elements()).map(value).collect()
+    }
+}
+
+impl Initializer for TruncatedNormal {
+    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
+        let random = random.or_seed(self.seed);
+        let value = |e| (self.mean + self.stddev * random.truncated_normal(e)) as f32;
+        (0..shape.elements()).map(value).collect()
+    }
+}

@@ -1,0 +1,42 @@
+//! Uniformly distributed values.
+
+use brolga_ir::Shape;
+use serde::{Deserialize, Serialize};
+
+use super::{Initializer, Random};
+use crate::registry::object;
+
+/// Values uniformly distributed over `[minval, maxval)`; by default from −0.05 to 0.05.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RandomUniform {
+    /// The least value.
+    pub minval: f64,
+    /// The bound above.
+    pub maxval: f64,
+    /// A seed of its own, instead of the model's.
+    pub seed: Option<u64>,
+}
+
+object!(RandomUniform);
+
+impl Default for RandomUniform {
+    fn default() -> Self {
+        Self { minval: -0.05, maxval: 0.05, seed: None }
+    }
+}
+
+impl RandomUniform {
+    /// From `minval` to `maxval`.
+    pub fn new(minval: f64, maxval: f64) -> Self {
+        Self { minval, maxval, seed: None }
+    }
+}
+
+impl Initializer for RandomUniform {
+    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
+        let random = random.or_seed(self.seed);
+        let width = self.maxval - self.minval;
+        (0..shape.elements()).map(|e| (self.minval + width * random.uniform(e)) as f32).collect()
+    }
+}

@@ -1,0 +1,163 @@
+//! Values whose variance fits the number of a weight's inputs and outputs.
+
+use brolga_ir::Shape;
+use serde::{Deserialize, Serialize};
+
+use super::{Initializer, Random};
+use crate::registry::object;
+
+/// Which of a weight's connections are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FanMode {
+    /// The inputs of an output.
+    #[default]
+    FanIn,
+    /// The outputs of an input.
+    FanOut,
+    /// The average of both.
+    FanAvg,
+}
+
+/// The form of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// A normal distribution cut at two standard deviations, and scaled to have the variance nevertheless.
+    #[default]
+    #[serde(alias = "normal")]
+    TruncatedNormal,
+    /// A normal distribution.
+    UntruncatedNormal,
+    /// A uniform distribution.
+    Uniform,
+}
+
+/// Values of mean 0 and variance `scale / n`, where n is the number of connections by `mode`.
+///
+/// The last two axes of a weight are inputs and outputs, the axes before a window of which every place is a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VarianceScaling {
+    /// The variance times the number of connections; 1 by default.
+    pub scale: f64,
+    /// Which connections are counted; those of the inputs by default.
+    pub mode: FanMode,
+    /// The form of the distribution.
+    pub distribution: Distribution,
+    /// A seed of its own, instead of the model's.
+    pub seed: Option<u64>,
+}
+
+object!(VarianceScaling);
+
+impl Default for VarianceScaling {
+    fn default() -> Self {
+        let (mode, distribution) = (FanMode::default(), Distribution::default());
+        Self { scale: 1.0, mode, distribution, seed: None }
+    }
+}
+
+/// The standard deviation of a standard normal distribution cut at two standard deviations.
+const TRUNCATED_DEVIATION: f64 = 0.879_625_661_034_239_8;
+
+/// The numbers of inputs of an output and of outputs of an input.
+fn fans(shape: &Shape) -> (f64, f64) {
+    match **shape {
+        [] => (1.0, 1.0),
+        [extent] => (extent as f64, extent as f64),
+        [ref window @ .., inputs, outputs] => {
+            let places: usize = window.iter().product();
+            ((places * inputs) as f64, (places * outputs) as f64)
+        }
+    }
+}
+
+impl Initializer for VarianceScaling {
+    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
+        let random = random.or_seed(self.seed);
+        let (fan_in, fan_out) = fans(shape);
+        let connections = match self.mode {
+            FanMode::FanIn => fan_in,
+            FanMode::FanOut => fan_out,
+            FanMode::FanAvg => (fan_in + fan_out) / 2.0,
+        };
+        let variance = self.scale / connections.max(1.0);
+        let deviation = variance.sqrt();
+        let value = |e: usize| match self.distribution {
+            Distribution::TruncatedNormal => {
+                random.truncated_normal(e) * deviation / TRUNCATED_DEVIATION
+            }
+            Distribution::UntruncatedNormal => random.normal(e, 0) * deviation,
+            Distribution::Uniform => (2.0 * random.uniform(e) - 1.0) * (3.0 * variance).sqrt(),
+        };
+        (0..shape.elements()).map(|e| value(e) as f32).collect()
+    }
+}
+
+/// Declares [`VarianceScaling`] with fixed arguments.
+macro_rules! scaling {
+    ($(#[$doc:meta])* $name:ident: $scale:literal, $mode:ident, $distribution:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            /// A seed of its own, instead of the model's.
+            pub seed: Option<u64>,
+        }
+
+        object!($name);
+
+        impl Initializer for $name {
+            fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
+                let (mode, distribution) = (FanMode::$mode, Distribution::$distribution);
+                let scaling = VarianceScaling { scale: $scale, mode, distribution, seed: self.seed };
+                scaling.values(shape, random)
+            }
+        }
+    };
+}
+
+scaling! {
+    /// Uniform with variance `2 / (inputs + outputs)`.
+    ///
+    /// Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010).
+    GlorotUniform: 1.0, FanAvg, Uniform
+}
+scaling! {
+    /// Truncated normal with variance `2 / (inputs + outputs)`; see [`GlorotUniform`].
+    GlorotNormal: 1.0, FanAvg, TruncatedNormal
+}
+scaling! {
+    /// Uniform with variance `2 / inputs`.
+    ///
+    /// He et al., "Delving deep into rectifiers" (2015).
+    HeUniform: 2.0, FanIn, Uniform
+}
+scaling! {
+    /// Truncated normal with variance `2 / inputs`; see [`HeUniform`].
+    HeNormal: 2.0, FanIn, TruncatedNormal
+}
+scaling! {
+    /// Uniform with variance `1 / inputs`.
+    ///
+    /// LeCun et al., "Efficient backprop" (1998).
+    LecunUniform: 1.0, FanIn, Uniform
+}
+scaling! {
+    /// Truncated normal with variance `1 / inputs`; see [`LecunUniform`].
+    LecunNormal: 1.0, FanIn, TruncatedNormal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fans_count_the_window() {
+        assert_eq!(fans(&[3, 3, 32, 64].into()), (288.0, 576.0));
+        assert_eq!(fans(&[5, 7].into()), (5.0, 7.0));
+        assert_eq!(fans(&[5].into()), (5.0, 5.0));
+        assert_eq!(fans(&Shape::scalar()), (1.0, 1.0));
+    }
+}

@@ -1,0 +1,36 @@
+//! An activation as a layer of its own.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::{Base, Layer, layer};
+use crate::activations;
+use crate::trace::Call;
+
+/// Applies an [activation](crate::activations): `Activation::new("relu")`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Activation {
+    #[serde(flatten)]
+    base: Base,
+    activation: activations::Activation,
+}
+
+layer!(Activation);
+
+impl Activation {
+    /// A layer that applies this function.
+    pub fn new(activation: impl Into<activations::Activation>) -> Self {
+        Self { base: Base::default(), activation: activation.into() }
+    }
+}
+
+impl Layer for Activation {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
+        let x = call.single(inputs);
+        call.activate(&self.activation, &x)
+    }
+}

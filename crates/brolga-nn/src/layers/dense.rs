@@ -1,0 +1,111 @@
+//! The fully connected layer.
+
+use brolga_ir::{Mistake, Type, Var};
+use serde::{Deserialize, Serialize};
+
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, yes, zeros};
+use crate::activations::Activation;
+use crate::error::NnError;
+use crate::initializers::Initializer;
+use crate::registry::Choice;
+use crate::trace::Call;
+
+/// `y = f(x·kernel + bias)`.
+///
+/// `x: [batch, .., inputs]`, `kernel: [inputs, units]`, `bias: [units]`, `y: [batch, .., units]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Dense {
+    #[serde(flatten)]
+    base: Base,
+    units: usize,
+    #[serde(default)]
+    activation: Activation,
+    #[serde(default = "yes")]
+    use_bias: bool,
+    #[serde(default = "glorot_uniform")]
+    kernel_initializer: Choice<dyn Initializer>,
+    #[serde(default = "zeros")]
+    bias_initializer: Choice<dyn Initializer>,
+}
+
+layer!(Dense);
+
+impl Dense {
+    /// A layer with this many outputs.
+    pub fn new(units: usize) -> Self {
+        Self {
+            base: Base::default(),
+            units,
+            activation: Activation::Linear,
+            use_bias: true,
+            kernel_initializer: glorot_uniform(),
+            bias_initializer: zeros(),
+        }
+    }
+
+    /// What is applied to the sum; nothing by default.
+    #[must_use]
+    pub fn activation(mut self, activation: impl Into<Activation>) -> Self {
+        self.activation = activation.into();
+        self
+    }
+
+    /// Whether there is a bias; true by default.
+    #[must_use]
+    pub fn use_bias(mut self, use_bias: bool) -> Self {
+        self.use_bias = use_bias;
+        self
+    }
+
+    /// The kernel's first values; `glorot_uniform` by default.
+    #[must_use]
+    pub fn kernel_initializer(mut self, initializer: impl Into<Choice<dyn Initializer>>) -> Self {
+        self.kernel_initializer = initializer.into();
+        self
+    }
+
+    /// The bias's first values; `zeros` by default.
+    #[must_use]
+    pub fn bias_initializer(mut self, initializer: impl Into<Choice<dyn Initializer>>) -> Self {
+        self.bias_initializer = initializer.into();
+        self
+    }
+}
+
+impl Layer for Dense {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, NnError> {
+        let width = match inputs {
+            [x] if x.shape.rank() >= 2 => x.shape[x.shape.rank() - 1],
+            _ => {
+                let given: Vec<_> = inputs.iter().map(ToString::to_string).collect();
+                let message = format!("Dense takes [batch, .., inputs], given {}", given.join(", "));
+                return Err(Mistake::new(message).into());
+            }
+        };
+        let mut weights =
+            vec![WeightSpec::trainable("kernel", [width, self.units], &self.kernel_initializer)];
+        if self.use_bias {
+            weights.push(WeightSpec::trainable("bias", [self.units], &self.bias_initializer));
+        }
+        Ok(weights)
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
+        let (x, kernel) = (call.single(inputs), call.weight("kernel"));
+        let product = if x.shape().rank() == 2 {
+            x.matmul(&kernel)
+        } else {
+            let mut shape = x.shape().to_vec();
+            let width = shape.pop().unwrap_or(1);
+            let rows = shape.iter().product();
+            shape.push(self.units);
+            x.reshape([rows, width]).matmul(&kernel).reshape(shape)
+        };
+        let sum = if self.use_bias { product + call.weight("bias") } else { product };
+        call.activate(&self.activation, &sum)
+    }
+}

@@ -1,0 +1,55 @@
+//! Random zeros against overfitting.
+
+use brolga_ir::{Mistake, Type, Var};
+use serde::{Deserialize, Serialize};
+
+use super::{Base, Layer, WeightSpec, layer};
+use crate::error::NnError;
+use crate::trace::Call;
+
+/// In training, each element is 0 with probability `rate` and multiplied by `1 / (1 − rate)` otherwise; in inference nothing is changed.
+///
+/// Which elements are 0 follows from the seed, the step and the place in the network alone.
+///
+/// Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Dropout {
+    #[serde(flatten)]
+    base: Base,
+    rate: f64,
+}
+
+layer!(Dropout);
+
+impl Dropout {
+    /// Zeros with this probability, from 0 to 1.
+    pub fn new(rate: f64) -> Self {
+        Self { base: Base::default(), rate }
+    }
+}
+
+impl Layer for Dropout {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, NnError> {
+        if (0.0..=1.0).contains(&self.rate) {
+            return Ok(vec![]);
+        }
+        let message = format!("a rate of {} is not a probability", self.rate);
+        Err(Mistake::new(message).help("the rate is a number from 0 to 1").into())
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
+        let x = call.single(inputs);
+        if !call.training() || self.rate == 0.0 {
+            return x;
+        }
+        let kept = 1.0 - self.rate;
+        let mask = call.random_bernoulli(Type::new(brolga_ir::DType::Bool, x.shape().clone()), kept as f32);
+        // At a rate of 1 nothing is kept, and the scale does not matter.
+        let scale = if kept > 0.0 { 1.0 / kept } else { 0.0 };
+        mask.select(&(&x * scale), &x.constant_like(0.0))
+    }
+}

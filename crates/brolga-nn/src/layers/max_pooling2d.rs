@@ -1,0 +1,70 @@
+//! The maximum over windows of an image.
+
+use brolga_ir::{Mistake, Var};
+use serde::{Deserialize, Serialize};
+
+use super::{Base, Layer, layer};
+use crate::config::{Padding, Pair};
+use crate::trace::Call;
+
+/// The maximum of each window; see [`MaxPool`](brolga_ir::ops::MaxPool).
+///
+/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`. With `"same"` padding what is added does not count.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MaxPooling2D {
+    #[serde(flatten)]
+    base: Base,
+    #[serde(default = "two")]
+    pool_size: Pair,
+    #[serde(default)]
+    strides: Option<Pair>,
+    #[serde(default)]
+    padding: Padding,
+}
+
+fn two() -> Pair {
+    2.into()
+}
+
+layer!(MaxPooling2D);
+
+impl MaxPooling2D {
+    /// Windows of this height and width, side by side.
+    pub fn new(pool_size: impl Into<Pair>) -> Self {
+        let pool_size = pool_size.into();
+        Self { base: Base::default(), pool_size, strides: None, padding: Padding::Valid }
+    }
+
+    /// Steps between neighbouring windows; the size of the window by default.
+    #[must_use]
+    pub fn strides(mut self, strides: impl Into<Pair>) -> Self {
+        self.strides = Some(strides.into());
+        self
+    }
+
+    /// `"valid"`, the default, or `"same"`.
+    #[must_use]
+    pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
+        self.padding = padding.into();
+        self
+    }
+}
+
+impl Layer for MaxPooling2D {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
+        let x = call.single(inputs);
+        let (window, strides) = (self.pool_size.0, self.strides.unwrap_or(self.pool_size).0);
+        let &[_, height, width, _] = &x.shape()[..] else {
+            let message = format!("MaxPooling2D takes images [batch, height, width, channels], given {}", x.ty());
+            return call.tracer().fail(Mistake::new(message));
+        };
+        match self.padding.amounts([height, width], window, strides, [1, 1]) {
+            Ok(padding) => x.max_pool(window, strides, padding),
+            Err(mistake) => call.tracer().fail(mistake),
+        }
+    }
+}

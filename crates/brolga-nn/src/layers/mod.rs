@@ -1,0 +1,139 @@
+//! Layers, one file each: arguments, weights, and what they compute.
+//!
+//! A new layer is a new file and one line in the list below.
+
+use std::fmt;
+
+use brolga_ir::{Type, Var};
+use serde::{Deserialize, Serialize};
+
+use crate::error::NnError;
+use crate::initializers::Initializer;
+use crate::registry::{Choice, Object, classes};
+use crate::trace::Call;
+
+classes! {
+    "layer" Layer {
+        activation: Activation,
+        average_pooling2d: AveragePooling2D,
+        conv2d: Conv2D,
+        dense: Dense,
+        dropout: Dropout,
+        flatten: Flatten,
+        global_average_pooling2d: GlobalAveragePooling2D,
+        input: Input ["InputLayer"],
+        max_pooling2d: MaxPooling2D,
+        reshape: Reshape,
+    }
+}
+
+/// A layer: which weights it has and what it computes. It holds arguments alone; the weights' values belong to the model.
+pub trait Layer: Object {
+    /// The arguments that all layers have.
+    fn base(&self) -> &Base;
+
+    /// The weights for inputs of these types, in Keras's order.
+    ///
+    /// # Errors
+    /// If the arguments do not fit the inputs.
+    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, NnError> {
+        let _ = inputs;
+        Ok(vec![])
+    }
+
+    /// Adds what the layer computes to the graph. The first axis of each input is the batch.
+    ///
+    /// Mistakes are kept by the tracer, with the layer's name.
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var;
+
+    /// For a layer that stands for the input of the model: the type of its samples, without the batch.
+    fn input_type(&self) -> Option<Type> {
+        None
+    }
+}
+
+/// The arguments that all layers have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The name; `None` lets the model choose one after the class.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether training changes the weights.
+    #[serde(default = "yes")]
+    pub trainable: bool,
+}
+
+pub(crate) fn yes() -> bool {
+    true
+}
+
+impl Default for Base {
+    fn default() -> Self {
+        Self { name: None, trainable: true }
+    }
+}
+
+/// The declaration of a weight.
+#[derive(Debug, Clone)]
+pub struct WeightSpec {
+    /// The name within the layer, such as `kernel`.
+    pub name: String,
+    /// Element type and shape.
+    pub ty: Type,
+    /// Its first values.
+    pub initializer: Choice<dyn Initializer>,
+    /// Whether it can be trained at all (a running statistic cannot).
+    pub trainable: bool,
+}
+
+impl WeightSpec {
+    /// A trainable `f32` weight.
+    pub fn trainable(
+        name: &str,
+        shape: impl Into<brolga_ir::Shape>,
+        initializer: &Choice<dyn Initializer>,
+    ) -> Self {
+        let (name, initializer) = (name.to_owned(), initializer.clone());
+        Self { name, ty: Type::f32(shape), initializer, trainable: true }
+    }
+}
+
+/// Implements for a layer struct with the field `base` what all of them have: `name`, `trainable`, [`Object`].
+macro_rules! layer {
+    ($type:ident) => {
+        crate::registry::object!($type);
+
+        impl $type {
+            /// Gives the layer a name.
+            #[must_use]
+            pub fn name(mut self, name: impl Into<String>) -> Self {
+                self.base.name = Some(name.into());
+                self
+            }
+
+            /// Whether training changes the weights; true by default.
+            #[must_use]
+            pub fn trainable(mut self, trainable: bool) -> Self {
+                self.base.trainable = trainable;
+                self
+            }
+        }
+    };
+}
+pub(crate) use layer;
+
+/// The default initializer of kernels.
+pub(crate) fn glorot_uniform() -> Choice<dyn Initializer> {
+    crate::initializers::GlorotUniform::default().into()
+}
+
+/// The default initializer of biases.
+pub(crate) fn zeros() -> Choice<dyn Initializer> {
+    crate::initializers::Zeros::default().into()
+}
+
+impl fmt::Display for WeightSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.ty)
+    }
+}

@@ -1,0 +1,87 @@
+//! The cross entropy of independent yes-or-no answers.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::{LastAxis, Loss, Losses, Reduction, clip, mean_last, pair, reduction};
+use crate::activations::softplus;
+use crate::registry::object;
+use crate::trace::{Logits, Prediction};
+
+/// `−mean(t·ln p + (1 − t)·ln(1 − p))` along the last axis, with probabilities p and labels t from 0 to 1.
+///
+/// From logits z, p = σ(z), it is computed as `softplus(z) − t·z`, which neither overflows nor rounds to 0. That happens with
+/// `from_logits`, and without where the model's last layer is a sigmoid. Label smoothing replaces t by `t·(1 − s) + s/2`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BinaryCrossentropy {
+    /// Whether predictions are logits instead of probabilities.
+    pub from_logits: bool,
+    /// How far labels are moved towards ½.
+    pub label_smoothing: f64,
+    /// How the losses of the samples become one number.
+    #[serde(deserialize_with = "reduction")]
+    pub reduction: Reduction,
+    axis: LastAxis,
+}
+
+object!(BinaryCrossentropy);
+
+impl BinaryCrossentropy {
+    /// Of probabilities, with the default reduction.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether predictions are logits instead of probabilities; false by default.
+    #[must_use]
+    pub fn from_logits(mut self, from_logits: bool) -> Self {
+        self.from_logits = from_logits;
+        self
+    }
+
+    /// How far labels are moved towards ½; 0 by default.
+    #[must_use]
+    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
+        self.label_smoothing = label_smoothing;
+        self
+    }
+}
+
+impl Loss for BinaryCrossentropy {
+    fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+
+    fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {
+        binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing).into()
+    }
+}
+
+/// The loss of each sample; see [`BinaryCrossentropy`].
+#[track_caller]
+#[must_use]
+pub fn binary_crossentropy(
+    y_true: &Var,
+    y_pred: &Prediction,
+    from_logits: bool,
+    label_smoothing: f64,
+) -> Var {
+    let smooth = |t: Var| {
+        if label_smoothing == 0.0 { t } else { t * (1.0 - label_smoothing) + 0.5 * label_smoothing }
+    };
+    let logits = match &y_pred.logits {
+        _ if from_logits => Some(&y_pred.output),
+        Some(Logits::Sigmoid(logits)) => Some(logits),
+        _ => None,
+    };
+    if let Some(logits) = logits {
+        let (t, z) = pair(y_true, logits);
+        return mean_last(&(softplus(&z) - smooth(t) * z));
+    }
+    let (t, p) = pair(y_true, &y_pred.output);
+    let (t, p) = (smooth(t), clip(&p));
+    let yes = &t * p.log();
+    let no = (1.0 - t) * (1.0 - p).log();
+    mean_last(&-(yes + no))
+}

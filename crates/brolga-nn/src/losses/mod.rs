@@ -1,0 +1,256 @@
+//! Losses, one file each, with Keras's formulas, reductions and weights.
+//!
+//! A new loss is a new file and one line in the list below.
+
+use std::sync::Arc;
+
+use brolga_ir::{DType, Mistake, Type, Var};
+use serde::{Deserialize, Serialize};
+
+use crate::registry::{Choice, Object, classes};
+use crate::trace::{Logits, Prediction};
+
+classes! {
+    "loss" Loss {
+        binary_crossentropy: BinaryCrossentropy ["bce"],
+        categorical_crossentropy: CategoricalCrossentropy,
+        mean_absolute_error: MeanAbsoluteError ["mae"],
+        mean_squared_error: MeanSquaredError ["mse"],
+        sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    }
+}
+
+pub use binary_crossentropy::binary_crossentropy;
+pub use categorical_crossentropy::categorical_crossentropy;
+pub use mean_absolute_error::mean_absolute_error;
+pub use mean_squared_error::mean_squared_error;
+pub use sparse_categorical_crossentropy::sparse_categorical_crossentropy;
+
+/// Probabilities are kept this far from 0 and 1 before their logarithm is taken, as in Keras.
+pub const EPSILON: f64 = 1e-7;
+
+/// A loss: how far a prediction is from the truth.
+pub trait Loss: Object {
+    /// How the losses of the samples become one number.
+    fn reduction(&self) -> Reduction;
+
+    /// What the labels are.
+    fn labels(&self) -> Labels {
+        Labels::Values
+    }
+
+    /// The loss of each sample (of each element, where samples have more axes than one).
+    fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses;
+}
+
+/// What the labels of a loss are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Labels {
+    /// As many numbers as the model's output has.
+    Values,
+    /// One vector over the classes, such as a one-hot vector, where the model's output has one.
+    Distributions,
+    /// A class number where the model's output has a vector; `ignored` is not looked at.
+    Classes {
+        /// A class number that marks labels without a meaning.
+        ignored: Option<i64>,
+    },
+}
+
+impl Labels {
+    /// The type of the labels for an output of this type.
+    pub fn ty(self, output: &Type) -> Type {
+        match (self, output.shape.split_last()) {
+            (Self::Classes { .. }, Some((_, shape))) => Type::new(DType::I32, shape),
+            _ => output.clone(),
+        }
+    }
+}
+
+/// The losses of the samples, and which of them count.
+#[derive(Debug, Clone)]
+pub struct Losses {
+    /// The losses.
+    pub values: Var,
+    /// Which of them count, as truth values of the same shape; `None`: all.
+    pub mask: Option<Var>,
+}
+
+impl From<Var> for Losses {
+    fn from(values: Var) -> Self {
+        Self { values, mask: None }
+    }
+}
+
+/// How the losses of the samples become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Their sum, divided by how many there are.
+    #[default]
+    #[serde(alias = "mean")]
+    SumOverBatchSize,
+    /// Their sum.
+    Sum,
+    /// Their sum, divided by the sum of the weights.
+    MeanWithSampleWeight,
+    /// They stay as they are.
+    None,
+}
+
+/// The axis of the classes, which is the last one; another one is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub(crate) struct LastAxis;
+
+impl From<LastAxis> for i64 {
+    fn from(_: LastAxis) -> Self {
+        -1
+    }
+}
+
+impl TryFrom<i64> for LastAxis {
+    type Error = String;
+
+    fn try_from(axis: i64) -> Result<Self, String> {
+        match axis {
+            -1 => Ok(Self),
+            _ => Err(format!("classes are expected on the last axis, -1, not on {axis}")),
+        }
+    }
+}
+
+/// Keras writes no reduction as `null` or `"none"`.
+pub(crate) fn reduction<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Reduction, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or(Reduction::None))
+}
+
+/// The loss of a batch: the samples' losses times their weights, reduced.
+#[track_caller]
+pub fn compute(
+    loss: &dyn Loss,
+    y_true: &Var,
+    y_pred: &Prediction,
+    sample_weight: Option<&Var>,
+) -> Var {
+    let Losses { values, mask } = loss.values(y_true, y_pred);
+    let reduction = loss.reduction();
+    let weight = match (mask.map(|mask| mask_weight(&mask, reduction)), sample_weight) {
+        (Some(mask), Some(weight)) => Some(align(weight, &mask) * mask),
+        (Some(mask), None) => Some(mask),
+        (None, Some(weight)) => Some(align(weight, &values)),
+        (None, None) => None,
+    };
+    let weighted = match &weight {
+        Some(weight) => &values * weight,
+        None => values.clone(),
+    };
+    let axes: Vec<usize> = (0..weighted.shape().rank()).collect();
+    let sum = || weighted.reduce_sum(&axes, false);
+    match (reduction, weight) {
+        (Reduction::None, _) => weighted,
+        (Reduction::Sum, _) => sum(),
+        (Reduction::MeanWithSampleWeight, Some(weight)) => {
+            let axes: Vec<usize> = (0..weight.shape().rank()).collect();
+            divide_no_nan(&sum(), &weight.reduce_sum(&axes, false))
+        }
+        _ => weighted.reduce_mean(&axes, false),
+    }
+}
+
+/// The weight of each masked loss: 0 where it does not count, elsewhere such that the mean is over those that count.
+fn mask_weight(mask: &Var, reduction: Reduction) -> Var {
+    let mask = mask.cast(DType::F32);
+    if reduction != Reduction::SumOverBatchSize {
+        return mask;
+    }
+    let axes: Vec<usize> = (0..mask.shape().rank()).collect();
+    let total = mask.shape().elements() as f64;
+    let valid = mask.reduce_sum(&axes, false) + EPSILON;
+    &mask * (mask.constant_like(total) / valid)
+}
+
+/// Axes of extent 1 behind a weight, so that it broadcasts along the axes of a sample that it does not have.
+pub(crate) fn align(weight: &Var, values: &Var) -> Var {
+    let rank = values.shape().rank();
+    let mut shape = weight.shape().to_vec();
+    while shape.len() > rank && shape.last() == Some(&1) {
+        shape.pop();
+    }
+    shape.resize(rank.max(shape.len()), 1);
+    weight.reshape(shape)
+}
+
+fn divide_no_nan(a: &Var, b: &Var) -> Var {
+    let zero = b.constant_like(0.0);
+    let empty = b.eq(&zero);
+    let safe = empty.select(&b.constant_like(1.0), b);
+    empty.select(&zero, &(a / safe))
+}
+
+/// Predictions and labels of one shape: a last axis of extent 1 that one of them has goes away, or comes to the other.
+pub(crate) fn same_rank(y_true: &Var, y_pred: &Var) -> (Var, Var) {
+    let (t, p) = (y_true.shape().rank(), y_pred.shape().rank());
+    let one = |y: &Var| y.shape().last() == Some(&1);
+    let squeeze = |y: &Var| y.reshape(&y.shape()[..y.shape().rank() - 1]);
+    let expand = |y: &Var| y.reshape(y.shape().iter().copied().chain([1]).collect::<Vec<_>>());
+    match (t, p) {
+        (1, 2) if one(y_pred) => (expand(y_true), y_pred.clone()),
+        (2, 1) if one(y_true) => (y_true.clone(), expand(y_pred)),
+        _ if p == t + 1 && one(y_pred) => (y_true.clone(), squeeze(y_pred)),
+        _ if t == p + 1 && one(y_true) => (squeeze(y_true), y_pred.clone()),
+        _ => (y_true.clone(), y_pred.clone()),
+    }
+}
+
+/// As [`same_rank`], with the labels as numbers of the prediction's type; a mistake if the shapes differ after all.
+#[track_caller]
+pub(crate) fn pair(y_true: &Var, y_pred: &Var) -> (Var, Var) {
+    let y_true =
+        if y_true.dtype() == y_pred.dtype() { y_true.clone() } else { y_true.cast(y_pred.dtype()) };
+    let (y_true, y_pred) = same_rank(&y_true, y_pred);
+    if y_true.shape() == y_pred.shape() {
+        return (y_true, y_pred);
+    }
+    let message = format!("labels {} and prediction {} differ in shape", y_true.ty(), y_pred.ty());
+    let void = y_pred.tracer().fail(Mistake::new(message));
+    (void.clone(), void)
+}
+
+/// The mean along the last axis.
+#[track_caller]
+pub(crate) fn mean_last(x: &Var) -> Var {
+    match x.shape().rank().checked_sub(1) {
+        Some(axis) => x.reduce_mean(&[axis], false),
+        None => x.clone(),
+    }
+}
+
+/// The logarithms of the probabilities of the classes: of the logits where they are known or given, else of the probabilities,
+/// made to sum up to 1 and kept [`EPSILON`] away from 0 and 1.
+#[track_caller]
+pub(crate) fn log_probabilities(y_pred: &Prediction, from_logits: bool) -> Var {
+    let output = &y_pred.output;
+    match &y_pred.logits {
+        _ if from_logits => crate::activations::log_softmax(output),
+        Some(Logits::Softmax(logits)) => crate::activations::log_softmax(logits),
+        _ => {
+            let Some(axis) = output.shape().rank().checked_sub(1) else {
+                return output.tracer().fail(Mistake::new("a prediction needs an axis of classes"));
+            };
+            let normal = output / output.reduce_sum(&[axis], true);
+            clip(&normal).log()
+        }
+    }
+}
+
+/// Probabilities kept [`EPSILON`] away from 0 and 1.
+pub(crate) fn clip(x: &Var) -> Var {
+    x.maximum(&x.constant_like(EPSILON)).minimum(&x.constant_like(1.0 - EPSILON))
+}
+
+impl<T: Loss + 'static> From<T> for Choice<dyn Loss> {
+    fn from(loss: T) -> Self {
+        Self::Object(Arc::new(loss))
+    }
+}

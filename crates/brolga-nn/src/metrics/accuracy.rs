@@ -1,0 +1,35 @@
+//! The accuracy that fits labels and predictions.
+
+use brolga_ir::Var;
+
+use super::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy, metric};
+use crate::trace::Prediction;
+
+metric! {
+    /// What `"accuracy"` and `"acc"` stand for, as in Keras: [`BinaryAccuracy`] where predictions have one element,
+    /// [`SparseCategoricalAccuracy`] where labels have an axis less or a last axis of one element, else [`CategoricalAccuracy`].
+    Accuracy
+}
+
+impl Metric for Accuracy {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
+        let (labels, output) = (y_true.shape(), y_pred.output.shape());
+        let metric: &dyn Metric = if output.last() == Some(&1) {
+            &BinaryAccuracy::default()
+        } else if labels.rank() < output.rank() || labels.last() == Some(&1) {
+            &SparseCategoricalAccuracy::default()
+        } else {
+            &CategoricalAccuracy::default()
+        };
+        metric.statistics(y_true, y_pred, sample_weight)
+    }
+}

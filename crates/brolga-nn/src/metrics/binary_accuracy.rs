@@ -1,0 +1,47 @@
+//! How often a yes-or-no answer is right.
+
+use brolga_ir::{DType, Var};
+use serde::{Deserialize, Serialize};
+
+use super::{Metric, mean_statistics};
+use crate::losses::{mean_last, pair};
+use crate::registry::object;
+use crate::trace::Prediction;
+
+/// The share of answers, along the last axis and then over the samples, for which `label = (prediction > threshold)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BinaryAccuracy {
+    /// The name under which it is reported; `None`: Keras's name for the class.
+    pub name: Option<String>,
+    /// Predictions above it mean yes; ½ by default.
+    pub threshold: f64,
+}
+
+object!(BinaryAccuracy);
+
+impl Default for BinaryAccuracy {
+    fn default() -> Self {
+        Self { name: None, threshold: 0.5 }
+    }
+}
+
+impl BinaryAccuracy {
+    /// With the threshold ½.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Metric for BinaryAccuracy {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+        let (y_true, y_pred) = pair(y_true, &y_pred.output);
+        let answers = y_pred.gt(&y_pred.constant_like(self.threshold)).cast(y_pred.dtype());
+        let right = y_true.eq(&answers).cast(DType::F32);
+        mean_statistics(&mean_last(&right), sample_weight)
+    }
+}

@@ -1,0 +1,22 @@
+//! How often the most probable class is the right one.
+
+use brolga_ir::Var;
+
+use super::{Metric, mean_statistics, metric};
+use crate::trace::{Prediction, argmax_last};
+
+metric! {
+    /// The share of samples where the greatest element of the prediction stands where that of the one-hot label does.
+    CategoricalAccuracy
+}
+
+impl Metric for CategoricalAccuracy {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+        let right = argmax_last(y_true).eq(&argmax_last(&y_pred.output));
+        mean_statistics(&right, sample_weight)
+    }
+}

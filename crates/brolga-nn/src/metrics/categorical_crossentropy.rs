@@ -1,0 +1,43 @@
+//! The cross entropy of distributions over classes.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::{Metric, mean_statistics};
+use crate::losses;
+use crate::registry::object;
+use crate::trace::Prediction;
+
+/// The mean of [`losses::CategoricalCrossentropy`] over the samples.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CategoricalCrossentropy {
+    /// The name under which it is reported; `None`: Keras's name for the class.
+    pub name: Option<String>,
+    /// Whether predictions are logits instead of probabilities.
+    pub from_logits: bool,
+    /// How far labels are moved towards the uniform distribution.
+    pub label_smoothing: f64,
+    axis: losses::LastAxis,
+}
+
+object!(CategoricalCrossentropy);
+
+impl CategoricalCrossentropy {
+    /// Of probabilities.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Metric for CategoricalCrossentropy {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+        let values =
+            losses::categorical_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing);
+        mean_statistics(&values, sample_weight)
+    }
+}

@@ -1,0 +1,23 @@
+//! The mean squared error.
+
+use brolga_ir::Var;
+
+use super::{Metric, mean_statistics, metric};
+use crate::losses;
+use crate::trace::Prediction;
+
+metric! {
+    /// The mean of [`losses::MeanSquaredError`] over the samples.
+    MeanSquaredError
+}
+
+impl Metric for MeanSquaredError {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+        let values = losses::mean_squared_error(y_true, &y_pred.output);
+        mean_statistics(&values, sample_weight)
+    }
+}

@@ -1,0 +1,122 @@
+//! Metrics, one file each: a statistic of each batch that adds up, and a function of the total.
+//!
+//! The statistics are computed inside the step's program, by the same arithmetic as everything else; the totals are kept on the host in
+//! `f64`. A new metric is a new file and one line in the list below.
+
+use std::sync::Arc;
+
+use brolga_ir::{DType, Var};
+
+use crate::losses::align;
+use crate::registry::{Choice, Object, classes, snake_case};
+use crate::trace::Prediction;
+
+classes! {
+    "metric" Metric {
+        binary_accuracy: BinaryAccuracy,
+        binary_crossentropy: BinaryCrossentropy ["bce"],
+        categorical_accuracy: CategoricalAccuracy,
+        categorical_crossentropy: CategoricalCrossentropy,
+        mean_absolute_error: MeanAbsoluteError ["mae"],
+        mean_squared_error: MeanSquaredError ["mse"],
+        root_mean_squared_error: RootMeanSquaredError ["rmse"],
+        sparse_categorical_accuracy: SparseCategoricalAccuracy,
+        sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+    }
+}
+
+mod accuracy;
+
+pub use accuracy::Accuracy;
+
+/// A measure of how good predictions are.
+pub trait Metric: Object {
+    /// A name of the object's own, if it was given one.
+    fn given_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// The number of tensors of the statistic.
+    fn parts(&self) -> usize {
+        2
+    }
+
+    /// The statistic of a batch: [`Metric::parts`] tensors of which each adds up over batches.
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var>;
+
+    /// The metric for the totals of the statistic, one list of elements for each tensor.
+    fn result(&self, totals: &[Vec<f64>]) -> f64 {
+        mean(totals)
+    }
+}
+
+/// The name under which a metric is reported.
+pub fn name(metric: &dyn Metric) -> String {
+    metric.given_name().map_or_else(|| snake_case(metric.class_name()), str::to_owned)
+}
+
+/// The mean: the first total over the second; 0 without any sample, as in Keras.
+pub fn mean(totals: &[Vec<f64>]) -> f64 {
+    match totals {
+        [sum, count] if count.first().is_some_and(|&count| count != 0.0) => {
+            sum.first().copied().unwrap_or(0.0) / count[0]
+        }
+        _ => 0.0,
+    }
+}
+
+/// The statistic of a mean over samples: the sum of the samples' values times their weights, and the sum of the weights.
+///
+/// What a sample has of further axes is averaged first.
+#[track_caller]
+pub fn mean_statistics(values: &Var, sample_weight: Option<&Var>) -> Vec<Var> {
+    let values =
+        if values.dtype() == DType::Bool { values.cast(DType::F32) } else { values.clone() };
+    let inner: Vec<usize> = (1..values.shape().rank()).collect();
+    let mean = |x: &Var| if inner.is_empty() { x.clone() } else { x.reduce_mean(&inner, false) };
+    let sum = |x: &Var| x.reduce_sum(&(0..x.shape().rank()).collect::<Vec<_>>(), false);
+    match sample_weight {
+        None => {
+            let samples = values.shape().first().copied().unwrap_or(1);
+            vec![sum(&mean(&values)), values.constant_like(samples as f64)]
+        }
+        Some(weight) => {
+            let weighted = mean(&(&values * align(weight, &values)));
+            vec![sum(&weighted), sum(weight)]
+        }
+    }
+}
+
+impl<T: Metric + 'static> From<T> for Choice<dyn Metric> {
+    fn from(metric: T) -> Self {
+        Self::Object(Arc::new(metric))
+    }
+}
+
+/// Declares the struct of a metric whose only argument is its name.
+macro_rules! metric {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            /// The name under which it is reported; `None`: Keras's name for the class.
+            pub name: Option<String>,
+        }
+
+        crate::registry::object!($name);
+
+        impl $name {
+            /// The metric under Keras's name.
+            pub fn new() -> Self {
+                Self::default()
+            }
+        }
+    };
+}
+pub(crate) use metric;

@@ -1,0 +1,26 @@
+//! The root of the mean squared error.
+
+use brolga_ir::Var;
+
+use super::{Metric, mean, mean_statistics, metric};
+use crate::losses;
+use crate::trace::Prediction;
+
+metric! {
+    /// The square root of the mean of [`losses::MeanSquaredError`] over the samples.
+    RootMeanSquaredError
+}
+
+impl Metric for RootMeanSquaredError {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+        mean_statistics(&losses::mean_squared_error(y_true, &y_pred.output), sample_weight)
+    }
+
+    fn result(&self, totals: &[Vec<f64>]) -> f64 {
+        mean(totals).sqrt()
+    }
+}

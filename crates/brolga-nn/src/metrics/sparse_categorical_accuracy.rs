@@ -1,0 +1,24 @@
+//! How often the most probable class is the right one.
+
+use brolga_ir::{DType, Var};
+
+use super::{Metric, mean_statistics, metric};
+use crate::trace::{Prediction, argmax_last};
+
+metric! {
+    /// The share of samples where the greatest element of the prediction stands at the class number that the label is.
+    SparseCategoricalAccuracy
+}
+
+impl Metric for SparseCategoricalAccuracy {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+        let classes = argmax_last(&y_pred.output);
+        let labels = if y_true.dtype() == DType::I32 { y_true.clone() } else { y_true.cast(DType::I32) };
+        let right = labels.reshape(classes.shape().clone()).eq(&classes);
+        mean_statistics(&right, sample_weight)
+    }
+}

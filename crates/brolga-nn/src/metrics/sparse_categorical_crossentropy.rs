@@ -1,0 +1,40 @@
+//! The cross entropy of class numbers.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::{Metric, mean_statistics};
+use crate::losses;
+use crate::registry::object;
+use crate::trace::Prediction;
+
+/// The mean of [`losses::SparseCategoricalCrossentropy`] over the samples.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SparseCategoricalCrossentropy {
+    /// The name under which it is reported; `None`: Keras's name for the class.
+    pub name: Option<String>,
+    /// Whether predictions are logits instead of probabilities.
+    pub from_logits: bool,
+    axis: losses::LastAxis,
+}
+
+object!(SparseCategoricalCrossentropy);
+
+impl SparseCategoricalCrossentropy {
+    /// Of probabilities.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Metric for SparseCategoricalCrossentropy {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+        let values = losses::sparse_categorical_crossentropy(y_true, y_pred, self.from_logits);
+        mean_statistics(&values, sample_weight)
+    }
+}

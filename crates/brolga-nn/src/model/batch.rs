@@ -1,0 +1,278 @@
+//! Samples, labels and weights: whether they fit the model, and their way into a program.
+
+use brolga_ir::{DType, Data as TensorData, Mistake, Tensor, Type};
+use brolga_runtime::Executable;
+
+use super::network::Built;
+use super::step::Plan;
+use crate::data::Data;
+use crate::error::NnError;
+use crate::losses::{Labels, Loss};
+use crate::registry::snake_case;
+
+/// The samples of a training or an evaluation, checked against the model.
+#[derive(Debug, Clone)]
+pub(crate) struct Samples<'a> {
+    pub(crate) x: Data<'a>,
+    pub(crate) y: Data<'a>,
+    pub(crate) sample_weight: Option<Data<'a>>,
+}
+
+impl<'a> Samples<'a> {
+    /// Checks shapes and labels. `prefix` is `""` or `"validation "`.
+    pub(crate) fn new(
+        plan: &Plan<'_>,
+        loss: &dyn Loss,
+        (x, y, sample_weight): (Data<'a>, Data<'a>, Option<Data<'a>>),
+        prefix: &str,
+    ) -> Result<Self, NnError> {
+        let (x_name, y_name) = (format!("{prefix}x"), format!("{prefix}y"));
+        check_input(plan.built, &x, &x_name)?;
+        same_length((&x_name, &x), (&y_name, &y))?;
+        check_labels(plan.built, loss, &y, &y_name)?;
+        if let Some(weight) = &sample_weight {
+            let name = format!("{prefix}sample_weight");
+            same_length((&x_name, &x), (&name, weight))?;
+            if weight.sample_len() != 1 {
+                return Err(NnError::LabelShape {
+                    loss: "the loss".to_owned(),
+                    what: name,
+                    expected: vec![],
+                    given: weight.sample_shape().to_vec(),
+                    help: "give one weight for each sample".to_owned(),
+                });
+            }
+        }
+        Ok(Self { x, y, sample_weight })
+    }
+
+    /// Cuts off this share at the end, as Keras does: what stays are the first `⌊n·(1 − share)⌋` samples.
+    pub(crate) fn split(&self, share: f64) -> Result<(Samples<'_>, Option<Samples<'_>>), NnError> {
+        let range = |start, count| Samples {
+            x: self.x.range(start, count),
+            y: self.y.range(start, count),
+            sample_weight: self.sample_weight.as_ref().map(|weight| weight.range(start, count)),
+        };
+        if share == 0.0 {
+            return Ok((range(0, self.len()), None));
+        }
+        let kept = (self.len() as f64 * (1.0 - share)) as usize;
+        if !(0.0..1.0).contains(&share) || kept == 0 || kept == self.len() {
+            let message = format!(
+                "fit: a validation_split of {share} leaves one part of {} samples empty",
+                self.len()
+            );
+            return Err(NnError::argument(
+                Mistake::new(message).help("the share is a number between 0 and 1"),
+            ));
+        }
+        Ok((range(0, kept), Some(range(kept, self.len() - kept))))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.x.samples()
+    }
+
+    pub(crate) fn weighted(&self) -> bool {
+        self.sample_weight.is_some()
+    }
+
+    /// Copies these samples into a program's inputs.
+    pub(crate) fn feed(&self, program: &mut Executable, samples: &[usize]) -> Result<(), NnError> {
+        write(program, "x", &self.x, samples)?;
+        write(program, "y", &self.y, samples)?;
+        match &self.sample_weight {
+            Some(weight) => write(program, "sample_weight", weight, samples),
+            None => Ok(()),
+        }
+    }
+
+    /// The array of an input of the programs.
+    fn input(&self, name: &str) -> Option<&Data<'a>> {
+        match name {
+            "x" => Some(&self.x),
+            "y" => Some(&self.y),
+            _ => self.sample_weight.as_ref(),
+        }
+    }
+
+    /// These samples of an input as a tensor.
+    pub(crate) fn tensor(&self, input: &str, ty: &Type, samples: &[usize]) -> Tensor {
+        let mut values = match ty.dtype {
+            DType::I32 => TensorData::I32(vec![0; ty.shape.elements()]),
+            _ => TensorData::F32(vec![0.0; ty.shape.elements()]),
+        };
+        if let Some(data) = self.input(input) {
+            match &mut values {
+                TensorData::I32(values) => data.gather_i32(samples, values),
+                TensorData::F32(values) => data.gather_f32(samples, values),
+                _ => {}
+            }
+        }
+        Tensor::new(ty.shape.clone(), values).unwrap_or_else(|| Tensor::zeros(ty))
+    }
+
+    /// The first number of an input, in these samples, that is not finite: its sample, its place in it and its value.
+    pub(crate) fn find_non_finite(
+        &self,
+        input: &str,
+        samples: &[usize],
+    ) -> Option<(usize, usize, f64)> {
+        self.input(input)?.find(samples.iter().copied(), |x| !(x as f32).is_finite())
+    }
+}
+
+/// Copies these samples into an input of a program.
+pub(crate) fn write(
+    program: &mut Executable,
+    input: &str,
+    data: &Data<'_>,
+    samples: &[usize],
+) -> Result<(), NnError> {
+    let dtype = program.inputs().find(|(name, _)| *name == input).map(|(_, ty)| ty.dtype);
+    match dtype {
+        Some(DType::I32) => data.gather_i32(samples, program.input_mut(input)?),
+        _ => data.gather_f32(samples, program.input_mut(input)?),
+    }
+    Ok(())
+}
+
+fn same_length(first: (&str, &Data<'_>), second: (&str, &Data<'_>)) -> Result<(), NnError> {
+    if first.1.samples() == second.1.samples() {
+        return Ok(());
+    }
+    Err(NnError::Lengths {
+        first: first.0.to_owned(),
+        first_length: first.1.samples(),
+        second: second.0.to_owned(),
+        second_length: second.1.samples(),
+    })
+}
+
+/// Checks that the samples have the shape that the model takes.
+pub(crate) fn check_input(built: &Built, x: &Data<'_>, what: &str) -> Result<(), NnError> {
+    let (layer, ty) = &built.input;
+    let (expected, given) = (ty.shape.to_vec(), x.shape().to_vec());
+    if x.sample_shape() == expected && !given.is_empty() {
+        return not_empty(x, what);
+    }
+    let help = if given == expected {
+        Some(
+            "this is one sample: give it a first axis of extent 1, which counts the samples"
+                .to_owned(),
+        )
+    } else if expected.split_last() == Some((&1, x.sample_shape())) {
+        Some("the axis of channels is missing: append one of extent 1, such as x.insert_axis(Axis(3))".to_owned())
+    } else if x.sample_len() == ty.shape.elements() && !given.is_empty() {
+        Some(
+            "the number of elements is the same: reshape x, or add a layer Reshape or Flatten"
+                .to_owned(),
+        )
+    } else {
+        None
+    };
+    Err(NnError::InputShape { layer: layer.clone(), what: what.to_owned(), expected, given, help })
+}
+
+fn not_empty(data: &Data<'_>, what: &str) -> Result<(), NnError> {
+    if data.shape().iter().product::<usize>() > 0 {
+        return Ok(());
+    }
+    Err(NnError::Empty { what: what.to_owned(), shape: data.shape().to_vec() })
+}
+
+/// Checks that the labels have the shape that the loss takes, and that class numbers are in range.
+fn check_labels(built: &Built, loss: &dyn Loss, y: &Data<'_>, what: &str) -> Result<(), NnError> {
+    let (labels, output) = (loss.labels(), &built.output.1);
+    let expected = label_shape(labels, output);
+    if !same_but_ones(&expected, y.sample_shape()) {
+        return Err(NnError::LabelShape {
+            loss: snake_case(loss.class_name()),
+            what: what.to_owned(),
+            help: label_help(labels, output, y.sample_shape()),
+            given: y.sample_shape().to_vec(),
+            expected,
+        });
+    }
+    match (labels, output.shape.last()) {
+        (Labels::Classes { ignored }, Some(&classes)) => {
+            check_classes(built, y, what, classes, ignored)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn label_shape(labels: Labels, output: &Type) -> Vec<usize> {
+    match (labels, output.shape.split_last()) {
+        (Labels::Classes { .. }, Some((_, shape))) => shape.to_vec(),
+        _ => output.shape.to_vec(),
+    }
+}
+
+/// Whether two shapes are the same, but for axes of extent 1 at the end.
+fn same_but_ones(a: &[usize], b: &[usize]) -> bool {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
+    long.starts_with(short) && long[short.len()..].iter().all(|&extent| extent == 1)
+}
+
+fn label_help(labels: Labels, output: &Type, given: &[usize]) -> String {
+    match labels {
+        Labels::Classes { .. } if *given == *output.shape => {
+            "these look like one-hot labels: use the loss \"categorical_crossentropy\", or give class numbers \
+             (the place of the 1 in each row)"
+                .to_owned()
+        }
+        Labels::Distributions if same_but_ones(&output.shape[..output.shape.rank() - 1], given) => {
+            "these look like class numbers: use the loss \"sparse_categorical_crossentropy\", or give one-hot \
+             labels (to_categorical)"
+                .to_owned()
+        }
+        Labels::Classes { .. } => "give one class number for each vector of the model's output".to_owned(),
+        _ => "labels must have the shape of the model's output".to_owned(),
+    }
+}
+
+fn check_classes(
+    built: &Built,
+    y: &Data<'_>,
+    what: &str,
+    classes: usize,
+    ignored: Option<i64>,
+) -> Result<(), NnError> {
+    let wrong = |label: f64| {
+        let known = label >= 0.0 && label < classes as f64 && label.fract() == 0.0;
+        !known && ignored.is_none_or(|ignored| label != ignored as f64)
+    };
+    let Some((row, _, value)) = y.find(0..y.samples(), wrong) else { return Ok(()) };
+    let (layer, what) = (built.output.0.clone(), what.to_owned());
+    let help = if value.fract() != 0.0 {
+        "class numbers are integers".to_owned()
+    } else if value == classes as f64 {
+        format!(
+            "labels that start at 1 must be lowered by 1; for {} classes the last layer needs {} units",
+            classes + 1,
+            classes + 1
+        )
+    } else {
+        "correct the labels, let the last layer have more units, or exclude them with ignore_class"
+            .to_owned()
+    };
+    Err(NnError::Label { what, value, row, layer, classes, help })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_of_extent_1_do_not_matter_at_the_end() {
+        assert!(
+            same_but_ones(&[], &[1]) && same_but_ones(&[1], &[]) && same_but_ones(&[4, 1], &[4])
+        );
+        assert!(
+            !same_but_ones(&[2], &[])
+                && !same_but_ones(&[4], &[5])
+                && !same_but_ones(&[1, 4], &[4])
+        );
+    }
+}

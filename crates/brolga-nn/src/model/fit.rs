@@ -1,0 +1,274 @@
+//! Training.
+
+use brolga_ir::Mistake;
+use brolga_ir::lanes::random_bits_at;
+use brolga_runtime::Options;
+
+use super::batch::Samples;
+use super::compile::Compiled;
+use super::evaluate::measure;
+use super::nonfinite::Watch;
+use super::session::{Key, Kind, Session};
+use super::step::Plan;
+use crate::callback::{Callback, Training, TrainingPlan};
+use crate::data::{Data, IntoData};
+use crate::error::NnError;
+use crate::history::{History, Logs};
+
+/// The arguments of [`Model::fit`](super::Model::fit), with Keras's defaults.
+#[must_use]
+pub struct Fit<'a> {
+    pub(crate) epochs: usize,
+    pub(crate) initial_epoch: usize,
+    pub(crate) batch_size: usize,
+    pub(crate) sample_weight: Option<Data<'a>>,
+    pub(crate) validation_data: Option<(Data<'a>, Data<'a>)>,
+    pub(crate) validation_split: f64,
+    pub(crate) shuffle: bool,
+    pub(crate) seed: Option<u64>,
+    pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(crate) verbose: bool,
+}
+
+impl Default for Fit<'_> {
+    fn default() -> Self {
+        Self {
+            epochs: 1,
+            initial_epoch: 0,
+            batch_size: 32,
+            sample_weight: None,
+            validation_data: None,
+            validation_split: 0.0,
+            shuffle: true,
+            seed: None,
+            callbacks: vec![],
+            verbose: true,
+        }
+    }
+}
+
+impl<'a> Fit<'a> {
+    /// One epoch in batches of 32, shuffled, without validation.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// After which epoch the training ends; 1 by default.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// The number of the first epoch, for a training that goes on; 0 by default.
+    pub fn initial_epoch(mut self, epoch: usize) -> Self {
+        self.initial_epoch = epoch;
+        self
+    }
+
+    /// The number of samples of a step; 32 by default. The last step of an epoch takes what is left.
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// How much the loss of each sample counts; all the same by default.
+    pub fn sample_weight(mut self, sample_weight: impl IntoData<'a>) -> Self {
+        self.sample_weight = Some(sample_weight.into_data());
+        self
+    }
+
+    /// Samples and labels on which loss and metrics are computed after each epoch.
+    pub fn validation_data(mut self, x: impl IntoData<'a>, y: impl IntoData<'a>) -> Self {
+        self.validation_data = Some((x.into_data(), y.into_data()));
+        self
+    }
+
+    /// The share of the data, taken from its end before shuffling, that is kept for validation.
+    pub fn validation_split(mut self, share: f64) -> Self {
+        self.validation_split = share;
+        self
+    }
+
+    /// Whether each epoch has an order of its own; true by default.
+    pub fn shuffle(mut self, shuffle: bool) -> Self {
+        self.shuffle = shuffle;
+        self
+    }
+
+    /// The seed of dropout and shuffling from here on; the model's by default.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Something that is called while the training runs. Give `&mut callback` to look at it afterwards.
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
+    }
+
+    /// Several of them.
+    pub fn callbacks(
+        mut self,
+        callbacks: impl IntoIterator<Item = Box<dyn Callback + 'a>>,
+    ) -> Self {
+        self.callbacks.extend(callbacks);
+        self
+    }
+
+    /// Whether progress is shown; true by default.
+    pub fn verbose(mut self, verbose: bool) -> Self {
+        self.verbose = verbose;
+        self
+    }
+}
+
+/// A training about to run.
+pub(crate) struct Trainer<'a> {
+    pub(crate) plan: Plan<'a>,
+    pub(crate) compiled: &'a Compiled,
+    pub(crate) options: &'a Options,
+    pub(crate) session: &'a mut Session,
+    pub(crate) samples: Samples<'a>,
+    pub(crate) validation: Option<Samples<'a>>,
+}
+
+impl Trainer<'_> {
+    pub(crate) fn run(mut self, mut fit: Fit<'_>) -> Result<History, NnError> {
+        let info = self.prepare(&fit)?;
+        if let Some(seed) = fit.seed {
+            self.session.set_seed(seed)?;
+        }
+        let (mut stop, mut history) = (false, History::default());
+        let callbacks = &mut fit.callbacks;
+        self.each(callbacks, &info, &mut stop, |c, training| c.on_train_begin(training))?;
+        for epoch in fit.initial_epoch..fit.epochs {
+            if stop {
+                break;
+            }
+            self.each(callbacks, &info, &mut stop, |c, training| {
+                c.on_epoch_begin(epoch, training)
+            })?;
+            let mut logs = Logs::new();
+            self.epoch(epoch, &fit.shuffle, &info, &mut logs, callbacks, &mut stop)?;
+            if let Some(validation) = &self.validation {
+                let size = info.batch_size;
+                let scores = measure(self.session, &self.plan, self.options, validation, size)?;
+                scores.iter().for_each(|(name, value)| logs.set(format!("val_{name}"), value));
+            }
+            let mut training = Training { plan: &info, session: self.session, stop: &mut stop };
+            for callback in callbacks.iter_mut() {
+                callback.on_epoch_end(epoch, &mut logs, &mut training)?;
+            }
+            history.push(epoch, &logs);
+        }
+        self.each(callbacks, &info, &mut stop, |c, training| c.on_train_end(training))?;
+        Ok(history)
+    }
+
+    /// Checks the arguments and compiles the programs, before any memory is allocated for them.
+    fn prepare(&mut self, fit: &Fit<'_>) -> Result<TrainingPlan, NnError> {
+        let samples = self.samples.len();
+        let batch_size = fit.batch_size.min(samples);
+        if batch_size == 0 {
+            return Err(NnError::argument(
+                Mistake::new("fit: a batch size of 0").help("batch_size must be at least 1"),
+            ));
+        }
+        let before = self.session.compile_time();
+        let key = Key { kind: Kind::Train, batch: batch_size, weighted: self.samples.weighted() };
+        self.session.program(&self.plan, self.options, key)?;
+        let compile_time = self.session.compile_time() - before;
+        let mut reported: Vec<String> = vec!["loss".to_owned()];
+        reported.extend(self.compiled.metrics.iter().map(|(name, _)| name.clone()));
+        if self.validation.is_some() {
+            let validated: Vec<_> = reported.iter().map(|name| format!("val_{name}")).collect();
+            reported.extend(validated);
+        }
+        Ok(TrainingPlan {
+            epochs: fit.epochs,
+            steps: samples.div_ceil(batch_size),
+            samples,
+            batch_size,
+            compile_time,
+            reported,
+        })
+    }
+
+    /// The steps of one epoch.
+    fn epoch(
+        &mut self,
+        epoch: usize,
+        shuffle: &bool,
+        info: &TrainingPlan,
+        logs: &mut Logs,
+        callbacks: &mut [Box<dyn Callback + '_>],
+        stop: &mut bool,
+    ) -> Result<(), NnError> {
+        let order = self.order(*shuffle)?;
+        let mut totals = super::totals::Totals::new(&self.compiled.metrics);
+        let mut watch = Watch::new(epoch, self.session.snapshot()?);
+        for (step, batch) in order.chunks(info.batch_size).enumerate() {
+            let weighted = self.samples.weighted();
+            let key = Key { kind: Kind::Train, batch: batch.len(), weighted };
+            let (program, state) = self.session.ready(&self.plan, self.options, key)?;
+            self.samples.feed(&mut program.executable, batch)?;
+            program.executable.run(state)?;
+            let loss = totals.add(&program.executable, batch.len())?;
+            if !loss.is_finite() {
+                return Err(watch.explain(self, &order, info.batch_size, step));
+            }
+            watch.passed(step, || self.session.snapshot())?;
+            totals.report("", logs);
+            let mut training = Training { plan: info, session: self.session, stop };
+            for callback in callbacks.iter_mut() {
+                callback.on_batch_end(step, logs, &mut training)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The order of the samples in the next epoch: a permutation that follows from the seed and the number of steps done.
+    fn order(&mut self, shuffle: bool) -> Result<Vec<usize>, NnError> {
+        let mut order: Vec<usize> = (0..self.samples.len()).collect();
+        if shuffle {
+            let (seed, step) = self.session.random()?;
+            for place in (1..order.len()).rev() {
+                let bits = random_bits_at(seed, step, SHUFFLE, place as u64);
+                order.swap(place, below(bits, place + 1));
+            }
+        }
+        Ok(order)
+    }
+
+    fn each(
+        &mut self,
+        callbacks: &mut [Box<dyn Callback + '_>],
+        info: &TrainingPlan,
+        stop: &mut bool,
+        call: impl Fn(&mut dyn Callback, &mut Training<'_>) -> Result<(), NnError>,
+    ) -> Result<(), NnError> {
+        let mut training = Training { plan: info, session: self.session, stop };
+        callbacks.iter_mut().try_for_each(|callback| call(&mut **callback, &mut training))
+    }
+}
+
+/// The stream of random numbers that shuffles; those of random layers count from 0.
+const SHUFFLE: u32 = u32::MAX;
+
+/// A number below `bound` from random bits: the upper part of their product.
+fn below(bits: u32, bound: usize) -> usize {
+    ((u128::from(bits) * bound as u128) >> 32) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_places_stay_below_their_bound() {
+        assert_eq!(below(u32::MAX, 7), 6);
+        assert_eq!(below(0, 7), 0);
+        assert_eq!(below(1 << 31, 10), 5);
+    }
+}

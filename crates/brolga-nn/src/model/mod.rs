@@ -1,0 +1,309 @@
+//! Models: layers, what they are compiled with, their state, and training.
+
+mod batch;
+mod compile;
+mod evaluate;
+mod fit;
+mod network;
+mod nonfinite;
+mod sequential;
+mod session;
+mod step;
+mod totals;
+mod weights;
+
+use std::path::Path;
+
+use brolga_ir::{Graph, Type};
+use brolga_runtime::Options;
+use ndarray::ArrayD;
+
+pub use compile::{Compile, Compiled};
+pub use fit::Fit;
+pub use network::{Built, LayerRow, Network, Weight};
+pub use nonfinite::{Cause, NonFinite};
+pub use sequential::{Sequential, Stack};
+pub use session::{Kind, Session};
+pub use step::{ITERATIONS, LEARNING_RATE, SEED, STEP};
+
+use batch::Samples;
+use fit::Trainer;
+use step::Plan;
+
+use crate::data::IntoData;
+use crate::error::NnError;
+use crate::history::{History, Logs};
+
+/// How many samples `evaluate` and `predict` compute at once, as in Keras.
+const BATCH_SIZE: usize = 32;
+
+/// A network of layers that can be trained.
+///
+/// Programs are compiled when they are first needed, one for each size of batch, and kept. Everything random (first weights, dropout,
+/// shuffling) follows from one seed, 0 unless [`Model::seed`] sets another, so that a training gives the same bits each time.
+#[derive(Debug)]
+pub struct Model<N> {
+    network: N,
+    seed: u64,
+    options: Options,
+    compiled: Option<Compiled>,
+    built: Option<Built>,
+    session: Option<Session>,
+    /// Whether layers or optimizer are others than those the session was made for.
+    changed: bool,
+}
+
+/// A model taken apart: what programs are traced from, and what they run on.
+type Parts<'a> = (Plan<'a>, &'a Options, &'a mut Session);
+
+impl<N: Network> Model<N> {
+    /// A model of these layers.
+    pub fn of(network: N) -> Self {
+        let (seed, options) = (0, Options::default());
+        Self { network, seed, options, compiled: None, built: None, session: None, changed: false }
+    }
+
+    /// Lets everything random follow this seed instead of 0. Weights that have values already keep them.
+    ///
+    /// # Errors
+    /// None where the model is as it was left by other methods.
+    pub fn seed(&mut self, seed: u64) -> Result<(), NnError> {
+        self.seed = seed;
+        self.session.as_mut().map_or(Ok(()), |session| session.reseed(seed))
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        self.network.name()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// The network, to be changed: weights of layers that stay keep their values.
+    pub(crate) fn network_mut(&mut self) -> &mut N {
+        self.built = None;
+        self.changed = true;
+        &mut self.network
+    }
+
+    /// Decides how the model is trained: optimizer, loss, metrics. Weights keep their values; the optimizer starts anew.
+    ///
+    /// # Errors
+    /// If a name does not exist, or the layers do not fit together.
+    pub fn compile(&mut self, compile: Compile) -> Result<(), NnError> {
+        let (compiled, options) = compile.resolve()?;
+        self.compiled = Some(compiled);
+        self.options = options;
+        self.changed = true;
+        match self.ready("compile", None) {
+            // The first array given to `fit` tells the shape.
+            Err(NnError::NotBuilt { .. }) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// What the model was compiled with.
+    pub fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.as_ref()
+    }
+
+    /// Builds the model for samples of this shape, if its first layer does not say the shape itself.
+    ///
+    /// # Errors
+    /// If a layer does not fit its input.
+    pub fn build(&mut self, sample_shape: &[usize]) -> Result<(), NnError> {
+        self.ready("build", Some(&Type::f32(sample_shape))).map(|_| ())
+    }
+
+    /// Layers, weights and types, where the model is built.
+    pub fn built(&self) -> Option<&Built> {
+        self.built.as_ref()
+    }
+
+    /// Builds what is not built, and makes the session anew if something has changed.
+    fn ready(&mut self, method: &'static str, input: Option<&Type>) -> Result<Parts<'_>, NnError> {
+        let built = match self.built.take() {
+            Some(built) => built,
+            None => self.network.build(input).map_err(|error| error.in_method(method))?,
+        };
+        let built = &*self.built.insert(built);
+        let plan = Plan { network: &self.network, built, compiled: self.compiled.as_ref() };
+        let session = match self.session.take() {
+            Some(session) if !self.changed => session,
+            old => {
+                let mut session = Session::new(&plan, self.seed)?;
+                old.map_or(Ok(()), |old| session.inherit(old))?;
+                session
+            }
+        };
+        self.changed = false;
+        Ok((plan, &self.options, self.session.insert(session)))
+    }
+
+    /// State and programs, to look at or to change.
+    ///
+    /// # Errors
+    /// If the model is not built and its first layer does not say the shape of its input.
+    pub fn session(&mut self) -> Result<&mut Session, NnError> {
+        Ok(self.ready("session", None)?.2)
+    }
+
+    /// Trains the model and returns what each epoch reported.
+    ///
+    /// # Errors
+    /// If the model is not compiled, data do not fit the model or the loss, a program needs more memory than is allowed, or a number becomes
+    /// NaN or infinite. Where a step went wrong, the weights are those before it.
+    pub fn fit<'a>(
+        &mut self,
+        x: impl IntoData<'a>,
+        y: impl IntoData<'a>,
+        mut fit: Fit<'a>,
+    ) -> Result<History, NnError> {
+        let (x, y) = (x.into_data(), y.into_data());
+        let sample = Type::f32(x.sample_shape());
+        let compiled = self.compiled.clone().ok_or(NOT_COMPILED)?;
+        let loss = compiled.loss("fit")?;
+        let (plan, options, session) = self.ready("fit", Some(&sample))?;
+        let all = Samples::new(&plan, loss, (x, y, fit.sample_weight.take()), "")?;
+        let validation = fit.validation_data.take();
+        let validation = validation
+            .map(|(x, y)| Samples::new(&plan, loss, (x, y, None), "validation "))
+            .transpose()?;
+        let (samples, split) = all.split(fit.validation_split)?;
+        let validation = validation.or(split);
+        let compiled = &compiled;
+        Trainer { plan, compiled, options, session, samples, validation }.run(fit)
+    }
+
+    /// Loss and metrics of these samples.
+    ///
+    /// # Errors
+    /// If the model is not compiled or not built, or data do not fit the model or the loss.
+    pub fn evaluate<'a>(
+        &mut self,
+        x: impl IntoData<'a>,
+        y: impl IntoData<'a>,
+    ) -> Result<Logs, NnError> {
+        self.evaluate_batched(x, y, BATCH_SIZE)
+    }
+
+    /// As [`Model::evaluate`], with so many samples at once instead of 32.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate`].
+    pub fn evaluate_batched<'a>(
+        &mut self,
+        x: impl IntoData<'a>,
+        y: impl IntoData<'a>,
+        batch_size: usize,
+    ) -> Result<Logs, NnError> {
+        let compiled = self.compiled.clone();
+        let (plan, options, session) = self.ready("evaluate", None)?;
+        let missing = NnError::NotCompiled { method: "evaluate", missing: "loss" };
+        let compiled = compiled.ok_or(missing)?;
+        let loss = compiled.loss("evaluate")?;
+        let samples = Samples::new(&plan, loss, (x.into_data(), y.into_data(), None), "")?;
+        evaluate::measure(session, &plan, options, &samples, batch_size)
+    }
+
+    /// The model's output for these samples.
+    ///
+    /// # Errors
+    /// If the model is not built, or the samples do not fit it.
+    pub fn predict<'a>(&mut self, x: impl IntoData<'a>) -> Result<ArrayD<f32>, NnError> {
+        self.predict_batched(x, BATCH_SIZE)
+    }
+
+    /// As [`Model::predict`], with so many samples at once instead of 32.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn predict_batched<'a>(
+        &mut self,
+        x: impl IntoData<'a>,
+        batch_size: usize,
+    ) -> Result<ArrayD<f32>, NnError> {
+        let (plan, options, session) = self.ready("predict", None)?;
+        evaluate::predict(session, &plan, options, &x.into_data(), batch_size)
+    }
+
+    /// The graph of the loss and the metrics of a batch, with the layers as in training: what [`Model::trace`] differentiates.
+    ///
+    /// # Errors
+    /// If the model is not compiled or not built.
+    pub fn trace_loss(&mut self, batch: usize) -> Result<Graph, NnError> {
+        self.ready("trace_loss", None)?.0.loss(batch, false)
+    }
+
+    /// The graph of a program for this size of batch, as it is before the passes of the compiler.
+    ///
+    /// # Errors
+    /// If the model is not built, or not compiled where the program needs a loss.
+    pub fn trace(&mut self, kind: Kind, batch: usize) -> Result<Graph, NnError> {
+        let (plan, ..) = self.ready("trace", None)?;
+        session::trace(&plan, session::Key { kind, batch, weighted: false })
+    }
+
+    /// The number of weights' elements.
+    ///
+    /// # Errors
+    /// If the model is not built.
+    pub fn count_params(&mut self) -> Result<usize, NnError> {
+        let (plan, ..) = self.ready("count_params", None)?;
+        Ok(plan.built.weights.iter().map(|weight| weight.ty.shape.elements()).sum())
+    }
+
+    /// The values of all weights; see [`Session::get_weights`].
+    ///
+    /// # Errors
+    /// If the model is not built.
+    pub fn get_weights(&mut self) -> Result<Vec<ArrayD<f32>>, NnError> {
+        self.ready("get_weights", None)?.2.get_weights()
+    }
+
+    /// Sets the values of all weights; see [`Session::set_weights`].
+    ///
+    /// # Errors
+    /// If they do not fit the model, or it is not built.
+    pub fn set_weights(&mut self, weights: &[ArrayD<f32>]) -> Result<(), NnError> {
+        self.ready("set_weights", None)?.2.set_weights(weights)
+    }
+
+    /// Writes the weights; see [`Session::save_weights`].
+    ///
+    /// # Errors
+    /// If the file cannot be written, or the model is not built.
+    pub fn save_weights(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        self.ready("save_weights", None)?.2.save_weights(path)
+    }
+
+    /// Reads weights; see [`Session::load_weights`].
+    ///
+    /// # Errors
+    /// If the file cannot be read or does not fit the model, or it is not built.
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        self.ready("load_weights", None)?.2.load_weights(path)
+    }
+
+    /// Writes everything the model keeps between steps; see [`Session::save_state`].
+    ///
+    /// # Errors
+    /// If the file cannot be written, or the model is not built.
+    pub fn save_state(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        self.ready("save_state", None)?.2.save_state(path)
+    }
+
+    /// Reads everything the model keeps between steps; see [`Session::load_state`].
+    ///
+    /// # Errors
+    /// If the file cannot be read or does not fit the model, or it is not built.
+    pub fn load_state(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        self.ready("load_state", None)?.2.load_state(path)
+    }
+}
+
+const NOT_COMPILED: NnError =
+    NnError::NotCompiled { method: "fit", missing: "optimizer and no loss" };

@@ -1,0 +1,200 @@
+//! A model in which each layer takes what the one before gives.
+
+use std::panic;
+use std::sync::Arc;
+
+use brolga_ir::{Location, Mistake, Origin, Role, Shape, Tracer, Type, Var};
+use serde_json::Value;
+
+use super::Model;
+use super::network::{Built, LayerRow, Network, Weight, batched};
+use super::step::random_states;
+use crate::error::NnError;
+use crate::layers::Layer;
+use crate::registry::{from_config, snake_case};
+use crate::trace::{Call, Context};
+
+/// A model in which each layer takes what the one before gives.
+pub type Sequential = Model<Stack>;
+
+/// Layers one after the other.
+#[derive(Debug, Default)]
+pub struct Stack {
+    name: String,
+    layers: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    layer: Arc<dyn Layer>,
+    name: String,
+    location: Option<Location>,
+}
+
+impl Entry {
+    fn origin(&self) -> Origin {
+        Origin { location: self.location.clone(), ..Origin::layer(&self.name, Role::Forward) }
+    }
+}
+
+impl Sequential {
+    /// A model without layers.
+    pub fn new() -> Self {
+        Self::of(Stack { name: "sequential".to_owned(), layers: vec![] })
+    }
+
+    /// Appends a layer. Weights that the model already has keep their values.
+    #[track_caller]
+    pub fn add(&mut self, layer: impl Layer + 'static) -> &mut Self {
+        let caller = panic::Location::caller();
+        let location = Location { file: caller.file().into(), line: caller.line() };
+        self.push(Arc::new(layer), Some(location))
+    }
+
+    fn push(&mut self, layer: Arc<dyn Layer>, location: Option<Location>) -> &mut Self {
+        let network = self.network_mut();
+        let name = network.choose_name(&*layer);
+        network.layers.push(Entry { layer, name, location });
+        self
+    }
+
+    /// The model that Keras serialized as `{"class_name": "Sequential", "config": {"name": .., "layers": [..]}}`.
+    ///
+    /// # Errors
+    /// If it is another class, or a layer is not known or has unknown arguments.
+    pub fn from_config(value: &Value) -> Result<Self, NnError> {
+        let error = |message: &str| NnError::Config {
+            class: "Sequential".to_owned(),
+            message: message.to_owned(),
+        };
+        let class = value.get("class_name").and_then(Value::as_str).unwrap_or_default();
+        if class != "Sequential" {
+            return Err(error(&format!("expected the class `Sequential`, given `{class}`")));
+        }
+        let layers = value.pointer("/config/layers").and_then(Value::as_array);
+        let layers = layers.ok_or_else(|| error("`config` needs a list `layers`"))?;
+        let mut model = Self::new();
+        if let Some(name) = value.pointer("/config/name").and_then(Value::as_str) {
+            model.network_mut().name = name.to_owned();
+        }
+        for layer in layers {
+            model.push(from_config::<dyn Layer>(layer)?, None);
+        }
+        Ok(model)
+    }
+
+    /// The layers in order.
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = &dyn Layer> {
+        self.network().layers.iter().map(|entry| &*entry.layer)
+    }
+}
+
+impl Default for Sequential {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stack {
+    /// The layer's own name, or Keras's: the class, then the class with a number.
+    fn choose_name(&self, layer: &dyn Layer) -> String {
+        if let Some(name) = &layer.base().name {
+            return name.clone();
+        }
+        let class = if layer.input_type().is_some() {
+            "input_layer".to_owned()
+        } else {
+            snake_case(layer.class_name())
+        };
+        let taken = |name: &str| self.layers.iter().any(|entry| entry.name == name);
+        let numbered = (1..).map(|number| format!("{class}_{number}"));
+        std::iter::once(class.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(class)
+    }
+
+    fn check_names(&self) -> Result<(), NnError> {
+        for (place, entry) in self.layers.iter().enumerate() {
+            if self.layers[..place].iter().any(|other| other.name == entry.name) {
+                let message = format!("two layers are named `{}`", entry.name);
+                return Err(NnError::argument(
+                    Mistake::new(message).help("give one of them another name"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Network for Stack {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn build(&self, input: Option<&Type>) -> Result<Built, NnError> {
+        self.check_names()?;
+        let Some(first) = self.layers.first() else {
+            return Err(NnError::argument(
+                Mistake::new("the model has no layers").help("add some: model.add(Dense::new(10))"),
+            ));
+        };
+        let sample =
+            first.layer.input_type().or_else(|| input.cloned()).ok_or(NnError::NotBuilt {
+                method: "build",
+                help: "let the first layer be `Input::new([..])`, or train the model first",
+            })?;
+        let tracer = Tracer::new(&*self.name);
+        let (seed, step) = random_states(&tracer);
+        let mut context = Context::training(&tracer, &seed, &step);
+        let mut x = tracer.input("x", batched(&sample, 1));
+        let mut built = Built {
+            input: (first.name.clone(), sample.clone()),
+            weights: vec![],
+            layers: vec![],
+            output: (first.name.clone(), sample),
+        };
+        for entry in &self.layers {
+            let Entry { layer, name, location } = entry;
+            let _scope = tracer.origin_scope(entry.origin());
+            let specs = layer.build(&[x.ty().clone()]).map_err(|error| error.in_layer(name))?;
+            let mut params = 0;
+            let mut vars = vec![];
+            for spec in &specs {
+                let weight = Weight {
+                    layer: name.clone(),
+                    name: spec.name.clone(),
+                    ty: spec.ty.clone(),
+                    initializer: spec.initializer.clone(),
+                    trainable: spec.trainable && layer.base().trainable,
+                    location: location.clone(),
+                };
+                vars.push((spec.name.as_str(), tracer.state(&weight.path(), weight.ty.clone())));
+                params += weight.ty.shape.elements();
+                built.weights.push(weight);
+            }
+            x = layer.call(&mut Call::new(&mut context, vars), &[x]);
+            if let Some(error) = tracer.error() {
+                return Err(error.into());
+            }
+            let output_shape = x.shape().get(1..).unwrap_or_default().to_vec();
+            built.output = (name.clone(), Type::new(x.dtype(), Shape::new(output_shape.clone())));
+            let class_name = layer.class_name();
+            built.layers.push(LayerRow { name: name.clone(), class_name, output_shape, params });
+        }
+        Ok(built)
+    }
+
+    fn forward(&self, context: &mut Context, weights: &[Var], input: &Var) -> Var {
+        let tracer = context.tracer().clone();
+        let mut weights = weights.iter();
+        let mut x = input.clone();
+        for entry in &self.layers {
+            let layer = &entry.layer;
+            let _scope = tracer.origin_scope(entry.origin());
+            // The types were accepted by `build`, so the declarations are the same.
+            let specs = layer.build(&[x.ty().clone()]).unwrap_or_default();
+            let vars = specs.iter().map(|spec| spec.name.as_str()).zip(weights.by_ref().cloned());
+            let vars = vars.take(specs.len()).collect();
+            x = layer.call(&mut Call::new(context, vars), &[x]);
+        }
+        x
+    }
+}

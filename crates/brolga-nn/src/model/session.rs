@@ -1,0 +1,269 @@
+//! What a built model keeps: its state and its compiled programs.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use brolga_ir::{Graph, Tensor, Type};
+use brolga_runtime::{Backend, Executable, MemoryReport, Options, State, StateLayout};
+use ndarray::{ArrayD, IxDyn};
+
+use super::network::{Built, Weight};
+use super::step::{First, LEARNING_RATE, Plan, SEED, STEP, StateSpec};
+use crate::error::NnError;
+use crate::initializers::words;
+
+/// Which of a model's programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// One step of training.
+    Train,
+    /// Loss and metrics of a batch.
+    Evaluate,
+    /// The model's output.
+    Predict,
+}
+
+/// A program for one size of batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) kind: Kind,
+    pub(crate) batch: usize,
+    pub(crate) weighted: bool,
+}
+
+/// A program made ready to run.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) executable: Executable,
+    pub(crate) compile_time: Duration,
+}
+
+/// A built model's state and programs: what callbacks may look at and change.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) built: Built,
+    specs: Vec<StateSpec>,
+    layout: StateLayout,
+    state: Option<State>,
+    seed: u64,
+    programs: HashMap<Key, Program>,
+}
+
+impl Session {
+    /// The session of a plan. Nothing is allocated before the first program is compiled or a weight is asked for.
+    pub(crate) fn new(plan: &Plan<'_>, seed: u64) -> Result<Self, NnError> {
+        let specs = plan.states();
+        let layout =
+            StateLayout::new(specs.iter().map(|spec| (spec.name.clone(), spec.ty.clone())))?;
+        let built = plan.built.clone();
+        Ok(Self { built, specs, layout, state: None, seed, programs: HashMap::new() })
+    }
+
+    /// Takes over the weights of a session of the same model before it was changed, wherever name and type are the same.
+    pub(crate) fn inherit(&mut self, old: Self) -> Result<(), NnError> {
+        let Some(old_state) = old.state else { return Ok(()) };
+        let kept = |weight: &&Weight| old_state.layout().ty(&weight.path()) == Some(&weight.ty);
+        let kept: Vec<String> = self.built.weights.iter().filter(kept).map(Weight::path).collect();
+        let state = self.state_mut()?;
+        kept.iter().try_for_each(|path| Ok(state.set(path, &old_state.get(path)?)?))
+    }
+
+    /// Lets everything random that has no value yet follow another seed.
+    pub(crate) fn reseed(&mut self, seed: u64) -> Result<(), NnError> {
+        self.seed = seed;
+        if self.state.is_some() { self.set_seed(seed) } else { Ok(()) }
+    }
+
+    /// The compiled program, from the cache or made ready now.
+    pub(crate) fn program(
+        &mut self,
+        plan: &Plan<'_>,
+        options: &Options,
+        key: Key,
+    ) -> Result<&mut Program, NnError> {
+        if !self.programs.contains_key(&key) {
+            let start = Instant::now();
+            let graph = prepared(trace(plan, key)?, options.backend)?;
+            let executable = Executable::new(&graph, &self.layout, options)?;
+            self.programs.insert(key, Program { executable, compile_time: start.elapsed() });
+        }
+        Ok(self.programs.get_mut(&key).expect("the program was inserted above"))
+    }
+
+    /// A program and the state that it runs on.
+    pub(crate) fn ready(
+        &mut self,
+        plan: &Plan<'_>,
+        options: &Options,
+        key: Key,
+    ) -> Result<(&mut Program, &mut State), NnError> {
+        self.program(plan, options, key)?;
+        self.state_mut()?;
+        let program = self.programs.get_mut(&key).expect("the program was made ready above");
+        Ok((program, self.state.as_mut().expect("the state was allocated above")))
+    }
+
+    /// The state, with first values where it is new.
+    pub(crate) fn state_mut(&mut self) -> Result<&mut State, NnError> {
+        if self.state.is_none() {
+            self.state = Some(self.initial()?);
+        }
+        Ok(self.state.as_mut().expect("it was set above"))
+    }
+
+    fn initial(&self) -> Result<State, NnError> {
+        let weights = self.built.initial(self.seed)?;
+        let mut state = State::zeros(&self.layout)?;
+        for spec in &self.specs {
+            match spec.first {
+                First::Weight(place) => {
+                    state.slice_mut(&spec.name)?.copy_from_slice(&weights[place])
+                }
+                First::Value(0.0) => {}
+                First::Value(value) => state.set(&spec.name, &Tensor::full(&spec.ty, value))?,
+            }
+        }
+        let [low, high] = words(self.seed).map(|word| word as i32);
+        state.slice_mut::<i32>(SEED)?.copy_from_slice(&[low, high]);
+        Ok(state)
+    }
+
+    /// Lets random layers and shuffling follow another seed.
+    pub(crate) fn set_seed(&mut self, seed: u64) -> Result<(), NnError> {
+        let words = words(seed).map(|word| word as i32);
+        self.state_mut()?.slice_mut::<i32>(SEED)?.copy_from_slice(&words);
+        Ok(())
+    }
+
+    /// Seed and step as the state has them: where shuffling takes its numbers from.
+    pub(crate) fn random(&mut self) -> Result<([u32; 2], u32), NnError> {
+        let state = self.state_mut()?;
+        let (seed, step) = (state.slice::<i32>(SEED)?, state.slice::<i32>(STEP)?);
+        Ok(([seed[0] as u32, seed[1] as u32], step[0] as u32))
+    }
+
+    /// The weights' declarations, in the order of the layers.
+    pub fn weights(&self) -> &[Weight] {
+        &self.built.weights
+    }
+
+    /// The values of all weights, in the order of the layers.
+    ///
+    /// # Errors
+    /// If an initializer does not exist, or the system has no memory left.
+    pub fn get_weights(&mut self) -> Result<Vec<ArrayD<f32>>, NnError> {
+        self.state_mut()?;
+        let state = self.state.as_ref().expect("it was set above");
+        let value = |weight: &Weight| {
+            let values = state.slice::<f32>(&weight.path())?.to_vec();
+            Ok(array(&weight.ty, values))
+        };
+        self.built.weights.iter().map(value).collect()
+    }
+
+    /// Sets the values of all weights, in the order of the layers. Nothing is changed unless all of them fit.
+    ///
+    /// # Errors
+    /// If there are more or fewer, or one has another shape.
+    pub fn set_weights(&mut self, values: &[ArrayD<f32>]) -> Result<(), NnError> {
+        let what = "set_weights";
+        if values.len() != self.built.weights.len() {
+            let (expected, given) = (self.built.weights.len(), values.len());
+            let message = format!("the model has {expected} weights, {given} were given");
+            return Err(NnError::Weights { what: what.to_owned(), message });
+        }
+        for (weight, value) in self.built.weights.iter().zip(values) {
+            if *weight.ty.shape != *value.shape() {
+                let given = Type::f32(value.shape()).to_string();
+                return Err(mismatch(what, weight, given));
+            }
+        }
+        let paths: Vec<_> = self.built.weights.iter().map(Weight::path).collect();
+        let state = self.state_mut()?;
+        for (path, value) in paths.iter().zip(values) {
+            let target = state.slice_mut::<f32>(path)?;
+            target.iter_mut().zip(value).for_each(|(target, &value)| *target = value);
+        }
+        Ok(())
+    }
+
+    /// The learning rate; `None` if the model is not compiled.
+    pub fn learning_rate(&self) -> Option<f32> {
+        let state = self.state.as_ref()?;
+        state.slice::<f32>(LEARNING_RATE).ok()?.first().copied()
+    }
+
+    /// Lets the following steps use another learning rate.
+    ///
+    /// # Errors
+    /// If the model is not compiled.
+    pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), NnError> {
+        Ok(self.state_mut()?.slice_mut::<f32>(LEARNING_RATE)?.fill(learning_rate))
+    }
+
+    /// A copy of everything the model keeps between steps.
+    ///
+    /// # Errors
+    /// If the system has no memory left.
+    pub fn snapshot(&mut self) -> Result<State, NnError> {
+        Ok(self.state_mut()?.try_clone()?)
+    }
+
+    /// Goes back to a [snapshot](Session::snapshot).
+    ///
+    /// # Errors
+    /// If it is of another model.
+    pub fn restore(&mut self, snapshot: State) -> Result<(), NnError> {
+        if *snapshot.layout() != self.layout {
+            let message = "a snapshot of another model was given".to_owned();
+            return Err(NnError::Weights { what: "restore".to_owned(), message });
+        }
+        self.state = Some(snapshot);
+        Ok(())
+    }
+
+    /// The memory of a program that was compiled: the one of the largest batch.
+    pub fn memory(&self, kind: Kind) -> Option<&MemoryReport> {
+        let programs = self.programs.iter().filter(|(key, _)| key.kind == kind);
+        let largest = programs.max_by_key(|(key, _)| key.batch);
+        largest.map(|(_, program)| program.executable.memory())
+    }
+
+    /// How long compiling took, all programs together.
+    pub fn compile_time(&self) -> Duration {
+        self.programs.values().map(|program| program.compile_time).sum()
+    }
+}
+
+/// Traces the graph of a program.
+pub(crate) fn trace(plan: &Plan<'_>, Key { kind, batch, weighted }: Key) -> Result<Graph, NnError> {
+    match kind {
+        Kind::Train => plan.train_step(batch, weighted),
+        Kind::Evaluate => plan.eval_step(batch, weighted),
+        Kind::Predict => plan.predict(batch),
+    }
+}
+
+/// The graph as a backend takes it.
+fn prepared(mut graph: Graph, backend: Backend) -> Result<Graph, NnError> {
+    if backend == Backend::Native {
+        brolga_passes::optimize(&mut graph)?;
+    }
+    Ok(graph)
+}
+
+pub(crate) fn mismatch(what: &str, weight: &Weight, given: String) -> NnError {
+    NnError::Weight {
+        what: what.to_owned(),
+        layer: weight.layer.clone(),
+        weight: weight.name.clone(),
+        expected: weight.ty.clone(),
+        given,
+    }
+}
+
+/// An array of these elements.
+pub(crate) fn array(ty: &Type, values: Vec<f32>) -> ArrayD<f32> {
+    ArrayD::from_shape_vec(IxDyn(&ty.shape), values)
+        .expect("a tensor has as many elements as its shape says")
+}

@@ -1,0 +1,220 @@
+//! Tracing of a model's programs: the training step, the evaluation step, the prediction.
+
+use brolga_ir::{DType, Graph, Mistake, Origin, Role, Tracer, Type, Var};
+
+use super::compile::Compiled;
+use super::network::{Built, Network, Weight, batched};
+use crate::error::NnError;
+use crate::losses;
+use crate::optimizers::{self, Slot, Trained, state_prefix};
+use crate::trace::{Context, Prediction};
+
+/// The state that holds the learning rate: `f32[]`.
+pub const LEARNING_RATE: &str = "optimizer/learning_rate";
+/// The state that counts the optimizer's steps: `i32[]`.
+pub const ITERATIONS: &str = "optimizer/iterations";
+
+/// The state that holds the seed of random layers: `i32[2]`, the low and the high half.
+pub const SEED: &str = "rng/seed";
+/// The state that counts the steps of training for random layers and shuffling: `i32[]`.
+pub const STEP: &str = "rng/step";
+
+/// Declares the states that random layers take their numbers from: the seed and the number of the step.
+pub(crate) fn random_states(tracer: &Tracer) -> (Var, Var) {
+    let seed = tracer.state(SEED, Type::new(DType::I32, [2]));
+    let step = tracer.state(STEP, Type::scalar(DType::I32));
+    (seed, step)
+}
+
+/// A model with what it was compiled with, as the programs are traced from it.
+pub(crate) struct Plan<'a> {
+    pub(crate) network: &'a dyn Network,
+    pub(crate) built: &'a Built,
+    pub(crate) compiled: Option<&'a Compiled>,
+}
+
+/// What a loss and the metrics are computed from, and their outputs.
+struct Measured {
+    loss: Var,
+    statistics: Vec<Var>,
+}
+
+impl Plan<'_> {
+    /// `predict(x) -> y`.
+    pub(crate) fn predict(&self, batch: usize) -> Result<Graph, NnError> {
+        let tracer = Tracer::new("predict");
+        let x = tracer.input("x", self.built.input_batch(batch));
+        let weights = self.built.declare(&tracer);
+        let y = self.network.forward(&mut Context::inference(&tracer), &weights, &x);
+        tracer.output(&y);
+        Ok(tracer.finish()?)
+    }
+
+    /// `eval_step(x, y, [sample_weight]) -> loss, statistics of the metrics..`, with the layers as in inference.
+    pub(crate) fn eval_step(&self, batch: usize, weighted: bool) -> Result<Graph, NnError> {
+        let tracer = Tracer::new("eval_step");
+        let x = tracer.input("x", self.built.input_batch(batch));
+        let weights = self.built.declare(&tracer);
+        let mut context = Context::inference(&tracer);
+        let output = self.network.forward(&mut context, &weights, &x);
+        self.measure(&context.prediction(output), batch, weighted)?.output(&tracer);
+        Ok(tracer.finish()?)
+    }
+
+    /// As [`Plan::eval_step`], with the layers as in training.
+    pub(crate) fn loss(&self, batch: usize, weighted: bool) -> Result<Graph, NnError> {
+        let tracer = Tracer::new("loss");
+        let x = tracer.input("x", self.built.input_batch(batch));
+        let weights = self.built.declare(&tracer);
+        let (seed, step) = random_states(&tracer);
+        let mut context = Context::training(&tracer, &seed, &step);
+        let output = self.network.forward(&mut context, &weights, &x);
+        self.measure(&context.prediction(output), batch, weighted)?.output(&tracer);
+        Ok(tracer.finish()?)
+    }
+
+    /// `train_step(x, y, [sample_weight]) -> loss, statistics of the metrics..`, with the next weights and optimizer states.
+    pub(crate) fn train_step(&self, batch: usize, weighted: bool) -> Result<Graph, NnError> {
+        let tracer = Tracer::new("train_step");
+        let x = tracer.input("x", self.built.input_batch(batch));
+        let weights = self.built.declare(&tracer);
+        let (seed, step) = random_states(&tracer);
+        let mut context = Context::training(&tracer, &seed, &step);
+        let output = self.network.forward(&mut context, &weights, &x);
+        let measured = self.measure(&context.prediction(output), batch, weighted)?;
+        measured.output(&tracer);
+        if let Some(error) = tracer.error() {
+            return Err(error.into());
+        }
+        self.update(&tracer, &weights, &measured.loss)?;
+        {
+            let _scope = tracer.origin_scope(Origin { role: Role::Update, ..Origin::default() });
+            tracer.update(&step, &(&step + 1.0));
+        }
+        Ok(tracer.finish()?)
+    }
+
+    /// Loss and metrics of a prediction.
+    fn measure(
+        &self,
+        prediction: &Prediction,
+        batch: usize,
+        weighted: bool,
+    ) -> Result<Measured, NnError> {
+        let compiled = self.compiled.ok_or(NOT_COMPILED)?;
+        let loss = compiled.loss("trace")?;
+        let tracer = prediction.output.tracer().clone();
+        let y = tracer.input("y", batched(&loss.labels().ty(&self.built.output.1), batch));
+        let sample_weight = weighted.then(|| tracer.input("sample_weight", Type::f32([batch])));
+        let value = {
+            let _scope = tracer.enter("loss");
+            losses::compute(loss, &y, prediction, sample_weight.as_ref())
+        };
+        let mut statistics = vec![];
+        for (name, metric) in &compiled.metrics {
+            let _scope = tracer.enter(&format!("metrics/{name}"));
+            let parts = metric.statistics(&y, prediction, None);
+            if parts.len() != metric.parts() {
+                let (expected, given) = (metric.parts(), parts.len());
+                let message =
+                    format!("the metric gives {given} tensors, its `parts` says {expected}");
+                tracer.fail(Mistake::new(message));
+            }
+            statistics.extend(parts.iter().map(as_f32));
+        }
+        Ok(Measured { loss: value, statistics })
+    }
+
+    /// The gradients of the trainable weights, and the next values of weights and optimizer states.
+    fn update(&self, tracer: &Tracer, weights: &[Var], loss: &Var) -> Result<(), NnError> {
+        let compiled = self.compiled.ok_or(NOT_COMPILED)?;
+        let optimizer = &*compiled.optimizer;
+        let trained = self.built.weights.iter().zip(weights).filter(|(weight, _)| weight.trainable);
+        let (specs, weights): (Vec<_>, Vec<Var>) = trained.map(|(w, var)| (w, var.clone())).unzip();
+        let gradients = brolga_autodiff::gradients(tracer, loss, &weights)?;
+        let prefix = state_prefix(optimizer);
+        let _scope = tracer.origin_scope(Origin::layer(&prefix, Role::Update));
+        let learning_rate = tracer.state(LEARNING_RATE, Type::scalar(DType::F32));
+        let iterations = tracer.state(ITERATIONS, Type::scalar(DType::I32));
+        let slots = optimizer.slots();
+        let trained: Vec<Trained> = specs
+            .iter()
+            .zip(weights)
+            .zip(gradients)
+            .map(|((spec, weight), gradient)| {
+                let slot = |slot: &Slot| {
+                    let _scope = tracer.origin_scope(spec.origin(Role::Update));
+                    tracer.state(&slot_path(&prefix, spec, slot), spec.ty.clone())
+                };
+                let slots = slots.iter().map(slot).collect();
+                Trained { origin: spec.origin(Role::Update), weight, gradient, slots }
+            })
+            .collect();
+        let updates = optimizers::apply(optimizer, &learning_rate, &iterations, &trained);
+        for (Trained { weight, slots, .. }, next) in trained.iter().zip(&updates) {
+            tracer.update(weight, &next.weight);
+            slots.iter().zip(&next.slots).for_each(|(slot, next)| tracer.update(slot, next));
+        }
+        tracer.update(&iterations, &(&iterations + 1.0));
+        Ok(())
+    }
+
+    /// All states of the model with their types and first values: weights, optimizer slots, counters.
+    pub(crate) fn states(&self) -> Vec<StateSpec> {
+        let built = &self.built.weights;
+        let state = |name: String, ty: &Type, first| StateSpec { name, ty: ty.clone(), first };
+        let weights = built.iter().enumerate();
+        let mut states: Vec<_> =
+            weights.map(|(place, w)| state(w.path(), &w.ty, First::Weight(place))).collect();
+        if let Some(compiled) = self.compiled {
+            let optimizer = &*compiled.optimizer;
+            let prefix = state_prefix(optimizer);
+            for slot in optimizer.slots() {
+                let trained = built.iter().filter(|weight| weight.trainable);
+                states.extend(trained.map(|weight| {
+                    state(slot_path(&prefix, weight, &slot), &weight.ty, First::Value(slot.initial))
+                }));
+            }
+            let rate = First::Value(optimizer.learning_rate());
+            states.push(state(LEARNING_RATE.to_owned(), &Type::scalar(DType::F32), rate));
+            states.push(state(ITERATIONS.to_owned(), &Type::scalar(DType::I32), First::Value(0.0)));
+        }
+        states.push(state(SEED.to_owned(), &Type::new(DType::I32, [2]), First::Value(0.0)));
+        states.push(state(STEP.to_owned(), &Type::scalar(DType::I32), First::Value(0.0)));
+        states
+    }
+}
+
+/// A state of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StateSpec {
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) first: First,
+}
+
+/// The first value of a state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum First {
+    /// That of the weight at this place of [`Built::weights`].
+    Weight(usize),
+    /// The same number everywhere.
+    Value(f64),
+}
+
+fn as_f32(x: &Var) -> Var {
+    if x.dtype() == DType::F32 { x.clone() } else { x.cast(DType::F32) }
+}
+
+fn slot_path(prefix: &str, weight: &Weight, slot: &Slot) -> String {
+    format!("{prefix}/{}/{}", weight.path(), slot.name)
+}
+
+const NOT_COMPILED: NnError = NnError::NotCompiled { method: "trace", missing: "loss" };
+
+impl Measured {
+    fn output(&self, tracer: &Tracer) {
+        tracer.output(&self.loss);
+        self.statistics.iter().for_each(|statistic| tracer.output(statistic));
+    }
+}

@@ -1,0 +1,58 @@
+//! Adam with weight decay.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::{Adam, Common, Optimizer, Slot, Step, Update};
+use crate::registry::object;
+
+/// [`Adam`] with a weight decay of 0.004 that does not go through the moments.
+///
+/// Loshchilov and Hutter, "Decoupled weight decay regularization" (2019).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Adam", into = "Adam")]
+pub struct AdamW(Adam);
+
+object!(AdamW);
+
+impl AdamW {
+    /// With this learning rate (Keras's default is 1e-3), and the arguments of [`Adam`].
+    pub fn new(learning_rate: f64) -> Self {
+        Adam::new(learning_rate).into()
+    }
+}
+
+impl From<Adam> for AdamW {
+    fn from(mut adam: Adam) -> Self {
+        adam.common_mut().weight_decay.get_or_insert(0.004);
+        Self(adam)
+    }
+}
+
+impl From<AdamW> for Adam {
+    fn from(adam: AdamW) -> Self {
+        adam.0
+    }
+}
+
+impl Optimizer for AdamW {
+    fn learning_rate(&self) -> f64 {
+        self.0.learning_rate()
+    }
+
+    fn common(&self) -> &Common {
+        self.0.common()
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        self.0.slots()
+    }
+
+    fn scalars(&self, step: &Step) -> Vec<Var> {
+        self.0.scalars(step)
+    }
+
+    fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {
+        self.0.update(scalars, weight, gradient, slots)
+    }
+}

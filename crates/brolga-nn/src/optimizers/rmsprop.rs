@@ -1,0 +1,106 @@
+//! RMSprop.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::{Common, Optimizer, Slot, Update, optimizer};
+
+/// `v ← ρ·v + (1 − ρ)·g²`, `w ← w − η·g / √(v + ε)`.
+///
+/// With `centered`, `a ← ρ·a + (1 − ρ)·g` and `v − a²` stands for `v` in the last formula; with momentum µ,
+/// `m ← µ·m + η·g / √(v + ε)`, `w ← w − m`.
+///
+/// Hinton, "Neural networks for machine learning", lecture 6e (2012).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RMSprop {
+    #[serde(deserialize_with = "super::rate")]
+    learning_rate: f64,
+    #[serde(flatten)]
+    common: Common,
+    rho: f64,
+    momentum: f64,
+    epsilon: f64,
+    centered: bool,
+}
+
+optimizer!(RMSprop);
+
+impl Default for RMSprop {
+    fn default() -> Self {
+        Self::new(1e-3)
+    }
+}
+
+impl RMSprop {
+    /// With this learning rate (Keras's default is 1e-3), `ρ = 0.9`, `ε = 1e-7`, without momentum.
+    pub fn new(learning_rate: f64) -> Self {
+        let common = Common::default();
+        Self { learning_rate, common, rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false }
+    }
+
+    /// How slowly the mean of the squared gradient forgets; 0.9 by default.
+    #[must_use]
+    pub fn rho(mut self, rho: f64) -> Self {
+        self.rho = rho;
+        self
+    }
+
+    /// How much of the last step goes into the next; 0 by default.
+    #[must_use]
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.momentum = momentum;
+        self
+    }
+
+    /// What keeps the divisor away from 0; 1e-7 by default.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Whether gradients are divided by their deviation instead of their size; false by default.
+    #[must_use]
+    pub fn centered(mut self, centered: bool) -> Self {
+        self.centered = centered;
+        self
+    }
+}
+
+impl Optimizer for RMSprop {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        let average = self.centered.then_some("average_gradient");
+        let momentum = (self.momentum > 0.0).then_some("momentum");
+        ["velocity"].into_iter().chain(average).chain(momentum).map(Slot::zeros).collect()
+    }
+
+    fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {
+        let mut slots = slots.iter();
+        let mut next = vec![];
+        let mean = |old: &Var, new: Var| old * self.rho + new * (1.0 - self.rho);
+        let Some(v) = slots.next() else { return Update { weight: weight.clone(), slots: next } };
+        let v = mean(v, gradient * gradient);
+        next.push(v.clone());
+        let mut spread = v;
+        if self.centered && let Some(average) = slots.next() {
+            let average = mean(average, gradient.clone());
+            spread = spread - &average * &average;
+            next.push(average);
+        }
+        let mut step = gradient * &scalars[0] / (spread + self.epsilon).sqrt();
+        if let Some(m) = slots.next() {
+            step = m * self.momentum + step;
+            next.push(step.clone());
+        }
+        Update { weight: weight - step, slots: next }
+    }
+}

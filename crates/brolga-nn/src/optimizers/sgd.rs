@@ -1,0 +1,74 @@
+//! Stochastic gradient descent.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::{Common, Optimizer, Slot, Update, optimizer};
+
+/// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m − η·g`.
+///
+/// Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SGD {
+    #[serde(deserialize_with = "super::rate")]
+    learning_rate: f64,
+    #[serde(flatten)]
+    common: Common,
+    momentum: f64,
+    nesterov: bool,
+}
+
+optimizer!(SGD);
+
+impl Default for SGD {
+    fn default() -> Self {
+        Self::new(0.01)
+    }
+}
+
+impl SGD {
+    /// With this learning rate (Keras's default is 0.01), without momentum.
+    pub fn new(learning_rate: f64) -> Self {
+        Self { learning_rate, common: Common::default(), momentum: 0.0, nesterov: false }
+    }
+
+    /// How much of the last step goes into the next; 0 by default.
+    #[must_use]
+    pub fn momentum(mut self, momentum: f64) -> Self {
+        self.momentum = momentum;
+        self
+    }
+
+    /// Whether the momentum is Nesterov's; false by default.
+    #[must_use]
+    pub fn nesterov(mut self, nesterov: bool) -> Self {
+        self.nesterov = nesterov;
+        self
+    }
+}
+
+impl Optimizer for SGD {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        if self.momentum == 0.0 { vec![] } else { vec![Slot::zeros("momentum")] }
+    }
+
+    fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {
+        let descent = gradient * &scalars[0];
+        let [m] = slots else {
+            return Update { weight: weight - descent, slots: vec![] };
+        };
+        let m = m * self.momentum - &descent;
+        let weight =
+            if self.nesterov { weight + (&m * self.momentum - descent) } else { weight + &m };
+        Update { weight, slots: vec![m] }
+    }
+}

@@ -1,0 +1,239 @@
+//! How the cases of each kind are computed: traced with the public parts of the frontend, evaluated by the interpreter.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use brolga_autodiff::gradients;
+use brolga_ir::{DType, Graph, Origin, Tensor, Tracer, Type, Var, interpret};
+use brolga_nn::activations::Activation;
+use brolga_nn::layers::Layer;
+use brolga_nn::losses::{self, Loss};
+use brolga_nn::metrics::Metric;
+use brolga_nn::optimizers::{Optimizer, Trained, apply};
+use brolga_nn::registry::from_config;
+use brolga_nn::trace::{Call, Context, Prediction};
+use brolga_nn::{Compile, Data, Fit, NnError, Sequential};
+use brolga_runtime::Backend;
+use ndarray::{ArrayD, IxDyn};
+
+use crate::case::{Case, ONE_CALL, SEVERAL_STEPS, numbers};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// A graph under construction whose inputs are tensors of a case.
+struct Sketch<'a> {
+    case: &'a Case,
+    tracer: Tracer,
+    inputs: Vec<Tensor>,
+    outputs: Vec<String>,
+}
+
+impl<'a> Sketch<'a> {
+    fn new(case: &'a Case) -> Self {
+        Self { case, tracer: Tracer::new("case"), inputs: vec![], outputs: vec![] }
+    }
+
+    fn input(&mut self, name: &str) -> Var {
+        let tensor = self.case.tensor(name).clone();
+        let var = self.tracer.input(&name.replace('/', "_"), tensor.ty());
+        self.inputs.push(tensor);
+        var
+    }
+
+    fn list(&mut self, prefix: &str) -> Vec<Var> {
+        let names: Vec<_> = self.case.list(prefix).into_iter().map(|(name, _)| name).collect();
+        names.iter().map(|name| self.input(name)).collect()
+    }
+
+    /// Compares a value with the tensor of this name.
+    fn expect(&mut self, name: impl Into<String>, var: &Var) {
+        self.outputs.push(name.into());
+        self.tracer.output(var);
+    }
+
+    /// Σ y·dy, whose gradients the case holds.
+    fn pulled(&mut self, y: &Var) -> Var {
+        let dy = self.input("dy0");
+        (y * dy).reduce_sum(&axes(y), false)
+    }
+
+    fn check(self) -> Outcome {
+        let graph: Graph = self.tracer.finish()?;
+        let results = interpret(&graph, &self.inputs)?;
+        let pairs = self.outputs.iter().zip(&results);
+        pairs.into_iter().try_for_each(|(name, given)| self.case.expect(name, given, ONE_CALL))
+    }
+}
+
+fn axes(x: &Var) -> Vec<usize> {
+    (0..x.shape().rank()).collect()
+}
+
+pub(crate) fn activation(case: &Case) -> Outcome {
+    let name = case.config.as_str().unwrap_or_default();
+    let activation = Activation::from(name);
+    if !Activation::NAMES.contains(&activation.name()) {
+        return Err(waits(format!("there is no activation `{name}`")));
+    }
+    let mut sketch = Sketch::new(case);
+    let x = sketch.input("x0");
+    let y = activation.apply(&x);
+    sketch.expect("y0", &y);
+    let pulled = sketch.pulled(&y);
+    let dx = gradients(&sketch.tracer, &pulled, &[x])?;
+    sketch.expect("dx0", &dx[0]);
+    sketch.check()
+}
+
+fn waits(message: String) -> Box<dyn Error> {
+    Box::new(NnError::UnknownName { message, help: String::new() })
+}
+
+pub(crate) fn layer(case: &Case) -> Outcome {
+    let layer: Arc<dyn Layer> = from_config(&case.config)?;
+    let mut sketch = Sketch::new(case);
+    let inputs = sketch.list("x");
+    let types: Vec<Type> = inputs.iter().map(|x| x.ty().clone()).collect();
+    let specs = layer.build(&types)?;
+    let weights = sketch.list("w/");
+    let named = specs.iter().map(|spec| spec.name.as_str()).zip(weights.iter().cloned()).collect();
+    let mut context = Context::inference(&sketch.tracer);
+    let y = layer.call(&mut Call::new(&mut context, named), &inputs);
+    if let Some(error) = sketch.tracer.error() {
+        return match error.mistake.message.contains("there is no") {
+            true => Err(waits(error.mistake.message)),
+            false => Err(error.into()),
+        };
+    }
+    sketch.expect("y0", &y);
+    let pulled = sketch.pulled(&y);
+    let wrt: Vec<Var> = inputs.iter().chain(&weights).cloned().collect();
+    let names = (0..inputs.len()).map(|i| format!("dx{i}"));
+    let names: Vec<_> = names.chain((0..weights.len()).map(|i| format!("dw/{i}"))).collect();
+    for (name, gradient) in names.iter().zip(gradients(&sketch.tracer, &pulled, &wrt)?) {
+        sketch.expect(name, &gradient);
+    }
+    sketch.check()
+}
+
+pub(crate) fn loss(case: &Case) -> Outcome {
+    let loss: Arc<dyn Loss> = from_config(&case.config)?;
+    let mut sketch = Sketch::new(case);
+    let (x, y_true) = (sketch.input("x0"), sketch.input("y_true"));
+    let weight = case.get("sample_weight").is_some().then(|| sketch.input("sample_weight"));
+    let y = losses::compute(&*loss, &y_true, &x.clone().into(), weight.as_ref());
+    sketch.expect("y0", &y);
+    let sum = y.reduce_sum(&axes(&y), false);
+    let dx = gradients(&sketch.tracer, &sum, &[x])?;
+    sketch.expect("dx0", &dx[0]);
+    sketch.check()
+}
+
+pub(crate) fn metric(case: &Case) -> Outcome {
+    let metric: Arc<dyn Metric> = from_config(&case.config)?;
+    let mut totals: Vec<Vec<f64>> = vec![vec![]; metric.parts()];
+    for update in 0..case.count("updates") {
+        let mut sketch = Sketch::new(case);
+        let (x, y_true) =
+            (sketch.input(&format!("x{update}")), sketch.input(&format!("y_true{update}")));
+        let weight = format!("sample_weight{update}");
+        let weight = case.get(&weight).is_some().then(|| sketch.input(&weight));
+        let parts = metric.statistics(&y_true, &Prediction::from(x), weight.as_ref());
+        parts.iter().for_each(|part| sketch.tracer.output(part));
+        let results = interpret(&sketch.tracer.finish()?, &sketch.inputs)?;
+        for (total, part) in totals.iter_mut().zip(&results) {
+            let part = numbers(part);
+            total.resize(part.len(), 0.0);
+            total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
+        }
+    }
+    let result = Tensor::scalar(DType::F32, metric.result(&totals));
+    case.expect("y0", &result, ONE_CALL)
+}
+
+pub(crate) fn optimizer(case: &Case) -> Outcome {
+    let optimizer: Arc<dyn Optimizer> = from_config(&case.config)?;
+    let slots = optimizer.slots();
+    let mut state: Vec<Vec<Tensor>> =
+        case.list("w/").into_iter().map(|(_, w)| vec![w.clone()]).collect();
+    for tensors in &mut state {
+        let ty = tensors[0].ty();
+        tensors.extend(slots.iter().map(|slot| Tensor::full(&ty, slot.initial)));
+    }
+    for step in 0..case.count("steps") {
+        let tracer = Tracer::new("step");
+        let rate = tracer.input("learning_rate", Type::scalar(DType::F32));
+        let iterations = tracer.input("iterations", Type::scalar(DType::I32));
+        let mut inputs = vec![
+            Tensor::scalar(DType::F32, optimizer.learning_rate()),
+            Tensor::scalar(DType::I32, step as f64),
+        ];
+        let mut input = |tensor: &Tensor| {
+            inputs.push(tensor.clone());
+            tracer.input(&format!("i{}", inputs.len()), tensor.ty())
+        };
+        let trained: Vec<Trained> = state
+            .iter()
+            .enumerate()
+            .map(|(place, tensors)| Trained {
+                origin: Origin::default(),
+                weight: input(&tensors[0]),
+                gradient: input(case.tensor(&format!("g{step}/{place}"))),
+                slots: tensors[1..].iter().map(&mut input).collect(),
+            })
+            .collect();
+        let updates = apply(&*optimizer, &rate, &iterations, &trained);
+        for update in &updates {
+            tracer.output(&update.weight);
+            update.slots.iter().for_each(|slot| tracer.output(slot));
+        }
+        let mut results = interpret(&tracer.finish()?, &inputs)?.into_iter();
+        for (place, tensors) in state.iter_mut().enumerate() {
+            tensors.iter_mut().zip(&mut results).for_each(|(old, new)| *old = new);
+            case.expect(&format!("w_after{step}/{place}"), &tensors[0], SEVERAL_STEPS)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn model(case: &Case) -> Outcome {
+    if case.config["class_name"] != "Sequential" {
+        return Err(waits("there is no model of the class Functional".to_owned()));
+    }
+    let mut model = Sequential::from_config(&case.config)?;
+    let optimizer: Arc<dyn Optimizer> = from_config(&case.extra["optimizer"])?;
+    let loss = case.extra["loss"].as_str().unwrap_or_default();
+    let compile = Compile::new().optimizer(optimizer).loss(loss).backend(Backend::Interpreter);
+    model.compile(compile)?;
+    let weights: Vec<_> = case.list("w/").into_iter().map(|(_, w)| array(w)).collect();
+    model.set_weights(&weights)?;
+    let mut losses = vec![];
+    for step in 0..case.count("steps") {
+        let (x, y) = (case.tensor(&format!("x{step}/0")), case.tensor(&format!("y_true{step}")));
+        let batch = x.shape()[0];
+        let fit = Fit::new().batch_size(batch).shuffle(false).verbose(false);
+        let history = model.fit(data(x), data(y), fit)?;
+        losses.push(history.last("loss").unwrap_or(f64::NAN) as f32);
+    }
+    let losses = Tensor::f32([losses.len()], losses).ok_or("one loss a step")?;
+    case.expect("running_loss", &losses, SEVERAL_STEPS)?;
+    for (place, weight) in model.get_weights()?.iter().enumerate() {
+        case.expect(&format!("w_after/{place}"), &tensor(weight), SEVERAL_STEPS)?;
+    }
+    let last = case.tensor(&format!("x{}/0", case.count("steps") - 1));
+    case.expect("y0", &tensor(&model.predict(data(last))?), SEVERAL_STEPS)
+}
+
+fn array(tensor: &Tensor) -> ArrayD<f32> {
+    let values = numbers(tensor).into_iter().map(|x| x as f32).collect();
+    ArrayD::from_shape_vec(IxDyn(tensor.shape()), values).expect("as many as the shape says")
+}
+
+fn tensor(array: &ArrayD<f32>) -> Tensor {
+    Tensor::f32(array.shape(), array.iter().copied().collect()).expect("as many as the shape says")
+}
+
+fn data(tensor: &Tensor) -> Data<'static> {
+    let values: Vec<f64> = numbers(tensor);
+    Data::new(tensor.shape(), values).expect("as many as the shape says")
+}
