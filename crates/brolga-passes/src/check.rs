@@ -18,10 +18,15 @@ pub(crate) fn same_bits(pass: &str, before: &Graph, after: &Graph) -> Result<(),
         };
         let (old, new) = match (interpret(before, &inputs), interpret(after, &inputs)) {
             (Ok(old), Ok(new)) => (old, new),
-            (Err(error), _) | (_, Err(error)) => return fail("all outputs".to_owned(), error.to_string()),
+            (Err(error), _) | (_, Err(error)) => {
+                return fail("all outputs".to_owned(), error.to_string());
+            }
         };
         if old.len() != new.len() {
-            return fail("the number of outputs".to_owned(), format!("{} became {}", old.len(), new.len()));
+            return fail(
+                "the number of outputs".to_owned(),
+                format!("{} became {}", old.len(), new.len()),
+            );
         }
         for (place, (old, new)) in old.iter().zip(&new).enumerate() {
             if let Some(difference) = difference(old, new) {
@@ -45,5 +50,9 @@ fn difference(old: &Tensor, new: &Tensor) -> Option<String> {
     let places: Vec<usize> = (0..a.len()).filter(|&place| a[place] != b[place]).collect();
     let &first = places.first()?;
     let (old, new) = (old.data().to_f64()[first], new.data().to_f64()[first]);
-    Some(format!("{} of {} elements differ, first element {first}: {old:?} became {new:?}", places.len(), a.len()))
+    Some(format!(
+        "{} of {} elements differ, first element {first}: {old:?} became {new:?}",
+        places.len(),
+        a.len()
+    ))
 }

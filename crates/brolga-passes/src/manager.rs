@@ -113,8 +113,6 @@ impl<'a> PassManager<'a> {
     pub fn run(&mut self, graph: &mut Graph) -> Result<Report, PassError> {
         let start = Instant::now();
         verify(graph).map_err(PassError::Input)?;
-        // Passes count uses, and a dead node would count as one.
-        graph.remove_dead();
         let mut rewrites = Rewrites::new(self.stop_after);
         let mut passes = Vec::with_capacity(self.passes.len());
         for pass in &self.passes {

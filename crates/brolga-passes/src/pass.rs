@@ -19,7 +19,7 @@ pub trait Pass {
 
     /// Rewrites the graph. Each rewrite is asked for with [`Rewrites::allow`] before it is made.
     ///
-    /// The graph has no dead nodes, and it is verified afterwards.
+    /// The graph is verified afterwards. A pass that makes nodes dead removes them at its end.
     ///
     /// # Errors
     /// If a rewrite builds a node that its op refuses: a bug of the pass.

@@ -18,6 +18,8 @@ pub fn optimize(graph: &mut Graph) -> Result<Report, PassError> {
 /// The passes that [`optimize`] runs, in order.
 pub fn pipeline() -> Vec<Box<dyn Pass>> {
     vec![
+        // Passes count uses, and a dead node would count as one. What a pass leaves behind it removes itself.
+        Box::new(DeadNodes),
         // Simplify. Folding shows constants to the identities and to canonical shapes; these bring equal nodes into equal form.
         Box::new(ConstantFolding),
         Box::new(AlgebraicSimplification),
@@ -33,7 +35,6 @@ pub fn pipeline() -> Vec<Box<dyn Pass>> {
         // Frees activations of their use by the backward part, so that they can be fused with their pooling. It looks for the one
         // pooling and index node that sharing equal nodes has left.
         Box::new(UnpoolMask),
-        Box::new(DeadNodes),
         // Fuse. Updates first: what computes states is not to be split among the kernels that end with gradients.
         Box::new(FuseUpdates),
         // Contractions take what is behind them before anything smaller can. Products and convolutions come before the gradients of

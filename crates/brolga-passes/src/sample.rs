@@ -26,16 +26,8 @@ fn tensor(ty: &Type, sample: Sample, seed: u64) -> Tensor {
         .expect("there are as many elements as the shape has")
 }
 
-const SPECIAL: [f64; 8] = [
-    f64::NAN,
-    f64::INFINITY,
-    f64::NEG_INFINITY,
-    0.0,
-    -0.0,
-    1e-42,
-    -3e38,
-    1.0,
-];
+const SPECIAL: [f64; 8] =
+    [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1e-42, -3e38, 1.0];
 
 fn element(dtype: DType, sample: Sample, numbers: &mut SplitMix64) -> f64 {
     let bits = numbers.next();
@@ -44,7 +36,9 @@ fn element(dtype: DType, sample: Sample, numbers: &mut SplitMix64) -> f64 {
         DType::U8 => (bits % 5) as f64,
         DType::I32 | DType::I64 => (bits % 12) as f64 - 1.0,
         // Every eighth element, so that a sum over a few elements is not always NaN.
-        _ if sample == Sample::Special && bits % 8 == 0 => SPECIAL[(bits >> 32) as usize % SPECIAL.len()],
+        _ if sample == Sample::Special && bits % 8 == 0 => {
+            SPECIAL[(bits >> 32) as usize % SPECIAL.len()]
+        }
         // Multiples of 1/64: ties occur.
         _ => ((bits >> 40) % 257) as f64 / 64.0 - 2.0,
     }

@@ -3,17 +3,39 @@
 use brolga_ir::ops::{MaxPool, MaxPoolIndex};
 use brolga_ir::{Graph, NodeId, Op, Value};
 
-use super::{Checked, check_streaming, descendants, ensure, is_code, is_input, split};
+use super::{Checked, ancestors, check_streaming, ensure, is_code, is_input, split};
 
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     let (main, _) = split(body, nodes, is_contraction)?;
     let &[main] = &main[..] else { return Err(format!("there are {} contractions", main.len())) };
-    let behind = descendants(body, main);
-    let front: Vec<NodeId> =
-        nodes.iter().copied().filter(|id| *id != main && !behind.contains(id)).collect();
-    let behind: Vec<NodeId> = nodes.iter().copied().filter(|id| behind.contains(id)).collect();
+    let in_front = ancestors(body, main);
+    let (front, others): (Vec<NodeId>, Vec<NodeId>) =
+        nodes.iter().filter(|id| **id != main).partition(|id| in_front.contains(id));
     check_front(body, main, &front)?;
+    let cotangent = cotangent_slot(&body.node(main).op).map(|slot| body.operands(main)[slot]);
+    let (sums, behind): (Vec<NodeId>, Vec<NodeId>) = others.iter().partition(|&&id| {
+        matches!(body.node(id).op, Op::ReduceSum(_)) && Some(body.operands(id)[0]) == cotangent
+    });
+    check_sums(body, main, &sums)?;
     check_behind(body, main, &behind)
+}
+
+/// Which operand of a gradient of a convolution is the cotangent.
+fn cotangent_slot(op: &Op) -> Option<usize> {
+    match op {
+        Op::Conv2dGradInput(_) => Some(0),
+        Op::Conv2dGradFilter(_) => Some(1),
+        _ => None,
+    }
+}
+
+/// The gradient of the bias: a sum of the same cotangent.
+fn check_sums(body: &Graph, main: NodeId, sums: &[NodeId]) -> Checked {
+    ensure(sums.len() <= 1, "there are two sums of the cotangent")?;
+    let Some(&sum) = sums.first() else { return Ok(()) };
+    let axes = matches!(&body.node(sum).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2]);
+    let filter = matches!(body.node(main).op, Op::Conv2dGradFilter(_));
+    ensure(axes && filter && body.uses(sum).is_empty(), "the sum is not the gradient of the bias")
 }
 
 fn is_contraction(op: &Op) -> bool {
@@ -23,35 +45,25 @@ fn is_contraction(op: &Op) -> bool {
 fn check_front(body: &Graph, main: NodeId, front: &[NodeId]) -> Checked {
     let op = &body.node(main).op;
     let operands = body.operands(main);
-    let slot = match op {
-        Op::Conv2dGradInput(_) => Some(0),
-        Op::Conv2dGradFilter(_) => Some(1),
-        _ => None,
-    };
+    let slot = cotangent_slot(op);
     for (place, &operand) in operands.iter().enumerate() {
         let free = Some(place) == slot || is_input(body, operand);
-        ensure(free, format!("operand {place} of `{}` is not an operand of the kernel", op.name()))?;
+        ensure(
+            free,
+            format!("operand {place} of `{}` is not an operand of the kernel", op.name()),
+        )?;
     }
     let Some(slot) = slot else {
         return ensure(front.is_empty(), format!("`{}` has nodes in front of it", op.name()));
     };
     let cotangent = operands[slot];
-    let (unpools, others): (Vec<NodeId>, Vec<NodeId>) =
+    let (unpools, chain): (Vec<NodeId>, Vec<NodeId>) =
         front.iter().partition(|&&id| matches!(body.node(id).op, Op::MaxUnpool(_)));
     let prepared = match unpools[..] {
         [] => cotangent,
         [unpool] => unpooled(body, unpool, cotangent)?,
         _ => return Err("there are two `max_unpool`".to_owned()),
     };
-    let (sums, chain): (Vec<NodeId>, Vec<NodeId>) =
-        others.iter().partition(|&&id| matches!(body.node(id).op, Op::ReduceSum(_)));
-    ensure(sums.len() <= 1, "there are two sums of the cotangent")?;
-    for &sum in &sums {
-        let Op::ReduceSum(reduce) = &body.node(sum).op else { continue };
-        let bias = matches!(op, Op::Conv2dGradFilter(_)) && reduce.axes[..] == [0, 1, 2];
-        let of_cotangent = body.operands(sum)[0] == cotangent && body.uses(sum).is_empty();
-        ensure(bias && of_cotangent, "the sum is not the gradient of the bias")?;
-    }
     let shape = &body.ty(prepared).shape;
     for id in chain {
         check_streaming(body, id, shape)?;
@@ -82,13 +94,18 @@ fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
     for &pool in &pools {
         let (window, strides, padding) = match body.node(pool).op {
             Op::MaxPool(MaxPool { window, strides, padding })
-            | Op::MaxPoolIndex(MaxPoolIndex { window, strides, padding }) => (window, strides, padding),
+            | Op::MaxPoolIndex(MaxPoolIndex { window, strides, padding }) => {
+                (window, strides, padding)
+            }
             _ => continue,
         };
         let plain = window == strides && padding == [[0; 2]; 2];
         ensure(plain, "a pooling has overlapping windows or padding")?;
         ensure(body.operands(pool)[0] == pooled, "two values are pooled")?;
     }
-    let full = body.outputs().iter().any(|o| is_code(body, o.value.node) && !pools.contains(&o.value.node));
+    let full = body
+        .outputs()
+        .iter()
+        .any(|o| is_code(body, o.value.node) && !pools.contains(&o.value.node));
     ensure(!full, "a value of full size is a result, although it is pooled")
 }

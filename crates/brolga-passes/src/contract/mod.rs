@@ -9,7 +9,7 @@ use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
 use crate::region::rows::{Rows, leading_reduction, reduced_domain};
-use crate::region::{broadcasts, streams};
+use crate::region::{NodeSet, broadcasts, streams};
 use crate::values::{is_elementwise, splat};
 
 /// What is not as code generation expects it.
@@ -37,7 +37,9 @@ pub fn check_kernels(graph: &Graph) -> Result<(), Vec<Violation>> {
         let node = graph.node(id);
         let (name, checked) = match &node.op {
             Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) => continue,
-            Op::Kernel(kernel) => (format!("kernel `{}`", kernel.body.name()), check(graph, id, kernel)),
+            Op::Kernel(kernel) => {
+                (format!("kernel `{}`", kernel.body.name()), check(graph, id, kernel))
+            }
             op => (format!("`{}`", op.name()), Err("the node is not in a kernel".to_owned())),
         };
         if let Err(message) = checked {
@@ -114,7 +116,10 @@ fn split(
 fn check_main(body: &Graph, nodes: &[NodeId]) -> Checked {
     for &id in nodes {
         let reads_inputs = body.operands(id).iter().all(|&value| is_input(body, value));
-        ensure(reads_inputs, format!("`{}` does not read operands alone", body.node(id).op.name()))?;
+        ensure(
+            reads_inputs,
+            format!("`{}` does not read operands alone", body.node(id).op.name()),
+        )?;
     }
     Ok(())
 }
@@ -153,10 +158,9 @@ fn check_rows(body: &Graph, nodes: &[NodeId]) -> Checked {
     let mut rows = Rows::new(domain.clone());
     for &id in nodes {
         let name = body.node(id).op.name();
-        let place = rows.fit(body, id).ok_or_else(|| {
-            format!("`{name}` of type {} does not fit the domain {domain}", body.ty(id.into()))
-        })?;
-        rows.insert(id, place);
+        let ty = body.ty(id.into());
+        let message = || format!("`{name}` of type {ty} does not fit the domain {domain}");
+        ensure(rows.insert(body, id), message())?;
     }
     Ok(())
 }
@@ -165,14 +169,17 @@ fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
     let (reductions, others): (Vec<NodeId>, Vec<NodeId>) =
         nodes.iter().partition(|&&id| leading_reduction(body, id));
     let &[reduction] = &reductions[..] else {
-        return Err(format!("there are {} reductions over leading axes, expected one", reductions.len()));
+        return Err(format!(
+            "there are {} reductions over leading axes, expected one",
+            reductions.len()
+        ));
     };
     let domain = body.ty(body.operands(reduction)[0]).shape.clone();
     let result = body.ty(reduction.into()).shape.clone();
-    let behind = descendants(body, reduction);
+    let in_front = ancestors(body, reduction);
     for id in others {
         let name = body.node(id).op.name();
-        if behind.contains(&id) {
+        if !in_front.contains(&id) {
             check_streaming(body, id, &result)?;
             continue;
         }
@@ -180,7 +187,10 @@ fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
         ensure(body.ty(id.into()).shape == domain, format!("`{name}` has not the domain's shape"))?;
         let inside = body.operands(id).iter().all(|&value| broadcasts(body, value, &domain));
         ensure(inside, format!("`{name}` reads what does not repeat along the domain"))?;
-        ensure(!body.is_output(id.into()), format!("`{name}` in front of the reduction is a result"))?;
+        ensure(
+            !body.is_output(id.into()),
+            format!("`{name}` in front of the reduction is a result"),
+        )?;
     }
     Ok(())
 }
@@ -200,7 +210,8 @@ fn check_window(body: &Graph, nodes: &[NodeId]) -> Checked {
     check_main(body, &main)?;
     let first = match main[..] {
         [one] => one,
-        [a, b] => pool_with_places(body, a, b).ok_or("the two windows are not maxima and places of one walk")?,
+        [a, b] => pool_with_places(body, a, b)
+            .ok_or("the two windows are not maxima and places of one walk")?,
         _ => return Err(format!("there are {} windows", main.len())),
     };
     check_behind(body, first, &behind)
@@ -209,10 +220,12 @@ fn check_window(body: &Graph, nodes: &[NodeId]) -> Checked {
 /// The maxima among these two nodes, if the other are their places.
 fn pool_with_places(body: &Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
     let (pool, places) = if matches!(body.node(a).op, Op::MaxPool(_)) { (a, b) } else { (b, a) };
-    let (Op::MaxPool(op), Op::MaxPoolIndex(index)) = (&body.node(pool).op, &body.node(places).op) else {
+    let (Op::MaxPool(op), Op::MaxPoolIndex(index)) = (&body.node(pool).op, &body.node(places).op)
+    else {
         return None;
     };
-    let same_window = (op.window, op.strides, op.padding) == (index.window, index.strides, index.padding);
+    let same_window =
+        (op.window, op.strides, op.padding) == (index.window, index.strides, index.padding);
     (same_window && body.operands(pool) == body.operands(places)).then_some(pool)
 }
 
@@ -241,12 +254,13 @@ fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {
     check_main(body, &[id])
 }
 
-/// The nodes that depend on a node, without it.
-fn descendants(body: &Graph, id: NodeId) -> crate::region::NodeSet {
-    let mut found = crate::region::NodeSet::new();
+/// The nodes that a node depends on, without it.
+fn ancestors(body: &Graph, id: NodeId) -> NodeSet {
+    let mut found = NodeSet::new();
     let mut stack = vec![id];
     while let Some(id) = stack.pop() {
-        stack.extend(body.uses(id).into_iter().map(|(user, _)| user).filter(|&user| found.insert(user)));
+        let operands = body.operands(id).into_iter().map(|value| value.node);
+        stack.extend(operands.filter(|&id| found.insert(id)));
     }
     found
 }

@@ -9,7 +9,10 @@ use crate::values::{elements, is_elementwise};
 
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     for &id in nodes {
-        ensure(is_elementwise(body, id), format!("`{}` is not elementwise", body.node(id).op.name()))?;
+        ensure(
+            is_elementwise(body, id),
+            format!("`{}` is not elementwise", body.node(id).op.name()),
+        )?;
     }
     let groups = groups(body, nodes);
     let ordered = groups.iter().flatten().eq(nodes);
@@ -70,7 +73,8 @@ fn groups(body: &Graph, nodes: &[NodeId]) -> Vec<Vec<NodeId>> {
 fn is_shared(body: &Graph, input: Value, groups: &[Vec<NodeId>]) -> bool {
     let users: Vec<NodeId> = body.uses_of(input).into_iter().map(|(user, _)| user).collect();
     let read_by = |group: &Vec<NodeId>| group.iter().any(|id| users.contains(id));
-    elements(body, input) == 1 && groups.iter().all(read_by)
+    elements(body, input) == 1
+        && groups.iter().all(read_by)
         && (groups.len() > 1 || body.ty(input).shape.rank() == 0)
 }
 

@@ -20,6 +20,7 @@
 //! | x + (−0) → x | −0 + −0 = −0 | x + 0 → x |
 //! | x + (−y) → x − y, x − (−y) → x + y | subtraction is defined so | wraps alike |
 //! | −(−x) → x | exact | wraps alike |
+//! | −(c · x) → (−c) · x for a constant c | rounding does not look at the sign | refused |
 //! | max(x, x), min(x, x) → x | NaN stays NaN | exact |
 //! | relu, abs, floor, flush, sign twice → once; abs(−x) → abs x | idempotent | idempotent |
 //! | select(true, a, b) → a, select(m, a, a) → a, select(¬m, a, b) → select(m, b, a) | no arithmetic | |
@@ -59,16 +60,21 @@ const DIV_ONE: Rule = Rule { name: "x/1 → x", reason: "exact for every x" };
 const DIV_POWER: Rule =
     Rule { name: "x/2ᵏ → x·2⁻ᵏ", reason: "the same real number is rounded, and faster" };
 const SUB_ZERO: Rule = Rule { name: "x−0 → x", reason: "−0 − 0 = −0" };
-const ADD_ZERO: Rule = Rule { name: "x+(−0) → x", reason: "−0 is the neutral element of addition" };
+const ADD_ZERO: Rule =
+    Rule { name: "x+(−0) → x", reason: "−0 is the neutral element of addition" };
 const ADD_NEG: Rule = Rule { name: "x+(−y) → x−y", reason: "subtraction is defined so" };
 const SUB_NEG: Rule = Rule { name: "x−(−y) → x+y", reason: "subtraction is defined so" };
 const NEG_NEG: Rule = Rule { name: "−(−x) → x", reason: "the sign bit is inverted twice" };
+const NEG_SCALED: Rule =
+    Rule { name: "−(c·x) → (−c)·x", reason: "rounding does not look at the sign" };
 const SAME_EXTREMUM: Rule = Rule { name: "max(x,x) → x", reason: "the second is taken, or NaN" };
 const IDEMPOTENT: Rule = Rule { name: "f(f(x)) → f(x)", reason: "f changes none of its results" };
-const ABS_NEG: Rule = Rule { name: "abs(−x) → abs(x)", reason: "the sign bit is cleared anyway" };
+const ABS_NEG: Rule =
+    Rule { name: "abs(−x) → abs(x)", reason: "the sign bit is cleared anyway" };
 const SELECT_CONSTANT: Rule = Rule { name: "select by a constant", reason: "one side is taken" };
 const SELECT_SAME: Rule = Rule { name: "select(m,a,a) → a", reason: "both sides are the same" };
-const SELECT_NOT: Rule = Rule { name: "select(¬m,a,b) → select(m,b,a)", reason: "no arithmetic" };
+const SELECT_NOT: Rule =
+    Rule { name: "select(¬m,a,b) → select(m,b,a)", reason: "no arithmetic" };
 const SELECT_NESTED: Rule =
     Rule { name: "select by one mask twice", reason: "the inner side that is taken is known" };
 const LOGIC: Rule = Rule { name: "neutral truth value", reason: "no arithmetic" };
@@ -151,6 +157,10 @@ fn identity(graph: &Graph, id: NodeId) -> Option<(&'static Rule, Becomes)> {
             }
         }
         (Op::Neg(_), &[a]) if matches!(op(a), Op::Neg(_)) => value(&NEG_NEG, inner(a)),
+        (Op::Neg(_), &[a]) => {
+            let (x, c) = scaled(graph, a)?;
+            Some((&NEG_SCALED, Scaled(x, -c)))
+        }
         (Op::Abs(_), &[a]) if matches!(op(a), Op::Neg(_)) => {
             Some((&ABS_NEG, Node(ops::Abs.into(), vec![inner(a)])))
         }
@@ -213,6 +223,20 @@ fn select(graph: &Graph, m: Value, a: Value, b: Value) -> Option<(&'static Rule,
     None
 }
 
+/// x and c if the value is c·x, or x·c, for a float constant c.
+fn scaled(graph: &Graph, value: Value) -> Option<(Value, f64)> {
+    let factors = graph.operands(value.node);
+    let (Op::Mul(_), true) = (&graph.node(value.node).op, graph.ty(value).dtype.is_float()) else {
+        return None;
+    };
+    let number = |value| Some(splat(graph, value)?.value().to_f64()[0]);
+    let (x, c) = match number(factors[1]) {
+        Some(c) => (factors[0], c),
+        None => (factors[1], number(factors[0])?),
+    };
+    Some((x, c))
+}
+
 /// 1/c if c is a power of two, so that dividing by c and multiplying by 1/c round alike.
 fn reciprocal(graph: &Graph, divisor: Value) -> Option<f64> {
     let constant = splat(graph, divisor)?;
@@ -225,6 +249,7 @@ fn reciprocal(graph: &Graph, divisor: Value) -> Option<f64> {
         _ => return None,
     };
     let reciprocal = 1.0 / c;
-    let representable = Data::from_f64(constant.ty().dtype, &[reciprocal]).to_f64()[0] == reciprocal;
+    let representable =
+        Data::from_f64(constant.ty().dtype, &[reciprocal]).to_f64()[0] == reciprocal;
     (power && reciprocal.abs() >= smallest && representable).then_some(reciprocal)
 }

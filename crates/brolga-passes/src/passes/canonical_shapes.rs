@@ -244,9 +244,7 @@ fn matmul(
     let Op::Matmul(mut op) = graph.node(id).op else { return Ok(None) };
     let mut operands = graph.operands(id);
     let before = operands.clone();
-    for (operand, flag) in
-        operands.iter_mut().zip([&mut op.transpose_a, &mut op.transpose_b])
-    {
+    for (operand, flag) in operands.iter_mut().zip([&mut op.transpose_a, &mut op.transpose_b]) {
         if let Op::Transpose(Transpose { permutation }) = &graph.node(operand.node).op {
             let rank = permutation.len();
             let exchanged = (0..rank - 2).chain([rank - 1, rank - 2]);
@@ -264,11 +262,7 @@ fn matmul(
 }
 
 /// Rule 2: changes operands in place.
-fn repeat_by_itself(
-    graph: &mut Graph,
-    id: NodeId,
-    rewrites: &mut Rewrites,
-) -> Result<(), Mistake> {
+fn repeat_by_itself(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<(), Mistake> {
     let shape = graph.ty(id.into()).shape.clone();
     let mut operands = graph.operands(id);
     for slot in 0..operands.len() {
@@ -305,11 +299,7 @@ fn repeat_by_itself(
 }
 
 /// Rule 3.
-fn sink(
-    graph: &mut Graph,
-    id: NodeId,
-    rewrites: &mut Rewrites,
-) -> Result<Option<Value>, Mistake> {
+fn sink(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option<Value>, Mistake> {
     let shape = graph.ty(id.into()).shape.clone();
     let mut operands = graph.operands(id);
     let mut source: Option<Shape> = None;

@@ -21,7 +21,8 @@ use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::rewrites::{Rewrites, Rule};
 
-const SAME: Rule = Rule { name: "share equal nodes", reason: "an op is a function of its operands" };
+const SAME: Rule =
+    Rule { name: "share equal nodes", reason: "an op is a function of its operands" };
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +54,8 @@ impl Pass for CommonSubexpressions {
                     Some(first) => {
                         if rewrites.allow(&SAME, graph, id) {
                             for port in 0..graph.node(id).types.len() as u32 {
-                                let (old, new) = (Value { node: id, port }, Value { node: first, port });
+                                let (old, new) =
+                                    (Value { node: id, port }, Value { node: first, port });
                                 graph.replace(old, new);
                             }
                         }

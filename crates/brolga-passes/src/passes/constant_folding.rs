@@ -40,11 +40,7 @@ impl Pass for ConstantFolding {
     }
 }
 
-fn fold(
-    graph: &mut Graph,
-    id: NodeId,
-    rewrites: &mut Rewrites,
-) -> Result<Option<Value>, Mistake> {
+fn fold(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option<Value>, Mistake> {
     let operands = graph.operands(id);
     let node = graph.node(id);
     if operands.is_empty()
@@ -61,7 +57,8 @@ fn fold(
         }
         return add_splat(graph, &element, shape, origin).map(Some);
     }
-    if !operands.iter().copied().chain([id.into()]).all(small) || !rewrites.allow(&FOLD, graph, id) {
+    if !operands.iter().copied().chain([id.into()]).all(small) || !rewrites.allow(&FOLD, graph, id)
+    {
         return Ok(None);
     }
     let tensors: Vec<Tensor> =

@@ -51,17 +51,20 @@ impl Pass for FuseConvGrads {
             let mut nodes = NodeSet::from([id]);
             epilogue(graph, &schedule, &mut nodes, id, streams);
             let copied = preparation(graph, &schedule, cotangent);
+            let mut order = schedule.sort(nodes.iter().chain(&copied));
             if matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
                 && let Some(bias) = bias_gradient(graph, cotangent)
             {
                 nodes.insert(bias);
-                if !schedule.is_convex(graph, &nodes) {
+                if schedule.is_convex(graph, &nodes) {
+                    order.push(bias);
+                } else {
                     nodes.remove(&bias);
                 }
             }
-            if nodes.len() + copied.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
+            if order.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
                 let region = Region::new(KernelKind::Contraction, id, nodes);
-                Region { copied, ..region }.fuse(graph, &mut schedule)?;
+                Region { copied, order: Some(order), ..region }.fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

@@ -30,8 +30,9 @@ impl Pass for FuseRandom {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        let is_random =
-            |op: &Op| matches!(op, Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_));
+        let is_random = |op: &Op| {
+            matches!(op, Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_))
+        };
         for id in schedule.seeds(graph, is_random) {
             let mut nodes = NodeSet::from([id]);
             epilogue(graph, &schedule, &mut nodes, id, streams);

@@ -48,7 +48,9 @@ impl Pass for FuseUpdates {
             while !waiting.is_empty() {
                 let (together, rest) = convex(graph, &schedule, waiting);
                 waiting = rest;
-                let Some(&main) = together.first().and_then(|group| group.order.last()) else { break };
+                let Some(&main) = together.first().and_then(|group| group.order.last()) else {
+                    break;
+                };
                 if rewrites.allow(&UPDATES, graph, main) {
                     fuse(graph, &mut schedule, &together, main)?;
                 }
@@ -115,7 +117,8 @@ fn groups(graph: &Graph) -> Vec<Group> {
             }
             group_of.insert(id, place);
             let operands = graph.operands(id);
-            stack.extend(operands.iter().map(|v| v.node).filter(|&node| belongs(graph, node, root)));
+            stack
+                .extend(operands.iter().map(|v| v.node).filter(|&node| belongs(graph, node, root)));
         }
     }
     let members = |first: usize| {

@@ -47,7 +47,11 @@ impl Pass for FuseWindows {
 fn is_window(op: &Op) -> bool {
     matches!(
         op,
-        Op::MaxPool(_) | Op::MaxUnpool(_) | Op::MaxPoolGather(_) | Op::AvgPool(_) | Op::AvgPoolGrad(_)
+        Op::MaxPool(_)
+            | Op::MaxUnpool(_)
+            | Op::MaxPoolGather(_)
+            | Op::AvgPool(_)
+            | Op::AvgPoolGrad(_)
     )
 }
 

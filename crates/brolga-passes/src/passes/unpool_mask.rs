@@ -55,7 +55,8 @@ fn move_mask(
     }
     let operands = graph.operands(id);
     // The cotangent may be on either side of the mask.
-    let Some(side) = [1, 2].into_iter().find(|&side| unpool(graph, operands[side]).is_some()) else {
+    let Some(side) = [1, 2].into_iter().find(|&side| unpool(graph, operands[side]).is_some())
+    else {
         return Ok(None);
     };
     let (mask, unpooled, zero) = (operands[0], operands[side], operands[3 - side]);

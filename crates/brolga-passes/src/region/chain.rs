@@ -28,7 +28,8 @@ pub(crate) fn broadcasts(graph: &Graph, operand: Value, shape: &Shape) -> bool {
 /// Lets a region grow by the elementwise ops behind `root` that have the shape of its results.
 ///
 /// Their other operands must satisfy `fits`. Ops of another role stay outside: a forward kernel does not compute what only the backward
-/// part needs, and state is updated in kernels of its own.
+/// part needs, and state is updated in kernels of its own. What they read and nothing else uses is computed along with them, if it is
+/// elementwise too, as the mask of an activation.
 pub(crate) fn epilogue(
     graph: &Graph,
     schedule: &Schedule,
@@ -43,6 +44,7 @@ pub(crate) fn epilogue(
         candidates.extend(graph.uses(id).into_iter().map(|(user, _)| (schedule.place(user), user)));
     };
     push(&mut candidates, root);
+    let mut added = NodeSet::new();
     // In the order of the schedule all operands of a candidate have been decided on before it.
     while let Some((_, id)) = candidates.pop_first() {
         let node = graph.node(id);
@@ -57,8 +59,18 @@ pub(crate) fn epilogue(
         region.insert(id);
         if schedule.is_convex(graph, region) {
             push(&mut candidates, id);
+            added.insert(id);
         } else {
             region.remove(&id);
+        }
+    }
+    for id in added.clone() {
+        for value in graph.operands(id) {
+            if !region.contains(&value.node) && graph.ty(value).shape == shape {
+                let side = prologue(graph, schedule, value, &added, &fits);
+                region.extend(&side);
+                added.extend(side);
+            }
         }
     }
 }

@@ -39,7 +39,11 @@ impl Region {
     ///
     /// # Errors
     /// If an op refuses its operands in the body, which types of a valid graph cannot cause.
-    pub(crate) fn fuse(self, graph: &mut Graph, schedule: &mut Schedule) -> Result<NodeId, Mistake> {
+    pub(crate) fn fuse(
+        self,
+        graph: &mut Graph,
+        schedule: &mut Schedule,
+    ) -> Result<NodeId, Mistake> {
         let order = match self.order {
             Some(order) => order,
             None => schedule.sort(self.nodes.iter().chain(&self.copied)),
@@ -76,7 +80,8 @@ impl Region {
 /// The values of a region that are used outside, in this order of the nodes.
 fn leaving(graph: &Graph, nodes: &NodeSet, order: &[NodeId]) -> Vec<Value> {
     let leaves = |value: &Value| {
-        graph.is_output(*value) || graph.uses_of(*value).iter().any(|(user, _)| !nodes.contains(user))
+        graph.is_output(*value)
+            || graph.uses_of(*value).iter().any(|(user, _)| !nodes.contains(user))
     };
     let own = order.iter().filter(|id| nodes.contains(id));
     own.flat_map(|&id| results(graph, id)).filter(leaves).collect()
@@ -105,7 +110,7 @@ impl<'a> Body<'a> {
                 Some(&inside) => inside,
                 None if takes_constants => match splat(self.outer, value).cloned() {
                     Some(constant) => {
-                        let origin = self.outer.node(value.node).origin.clone();
+                        let origin = self.outer.node(id).origin.clone();
                         let inside = self.graph.add(constant, &[], origin)?;
                         self.values.insert(value, inside);
                         inside

@@ -9,7 +9,7 @@ use crate::values::{elements, is_elementwise, splat};
 
 /// What a value is to the rows of a domain `[r.., c]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+enum Place {
     /// It has the domain's shape.
     Whole,
     /// One element a row: `[r.., 1]`.
@@ -44,29 +44,24 @@ pub(crate) fn reduced_domain(graph: &Graph, id: NodeId) -> Option<Shape> {
 }
 
 /// The largest convex region around `seed` over its domain, whose last axis is what reductions run along.
+///
+/// It grows along edges, and to other reductions of what it reads.
 pub(crate) fn rows(graph: &Graph, schedule: &Schedule, seed: NodeId, domain: Shape) -> NodeSet {
-    let mut rows = Rows { domain, places: BTreeMap::new() };
-    let Some(place) = rows.fit(graph, seed) else { return NodeSet::new() };
-    rows.places.insert(seed, place);
-    let mut region = NodeSet::from([seed]);
-    let mut candidates = BTreeSet::new();
-    let push = |candidates: &mut BTreeSet<_>, id: NodeId| {
-        let users = graph.uses(id).into_iter().map(|(user, _)| user);
-        let operands = graph.operands(id).into_iter().map(|value| value.node);
-        candidates.extend(users.chain(operands).map(|id| (schedule.place(id), id)));
-    };
-    push(&mut candidates, seed);
+    let mut rows = Rows::new(domain);
+    let mut region = NodeSet::new();
+    let mut candidates = BTreeSet::from([(schedule.place(seed), seed)]);
     while let Some((_, id)) = candidates.pop_first() {
         if region.contains(&id) {
             continue;
         }
-        let Some(place) = rows.fit(graph, id) else { continue };
-        region.insert(id);
-        if schedule.is_convex(graph, &region) {
-            rows.places.insert(id, place);
-            push(&mut candidates, id);
-        } else {
-            region.remove(&id);
+        for id in rows.grow(graph, schedule, &mut region, id) {
+            for value in graph.operands(id) {
+                let users = graph.uses_of(value).into_iter().map(|(user, _)| user);
+                let siblings = users.filter(|&user| reduced_domain(graph, user).is_some());
+                candidates.extend(siblings.chain([value.node]).map(|id| (schedule.place(id), id)));
+            }
+            let users = graph.uses(id).into_iter();
+            candidates.extend(users.map(|(user, _)| (schedule.place(user), user)));
         }
     }
     region
@@ -78,9 +73,42 @@ impl Rows {
         Self { domain, places: BTreeMap::new() }
     }
 
-    /// Adds a node that fits.
-    pub(crate) fn insert(&mut self, id: NodeId, place: Place) {
+    /// Adds a node if it fits.
+    pub(crate) fn insert(&mut self, graph: &Graph, id: NodeId) -> bool {
+        let Some(place) = self.fit(graph, id) else { return false };
         self.places.insert(id, place);
+        // What read the node from outside must be able to read it inside.
+        let users = graph.uses(id).into_iter();
+        let mut inside = users.filter_map(|(user, _)| Some((user, *self.places.get(&user)?)));
+        let fits = inside.all(|(user, place)| self.fit(graph, user) == Some(place));
+        if !fits {
+            self.places.remove(&id);
+        }
+        fits
+    }
+
+    /// Adds a node and all that stands on ways between it and the region, or nothing. Returns what was added.
+    fn grow(
+        &mut self,
+        graph: &Graph,
+        schedule: &Schedule,
+        region: &mut NodeSet,
+        id: NodeId,
+    ) -> Vec<NodeId> {
+        region.insert(id);
+        let mut added = schedule.hull(graph, region);
+        added.push(id);
+        let added = schedule.sort(&added);
+        let fits = added.iter().all(|&id| self.insert(graph, id));
+        if fits {
+            region.extend(&added);
+            return added;
+        }
+        region.remove(&id);
+        added.iter().for_each(|id| {
+            self.places.remove(id);
+        });
+        Vec::new()
     }
 
     fn kept(&self) -> Shape {
@@ -96,7 +124,7 @@ impl Rows {
     }
 
     /// What the node would be in the region, if it can stand there.
-    pub(crate) fn fit(&self, graph: &Graph, id: NodeId) -> Option<Place> {
+    fn fit(&self, graph: &Graph, id: NodeId) -> Option<Place> {
         let node = graph.node(id);
         let operands = graph.operands(id);
         let place = |value: &Value| self.places.get(&value.node).copied();
@@ -127,7 +155,8 @@ impl Rows {
                 {
                     return Some(Place::Kept);
                 }
-                (*shape == self.dropped() && reduced(Place::Dropped, &one)).then_some(Place::Dropped)
+                (*shape == self.dropped() && reduced(Place::Dropped, &one))
+                    .then_some(Place::Dropped)
             }
             op if row_reduction(op).is_some() => {
                 let domain = reduced_domain(graph, id)?;
@@ -139,7 +168,9 @@ impl Rows {
             }
             Op::Broadcast(_) => (whole && operands.iter().all(readable)).then_some(Place::Whole),
             Op::OneHot(_) => (whole && place(&operands[0]).is_none()).then_some(Place::Whole),
-            Op::Iota(iota) => (whole && iota.axis + 1 == self.domain.rank()).then_some(Place::Whole),
+            Op::Iota(iota) => {
+                (whole && iota.axis + 1 == self.domain.rank()).then_some(Place::Whole)
+            }
             _ => None,
         }
     }

@@ -13,6 +13,17 @@ pub(crate) struct Schedule {
     places: Vec<usize>,
 }
 
+/// The nodes between the first and the last one of a region that do not belong to it, in order.
+#[derive(Default)]
+struct Split {
+    /// Those that do not depend on the region.
+    free: Vec<NodeId>,
+    /// Those that do.
+    behind: Vec<NodeId>,
+    /// Those of the latter that the region depends on.
+    hull: Vec<NodeId>,
+}
+
 impl Schedule {
     /// The order of a graph as it is now.
     pub(crate) fn new(graph: &Graph) -> Self {
@@ -57,35 +68,53 @@ impl Schedule {
 
     /// Whether no way leads out of the region and back in.
     pub(crate) fn is_convex(&self, graph: &Graph, region: &NodeSet) -> bool {
-        self.split(graph, region).is_some()
+        self.split(graph, region).hull.is_empty()
     }
 
-    /// The nodes that stand between the first and the last one of a region: those that do not depend on the region, and those that do.
-    /// `None` if the region depends on the latter.
-    fn split(&self, graph: &Graph, region: &NodeSet) -> Option<(Vec<NodeId>, Vec<NodeId>)> {
-        let (first, last) = self.bounds(region)?;
-        let (mut free, mut behind) = (Vec::new(), Vec::new());
-        let mut is_behind = vec![false; last + 1 - first];
+    /// The nodes on the ways out of the region and back in, in order: what is missing to make it convex.
+    pub(crate) fn hull(&self, graph: &Graph, region: &NodeSet) -> Vec<NodeId> {
+        self.split(graph, region).hull
+    }
+
+    /// What stands between the first and the last node of a region.
+    fn split(&self, graph: &Graph, region: &NodeSet) -> Split {
+        let mut split = Split::default();
+        let Some((first, last)) = self.bounds(region) else { return split };
+        // Operands come before their uses: one walk forward finds what depends on the region.
+        let mut depends = vec![false; last + 1 - first];
+        let mut crossed = false;
         for place in first..=last {
             let Some(id) = self.order[place] else { continue };
-            let operands = graph.operands(id);
-            let mut operands = operands.iter().map(|value| value.node);
-            let waits = |node: NodeId| {
-                let place = self.place(node);
-                place >= first && is_behind[place - first]
-            };
-            if region.contains(&id) {
-                if operands.any(waits) {
-                    return None;
-                }
-            } else if operands.any(|node| waits(node) || region.contains(&node)) {
-                is_behind[place - first] = true;
-                behind.push(id);
-            } else {
-                free.push(id);
+            let inside = region.contains(&id);
+            for operand in graph.operands(id) {
+                let place_of_operand = self.place(operand.node);
+                let outside_way = place_of_operand >= first && depends[place_of_operand - first];
+                crossed |= inside && outside_way;
+                depends[place - first] |=
+                    !inside && (outside_way || region.contains(&operand.node));
+            }
+            if !inside {
+                if depends[place - first] { &mut split.behind } else { &mut split.free }.push(id);
             }
         }
-        Some((free, behind))
+        if !crossed {
+            return split;
+        }
+        // One walk backward finds what the region depends on.
+        let mut needed = vec![false; last + 1 - first];
+        for place in (first..=last).rev() {
+            let Some(id) = self.order[place] else { continue };
+            if region.contains(&id) || needed[place - first] {
+                for operand in graph.operands(id) {
+                    if let Some(place) = self.place(operand.node).checked_sub(first) {
+                        needed[place] = true;
+                    }
+                }
+            }
+        }
+        let on_a_way = |id: &NodeId| needed[self.place(*id) - first];
+        split.hull = split.behind.iter().copied().filter(on_a_way).collect();
+        split
     }
 
     fn bounds(&self, region: &NodeSet) -> Option<(usize, usize)> {
@@ -103,7 +132,7 @@ impl Schedule {
         region: &NodeSet,
         replace: impl FnOnce(&mut Graph) -> Result<NodeId, E>,
     ) -> Result<NodeId, E> {
-        let (free, behind) = self.split(graph, region).expect("regions are grown to be convex");
+        let Split { free, behind, .. } = self.split(graph, region);
         let (first, last) = self.bounds(region).expect("a region is not empty");
         let kernel = replace(graph)?;
         self.order[first..=last].fill(None);
