@@ -7,14 +7,18 @@ use brolga_ir::Mistake;
 pub enum GradError {
     /// The loss is not one float.
     #[error(
-        "the loss must be one float, it is {given}\n  help: reduce it with `reduce_mean` or `reduce_sum`"
+        "the loss, {name}, must be one float, it is {given}\n  help: reduce it with `reduce_mean` or `reduce_sum`"
     )]
     NotAScalar {
-        /// The type of the value given as loss.
+        /// The parameter or node.
+        name: String,
+        /// Its type.
         given: String,
     },
     /// A value to differentiate by is not a float.
-    #[error("there is no gradient by `{name}`: it is {given}, not a float")]
+    #[error(
+        "there is no gradient by {name}: it is {given}, not of floats\n  help: convert it with `cast` in front of what it is used for, and differentiate by the result"
+    )]
     NotAFloat {
         /// The parameter or node.
         name: String,
@@ -22,7 +26,7 @@ pub enum GradError {
         given: String,
     },
     /// No differentiable way leads from a parameter to the loss.
-    #[error("the loss does not depend on `{name}`: {end}\n  help: {help}")]
+    #[error("the loss does not depend on {name}: {end}\n  help: {help}")]
     NoPath {
         /// The parameter or node.
         name: String,
@@ -32,7 +36,7 @@ pub enum GradError {
         help: String,
     },
     /// An op on the way cannot be differentiated.
-    #[error("{node}: {mistake}")]
+    #[error("{node} has no gradient: {mistake}")]
     NoRule {
         /// The node with its layer.
         node: String,
@@ -40,7 +44,9 @@ pub enum GradError {
         mistake: Mistake,
     },
     /// A value is not in the graph.
-    #[error("{what} is not in the graph")]
+    #[error(
+        "{what} is not in the graph\n  help: the loss and what to differentiate by must be values of one graph"
+    )]
     Foreign {
         /// Which of the arguments.
         what: String,

@@ -1,167 +1,173 @@
 //! The reverse sweep.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use brolga_ir::op::Vjp;
 use brolga_ir::{Graph, NodeId, Origin, Role, Tracer, Value, Var};
 
 use crate::error::GradError;
+use crate::path::{Blocked, dependents, describe, no_path};
 
-/// Adds the gradients of `loss`, one float, by each value of `wrt` to the graph and returns them in that order.
+/// Adds the gradients of `loss`, one float, by each value of `wrt` to the graph and returns them in that order, each with the type of
+/// its value.
+///
+/// The new nodes have the role `backward` and the layer and location of the node they are the gradient of. Where a value is used more than once,
+/// its cotangents are added from the last use to the first, in the order of [`Graph::order`].
 ///
 /// # Errors
-/// If the loss is not one float, a value of `wrt` is not a float or has no differentiable way to the loss, or an op on the way has no gradient rule.
-/// The graph is then as it was.
+/// If the loss is not one float, a value of `wrt` is not of floats or has no differentiable way to the loss, or an op on the way has no
+/// gradient rule. The graph is then as it was.
 pub fn grad(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>, GradError> {
-    for (value, what) in std::iter::once((loss, "the loss"))
-        .chain(wrt.iter().map(|&v| (v, "a value to differentiate by")))
-    {
-        if graph.try_ty(value).is_none() {
-            return Err(GradError::Foreign { what: what.to_owned() });
-        }
-    }
+    // Work on a copy leaves the graph as it is if an error comes late.
     let tracer = Tracer::resume(graph.clone());
-    let wrt: Vec<Var> = wrt.iter().map(|&value| tracer.at(value)).collect();
-    let gradients = gradients(&tracer, &tracer.at(loss), &wrt)?;
+    let var = |value: Value, what: &dyn Fn() -> String| match graph.try_ty(value) {
+        Some(_) => Ok(tracer.at(value)),
+        None => Err(GradError::Foreign { what: what() }),
+    };
+    let loss = var(loss, &the_loss)?;
+    let wrt = wrt.iter().enumerate().map(|(place, &value)| var(value, &|| nth_wrt(place)));
+    let gradients = gradients(&tracer, &loss, &wrt.collect::<Result<Vec<_>, _>>()?)?;
     let values = gradients.iter().filter_map(Var::value).collect();
-    *graph = tracer.finish().map_err(|error| GradError::NoRule {
-        node: "a gradient".to_owned(),
-        mistake: error.mistake,
-    })?;
+    *graph = tracer.finish().expect("the sweep has returned every mistake as an error");
     Ok(values)
 }
 
 /// As [`grad`], for a graph that is being traced. If a mistake was made in tracing before, the result is void.
 ///
 /// # Errors
-/// As [`grad`].
+/// As [`grad`]; nodes added before an error stay, without use.
 pub fn gradients(tracer: &Tracer, loss: &Var, wrt: &[Var]) -> Result<Vec<Var>, GradError> {
-    let (Some(root), None) = (loss.value(), tracer.error()) else {
+    if tracer.error().is_some() {
         return Ok(wrt.to_vec());
+    }
+    let value = |var: &Var, what: &dyn Fn() -> String| match var.value() {
+        Some(value) if tracer.owns(var) => Ok(value),
+        _ => Err(GradError::Foreign { what: what() }),
     };
-    if loss.shape().elements() != 1 || !loss.dtype().is_float() {
-        return Err(GradError::NotAScalar { given: loss.ty().to_string() });
-    }
-    let targets: Vec<Value> = wrt.iter().filter_map(Var::value).collect();
-    if targets.len() != wrt.len() {
-        return Err(GradError::Foreign { what: "a value to differentiate by".to_owned() });
-    }
-    for (var, &target) in wrt.iter().zip(&targets) {
-        if !var.dtype().is_float() {
-            let name = tracer.with_graph(|g| describe(g, target));
-            return Err(GradError::NotAFloat { name, given: var.ty().to_string() });
-        }
-    }
-    let (order, active) = tracer.with_graph(|graph| (graph.order(), dependents(graph, &targets)));
+    let root = value(loss, &the_loss)?;
+    let targets = wrt.iter().enumerate().map(|(place, var)| value(var, &|| nth_wrt(place)));
+    let targets: Vec<Value> = targets.collect::<Result<_, _>>()?;
+    tracer.with_graph(|graph| check_types(graph, root, &targets))?;
 
-    let mut cotangents: HashMap<Value, Var> = HashMap::new();
-    let mut blocked: BTreeMap<NodeId, BTreeSet<usize>> = BTreeMap::new();
-    {
-        let origin = tracer.with_graph(|g| g.node(root.node).origin.clone());
-        let _scope = tracer.origin_scope(Origin { role: Role::Backward, ..origin });
-        cotangents.insert(root, tracer.full(loss.ty(), 1.0));
-    }
-    for &id in order.iter().rev() {
-        if !active.contains(&id) {
-            continue;
-        }
-        let (op, ports, operands, origin) = tracer.with_graph(|graph| {
-            let node = graph.node(id);
-            (node.op.clone(), node.types.len(), graph.operands(id), node.origin.clone())
-        });
-        let results: Vec<Value> =
-            (0..ports).map(|port| Value { node: id, port: port as u32 }).collect();
-        let seeds: Vec<Option<Var>> = results.iter().map(|v| cotangents.get(v).cloned()).collect();
-        if operands.is_empty() || seeds.iter().all(Option::is_none) {
-            continue;
-        }
-        let _scope = tracer.origin_scope(Origin { role: Role::Backward, ..origin });
-        let operand_vars: Vec<Var> = operands.iter().map(|&v| tracer.at(v)).collect();
-        let result_vars: Vec<Var> = results.iter().map(|&v| tracer.at(v)).collect();
-        let node = Vjp { operands: &operand_vars, results: &result_vars, cotangents: &seeds };
-        let products = op.definition().vjp(&node).map_err(|mistake| GradError::NoRule {
-            node: tracer.with_graph(|g| describe(g, id.into())),
-            mistake,
-        })?;
-        for (slot, (product, (&operand, var))) in
-            products.into_iter().zip(operands.iter().zip(&operand_vars)).enumerate()
-        {
-            if !active.contains(&operand.node) {
-                continue;
-            }
-            let Some(product) = product else {
-                blocked.entry(id).or_default().insert(slot);
-                continue;
-            };
-            let product = product.unbroadcast(var.shape());
-            let sum = match cotangents.remove(&operand) {
-                Some(sum) => sum + product,
-                None => product,
-            };
-            cotangents.insert(operand, sum);
-        }
-    }
-    targets
-        .iter()
-        .map(|target| {
-            cotangents
-                .get(target)
-                .cloned()
-                .ok_or_else(|| tracer.with_graph(|graph| no_path(graph, *target, &blocked)))
-        })
-        .collect()
-}
-
-/// The nodes that depend on one of the values, those values' nodes included.
-fn dependents(graph: &Graph, targets: &[Value]) -> BTreeSet<NodeId> {
-    let mut found: BTreeSet<NodeId> = BTreeSet::new();
-    let mut stack: Vec<NodeId> = targets.iter().map(|value| value.node).collect();
-    while let Some(id) = stack.pop() {
-        if found.insert(id) {
-            stack.extend(graph.uses(id).into_iter().map(|(user, _)| user));
-        }
-    }
-    found
-}
-
-/// Says where the way from a value towards the loss ends.
-fn no_path(graph: &Graph, target: Value, blocked: &BTreeMap<NodeId, BTreeSet<usize>>) -> GradError {
-    let name = describe(graph, target);
-    let reached = dependents(graph, &[target]);
-    let barrier = blocked.iter().find(|(id, slots)| {
-        let operands = graph.operands(**id);
-        slots.iter().any(|&slot| reached.contains(&operands[slot].node))
+    let mut sweep = tracer.with_graph(|graph| Sweep {
+        tracer,
+        active: dependents(graph, &targets),
+        cotangents: HashMap::new(),
+        blocked: Blocked::new(),
     });
-    if let Some((&id, _)) = barrier {
-        return GradError::NoPath {
-            name,
-            end: format!("the way ends at {}, which has no gradient", describe(graph, id.into())),
-            help: "use a differentiable op there, or do not train this parameter".to_owned(),
-        };
-    }
-    // Nothing was refused on the way: it leads away from the loss.
-    let last = graph.order().into_iter().rfind(|id| reached.contains(id) && *id != target.node);
-    let end = match last {
-        Some(last) => {
-            format!("the way ends at {}, which the loss does not use", describe(graph, last.into()))
-        }
-        None => "nothing uses it".to_owned(),
+    sweep.run(root)?;
+    let gradient = |target: &Value| {
+        let none = || tracer.with_graph(|graph| no_path(graph, *target, &sweep.blocked));
+        sweep.cotangents.get(target).cloned().ok_or_else(none)
     };
-    GradError::NoPath { name, end, help: "use it in the model, or do not train it".to_owned() }
+    targets.iter().map(gradient).collect()
 }
 
-/// A parameter by its name, another node by its op and layer.
-fn describe(graph: &Graph, value: Value) -> String {
-    if let Some(parameter) = graph.parameter(value.node) {
-        return format!("%{}", parameter.name);
+fn the_loss() -> String {
+    "the loss".to_owned()
+}
+
+fn nth_wrt(place: usize) -> String {
+    format!("`wrt[{place}]`")
+}
+
+fn check_types(graph: &Graph, loss: Value, wrt: &[Value]) -> Result<(), GradError> {
+    let named = |value: Value| (describe(graph, value), graph.ty(value).to_string());
+    let ty = graph.ty(loss);
+    if ty.shape.elements() != 1 || !ty.dtype.is_float() {
+        let (name, given) = named(loss);
+        return Err(GradError::NotAScalar { name, given });
     }
-    let node = graph.node(value.node);
-    let place = match &node.origin.location {
-        Some(location) => format!(" at {}:{}", location.file, location.line),
-        None => String::new(),
-    };
-    match &node.origin.layer {
-        Some(layer) => format!("`{}` of layer `{layer}`{place}", node.op.name()),
-        None => format!("`{}`{place}", node.op.name()),
+    match wrt.iter().find(|&&value| !graph.ty(value).dtype.is_float()) {
+        None => Ok(()),
+        Some(&value) => {
+            let (name, given) = named(value);
+            Err(GradError::NotAFloat { name, given })
+        }
+    }
+}
+
+/// The state of the walk from the loss backwards.
+struct Sweep<'a> {
+    tracer: &'a Tracer,
+    /// The nodes that depend on what to differentiate by; no others need a cotangent.
+    active: HashSet<NodeId>,
+    /// The sum of the cotangents that have arrived at each value.
+    cotangents: HashMap<Value, Var>,
+    blocked: Blocked,
+}
+
+impl Sweep<'_> {
+    fn run(&mut self, loss: Value) -> Result<(), GradError> {
+        let order = self.tracer.with_graph(Graph::order);
+        {
+            let _scope = self.backward(loss.node);
+            let one = self.tracer.full(self.tracer.at(loss).ty(), 1.0);
+            self.cotangents.insert(loss, one);
+        }
+        order.into_iter().rev().try_for_each(|id| self.visit(id))
+    }
+
+    /// Lets new nodes belong to this one's layer and place in the source.
+    fn backward(&self, id: NodeId) -> brolga_ir::trace::Scope {
+        let origin = self.tracer.with_graph(|graph| graph.node(id).origin.clone());
+        self.tracer.origin_scope(Origin { role: Role::Backward, ..origin })
+    }
+
+    /// Passes the cotangents of a node's results on to its operands. All uses of the results were visited before.
+    fn visit(&mut self, id: NodeId) -> Result<(), GradError> {
+        if !self.active.contains(&id) {
+            return Ok(());
+        }
+        let (op, ports, operands) = self.tracer.with_graph(|graph| {
+            let node = graph.node(id);
+            (node.op.clone(), node.types.len() as u32, graph.operands(id))
+        });
+        let results: Vec<Value> = (0..ports).map(|port| Value { node: id, port }).collect();
+        let cotangents: Vec<Option<Var>> =
+            results.iter().map(|result| self.cotangents.get(result).cloned()).collect();
+        let wanted: Vec<bool> =
+            operands.iter().map(|value| self.active.contains(&value.node)).collect();
+        if cotangents.iter().all(Option::is_none) || !wanted.contains(&true) {
+            return Ok(());
+        }
+        let _scope = self.backward(id);
+        let vars = |values: &[Value]| {
+            values.iter().map(|&value| self.tracer.at(value)).collect::<Vec<_>>()
+        };
+        let (operand_vars, result_vars) = (vars(&operands), vars(&results));
+        let node = Vjp {
+            operands: &operand_vars,
+            results: &result_vars,
+            cotangents: &cotangents,
+            wanted: &wanted,
+        };
+        let products = op.definition().vjp(&node).map_err(|mistake| self.no_rule(id, mistake))?;
+        if let Some(error) = self.tracer.error() {
+            return Err(self.no_rule(id, error.mistake));
+        }
+        for (slot, product) in products.into_iter().enumerate().filter(|(slot, _)| wanted[*slot]) {
+            match product {
+                Some(product) => {
+                    let product = product.unbroadcast(operand_vars[slot].shape());
+                    self.accumulate(operands[slot], product);
+                }
+                None => self.blocked.entry(id).or_default().push(slot),
+            }
+        }
+        Ok(())
+    }
+
+    fn accumulate(&mut self, value: Value, product: Var) {
+        let sum = match self.cotangents.remove(&value) {
+            Some(sum) => sum + product,
+            None => product,
+        };
+        self.cotangents.insert(value, sum);
+    }
+
+    fn no_rule(&self, id: NodeId, mistake: brolga_ir::Mistake) -> GradError {
+        let node = self.tracer.with_graph(|graph| describe(graph, id.into()));
+        GradError::NoRule { node, mistake }
     }
 }

@@ -29,6 +29,7 @@ pub trait Operation {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor>;
 
     /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no gradient.
+    /// What is given for an operand that is not wanted is not looked at.
     ///
     /// # Errors
     /// If the op cannot be differentiated.
@@ -44,6 +45,8 @@ pub struct Vjp<'a> {
     pub results: &'a [Var],
     /// The cotangent of each result; `None` where nothing depends on it.
     pub cotangents: &'a [Option<Var>],
+    /// For each operand whether its product is wanted: no node is added for one that nothing needs.
+    pub wanted: &'a [bool],
 }
 
 impl Vjp<'_> {
@@ -51,16 +54,18 @@ impl Vjp<'_> {
     pub fn cotangent(&self) -> &Var {
         self.cotangents[0].as_ref().expect("the driver differentiates nodes with a cotangent only")
     }
+
+    /// Whether the product of this operand is wanted.
+    pub fn wants(&self, operand: usize) -> bool {
+        self.wanted[operand]
+    }
 }
 
 /// Fails unless there are as many operands as the op takes.
 ///
 /// # Errors
 /// How many the op takes and how many were given.
-pub fn expect_operands<const N: usize>(
-    op: &str,
-    operands: &[&Type],
-) -> Result<[Type; N], Mistake> {
+pub fn expect_operands<const N: usize>(op: &str, operands: &[&Type]) -> Result<[Type; N], Mistake> {
     let given = operands.len();
     <[&Type; N]>::try_from(operands)
         .map(|types| types.map(Clone::clone))

@@ -159,6 +159,11 @@ impl Tracer {
         Var { tracer: self.clone(), value: Some(value), ty }
     }
 
+    /// Whether the variable is a value of the graph being traced.
+    pub fn owns(&self, var: &Var) -> bool {
+        var.value.is_some() && Rc::ptr_eq(&var.tracer.state, &self.state)
+    }
+
     /// Keeps a mistake of the caller's, as if an op had found it.
     #[track_caller]
     pub fn fail(&self, mistake: Mistake) -> Var {
@@ -293,12 +298,18 @@ impl Var {
         if self.shape() == shape {
             return self.clone();
         }
-        let lead = self.shape().rank() - shape.rank();
+        let Some(lead) = self.shape().rank().checked_sub(shape.rank()) else {
+            return self.reshape(shape.clone());
+        };
         let axes: Vec<usize> = (0..self.shape().rank())
             .filter(|&axis| axis < lead || (shape[axis - lead] == 1 && self.shape()[axis] != 1))
             .collect();
-        let summed = if axes.is_empty() { self.clone() } else { self.reduce_sum(&axes, false) };
-        summed.reshape(shape.clone())
+        // Axes before the operand's own vanish, those of extent 1 stay.
+        match (axes.is_empty(), lead) {
+            (true, _) => self.reshape(shape.clone()),
+            (false, 0) => self.reduce_sum(&axes, true),
+            (false, _) => self.reduce_sum(&axes, false).reshape(shape.clone()),
+        }
     }
 }
 

@@ -38,7 +38,8 @@ pub(crate) fn vjp(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) -> Vec<O
         inputs.iter().zip(names).map(|(input, name)| tracer.input(&name, input.ty())).collect();
     let (vars, dy) = vars.split_at(operands.len());
     let results = tracer.apply_all(op.clone(), &vars.iter().collect::<Vec<_>>());
-    let node = Vjp { operands: vars, results: &results, cotangents: &[Some(dy[0].clone())] };
+    let (cotangents, wanted) = ([Some(dy[0].clone())], vec![true; vars.len()]);
+    let node = Vjp { operands: vars, results: &results, cotangents: &cotangents, wanted: &wanted };
     let gradients = op.definition().vjp(&node).expect("a gradient rule");
     for (operand, gradient) in vars.iter().zip(&gradients) {
         if let Some(gradient) = gradient {

@@ -65,13 +65,13 @@ impl Operation for Concat {
         let dy = node.cotangent();
         let rank = dy.shape().rank();
         let (mut starts, mut limits) = (vec![0; rank], dy.shape().to_vec());
-        let mut part = |operand: &Var| {
+        let mut part = |(operand, &wanted): (&Var, &bool)| {
             limits[self.axis] = starts[self.axis] + operand.shape()[self.axis];
-            let part = dy.slice(&starts, &limits, &vec![1; rank]);
+            let part = wanted.then(|| dy.slice(&starts, &limits, &vec![1; rank]));
             starts[self.axis] = limits[self.axis];
-            Some(part)
+            part
         };
-        Ok(node.operands.iter().map(&mut part).collect())
+        Ok(node.operands.iter().zip(node.wanted).map(&mut part).collect())
     }
 }
 

@@ -117,8 +117,8 @@ impl Operation for Conv2d {
         let input = [x.shape()[1], x.shape()[2]];
         let kernel = [filter.shape()[0], filter.shape()[1]];
         Ok(vec![
-            Some(dy.conv2d_grad_input(filter, input, window, groups)),
-            Some(x.conv2d_grad_filter(dy, kernel, window, groups)),
+            node.wants(0).then(|| dy.conv2d_grad_input(filter, input, window, groups)),
+            node.wants(1).then(|| x.conv2d_grad_filter(dy, kernel, window, groups)),
         ])
     }
 }

@@ -105,8 +105,8 @@ impl Operation for Conv2dGradFilter {
         let (window, groups) = (self.window(), self.groups);
         let input = [x.shape()[1], x.shape()[2]];
         Ok(vec![
-            Some(dy.conv2d_grad_input(cotangent, input, window, groups)),
-            Some(x.conv2d(cotangent, window, groups)),
+            node.wants(0).then(|| dy.conv2d_grad_input(cotangent, input, window, groups)),
+            node.wants(1).then(|| x.conv2d(cotangent, window, groups)),
         ])
     }
 }

@@ -109,8 +109,8 @@ impl Operation for Conv2dGradInput {
         let (window, groups) = (self.window(), self.groups);
         let kernel = [filter.shape()[0], filter.shape()[1]];
         Ok(vec![
-            Some(cotangent.conv2d(filter, window, groups)),
-            Some(cotangent.conv2d_grad_filter(dy, kernel, window, groups)),
+            node.wants(0).then(|| cotangent.conv2d(filter, window, groups)),
+            node.wants(1).then(|| cotangent.conv2d_grad_filter(dy, kernel, window, groups)),
         ])
     }
 }

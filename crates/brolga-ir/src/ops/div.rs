@@ -31,8 +31,8 @@ impl Elementwise for Div {
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (dy, b) = (node.cotangent(), &node.operands[1]);
         let da = dy / b;
-        let db = -(&da * &node.results[0]);
-        Ok(vec![Some(da), Some(db)])
+        let db = node.wants(1).then(|| -(&da * &node.results[0]));
+        Ok(vec![Some(da), db])
     }
 }
 

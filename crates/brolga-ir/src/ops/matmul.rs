@@ -111,17 +111,15 @@ impl Operation for Matmul {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (a, b, dc) = (&node.operands[0], &node.operands[1], node.cotangent());
-        let da = if self.transpose_a {
-            b.matmul_with(dc, self.transpose_b, true)
-        } else {
-            dc.matmul_with(b, false, !self.transpose_b)
+        let da = || match self.transpose_a {
+            true => b.matmul_with(dc, self.transpose_b, true),
+            false => dc.matmul_with(b, false, !self.transpose_b),
         };
-        let db = if self.transpose_b {
-            dc.matmul_with(a, true, self.transpose_a)
-        } else {
-            a.matmul_with(dc, !self.transpose_a, false)
+        let db = || match self.transpose_b {
+            true => dc.matmul_with(a, true, self.transpose_a),
+            false => a.matmul_with(dc, !self.transpose_a, false),
         };
-        Ok(vec![Some(da), Some(db)])
+        Ok(vec![node.wants(0).then(da), node.wants(1).then(db)])
     }
 }
 

@@ -43,9 +43,9 @@ impl Elementwise for Max {
         let (a, b, dy) = (&node.operands[0], &node.operands[1], node.cotangent());
         let zero = dy.constant_like(0.0);
         let tied = a.eq(b).select(&(dy * 0.5), &zero);
-        let da = a.gt(b).select(dy, &tied);
-        let db = b.gt(a).select(dy, &tied);
-        Ok(vec![Some(da), Some(db)])
+        let da = node.wants(0).then(|| a.gt(b).select(dy, &tied));
+        let db = node.wants(1).then(|| b.gt(a).select(dy, &tied));
+        Ok(vec![da, db])
     }
 }
 

@@ -43,9 +43,9 @@ impl Elementwise for Min {
         let (a, b, dy) = (&node.operands[0], &node.operands[1], node.cotangent());
         let zero = dy.constant_like(0.0);
         let tied = a.eq(b).select(&(dy * 0.5), &zero);
-        let da = a.lt(b).select(dy, &tied);
-        let db = b.lt(a).select(dy, &tied);
-        Ok(vec![Some(da), Some(db)])
+        let da = node.wants(0).then(|| a.lt(b).select(dy, &tied));
+        let db = node.wants(1).then(|| b.lt(a).select(dy, &tied));
+        Ok(vec![da, db])
     }
 }
 

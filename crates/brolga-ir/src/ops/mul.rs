@@ -32,7 +32,7 @@ impl Elementwise for Mul {
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let dy = node.cotangent();
         let (a, b) = (&node.operands[0], &node.operands[1]);
-        Ok(vec![Some(dy * b), Some(dy * a)])
+        Ok(vec![node.wants(0).then(|| dy * b), node.wants(1).then(|| dy * a)])
     }
 }
 

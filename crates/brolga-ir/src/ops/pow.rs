@@ -35,13 +35,17 @@ impl Elementwise for Pow {
             (&node.operands[0], &node.operands[1], node.cotangent(), &node.results[0]);
         let (zero, one) = (a.constant_like(0.0), a.constant_like(1.0));
         // Both selections keep ∞ · 0 out of this gradient and of the gradients of it.
-        let zeros = a.eq(&zero).logical_and(&b.eq(&zero));
-        let base = zeros.select(&one, a);
-        let da = dy * (b * base.pow(&(b - 1.0)));
-        let positive = a.gt(&zero);
-        let log = positive.select(a, &one).log();
-        let db = positive.select(&(dy * (y * log)), &zero);
-        Ok(vec![Some(da), Some(db)])
+        let da = || {
+            let zeros = a.eq(&zero).logical_and(&b.eq(&zero));
+            let base = zeros.select(&one, a);
+            dy * (b * base.pow(&(b - 1.0)))
+        };
+        let db = || {
+            let positive = a.gt(&zero);
+            let log = positive.select(a, &one).log();
+            positive.select(&(dy * (y * log)), &zero)
+        };
+        Ok(vec![node.wants(0).then(da), node.wants(1).then(db)])
     }
 }
 

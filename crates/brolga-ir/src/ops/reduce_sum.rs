@@ -71,8 +71,12 @@ impl Var {
     #[track_caller]
     #[must_use]
     pub fn restore_axes(&self, shape: &Shape, axes: &[usize]) -> Var {
-        let kept = reduced_shape(shape, axes, true);
-        self.reshape(kept).broadcast(shape.clone())
+        // Shapes are aligned at the last axis, so leading axes come back by broadcasting alone.
+        let leading = axes.iter().copied().eq(0..axes.len());
+        if leading {
+            return self.broadcast(shape.clone());
+        }
+        self.reshape(reduced_shape(shape, axes, true)).broadcast(shape.clone())
     }
 }
 

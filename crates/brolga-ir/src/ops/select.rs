@@ -41,7 +41,9 @@ impl Elementwise for Select {
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (mask, dy) = (&node.operands[0], node.cotangent());
         let zero = dy.constant_like(0.0);
-        Ok(vec![None, Some(mask.select(dy, &zero)), Some(mask.select(&zero, dy))])
+        let da = node.wants(1).then(|| mask.select(dy, &zero));
+        let db = node.wants(2).then(|| mask.select(&zero, dy));
+        Ok(vec![None, da, db])
     }
 }
 

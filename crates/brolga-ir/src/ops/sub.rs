@@ -31,7 +31,7 @@ impl Elementwise for Sub {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let dy = node.cotangent();
-        Ok(vec![Some(dy.clone()), Some(-dy)])
+        Ok(vec![Some(dy.clone()), node.wants(1).then(|| -dy)])
     }
 }
 

@@ -1,0 +1,75 @@
+//! The ways from a value to the loss: which nodes lie on them, and where they end.
+
+use std::collections::{BTreeMap, HashSet};
+
+use brolga_ir::{Graph, NodeId, Value};
+
+use crate::error::GradError;
+
+/// The operands, by node and place, through which no gradient goes although a cotangent arrived there.
+pub(crate) type Blocked = BTreeMap<NodeId, Vec<usize>>;
+
+/// The nodes that depend on one of the values, those values' nodes included.
+pub(crate) fn dependents(graph: &Graph, values: &[Value]) -> HashSet<NodeId> {
+    let mut found = HashSet::new();
+    let mut stack: Vec<NodeId> = values.iter().map(|value| value.node).collect();
+    while let Some(id) = stack.pop() {
+        if found.insert(id) {
+            stack.extend(graph.uses(id).into_iter().map(|(user, _)| user));
+        }
+    }
+    found
+}
+
+/// Says where the way from a value towards the loss ends.
+pub(crate) fn no_path(graph: &Graph, target: Value, blocked: &Blocked) -> GradError {
+    let reached = dependents(graph, &[target]);
+    let barrier = blocked.iter().find_map(|(&id, slots)| {
+        let operands = graph.operands(id);
+        let slot = slots.iter().find(|&&slot| reached.contains(&operands[slot].node))?;
+        Some((id, *slot, operands.len()))
+    });
+    let (end, help) = match barrier {
+        Some((id, slot, operands)) => {
+            let by = if operands > 1 { format!(" by its operand {slot}") } else { String::new() };
+            let end = format!(
+                "the way ends at {}, which has no gradient{by}",
+                describe(graph, id.into())
+            );
+            (end, "use a differentiable op there, or do not train it")
+        }
+        // Nothing was refused on the way: it leads away from the loss.
+        None => {
+            let last =
+                graph.order().into_iter().rfind(|id| reached.contains(id) && *id != target.node);
+            let end = match last {
+                Some(id) => {
+                    format!(
+                        "the way ends at {}, which the loss does not use",
+                        describe(graph, id.into())
+                    )
+                }
+                None => "nothing uses it".to_owned(),
+            };
+            (end, "use it in the model, or do not train it")
+        }
+    };
+    GradError::NoPath { name: describe(graph, target), end, help: help.to_owned() }
+}
+
+/// A parameter by its name, another node by its op, layer and place in the source.
+pub(crate) fn describe(graph: &Graph, value: Value) -> String {
+    if let Some(parameter) = graph.parameter(value.node) {
+        return format!("`%{}`", parameter.name);
+    }
+    let node = graph.node(value.node);
+    let layer = match &node.origin.layer {
+        Some(layer) => format!(" of layer `{layer}`"),
+        None => String::new(),
+    };
+    let place = match &node.origin.location {
+        Some(location) => format!(" at {}:{}", location.file, location.line),
+        None => String::new(),
+    };
+    format!("`{}`{layer}{place}", node.op.name())
+}
