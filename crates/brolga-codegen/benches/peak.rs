@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use brolga_codegen::generators::{Contraction, KLoop, Start};
 use brolga_codegen::jit::{Code, Jit};
-use brolga_codegen::tile::{Builder, Cranelift, Extent, TileProgram, Trips};
+use brolga_codegen::tile::{Builder, Cranelift, Extent, TileProgram, TileShape, Trips};
 use brolga_ir::lanes::Lanes;
 
 type Peak = unsafe extern "C" fn(i64, *mut f32);
@@ -52,6 +52,8 @@ fn peak() -> Result<TileProgram, brolga_codegen::Error> {
 const IN: usize = 32;
 const OUT: usize = 64;
 const WIDTH: usize = 13;
+/// Rows of results, each computed by the tile that suits so many best.
+const ROWS: [usize; 9] = [1, 2, 3, 4, 5, 6, 8, 10, 11];
 
 fn conv(rows: usize, lanes: usize) -> Result<TileProgram, brolga_codegen::Error> {
     let mut b = Builder::new(format!("conv_{rows}x{lanes}"));
@@ -80,12 +82,12 @@ struct Candidate {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let shapes = [(11, 4), (10, 4), (5, 8), (4, 8), (3, 12), (2, 16), (1, 32)];
     let mut jit = Jit::new(Arc::new(Cranelift::host()?))?.with_text();
+    let shapes = ROWS.map(|rows| jit.target().contraction_shape(rows, OUT));
     let peak_id = jit.tile(&Arc::new(peak()?))?;
     let ids: Vec<_> = shapes
         .iter()
-        .map(|&(rows, lanes)| jit.tile(&Arc::new(conv(rows, lanes)?)))
+        .map(|shape| jit.tile(&Arc::new(conv(shape.rows, shape.lanes)?)))
         .collect::<Result<_, _>>()?;
     let start = Instant::now();
     let code: &'static Code = Box::leak(Box::new(jit.finish()?));
@@ -112,7 +114,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         run: Box::new(move || unsafe { function(black_box(PEAK_TRIPS), y) }),
         seconds: Vec::new(),
     }];
-    for (&(rows, lanes), &id) in shapes.iter().zip(&ids) {
+    for (&TileShape { rows, lanes }, &id) in shapes.iter().zip(&ids) {
         // SAFETY: the programs of `conv` have these parameters.
         let function: Tile = unsafe { std::mem::transmute(code.address(id)) };
         let (blocks, tiles) = (OUT / lanes, 11 / rows);

@@ -64,7 +64,7 @@ struct Emitter<'a, 'b, 'f> {
     params: Vec<Param>,
     vars: Vec<[Variable; PARTS]>,
     values: Vec<Emitted>,
-    /// The constants that the current run of statements has loaded.
+    /// The constants that the current part of a run has loaded.
     constants: Vec<Value>,
 }
 
@@ -101,6 +101,7 @@ impl Emitter<'_, '_, '_> {
                 let (run, rest) = block.split_at(run);
                 for part in 0..PARTS {
                     run.iter().for_each(|stmt| self.lane_wise(stmt, part));
+                    self.forget_constants();
                 }
                 block = rest;
             }
@@ -378,7 +379,8 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// One register of a value; a constant is loaded once in a run of statements.
+    /// One register of a value. Each part of a run loads its constants anew: from memory they cost as much as a register that was
+    /// spilled, and held over all parts they would make others spill.
     fn part(&mut self, value: Value, part: usize) -> ClifValue {
         let index = value.0 as usize;
         if let Some(emitted) = self.values[index].parts[part] {
