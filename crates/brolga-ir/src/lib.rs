@@ -4,6 +4,7 @@
 //! that can be compared, hashed and serialized. The order in which each op rounds is part of its meaning
 //! (see [`lanes`] and the page of each op in [`ops`]), so that interpreter and native code give the same bits.
 
+pub mod dot;
 pub mod error;
 pub mod graph;
 pub mod interpret;
@@ -16,6 +17,7 @@ pub mod trace;
 pub mod types;
 pub mod verify;
 
+pub use dot::to_dot;
 pub use error::{EvalError, Mistake, TraceError};
 pub use graph::{Graph, Location, Module, Node, NodeId, Origin, Output, Role, Value};
 pub use interpret::{Observer, interpret, interpret_with};

@@ -9,7 +9,7 @@
 //! 5. the inputs are parameters, each is listed once, no two have the same name, and no parameter is unlisted;
 //! 6. every output is a result that exists;
 //! 7. an output that replaces an input replaces one of kind state and has its type, and no state is replaced twice;
-//! 8. the body of a kernel is valid, takes data alone, replaces nothing and returns something.
+//! 8. the body of a kernel is valid, takes data alone, replaces nothing and returns something; bodies nest at most [`MAX_DEPTH`] deep.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::graph::{Graph, NodeId, Output};
 use crate::op::Op;
 use crate::ops::{Kernel, ParameterKind};
 use crate::text::snippet::Snippet;
-use crate::text::{Names, input_text, is_name, node_line, return_line};
+use crate::text::{MAX_DEPTH, Names, input_text, is_name, node_line, return_line, returned};
 
 /// Why a graph is not valid. The fault of whoever built or changed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub struct VerifyError {
     pub graph: String,
     /// The node as in the text, or the signature or `return`.
     pub statement: String,
+    /// The first character of the statement that is wrong, from 1.
+    pub column: usize,
+    /// The number of characters that are wrong.
+    pub length: usize,
     /// What is wrong.
     pub message: String,
     /// What to do.
@@ -41,8 +45,8 @@ impl fmt::Display for VerifyError {
             message: &self.message,
             line: None,
             text: &self.statement,
-            column: 1,
-            length: self.statement.chars().count(),
+            column: self.column,
+            length: self.length,
             help: self.help.as_deref(),
         }
         .fmt(f)
@@ -82,7 +86,7 @@ impl std::error::Error for VerifyErrors {}
 /// Everything that is wrong, by the list in the [module](self)'s page.
 pub fn verify(graph: &Graph) -> Result<(), VerifyErrors> {
     let mut errors = Vec::new();
-    Verifier::new(graph, graph.name().to_owned(), &mut errors).graph();
+    Verifier::new(graph, graph.name().to_owned(), 0, &mut errors).graph();
     if errors.is_empty() { Ok(()) } else { Err(VerifyErrors { errors }) }
 }
 
@@ -90,21 +94,30 @@ struct Verifier<'a> {
     graph: &'a Graph,
     names: Names<'a>,
     path: String,
+    /// How many bodies are around the graph.
+    depth: usize,
     errors: &'a mut Vec<VerifyError>,
 }
 
 impl<'a> Verifier<'a> {
-    fn new(graph: &'a Graph, path: String, errors: &'a mut Vec<VerifyError>) -> Self {
-        Self { graph, names: Names::new(graph), path, errors }
+    fn new(graph: &'a Graph, path: String, depth: usize, errors: &'a mut Vec<VerifyError>) -> Self {
+        Self { graph, names: Names::new(graph), path, depth, errors }
     }
 
-    fn report(&mut self, statement: String, mistake: impl Into<Mistake>) {
-        let Mistake { message, help } = mistake.into();
-        self.errors.push(VerifyError { graph: self.path.clone(), statement, message, help });
+    /// Reports what is wrong with a statement, or with a part of it.
+    fn report(
+        &mut self,
+        statement: String,
+        part: Option<(usize, usize)>,
+        mistake: impl Into<Mistake>,
+    ) {
+        let (column, length) = part.unwrap_or((1, statement.chars().count()));
+        let (graph, Mistake { message, help }) = (self.path.clone(), mistake.into());
+        self.errors.push(VerifyError { graph, statement, column, length, message, help });
     }
 
     fn report_node(&mut self, id: NodeId, mistake: impl Into<Mistake>) {
-        self.report(node_line(self.graph, &self.names, id), mistake);
+        self.report(node_line(self.graph, &self.names, id), None, mistake);
     }
 
     fn graph(&mut self) {
@@ -136,7 +149,7 @@ impl<'a> Verifier<'a> {
                 Some(_) => None,
             };
             if let Some(mistake) = mistake {
-                self.report(input_text(self.graph, id), mistake);
+                self.report(input_text(self.graph, id), None, mistake);
             }
         }
     }
@@ -190,16 +203,23 @@ impl<'a> Verifier<'a> {
         if body.outputs().is_empty() {
             return Err(Mistake::new("the body of a kernel returns nothing"));
         }
+        if self.depth == MAX_DEPTH {
+            return Err(format!("bodies nest deeper than {MAX_DEPTH} levels").into());
+        }
         let path = format!("{}/{}", self.path, body.name());
-        Verifier::new(body, path, self.errors).graph();
+        Verifier::new(body, path, self.depth + 1, self.errors).graph();
         Ok(())
     }
 
     fn outputs(&mut self) {
+        let texts = returned(self.graph, &self.names);
         let mut replaced = BTreeSet::new();
-        for output in self.graph.outputs() {
+        for (place, output) in self.graph.outputs().iter().enumerate() {
             if let Err(mistake) = self.output(output, &mut replaced) {
-                self.report(return_line(self.graph, &self.names), mistake);
+                let before = return_line(&texts[..place]);
+                let column = before.chars().count() + if place > 0 { 3 } else { 2 };
+                let part = (column, texts[place].chars().count());
+                self.report(return_line(&texts), Some(part), mistake);
             }
         }
     }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use super::error::{ParseError, ParseErrors};
 use super::lexer::{Kind, Span, Token, tokens};
+use super::snippet::nearest;
 use crate::error::Mistake;
 use crate::graph::Location;
 
 /// After so many mistakes the parser stops.
 const MAX_ERRORS: usize = 20;
+/// A message that repeats more of the text is cut.
+const MAX_MESSAGE: usize = 300;
 
 /// Why a part of the text cannot be read. Without a place, the one that calls knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,11 +42,12 @@ impl Fault {
     /// Names the candidate that may have been meant, if one is near.
     pub(super) fn did_you_mean<'a>(
         self,
+        sigil: impl fmt::Display,
         name: &str,
         of: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        match super::snippet::nearest(name, of) {
-            Some(near) => self.help(format!("did you mean `{near}`?")),
+        match nearest(name, of) {
+            Some(near) => self.help(format!("did you mean `{sigil}{near}`?")),
             None => self,
         }
     }
@@ -76,6 +80,8 @@ pub(super) struct Cursor<'a> {
     /// How many brackets or bodies are open.
     depth: usize,
     errors: Vec<ParseError>,
+    /// Whether the text ended, or another graph began, inside a body.
+    pub(super) broken_off: bool,
 }
 
 impl<'a> Cursor<'a> {
@@ -83,8 +89,17 @@ impl<'a> Cursor<'a> {
         let breaks = text.char_indices().filter(|(_, c)| *c == '\n').map(|(place, _)| place + 1);
         let lines = std::iter::once(0).chain(breaks).collect();
         let (tokens, locations) = tokens(text);
-        let errors = Vec::new();
-        Self { text, file: file.into(), lines, tokens, locations, at: 0, depth: 0, errors }
+        Self {
+            text,
+            file: file.into(),
+            lines,
+            tokens,
+            locations,
+            at: 0,
+            depth: 0,
+            errors: Vec::new(),
+            broken_off: false,
+        }
     }
 
     pub(super) fn peek(&self) -> &Token<'a> {
@@ -131,8 +146,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next token stands where something else should.
+    /// The next token, or the end of the line, stands where something else should.
     pub(super) fn unexpected(&self, expected: &str) -> Fault {
+        let (token, last) = (self.peek(), self.last());
+        if token.line == last.line || token.kind == Kind::End {
+            return self.misplaced(expected);
+        }
+        let end = last.span.end;
+        Fault::new(format!("expected {expected}, but the line ends")).at(&(end..end))
+    }
+
+    /// The next token stands where something else should, on whatever line.
+    pub(super) fn misplaced(&self, expected: &str) -> Fault {
         let token = self.peek();
         let message = match &token.kind {
             Kind::Bad(reason) => reason.clone(),
@@ -140,6 +165,18 @@ impl<'a> Cursor<'a> {
             _ => format!("expected {expected}, found `{}`", &self.text[token.span.clone()]),
         };
         Fault::new(message).at(&token.span)
+    }
+
+    /// Fails unless a statement can end here: the next one, `return` or the end of the body follows.
+    pub(super) fn expect_statement_end(&self) -> Parse<()> {
+        let next = self.tokens.get(self.at + 1).map(|token| &token.kind);
+        let binder = matches!(next, Some(Kind::Mark(":" | ",")));
+        let ends = match &self.peek().kind {
+            Kind::Mark("}") | Kind::Name("return" | "graph") | Kind::End => true,
+            Kind::Value(_) if binder => true,
+            _ => self.peek().first,
+        };
+        if ends { Ok(()) } else { Err(self.unexpected("the end of the statement")) }
     }
 
     /// From the start of the first to the end of the token last taken.
@@ -189,7 +226,7 @@ impl<'a> Cursor<'a> {
             }
             let last = self.tokens[self.at + 1].first;
             match &token.kind {
-                Kind::Name("graph") if token.first => return,
+                _ if token.begins_graph() => return,
                 Kind::Value(_) | Kind::Name("return") if token.first && bodies == 0 => return,
                 Kind::Mark("{") if last => bodies += 1,
                 Kind::Mark("{") => attributes += 1,
@@ -202,13 +239,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Whether the token of this number begins a `return`.
+    pub(super) fn starts_with_return(&self, place: usize) -> bool {
+        self.tokens[place].kind == Kind::Name("return")
+    }
+
     /// Goes to the next `graph` at the start of a line.
     pub(super) fn skip_to_graph(&mut self) {
-        loop {
+        while !self.at_end() && !self.peek().begins_graph() {
             self.next();
-            if self.at_end() || (self.is_name("graph") && self.peek().first) {
-                return;
-            }
         }
     }
 
@@ -216,7 +255,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn defined_later(&self, name: &str) -> Option<usize> {
         let rest = self.tokens[self.at..].windows(2);
         let mut rest =
-            rest.take_while(|pair| !(pair[0].first && pair[0].kind == Kind::Name("graph")));
+            rest.take_while(|pair| !pair[0].begins_graph());
         let defines = |pair: &[Token<'_>]| {
             pair[0].kind == Kind::Value(name) && pair[1].kind == Kind::Mark(":")
         };
@@ -233,22 +272,26 @@ impl<'a> Cursor<'a> {
         let Fault { span, message, help } = fault;
         let span = span.unwrap_or(end..end);
         let line = self.line_of(&span);
-        let start = self.lines[line - 1];
-        let text = self.text[start..].lines().next().unwrap_or_default();
-        let line_end = start + text.len();
+        let line_start = self.lines[line - 1];
+        let text = self.text[line_start..].lines().next().unwrap_or_default();
+        // A mistake that goes on for several lines is shown on the first.
+        let line_end = line_start + text.len();
+        let start = span.start.min(line_end);
         let characters = |range: Span| self.text[range].chars().count();
         self.errors.push(ParseError {
             line,
-            column: characters(start..span.start.min(line_end)) + 1,
-            length: characters(
-                span.start.min(line_end)..span.end.clamp(span.start.min(line_end), line_end),
-            )
-            .max(1),
-            message,
+            column: characters(line_start..start) + 1,
+            length: characters(start..span.end.clamp(start, line_end)).max(1),
+            message: message.chars().take(MAX_MESSAGE).collect(),
             help,
             file: self.file.clone(),
             text: text.to_owned(),
         });
+    }
+
+    /// How many mistakes were found.
+    pub(super) fn mistakes(&self) -> usize {
+        self.errors.len()
     }
 
     /// Whether so many mistakes were found that more would not help.

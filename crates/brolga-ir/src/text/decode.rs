@@ -304,7 +304,7 @@ fn plain(expected: &dyn Expected) -> String {
 
 fn listed(fault: Fault, name: &str, what: &str, valid: &[&str]) -> Fault {
     let valid: Vec<&str> = valid.iter().copied().filter(|&name| name != "type").collect();
-    match fault.did_you_mean(name, valid.iter().copied()) {
+    match fault.did_you_mean("", name, valid.iter().copied()) {
         fault if fault.help.is_some() => fault,
         fault if valid.is_empty() => fault.help("this op has no attributes"),
         fault => fault.help(format!("the {what} are {}", valid.join(", "))),

@@ -13,7 +13,7 @@ use crate::types::Shape;
 /// The attributes of an op, `{axes=[1], keepdims=false}`; empty if it has none.
 ///
 /// The tag and the type are not among them, because the text has them elsewhere, nor is a kernel's body.
-pub(super) fn attributes(op: &Op) -> String {
+pub(crate) fn attributes(op: &Op) -> String {
     let attributes = match op {
         Op::Constant(constant) => {
             format!("{{value={}}}", data_to_text(constant.value(), &constant.ty().shape))

@@ -38,6 +38,13 @@ pub(super) struct Token<'a> {
     pub(super) first: bool,
 }
 
+impl Token<'_> {
+    /// Whether it is `graph` at the start of a line.
+    pub(super) fn begins_graph(&self) -> bool {
+        self.first && self.kind == Kind::Name("graph")
+    }
+}
+
 /// The tokens, the last of which is [`Kind::End`], and the comments that name a file and line, by the line they are on.
 pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, HashMap<usize, Location>) {
     let mut lexer = Lexer { text, at: 0 };
@@ -122,16 +129,10 @@ impl<'a> Lexer<'a> {
             c if c.is_ascii_alphabetic() || c == '_' => Kind::Name(self.name()),
             c if c.is_ascii_digit() || c == '-' || c == '.' => Kind::Number(self.number()),
             _ => {
-                let known = |c: char| c.is_ascii() && !c.is_ascii_control() && c != '\\';
-                let run = self.take(|c| !known(c) && !c.is_whitespace());
-                let run = if run.is_empty() {
-                    self.at += c.len_utf8();
-                    &rest[..c.len_utf8()]
-                } else {
-                    run
-                };
-                let shown: String = run.chars().take(20).flat_map(char::escape_debug).collect();
-                Kind::Bad(format!("`{shown}` does not belong here"))
+                let foreign = |c: char| !c.is_ascii() && !c.is_whitespace();
+                let length = self.take(foreign).len().max(c.len_utf8());
+                self.at = self.text.len() - rest.len() + length;
+                Kind::Bad(format!("`{}` does not belong here", rest[..length].escape_debug()))
             }
         }
     }

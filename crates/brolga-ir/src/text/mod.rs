@@ -21,15 +21,16 @@ mod names;
 mod number;
 mod parser;
 mod printer;
+mod scope;
 pub(crate) mod snippet;
 mod statement;
 
 pub(crate) use decode::data_from_text;
-pub(crate) use encode::data_to_text;
+pub(crate) use encode::{attributes, data_to_text};
 pub use error::{ParseError, ParseErrors};
 pub use names::Names;
 pub use parser::{parse_graph, parse_module};
-pub(crate) use printer::{input_text, node_line, return_line};
+pub(crate) use printer::{input_text, node_line, return_line, returned};
 
 /// How deep kernels, and lists in attributes, may nest in a text.
 pub const MAX_DEPTH: usize = 64;
@@ -43,11 +44,16 @@ pub struct TextOptions {
 
 /// Whether this is a name for an input: letters, digits and `_ . / -`, no digit in front, no `//`.
 ///
-/// Names of graphs and layers that are none stand in quotes.
+/// Graphs and layers may be called otherwise; then their names stand in quotes.
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(is_name_char)
         && !text.contains("//")
+}
+
+/// Whether a name of a graph or a layer needs no quotes.
+fn is_bare(name: &str) -> bool {
+    is_name(name) && !matches!(name, "graph" | "return" | "state")
 }
 
 fn is_name_char(c: char) -> bool {

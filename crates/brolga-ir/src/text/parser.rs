@@ -1,11 +1,12 @@
 //! Text to graphs: modules and signatures.
 
-use std::collections::HashMap;
-
 use super::cursor::{Cursor, Fault, Parse};
 use super::error::ParseErrors;
+use super::is_bare;
 use super::lexer::{Kind, Span};
-use crate::graph::{Graph, Module, Origin, Role, Value};
+use super::scope::Scope;
+use super::statement::Name;
+use crate::graph::{Graph, Module, Origin, Role};
 use crate::ops::ParameterKind;
 use crate::types::{DType, MAX_RANK, Shape, Type};
 
@@ -21,6 +22,7 @@ pub fn parse_module(text: &str, file: &str) -> Result<Module, ParseErrors> {
         cursor.report(fault.help("a graph reads like: graph f(%x: f32[2]) { return %x }"));
     }
     while !cursor.at_end() && !cursor.is_hopeless() {
+        cursor.broken_off = false;
         match graph(&mut cursor) {
             Ok((graph, span)) => {
                 if module.graph(graph.name()).is_some() {
@@ -56,33 +58,25 @@ pub fn parse_graph(text: &str, file: &str) -> Result<Graph, ParseErrors> {
 
 fn graph(cursor: &mut Cursor<'_>) -> Parse<(Graph, Span)> {
     if !cursor.is_name("graph") {
-        return Err(cursor.unexpected("`graph`"));
+        return Err(cursor.misplaced("`graph`"));
     }
     cursor.next();
     let span = cursor.peek().span.clone();
-    Ok((cursor.function()?, span))
-}
-
-/// A graph in the making, and the names of its values.
-pub(super) struct Scope<'a> {
-    pub(super) graph: Graph,
-    /// Each value with the place of its definition; none if a mistake was found there.
-    pub(super) values: HashMap<&'a str, (Option<Value>, Span)>,
+    Ok((cursor.function("the name of the graph")?, span))
 }
 
 impl<'a> Cursor<'a> {
     /// `name(inputs) { statements }`.
-    pub(super) fn function(&mut self) -> Parse<Graph> {
-        let name = self.name("the name of the graph")?;
-        let mut scope = Scope { graph: Graph::new(name), values: HashMap::new() };
+    pub(super) fn function(&mut self, what: &str) -> Parse<Graph> {
+        let name = self.name(what)?;
+        let mut scope = Scope::new(Graph::new(name));
         let open = self.expect_mark("(")?;
         for input in self.separated(")", Self::input)? {
-            self.declare(&mut scope, input);
+            if let Err(fault) = self.declare(&mut scope, input) {
+                self.report(fault);
+            }
         }
-        if !self.is_mark("{") {
-            return Err(self.unexpected("`{`"));
-        }
-        self.next();
+        self.expect_mark("{")?;
         self.body(&mut scope, &open)?;
         Ok(scope.graph)
     }
@@ -94,32 +88,25 @@ impl<'a> Cursor<'a> {
             self.next();
         }
         let kind = if state { ParameterKind::State } else { ParameterKind::Data };
-        let token = self.peek().clone();
-        let Kind::Value(name) = token.kind else {
-            return Err(self.unexpected("an input such as `%x: f32[2]`, or `)`"));
-        };
-        self.next();
+        let name = self.value("an input such as `%x: f32[2]`, or `)`")?;
         self.expect_mark(":")?;
         let ty = self.ty()?;
         let mut origin = self.origin()?;
         origin.location = self.location();
-        Ok(Input { name, span: token.span, kind, ty, origin })
+        Ok(Input { name, kind, ty, origin })
     }
 
-    fn declare(&mut self, scope: &mut Scope<'a>, input: Input<'a>) {
-        let Input { name, span, kind, ty, origin } = input;
-        match scope.graph.add_input(name, kind, ty, origin) {
-            Ok(value) => {
-                scope.values.insert(name, (Some(value), span));
-            }
-            Err(mistake) => self.report(Fault::from(mistake).at(&span)),
-        }
+    fn declare(&mut self, scope: &mut Scope<'a>, input: Input<'a>) -> Parse<()> {
+        let Input { name, kind, ty, origin } = input;
+        let added = scope.graph.add_input(name.text, kind, ty, origin);
+        self.bind(scope, &name, added.as_ref().ok().copied())?;
+        added.map(|_| ()).map_err(|mistake| Fault::from(mistake).at(&name.span))
     }
 
     /// A name, in quotes if it is not a name.
     pub(super) fn name(&mut self, what: &str) -> Parse<String> {
         let name = match &self.peek().kind {
-            Kind::Name(name) => (*name).to_owned(),
+            Kind::Name(name) if is_bare(name) => (*name).to_owned(),
             Kind::Quoted(name) => name.clone(),
             _ => return Err(self.unexpected(what)),
         };
@@ -135,7 +122,7 @@ impl<'a> Cursor<'a> {
         };
         let dtype = name.parse::<DType>().map_err(|message| {
             let names = DType::ALL.into_iter().map(DType::name);
-            Fault::new(message).did_you_mean(name, names).at(&token.span)
+            Fault::new(message).did_you_mean("", name, names).at(&token.span)
         })?;
         self.next();
         self.expect_mark("[")?;
@@ -186,8 +173,7 @@ impl<'a> Cursor<'a> {
 }
 
 struct Input<'a> {
-    name: &'a str,
-    span: Span,
+    name: Name<'a>,
     kind: ParameterKind,
     ty: Type,
     origin: Origin,

@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use super::encode::{attributes, quoted};
 use super::lexer::is_bare_file;
-use super::{Names, TextOptions, is_name};
-use crate::graph::{Graph, Module, NodeId, Origin, Role, Value};
+use super::{Names, TextOptions, is_bare};
+use crate::graph::{Graph, Module, NodeId, Origin, Output, Role, Value};
 use crate::op::Op;
 use crate::ops::{Kernel, ParameterKind};
 
@@ -19,6 +19,16 @@ impl Graph {
         printer.text.push_str("graph ");
         printer.function(self);
         printer.text.push('\n');
+        printer.text
+    }
+
+    /// One node as in the text form, with the body of a kernel.
+    ///
+    /// # Panics
+    /// If the id is not of this graph.
+    pub fn node_text(&self, names: &Names<'_>, id: NodeId, options: &TextOptions) -> String {
+        let mut printer = Printer { options: *options, text: String::new(), indent: 0 };
+        printer.node(self, names, id);
         printer.text
     }
 }
@@ -64,18 +74,23 @@ impl Printer {
         self.indent += 1;
         for &id in names.listing() {
             self.line();
-            self.text.push_str(&head(graph, &names, id));
-            if let Op::Kernel(Kernel { body, .. }) = &graph.node(id).op {
-                self.text.push(' ');
-                self.function(body);
-            }
-            self.origin("   ", &graph.node(id).origin);
+            self.node(graph, &names, id);
         }
         self.line();
-        self.text.push_str(&return_line(graph, &names));
+        self.text.push_str(&return_line(&returned(graph, &names)));
         self.indent -= 1;
         self.line();
         self.text.push('}');
+    }
+
+    /// `%0: f32[2] = kernel %x {kind="rows"} relu(..) {..}   @layer #role`.
+    fn node(&mut self, graph: &Graph, names: &Names<'_>, id: NodeId) {
+        self.text.push_str(&head(graph, names, id));
+        if let Op::Kernel(Kernel { body, .. }) = &graph.node(id).op {
+            self.text.push(' ');
+            self.function(body);
+        }
+        self.origin("   ", &graph.node(id).origin);
     }
 
     /// One line, or one line for each input if the first were too long or must hold comments.
@@ -126,7 +141,7 @@ impl Printer {
 
 /// A name as it is, or in quotes if it is not a name.
 fn name(name: &str) -> String {
-    if is_name(name) { name.to_owned() } else { quoted(name) }
+    if is_bare(name) { name.to_owned() } else { quoted(name) }
 }
 
 /// The layer and the role, `@conv2d #backward`.
@@ -163,18 +178,19 @@ fn head(graph: &Graph, names: &Names<'_>, id: NodeId) -> String {
     text
 }
 
+/// What is returned, one by one: `%2`, `%7 => %w`.
+pub(crate) fn returned(graph: &Graph, names: &Names<'_>) -> Vec<String> {
+    let output = |output: &Output| match output.replaces {
+        Some(state) => format!("{} => {}", names.of(output.value), names.of(state)),
+        None => names.of(output.value),
+    };
+    graph.outputs().iter().map(output).collect()
+}
+
 /// `return %2, %7 => %w`.
-pub(crate) fn return_line(graph: &Graph, names: &Names<'_>) -> String {
-    let mut text = "return".to_owned();
-    for (place, output) in graph.outputs().iter().enumerate() {
-        text.push_str(if place > 0 { ", " } else { " " });
-        text.push_str(&names.of(output.value));
-        if let Some(state) = output.replaces {
-            text.push_str(" => ");
-            text.push_str(&names.of(state));
-        }
-    }
-    text
+pub(crate) fn return_line(returned: &[String]) -> String {
+    let space = if returned.is_empty() { "" } else { " " };
+    format!("return{space}{}", returned.join(", "))
 }
 
 /// A node as one line of the text, without the inside of its body: how errors name it.

@@ -33,7 +33,7 @@ impl fmt::Display for Snippet<'_> {
         let gutter = " ".repeat(number.len());
         let caret = format!("{}^{}", " ".repeat(start), "~".repeat(length - 1));
         writeln!(f, "{}: {}", self.title, self.message)?;
-        writeln!(f, "  {number}| {text}")?;
+        writeln!(f, "{}", format!("  {number}| {text}").trim_end())?;
         write!(f, "  {gutter}| {caret}")?;
         self.help.map_or(Ok(()), |help| write!(f, "\n  help: {help}"))
     }
