@@ -1,1 +1,101 @@
-//! The brolga command.
+//! The command `brolga`: shows and checks every stage of the compiler.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from its trace to its machine code |
+//! | `brolga opt FILE` | runs passes over graphs and prints the result |
+//! | `brolga run FILE` | evaluates graphs on the interpreter, natively, or both and compares bits |
+//! | `brolga verify FILE` | reports everything that is wrong with a text |
+//!
+//! Results go to standard output, and with `--json` they are one JSON document. Errors go to standard error, rendered as compilers render
+//! them. The exit code is 0 for success, 1 for an error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
+
+mod commands;
+mod differentiate;
+mod error;
+mod filter;
+mod inputs;
+mod kernels;
+mod npy;
+mod numpy;
+mod streams;
+mod subject;
+mod view;
+
+use std::ffi::OsString;
+use std::io;
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+pub use error::CliError;
+pub use streams::Streams;
+
+use commands::Command;
+
+/// An autodiff graph compiler for the CPU: shows and checks every stage.
+#[derive(Debug, Parser)]
+#[command(name = "brolga", version, max_term_width = 100)]
+struct Cli {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What a command has to say when it has come to its end.
+pub(crate) struct Report {
+    /// For people.
+    pub(crate) text: String,
+    /// For programs.
+    pub(crate) json: Value,
+    /// Whether what was asked for holds; if not, the exit code is 1.
+    pub(crate) holds: bool,
+}
+
+/// Runs the command with these arguments, the first of which is the name of the program; returns the exit code.
+///
+/// Who stops reading the output early makes no error.
+pub fn run(
+    arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    streams: &mut Streams<'_>,
+) -> u8 {
+    let result = match Cli::try_parse_from(arguments) {
+        Ok(cli) => execute(cli, streams),
+        Err(usage) => explain(&usage, streams),
+    };
+    let flushed = streams.stdout.flush();
+    match result.and_then(|code| flushed.map(|()| code)) {
+        Ok(code) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            // Where errors cannot be written either, the exit code has to do.
+            let _ = writeln!(streams.stderr, "error: the output cannot be written: {error}");
+            1
+        }
+    }
+}
+
+fn execute(Cli { json, command }: Cli, streams: &mut Streams<'_>) -> io::Result<u8> {
+    let (text, document, holds) = match command.run(streams) {
+        Ok(Report { text, json, holds }) => (text, json, holds),
+        Err(error) => {
+            writeln!(streams.stderr, "{}", error.rendered())?;
+            (String::new(), json!({ "error": error.to_json() }), false)
+        }
+    };
+    if json {
+        writeln!(streams.stdout, "{document:#}")?;
+    } else {
+        streams.stdout.write_all(text.as_bytes())?;
+    }
+    Ok(u8::from(!holds))
+}
+
+/// Prints help to standard output and what is wrong with the arguments to standard error.
+fn explain(usage: &clap::Error, streams: &mut Streams<'_>) -> io::Result<u8> {
+    let out = if usage.use_stderr() { &mut *streams.stderr } else { &mut *streams.stdout };
+    write!(out, "{}", usage.render())?;
+    Ok(if usage.use_stderr() { 2 } else { 0 })
+}

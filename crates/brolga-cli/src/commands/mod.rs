@@ -1,0 +1,31 @@
+//! The commands, one file each.
+
+mod dump;
+mod opt;
+mod run;
+mod verify;
+
+use clap::Subcommand;
+
+use crate::Report;
+use crate::error::CliError;
+use crate::streams::Streams;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Dump(dump::Dump),
+    Opt(opt::Opt),
+    Run(run::Run),
+    Verify(verify::Verify),
+}
+
+impl Command {
+    pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
+        match self {
+            Self::Dump(command) => command.run(streams),
+            Self::Opt(command) => command.run(streams),
+            Self::Run(command) => command.run(streams),
+            Self::Verify(command) => command.run(streams),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `brolga opt`: passes over a text.
+
+use std::io;
+
+use brolga_ir::Graph;
+use brolga_passes::{Changed, Dump, PassManager, PassReport, Rewrite, passes_by_name, pipeline};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::Report;
+use crate::error::CliError;
+use crate::streams::Streams;
+use crate::subject::Subject;
+
+/// Run passes over graphs and print the result
+///
+/// What is shown along the way goes to standard error; standard output holds the resulting IR and nothing else.
+#[derive(Debug, Args)]
+pub(crate) struct Opt {
+    #[command(flatten)]
+    subject: Subject,
+    /// The passes to run in this order, separated by commas; an unknown name lists them all [default: the whole pipeline]
+    #[arg(long, value_name = "A,B")]
+    passes: Option<String>,
+    /// Passes to leave out, separated by commas
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    skip: Vec<String>,
+    /// Show the graph after each pass that changed it
+    #[arg(long)]
+    print_changed: bool,
+    /// Compare the bits of all outputs on the interpreter before and after each pass
+    #[arg(long)]
+    check_each_pass: bool,
+    /// Stop optimising after N rewrites; required passes still do their work
+    #[arg(long, value_name = "N")]
+    stop_after: Option<usize>,
+    /// List what each pass did, and every rewrite
+    #[arg(long)]
+    report: bool,
+}
+
+/// The graph after a pass.
+struct Snapshot {
+    pass: String,
+    text: String,
+}
+
+impl Opt {
+    pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
+        let graphs = self.subject.graphs(streams)?;
+        let (mut texts, mut documents) = (vec![], vec![]);
+        for mut graph in graphs {
+            let mut snapshots = vec![];
+            let result = self.manager(&mut snapshots)?.run(&mut graph);
+            // What was seen before an error helps to understand it.
+            self.show(&graph, &snapshots, streams)?;
+            let report = result?;
+            if self.report {
+                write!(streams.stderr, "{report}")?;
+                for (place, rewrite) in report.rewrites.iter().enumerate() {
+                    writeln!(streams.stderr, "{:>5}. {rewrite}", place + 1)?;
+                }
+            }
+            let text = graph.to_string();
+            documents.push(json!({
+                "name": graph.name(),
+                "text": text,
+                "passes": report.passes.iter().map(pass_json).collect::<Vec<_>>(),
+                "rewrites": report.rewrites.iter().map(rewrite_json).collect::<Vec<_>>(),
+                "changed": snapshots.iter().map(snapshot_json).collect::<Vec<_>>(),
+            }));
+            texts.push(text);
+        }
+        let (text, json) = (texts.join("\n"), json!({ "graphs": documents }));
+        Ok(Report { text, json, holds: true })
+    }
+
+    fn manager<'a>(&self, snapshots: &'a mut Vec<Snapshot>) -> Result<PassManager<'a>, CliError> {
+        let passes = self.passes.as_deref().map_or_else(|| Ok(pipeline()), passes_by_name)?;
+        let mut manager = PassManager::new(passes).check_each_pass(self.check_each_pass);
+        for name in &self.skip {
+            manager = manager.skip(name)?;
+        }
+        if let Some(rewrites) = self.stop_after {
+            manager = manager.stop_after(rewrites);
+        }
+        if self.print_changed {
+            manager = manager.dump(Dump::Changed, |pass, graph| {
+                snapshots.push(Snapshot { pass: pass.to_owned(), text: graph.to_string() });
+            });
+        }
+        Ok(manager)
+    }
+
+    fn show(
+        &self,
+        graph: &Graph,
+        snapshots: &[Snapshot],
+        streams: &mut Streams<'_>,
+    ) -> io::Result<()> {
+        for Snapshot { pass, text } in snapshots {
+            writeln!(streams.stderr, "// {} after {pass}\n{text}", graph.name())?;
+        }
+        Ok(())
+    }
+}
+
+fn pass_json(pass: &PassReport) -> Value {
+    json!({
+        "name": pass.name,
+        "changed": pass.changed == Changed::Yes,
+        "rewrites": pass.rewrites,
+        "nodes": pass.nodes,
+        "microseconds": pass.time.as_secs_f64() * 1e6,
+    })
+}
+
+fn rewrite_json(rewrite: &Rewrite) -> Value {
+    json!({
+        "pass": &*rewrite.pass,
+        "rule": rewrite.rule.name,
+        "reason": rewrite.rule.reason,
+        "op": rewrite.op,
+        "layer": rewrite.layer,
+        "role": rewrite.role,
+    })
+}
+
+fn snapshot_json(snapshot: &Snapshot) -> Value {
+    json!({ "pass": snapshot.pass, "text": snapshot.text })
+}

@@ -1,0 +1,189 @@
+//! `brolga run`: graphs evaluated.
+
+use std::fmt::Write;
+
+use brolga_ir::text::Names;
+use brolga_ir::{Data, Graph, Tensor, interpret};
+use brolga_passes::{check_kernels, optimize};
+use brolga_runtime::{Executable, Options, State, StateLayout};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::Report;
+use crate::error::CliError;
+use crate::inputs::{Inputs, fnv1a};
+use crate::numpy;
+use crate::streams::Streams;
+use crate::subject::Subject;
+
+/// Evaluate graphs and print their outputs
+///
+/// The interpreter computes, unless --native is given. Both give the same bits; --check proves it.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    subject: Subject,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// Optimize the graph, compile it and run the machine code
+    #[arg(long)]
+    native: bool,
+    /// How many threads run machine code [default: as many as the process may use]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Run both and compare all bits; the exit code is 1 if any differ
+    #[arg(long)]
+    check: bool,
+}
+
+impl Run {
+    pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
+        if self.threads.is_some() && !self.native && !self.check {
+            let message = "the interpreter has one thread";
+            return Err(CliError::argument(message, "--threads goes with --native or --check"));
+        }
+        let graphs = self.subject.graphs(streams)?;
+        self.inputs.check(&graphs)?;
+        let mut report = Report { text: String::new(), json: json!({ "graphs": [] }), holds: true };
+        let mut documents = vec![];
+        for graph in &graphs {
+            let inputs = self.inputs.of(graph)?;
+            let interpreted = (!self.native || self.check).then(|| interpret(graph, &inputs));
+            let interpreted = interpreted.transpose()?;
+            let native = (self.native || self.check).then(|| self.native(graph, &inputs));
+            let native = native.transpose()?;
+            let (backend, outputs) = match (&native, &interpreted) {
+                (Some(outputs), _) if self.native => ("native", outputs),
+                (_, Some(outputs)) => ("interpreter", outputs),
+                _ => continue,
+            };
+            let _ = writeln!(report.text, "graph {} ({backend})", graph.name());
+            report.text.push_str(&outputs_text(graph, outputs));
+            let mut document = json!({
+                "name": graph.name(),
+                "backend": backend,
+                "outputs": outputs_json(graph, outputs),
+            });
+            if let (Some(native), Some(interpreted)) = (&native, &interpreted) {
+                let differences = differences(graph, interpreted, native);
+                report.holds &= differences.is_empty();
+                document["differences"] = json!(differences);
+                match differences.as_slice() {
+                    [] => report.text.push_str("check: native code gives the same bits\n"),
+                    _ => differences.iter().for_each(|difference| {
+                        let _ = writeln!(report.text, "check: {difference}");
+                    }),
+                }
+            }
+            documents.push(document);
+        }
+        report.json = json!({ "graphs": documents });
+        Ok(report)
+    }
+
+    /// The outputs, those that replace states included, as machine code computes them.
+    fn native(&self, graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, CliError> {
+        let mut kernels = graph.clone();
+        if check_kernels(&kernels).is_err() {
+            optimize(&mut kernels)?;
+        }
+        let layout = StateLayout::of_graphs([&kernels])?;
+        let mut options = Options::default();
+        options.threads = self.threads.unwrap_or(options.threads);
+        let mut executable = Executable::new(&kernels, &layout, &options)?;
+        let mut state = State::zeros(&layout)?;
+        let parameters = || graph.inputs().iter().filter_map(|&id| graph.parameter(id));
+        for (parameter, tensor) in parameters().zip(inputs) {
+            if layout.ty(&parameter.name).is_some() {
+                state.set(&parameter.name, tensor)?;
+            } else {
+                executable.set_input(parameter.name.as_str(), tensor)?;
+            }
+        }
+        executable.run(&mut state)?;
+        let mut returned = 0..;
+        let outputs = graph.outputs().iter().map(|output| {
+            let replaced = output.replaces.and_then(|id| graph.parameter(id));
+            Ok(match replaced {
+                Some(parameter) => state.get(&parameter.name)?,
+                None => executable.output_tensor(returned.next().unwrap_or_default())?,
+            })
+        });
+        outputs.collect()
+    }
+}
+
+/// What an output is called: `%3`, or `%3 => %w` if it replaces a state.
+fn names(graph: &Graph) -> Vec<String> {
+    let names = Names::new(graph);
+    let name = |output: &brolga_ir::Output| match output.replaces {
+        Some(state) => format!("{} => {}", names.of(output.value), names.of(state)),
+        None => names.of(output.value),
+    };
+    graph.outputs().iter().map(name).collect()
+}
+
+/// A number that differs, most likely, if a bit of the type or the elements does: FNV-1a over the type and the
+/// [canonical bits](Data::canonical_bits).
+fn checksum(tensor: &Tensor) -> String {
+    let bits = tensor.data().canonical_bits().into_iter().flat_map(u64::to_le_bytes);
+    format!("{:016x}", fnv1a(tensor.ty().to_string().into_bytes().into_iter().chain(bits)))
+}
+
+fn outputs_text(graph: &Graph, outputs: &[Tensor]) -> String {
+    let mut text = String::new();
+    for (name, tensor) in names(graph).iter().zip(outputs) {
+        let _ = writeln!(text, "{name}: {}   checksum {}", tensor.ty(), checksum(tensor));
+        let _ = writeln!(text, "{}", numpy::text(tensor));
+    }
+    text
+}
+
+fn outputs_json(graph: &Graph, outputs: &[Tensor]) -> Vec<Value> {
+    let named = Names::new(graph);
+    let outputs = graph.outputs().iter().zip(outputs);
+    let document = |(output, tensor): (&brolga_ir::Output, &Tensor)| {
+        let values = (!numpy::is_summarised(tensor)).then(|| numbers(tensor.data()));
+        json!({
+            "name": named.of(output.value),
+            "replaces": output.replaces.map(|state| named.of(state)),
+            "type": tensor.ty(),
+            "checksum": checksum(tensor),
+            "values": values,
+        })
+    };
+    outputs.map(document).collect()
+}
+
+/// The elements in row-major order; those that JSON has no number for as `"nan"`, `"inf"`, `"-inf"`.
+fn numbers(data: &Data) -> Vec<Value> {
+    let float = |x: f64| match x {
+        x if x.is_finite() => json!(x),
+        x if x.is_nan() => json!("nan"),
+        x => json!(x.to_string()),
+    };
+    match data {
+        Data::I64(v) => v.iter().map(|x| json!(x)).collect(),
+        Data::I32(v) => v.iter().map(|x| json!(x)).collect(),
+        Data::U8(v) => v.iter().map(|x| json!(x)).collect(),
+        Data::Bool(v) => v.iter().map(|x| json!(x)).collect(),
+        Data::F32(_) | Data::F64(_) | Data::BF16(_) | Data::F16(_) => {
+            data.to_f64().into_iter().map(float).collect()
+        }
+    }
+}
+
+/// For each output whose bits are not the same: how many elements differ, and the first of them.
+fn differences(graph: &Graph, interpreted: &[Tensor], native: &[Tensor]) -> Vec<String> {
+    let difference = |(name, (a, b)): (String, (&Tensor, &Tensor))| {
+        let (a_bits, b_bits) = (a.data().canonical_bits(), b.data().canonical_bits());
+        let places: Vec<usize> = (0..a_bits.len()).filter(|&i| a_bits[i] != b_bits[i]).collect();
+        let &first = places.first()?;
+        let (a, b) = (a.data().to_f64()[first], b.data().to_f64()[first]);
+        let (count, of) = (places.len(), a_bits.len());
+        Some(format!(
+            "{name}: {count} of {of} elements differ; element {first} is {a:?} on the interpreter, {b:?} natively"
+        ))
+    };
+    names(graph).into_iter().zip(interpreted.iter().zip(native)).filter_map(difference).collect()
+}

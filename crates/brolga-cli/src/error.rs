@@ -1,0 +1,117 @@
+//! What can go wrong in a command.
+
+use std::io;
+
+use brolga_autodiff::GradError;
+use brolga_ir::{EvalError, ParseErrors, VerifyErrors};
+use brolga_nn::NnError;
+use brolga_passes::PassError;
+use brolga_runtime::RuntimeError;
+use serde_json::{Value, json};
+
+/// Why a command fails. The user's fault, unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Neither a built-in model nor a file.
+    #[error(
+        "there is no model and no file `{name}`\n  help: the models are {models}; a file is an IR text, and - is standard input"
+    )]
+    UnknownSubject {
+        /// What was asked for.
+        name: String,
+        /// The models there are.
+        models: String,
+    },
+    /// Nobody's fault: a file cannot be read.
+    #[error("`{path}` cannot be read: {error}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Nobody's fault: what is shown along the way cannot be written.
+    #[error("the output cannot be written: {0}")]
+    Write(#[from] io::Error),
+    /// Arguments that do not fit what they are about.
+    #[error("{message}\n  help: {help}")]
+    Argument {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// Mistakes in an IR text.
+    #[error(transparent)]
+    Parse(#[from] ParseErrors),
+    /// A graph that is not valid.
+    #[error(transparent)]
+    Verify(#[from] VerifyErrors),
+    /// The gradient cannot be computed.
+    #[error(transparent)]
+    Grad(#[from] GradError),
+    /// A pass of an unknown name, or a bug of one.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// A kernel has no native code.
+    #[error(transparent)]
+    Codegen(#[from] brolga_codegen::Error),
+    /// The graph cannot be made ready or run.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The graph cannot be interpreted.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// A built-in model cannot be traced.
+    #[error(transparent)]
+    Model(#[from] NnError),
+}
+
+impl CliError {
+    pub(crate) fn argument(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Argument { message: message.into(), help: help.into() }
+    }
+
+    /// The error as compilers show errors.
+    pub(crate) fn rendered(&self) -> String {
+        match self {
+            // These say `error` themselves, behind their places.
+            Self::Parse(_) | Self::Verify(_) => self.to_string(),
+            _ => format!("error: {self}"),
+        }
+    }
+
+    /// The message, and each mistake in a text with its place.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({ "message": self.to_string(), "mistakes": self.mistakes() })
+    }
+
+    fn mistakes(&self) -> Vec<Value> {
+        match self {
+            Self::Parse(errors) => (errors.errors().iter())
+                .map(|error| {
+                    json!({
+                        "file": &*error.file,
+                        "line": error.line,
+                        "column": error.column,
+                        "length": error.length,
+                        "text": error.text,
+                        "message": error.message,
+                        "help": error.help,
+                    })
+                })
+                .collect(),
+            Self::Verify(errors) => (errors.errors().iter())
+                .map(|error| {
+                    json!({
+                        "graph": error.graph,
+                        "statement": error.statement,
+                        "message": error.message,
+                        "help": error.help,
+                    })
+                })
+                .collect(),
+            _ => vec![],
+        }
+    }
+}

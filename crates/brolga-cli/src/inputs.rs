@@ -1,0 +1,109 @@
+//! The values of a graph's inputs.
+
+use std::fs;
+
+use brolga_ir::ops::{Constant, Parameter};
+use brolga_ir::{DType, Data, Graph, Tensor, Type};
+use clap::Args;
+use serde_json::json;
+
+use crate::error::CliError;
+use crate::npy;
+
+/// The arguments that say what the inputs are.
+#[derive(Debug, Args)]
+pub(crate) struct Inputs {
+    /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]], or a file .npy;
+    /// inputs without one are filled with pseudo-random numbers
+    #[arg(long = "input", value_name = "NAME=VALUE", value_parser = assignment)]
+    given: Vec<(String, String)>,
+    /// Which pseudo-random numbers
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.trim_start_matches('%').to_owned(), value.to_owned()))
+}
+
+impl Inputs {
+    /// Fails if a value is given for an input that no graph has.
+    pub(crate) fn check(&self, graphs: &[Graph]) -> Result<(), CliError> {
+        for (name, _) in &self.given {
+            if !graphs.iter().any(|graph| graph.input(name).is_some()) {
+                let inputs = graphs
+                    .iter()
+                    .flat_map(|graph| graph.inputs().iter().filter_map(|&id| graph.parameter(id)));
+                let known: Vec<String> = inputs.map(|p| format!("{}: {}", p.name, p.ty)).collect();
+                let message = format!("there is no input `{name}`");
+                return Err(CliError::argument(
+                    message,
+                    format!("the inputs are {}", known.join(", ")),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of the graph's inputs, in the order of its signature.
+    pub(crate) fn of(&self, graph: &Graph) -> Result<Vec<Tensor>, CliError> {
+        let parameters = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
+        parameters.map(|parameter| self.value(parameter)).collect()
+    }
+
+    fn value(&self, Parameter { name, ty, .. }: &Parameter) -> Result<Tensor, CliError> {
+        let Some((_, text)) = self.given.iter().rev().find(|(given, _)| given == name) else {
+            return Ok(pseudo_random(ty, name, self.seed));
+        };
+        let fails = |reason: String| {
+            let help =
+                "give one number for all elements, a list nested as the shape is, or a file .npy";
+            CliError::argument(format!("input `{name}`: {reason}"), help)
+        };
+        if !text.ends_with(".npy") {
+            let constant = json!({ "type": ty, "value": text });
+            let constant = serde_json::from_value::<Constant>(constant);
+            return constant.map(|c| c.tensor()).map_err(|error| fails(error.to_string()));
+        }
+        let bytes = fs::read(text).map_err(|error| CliError::Read { path: text.clone(), error })?;
+        let tensor = npy::read(&bytes).map_err(|reason| fails(format!("{text}: {reason}")))?;
+        match tensor.ty() {
+            given if given == *ty => Ok(tensor),
+            given => Err(fails(format!("expected {ty}, {text} has {given}"))),
+        }
+    }
+}
+
+/// Numbers that depend on the type, the input's name and the seed alone: floats are multiples of 2⁻¹⁰ in [-1, 1), integers are from 0 to 9.
+fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Tensor {
+    let mut state = fnv1a(name.bytes()).wrapping_add(seed);
+    let number = |_| {
+        let bits = split_mix_64(&mut state);
+        match ty.dtype {
+            DType::Bool => (bits >> 63) as f64,
+            DType::I64 | DType::I32 | DType::U8 => (bits % 10) as f64,
+            DType::F32 | DType::F64 | DType::BF16 | DType::F16 => {
+                (bits >> 53) as f64 / 1024.0 - 1.0
+            }
+        }
+    };
+    let numbers: Vec<f64> = (0..ty.shape.elements()).map(number).collect();
+    Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
+        .expect("there are as many numbers as the shape has elements")
+}
+
+/// The generator SplitMix64 (Steele, Lea, Flood 2014).
+fn split_mix_64(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The hash FNV-1a of 64 bits.
+pub(crate) fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

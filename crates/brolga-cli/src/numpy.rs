@@ -1,0 +1,301 @@
+//! Tensors as NumPy prints them: aligned, and with `...` for the middle of large ones.
+
+use std::ops::Range;
+
+use brolga_ir::{Data, Tensor};
+
+/// More elements than this are summarised.
+const THRESHOLD: usize = 1000;
+/// How many elements a summary shows at each end of an axis.
+const EDGE: usize = 3;
+/// The width of a line.
+const WIDTH: usize = 75;
+/// The most digits behind the point.
+const PRECISION: usize = 8;
+
+/// Whether NumPy would leave elements out.
+pub(crate) fn is_summarised(tensor: &Tensor) -> bool {
+    tensor.shape().elements() > THRESHOLD
+}
+
+/// The tensor as `print` in Python shows the array.
+pub(crate) fn text(tensor: &Tensor) -> String {
+    let shape = tensor.shape();
+    if shape.elements() == 0 {
+        return "[]".to_owned();
+    }
+    let axes: Vec<Axis> =
+        shape.iter().map(|&extent| Axis::new(extent, is_summarised(tensor))).collect();
+    let mut places = vec![];
+    shown(&axes, &shape.strides(), 0, &mut places);
+    let elements = aligned(&tensor.data().pick(places.into_iter()));
+    let mut printer = Printer { axes: &axes, elements: elements.into_iter() };
+    match axes.as_slice() {
+        [] => printer.element().trim().to_owned(),
+        _ => printer.array(0),
+    }
+}
+
+/// Which elements of an axis are shown.
+struct Axis {
+    first: Range<usize>,
+    last: Range<usize>,
+}
+
+impl Axis {
+    fn new(extent: usize, summarised: bool) -> Self {
+        if summarised && extent > 2 * EDGE {
+            Self { first: 0..EDGE, last: extent - EDGE..extent }
+        } else {
+            Self { first: 0..extent, last: extent..extent }
+        }
+    }
+
+    fn is_summarised(&self) -> bool {
+        self.first.end < self.last.start
+    }
+
+    fn shown(&self) -> impl Iterator<Item = usize> {
+        self.first.clone().chain(self.last.clone())
+    }
+}
+
+/// The places of the elements that are shown.
+fn shown(axes: &[Axis], strides: &[usize], place: usize, places: &mut Vec<usize>) {
+    match axes {
+        [] => places.push(place),
+        [axis, inner @ ..] => {
+            axis.shown().for_each(|i| shown(inner, &strides[1..], place + i * strides[0], places));
+        }
+    }
+}
+
+struct Printer<'a, I> {
+    axes: &'a [Axis],
+    elements: I,
+}
+
+impl<I: Iterator<Item = String>> Printer<'_, I> {
+    fn element(&mut self) -> String {
+        self.elements.next().unwrap_or_default()
+    }
+
+    /// The part below this axis.
+    fn array(&mut self, depth: usize) -> String {
+        let axis = &self.axes[depth];
+        let indent = " ".repeat(depth + 1);
+        let inner = self.axes.len() - depth - 1;
+        if inner == 0 {
+            let mut words: Vec<String> = axis.shown().map(|_| self.element()).collect();
+            if axis.is_summarised() {
+                words.insert(axis.first.len(), "...".to_owned());
+            }
+            return format!("[{}]", wrapped(&words, &indent, WIDTH - depth - 1));
+        }
+        let mut parts: Vec<String> = axis.shown().map(|_| self.array(depth + 1)).collect();
+        if axis.is_summarised() {
+            parts.insert(axis.first.len(), "...".to_owned());
+        }
+        format!("[{}]", parts.join(&format!("{}{indent}", "\n".repeat(inner))))
+    }
+}
+
+/// Words in lines of this width; lines but the first are indented.
+fn wrapped(words: &[String], indent: &str, width: usize) -> String {
+    let mut text = String::new();
+    let mut column = indent.len();
+    for word in words {
+        if column > indent.len() {
+            if column + 1 + word.len() > width {
+                text.push('\n');
+                text.push_str(indent);
+                column = indent.len();
+            } else {
+                text.push(' ');
+                column += 1;
+            }
+        }
+        text.push_str(word);
+        column += word.len();
+    }
+    text
+}
+
+/// The elements in columns of one width.
+fn aligned(data: &Data) -> Vec<String> {
+    match data {
+        Data::F32(v) => floats(v, |x| f64::from(*x), |x| (format!("{x}"), format!("{x:e}"))),
+        Data::F64(v) => floats(v, |x| *x, |x| (format!("{x}"), format!("{x:e}"))),
+        Data::BF16(v) => {
+            floats(v, |x| x.to_f64(), |x| (x.to_string(), format!("{:e}", x.to_f32())))
+        }
+        Data::F16(v) => floats(v, |x| x.to_f64(), |x| (x.to_string(), format!("{:e}", x.to_f32()))),
+        Data::I64(v) => right(v.iter().map(ToString::to_string)),
+        Data::I32(v) => right(v.iter().map(ToString::to_string)),
+        Data::U8(v) => right(v.iter().map(ToString::to_string)),
+        Data::Bool(v) => right(v.iter().map(|&x| if x { "True" } else { "False" }.to_owned())),
+    }
+}
+
+fn right(words: impl Iterator<Item = String>) -> Vec<String> {
+    let words: Vec<String> = words.collect();
+    let width = words.iter().map(String::len).max().unwrap_or(0);
+    words.into_iter().map(|word| format!("{word:>width$}")).collect()
+}
+
+/// Floats with their points below each other, all with exponents where their sizes are very different. `shortest` gives the fewest
+/// digits that tell a number from its neighbours, without and with an exponent.
+fn floats<T>(
+    values: &[T],
+    number: impl Fn(&T) -> f64,
+    shortest: impl Fn(&T) -> (String, String),
+) -> Vec<String> {
+    let sizes = || values.iter().map(|x| number(x).abs()).filter(|x| x.is_finite() && *x > 0.0);
+    let (most, least) = (sizes().fold(0.0, f64::max), sizes().fold(f64::INFINITY, f64::min));
+    let scientific = most >= 1e8 || least < 1e-4 || most / least > 1000.0;
+    let parts = |x: &T| {
+        let exact = number(x);
+        let (plain, exponential) = shortest(x);
+        exact.is_finite().then(|| match scientific {
+            true => Parts::scientific(&exponential, exact),
+            false => Parts::plain(&plain, exact),
+        })
+    };
+    let parts: Vec<Option<Parts>> = values.iter().map(parts).collect();
+    let widest = |part: fn(&Parts) -> usize| parts.iter().flatten().map(part).max().unwrap_or(0);
+    let whole = widest(|parts| parts.whole.len());
+    let fraction = widest(|parts| parts.fraction.len());
+    let exponent = widest(|parts| parts.exponent.len());
+    let special = |x: &T| {
+        let x = number(x);
+        if x.is_nan() {
+            "nan"
+        } else if x > 0.0 {
+            "inf"
+        } else {
+            "-inf"
+        }
+    };
+    let word = |(parts, x): (&Option<Parts>, &T)| match parts {
+        None => special(x).to_owned(),
+        Some(Parts { whole: w, fraction: f, exponent: e }) => match scientific {
+            true => format!("{w:>whole$}.{f:0<fraction$}{e}"),
+            false => format!("{w:>whole$}.{f:<fraction$}"),
+        },
+    };
+    let width = if parts.iter().any(Option::is_some) { whole + 1 + fraction + exponent } else { 0 };
+    right(parts.iter().zip(values).map(word).map(|word| format!("{word:>width$}")))
+}
+
+/// The text of a finite number.
+struct Parts {
+    whole: String,
+    fraction: String,
+    exponent: String,
+}
+
+impl Parts {
+    fn plain(shortest: &str, exact: f64) -> Self {
+        let (whole, fraction) = shortest.split_once('.').unwrap_or((shortest, ""));
+        if fraction.len() <= PRECISION {
+            return Self {
+                whole: whole.to_owned(),
+                fraction: fraction.to_owned(),
+                exponent: String::new(),
+            };
+        }
+        let rounded = format!("{exact:.PRECISION$}");
+        let (whole, fraction) = rounded.split_once('.').unwrap_or((&rounded, ""));
+        let fraction = fraction.trim_end_matches('0').to_owned();
+        Self { whole: whole.to_owned(), fraction, exponent: String::new() }
+    }
+
+    fn scientific(shortest: &str, exact: f64) -> Self {
+        let (mantissa, _) = shortest.split_once('e').unwrap_or((shortest, "0"));
+        let digits = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let rounded = format!("{exact:.PRECISION$e}");
+        let text = if digits <= PRECISION { shortest } else { &rounded };
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let (sign, size) = match exponent.strip_prefix('-') {
+            Some(size) => ('-', size),
+            None => ('+', exponent),
+        };
+        let fraction = fraction.trim_end_matches('0').to_owned();
+        Self { whole: whole.to_owned(), fraction, exponent: format!("e{sign}{size:0>2}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use brolga_ir::DType;
+
+    use super::*;
+
+    fn f32s(values: &[f32]) -> String {
+        text(&Tensor::f32([values.len()], values.to_vec()).unwrap())
+    }
+
+    #[test]
+    fn points_are_below_each_other() {
+        insta::assert_snapshot!(f32s(&[1.0, -2.25, 0.1]), @"[ 1.   -2.25  0.1 ]");
+        insta::assert_snapshot!(f32s(&[1.0, f32::NAN, f32::NEG_INFINITY]), @"[  1.  nan -inf]");
+        insta::assert_snapshot!(f32s(&[f32::NAN]), @"[nan]");
+        insta::assert_snapshot!(f32s(&[0.333_333_34, 3.0]), @"[0.33333334 3.        ]");
+        insta::assert_snapshot!(f32s(&[]), @"[]");
+    }
+
+    #[test]
+    fn different_sizes_have_exponents() {
+        insta::assert_snapshot!(f32s(&[1e-5, 1.0]), @"[1.e-05 1.e+00]");
+        insta::assert_snapshot!(f32s(&[1.25e10, 0.0, f32::INFINITY]), @"[1.25e+10 0.00e+00      inf]");
+        insta::assert_snapshot!(f32s(&[-0.000_012_345_679]), @"[-1.2345679e-05]");
+    }
+
+    #[test]
+    fn scalars_and_other_elements() {
+        insta::assert_snapshot!(text(&Tensor::scalar(DType::F32, 2.0)), @"2.");
+        let ints = Tensor::new([2, 2], Data::I32(vec![1, -20, 300, 4])).unwrap();
+        insta::assert_snapshot!(text(&ints), @"
+        [[  1 -20]
+         [300   4]]
+        ");
+        let bools = Tensor::new([2], Data::Bool(vec![true, false])).unwrap();
+        insta::assert_snapshot!(text(&bools), @"[ True False]");
+    }
+
+    #[test]
+    fn lines_are_wrapped() {
+        let ints = Tensor::new([40], Data::I64((0..40).collect())).unwrap();
+        insta::assert_snapshot!(text(&ints), @"
+        [ 0  1  2  3  4  5  6  7  8  9 10 11 12 13 14 15 16 17 18 19 20 21 22 23
+         24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39]
+        ");
+    }
+
+    #[test]
+    fn large_tensors_are_summarised() {
+        let ints = |shape: &[usize]| {
+            let count = shape.iter().product::<usize>() as i32;
+            text(&Tensor::new(shape, Data::I32((0..count).collect())).unwrap())
+        };
+        insta::assert_snapshot!(ints(&[1001]), @"[   0    1    2 ...  998  999 1000]");
+        insta::assert_snapshot!(ints(&[2, 30, 30]), @"
+        [[[   0    1    2 ...   27   28   29]
+          [  30   31   32 ...   57   58   59]
+          [  60   61   62 ...   87   88   89]
+          ...
+          [ 810  811  812 ...  837  838  839]
+          [ 840  841  842 ...  867  868  869]
+          [ 870  871  872 ...  897  898  899]]
+
+         [[ 900  901  902 ...  927  928  929]
+          [ 930  931  932 ...  957  958  959]
+          [ 960  961  962 ...  987  988  989]
+          ...
+          [1710 1711 1712 ... 1737 1738 1739]
+          [1740 1741 1742 ... 1767 1768 1769]
+          [1770 1771 1772 ... 1797 1798 1799]]]
+        ");
+    }
+}

@@ -1,0 +1,111 @@
+//! What a command is about: the programs of a built-in model, or the graphs of a text.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use brolga_ir::{Graph, parse_module, verify};
+use brolga_nn::{Kind, Sequential, builtin};
+use clap::Args;
+
+use crate::error::CliError;
+use crate::streams::Streams;
+
+/// How many samples a batch has unless `--batch` says otherwise, as in Keras.
+const BATCH: u64 = 32;
+
+/// The programs of a model, by the names of their graphs.
+const PROGRAMS: [(&str, Kind); 3] =
+    [("train_step", Kind::Train), ("eval_step", Kind::Evaluate), ("predict", Kind::Predict)];
+
+/// The arguments that say what a command is about.
+#[derive(Debug, Args)]
+pub(crate) struct Subject {
+    /// A built-in model (mnist_cnn, mlp), the path of an IR text file, or - for standard input
+    #[arg(value_name = "MODEL|FILE|-")]
+    subject: String,
+    /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this name instead of all
+    #[arg(long, visible_alias = "graph", value_name = "NAME")]
+    program: Option<String>,
+    /// Of a model: how many samples a batch has [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
+    batch: Option<u64>,
+}
+
+/// What was asked for.
+pub(crate) enum Loaded {
+    /// A program of a built-in model.
+    Program { model: Box<Sequential>, kind: Kind, batch: usize },
+    /// The graphs of a text, each of them valid.
+    Graphs(Vec<Graph>),
+}
+
+impl Subject {
+    /// Finds the model, or reads and verifies the text.
+    pub(crate) fn load(&self, streams: &mut Streams<'_>) -> Result<Loaded, CliError> {
+        if builtin::NAMES.contains(&self.subject.as_str()) {
+            return self.model();
+        }
+        if self.batch.is_some() {
+            let message = format!("`--batch` is for built-in models; `{}` is none", self.subject);
+            return Err(CliError::argument(
+                message,
+                "the types in a text say how large a batch is",
+            ));
+        }
+        let (text, name) = self.read(streams)?;
+        let mut graphs = parse_module(&text, &name)?.graphs;
+        graphs.iter().try_for_each(verify)?;
+        if let Some(program) = &self.program {
+            let names: Vec<String> = graphs.iter().map(|graph| graph.name().to_owned()).collect();
+            graphs.retain(|graph| graph.name() == program);
+            if graphs.is_empty() {
+                let message = format!("`{name}` has no graph `{program}`");
+                return Err(CliError::argument(message, format!("it has {}", names.join(", "))));
+            }
+        }
+        Ok(Loaded::Graphs(graphs))
+    }
+
+    /// As [`Subject::load`]; a model's program is traced.
+    pub(crate) fn graphs(&self, streams: &mut Streams<'_>) -> Result<Vec<Graph>, CliError> {
+        match self.load(streams)? {
+            Loaded::Graphs(graphs) => Ok(graphs),
+            Loaded::Program { mut model, kind, batch } => Ok(vec![model.trace(kind, batch)?]),
+        }
+    }
+
+    fn model(&self) -> Result<Loaded, CliError> {
+        let program = self.program.as_deref().unwrap_or("train_step");
+        let Some((_, kind)) = PROGRAMS.into_iter().find(|(name, _)| *name == program) else {
+            let message = format!("`{}` has no program `{program}`", self.subject);
+            let names = PROGRAMS.map(|(name, _)| name).join(", ");
+            return Err(CliError::argument(message, format!("a model's programs are {names}")));
+        };
+        let model = Box::new(builtin::by_name(&self.subject)?);
+        Ok(Loaded::Program { model, kind, batch: self.batch.unwrap_or(BATCH) as usize })
+    }
+
+    /// The text, and the name by which errors call it.
+    fn read(&self, streams: &mut Streams<'_>) -> Result<(String, String), CliError> {
+        let (path, name) = match self.subject.as_str() {
+            "-" => (None, "<stdin>"),
+            path => (Some(Path::new(path)), path),
+        };
+        let mut text = String::new();
+        let read = match path {
+            None => streams.stdin.read_to_string(&mut text).map(|_| text),
+            Some(path) => fs::read_to_string(path),
+        };
+        match read {
+            Ok(text) => Ok((text, name.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(CliError::UnknownSubject {
+                    name: name.to_owned(),
+                    models: builtin::NAMES.join(", "),
+                })
+            }
+            Err(error) => Err(CliError::Read { path: name.to_owned(), error }),
+        }
+    }
+}

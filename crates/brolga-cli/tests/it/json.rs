@@ -1,0 +1,56 @@
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::{DENSE, brolga_with};
+
+fn json(code: i32, arguments: &[&str], stdin: &str) -> Value {
+    let ran = brolga_with(&[arguments, &["--json"]].concat(), stdin);
+    assert_eq!(ran.code, code, "{}", ran.stderr);
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+#[test]
+fn verify() {
+    assert_snapshot!(json(0, &["verify", "-"], DENSE), @"");
+    let wrong = "graph f(%x: f32[2]) {\n  return %y\n}\n";
+    assert_snapshot!(format!("{:#}", json(1, &["verify", "-"], wrong)), @"");
+    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @"");
+}
+
+#[test]
+fn opt() {
+    let document = json(0, &["opt", "-", "--print-changed"], DENSE);
+    let graph = &document["graphs"][0];
+    assert_eq!(graph["text"], brolga_with(&["opt", "-"], DENSE).stdout);
+    let passes = graph["passes"].as_array().unwrap();
+    let last = passes.last().unwrap();
+    assert_eq!(last["name"], "outline");
+    assert!(last["microseconds"].is_number());
+    let changed = |pass: &&Value| pass["changed"] == true;
+    assert_eq!(graph["changed"].as_array().unwrap().len(), passes.iter().filter(changed).count());
+    assert!(
+        graph["rewrites"].as_array().unwrap().iter().all(|rewrite| rewrite["reason"].is_string())
+    );
+}
+
+#[test]
+fn run() {
+    let text = "graph f(%x: f32[2], state %n: i32[]) {\n  return %x, %n => %n\n}\n";
+    let arguments = ["run", "-", "--input", "x=[1.5,nan]", "--input", "n=3", "--check"];
+    assert_snapshot!(format!("{:#}", json(0, &arguments, text)), @"");
+    let large = "graph f(%x: f32[1001]) {\n  return %x\n}\n";
+    assert!(json(0, &["run", "-"], large)["graphs"][0]["outputs"][0]["values"].is_null());
+}
+
+#[test]
+fn dump() {
+    let document = json(0, &["dump", "-", "--stage", "traced", "--layer", "activation"], DENSE);
+    assert_snapshot!(format!("{document:#}"), @"");
+    let kernels = json(0, &["dump", "-", "--stage", "kernels"], DENSE);
+    let kernel = &kernels["graphs"][0]["kernels"][0];
+    assert_eq!(kernel["kind"], "contraction");
+    assert_eq!(kernel["operands"][0]["type"], "f32[2,3]");
+    assert!(kernel["nests"][0].is_string() && kernel["tiles"][0].is_string());
+    let asm = json(0, &["dump", "-", "--stage", "asm"], DENSE);
+    assert!(asm["graphs"][0]["kernels"][0]["assembly"][0].is_string());
+}
