@@ -6,18 +6,18 @@ use brolga_ir::Mistake;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GradError {
     /// The loss is not one float.
-    #[error(
-        "the loss, {name}, must be one float, it is {given}\n  help: reduce it with `reduce_mean` or `reduce_sum`"
-    )]
+    #[error("the loss, {name}, must be one float, it is {given}\n  help: {help}")]
     NotAScalar {
         /// The parameter or node.
         name: String,
         /// Its type.
         given: String,
+        /// What to do.
+        help: &'static str,
     },
     /// A value to differentiate by is not a float.
     #[error(
-        "there is no gradient by {name}: it is {given}, not of floats\n  help: convert it with `cast` in front of what it is used for, and differentiate by the result"
+        "there is no gradient by {name}: it is {given}, not of floats\n  help: only floats have gradients; `cast` it to floats and differentiate by those"
     )]
     NotAFloat {
         /// The parameter or node.
@@ -26,14 +26,14 @@ pub enum GradError {
         given: String,
     },
     /// No differentiable way leads from a parameter to the loss.
-    #[error("the loss does not depend on {name}: {end}\n  help: {help}")]
+    #[error("there is no gradient by {name}: {end}\n  help: {help}")]
     NoPath {
         /// The parameter or node.
         name: String,
         /// Where the way ends.
         end: String,
         /// What to do.
-        help: String,
+        help: &'static str,
     },
     /// An op on the way cannot be differentiated.
     #[error("{node} has no gradient: {mistake}")]

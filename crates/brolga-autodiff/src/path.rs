@@ -33,7 +33,7 @@ pub(crate) fn no_path(graph: &Graph, target: Value, blocked: &Blocked) -> GradEr
         Some((id, slot, operands)) => {
             let by = if operands > 1 { format!(" by its operand {slot}") } else { String::new() };
             let end = format!(
-                "the way ends at {}, which has no gradient{by}",
+                "the way to the loss ends at {}, which has no gradient{by}",
                 describe(graph, id.into())
             );
             (end, "use a differentiable op there, or do not train it")
@@ -54,7 +54,7 @@ pub(crate) fn no_path(graph: &Graph, target: Value, blocked: &Blocked) -> GradEr
             (end, "use it in the model, or do not train it")
         }
     };
-    GradError::NoPath { name: describe(graph, target), end, help: help.to_owned() }
+    GradError::NoPath { name: describe(graph, target), end, help }
 }
 
 /// A parameter by its name, another node by its op, layer and place in the source.

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use brolga_ir::op::Vjp;
-use brolga_ir::{Graph, NodeId, Origin, Role, Tracer, Value, Var};
+use brolga_ir::trace::Scope;
+use brolga_ir::{Graph, Mistake, NodeId, Origin, Role, Tracer, Value, Var};
 
 use crate::error::GradError;
 use crate::path::{Blocked, dependents, describe, no_path};
@@ -35,7 +36,7 @@ pub fn grad(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>,
 /// As [`grad`], for a graph that is being traced. If a mistake was made in tracing before, the result is void.
 ///
 /// # Errors
-/// As [`grad`]; nodes added before an error stay, without use.
+/// As [`grad`].
 pub fn gradients(tracer: &Tracer, loss: &Var, wrt: &[Var]) -> Result<Vec<Var>, GradError> {
     if tracer.error().is_some() {
         return Ok(wrt.to_vec());
@@ -49,18 +50,12 @@ pub fn gradients(tracer: &Tracer, loss: &Var, wrt: &[Var]) -> Result<Vec<Var>, G
     let targets: Vec<Value> = targets.collect::<Result<_, _>>()?;
     tracer.with_graph(|graph| check_types(graph, root, &targets))?;
 
-    let mut sweep = tracer.with_graph(|graph| Sweep {
-        tracer,
-        active: dependents(graph, &targets),
-        cotangents: HashMap::new(),
-        blocked: Blocked::new(),
-    });
-    sweep.run(root)?;
-    let gradient = |target: &Value| {
-        let none = || tracer.with_graph(|graph| no_path(graph, *target, &sweep.blocked));
-        sweep.cotangents.get(target).cloned().ok_or_else(none)
-    };
-    targets.iter().map(gradient).collect()
+    let before: Vec<NodeId> = tracer.with_graph(|graph| graph.ids().collect());
+    let gradients = Sweep::new(tracer, &targets).run(root, &targets);
+    // Cotangents that arrived at a node without gradient have come for nothing, and so have all if there is an error.
+    let found = gradients.iter().flatten().filter_map(Var::node);
+    tracer.remove_unneeded(before.into_iter().chain(found));
+    gradients
 }
 
 fn the_loss() -> String {
@@ -76,7 +71,11 @@ fn check_types(graph: &Graph, loss: Value, wrt: &[Value]) -> Result<(), GradErro
     let ty = graph.ty(loss);
     if ty.shape.elements() != 1 || !ty.dtype.is_float() {
         let (name, given) = named(loss);
-        return Err(GradError::NotAScalar { name, given });
+        let help = match ty.dtype.is_float() {
+            true => "reduce it with `reduce_mean` or `reduce_sum`",
+            false => "what it counts has no slope; use a differentiable measure of it",
+        };
+        return Err(GradError::NotAScalar { name, given, help });
     }
     match wrt.iter().find(|&&value| !graph.ty(value).dtype.is_float()) {
         None => Ok(()),
@@ -94,24 +93,35 @@ struct Sweep<'a> {
     active: HashSet<NodeId>,
     /// The sum of the cotangents that have arrived at each value.
     cotangents: HashMap<Value, Var>,
+    /// Where cotangents have arrived in vain.
     blocked: Blocked,
 }
 
-impl Sweep<'_> {
-    fn run(&mut self, loss: Value) -> Result<(), GradError> {
-        let order = self.tracer.with_graph(Graph::order);
-        {
+impl<'a> Sweep<'a> {
+    fn new(tracer: &'a Tracer, targets: &[Value]) -> Self {
+        let active = tracer.with_graph(|graph| dependents(graph, targets));
+        Self { tracer, active, cotangents: HashMap::new(), blocked: Blocked::new() }
+    }
+
+    fn run(mut self, loss: Value, targets: &[Value]) -> Result<Vec<Var>, GradError> {
+        if self.active.contains(&loss.node) {
             let _scope = self.backward(loss.node);
             let one = self.tracer.full(self.tracer.at(loss).ty(), 1.0);
             self.cotangents.insert(loss, one);
         }
-        order.into_iter().rev().try_for_each(|id| self.visit(id))
+        let order = self.tracer.with_graph(Graph::order);
+        order.into_iter().rev().try_for_each(|id| self.visit(id))?;
+        let gradient = |target: &Value| {
+            let none = || self.tracer.with_graph(|graph| no_path(graph, *target, &self.blocked));
+            self.cotangents.get(target).cloned().ok_or_else(none)
+        };
+        targets.iter().map(gradient).collect()
     }
 
     /// Lets new nodes belong to this one's layer and place in the source.
-    fn backward(&self, id: NodeId) -> brolga_ir::trace::Scope {
+    fn backward(&self, id: NodeId) -> Scope {
         let origin = self.tracer.with_graph(|graph| graph.node(id).origin.clone());
-        self.tracer.origin_scope(Origin { role: Role::Backward, ..origin })
+        self.tracer.derived_scope(Origin { role: Role::Backward, ..origin })
     }
 
     /// Passes the cotangents of a node's results on to its operands. All uses of the results were visited before.
@@ -166,7 +176,7 @@ impl Sweep<'_> {
         self.cotangents.insert(value, sum);
     }
 
-    fn no_rule(&self, id: NodeId, mistake: brolga_ir::Mistake) -> GradError {
+    fn no_rule(&self, id: NodeId, mistake: Mistake) -> GradError {
         let node = self.tracer.with_graph(|graph| describe(graph, id.into()));
         GradError::NoRule { node, mistake }
     }

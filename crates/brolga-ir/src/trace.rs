@@ -26,6 +26,8 @@ struct State {
     graph: Graph,
     error: Option<TraceError>,
     origin: Origin,
+    /// Whether nodes get their caller's file and line where `origin` has none.
+    located: bool,
 }
 
 /// A value of the graph being traced. After a mistake it may be void; then everything computed from it is.
@@ -36,17 +38,20 @@ pub struct Var {
     ty: Type,
 }
 
-/// Takes back the origin set by [`Tracer::enter`], [`Tracer::role`] or [`Tracer::origin_scope`] when dropped.
+/// Takes back the origin set by [`Tracer::enter`], [`Tracer::role`], [`Tracer::origin_scope`] or [`Tracer::derived_scope`] when dropped.
 #[derive(Debug)]
 #[must_use = "the origin is taken back when the guard is dropped"]
 pub struct Scope {
     tracer: Tracer,
     origin: Origin,
+    located: bool,
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        self.tracer.state.borrow_mut().origin = std::mem::take(&mut self.origin);
+        let state = &mut *self.tracer.state.borrow_mut();
+        state.origin = std::mem::take(&mut self.origin);
+        state.located = self.located;
     }
 }
 
@@ -58,7 +63,7 @@ impl Tracer {
 
     /// Continues a graph: new nodes are added to it.
     pub fn resume(graph: Graph) -> Self {
-        let state = State { graph, error: None, origin: Origin::default() };
+        let state = State { graph, error: None, origin: Origin::default(), located: true };
         Self { state: Rc::new(RefCell::new(state)) }
     }
 
@@ -207,22 +212,42 @@ impl Tracer {
 
     /// Lets the following nodes come from `origin` until the guard is dropped; without a location in it, each has its caller's.
     pub fn origin_scope(&self, origin: Origin) -> Scope {
-        let outer = std::mem::replace(&mut self.state.borrow_mut().origin, origin);
-        Scope { tracer: self.clone(), origin: outer }
+        self.scope(origin, true)
+    }
+
+    /// As [`Tracer::origin_scope`], for nodes that are derived from another one: without a location in its origin, they have none.
+    pub fn derived_scope(&self, origin: Origin) -> Scope {
+        self.scope(origin, false)
+    }
+
+    fn scope(&self, origin: Origin, located: bool) -> Scope {
+        let state = &mut *self.state.borrow_mut();
+        let origin = std::mem::replace(&mut state.origin, origin);
+        let located = std::mem::replace(&mut state.located, located);
+        Scope { tracer: self.clone(), origin, located }
     }
 
     #[track_caller]
     fn origin(&self) -> Origin {
-        let mut origin = self.state.borrow().origin.clone();
-        let caller = panic::Location::caller();
-        let here = || Location { file: caller.file().into(), line: caller.line() };
-        origin.location.get_or_insert_with(here);
+        let state = self.state.borrow();
+        let mut origin = state.origin.clone();
+        if state.located {
+            let caller = panic::Location::caller();
+            let here = || Location { file: caller.file().into(), line: caller.line() };
+            origin.location.get_or_insert_with(here);
+        }
         origin
     }
 
     /// Looks at the graph as it is now.
     pub fn with_graph<R>(&self, look: impl FnOnce(&Graph) -> R) -> R {
         look(&self.state.borrow().graph)
+    }
+
+    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. The variables of removed nodes are not to be used
+    /// any more.
+    pub fn remove_unneeded(&self, kept: impl IntoIterator<Item = NodeId>) {
+        self.state.borrow_mut().graph.remove_unneeded(kept);
     }
 
     /// The first mistake, if one was made.

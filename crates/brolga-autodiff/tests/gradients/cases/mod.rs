@@ -1,0 +1,23 @@
+//! What is differentiated: each op with its attributes and operands.
+
+mod contractions;
+mod elementwise;
+mod movement;
+mod pooling;
+mod reductions;
+mod tables;
+
+use crate::check::Case;
+
+/// All cases.
+pub(crate) fn all() -> Vec<Case> {
+    [
+        elementwise::cases(),
+        movement::cases(),
+        tables::cases(),
+        reductions::cases(),
+        contractions::cases(),
+        pooling::cases(),
+    ]
+    .concat()
+}

@@ -1,0 +1,49 @@
+//! Rows of tables.
+
+use brolga_ir::ops::{Gather, ScatterAdd};
+use brolga_ir::{DType, Data, Shape, Tensor};
+
+use crate::check::{Case, case, check};
+use crate::numbers::Numbers;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for row in [&[][..], &[3], &[0], &[2, 1]] {
+        // Rows are repeated, left out and out of range.
+        for (shape, places) in [
+            (&[][..], &[2.0][..]),
+            (&[5], &[1.0, 0.0, 1.0, 3.0, 1.0]),
+            (&[2, 3], &[3.0, 7.0, 0.0, 3.0, 200.0, 3.0]),
+            (&[0], &[]),
+            (&[1, 1], &[9.0]),
+        ] {
+            for dtype in [DType::I32, DType::I64, DType::U8] {
+                let indices = indices(shape, dtype, places);
+                cases.extend(table(row, &indices));
+            }
+        }
+        cases.extend(table(row, &indices(&[3], DType::I32, &[-1.0, 2.0, -4.0])));
+    }
+    cases
+}
+
+fn table(row: &[usize], indices: &Tensor) -> Vec<Case> {
+    let with_row = |extents: &[usize]| -> Shape { [extents, row].concat().into() };
+    let mut cases = Vec::new();
+    for rows in [4, 1, 0] {
+        let table = Numbers::default().any(with_row(&[rows]));
+        cases.push(case(Gather, [table, indices.clone()]));
+        let updates = Numbers::default().any(with_row(indices.shape()));
+        cases.push(case(ScatterAdd { rows }, [indices.clone(), updates]));
+    }
+    cases
+}
+
+fn indices(shape: &[usize], dtype: DType, places: &[f64]) -> Tensor {
+    Tensor::new(shape, Data::from_f64(dtype, places)).expect("as many places as elements")
+}
+
+#[test]
+fn all_of_them() {
+    check(&cases());
+}
