@@ -45,9 +45,9 @@ pub enum RuntimeError {
         /// The input or state.
         what: String,
         /// Its type.
-        expected: Type,
+        expected: Box<Type>,
         /// The tensor's type.
-        given: Type,
+        given: Box<Type>,
     },
     /// The caller's fault: not as many elements as the type has.
     #[error("{what} is {expected}, which has {} elements; {given} were given", expected.shape.elements())]

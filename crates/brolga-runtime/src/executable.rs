@@ -42,7 +42,7 @@ pub struct Executable {
 #[derive(Debug)]
 enum Engine {
     Native(Box<Step>),
-    Interpreter(Interpreter),
+    Interpreter(Box<Interpreter>),
 }
 
 impl Executable {
@@ -91,7 +91,8 @@ impl Executable {
         let timers = options.profile.then(|| prepared.timers_of_nodes());
         let layout = Layout::of_signature(&signature);
         let arena = Memory::zeroed(layout.bytes)?;
-        let engine = Engine::Interpreter(Interpreter { graph: graph.clone(), timers });
+        let interpreter = Interpreter { graph: graph.clone(), timers };
+        let engine = Engine::Interpreter(Box::new(interpreter));
         let (states, report) = (states.clone(), prepared.report);
         Ok(Self { signature, states, engine, layout, arena, report, schedule: vec![] })
     }
@@ -200,8 +201,9 @@ impl Executable {
         let index = self.signature.input(which.into())?;
         let expected = &self.signature.inputs[index].ty;
         if *expected != tensor.ty() {
-            let (what, expected) = (self.signature.describe_input(index), expected.clone());
-            return Err(RuntimeError::TensorType { what, expected, given: tensor.ty() });
+            let (expected, given) = (Box::new(expected.clone()), Box::new(tensor.ty()));
+            let what = self.signature.describe_input(index);
+            return Err(RuntimeError::TensorType { what, expected, given });
         }
         self.arena.write(self.layout.inputs[index], tensor);
         Ok(())
@@ -282,5 +284,18 @@ fn unsupported(graph: &Graph, id: NodeId) -> RuntimeError {
         node: id.index(),
         op: node.op.name().to_owned(),
         place: place.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_and_states_go_to_other_threads() {
+        fn sendable<T: Send + Sync>() {}
+        sendable::<Executable>();
+        sendable::<State>();
+        sendable::<RuntimeError>();
     }
 }

@@ -191,9 +191,9 @@ mod tests {
                 }))))
             };
             let mut start = 0;
-            for stage in 0..stages.len() {
+            for (stage, &barrier) in barriers.iter().enumerate() {
                 let needed = (start..stage).any(|earlier| races(earlier, stage));
-                prop_assert_eq!(barriers[stage], needed, "stage {}", stage);
+                prop_assert_eq!(barrier, needed, "stage {}", stage);
                 if needed {
                     start = stage;
                 }

@@ -7,6 +7,7 @@
 //! `docs/runtime.md` tells how plan, schedule and barriers fit together.
 
 mod barrier;
+mod check;
 mod copy;
 mod element;
 mod error;

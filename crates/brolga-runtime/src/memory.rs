@@ -1,6 +1,6 @@
 //! Raw memory: one allocation, read and written as slices of elements.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
 use brolga_ir::{Data, Tensor, Type, for_each_dtype};
@@ -58,10 +58,21 @@ impl Memory {
         let layout =
             Layout::from_size_align(bytes.max(ALIGNMENT), alignment).map_err(|_| failed())?;
         // SAFETY: the layout's size is not zero.
-        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(failed)?;
+        let start = NonNull::new(unsafe { alloc(layout) }).ok_or_else(failed)?;
         let memory = Self { start, layout };
+        // Pages are chosen when they are touched first, which is by the zeros.
         memory.advise_huge_pages();
+        // SAFETY: the range is that of the allocation.
+        unsafe { start.write_bytes(0, layout.size()) };
         Ok(memory)
+    }
+
+    /// As [`Memory::zeroed`]; ends the process, as the standard library does, if there is not as much memory.
+    pub(crate) fn zeroed_or_abort(bytes: usize) -> Self {
+        Self::zeroed(bytes).unwrap_or_else(|_| {
+            let layout = Layout::from_size_align(bytes, ALIGNMENT).unwrap_or(Layout::new::<u8>());
+            handle_alloc_error(layout)
+        })
     }
 
     /// Asks the system for huge pages; it may not have any, and nothing depends on it.

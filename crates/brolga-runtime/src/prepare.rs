@@ -3,6 +3,7 @@
 use brolga_codegen::kernel::CompiledKernel;
 use brolga_ir::{Graph, NodeId};
 
+use crate::check::check_layout;
 use crate::error::RuntimeError;
 use crate::layout::Layout;
 use crate::options::Options;
@@ -45,6 +46,7 @@ impl Prepared {
         let regions = Regions::new(&tasks, &order);
         let plan = plan(&regions.ranges);
         let layout = Layout::new(&tasks, signature, &regions, &plan, threads);
+        debug_assert_eq!(check_layout(&tasks, &order, &layout), Ok(()));
         let report = MemoryReport::new(graph, signature, states, &tasks, &regions, &plan, &layout);
         match options.memory_limit {
             Some(limit) if report.total > limit => {

@@ -162,16 +162,6 @@ impl State {
         Ok(Self { layout: layout.clone(), memory: Memory::zeroed(layout.bytes())? })
     }
 
-    /// A copy in memory of its own.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Allocation`] if there is not as much memory.
-    pub fn try_clone(&self) -> Result<Self, RuntimeError> {
-        let mut copy = Self::zeros(&self.layout)?;
-        copy.memory.copy_from(&self.memory);
-        Ok(copy)
-    }
-
     /// Names, types and places.
     pub fn layout(&self) -> &StateLayout {
         &self.layout
@@ -193,8 +183,8 @@ impl State {
     pub fn set(&mut self, name: &str, tensor: &Tensor) -> Result<(), RuntimeError> {
         let entry = self.layout.entry(name)?;
         if entry.ty != tensor.ty() {
-            let (what, expected) = (describe(name), entry.ty.clone());
-            return Err(RuntimeError::TensorType { what, expected, given: tensor.ty() });
+            let (expected, given) = (Box::new(entry.ty.clone()), Box::new(tensor.ty()));
+            return Err(RuntimeError::TensorType { what: describe(name), expected, given });
         }
         self.memory.write(entry.span, tensor);
         Ok(())
@@ -233,11 +223,11 @@ impl State {
     }
 }
 
-/// # Panics
-/// Where the system has no memory left, as all clones do; [`State::try_clone`] returns an error instead.
 impl Clone for State {
     fn clone(&self) -> Self {
-        self.try_clone().unwrap_or_else(|error| panic!("{error}"))
+        let mut memory = Memory::zeroed_or_abort(self.layout.bytes());
+        memory.copy_from(&self.memory);
+        Self { layout: self.layout.clone(), memory }
     }
 }
 

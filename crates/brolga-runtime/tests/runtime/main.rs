@@ -1,0 +1,10 @@
+//! Tests of the runtime as its users see it.
+#![expect(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+mod compiled;
+mod errors;
+mod kernels;
+mod profile;
+mod programs;
+mod random;
+mod state;

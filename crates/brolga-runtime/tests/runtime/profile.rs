@@ -1,0 +1,52 @@
+//! Profiles: counts and structure; times are whatever they are.
+
+use crate::kernels::{Builder, native};
+use brolga_runtime::{Backend, Executable, Options, StateLayout};
+
+fn builder() -> Builder {
+    let mut b = Builder::new(64);
+    let x = b.data("x");
+    let y = b.call("reverse", &[x]);
+    let sum = b.call("sum", &[y]);
+    b.graph.add_output(sum);
+    b
+}
+
+#[test]
+fn kernels_are_counted_and_timed() {
+    let options = Options { profile: true, threads: 2, ..Options::default() };
+    let (mut executable, mut state) = native(&builder().graph, &options);
+    for _ in 0..3 {
+        executable.run(&mut state).unwrap();
+    }
+    let profile = executable.profile().unwrap();
+    let rows = profile.kernels.iter().map(|k| (k.name.as_str(), k.calls, k.flops, k.bytes));
+    // `sum` reads its operand, writes and reads a workspace of four elements, and writes one.
+    let expected = [("reverse", 3, 64, 512), ("sum", 3, 128, 256 + 16 + 16 + 4)];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+    assert!(profile.kernels.iter().all(|k| k.layer == "dense" && (0.0..=1.0).contains(&k.share)));
+    assert!(profile.time_ns > 0);
+    let text = profile.to_string();
+    assert!(text.starts_with("step: 3 steps of "), "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+    executable.reset_profile();
+    assert_eq!(executable.profile().unwrap().steps, 0);
+}
+
+#[test]
+fn the_interpreter_is_timed_by_node() {
+    let graph = builder().graph;
+    let layout = StateLayout::of_graphs([&graph]).unwrap();
+    let options = Options { profile: true, backend: Backend::Interpreter, ..Options::default() };
+    let mut executable = Executable::new(&graph, &layout, &options).unwrap();
+    let mut state = brolga_runtime::State::zeros(&layout).unwrap();
+    executable.run(&mut state).unwrap();
+    let profile = executable.profile().unwrap();
+    let names: Vec<_> = profile.kernels.iter().map(|k| k.name.as_str()).collect();
+    assert_eq!((profile.steps, names), (1, vec!["reverse", "sum"]));
+}
+
+#[test]
+fn without_the_option_there_is_none() {
+    assert!(builder().native(2).0.profile().is_none());
+}
