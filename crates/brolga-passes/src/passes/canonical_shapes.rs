@@ -18,7 +18,7 @@
 //! 2. A `broadcast`, a `reshape` that adds leading axes of extent 1 and a splat constant of any shape in front of an elementwise op become
 //!    what is repeated: elementwise ops repeat by themselves. Refused where the op's result would lose its shape.
 //! 3. A `reshape` moves behind the elementwise op that uses it, if all operands come from the same shape or are one element. So the op stays
-//!    with what computes its operand, and the `reshape` becomes a view of the result.
+//!    with what computes its operand, and the `reshape` becomes a view of the result. Refused between roles, which are not fused anyway.
 //! 4. What takes one element of each row of a reduction back to `[r.., 1]` is computed there from the start (`keepdims=true`), because only
 //!    so can it be repeated along the row in the same kernel. Rule 3 does not undo that: it leaves these reshapes alone.
 //!
@@ -29,7 +29,7 @@ use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::rows::row_reduction;
+use crate::region::rows::{reduced_domain, row_reduction};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::{add_splat, elements, splat};
 
@@ -117,15 +117,14 @@ fn adds_last_axis(from: &Shape, to: &Shape) -> bool {
 /// Whether the value is the reduction of rows along their last axis, without that axis, or computed of such ones elementwise.
 fn is_of_rows(graph: &Graph, value: Value, chain: usize) -> bool {
     let op = &graph.node(value.node).op;
-    let operands = graph.operands(value.node);
-    match row_reduction(op) {
-        Some((axes, keepdims)) => !keepdims && axes == [graph.ty(operands[0]).shape.rank() - 1],
-        None => {
-            let same = |v: &Value| graph.ty(*v).shape == graph.ty(value).shape;
-            let mut operands = operands.iter().filter(|v| same(v));
-            op.is_elementwise() && chain > 0 && operands.any(|&v| is_of_rows(graph, v, chain - 1))
-        }
+    if let Some((_, keepdims)) = row_reduction(op) {
+        return !keepdims && reduced_domain(graph, value.node).is_some();
     }
+    let same = |v: &&Value| graph.ty(**v).shape == graph.ty(value).shape;
+    let operands = graph.operands(value.node);
+    op.is_elementwise()
+        && chain > 0
+        && operands.iter().filter(same).any(|&v| is_of_rows(graph, v, chain - 1))
 }
 
 /// Computes such a value as `[r.., 1]`; what used it uses a view.
@@ -138,16 +137,13 @@ fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
         Some(op) => graph.add(op, &operands, origin.clone())?,
         None => {
             for operand in &mut operands {
-                if elements(graph, *operand) == 1 {
-                    continue;
-                }
-                *operand = if is_of_rows(graph, *operand, MAX_CHAIN) {
-                    keep_last_axis(graph, *operand)?
-                } else {
+                if is_of_rows(graph, *operand, MAX_CHAIN) {
+                    *operand = keep_last_axis(graph, *operand)?;
+                } else if elements(graph, *operand) > 1 {
                     let own = graph.ty(*operand).shape.iter().copied();
                     let shape = own.chain([1]).collect();
-                    graph.add(Reshape { shape }, &[*operand], origin.clone())?
-                };
+                    *operand = graph.add(Reshape { shape }, &[*operand], origin.clone())?;
+                }
             }
             graph.add(op, &operands, origin.clone())?
         }
@@ -315,6 +311,9 @@ fn sink(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option
         *operand = self::operand(graph, operand.node);
         let from = &graph.ty(*operand).shape;
         if source.as_ref().is_some_and(|source| source != from) || adds_last_axis(from, &shape) {
+            return Ok(None);
+        }
+        if graph.node(operand.node).origin.role != graph.node(id).origin.role {
             return Ok(None);
         }
         source = Some(from.clone());

@@ -23,7 +23,7 @@ use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, streams};
+use crate::region::{NodeSet, Part, Region, Schedule, epilogue, prologue, streams};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::is_returned;
 
@@ -64,7 +64,8 @@ impl Pass for FuseConvGrads {
             }
             if order.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
                 let region = Region::new(KernelKind::Contraction, id, nodes);
-                Region { copied, order: Some(order), ..region }.fuse(graph, &mut schedule)?;
+                let parts = Some(vec![Part { inputs: Vec::new(), order }]);
+                Region { copied, parts, ..region }.fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

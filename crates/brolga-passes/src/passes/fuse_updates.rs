@@ -23,7 +23,7 @@ use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule};
+use crate::region::{NodeSet, Part, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::{elements, is_elementwise, splat};
 
@@ -52,7 +52,7 @@ impl Pass for FuseUpdates {
                     break;
                 };
                 if rewrites.allow(&UPDATES, graph, main) {
-                    fuse(graph, &mut schedule, &together, main)?;
+                    fuse(graph, &mut schedule, together, main)?;
                 }
             }
         }
@@ -248,14 +248,14 @@ fn convex(graph: &Graph, schedule: &Schedule, groups: Vec<Group>) -> (Vec<Group>
 fn fuse(
     graph: &mut Graph,
     schedule: &mut Schedule,
-    groups: &[Group],
+    groups: Vec<Group>,
     main: NodeId,
 ) -> Result<(), PassError> {
-    let order: Vec<NodeId> = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
-    let scalars = groups.first().into_iter().flat_map(|group| &group.scalars);
-    let own = groups.iter().flat_map(|group| &group.own);
-    let inputs = scalars.chain(own).copied().collect();
-    let region = Region::new(KernelKind::Update, main, order.iter().copied().collect());
-    Region { inputs, order: Some(order), ..region }.fuse(graph, schedule)?;
+    let nodes = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
+    let scalars = groups.first().map(|group| group.scalars.clone()).unwrap_or_default();
+    let shared = Part { inputs: scalars, order: Vec::new() };
+    let parts = groups.into_iter().map(|group| Part { inputs: group.own, order: group.order });
+    let parts = Some([shared].into_iter().chain(parts).collect());
+    Region { parts, ..Region::new(KernelKind::Update, main, nodes) }.fuse(graph, schedule)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
+use brolga_ir::ops::{Constant, Kernel, KernelKind, ParameterKind};
 use brolga_ir::{Graph, Mistake, NodeId, Origin, Type, Value};
 
 use super::{NodeSet, Schedule};
@@ -20,16 +20,23 @@ pub(crate) struct Region {
     pub(crate) nodes: NodeSet,
     /// The nodes that are copied into the kernel. None of their results leaves it; they stay in the graph while others use them.
     pub(crate) copied: NodeSet,
-    /// Operands that come first, in this order.
+    /// All nodes in the order of the body, if it is not the schedule's.
+    pub(crate) parts: Option<Vec<Part>>,
+}
+
+/// Nodes of a body that stand together.
+pub(crate) struct Part {
+    /// Operands of the kernel that these nodes read, in this order; others come in the order of first use. What an earlier part reads
+    /// too is another operand here.
     pub(crate) inputs: Vec<Value>,
-    /// The order of the nodes, if it is not the schedule's.
-    pub(crate) order: Option<Vec<NodeId>>,
+    /// The nodes, operands before their uses.
+    pub(crate) order: Vec<NodeId>,
 }
 
 impl Region {
     /// A region of nodes that the kernel holds in the schedule's order.
     pub(crate) fn new(kind: KernelKind, main: NodeId, nodes: NodeSet) -> Self {
-        Self { kind, main, nodes, copied: NodeSet::new(), inputs: Vec::new(), order: None }
+        Self { kind, main, nodes, copied: NodeSet::new(), parts: None }
     }
 
     /// Replaces the region by one kernel.
@@ -44,17 +51,20 @@ impl Region {
         graph: &mut Graph,
         schedule: &mut Schedule,
     ) -> Result<NodeId, Mistake> {
-        let order = match self.order {
-            Some(order) => order,
-            None => schedule.sort(self.nodes.iter().chain(&self.copied)),
-        };
+        let parts = self.parts.unwrap_or_else(|| {
+            let order = schedule.sort(self.nodes.iter().chain(&self.copied));
+            vec![Part { inputs: Vec::new(), order }]
+        });
+        let order: Vec<NodeId> = parts.iter().flat_map(|part| part.order.iter().copied()).collect();
         let origin = graph.node(self.main).origin.clone();
         let mut body = Body::new(kernel_name(graph, &order), graph);
-        for &input in &self.inputs {
-            body.input(input)?;
-        }
-        for &id in &order {
-            body.copy(id)?;
+        for part in &parts {
+            for &input in &part.inputs {
+                body.input(input)?;
+            }
+            for &id in &part.order {
+                body.copy(id)?;
+            }
         }
         let leaving = leaving(graph, &self.nodes, &order);
         let (body, operands) = body.finish(&leaving);
@@ -93,39 +103,44 @@ struct Body<'a> {
     graph: Graph,
     /// The value in the body for each value outside.
     values: HashMap<Value, Value>,
+    /// The copy in the body for each splat constant outside.
+    constants: HashMap<NodeId, Value>,
     operands: Vec<Value>,
 }
 
 impl<'a> Body<'a> {
     fn new(name: String, outer: &'a Graph) -> Self {
-        Self { outer, graph: Graph::new(name), values: HashMap::new(), operands: Vec::new() }
+        let (values, constants) = (HashMap::new(), HashMap::new());
+        Self { outer, graph: Graph::new(name), values, constants, operands: Vec::new() }
     }
 
     /// Copies a node whose operands that belong to the region were copied before.
     fn copy(&mut self, id: NodeId) -> Result<(), Mistake> {
-        let takes_constants = is_elementwise(self.outer, id);
+        let node = self.outer.node(id);
         let mut operands = Vec::new();
         for value in self.outer.operands(id) {
-            operands.push(match self.values.get(&value) {
-                Some(&inside) => inside,
-                None if takes_constants => match splat(self.outer, value).cloned() {
-                    Some(constant) => {
-                        let origin = self.outer.node(id).origin.clone();
-                        let inside = self.graph.add(constant, &[], origin)?;
-                        self.values.insert(value, inside);
-                        inside
-                    }
-                    None => self.input(value)?,
-                },
-                None => self.input(value)?,
+            let constant = splat(self.outer, value).filter(|_| is_elementwise(self.outer, id));
+            operands.push(match (constant, self.values.get(&value)) {
+                (Some(constant), _) => self.constant(value.node, constant, &node.origin)?,
+                (None, Some(&inside)) => inside,
+                (None, None) => self.input(value)?,
             });
         }
-        let node = self.outer.node(id);
         let copy = self.graph.add_node(node.op.clone(), &operands, node.origin.clone())?;
         for value in results(self.outer, id) {
             self.values.insert(value, Value { node: copy, port: value.port });
         }
         Ok(())
+    }
+
+    /// The copy of a constant, which belongs to the layer that uses it first.
+    fn constant(&mut self, id: NodeId, op: &Constant, origin: &Origin) -> Result<Value, Mistake> {
+        if let Some(&inside) = self.constants.get(&id) {
+            return Ok(inside);
+        }
+        let inside = self.graph.add(op.clone(), &[], origin.clone())?;
+        self.constants.insert(id, inside);
+        Ok(inside)
     }
 
     /// Lets a value from outside be an operand of the kernel. A parameter keeps its name.

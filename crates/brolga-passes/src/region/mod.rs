@@ -9,7 +9,7 @@ pub(crate) mod rows;
 mod schedule;
 
 pub(crate) use chain::{broadcasts, epilogue, prologue, streams};
-pub(crate) use fuse::Region;
+pub(crate) use fuse::{Part, Region};
 pub(crate) use schedule::Schedule;
 
 use std::collections::BTreeSet;

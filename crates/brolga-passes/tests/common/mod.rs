@@ -6,25 +6,25 @@ use brolga_ir::{DType, Graph, Role, Tracer, Type, Var};
 
 /// How large the classic convolutional network is.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Images a step.
-    pub batch: usize,
+    pub(crate) batch: usize,
     /// Height and width of an image.
-    pub image: usize,
+    pub(crate) image: usize,
     /// Filters of the two convolutions.
-    pub filters: [usize; 2],
+    pub(crate) filters: [usize; 2],
     /// Units of the hidden layer.
-    pub units: usize,
+    pub(crate) units: usize,
 }
 
 /// The size for MNIST.
-pub const MNIST: Size = Size { batch: 32, image: 28, filters: [32, 64], units: 128 };
+pub(crate) const MNIST: Size = Size { batch: 32, image: 28, filters: [32, 64], units: 128 };
 
 /// A size that the interpreter computes in no time.
-pub const TINY: Size = Size { batch: 5, image: 14, filters: [3, 4], units: 6 };
+pub(crate) const TINY: Size = Size { batch: 5, image: 14, filters: [3, 4], units: 6 };
 
 /// The training step of conv - pool - conv - pool - dense - dropout - dense with Adam, as Keras has it.
-pub fn train_step(size: Size) -> Graph {
+pub(crate) fn train_step(size: Size) -> Graph {
     let Size { batch, image, filters, units } = size;
     let t = Tracer::new("train_step");
     let x = t.input("x", Type::f32([batch, image, image, 1]));
