@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::graph::{Location, Origin};
+use crate::verify::VerifyErrors;
 
 /// What is wrong with an op and its operands, and what to do about it. The user's fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,10 +98,7 @@ pub enum EvalError {
         /// The type given.
         given: String,
     },
-    /// The graph has a cycle, which the verifier describes.
-    #[error("graph `{graph}` has a cycle; `verify` tells where")]
-    Cycle {
-        /// The graph's name.
-        graph: String,
-    },
+    /// The graph is not valid.
+    #[error(transparent)]
+    Invalid(#[from] VerifyErrors),
 }

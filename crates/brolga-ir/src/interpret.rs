@@ -7,6 +7,7 @@ use crate::graph::{Graph, NodeId, Value};
 use crate::op::Op;
 use crate::tensor::Tensor;
 use crate::types::Type;
+use crate::verify::verify;
 
 /// Looks at the results of each node as the interpreter computes them.
 pub trait Observer {
@@ -23,7 +24,7 @@ impl<F: FnMut(&Graph, NodeId, &[Tensor])> Observer for F {
 /// Evaluates a graph for these inputs, in the order of its signature; returns its outputs in order.
 ///
 /// # Errors
-/// If the inputs do not fit the signature, or the graph has a cycle.
+/// If the inputs do not fit the signature, or the graph is not valid.
 pub fn interpret(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
     interpret_with(graph, inputs, &mut |_: &Graph, _: NodeId, _: &[Tensor]| {})
 }
@@ -37,6 +38,7 @@ pub fn interpret_with(
     inputs: &[Tensor],
     observer: &mut dyn Observer,
 ) -> Result<Vec<Tensor>, EvalError> {
+    verify(graph)?;
     let name = || graph.name().to_owned();
     let expected = graph.inputs().len();
     if inputs.len() != expected {
@@ -52,9 +54,6 @@ pub fn interpret_with(
                 given: given.ty().to_string(),
             });
         }
-    }
-    if graph.order().len() != graph.len() {
-        return Err(EvalError::Cycle { graph: name() });
     }
     let inputs: Vec<&Tensor> = inputs.iter().collect();
     Ok(evaluate(graph, &inputs, observer))

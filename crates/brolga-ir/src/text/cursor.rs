@@ -251,15 +251,22 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The line on which a value of this name is defined further below in the same graph, if it is.
+    /// The line on which a value of this name is defined further below in the same body, if it is.
     pub(super) fn defined_later(&self, name: &str) -> Option<usize> {
-        let rest = self.tokens[self.at..].windows(2);
-        let mut rest =
-            rest.take_while(|pair| !pair[0].begins_graph());
-        let defines = |pair: &[Token<'_>]| {
-            pair[0].kind == Kind::Value(name) && pair[1].kind == Kind::Mark(":")
-        };
-        rest.find(|pair| defines(pair)).map(|pair| pair[0].line + 1)
+        let mut depth = 0_usize;
+        for pair in self.tokens[self.at..].windows(2) {
+            match &pair[0].kind {
+                Kind::Mark("{") => depth += 1,
+                Kind::Mark("}") => depth = depth.checked_sub(1)?,
+                Kind::Value(value) if *value == name && depth == 0 => {
+                    if pair[1].kind == Kind::Mark(":") {
+                        return Some(pair[0].line + 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     /// The number of the line, from 1.
