@@ -1,4 +1,4 @@
-//! The contraction tile: acc[r][n] += Σₖ a[r][k] · b[k][n], in registers.
+//! The contraction tile: `acc[r][n] += Σₖ a[r][k] · b[k][n]`, in registers.
 
 use brolga_ir::lanes::Lanes;
 use smallvec::SmallVec;
