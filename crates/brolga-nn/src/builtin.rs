@@ -15,7 +15,7 @@ pub fn by_name(name: &str) -> Result<Sequential, NnError> {
     match name {
         "mnist_cnn" => mnist_cnn(),
         "mlp" => mlp(),
-        other => Err(NnError::unknown("model", other, NAMES.to_vec())),
+        other => Err(NnError::unknown("model", other, NAMES)),
     }
 }
 

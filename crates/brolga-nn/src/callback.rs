@@ -1,13 +1,20 @@
 //! What the user may do while a training runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::NnError;
 use crate::history::Logs;
+use crate::metrics::Direction;
 use crate::model::Session;
 
 /// What the user may do while a training runs. Each method does nothing by default; an error ends the training.
 pub trait Callback {
+    /// The names of the quantities that this callback adds to the logs of an epoch, so that others may monitor them.
+    fn reports(&self) -> Vec<String> {
+        vec![]
+    }
+
     /// Called before the first epoch.
     ///
     /// # Errors
@@ -65,6 +72,10 @@ pub trait Callback {
 }
 
 impl<C: Callback + ?Sized> Callback for &mut C {
+    fn reports(&self) -> Vec<String> {
+        (**self).reports()
+    }
+
     fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
         (**self).on_train_begin(training)
     }
@@ -131,6 +142,15 @@ pub struct TrainingPlan {
     pub batch_size: usize,
     /// How long compiling the training step took; zero if it was compiled before.
     pub compile_time: Duration,
-    /// The names of what is reported: `loss`, the metrics, and the same with `val_` where there is validation data.
+    /// The names of what is reported: `loss`, the metrics, the same with `val_` where there is validation data, and what callbacks add.
     pub reported: Vec<String>,
+    /// Which values of the loss and of the metrics are better, where that is known.
+    pub directions: BTreeMap<String, Direction>,
+}
+
+impl TrainingPlan {
+    /// Which values of a reported quantity are better, in training or in validation; `None` where that is not known.
+    pub fn direction(&self, name: &str) -> Option<Direction> {
+        self.directions.get(name.strip_prefix("val_").unwrap_or(name)).copied()
+    }
 }

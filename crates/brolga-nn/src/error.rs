@@ -30,13 +30,8 @@ pub enum NnError {
         message: String,
     },
     /// Arguments that contradict each other or the model.
-    #[error("{}{mistake}", prefix(.layer))]
-    Argument {
-        /// The layer, where it is one's fault.
-        layer: Option<String>,
-        /// What is wrong.
-        mistake: Mistake,
-    },
+    #[error(transparent)]
+    Argument(#[from] Mistake),
     /// A layer, loss, metric or optimizer does not fit its inputs.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -187,17 +182,12 @@ pub enum NnError {
 
 impl NnError {
     /// A name that is not among the known ones.
-    pub(crate) fn unknown(kind: &str, name: &str, known: Vec<&str>) -> Self {
-        let (message, help) = known_names(kind, name, &known);
+    pub(crate) fn unknown<S: AsRef<str>>(kind: &str, name: &str, known: &[S]) -> Self {
+        let (message, help) = known_names(kind, name, known);
         Self::UnknownName { message, help }
     }
 
-    /// An argument that is wrong wherever it is used.
-    pub(crate) fn argument(mistake: impl Into<Mistake>) -> Self {
-        Self::Argument { layer: None, mistake: mistake.into() }
-    }
-
-    /// The same, found by a method.
+    /// The same error, found by a method.
     pub(crate) fn in_method(self, name: &'static str) -> Self {
         match self {
             Self::NotBuilt { help, .. } => Self::NotBuilt { method: name, help },
@@ -205,25 +195,14 @@ impl NnError {
         }
     }
 
-    /// The same, of a layer.
-    pub(crate) fn in_layer(self, name: &str) -> Self {
+    /// What is wrong, without the place.
+    pub(crate) fn into_mistake(self) -> Mistake {
         match self {
-            Self::Argument { layer: None, mistake } => {
-                Self::Argument { layer: Some(name.to_owned()), mistake }
-            }
-            other => other,
+            Self::UnknownName { message, help } => Mistake::new(message).help(help),
+            Self::Argument(mistake) => mistake,
+            other => Mistake::new(other.to_string()),
         }
     }
-}
-
-impl From<Mistake> for NnError {
-    fn from(mistake: Mistake) -> Self {
-        Self::argument(mistake)
-    }
-}
-
-fn prefix(layer: &Option<String>) -> String {
-    layer.as_ref().map(|layer| format!("layer `{layer}`: ")).unwrap_or_default()
 }
 
 fn help_line(help: &Option<String>) -> String {
@@ -242,9 +221,10 @@ pub(crate) fn with_batch(sample: &[usize]) -> String {
 }
 
 /// The message and the advice for a name that is not among the known ones.
-pub(crate) fn known_names(kind: &str, name: &str, known: &[&str]) -> (String, String) {
-    let nearest =
-        known.iter().map(|k| (distance(&name.to_lowercase(), &k.to_lowercase()), k)).min();
+pub(crate) fn known_names<S: AsRef<str>>(kind: &str, name: &str, known: &[S]) -> (String, String) {
+    let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    let far = |known: &str| distance(&name.to_lowercase(), &known.to_lowercase());
+    let nearest = known.iter().map(|known| (far(known), known)).min();
     let message = match nearest {
         Some((d, nearest)) if 3 * d <= name.len().max(3) => {
             format!("there is no {kind} `{name}`; did you mean `{nearest}`?")
@@ -254,20 +234,21 @@ pub(crate) fn known_names(kind: &str, name: &str, known: &[&str]) -> (String, St
     (message, format!("there are {}", known.join(", ")))
 }
 
-/// How many letters must be inserted, removed or replaced to make one word of the other.
+/// How many letters must be inserted, removed, replaced or exchanged with their neighbour to make one word of the other.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let changed = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            let exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            row.push(if exchanged { changed.min(rows[i - 2][j - 2] + 1) } else { changed });
         }
+        rows.push(row);
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -277,7 +258,7 @@ mod tests {
     #[test]
     fn distances_count_edits() {
         assert_eq!(distance("relu", "relu"), 0);
-        assert_eq!(distance("rleu", "relu"), 2);
+        assert_eq!(distance("rleu", "relu"), 1);
         assert_eq!(distance("", "relu"), 4);
         assert_eq!(distance("softmx", "softmax"), 1);
     }

@@ -1,11 +1,11 @@
 //! What a training reports: named numbers, epoch by epoch.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::NnError;
+use crate::model::replace;
 
 /// Named numbers in the order in which they were computed: the loss first, then the metrics.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -56,23 +56,18 @@ impl Logs {
 pub struct History {
     /// The numbers of the epochs, from 0.
     pub epoch: Vec<usize>,
-    /// Each quantity with its values, epoch by epoch, in the order in which they were reported.
+    /// Each quantity with its values, epoch by epoch, in the order in which they were reported. In JSON this is Keras's `history.history`.
+    #[serde(with = "crate::report::series_map")]
     pub history: Vec<Series>,
 }
 
 /// The values of one quantity, epoch by epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Its name, such as `val_loss`.
     pub name: String,
     /// Its values; NaN for an epoch that did not report it, which JSON writes as `null`.
-    #[serde(deserialize_with = "numbers")]
     pub values: Vec<f64>,
-}
-
-fn numbers<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
-    let values = Vec::<Option<f64>>::deserialize(deserializer)?;
-    Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }
 
 impl History {
@@ -109,13 +104,13 @@ impl History {
         serde_json::to_string_pretty(self).expect("a history consists of names and numbers")
     }
 
-    /// Writes the history as JSON.
+    /// Writes the history as JSON. The file is replaced as a whole: a crash leaves the old one or the new one.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
         let path = path.as_ref();
-        fs::write(path, self.to_json() + "\n")
+        replace(path, (self.to_json() + "\n").as_bytes())
             .map_err(|source| NnError::Io { path: path.to_owned(), source })
     }
 }

@@ -25,6 +25,7 @@
 pub mod activations;
 pub mod builtin;
 mod callback;
+pub mod callbacks;
 pub mod config;
 mod data;
 mod error;
@@ -36,17 +37,19 @@ pub mod metrics;
 pub mod model;
 pub mod optimizers;
 pub mod registry;
+pub mod report;
 pub mod trace;
 
 pub use callback::{Callback, Training, TrainingPlan};
 pub use data::{Data, Element, IntoData};
 pub use error::NnError;
 pub use history::{History, Logs, Series};
-pub use model::{Compile, Fit, Kind, Sequential, Session};
+pub use model::{Compile, Evaluate, Fit, Kind, Predict, Sequential, Session};
 
 /// Everything that a program with a model in it uses.
 pub mod prelude {
     pub use crate::activations::Activation;
+    pub use crate::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint};
     pub use crate::layers::{
         AveragePooling2D, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, Input, Layer,
         MaxPooling2D, Reshape,
@@ -54,5 +57,7 @@ pub mod prelude {
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};
     pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, SGD};
-    pub use crate::{Callback, Compile, Fit, History, Logs, NnError, Sequential, Training};
+    pub use crate::{
+        Callback, Compile, Evaluate, Fit, History, Logs, NnError, Predict, Sequential, Training,
+    };
 }

@@ -39,19 +39,28 @@ pub(crate) use object;
 
 /// Declares the files of a family and its table of classes: `file: Class [aliases]`.
 macro_rules! classes {
-    ($kind:literal $family:ident { $($file:ident: $class:ident $([$($alias:literal),*])?,)* }) => {
+    ($kind:literal $family:ident($($style:tt)*) {
+        $($file:ident: $class:ident $([$($alias:literal),*])?,)*
+    }) => {
         $(mod $file; pub use $file::$class;)*
 
-        crate::registry::family! { $kind $family { $($class $([$($alias),*])?,)* } }
+        crate::registry::family! { $kind $family($($style)*) { $($class $([$($alias),*])?,)* } }
     };
 }
 pub(crate) use classes;
 
 /// Declares the table of classes of a family whose types are in scope.
 macro_rules! family {
-    ($kind:literal $family:ident { $($class:ident $([$($alias:literal),*])?,)* }) => {
+    ($kind:literal $family:ident($name_of:path $(, $also:literal)*) {
+        $($class:ident $([$($alias:literal),*])?,)*
+    }) => {
         impl crate::registry::Family for dyn $family {
             const KIND: &'static str = $kind;
+            const ALSO: &'static [&'static str] = &[$($also),*];
+
+            fn name_of(class: &str) -> String {
+                $name_of(class)
+            }
 
             fn classes() -> &'static [crate::registry::Class<Self>] {
                 &[$(crate::registry::Class {
@@ -83,8 +92,14 @@ pub trait Family: Object + 'static {
     /// What one of them is called in messages.
     const KIND: &'static str;
 
+    /// Names that users may write besides those of classes.
+    const ALSO: &'static [&'static str];
+
     /// All classes.
     fn classes() -> &'static [Class<Self>];
+
+    /// The name that users write for a class.
+    fn name_of(class: &str) -> String;
 }
 
 /// The object of this class with its default arguments.
@@ -129,8 +144,14 @@ fn build<T: Family + ?Sized>(name: &str, config: &Value) -> Result<Arc<T>, NnErr
     match T::classes().iter().find(fits) {
         Some(class) => (class.build)(config),
         None => {
-            let known = T::classes().iter().map(|class| class.name).collect();
-            Err(NnError::unknown(T::KIND, name, known))
+            // Names are listed as the user writes them: `Adam` or `adam`.
+            let classes = T::classes().iter().map(|class| class.name);
+            let known: Vec<String> = if name.contains(char::is_uppercase) {
+                classes.map(str::to_owned).collect()
+            } else {
+                T::ALSO.iter().map(ToString::to_string).chain(classes.map(T::name_of)).collect()
+            };
+            Err(NnError::unknown(T::KIND, name, &known))
         }
     }
 }

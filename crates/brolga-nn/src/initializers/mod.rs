@@ -10,7 +10,7 @@ mod variance_scaling;
 use brolga_ir::Shape;
 use brolga_ir::lanes::random_bits_at;
 
-use crate::registry::{Choice, Object, family};
+use crate::registry::{Choice, Object, family, snake_case};
 
 pub use constant::{Constant, Ones, Zeros};
 pub use normal::{RandomNormal, TruncatedNormal};
@@ -21,7 +21,7 @@ pub use variance_scaling::{
 };
 
 family! {
-    "initializer" Initializer {
+    "initializer" Initializer(snake_case) {
         GlorotUniform,
         GlorotNormal,
         HeUniform,

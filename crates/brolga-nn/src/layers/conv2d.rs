@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, WeightSpec, glorot_uniform, layer, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Padding, Pair};
-use crate::error::NnError;
 use crate::initializers::Initializer;
 use crate::registry::Choice;
 use crate::trace::Call;
@@ -130,7 +129,7 @@ impl Layer for Conv2D {
         &self.base
     }
 
-    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, NnError> {
+    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let channels = match inputs {
             [x] if x.shape.rank() == 4 => x.shape[3],
             _ => {
@@ -140,17 +139,16 @@ impl Layer for Conv2D {
                     given.join(", ")
                 );
                 return Err(Mistake::new(message)
-                    .help("images without a channel axis need one of extent 1: Input::new([28, 28, 1])")
-                    .into());
+                    .help("images without a channel axis need one of extent 1: Input::new([28, 28, 1])"));
             }
         };
         let divides = |n: usize| self.groups > 0 && n % self.groups == 0;
         if !divides(channels) || !divides(self.filters) {
             let message = format!(
-                "{} groups divide neither evenly: {channels} channels and {} filters",
+                "{} groups cannot share {channels} channels and {} filters evenly",
                 self.groups, self.filters
             );
-            return Err(Mistake::new(message).into());
+            return Err(Mistake::new(message).help("both must be multiples of the number of groups"));
         }
         let Pair([height, width]) = self.kernel_size;
         let shape = [height, width, channels / self.groups, self.filters];

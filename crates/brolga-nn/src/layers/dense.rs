@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, WeightSpec, glorot_uniform, layer, yes, zeros};
 use crate::activations::Activation;
-use crate::error::NnError;
 use crate::initializers::Initializer;
 use crate::registry::Choice;
 use crate::trace::Call;
@@ -77,13 +76,13 @@ impl Layer for Dense {
         &self.base
     }
 
-    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, NnError> {
+    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let width = match inputs {
             [x] if x.shape.rank() >= 2 => x.shape[x.shape.rank() - 1],
             _ => {
                 let given: Vec<_> = inputs.iter().map(ToString::to_string).collect();
                 let message = format!("Dense takes [batch, .., inputs], given {}", given.join(", "));
-                return Err(Mistake::new(message).into());
+                return Err(Mistake::new(message));
             }
         };
         let mut weights =

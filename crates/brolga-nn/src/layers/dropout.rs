@@ -4,7 +4,6 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, WeightSpec, layer};
-use crate::error::NnError;
 use crate::trace::Call;
 
 /// In training, each element is 0 with probability `rate` and multiplied by `1 / (1 − rate)` otherwise; in inference nothing is changed.
@@ -33,12 +32,12 @@ impl Layer for Dropout {
         &self.base
     }
 
-    fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, NnError> {
+    fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         if (0.0..=1.0).contains(&self.rate) {
             return Ok(vec![]);
         }
         let message = format!("a rate of {} is not a probability", self.rate);
-        Err(Mistake::new(message).help("the rate is a number from 0 to 1").into())
+        Err(Mistake::new(message).help("the rate is a number from 0 to 1"))
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {

@@ -4,16 +4,15 @@
 
 use std::fmt;
 
-use brolga_ir::{Type, Var};
+use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::error::NnError;
 use crate::initializers::Initializer;
-use crate::registry::{Choice, Object, classes};
+use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Call;
 
 classes! {
-    "layer" Layer {
+    "layer" Layer(snake_case) {
         activation: Activation,
         average_pooling2d: AveragePooling2D,
         conv2d: Conv2D,
@@ -36,7 +35,7 @@ pub trait Layer: Object {
     ///
     /// # Errors
     /// If the arguments do not fit the inputs.
-    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, NnError> {
+    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let _ = inputs;
         Ok(vec![])
     }

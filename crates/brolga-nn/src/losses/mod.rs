@@ -7,11 +7,11 @@ use std::sync::Arc;
 use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::{Choice, Object, classes};
+use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::{Logits, Prediction};
 
 classes! {
-    "loss" Loss {
+    "loss" Loss(snake_case) {
         binary_crossentropy: BinaryCrossentropy ["bce"],
         categorical_crossentropy: CategoricalCrossentropy,
         mean_absolute_error: MeanAbsoluteError ["mae"],

@@ -2,7 +2,9 @@
 
 use brolga_ir::Var;
 
-use super::{BinaryAccuracy, CategoricalAccuracy, Metric, SparseCategoricalAccuracy, metric};
+use super::{
+    BinaryAccuracy, CategoricalAccuracy, Direction, Metric, SparseCategoricalAccuracy, metric,
+};
 use crate::trace::Prediction;
 
 metric! {
@@ -14,6 +16,10 @@ metric! {
 impl Metric for Accuracy {
     fn given_name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Max)
     }
 
     fn statistics(

@@ -3,7 +3,7 @@
 use brolga_ir::{DType, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, mean_statistics};
+use super::{Direction, Metric, mean_statistics};
 use crate::losses::{mean_last, pair};
 use crate::registry::object;
 use crate::trace::Prediction;
@@ -36,6 +36,10 @@ impl BinaryAccuracy {
 impl Metric for BinaryAccuracy {
     fn given_name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Max)
     }
 
     fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {

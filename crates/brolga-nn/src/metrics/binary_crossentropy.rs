@@ -3,7 +3,7 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Metric, mean_statistics};
+use super::{Direction, Metric, mean_statistics};
 use crate::losses;
 use crate::registry::object;
 use crate::trace::Prediction;
@@ -33,6 +33,10 @@ impl BinaryCrossentropy {
 impl Metric for BinaryCrossentropy {
     fn given_name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Min)
     }
 
     fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {

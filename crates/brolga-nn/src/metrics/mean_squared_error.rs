@@ -2,7 +2,7 @@
 
 use brolga_ir::Var;
 
-use super::{Metric, mean_statistics, metric};
+use super::{Direction, Metric, mean_statistics, metric};
 use crate::losses;
 use crate::trace::Prediction;
 
@@ -14,6 +14,10 @@ metric! {
 impl Metric for MeanSquaredError {
     fn given_name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Min)
     }
 
     fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {

@@ -12,7 +12,7 @@ use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Prediction;
 
 classes! {
-    "metric" Metric {
+    "metric" Metric(snake_case, "accuracy") {
         binary_accuracy: BinaryAccuracy,
         binary_crossentropy: BinaryCrossentropy ["bce"],
         categorical_accuracy: CategoricalAccuracy,
@@ -29,10 +29,24 @@ mod accuracy;
 
 pub use accuracy::Accuracy;
 
+/// Which values of a quantity are better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Lower ones.
+    Min,
+    /// Higher ones.
+    Max,
+}
+
 /// A measure of how good predictions are.
 pub trait Metric: Object {
     /// A name of the object's own, if it was given one.
     fn given_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Which values are better; `None` where that is not known. Callbacks ask for it.
+    fn direction(&self) -> Option<Direction> {
         None
     }
 

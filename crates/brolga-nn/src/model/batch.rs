@@ -62,7 +62,7 @@ impl<'a> Samples<'a> {
                 "fit: a validation_split of {share} leaves one part of {} samples empty",
                 self.len()
             );
-            return Err(NnError::argument(
+            return Err(NnError::Argument(
                 Mistake::new(message).help("the share is a number between 0 and 1"),
             ));
         }

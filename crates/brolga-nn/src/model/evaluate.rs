@@ -1,5 +1,6 @@
 //! Loss and metrics of a trained model, and its predictions.
 
+use brolga_ir::Mistake;
 use brolga_runtime::Options;
 use ndarray::{ArrayD, IxDyn};
 
@@ -7,55 +8,170 @@ use super::batch::{Samples, check_input, write};
 use super::session::{Key, Kind, Session};
 use super::step::Plan;
 use super::totals::Totals;
-use crate::data::Data;
+use crate::data::{Data, IntoData};
 use crate::error::NnError;
 use crate::history::Logs;
+use crate::report::{Progress, Verbose};
 
-/// Loss and metrics of these samples, in batches of `batch_size`.
-pub(crate) fn measure(
-    session: &mut Session,
-    plan: &Plan<'_>,
-    options: &Options,
-    samples: &Samples<'_>,
-    batch_size: usize,
-) -> Result<Logs, NnError> {
-    let metrics = plan.compiled.map(|compiled| compiled.metrics.as_slice()).unwrap_or_default();
-    let mut totals = Totals::new(metrics);
-    let order: Vec<usize> = (0..samples.len()).collect();
-    for batch in order.chunks(batch_size.max(1)) {
-        let (kind, weighted) = (Kind::Evaluate, samples.weighted());
-        let key = Key { kind, batch: batch.len(), weighted };
-        let (program, state) = session.ready(plan, options, key)?;
-        samples.feed(&mut program.executable, batch)?;
-        program.executable.run(state)?;
-        totals.add(&program.executable, batch.len())?;
-    }
-    let mut logs = Logs::new();
-    totals.report("", &mut logs);
-    Ok(logs)
+/// The arguments of [`Model::evaluate_with`](super::Model::evaluate_with), with Keras's defaults.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Evaluate<'a> {
+    pub(crate) batch_size: usize,
+    pub(crate) sample_weight: Option<Data<'a>>,
+    pub(crate) verbose: Verbose,
 }
 
-/// The model's output for these samples, in batches of `batch_size`.
-pub(crate) fn predict(
-    session: &mut Session,
-    plan: &Plan<'_>,
-    options: &Options,
-    x: &Data<'_>,
-    batch_size: usize,
-) -> Result<ArrayD<f32>, NnError> {
-    check_input(plan.built, x, "x")?;
-    let output = &plan.built.output.1;
-    let mut values = Vec::with_capacity(x.samples() * output.shape.elements());
-    let order: Vec<usize> = (0..x.samples()).collect();
-    for batch in order.chunks(batch_size.max(1)) {
-        let key = Key { kind: Kind::Predict, batch: batch.len(), weighted: false };
-        let (program, state) = session.ready(plan, options, key)?;
-        write(&mut program.executable, "x", x, batch)?;
-        program.executable.run(state)?;
-        values.extend_from_slice(program.executable.output(0)?);
+impl Default for Evaluate<'_> {
+    fn default() -> Self {
+        Self { batch_size: 32, sample_weight: None, verbose: Verbose::Auto }
     }
-    let shape: Vec<usize> =
-        std::iter::once(x.samples()).chain(output.shape.iter().copied()).collect();
-    Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)
-        .expect("each batch gives its samples' outputs"))
+}
+
+impl<'a> Evaluate<'a> {
+    /// Batches of 32, all samples alike.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of samples that are computed at once; 32 by default. The last batch takes what is left.
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// How much the loss of each sample counts; all the same by default.
+    pub fn sample_weight(mut self, sample_weight: impl IntoData<'a>) -> Self {
+        self.sample_weight = Some(sample_weight.into_data());
+        self
+    }
+
+    /// How much is shown: 0, 1, 2, true or false; by default a bar in a terminal, a line elsewhere.
+    pub fn verbose(mut self, verbose: impl Into<Verbose>) -> Self {
+        self.verbose = verbose.into();
+        self
+    }
+}
+
+/// The arguments of [`Model::predict_with`](super::Model::predict_with), with Keras's defaults.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Predict {
+    pub(crate) batch_size: usize,
+    pub(crate) verbose: Verbose,
+}
+
+impl Default for Predict {
+    fn default() -> Self {
+        Self { batch_size: 32, verbose: Verbose::Auto }
+    }
+}
+
+impl Predict {
+    /// Batches of 32.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of samples that are computed at once; 32 by default. The last batch takes what is left.
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// How much is shown: 0, 1, 2, true or false; by default a bar in a terminal, a line elsewhere.
+    pub fn verbose(mut self, verbose: impl Into<Verbose>) -> Self {
+        self.verbose = verbose.into();
+        self
+    }
+}
+
+/// A pass over samples that leaves the weights as they are.
+pub(crate) struct Pass<'a> {
+    pub(crate) plan: &'a Plan<'a>,
+    pub(crate) options: &'a Options,
+    pub(crate) session: &'a mut Session,
+    pub(crate) batch_size: usize,
+    pub(crate) progress: &'a mut Progress,
+}
+
+impl Pass<'_> {
+    /// Loss and metrics of these samples.
+    pub(crate) fn measure(mut self, samples: &Samples<'_>) -> Result<Logs, NnError> {
+        let weighted = samples.weighted();
+        self.begin(Kind::Evaluate, samples.len(), weighted)?;
+        let metrics = self.plan.compiled.map(|compiled| compiled.metrics.as_slice());
+        let mut totals = Totals::new(metrics.unwrap_or_default());
+        let mut logs = Logs::new();
+        let order: Vec<usize> = (0..samples.len()).collect();
+        for (step, batch) in order.chunks(self.batch_size).enumerate() {
+            let key = Key { kind: Kind::Evaluate, batch: batch.len(), weighted };
+            let (program, state) = self.session.ready(self.plan, self.options, key)?;
+            samples.feed(&mut program.executable, batch)?;
+            program.executable.run(state)?;
+            totals.add(&program.executable, batch.len())?;
+            totals.report("", &mut logs);
+            self.progress.step(step + 1, &logs);
+        }
+        self.progress.finish(&logs);
+        Ok(logs)
+    }
+
+    /// The model's output for these samples.
+    pub(crate) fn predict(mut self, x: &Data<'_>) -> Result<ArrayD<f32>, NnError> {
+        check_input(self.plan.built, x, "x")?;
+        self.begin(Kind::Predict, x.samples(), false)?;
+        let output = &self.plan.built.output.1;
+        let mut values = Vec::with_capacity(x.samples() * output.shape.elements());
+        let logs = Logs::new();
+        let order: Vec<usize> = (0..x.samples()).collect();
+        for (step, batch) in order.chunks(self.batch_size).enumerate() {
+            let key = Key { kind: Kind::Predict, batch: batch.len(), weighted: false };
+            let (program, state) = self.session.ready(self.plan, self.options, key)?;
+            write(&mut program.executable, "x", x, batch)?;
+            program.executable.run(state)?;
+            values.extend_from_slice(program.executable.output(0)?);
+            self.progress.step(step + 1, &logs);
+        }
+        self.progress.finish(&logs);
+        let shape: Vec<usize> =
+            std::iter::once(x.samples()).chain(output.shape.iter().copied()).collect();
+        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)
+            .expect("each batch gives its samples' outputs"))
+    }
+
+    /// Checks the size of the batches, and compiles the programs before the first step.
+    fn begin(&mut self, kind: Kind, samples: usize, weighted: bool) -> Result<(), NnError> {
+        if self.batch_size == 0 {
+            return Err(Mistake::new("a batch size of 0")
+                .help("batch_size must be at least 1")
+                .into());
+        }
+        for batch in batch_sizes(samples, self.batch_size) {
+            self.session.program(self.plan, self.options, Key { kind, batch, weighted })?;
+        }
+        self.progress.compiled(self.session.compilations(), self.batch_size);
+        self.progress.begin(samples.div_ceil(self.batch_size));
+        Ok(())
+    }
+}
+
+/// The sizes of the batches of so many samples: that of most, and that of the last if it is smaller.
+pub(crate) fn batch_sizes(samples: usize, batch_size: usize) -> impl Iterator<Item = usize> {
+    let full = batch_size.min(samples);
+    [full, samples % full.max(1)].into_iter().filter(|&batch| batch > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_have_one_or_two_sizes() {
+        let sizes = |samples, batch_size| batch_sizes(samples, batch_size).collect::<Vec<_>>();
+        assert_eq!(sizes(64, 32), [32]);
+        assert_eq!(sizes(65, 32), [32, 1]);
+        assert_eq!(sizes(7, 32), [7]);
+        assert!(sizes(0, 32).is_empty());
+    }
 }

@@ -1,12 +1,14 @@
 //! Training.
 
+use std::sync::Arc;
+
 use brolga_ir::Mistake;
 use brolga_ir::lanes::random_bits_at;
 use brolga_runtime::Options;
 
 use super::batch::Samples;
 use super::compile::Compiled;
-use super::evaluate::measure;
+use super::evaluate::{Pass, batch_sizes};
 use super::nonfinite::Watch;
 use super::session::{Key, Kind, Session};
 use super::step::Plan;
@@ -14,6 +16,8 @@ use crate::callback::{Callback, Training, TrainingPlan};
 use crate::data::{Data, IntoData};
 use crate::error::NnError;
 use crate::history::{History, Logs};
+use crate::metrics::{Direction, Metric};
+use crate::report::{Progress, Verbose};
 
 /// The arguments of [`Model::fit`](super::Model::fit), with Keras's defaults.
 #[must_use]
@@ -27,7 +31,7 @@ pub struct Fit<'a> {
     pub(crate) shuffle: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
-    pub(crate) verbose: bool,
+    pub(crate) verbose: Verbose,
 }
 
 impl Default for Fit<'_> {
@@ -42,7 +46,7 @@ impl Default for Fit<'_> {
             shuffle: true,
             seed: None,
             callbacks: vec![],
-            verbose: true,
+            verbose: Verbose::Auto,
         }
     }
 }
@@ -116,9 +120,9 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Whether progress is shown; true by default.
-    pub fn verbose(mut self, verbose: bool) -> Self {
-        self.verbose = verbose;
+    /// How much is shown: 0, 1, 2, true or false; by default a bar in a terminal, a line for each epoch elsewhere.
+    pub fn verbose(mut self, verbose: impl Into<Verbose>) -> Self {
+        self.verbose = verbose.into();
         self
     }
 }
@@ -135,7 +139,12 @@ pub(crate) struct Trainer<'a> {
 
 impl Trainer<'_> {
     pub(crate) fn run(mut self, mut fit: Fit<'_>) -> Result<History, NnError> {
+        let compiled_before = self.session.compilations().len();
         let info = self.prepare(&fit)?;
+        if fit.verbose != Verbose::Silent {
+            // The last one, so that it shows what the others add to the logs.
+            fit.callbacks.push(Box::new(Progress::new(fit.verbose, compiled_before)));
+        }
         if let Some(seed) = fit.seed {
             self.session.set_seed(seed)?;
         }
@@ -152,8 +161,10 @@ impl Trainer<'_> {
             let mut logs = Logs::new();
             self.epoch(epoch, &fit.shuffle, &info, &mut logs, callbacks, &mut stop)?;
             if let Some(validation) = &self.validation {
-                let size = info.batch_size;
-                let scores = measure(self.session, &self.plan, self.options, validation, size)?;
+                let (plan, options, batch_size) = (&self.plan, self.options, info.batch_size);
+                let (session, progress) = (&mut *self.session, &mut Progress::silent());
+                let pass = Pass { plan, options, session, batch_size, progress };
+                let scores = pass.measure(validation)?;
                 scores.iter().for_each(|(name, value)| logs.set(format!("val_{name}"), value));
             }
             let mut training = Training { plan: &info, session: self.session, stop: &mut stop };
@@ -171,13 +182,20 @@ impl Trainer<'_> {
         let samples = self.samples.len();
         let batch_size = fit.batch_size.min(samples);
         if batch_size == 0 {
-            return Err(NnError::argument(
+            return Err(NnError::Argument(
                 Mistake::new("fit: a batch size of 0").help("batch_size must be at least 1"),
             ));
         }
         let before = self.session.compile_time();
-        let key = Key { kind: Kind::Train, batch: batch_size, weighted: self.samples.weighted() };
-        self.session.program(&self.plan, self.options, key)?;
+        let passes =
+            [(Kind::Train, Some(&self.samples)), (Kind::Evaluate, self.validation.as_ref())];
+        for (kind, samples) in passes {
+            let Some(samples) = samples else { continue };
+            for batch in batch_sizes(samples.len(), batch_size) {
+                let key = Key { kind, batch, weighted: samples.weighted() };
+                self.session.program(&self.plan, self.options, key)?;
+            }
+        }
         let compile_time = self.session.compile_time() - before;
         let mut reported: Vec<String> = vec!["loss".to_owned()];
         reported.extend(self.compiled.metrics.iter().map(|(name, _)| name.clone()));
@@ -185,6 +203,11 @@ impl Trainer<'_> {
             let validated: Vec<_> = reported.iter().map(|name| format!("val_{name}")).collect();
             reported.extend(validated);
         }
+        reported.extend(fit.callbacks.iter().flat_map(|callback| callback.reports()));
+        let known =
+            |(name, metric): &(String, Arc<dyn Metric>)| Some((name.clone(), metric.direction()?));
+        let loss = ("loss".to_owned(), Direction::Min);
+        let directions = self.compiled.metrics.iter().filter_map(known).chain([loss]).collect();
         Ok(TrainingPlan {
             epochs: fit.epochs,
             steps: samples.div_ceil(batch_size),
@@ -192,6 +215,7 @@ impl Trainer<'_> {
             batch_size,
             compile_time,
             reported,
+            directions,
         })
     }
 

@@ -19,6 +19,7 @@ use brolga_runtime::Options;
 use ndarray::ArrayD;
 
 pub use compile::{Compile, Compiled};
+pub use evaluate::{Evaluate, Predict};
 pub use fit::Fit;
 pub use network::{Built, LayerRow, Network, Weight};
 pub use nonfinite::{Cause, NonFinite};
@@ -26,16 +27,17 @@ pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
 pub use step::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
+pub(crate) use weights::replace;
+
 use batch::Samples;
+use evaluate::Pass;
 use fit::Trainer;
 use step::Plan;
 
 use crate::data::IntoData;
 use crate::error::NnError;
 use crate::history::{History, Logs};
-
-/// How many samples `evaluate` and `predict` compute at once, as in Keras.
-const BATCH_SIZE: usize = 32;
+use crate::report::{self, Progress, Summary};
 
 /// A network of layers that can be trained.
 ///
@@ -187,26 +189,28 @@ impl<N: Network> Model<N> {
         x: impl IntoData<'a>,
         y: impl IntoData<'a>,
     ) -> Result<Logs, NnError> {
-        self.evaluate_batched(x, y, BATCH_SIZE)
+        self.evaluate_with(x, y, Evaluate::new())
     }
 
-    /// As [`Model::evaluate`], with so many samples at once instead of 32.
+    /// As [`Model::evaluate`], with other arguments.
     ///
     /// # Errors
     /// As [`Model::evaluate`].
-    pub fn evaluate_batched<'a>(
+    pub fn evaluate_with<'a>(
         &mut self,
         x: impl IntoData<'a>,
         y: impl IntoData<'a>,
-        batch_size: usize,
+        Evaluate { batch_size, sample_weight, verbose }: Evaluate<'a>,
     ) -> Result<Logs, NnError> {
         let compiled = self.compiled.clone();
         let (plan, options, session) = self.ready("evaluate", None)?;
         let missing = NnError::NotCompiled { method: "evaluate", missing: "loss" };
         let compiled = compiled.ok_or(missing)?;
         let loss = compiled.loss("evaluate")?;
-        let samples = Samples::new(&plan, loss, (x.into_data(), y.into_data(), None), "")?;
-        evaluate::measure(session, &plan, options, &samples, batch_size)
+        let data = (x.into_data(), y.into_data(), sample_weight);
+        let samples = Samples::new(&plan, loss, data, "")?;
+        let progress = &mut Progress::new(verbose, session.compilations().len());
+        Pass { plan: &plan, options, session, batch_size, progress }.measure(&samples)
     }
 
     /// The model's output for these samples.
@@ -214,20 +218,47 @@ impl<N: Network> Model<N> {
     /// # Errors
     /// If the model is not built, or the samples do not fit it.
     pub fn predict<'a>(&mut self, x: impl IntoData<'a>) -> Result<ArrayD<f32>, NnError> {
-        self.predict_batched(x, BATCH_SIZE)
+        self.predict_with(x, Predict::new())
     }
 
-    /// As [`Model::predict`], with so many samples at once instead of 32.
+    /// As [`Model::predict`], with other arguments.
     ///
     /// # Errors
     /// As [`Model::predict`].
-    pub fn predict_batched<'a>(
+    pub fn predict_with<'a>(
         &mut self,
         x: impl IntoData<'a>,
-        batch_size: usize,
+        Predict { batch_size, verbose }: Predict,
     ) -> Result<ArrayD<f32>, NnError> {
         let (plan, options, session) = self.ready("predict", None)?;
-        evaluate::predict(session, &plan, options, &x.into_data(), batch_size)
+        let progress = &mut Progress::new(verbose, session.compilations().len());
+        Pass { plan: &plan, options, session, batch_size, progress }.predict(&x.into_data())
+    }
+
+    /// What the model consists of. A model that is not built yet shows the names of its layers alone.
+    ///
+    /// # Errors
+    /// If the layers do not fit together, or there are none.
+    pub fn summarize(&mut self) -> Result<Summary, NnError> {
+        match self.ready("summary", None) {
+            Ok((plan, _, session)) => {
+                let name = plan.network.name();
+                Ok(Summary::of_built(name, plan.built, session.optimizer_size()))
+            }
+            Err(NnError::NotBuilt { .. }) => {
+                Ok(Summary::of_unbuilt(self.network.name(), self.network.layer_names()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Prints Keras's table of the layers, the shapes of what they give, and how many weights they have.
+    ///
+    /// # Errors
+    /// As [`Model::summarize`].
+    pub fn summary(&mut self) -> Result<(), NnError> {
+        report::print(self.summarize()?.line_length(report::line_length()));
+        Ok(())
     }
 
     /// The graph of the loss and the metrics of a batch, with the layers as in training: what [`Model::trace`] differentiates.

@@ -1,16 +1,20 @@
 //! What training needs to know of a model, however its layers are wired.
 
+use std::sync::Arc;
+
 use brolga_ir::{Location, Origin, Role, Tracer, Type, Var};
 
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
-use crate::registry::Choice;
 use crate::trace::Context;
 
 /// The layers of a model and how they are wired.
 pub trait Network {
     /// The model's name.
     fn name(&self) -> &str;
+
+    /// The names and class names of the layers, whether the model is built or not.
+    fn layer_names(&self) -> Vec<(&str, &'static str)>;
 
     /// The weights and types of the model, for samples of the type that it declares or, where it declares none, of type `input`.
     ///
@@ -45,7 +49,7 @@ pub struct Weight {
     /// Element type and shape.
     pub ty: Type,
     /// Its first values.
-    pub initializer: Choice<dyn Initializer>,
+    pub initializer: Arc<dyn Initializer>,
     /// Whether training changes it.
     pub trainable: bool,
     /// Where in the user's source the layer was added.
@@ -79,14 +83,12 @@ pub struct LayerRow {
 
 impl Built {
     /// The first values of all weights under this seed.
-    pub(crate) fn initial(&self, seed: u64) -> Result<Vec<Vec<f32>>, NnError> {
+    pub(crate) fn initial(&self, seed: u64) -> Vec<Vec<f32>> {
         let weights = self.weights.iter().zip(0..);
-        let values = weights.map(|(weight, stream)| {
-            let initializer =
-                weight.initializer.resolve().map_err(|e| e.in_layer(&weight.layer))?;
-            Ok(initializer.values(&weight.ty.shape, Random::new(seed, stream)))
-        });
-        values.collect()
+        let values = |(weight, stream): (&Weight, u32)| {
+            weight.initializer.values(&weight.ty.shape, Random::new(seed, stream))
+        };
+        weights.map(values).collect()
     }
 
     /// Declares the weights as states of a graph.

@@ -22,7 +22,7 @@ pub struct NonFinite {
     pub epoch: usize,
     /// The step within the epoch, from 1.
     pub step: usize,
-    /// What the step computed that is not finite.
+    /// What the step computed, such as `the loss is NaN`.
     pub what: String,
     /// What made it first.
     pub cause: Cause,
@@ -69,7 +69,7 @@ pub enum Cause {
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { epoch, step, what, cause } = self;
-        write!(f, "epoch {epoch}, step {step}: {what} is not finite")?;
+        write!(f, "epoch {epoch}, step {step}: {what}")?;
         match cause {
             Cause::Data { input, sample, element, value } => write!(
                 f,
@@ -91,7 +91,7 @@ impl fmt::Display for NonFinite {
                     write!(f, ", at {location}")?;
                 }
                 for (ty, least, greatest) in operands {
-                    write!(f, "\n    of {ty} from {least:e} to {greatest:e}")?;
+                    write!(f, "\n    of {ty} from {least:.3e} to {greatest:.3e}")?;
                 }
                 write!(
                     f,
@@ -163,7 +163,7 @@ impl Watch {
         let mut before = self.snapshot;
         let steps = order.chunks(batch_size).enumerate().take(last + 1).skip(self.first);
         for (step, batch) in steps {
-            trainer.session.restore(before.try_clone()?)?;
+            trainer.session.restore(before.clone())?;
             let weighted = trainer.samples.weighted();
             let key = Key { kind: Kind::Train, batch: batch.len(), weighted };
             let (program, state) = trainer.session.ready(&trainer.plan, trainer.options, key)?;
@@ -171,8 +171,9 @@ impl Watch {
             program.executable.run(state)?;
             let loss = program.executable.output::<f32>(0)?[0];
             let broken = state.iter().find(|(_, tensor)| !is_finite(tensor));
-            let broken = broken.map(|(name, _)| format!("the next value of `{name}`"));
-            let what = if loss.is_finite() { broken } else { Some(format!("the loss, {loss},")) };
+            let broken =
+                broken.map(|(name, _)| format!("the next value of `{name}` is not finite"));
+            let what = if loss.is_finite() { broken } else { Some(format!("the loss is {loss}")) };
             if let Some(what) = what {
                 let graph = trace(&trainer.plan, key)?;
                 let cause = cause(&graph, &before, &trainer.samples, batch)?;
@@ -182,7 +183,12 @@ impl Watch {
             before = trainer.session.snapshot()?;
         }
         let (epoch, step) = (self.epoch + 1, last + 1);
-        Ok(NonFinite { epoch, step, what: "the loss".to_owned(), cause: Cause::Unexplained })
+        Ok(NonFinite {
+            epoch,
+            step,
+            what: "the loss is not finite".to_owned(),
+            cause: Cause::Unexplained,
+        })
     }
 }
 

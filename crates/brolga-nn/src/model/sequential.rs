@@ -3,7 +3,8 @@
 use std::panic;
 use std::sync::Arc;
 
-use brolga_ir::{Location, Mistake, Origin, Role, Shape, Tracer, Type, Var};
+use brolga_ir::text::is_name;
+use brolga_ir::{Location, Mistake, Origin, Role, Shape, TraceError, Tracer, Type, Var};
 use serde_json::Value;
 
 use super::Model;
@@ -34,6 +35,11 @@ struct Entry {
 impl Entry {
     fn origin(&self) -> Origin {
         Origin { location: self.location.clone(), ..Origin::layer(&self.name, Role::Forward) }
+    }
+
+    /// A mistake of this layer.
+    fn error(&self, mistake: Mistake) -> NnError {
+        TraceError { mistake, origin: self.origin() }.into()
     }
 }
 
@@ -113,12 +119,17 @@ impl Stack {
 
     fn check_names(&self) -> Result<(), NnError> {
         for (place, entry) in self.layers.iter().enumerate() {
-            if self.layers[..place].iter().any(|other| other.name == entry.name) {
-                let message = format!("two layers are named `{}`", entry.name);
-                return Err(NnError::argument(
-                    Mistake::new(message).help("give one of them another name"),
-                ));
-            }
+            let mistake = if self.layers[..place].iter().any(|other| other.name == entry.name) {
+                Mistake::new("another layer has this name already")
+                    .help("give one of them another name")
+            } else if !is_name(&entry.name) || entry.name.contains('/') {
+                Mistake::new("this is not a name for a layer").help(
+                    "names consist of letters, digits and _ . - and do not start with a digit",
+                )
+            } else {
+                continue;
+            };
+            return Err(entry.error(mistake));
         }
         Ok(())
     }
@@ -129,10 +140,14 @@ impl Network for Stack {
         &self.name
     }
 
+    fn layer_names(&self) -> Vec<(&str, &'static str)> {
+        self.layers.iter().map(|entry| (entry.name.as_str(), entry.layer.class_name())).collect()
+    }
+
     fn build(&self, input: Option<&Type>) -> Result<Built, NnError> {
         self.check_names()?;
         let Some(first) = self.layers.first() else {
-            return Err(NnError::argument(
+            return Err(NnError::Argument(
                 Mistake::new("the model has no layers").help("add some: model.add(Dense::new(10))"),
             ));
         };
@@ -154,15 +169,16 @@ impl Network for Stack {
         for entry in &self.layers {
             let Entry { layer, name, location } = entry;
             let _scope = tracer.origin_scope(entry.origin());
-            let specs = layer.build(&[x.ty().clone()]).map_err(|error| error.in_layer(name))?;
+            let specs = layer.build(&[x.ty().clone()]).map_err(|mistake| entry.error(mistake))?;
             let mut params = 0;
             let mut vars = vec![];
             for spec in &specs {
+                let initializer = spec.initializer.resolve();
                 let weight = Weight {
                     layer: name.clone(),
                     name: spec.name.clone(),
                     ty: spec.ty.clone(),
-                    initializer: spec.initializer.clone(),
+                    initializer: initializer.map_err(|error| entry.error(error.into_mistake()))?,
                     trainable: spec.trainable && layer.base().trainable,
                     location: location.clone(),
                 };

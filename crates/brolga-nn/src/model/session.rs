@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use brolga_ir::{Graph, Tensor, Type};
+use brolga_ir::{Graph, Op, Tensor, Type};
 use brolga_runtime::{Backend, Executable, MemoryReport, Options, State, StateLayout};
 use ndarray::{ArrayD, IxDyn};
 
 use super::network::{Built, Weight};
-use super::step::{First, LEARNING_RATE, Plan, SEED, STEP, StateSpec};
+use super::step::{First, ITERATIONS, LEARNING_RATE, Plan, SEED, STEP, StateSpec};
 use crate::error::NnError;
 use crate::initializers::words;
+use crate::report::{Compilation, Size};
 
 /// Which of a model's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,7 +36,6 @@ pub(crate) struct Key {
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) executable: Executable,
-    pub(crate) compile_time: Duration,
 }
 
 /// A built model's state and programs: what callbacks may look at and change.
@@ -47,6 +47,7 @@ pub struct Session {
     state: Option<State>,
     seed: u64,
     programs: HashMap<Key, Program>,
+    compilations: Vec<Compilation>,
 }
 
 impl Session {
@@ -56,7 +57,8 @@ impl Session {
         let layout =
             StateLayout::new(specs.iter().map(|spec| (spec.name.clone(), spec.ty.clone())))?;
         let built = plan.built.clone();
-        Ok(Self { built, specs, layout, state: None, seed, programs: HashMap::new() })
+        let (programs, compilations) = (HashMap::new(), vec![]);
+        Ok(Self { built, specs, layout, state: None, seed, programs, compilations })
     }
 
     /// Takes over the weights of a session of the same model before it was changed, wherever name and type are the same.
@@ -85,7 +87,14 @@ impl Session {
             let start = Instant::now();
             let graph = prepared(trace(plan, key)?, options.backend)?;
             let executable = Executable::new(&graph, &self.layout, options)?;
-            self.programs.insert(key, Program { executable, compile_time: start.elapsed() });
+            self.programs.insert(key, Program { executable });
+            let is_kernel = |id: &_| matches!(graph.node(*id).op, Op::Kernel(_));
+            self.compilations.push(Compilation {
+                program: graph.name().to_owned(),
+                batch: key.batch,
+                time: start.elapsed(),
+                kernels: graph.ids().filter(is_kernel).count(),
+            });
         }
         Ok(self.programs.get_mut(&key).expect("the program was inserted above"))
     }
@@ -112,7 +121,7 @@ impl Session {
     }
 
     fn initial(&self) -> Result<State, NnError> {
-        let weights = self.built.initial(self.seed)?;
+        let weights = self.built.initial(self.seed);
         let mut state = State::zeros(&self.layout)?;
         for spec in &self.specs {
             match spec.first {
@@ -206,7 +215,7 @@ impl Session {
     /// # Errors
     /// If the system has no memory left.
     pub fn snapshot(&mut self) -> Result<State, NnError> {
-        Ok(self.state_mut()?.try_clone()?)
+        Ok(self.state_mut()?.clone())
     }
 
     /// Goes back to a [snapshot](Session::snapshot).
@@ -231,7 +240,22 @@ impl Session {
 
     /// How long compiling took, all programs together.
     pub fn compile_time(&self) -> Duration {
-        self.programs.values().map(|program| program.compile_time).sum()
+        self.compilations.iter().map(|compilation| compilation.time).sum()
+    }
+
+    /// What the optimizer keeps; `None` before its first step.
+    pub(crate) fn optimizer_size(&self) -> Option<Size> {
+        let steps = self.state.as_ref()?.slice::<i32>(ITERATIONS).ok()?;
+        let of_optimizer = |spec: &&StateSpec| {
+            matches!(spec.first, First::Value(_)) && spec.name != SEED && spec.name != STEP
+        };
+        let sizes = self.specs.iter().filter(of_optimizer).map(|spec| Size::of(&spec.ty));
+        (steps.first() > Some(&0)).then(|| sizes.sum())
+    }
+
+    /// The programs that were compiled, in order.
+    pub fn compilations(&self) -> &[Compilation] {
+        &self.compilations
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::registry::{Choice, Object, classes};
 
 classes! {
-    "optimizer" Optimizer {
+    "optimizer" Optimizer(str::to_lowercase) {
         adam: Adam,
         adamw: AdamW,
         rmsprop: RMSprop,

@@ -1,0 +1,269 @@
+//! What is shown while a model is trained, evaluated or used.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+
+use super::compilation::Compilation;
+use super::line::{Paint, Position, write_bar, write_line};
+use super::verbose::{Verbose, View};
+use crate::callback::{Callback, Training};
+use crate::error::NnError;
+use crate::history::Logs;
+
+/// How often a bar is drawn.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Shows compilations and passes over the data as Keras does. As a callback it shows a training.
+///
+/// What cannot be written is lost: a closed output does not end a training.
+pub(crate) struct Progress {
+    view: View,
+    paint: Paint,
+    out: Box<dyn Write>,
+    pass: Option<Pass>,
+    /// How many of the session's compilations have been shown.
+    compilations: usize,
+}
+
+/// A pass over the data.
+struct Pass {
+    steps: usize,
+    start: Instant,
+    /// The time after the first step, which is not typical: caches are cold.
+    first: Option<Duration>,
+    /// After how many steps the clock is read again.
+    due: usize,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// What is shown on the standard output, when so many compilations of the session are known.
+    pub(crate) fn new(verbose: Verbose, compilations: usize) -> Self {
+        let view = verbose.view(io::stdout().is_terminal());
+        Self::to(Box::new(io::stdout()), view, compilations)
+    }
+
+    fn to(out: Box<dyn Write>, view: View, compilations: usize) -> Self {
+        let coloured = view == View::LiveBar && std::env::var_os("NO_COLOR").is_none();
+        let paint = if coloured { Paint::COLOURS } else { Paint::NONE };
+        Self { view, paint, out, pass: None, compilations }
+    }
+
+    /// Shows nothing.
+    pub(crate) fn silent() -> Self {
+        Self::to(Box::new(io::sink()), View::Silent, 0)
+    }
+
+    fn say(&mut self, line: impl fmt::Display) {
+        if self.view != View::Silent {
+            writeln!(self.out, "{line}").unwrap_or_default();
+        }
+    }
+
+    /// Shows the compilations that are new. `batch` is the size of most batches.
+    pub(crate) fn compiled(&mut self, all: &[Compilation], batch: usize) {
+        let known = std::mem::replace(&mut self.compilations, all.len());
+        all.iter().skip(known).for_each(|compilation| self.say(compilation.line(batch)));
+    }
+
+    /// A pass of so many steps begins.
+    pub(crate) fn begin(&mut self, steps: usize) {
+        let bar = (self.view == View::LiveBar).then(live_bar);
+        self.pass = Some(Pass { steps, start: Instant::now(), first: None, due: 1, bar });
+    }
+
+    /// So many steps are done.
+    pub(crate) fn step(&mut self, done: usize, logs: &Logs) {
+        let Some(pass) = &mut self.pass else { return };
+        if done >= pass.due {
+            pass.look(done, logs, self.paint);
+        }
+    }
+
+    /// The pass is complete.
+    pub(crate) fn finish(&mut self, logs: &Logs) {
+        let Some(mut pass) = self.pass.take() else { return };
+        let at = pass.position(pass.steps);
+        let mut line = String::new();
+        let written = match self.view {
+            View::Line => write_line(&mut line, &at, logs),
+            _ => write_bar(&mut line, &at, true, logs, self.paint),
+        };
+        written.unwrap_or_default();
+        if let Some(bar) = pass.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.say(line);
+    }
+}
+
+/// A line of a terminal, cut off where the terminal ends.
+fn live_bar() -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout())
+        .with_style(style)
+        .with_finish(ProgressFinish::Abandon)
+}
+
+impl Pass {
+    fn position(&mut self, done: usize) -> Position {
+        let elapsed = self.start.elapsed();
+        let first = *self.first.get_or_insert(elapsed);
+        let step = step_time(done, elapsed, first);
+        Position { done, steps: self.steps, elapsed, step }
+    }
+
+    /// Reads the clock, draws, and decides when to look again: after about as many steps as fit into the interval.
+    fn look(&mut self, done: usize, logs: &Logs, paint: Paint) {
+        let at = self.position(done);
+        let Some(bar) = &self.bar else {
+            self.due = usize::MAX;
+            return;
+        };
+        let mut line = String::new();
+        write_bar(&mut line, &at, false, logs, paint).unwrap_or_default();
+        bar.set_message(line);
+        let fit = (INTERVAL.as_secs_f64() / at.step.as_secs_f64()) as usize;
+        // At most as many as are done: the first steps may have been faster than the rest.
+        self.due = done + fit.clamp(1, done.max(1));
+    }
+}
+
+/// The time that a step takes: the mean over all but the first, where there are more.
+fn step_time(done: usize, elapsed: Duration, first: Duration) -> Duration {
+    match done {
+        0 => Duration::ZERO,
+        1 => elapsed,
+        _ => elapsed.saturating_sub(first).div_f64((done - 1) as f64),
+    }
+}
+
+impl Callback for Progress {
+    fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
+        self.compiled(training.session.compilations(), training.plan.batch_size);
+        Ok(())
+    }
+
+    fn on_epoch_begin(&mut self, epoch: usize, training: &mut Training<'_>) -> Result<(), NnError> {
+        if training.plan.epochs > 1 {
+            self.say(format_args!("Epoch {}/{}", epoch + 1, training.plan.epochs));
+        }
+        self.begin(training.plan.steps);
+        Ok(())
+    }
+
+    fn on_batch_end(
+        &mut self,
+        batch: usize,
+        logs: &Logs,
+        _: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        self.step(batch + 1, logs);
+        Ok(())
+    }
+
+    fn on_epoch_end(
+        &mut self,
+        _: usize,
+        logs: &mut Logs,
+        _: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        self.finish(logs);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::callbacks::rig::train;
+
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is shown of a training of two epochs, without the times of steps.
+    fn shown(view: View) -> String {
+        let out = Shared::default();
+        let mut progress = Progress::to(Box::new(out.clone()), view, 0);
+        train(&mut progress, &["loss", "accuracy"], &[vec![0.5, 0.75], vec![0.25, 1.0]])
+            .expect("nothing can fail");
+        let text = String::from_utf8(out.0.take()).expect("text");
+        let words =
+            text.split(' ').map(|word| if word.ends_with("/step") { "0us/step" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn without_a_terminal_each_epoch_has_a_line() {
+        insta::assert_snapshot!(shown(View::Line), @"");
+    }
+
+    #[test]
+    fn a_bar_without_a_terminal_is_shown_when_it_is_complete() {
+        insta::assert_snapshot!(shown(View::Bar), @"");
+    }
+
+    #[test]
+    fn silence_is_silent() {
+        assert_eq!(shown(View::Silent), "");
+    }
+
+    #[test]
+    fn only_new_compilations_are_shown() {
+        let out = Shared::default();
+        let mut progress = Progress::to(Box::new(out.clone()), View::Line, 1);
+        let compilation = |program: &str| Compilation {
+            program: program.to_owned(),
+            batch: 32,
+            time: Duration::from_millis(41),
+            kernels: 17,
+        };
+        let mut all = vec![compilation("train_step"), compilation("eval_step")];
+        progress.compiled(&all, 32);
+        all.push(compilation("predict"));
+        progress.compiled(&all, 32);
+        let text = String::from_utf8(out.0.take()).expect("text");
+        insta::assert_snapshot!(text, @"");
+    }
+
+    #[test]
+    fn the_first_step_does_not_count_where_there_are_more() {
+        let ms = Duration::from_millis;
+        assert_eq!(step_time(0, ms(7), ms(7)), Duration::ZERO);
+        assert_eq!(step_time(1, ms(100), ms(100)), ms(100));
+        assert_eq!(step_time(5, ms(120), ms(100)), ms(5));
+    }
+
+    /// A bar that grows looks at the clock rarely, and never later than after twice the steps done.
+    #[test]
+    fn the_clock_is_read_rarely() {
+        let bar = Some(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
+        let mut pass = Pass { steps: 1 << 20, start: Instant::now(), first: None, due: 1, bar };
+        let mut looks = 0;
+        for done in 1..=1 << 16 {
+            if done >= pass.due {
+                pass.look(done, &Logs::new(), Paint::NONE);
+                assert!(pass.due > done && pass.due <= 2 * done);
+                looks += 1;
+            }
+        }
+        assert!(looks < 1 << 12, "{looks}");
+    }
+}

@@ -1,0 +1,301 @@
+//! What a model consists of, as Keras's `model.summary()` prints it.
+
+use std::fmt;
+
+use brolga_ir::Type;
+
+use super::table::{Align, Column, write_table};
+use crate::error::with_batch;
+use crate::model::{Built, LayerRow};
+
+/// The layers of a model, the shapes of what they give, and how many numbers they hold.
+///
+/// It is displayed as Keras prints it where there is no terminal, in lines of 76 characters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The model's name.
+    pub name: String,
+    /// The layers, without the one that stands for the input.
+    pub layers: Vec<SummaryRow>,
+    /// The weights that training changes.
+    pub trainable: Size,
+    /// The weights that it does not change.
+    pub non_trainable: Size,
+    /// What the optimizer keeps, once it has been used.
+    pub optimizer: Option<Size>,
+    /// The length of the table's lines.
+    pub line_length: usize,
+}
+
+/// A layer in a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SummaryRow {
+    /// The name.
+    pub name: String,
+    /// The class name.
+    pub class_name: &'static str,
+    /// The shape of what it gives for a sample and the number of its weights' elements; `None` while the model is not built.
+    pub built: Option<(Vec<usize>, usize)>,
+}
+
+/// A number of elements and their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// The number of elements.
+    pub params: usize,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+/// The class of layers that stand for an input; summaries leave them out.
+const INPUT: &str = "Input";
+/// The longest lines that Keras prints unasked.
+pub(crate) const LONGEST_LINE: usize = 88;
+/// Keras leaves four columns of a terminal free, and takes 80 for the width of what is no terminal.
+pub(crate) const LINE_LENGTH: usize = 80 - 4;
+/// Shorter lines have no room for the three columns.
+const SHORTEST_LINE: usize = 40;
+
+impl Summary {
+    /// The summary of a model that is built.
+    pub(crate) fn of_built(name: &str, built: &Built, optimizer: Option<Size>) -> Self {
+        let of = |trainable: bool| {
+            let weights = built.weights.iter().filter(|weight| weight.trainable == trainable);
+            weights.map(|weight| Size::of(&weight.ty)).sum()
+        };
+        let shown = built.layers.iter().filter(|layer| layer.class_name != INPUT);
+        let row = |LayerRow { name, class_name, output_shape, params }: &LayerRow| SummaryRow {
+            name: name.clone(),
+            class_name,
+            built: Some((output_shape.clone(), *params)),
+        };
+        Self {
+            name: name.to_owned(),
+            layers: shown.map(row).collect(),
+            trainable: of(true),
+            non_trainable: of(false),
+            optimizer,
+            line_length: LINE_LENGTH,
+        }
+    }
+
+    /// The summary of a model that is not built, from the names and classes of its layers.
+    pub(crate) fn of_unbuilt(name: &str, layers: Vec<(&str, &'static str)>) -> Self {
+        let row = |(name, class_name): (&str, _)| SummaryRow {
+            name: name.to_owned(),
+            class_name,
+            built: None,
+        };
+        Self {
+            name: name.to_owned(),
+            layers: layers.into_iter().map(row).collect(),
+            trainable: Size::default(),
+            non_trainable: Size::default(),
+            optimizer: None,
+            line_length: LINE_LENGTH,
+        }
+    }
+
+    /// The same with lines of this length, at least 40.
+    #[must_use]
+    pub fn line_length(mut self, characters: usize) -> Self {
+        self.line_length = characters;
+        self
+    }
+
+    /// All numbers together, those of the optimizer included.
+    pub fn total(&self) -> Size {
+        [self.trainable, self.non_trainable].into_iter().chain(self.optimizer).sum()
+    }
+
+    /// Keras's columns end at 45 %, 80 % and 100 % of the line; rich then takes 10 characters off them for frames and spaces.
+    fn columns(&self) -> [Column; 3] {
+        let length = self.line_length.max(SHORTEST_LINE);
+        let end = |share: f64| (share * length as f64) as usize;
+        let (first, second) = (end(0.45), end(0.8));
+        let (left, right) = (Align::Left, Align::Right);
+        [
+            Column { title: "Layer (type)", align: left, width: first - 3 },
+            Column { title: "Output Shape", align: left, width: second - first - 4 },
+            Column { title: "Param #", align: right, width: length - second - 3 },
+        ]
+    }
+}
+
+impl SummaryRow {
+    fn cells(&self) -> [String; 3] {
+        let layer = format!("{} ({})", self.name, self.class_name);
+        match &self.built {
+            Some((shape, params)) => [layer, with_batch(shape), grouped(*params)],
+            None => [layer, "?".to_owned(), "0 (unbuilt)".to_owned()],
+        }
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Model: \"{}\"", self.name)?;
+        let rows: Vec<_> = self.layers.iter().map(SummaryRow::cells).collect();
+        write_table(f, &self.columns(), &rows)?;
+        writeln!(f, " Total params: {}", self.total())?;
+        writeln!(f, " Trainable params: {}", self.trainable)?;
+        writeln!(f, " Non-trainable params: {}", self.non_trainable)?;
+        self.optimizer.map_or(Ok(()), |size| writeln!(f, " Optimizer params: {size}"))
+    }
+}
+
+impl Size {
+    /// The size of a tensor of this type.
+    pub fn of(ty: &Type) -> Self {
+        Self { params: ty.shape.elements(), bytes: ty.bytes() }
+    }
+}
+
+impl std::iter::Sum for Size {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::default(), |a, b| Self {
+            params: a.params + b.params,
+            bytes: a.bytes + b.bytes,
+        })
+    }
+}
+
+/// `225,034 (879.04 KB)`
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut amount, mut unit) = (self.bytes as f64, "B");
+        for next in ["KB", "MB", "GB", "TB", "PB"] {
+            if amount < 1024.0 {
+                break;
+            }
+            (amount, unit) = (amount / 1024.0, next);
+        }
+        write!(f, "{} ({amount:.2} {unit})", grouped(self.params))
+    }
+}
+
+/// The number with a comma before each group of three digits: `225,034`.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, class_name: &'static str, shape: &[usize], params: usize) -> SummaryRow {
+        SummaryRow { name: name.to_owned(), class_name, built: Some((shape.to_vec(), params)) }
+    }
+
+    fn params(params: usize) -> Size {
+        Size { params, bytes: 4 * params }
+    }
+
+    fn convolutional() -> Summary {
+        Summary {
+            name: "sequential".to_owned(),
+            layers: vec![
+                row("conv2d", "Conv2D", &[26, 26, 32], 320),
+                row("max_pooling2d", "MaxPooling2D", &[13, 13, 32], 0),
+                row("conv2d_1", "Conv2D", &[11, 11, 64], 18_496),
+                row("max_pooling2d_1", "MaxPooling2D", &[5, 5, 64], 0),
+                row("flatten", "Flatten", &[1600], 0),
+                row("dropout", "Dropout", &[1600], 0),
+                row("dense", "Dense", &[10], 16_010),
+            ],
+            trainable: params(34_826),
+            non_trainable: params(0),
+            optimizer: Some(params(69_654)),
+            line_length: LINE_LENGTH,
+        }
+    }
+
+    /// Keras 3.15 prints these characters for this model after a training with Adam.
+    #[test]
+    fn a_summary_is_what_keras_prints() {
+        insta::assert_snapshot!(convolutional(), @r#"
+        Model: "sequential"
+        ┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+        ┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+        ┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+        │ conv2d (Conv2D)                 │ (None, 26, 26, 32)     │           320 │
+        ├─────────────────────────────────┼────────────────────────┼───────────────┤
+        │ max_pooling2d (MaxPooling2D)    │ (None, 13, 13, 32)     │             0 │
+        ├─────────────────────────────────┼────────────────────────┼───────────────┤
+        │ conv2d_1 (Conv2D)               │ (None, 11, 11, 64)     │        18,496 │
+        ├─────────────────────────────────┼────────────────────────┼───────────────┤
+        │ max_pooling2d_1 (MaxPooling2D)  │ (None, 5, 5, 64)       │             0 │
+        ├─────────────────────────────────┼────────────────────────┼───────────────┤
+        │ flatten (Flatten)               │ (None, 1600)           │             0 │
+        ├─────────────────────────────────┼────────────────────────┼───────────────┤
+        │ dropout (Dropout)               │ (None, 1600)           │             0 │
+        ├─────────────────────────────────┼────────────────────────┼───────────────┤
+        │ dense (Dense)                   │ (None, 10)             │        16,010 │
+        └─────────────────────────────────┴────────────────────────┴───────────────┘
+         Total params: 104,480 (408.12 KB)
+         Trainable params: 34,826 (136.04 KB)
+         Non-trainable params: 0 (0.00 B)
+         Optimizer params: 69,654 (272.09 KB)
+        "#);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_a_model_may_be_unbuilt() {
+        let layers = vec![
+            ("a_very_long_name_of_a_layer_that_is_wrapped_somehow_in_the_table", "Dense"),
+            ("dense_1", "Dense"),
+        ];
+        let summary = Summary::of_unbuilt("sequential_1", layers);
+        insta::assert_snapshot!(summary, @r#"
+        Model: "sequential_1"
+        ┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+        ┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+        ┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+        │ a_very_long_name_of_a_layer_th… │ ?                      │   0 (unbuilt) │
+        │ (Dense)                         │                        │               │
+        ├─────────────────────────────────┼────────────────────────┼───────────────┤
+        │ dense_1 (Dense)                 │ ?                      │   0 (unbuilt) │
+        └─────────────────────────────────┴────────────────────────┴───────────────┘
+         Total params: 0 (0.00 B)
+         Trainable params: 0 (0.00 B)
+         Non-trainable params: 0 (0.00 B)
+        "#);
+    }
+
+    #[test]
+    fn lines_have_the_length_that_was_asked_for() {
+        for length in [40, 76, 77, 88, 100, 131] {
+            let text = convolutional().line_length(length).to_string();
+            let table = text.lines().filter(|line| !line.contains(": "));
+            assert!(table.map(|line| line.chars().count()).all(|count| count == length));
+        }
+        let text = convolutional().line_length(LONGEST_LINE).to_string();
+        assert_eq!(
+            text.lines().nth(2),
+            Some(
+                "┃ Layer (type)                         ┃ Output Shape                ┃         Param # ┃"
+            )
+        );
+        assert_eq!(
+            convolutional().line_length(0).to_string().lines().nth(1).map(|l| l.chars().count()),
+            Some(40)
+        );
+    }
+
+    #[test]
+    fn sizes_have_the_unit_that_keras_chooses() {
+        let size = |bytes| Size { params: 1_234_567, bytes }.to_string();
+        assert_eq!(size(1023), "1,234,567 (1023.00 B)");
+        assert_eq!(size(1024), "1,234,567 (1.00 KB)");
+        assert_eq!(size(14_814_832), "1,234,567 (14.13 MB)");
+        assert_eq!([grouped(0), grouped(999), grouped(1000)], ["0", "999", "1,000"]);
+    }
+}
