@@ -48,7 +48,8 @@ pub fn compile(graph: &Graph, options: &CodegenOptions) -> Result<Compiled> {
             })
             .collect();
         let Lowered { workspace, scratch, ref in_place, .. } = **lowered;
-        kernels.insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
+        kernels
+            .insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
     }
     Ok(Compiled::new(kernels, code))
 }
@@ -72,7 +73,10 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
             op => {
                 return Err(Error::Kernel {
                     kernel: graph.name().to_owned(),
-                    problem: format!("`{}` is outside of a kernel; optimize the graph first", op.name()),
+                    problem: format!(
+                        "`{}` is outside of a kernel; optimize the graph first",
+                        op.name()
+                    ),
                 });
             }
         }

@@ -4,15 +4,15 @@
 //! lanes. The [`generators`] write them, a [`tile::TileTarget`] turns each into a function of its own, and
 //! [`jit`] compiles tiles and kernels together.
 
+mod compile;
 pub mod error;
 pub mod generators;
 pub mod host;
 pub mod jit;
-pub mod lower;
-pub mod nest;
-mod compile;
 pub mod kernel;
 pub mod limit;
+pub mod lower;
+pub mod nest;
 pub mod tile;
 
 pub use compile::{CodegenOptions, KernelText, compile, dump};

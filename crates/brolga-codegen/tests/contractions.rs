@@ -10,8 +10,18 @@ use common::check;
 #[test]
 fn matrix_products() {
     for (m, k, n) in [
-        (1, 1, 1), (0, 3, 4), (3, 0, 4), (3, 4, 0), (2, 3, 5), (7, 17, 16), (32, 40, 33), (65, 9, 15), (64, 8, 32),
-        (100, 5, 47), (5, 100, 128), (130, 3, 1),
+        (1, 1, 1),
+        (0, 3, 4),
+        (3, 0, 4),
+        (3, 4, 0),
+        (2, 3, 5),
+        (7, 17, 16),
+        (32, 40, 33),
+        (65, 9, 15),
+        (64, 8, 32),
+        (100, 5, 47),
+        (5, 100, 128),
+        (130, 3, 1),
     ] {
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
             let a = if ta { [k, m] } else { [m, k] };
@@ -39,7 +49,13 @@ fn matrix_products_in_batches() {
 #[test]
 fn dense_layers() {
     for (m, k, n) in [(32, 24, 10), (70, 12, 37), (1, 30, 16)] {
-        let types = [Type::f32([m, k]), Type::f32([k, n]), Type::f32([n]), Type::f32([m, n]), Type::f32([])];
+        let types = [
+            Type::f32([m, k]),
+            Type::f32([k, n]),
+            Type::f32([n]),
+            Type::f32([m, n]),
+            Type::f32([]),
+        ];
         check(Contraction, &types, |_, x| {
             let y = x[0].matmul(&x[1]) + &x[2];
             vec![y.relu(), (&y * &x[3]) + &x[4]]
@@ -78,7 +94,9 @@ fn convolutions() {
     for case in cases() {
         let (x, w, y) = types(case);
         let (window, groups, filters) = (case.5, case.6, case.4);
-        check(Contraction, &[x.clone(), w.clone()], |_, x| vec![x[0].conv2d(&x[1], window, groups)]);
+        check(Contraction, &[x.clone(), w.clone()], |_, x| {
+            vec![x[0].conv2d(&x[1], window, groups)]
+        });
         check(Contraction, &[x, w, Type::f32([filters]), y], |_, x| {
             let y = x[0].conv2d(&x[1], window, groups) + &x[2];
             vec![(y + &x[3]).relu()]
@@ -162,9 +180,11 @@ fn gradients_behind_pooling() {
                 masked.max_unpool(&v[2], full, pool, pool, [[0; 2]; 2])
             };
             let pooled = Type::f32(pooled);
-            check(Contraction, &[pooled.clone(), pooled.clone(), index.clone(), w.clone()], |_, v| {
-                vec![unpool(v).conv2d_grad_input(&v[3], input, window, groups)]
-            });
+            check(
+                Contraction,
+                &[pooled.clone(), pooled.clone(), index.clone(), w.clone()],
+                |_, v| vec![unpool(v).conv2d_grad_input(&v[3], input, window, groups)],
+            );
             check(Contraction, &[pooled.clone(), pooled, index, x.clone()], |_, v| {
                 let u = unpool(v);
                 vec![

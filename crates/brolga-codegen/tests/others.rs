@@ -10,10 +10,14 @@ use common::check;
 fn reductions_over_leading_axes() {
     for shape in [[1, 1], [3, 5], [8, 16], [32, 128], [33, 17], [0, 4], [4, 0], [100, 1]] {
         check(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_sum(&[0], false)]);
-        check(Columns, &[Type::f32(shape), Type::f32([shape[1]]), Type::f32([shape[0], 1])], |_, x| {
-            let product = &x[0] * &x[1] - &x[2];
-            vec![product.reduce_mean(&[0], true)]
-        });
+        check(
+            Columns,
+            &[Type::f32(shape), Type::f32([shape[1]]), Type::f32([shape[0], 1])],
+            |_, x| {
+                let product = &x[0] * &x[1] - &x[2];
+                vec![product.reduce_mean(&[0], true)]
+            },
+        );
         check(Columns, &[Type::f32(shape), Type::f32([shape[1]])], |_, x| {
             let max = x[0].reduce_max(&[0], false);
             vec![&max * 2.0, &max + &x[1]]
@@ -44,7 +48,10 @@ fn pooling() {
     ] {
         let x = Type::f32(shape);
         check(Window, &[x.clone()], |_, x| {
-            vec![x[0].max_pool(window, strides, padding), x[0].max_pool_index(window, strides, padding)]
+            vec![
+                x[0].max_pool(window, strides, padding),
+                x[0].max_pool_index(window, strides, padding),
+            ]
         });
         for pad in [false, true] {
             check(Window, &[x.clone(), Type::f32([shape[3]])], |_, x| {
@@ -52,7 +59,8 @@ fn pooling() {
             });
         }
         let tracer = brolga_ir::Tracer::new("shape");
-        let pooled = tracer.input("x", x.clone()).max_pool(window, strides, padding).shape().clone();
+        let pooled =
+            tracer.input("x", x.clone()).max_pool(window, strides, padding).shape().clone();
         let index = Type::new(DType::U8, pooled.clone());
         let input = [shape[1], shape[2]];
         check(Window, &[x.clone(), index.clone()], |_, x| {
@@ -79,7 +87,9 @@ fn moves() {
             }
             check(Move, &[x.clone()], |_, x| vec![x[0].reverse(&[0, 2])]);
             check(Move, &[x.clone()], |_, x| vec![x[0].pad(&[1, 0, 2], &[0, 2, 1])]);
-            check(Move, &[x.clone()], |_, v| vec![v[0].broadcast([2, shape[0], shape[1], shape[2]])]);
+            check(Move, &[x.clone()], |_, v| {
+                vec![v[0].broadcast([2, shape[0], shape[1], shape[2]])]
+            });
             check(Move, &[x.clone(), x.clone()], |_, x| vec![x[0].concat(&[&x[1], &x[0]], 1)]);
             check(Move, &[x.clone(), x], |_, x| vec![x[0].concat(&[&x[1]], 0)]);
         }

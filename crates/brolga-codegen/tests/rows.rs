@@ -8,7 +8,19 @@ use common::check;
 
 #[test]
 fn elementwise_chains() {
-    for shape in [vec![], vec![1], vec![0], vec![15], vec![16], vec![17], vec![33, 5], vec![2, 3, 65], vec![5000], vec![1, 4099], vec![3, 0, 2]] {
+    for shape in [
+        vec![],
+        vec![1],
+        vec![0],
+        vec![15],
+        vec![16],
+        vec![17],
+        vec![33, 5],
+        vec![2, 3, 65],
+        vec![5000],
+        vec![1, 4099],
+        vec![3, 0, 2],
+    ] {
         let x = Type::f32(shape);
         check(Rows, &[x.clone(), x], |_, x| {
             let y = (&x[0] * &x[1] + 1.0).exp();
@@ -20,8 +32,14 @@ fn elementwise_chains() {
 #[test]
 fn broadcasts() {
     for (a, b) in [
-        (vec![4, 7], vec![7]), (vec![4, 7], vec![4, 1]), (vec![4, 7], vec![]), (vec![4, 7], vec![1, 1]),
-        (vec![3, 5, 20], vec![5, 1]), (vec![3, 5, 20], vec![3, 1, 20]), (vec![3, 5, 20], vec![20]), (vec![1, 5, 20], vec![5, 20]),
+        (vec![4, 7], vec![7]),
+        (vec![4, 7], vec![4, 1]),
+        (vec![4, 7], vec![]),
+        (vec![4, 7], vec![1, 1]),
+        (vec![3, 5, 20], vec![5, 1]),
+        (vec![3, 5, 20], vec![3, 1, 20]),
+        (vec![3, 5, 20], vec![20]),
+        (vec![1, 5, 20], vec![5, 20]),
         (vec![2, 1, 3, 18], vec![4, 1, 18]),
     ] {
         let (rank_a, rank_b) = (Type::f32(a), Type::f32(b));
@@ -105,7 +123,11 @@ fn updates() {
     let groups = [vec![3, 3, 1, 8], vec![8], vec![4100], vec![1], vec![0]];
     let mut types = vec![Type::f32([]), Type::f32([])];
     for shape in &groups {
-        types.extend([Type::f32(shape.clone()), Type::f32(shape.clone()), Type::f32(shape.clone())]);
+        types.extend([
+            Type::f32(shape.clone()),
+            Type::f32(shape.clone()),
+            Type::f32(shape.clone()),
+        ]);
     }
     check(Update, &types, |_, x| {
         let mut results = Vec::new();

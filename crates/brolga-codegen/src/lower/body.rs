@@ -98,10 +98,8 @@ impl<'a> Body<'a> {
 
     /// The touches of all operands and results: `parted` says which slots are cut into equal parts by the units.
     pub(crate) fn touches(&self, parted: impl Fn(usize) -> bool) -> (Vec<Touch>, Vec<Touch>) {
-        let touch = |slot| Touch {
-            slot,
-            access: if parted(slot) { Access::Units } else { Access::Whole },
-        };
+        let touch =
+            |slot| Touch { slot, access: if parted(slot) { Access::Units } else { Access::Whole } };
         ((0..self.operands()).map(touch).collect(), self.results().map(|(_, s)| touch(s)).collect())
     }
 
@@ -150,9 +148,9 @@ pub(crate) fn element(dtype: DType) -> Result<Element, String> {
         DType::F32 => Ok(Element::F32),
         DType::I32 => Ok(Element::I32),
         DType::U8 | DType::Bool => Ok(Element::U8),
-        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => Err(format!(
-            "{dtype} has no native code; it is computed by the interpreter alone"
-        )),
+        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => {
+            Err(format!("{dtype} has no native code; it is computed by the interpreter alone"))
+        }
     }
 }
 
@@ -177,7 +175,12 @@ fn wrap(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
 }
 
 /// Lanes from memory.
-pub(crate) fn load(b: &mut Builder, dtype: DType, address: Address, extent: Extent) -> Lane<Builder> {
+pub(crate) fn load(
+    b: &mut Builder,
+    dtype: DType,
+    address: Address,
+    extent: Extent,
+) -> Lane<Builder> {
     let element = element(dtype).expect("`Body::new` has checked all element types");
     let lane = b.load(element, address, extent);
     truth(b, dtype, lane)
@@ -202,7 +205,13 @@ fn truth(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
 }
 
 /// Lanes to memory.
-pub(crate) fn store(b: &mut Builder, dtype: DType, address: Address, extent: Extent, lane: Lane<Builder>) {
+pub(crate) fn store(
+    b: &mut Builder,
+    dtype: DType,
+    address: Address,
+    extent: Extent,
+    lane: Lane<Builder>,
+) {
     match lane {
         Lane::F(x) => b.store_f32(address, extent, x),
         Lane::I(x) if dtype == DType::I32 => b.store_i32(address, extent, x),

@@ -99,7 +99,9 @@ impl<'a> Columns<'a> {
         let domain = body.shape(operand);
         let adjacent = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
         let (Some(&first), true) = (axes.first(), adjacent) else {
-            return Err(body.malformed(format!("a reduction over axes {axes:?} of {domain} has no native code")));
+            return Err(body.malformed(format!(
+                "a reduction over axes {axes:?} of {domain} has no native code"
+            )));
         };
         if body.ty(operand).dtype != DType::F32 {
             let dtype = body.ty(operand).dtype;
@@ -107,7 +109,9 @@ impl<'a> Columns<'a> {
         }
         let split = first + axes.len();
         if split == domain.rank() {
-            return Err(body.malformed(format!("a reduction over the last axis of {domain} is one along rows")));
+            return Err(body.malformed(format!(
+                "a reduction over the last axis of {domain} is one along rows"
+            )));
         }
         let reduced = domain[first..split].to_vec();
         let mut columns = Self {
@@ -140,7 +144,9 @@ impl<'a> Columns<'a> {
             };
             let own = body.shape(value);
             if !own.broadcasts_to(domain) {
-                return Err(body.malformed(format!("an operand of shape {own} does not lie in {domain}")));
+                return Err(
+                    body.malformed(format!("an operand of shape {own} does not lie in {domain}"))
+                );
             }
             let lead = domain.rank() - own.rank();
             let own_strides = own.strides();
@@ -158,7 +164,9 @@ impl<'a> Columns<'a> {
                 step *= domain[axis];
             }
             if !contiguous && !constant {
-                return Err(body.malformed(format!("an operand of shape {own} repeats within the columns of {domain}")));
+                return Err(body.malformed(format!(
+                    "an operand of shape {own} repeats within the columns of {domain}"
+                )));
             }
             let strides = (0..split).map(stride).collect();
             self.leaves.push(Leaf { value, slot, strides, along: !constant });
@@ -218,22 +226,28 @@ impl<'a> Columns<'a> {
             let (place, block) = nest.split(&Nest::UNIT.into(), blocks);
             let (full, rest) = (self.columns / BLOCK, self.columns % BLOCK);
             let column = Affine::number(0).add(&block, BLOCK as i64);
-            let target = Place { element: column.clone().add(&place, self.columns as i64), column: column.clone() };
-            let from = Affine::slot(body.workspace()).add(&place, part * count as i64).add(&column, 4);
+            let target = Place {
+                element: column.clone().add(&place, self.columns as i64),
+                column: column.clone(),
+            };
+            let from =
+                Affine::slot(body.workspace()).add(&place, part * count as i64).add(&column, 4);
             let mut result = Ok(());
             let mut run = |nest: &mut NestBuilder, columns: usize| {
                 if result.is_err() {
                     return;
                 }
                 result = (|| {
-                    let vectors = (0..columns).step_by(LANES).map(|c| (c, (columns - c).min(LANES)));
+                    let vectors =
+                        (0..columns).step_by(LANES).map(|c| (c, (columns - c).min(LANES)));
                     for (first, lanes) in vectors {
                         let tile = self.combination(&epilogue, count, lanes)?;
                         let target = Place {
                             element: target.element.clone().plus(first as i64),
                             column: target.column.clone().plus(first as i64),
                         };
-                        let args = std::iter::once(from.clone().plus(4 * first as i64)).chain(epilogue.args(&target));
+                        let args = std::iter::once(from.clone().plus(4 * first as i64))
+                            .chain(epilogue.args(&target));
                         nest.call(&tile, args);
                     }
                     Ok(())
@@ -263,7 +277,12 @@ impl<'a> Columns<'a> {
     }
 
     /// Loops over the reduced axes but the first and the last; the last is inside the tile.
-    fn middle(&self, nest: &mut NestBuilder, indices: &mut Vec<Affine>, partial: &Affine) -> Result<()> {
+    fn middle(
+        &self,
+        nest: &mut NestBuilder,
+        indices: &mut Vec<Affine>,
+        partial: &Affine,
+    ) -> Result<()> {
         let axes = self.kept.len() + self.reduced.len();
         let inside = if self.reduced.len() > 1 { axes - 1 } else { axes };
         if indices.len() < inside {
@@ -277,7 +296,8 @@ impl<'a> Columns<'a> {
             return result;
         }
         let (full, rest) = (self.columns / LANES, self.columns % LANES);
-        for (count, lanes, first) in [(full, LANES, 0), (usize::from(rest > 0), rest, full * LANES)] {
+        for (count, lanes, first) in [(full, LANES, 0), (usize::from(rest > 0), rest, full * LANES)]
+        {
             if count == 0 {
                 continue;
             }
@@ -319,7 +339,8 @@ impl<'a> Columns<'a> {
     fn accumulate(&self, lanes: usize) -> Result<Arc<TileProgram>> {
         let body = self.body;
         let mut b = Builder::new(format!("{}_columns", body.name()));
-        let pointers: Vec<Pointer> = (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
+        let pointers: Vec<Pointer> =
+            (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
         let to = b.pointer("partial");
         let extent = Extent::first(lanes);
         let initial = b.load_f32(to.at(0), extent);
@@ -360,7 +381,12 @@ impl<'a> Columns<'a> {
     }
 
     /// Combines the pieces of a vector of columns and writes what follows.
-    fn combination(&self, epilogue: &Epilogue, pieces: usize, lanes: usize) -> Result<Arc<TileProgram>> {
+    fn combination(
+        &self,
+        epilogue: &Epilogue,
+        pieces: usize,
+        lanes: usize,
+    ) -> Result<Arc<TileProgram>> {
         let mut b = Builder::new(format!("combine_{pieces}"));
         let from = b.pointer("from");
         let pointers = epilogue.pointers(&mut b);

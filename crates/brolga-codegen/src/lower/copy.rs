@@ -63,7 +63,13 @@ pub(super) fn fill(element: Element, count: usize, value: i64) -> Result<Arc<Til
     Ok(Arc::new(b.finish()?))
 }
 
-fn put(b: &mut Builder, element: Element, address: crate::tile::Address, extent: Extent, lane: Lane<Builder>) {
+fn put(
+    b: &mut Builder,
+    element: Element,
+    address: crate::tile::Address,
+    extent: Extent,
+    lane: Lane<Builder>,
+) {
     match lane {
         Lane::F(x) => b.store_f32(address, extent, x),
         Lane::I(x) if element == Element::U8 => b.store_u8(address, extent, x),
@@ -82,12 +88,20 @@ pub(super) struct Strided {
 
 impl Strided {
     /// Writes the loops, innermost a run; the target's last axis is contiguous.
-    pub(super) fn nest(&self, nest: &mut NestBuilder, source: &Affine, target: &Affine) -> Result<()> {
+    pub(super) fn nest(
+        &self,
+        nest: &mut NestBuilder,
+        source: &Affine,
+        target: &Affine,
+    ) -> Result<()> {
         let size = self.element.size() as i64;
-        let (mut extents, mut from, mut to) = (self.extents.clone(), self.from.clone(), self.to.clone());
+        let (mut extents, mut from, mut to) =
+            (self.extents.clone(), self.from.clone(), self.to.clone());
         let (mut count, mut step) = (1, 1);
         // The innermost axes that continue each other are one run.
-        while let (Some(&extent), Some(&source), Some(&target)) = (extents.last(), from.last(), to.last()) {
+        while let (Some(&extent), Some(&source), Some(&target)) =
+            (extents.last(), from.last(), to.last())
+        {
             let continues = extent == 1
                 || count == 1 && target == 1
                 || source == step * count as i64 && target == count as i64;
@@ -104,14 +118,24 @@ impl Strided {
             return Ok(());
         }
         let tile = run(self.element, count, step)?;
-        let axes: Vec<(usize, i64, i64)> =
-            extents.into_iter().zip(from).zip(to).map(|((n, f), t)| (n, f * size, t * size)).collect();
+        let axes: Vec<(usize, i64, i64)> = extents
+            .into_iter()
+            .zip(from)
+            .zip(to)
+            .map(|((n, f), t)| (n, f * size, t * size))
+            .collect();
         loops(nest, &axes, source.clone(), target.clone(), &tile);
         Ok(())
     }
 }
 
-fn loops(nest: &mut NestBuilder, axes: &[(usize, i64, i64)], from: Affine, to: Affine, tile: &Arc<TileProgram>) {
+fn loops(
+    nest: &mut NestBuilder,
+    axes: &[(usize, i64, i64)],
+    from: Affine,
+    to: Affine,
+    tile: &Arc<TileProgram>,
+) {
     match axes {
         [] => nest.call(tile, [from, to]),
         [(extent, from_step, to_step), rest @ ..] => nest.repeat(*extent, |nest, i| {

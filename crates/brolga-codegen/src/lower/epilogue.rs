@@ -100,13 +100,19 @@ impl Epilogue {
             dtype: body.ty(*value).dtype,
             start: start.clone(),
         };
-        Ok(Self { roots: roots.to_vec(), leaves, sinks: outputs.iter().map(sink).collect(), scratch })
+        Ok(Self {
+            roots: roots.to_vec(),
+            leaves,
+            sinks: outputs.iter().map(sink).collect(),
+            scratch,
+        })
     }
 
     /// Declares the tile's parameters for leaves, then sinks.
     pub(super) fn pointers(&self, b: &mut Builder) -> Vec<Pointer> {
         let leaves = (0..self.leaves.len()).map(|i| format!("in{i}"));
-        let names: Vec<String> = leaves.chain((0..self.sinks.len()).map(|i| format!("out{i}"))).collect();
+        let names: Vec<String> =
+            leaves.chain((0..self.sinks.len()).map(|i| format!("out{i}"))).collect();
         names.into_iter().map(|name| b.pointer(name)).collect()
     }
 
@@ -192,7 +198,9 @@ impl Epilogue {
                     let (leaf, pointer) = (&self.leaves[index], inputs[index]);
                     let size = leaf.dtype.size() as i32;
                     Some(match leaf.layout {
-                        Layout::Full => load(b, leaf.dtype, pointer.at(element * size), cell.extent),
+                        Layout::Full => {
+                            load(b, leaf.dtype, pointer.at(element * size), cell.extent)
+                        }
                         Layout::Column => {
                             let address = pointer.at(cell.column as i32 * size);
                             let lane = load(b, leaf.dtype, address, cell.extent);

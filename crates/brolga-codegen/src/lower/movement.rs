@@ -13,14 +13,19 @@ mod gather;
 mod places;
 
 pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
-    let mut ops = body.order.iter().copied().map(Value::from).filter(|&value| {
-        !matches!(body.op(value), Op::Parameter(_) | Op::Constant(_))
-    });
+    let mut ops = body
+        .order
+        .iter()
+        .copied()
+        .map(Value::from)
+        .filter(|&value| !matches!(body.op(value), Op::Parameter(_) | Op::Constant(_)));
     let (Some(root), None) = (ops.next(), ops.next()) else {
         return Err(body.malformed("a move kernel holds exactly one op"));
     };
     match body.op(root) {
-        Op::ReduceSum(_) | Op::ReduceMean(_) | Op::ReduceMax(_) | Op::ReduceMin(_) => columns::lower(body),
+        Op::ReduceSum(_) | Op::ReduceMean(_) | Op::ReduceMax(_) | Op::ReduceMin(_) => {
+            columns::lower(body)
+        }
         Op::Gather(_) => gather::gather(body, root),
         Op::ScatterAdd(op) => gather::scatter_add(body, root, op.rows),
         Op::Iota(op) => places::iota(body, root, op.axis),
@@ -39,7 +44,8 @@ pub(super) fn single(body: &Body<'_>, nest: NestBuilder, units: usize, parted: b
 
 pub(super) fn operand_slots(body: &Body<'_>, root: Value) -> Result<Vec<usize>> {
     let slot = |&value: &Value| {
-        body.input_slot(value).ok_or_else(|| body.malformed("an operand of a move is computed inside"))
+        body.input_slot(value)
+            .ok_or_else(|| body.malformed("an operand of a move is computed inside"))
     };
     body.graph.operands(root.node).iter().map(slot).collect()
 }
@@ -57,14 +63,18 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
     let slots = operand_slots(body, root)?;
     let operands = body.graph.operands(root.node);
     let shape = body.shape(root);
-    let signed = |shape: &Shape| -> Vec<i64> { shape.strides().iter().map(|&s| s as i64).collect() };
+    let signed =
+        |shape: &Shape| -> Vec<i64> { shape.strides().iter().map(|&s| s as i64).collect() };
     let own = signed(body.shape(operands[0]));
     let to = signed(shape);
     let mut copies = Vec::new();
-    let mut copy = Copy { slot: slots[0], from: 0, to: 0, extents: shape.to_vec(), from_strides: own.clone() };
+    let mut copy =
+        Copy { slot: slots[0], from: 0, to: 0, extents: shape.to_vec(), from_strides: own.clone() };
     let mut zero = false;
     match body.op(root) {
-        Op::Transpose(op) => copy.from_strides = op.permutation.iter().map(|&axis| own[axis]).collect(),
+        Op::Transpose(op) => {
+            copy.from_strides = op.permutation.iter().map(|&axis| own[axis]).collect()
+        }
         Op::Broadcast(_) => {
             let operand = body.shape(operands[0]);
             let lead = shape.rank() - operand.rank();
@@ -76,7 +86,8 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
                 .collect();
         }
         Op::Slice(op) => {
-            copy.from = own.iter().zip(&op.starts).map(|(stride, &start)| stride * start as i64).sum();
+            copy.from =
+                own.iter().zip(&op.starts).map(|(stride, &start)| stride * start as i64).sum();
             copy.from_strides = own.iter().zip(&op.strides).map(|(a, &b)| a * b as i64).collect();
         }
         Op::Reverse(op) => {
@@ -95,7 +106,13 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
             for (operand, &slot) in operands.iter().zip(&slots) {
                 let extents = body.shape(*operand).to_vec();
                 let own = signed(body.shape(*operand));
-                copies.push(Copy { slot, from: 0, to: done * to[op.axis], from_strides: own, extents: extents.clone() });
+                copies.push(Copy {
+                    slot,
+                    from: 0,
+                    to: done * to[op.axis],
+                    from_strides: own,
+                    extents: extents.clone(),
+                });
                 done += extents[op.axis] as i64;
             }
         }
@@ -118,8 +135,11 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
     let parted = !zero && copies.len() == 1 && shape.rank() > 1;
     for copy in &copies {
         let axes = usize::from(parted);
-        let unit = |strides: &[i64]| Affine::number(0).term(Nest::UNIT, if parted { strides[0] } else { 0 });
-        let from = Affine::slot(copy.slot).plus(copy.from * size).add(&unit(&copy.from_strides), size);
+        let unit = |strides: &[i64]| {
+            Affine::number(0).term(Nest::UNIT, if parted { strides[0] } else { 0 })
+        };
+        let from =
+            Affine::slot(copy.slot).plus(copy.from * size).add(&unit(&copy.from_strides), size);
         let target = Affine::slot(result).plus(copy.to * size).add(&unit(&to), size);
         let strided = Strided {
             element,
@@ -142,6 +162,9 @@ pub(super) fn index_element(body: &Body<'_>, value: Value) -> Result<Element> {
 }
 
 /// A run of `count` elements copied as they are.
-pub(super) fn row(element: Element, count: usize) -> Result<std::sync::Arc<crate::tile::TileProgram>> {
+pub(super) fn row(
+    element: Element,
+    count: usize,
+) -> Result<std::sync::Arc<crate::tile::TileProgram>> {
     run(element, count, 1)
 }

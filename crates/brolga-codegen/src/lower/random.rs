@@ -16,12 +16,14 @@ use crate::tile::{Builder, Extent, I, LANES, TileProgram};
 const CALLS: usize = 16;
 
 pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
-    let mut roots = body.order.iter().copied().map(Value::from).filter(|&value| is_random(body.op(value)));
+    let mut roots =
+        body.order.iter().copied().map(Value::from).filter(|&value| is_random(body.op(value)));
     let (Some(root), None) = (roots.next(), roots.next()) else {
         return Err(body.malformed("a random kernel holds exactly one source of random numbers"));
     };
     let operands = body.graph.operands(root.node);
-    let (Some(seed), Some(step)) = (body.input_slot(operands[0]), body.input_slot(operands[1])) else {
+    let (Some(seed), Some(step)) = (body.input_slot(operands[0]), body.input_slot(operands[1]))
+    else {
         return Err(body.malformed("the seed or the step is computed inside"));
     };
     let elements = body.shape(root).elements();
@@ -62,7 +64,12 @@ fn is_random(op: &Op) -> bool {
 }
 
 /// One call of Philox, for the first `elements` of its block.
-fn tile(body: &Body<'_>, root: Value, epilogue: &Epilogue, elements: usize) -> Result<Arc<TileProgram>> {
+fn tile(
+    body: &Body<'_>,
+    root: Value,
+    epilogue: &Epilogue,
+    elements: usize,
+) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("philox_{elements}"));
     let (seed, step) = (b.pointer("seed"), b.pointer("step"));
     let first = b.count("counter");

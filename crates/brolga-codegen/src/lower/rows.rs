@@ -169,7 +169,9 @@ impl<'a> Rows<'a> {
                     || (self.spaces.get(&user) == Some(&Space::Row)
                         && !is_reduction(self.body.op(user)))
             });
-        let by_row = by_row && shape.rank() <= split && shape.broadcasts_to(&Shape::from(&self.domain[..split]));
+        let by_row = by_row
+            && shape.rank() <= split
+            && shape.broadcasts_to(&Shape::from(&self.domain[..split]));
         let mut dims = vec![1; rank];
         if by_row {
             dims[split - shape.rank()..split].copy_from_slice(shape);
@@ -193,7 +195,9 @@ impl<'a> Rows<'a> {
                 fits
             });
             if !constant && !contiguous {
-                return Err(self.body.malformed("an operand repeats within a row that is reduced as a whole"));
+                return Err(self
+                    .body
+                    .malformed("an operand repeats within a row that is reduced as a whole"));
             }
         }
         Ok(())
@@ -210,12 +214,10 @@ impl<'a> Rows<'a> {
         let mut nest = NestBuilder::new("rows");
         let units = self.outer.first().copied().unwrap_or(1);
         // A single long row without reductions is cut into blocks.
-        let blocks = rows == 1 && self.reductions.is_empty() && self.columns > BLOCK && self.row_uniform();
-        let (units, parted) = if blocks {
-            (self.columns.div_ceil(BLOCK), false)
-        } else {
-            (units, true)
-        };
+        let blocks =
+            rows == 1 && self.reductions.is_empty() && self.columns > BLOCK && self.row_uniform();
+        let (units, parted) =
+            if blocks { (self.columns.div_ceil(BLOCK), false) } else { (units, true) };
         if blocks {
             let (full, rest) = (self.columns / BLOCK, self.columns % BLOCK);
             let unit = Affine::from(Nest::UNIT);
@@ -230,7 +232,8 @@ impl<'a> Rows<'a> {
             );
         } else {
             let tile = self.tile(self.columns)?;
-            let mut indices = vec![if self.outer.is_empty() { Affine::number(0) } else { Nest::UNIT.into() }];
+            let mut indices =
+                vec![if self.outer.is_empty() { Affine::number(0) } else { Nest::UNIT.into() }];
             self.loops(&mut nest, split, &tile, &mut indices);
         }
         let first = self.domain.first().copied().unwrap_or(1);
@@ -251,9 +254,10 @@ impl<'a> Rows<'a> {
 
     /// Whether places along the row differ in their operands alone.
     fn row_uniform(&self) -> bool {
-        self.body.order.iter().all(|&id| {
-            !matches!(self.body.graph.node(id).op, Op::OneHot(_) | Op::Iota(_))
-        })
+        self.body
+            .order
+            .iter()
+            .all(|&id| !matches!(self.body.graph.node(id).op, Op::OneHot(_) | Op::Iota(_)))
     }
 
     /// Results may replace operands that are read at the same place, and before.
@@ -270,7 +274,13 @@ impl<'a> Rows<'a> {
         pairs
     }
 
-    fn loops(&self, nest: &mut NestBuilder, split: usize, tile: &Arc<TileProgram>, indices: &mut Vec<Affine>) {
+    fn loops(
+        &self,
+        nest: &mut NestBuilder,
+        split: usize,
+        tile: &Arc<TileProgram>,
+        indices: &mut Vec<Affine>,
+    ) {
         if indices.len() >= split {
             let args = self.row_args(split, indices);
             nest.call(tile, args);
@@ -331,7 +341,8 @@ impl<'a> Rows<'a> {
     fn tile(&self, columns: usize) -> Result<Arc<TileProgram>> {
         let body = self.body;
         let mut b = Builder::new(body.name());
-        let inputs: Vec<Pointer> = (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
+        let inputs: Vec<Pointer> =
+            (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
         let outputs: Vec<Pointer> =
             (0..body.results().count()).map(|i| b.pointer(format!("out{i}"))).collect();
         let mut row = Row { rows: self, inputs, outputs, known: Recorded::new(), columns };
@@ -394,7 +405,10 @@ impl Row<'_> {
                 let operand = row.rows.body.graph.operands(value.node)[0];
                 let Lane::F(x) = row.full(b, recorded, operand, place, extent)? else {
                     let dtype = row.rows.body.ty(operand).dtype;
-                    return Err(row.rows.body.malformed(format!("a reduction of {dtype} has no native code")));
+                    return Err(row
+                        .rows
+                        .body
+                        .malformed(format!("a reduction of {dtype} has no native code")));
                 };
                 let (Accumulator::Sum(variable)
                 | Accumulator::Max(variable)
@@ -422,7 +436,12 @@ impl Row<'_> {
     }
 
     /// The value of a reduction after its pass, in every lane.
-    fn result(&mut self, b: &mut Builder, value: Value, accumulator: &Accumulator) -> Result<Lane<Builder>> {
+    fn result(
+        &mut self,
+        b: &mut Builder,
+        value: Value,
+        accumulator: &Accumulator,
+    ) -> Result<Lane<Builder>> {
         let body = self.rows.body;
         Ok(match accumulator {
             Accumulator::Sum(variable) => {
@@ -648,7 +667,10 @@ impl Row<'_> {
                 continue;
             }
             if self.columns / LANES > 4 {
-                return Err(body.malformed(format!("`{}` along more than 79 columns is no part of a row", op.name())));
+                return Err(body.malformed(format!(
+                    "`{}` along more than 79 columns is no part of a row",
+                    op.name()
+                )));
             }
             let (first, lane) = (b.int(place as i64), b.iota());
             let index = b.iadd(first, lane);
@@ -656,7 +678,9 @@ impl Row<'_> {
                 Op::OneHot(_) => {
                     let hot = body.graph.operands(id)[0];
                     let Some(Lane::I(hot)) = recorded.get(&hot).copied() else {
-                        return Err(body.malformed("a one-hot vector of what is not one index a row"));
+                        return Err(
+                            body.malformed("a one-hot vector of what is not one index a row")
+                        );
                     };
                     let equal = b.ieq(index, hot);
                     match body.ty(value).dtype {
@@ -714,10 +738,14 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
             _ => continue,
         };
         let shape = body.shape(body.graph.operands(id)[0]);
-        let trailing = axes.iter().rev().zip((0..shape.rank()).rev()).all(|(axis, last)| *axis == last);
+        let trailing =
+            axes.iter().rev().zip((0..shape.rank()).rev()).all(|(axis, last)| *axis == last);
         match &found {
             _ if !trailing || axes.is_empty() => {
-                return Err(body.malformed(format!("`{}` over axes {axes:?} of {shape} is not along rows", op.name())));
+                return Err(body.malformed(format!(
+                    "`{}` over axes {axes:?} of {shape} is not along rows",
+                    op.name()
+                )));
             }
             Some((domain, reduced)) if domain != shape || *reduced != axes.len() => {
                 return Err(body.malformed("the reductions have different rows"));

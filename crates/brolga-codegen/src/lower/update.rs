@@ -57,8 +57,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     let (reads, writes) = body.touches(|_| false);
     let elements: usize = groups.iter().map(|group| group.elements).sum();
     let ops = body.order.len() / groups.len().max(1);
-    let stage =
-        Stage { nest: nest.finish(), units, reads, writes, flops: (elements * ops) as u64 };
+    let stage = Stage { nest: nest.finish(), units, reads, writes, flops: (elements * ops) as u64 };
     Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place })
 }
 
@@ -72,9 +71,8 @@ fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
         }
         id
     }
-    let is_tensor = |id: NodeId| {
-        body.shape(id.into()).rank() > 0 && body.splat(id.into()).is_none()
-    };
+    let is_tensor =
+        |id: NodeId| body.shape(id.into()).rank() > 0 && body.splat(id.into()).is_none();
     for &id in body.order.iter().filter(|&&id| is_tensor(id)) {
         for operand in body.graph.operands(id).iter().filter(|v| is_tensor(v.node)) {
             let (own, other) = (root(&parents, id), root(&parents, operand.node));
@@ -104,9 +102,13 @@ fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
     }
     for (_, group) in &groups {
         let mut members = group.inputs.iter().chain(&group.outputs);
-        if let Some((value, _)) = members.find(|(v, _)| body.shape(*v).elements() != group.elements) {
+        if let Some((value, _)) = members.find(|(v, _)| body.shape(*v).elements() != group.elements)
+        {
             let shape = body.shape(*value);
-            return Err(body.malformed(format!("a tensor of shape {shape} is in a group of {} elements", group.elements)));
+            return Err(body.malformed(format!(
+                "a tensor of shape {shape} is in a group of {} elements",
+                group.elements
+            )));
         }
     }
     Ok(groups.into_iter().map(|(_, group)| group).collect())
@@ -115,9 +117,12 @@ fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
 /// The program of one group for a number of elements given as argument.
 fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("update_{}", group.outputs.len()));
-    let shared: Vec<Pointer> = (0..scalars.len()).map(|i| b.pointer(format!("scalar{i}"))).collect();
-    let inputs: Vec<Pointer> = (0..group.inputs.len()).map(|i| b.pointer(format!("in{i}"))).collect();
-    let outputs: Vec<Pointer> = (0..group.outputs.len()).map(|i| b.pointer(format!("out{i}"))).collect();
+    let shared: Vec<Pointer> =
+        (0..scalars.len()).map(|i| b.pointer(format!("scalar{i}"))).collect();
+    let inputs: Vec<Pointer> =
+        (0..group.inputs.len()).map(|i| b.pointer(format!("in{i}"))).collect();
+    let outputs: Vec<Pointer> =
+        (0..group.outputs.len()).map(|i| b.pointer(format!("out{i}"))).collect();
     let count: Count = b.count("count");
     let mut known = Recorded::new();
     for (&(value, _), &pointer) in scalars.iter().zip(&shared) {

@@ -79,7 +79,9 @@ impl PoolTile {
                 || own.operand != operand
                 || body.ty(operand).dtype != DType::F32
             {
-                return Err(body.malformed("poolings behind a convolution differ, overlap or are padded"));
+                return Err(
+                    body.malformed("poolings behind a convolution differ, overlap or are padded")
+                );
             }
             *(if is_index { &mut own.index } else { &mut own.maximum }) = Some(slot);
         }
@@ -108,12 +110,13 @@ impl PoolTile {
         nest: &mut NestBuilder,
         image: &Affine,
         row: &Affine,
-        column: usize,
+        column: &Affine,
         lanes: usize,
         pitch: usize,
     ) -> Result<()> {
         let [rows, columns, channels] = self.pooled;
-        let element = Affine::number(column as i64)
+        let element = column
+            .clone()
             .add(image, (rows * columns * channels) as i64)
             .add(row, (columns * channels) as i64);
         for place in (0..lanes).step_by(LANES) {

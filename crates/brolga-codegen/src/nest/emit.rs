@@ -165,11 +165,9 @@ impl<F: FnMut(&mut Function, &Arc<TileProgram>) -> FuncRef> Emitter<'_, F> {
         let mut sum = match affine.base {
             None => None,
             Some(Base::Scratch) => Some(self.scratch),
-            Some(Base::Slot(slot)) => self
-                .pointers
-                .iter()
-                .find(|(other, _)| *other == slot)
-                .map(|(_, pointer)| *pointer),
+            Some(Base::Slot(slot)) => {
+                self.pointers.iter().find(|(other, _)| *other == slot).map(|(_, pointer)| *pointer)
+            }
         };
         for &(index, factor) in &affine.terms {
             let value =

@@ -298,7 +298,9 @@ impl Nest {
                         collect(then, tiles);
                         collect(otherwise, tiles);
                     }
-                    Step::Call { tile, .. } if !tiles.contains(tile) => tiles.push(Arc::clone(tile)),
+                    Step::Call { tile, .. } if !tiles.contains(tile) => {
+                        tiles.push(Arc::clone(tile))
+                    }
                     Step::Call { .. } | Step::Divide { .. } | Step::Read { .. } => {}
                 }
             }

@@ -64,7 +64,9 @@ fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt:
                 write_steps(f, body, depth + 1)?;
                 writeln!(f, "{:indent$}}}", "")?;
             }
-            Step::Divide { index, number, divisor } => writeln!(f, "{index} = ({number}) / {divisor}")?,
+            Step::Divide { index, number, divisor } => {
+                writeln!(f, "{index} = ({number}) / {divisor}")?
+            }
             Step::Read { index, address, element } => {
                 writeln!(f, "{index} = read {element:?} [{address}]")?;
             }

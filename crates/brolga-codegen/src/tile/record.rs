@@ -49,16 +49,11 @@ impl Lanes for Builder {
     type M = M;
 
     /// The constant is rounded to `f32`.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "rounding to the lane's type is what the trait promises"
-    )]
     fn float(&mut self, value: f64) -> F {
         F(self.constant(Constant::Float((value as f32).to_bits())))
     }
 
     /// The constant is taken modulo 2³².
-    #[expect(clippy::cast_possible_truncation, reason = "integer lanes are modulo 2^32")]
     fn int(&mut self, value: i64) -> I {
         I(self.constant(Constant::Int(value as i32)))
     }

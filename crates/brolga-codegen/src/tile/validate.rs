@@ -25,9 +25,9 @@ impl TileProgram {
     /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no [`Extent::Rest`].
     /// 7. Loops are at most eight deep.
     ///
-    /// What it cannot check, and the writer of a program promises: addresses are valid, and memory that one statement
-    /// writes and another reads is either the same place lane by lane (in place), or they are apart in a
-    /// different trip of a loop or with a [`Rank1`], a [`Op::Reduce`], a loop or a step between them.
+    /// What it cannot check, and the writer of a program promises: addresses are valid; and where one statement stores what an earlier one
+    /// has loaded, without a step, a loop, a [`Rank1`] or a [`Op::Reduce`] between them, both touch the same place
+    /// (in place) or none in common. Instruction sets may work through the lanes of such statements one part after the other.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the first statement that breaks a rule.

@@ -51,7 +51,8 @@ fn write(tensor: &Tensor) -> Buffer {
 
 fn read(buffer: &Buffer, ty: &Type) -> Tensor {
     let raw = &buffer.raw()[..buffer.bytes];
-    let words = || raw.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")));
+    let words =
+        || raw.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")));
     let data = match ty.dtype {
         DType::F32 => Data::F32(words().map(f32::from_bits).collect()),
         DType::I32 => Data::I32(words().map(|x| x as i32).collect()),
@@ -86,7 +87,11 @@ fn run(kernel: &CompiledKernel, inputs: &[Tensor], results: &[Type], order: Orde
             let mut scratch = Buffer::new(kernel.scratch);
             // SAFETY: the table has the operands, results and the workspace with their sizes, nothing runs beside this.
             unsafe { (stage.entry)(table.as_ptr(), scratch.pointer(), begin, end) };
-            assert!(scratch.guard_is_intact(), "stage {} wrote behind its scratch memory", stage.name);
+            assert!(
+                scratch.guard_is_intact(),
+                "stage {} wrote behind its scratch memory",
+                stage.name
+            );
         }
     }
     for (slot, buffer) in buffers.iter().enumerate() {
@@ -96,10 +101,17 @@ fn run(kernel: &CompiledKernel, inputs: &[Tensor], results: &[Type], order: Orde
 }
 
 /// A graph of one kernel whose body is traced by `build`: inputs of these types, returned values.
-pub(crate) fn kernel_graph(kind: KernelKind, inputs: &[Type], build: impl Fn(&Tracer, &[Var]) -> Vec<Var>) -> Graph {
+pub(crate) fn kernel_graph(
+    kind: KernelKind,
+    inputs: &[Type],
+    build: impl Fn(&Tracer, &[Var]) -> Vec<Var>,
+) -> Graph {
     let tracer = Tracer::new("kernel");
-    let vars: Vec<Var> =
-        inputs.iter().enumerate().map(|(i, ty)| tracer.input(&format!("x{i}"), ty.clone())).collect();
+    let vars: Vec<Var> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| tracer.input(&format!("x{i}"), ty.clone()))
+        .collect();
     for var in build(&tracer, &vars) {
         tracer.output(&var);
     }
@@ -144,18 +156,24 @@ pub(crate) fn data(ty: &Type, seed: u64, special: bool) -> Tensor {
             _ => (next() % 21) as f64 - 4.0,
         })
         .collect();
-    Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &values)).expect("as many values as elements")
+    Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &values))
+        .expect("as many values as elements")
 }
 
 /// Compiles the kernel and compares it with the interpreter, on ordinary and on special numbers.
-pub(crate) fn check(kind: KernelKind, inputs: &[Type], build: impl Fn(&Tracer, &[Var]) -> Vec<Var>) {
+pub(crate) fn check(
+    kind: KernelKind,
+    inputs: &[Type],
+    build: impl Fn(&Tracer, &[Var]) -> Vec<Var>,
+) {
     let graph = kernel_graph(kind, inputs, build);
     check_graph(&graph, inputs);
 }
 
 /// As [`check`], for a graph of one kernel.
 pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
-    let compiled = compile(graph, &CodegenOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let compiled =
+        compile(graph, &CodegenOptions::default()).unwrap_or_else(|error| panic!("{error}"));
     let node = graph.order().into_iter().find(|&id| matches!(graph.node(id).op, Op::Kernel(_)));
     let node = node.expect("the graph has a kernel");
     let results = graph.node(node).types.to_vec();

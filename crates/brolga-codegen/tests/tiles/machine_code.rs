@@ -36,7 +36,7 @@ fn assembly(program: &Arc<TileProgram>) -> String {
     text.assembly.clone()
 }
 
-/// How often each mnemonic occurs in the innermost loop: between the last label that is jumped back to and that jump.
+/// In how many lines the text occurs.
 fn count(text: &str, what: &str) -> usize {
     text.lines().filter(|line| line.contains(what)).count()
 }

@@ -4,14 +4,11 @@
 //! is slid over. The convolution slides over its input with the weights as they are; the input gradient slides over the cotangent with the
 //! weights of each tap transposed. Which taps meet which places differs, see [`lattice`](super::lattice).
 
-use std::ops::Range;
-
 use brolga_ir::Value;
 use brolga_ir::ops::{Conv2d, Conv2dGradInput, ConvDims};
 
 use super::cotangent::Cotangent;
-use super::lattice::{Segment, bands, even_split, lattice};
-use super::matmul::even_tiles;
+use super::lattice::{Segment, bands, column_tiles, even_split, lattice};
 use super::pack;
 use super::tile::{ContractionTile, k_loop};
 use crate::error::Result;
@@ -34,21 +31,58 @@ struct Slide {
     /// Extents of the result, and its channels, all groups together.
     result: [usize; 2],
     filters: usize,
-    /// Bytes between taps in the weights, rows then columns.
-    tap: [i64; 2],
-    /// Bytes between channels of the image in the weights, and between groups of result channels.
-    channel: i64,
-    group: i64,
     /// For each axis the classes of places and their segments.
     segments: [Vec<Vec<Segment>>; 2],
-    /// Extents of a pooling window behind the convolution; then rows are taken in classes of its height.
-    pool: Option<[usize; 2]>,
+    /// How many bands there are: rows of the result with one row of every class, or rows of the pooled result.
+    bands: usize,
+    weights: Weights,
+    /// Weights in panels of a tile's width, if there are such.
+    panels: Option<(usize, Weights)>,
 }
 
-/// Where a nest finds its images and weights.
-struct Sources {
-    image: Affine,
-    weights: Affine,
+/// How weights lie in memory: bytes between neighbours.
+#[derive(Debug, Clone)]
+struct Weights {
+    start: Affine,
+    /// Between taps, rows then columns.
+    tap: [i64; 2],
+    /// Between channels of the image.
+    channel: i64,
+    /// Between groups.
+    group: i64,
+    /// Between the tiles of a row of result channels; `None` if one follows the other directly.
+    tile: Option<i64>,
+}
+
+/// The parts of a kernel that all of its loops need.
+struct Scope<'a> {
+    body: &'a Body<'a>,
+    target: &'a dyn TileTarget,
+    epilogue: &'a Epilogue,
+    /// The number of the image, and where it starts.
+    number: &'a Affine,
+    image: &'a Affine,
+}
+
+/// Channels of the result that are worked on together.
+struct Slice {
+    group: usize,
+    /// The first of them, within the group.
+    first: Affine,
+    lanes: usize,
+    /// The distance of pixels in scratch memory.
+    width: usize,
+}
+
+/// Rows of the result that have the same taps.
+struct Rows<'a> {
+    segment: &'a Segment,
+    /// The image row that the first tap of the first row reads.
+    place: Affine,
+    /// The first row, and the distance to the next.
+    first: Affine,
+    step: usize,
+    count: usize,
 }
 
 impl Slide {
@@ -60,188 +94,244 @@ impl Slide {
         self.filters / self.groups
     }
 
-    /// The number of bands: rows of the result with one row of every class, or rows of the pooled result.
-    fn bands(&self) -> usize {
-        match self.pool {
-            Some([height, _]) => self.result[0] / height,
-            None => self.result[0].div_ceil(self.segments[0].len()),
-        }
-    }
-
-    /// Writes the loops over bands, for one image. `band` is the only one to do, if the unit is a band.
+    /// Writes the loops for one image, or for one band of it.
     fn nest(
         &self,
-        body: &Body<'_>,
+        scope: &Scope<'_>,
         nest: &mut NestBuilder,
-        target: &dyn TileTarget,
-        epilogue: &Epilogue,
         pool: Option<&PoolTile>,
-        sources: &Sources,
-        image: &Affine,
         band: Option<&Affine>,
     ) -> Result<()> {
-        let rows = bands(&self.segments[0], self.bands());
+        let filters = self.group_filters();
+        let shape = scope.target.contraction_shape(self.result[1], filters);
+        // Pooling works on whole vectors.
+        let width = if pool.is_some() { shape.lanes.next_multiple_of(LANES) } else { filters };
         for group in 0..self.groups {
-            let filters = self.group_filters();
-            let shape = target.contraction_shape(self.result[1], filters);
-            // Pooling works on whole vectors, a tile may have less.
-            let width = if pool.is_some() { shape.lanes.next_multiple_of(LANES) } else { shape.lanes };
-            for (column, lanes) in even_tiles(filters, width) {
-                let slice = Slice { group, column: group * filters + column, lanes, width };
-                for (range, segments) in &rows {
-                    let run = |nest: &mut NestBuilder, j: &Affine| -> Result<()> {
-                        self.band(body, nest, target, epilogue, sources, image, &slice, range, segments, j)?;
-                        if let Some(pool) = pool {
-                            pool.call(nest, image, j, slice.column, lanes, width)?;
-                        }
-                        Ok(())
+            for (start, slices, lanes) in column_tiles(filters, width) {
+                let mut result = Ok(());
+                nest.repeat(slices, |nest, i| {
+                    let first = i.plus(0);
+                    let first = Affine::number(start as i64).add(&first, lanes as i64);
+                    let slice = Slice { group, first, lanes, width };
+                    result = match (pool, band) {
+                        (None, None) => self.rectangles(scope, nest, &slice),
+                        _ => self.banded(scope, nest, &slice, pool, band),
                     };
-                    let mut result = Ok(());
-                    match band {
-                        Some(band) => {
-                            nest.when(band.clone(), range.clone(), |nest| result = run(nest, band), |_| {});
-                        }
-                        None => nest.repeat(range.len(), |nest, i| {
-                            result = run(nest, &i.plus(range.start as i64));
-                        }),
-                    }
-                    result?;
-                }
+                });
+                result?;
             }
         }
         Ok(())
     }
 
-    /// One band: a row of every class.
-    #[expect(clippy::too_many_arguments, reason = "the loop variables of a loop nest")]
-    fn band(
-        &self,
-        body: &Body<'_>,
-        nest: &mut NestBuilder,
-        target: &dyn TileTarget,
-        epilogue: &Epilogue,
-        sources: &Sources,
-        image: &Affine,
-        slice: &Slice,
-        range: &Range<usize>,
-        segments: &[Option<Segment>],
-        j: &Affine,
-    ) -> Result<()> {
+    /// All rows of an image, in rectangles with the same taps.
+    fn rectangles(&self, scope: &Scope<'_>, nest: &mut NestBuilder, slice: &Slice) -> Result<()> {
         let classes = self.segments[0].len();
-        for (class, segment) in segments.iter().enumerate() {
-            let Some(row) = segment else { continue };
-            // The image row that the first tap of this row reads.
-            let first = row.place + row.place_step * (range.start as i64 - row.start as i64);
-            let place = Affine::number(first - row.place_step * range.start as i64).add(j, row.place_step);
-            let result_row = if epilogue.is_scratch() {
-                Affine::number(class as i64)
-            } else {
-                Affine::number(class as i64).add(j, classes as i64)
-            };
-            let column_classes = self.segments[1].len();
-            for (column_class, column_segments) in self.segments[1].iter().enumerate() {
-                for column in column_segments {
-                    let line = Line { row, place: &place, result_row: &result_row, column, column_class, column_classes };
-                    self.line(body, nest, target, epilogue, sources, image, slice, &line)?;
-                }
+        for (class, segments) in self.segments[0].iter().enumerate() {
+            for segment in segments {
+                let rows = Rows {
+                    segment,
+                    place: Affine::number(segment.place),
+                    first: Affine::number((class + classes * segment.start) as i64),
+                    step: classes,
+                    count: segment.count,
+                };
+                self.columns(scope, nest, slice, &rows)?;
             }
         }
         Ok(())
     }
 
-    /// The places of one row and one segment of its columns.
-    #[expect(clippy::too_many_arguments, reason = "the loop variables of a loop nest")]
-    fn line(
+    /// Band by band: a row of every class, and then its pooling.
+    fn banded(
         &self,
-        body: &Body<'_>,
+        scope: &Scope<'_>,
         nest: &mut NestBuilder,
-        target: &dyn TileTarget,
-        epilogue: &Epilogue,
-        sources: &Sources,
-        image: &Affine,
         slice: &Slice,
-        line: &Line<'_>,
+        pool: Option<&PoolTile>,
+        band: Option<&Affine>,
     ) -> Result<()> {
-        let Line { row, place, result_row, column, column_class, column_classes } = *line;
+        for (range, segments) in bands(&self.segments[0], self.bands) {
+            let run = |nest: &mut NestBuilder, j: &Affine| -> Result<()> {
+                for (class, segment) in segments.iter().enumerate() {
+                    let Some(segment) = segment else { continue };
+                    let place = segment.place - segment.place_step * segment.start as i64;
+                    let first = Affine::number(class as i64);
+                    let rows = Rows {
+                        segment,
+                        place: Affine::number(place).add(j, segment.place_step),
+                        first: if scope.epilogue.is_scratch() {
+                            first
+                        } else {
+                            first.add(j, segments.len() as i64)
+                        },
+                        step: segments.len(),
+                        count: 1,
+                    };
+                    self.columns(scope, nest, slice, &rows)?;
+                }
+                match pool {
+                    Some(pool) => {
+                        let column =
+                            slice.first.clone().plus((slice.group * self.group_filters()) as i64);
+                        pool.call(nest, scope.number, j, &column, slice.lanes, slice.width)
+                    }
+                    None => Ok(()),
+                }
+            };
+            let mut result = Ok(());
+            match band {
+                Some(band) => {
+                    nest.when(band.clone(), range.clone(), |nest| result = run(nest, band), |_| {});
+                }
+                None => nest.repeat(range.len(), |nest, i| {
+                    result = run(nest, &i.plus(range.start as i64));
+                }),
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    /// The rectangles of some rows.
+    fn columns(
+        &self,
+        scope: &Scope<'_>,
+        nest: &mut NestBuilder,
+        slice: &Slice,
+        rows: &Rows<'_>,
+    ) -> Result<()> {
+        for (class, segments) in self.segments[1].iter().enumerate() {
+            for column in segments {
+                self.rectangle(scope, nest, slice, rows, class, column)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights that a tile of so many lanes reads.
+    fn weights(&self, lanes: usize) -> &Weights {
+        match &self.panels {
+            Some((width, panels)) if *width == lanes => panels,
+            _ => &self.weights,
+        }
+    }
+
+    /// Places that have the same taps. A tile lies along the longer side.
+    fn rectangle(
+        &self,
+        scope: &Scope<'_>,
+        nest: &mut NestBuilder,
+        slice: &Slice,
+        rows: &Rows<'_>,
+        column_class: usize,
+        column: &Segment,
+    ) -> Result<()> {
+        let column_classes = self.segments[1].len();
         let pixel = 4 * self.channels as i64;
-        let image_row = pixel * self.image[1] as i64;
-        let channels = self.group_channels();
-        let loops = [
-            k_loop(row.taps, row.place_tap * image_row, row.tap_step as i64 * self.tap[0]),
-            k_loop(column.taps, column.place_tap * pixel, column.tap_step as i64 * self.tap[1]),
-            k_loop(channels, 4, self.channel),
-        ];
-        let (width, result_channels, first_channel) = if epilogue.is_scratch() {
-            (self.result[1], slice.width, 0)
-        } else {
-            (self.result[1], self.filters, slice.column)
-        };
-        let row_step = column_classes * result_channels;
-        let image_start = if epilogue.is_scratch() {
-            Affine::number(0)
-        } else {
-            Affine::number(0).add(image, (self.result[0] * width * result_channels) as i64)
-        };
-        let shape = target.contraction_shape(column.count, slice.lanes);
-        let in_group = slice.column - slice.group * self.group_filters();
-        for (tile_column, lanes) in even_tiles(slice.lanes, shape.lanes) {
+        let line = pixel * self.image[1] as i64;
+        let scratch = scope.epilogue.is_scratch();
+        let channels = if scratch { slice.width } else { self.filters };
+        let result_line = (self.result[1] * channels) as i64;
+        // Steps from one place to the next, down and across, in the image's bytes and the result's elements.
+        let down = (rows.count, rows.segment.place_step * line, rows.step as i64 * result_line);
+        let across = (column.count, column.place_step * pixel, (column_classes * channels) as i64);
+        let (along, beside) =
+            if rows.count > column.count { (down, across) } else { (across, down) };
+        let shape = scope.target.contraction_shape(along.0, slice.lanes);
+        for (start, tiles, lanes) in column_tiles(slice.lanes, shape.lanes) {
+            let weights = self.weights(lanes);
+            let loops = [
+                k_loop(
+                    rows.segment.taps,
+                    rows.segment.place_tap * line,
+                    rows.segment.tap_step as i64 * weights.tap[0],
+                ),
+                k_loop(
+                    column.taps,
+                    column.place_tap * pixel,
+                    column.tap_step as i64 * weights.tap[1],
+                ),
+                k_loop(self.group_channels(), 4, weights.channel),
+            ];
+            let a = scope
+                .image
+                .clone()
+                .add(&rows.place, line)
+                .plus(column.place * pixel + 4 * (slice.group * self.group_channels()) as i64);
+            let w = weights.start.clone().plus(
+                rows.segment.tap as i64 * weights.tap[0]
+                    + column.tap as i64 * weights.tap[1]
+                    + slice.group as i64 * weights.group,
+            );
+            let first = Affine::number((column_class + column_classes * column.start) as i64);
+            let mut element =
+                Affine::number(0).add(&rows.first, result_line).add(&first, channels as i64);
+            if !scratch {
+                element = element
+                    .add(scope.number, (self.result[0] * self.result[1] * channels) as i64)
+                    .add(&slice.first, 1)
+                    .plus((slice.group * self.group_filters()) as i64);
+            }
             let mut done = 0;
-            for (count, size) in even_split(column.count, shape.rows) {
-                let offsets: Vec<i32> =
-                    (0..size).map(|r| (r as i64 * column.place_step * pixel) as i32).collect();
-                let tile = ContractionTile::new(body, epilogue, &offsets, lanes, &loops, row_step)?;
-                nest.repeat(count, |nest, i| {
-                    // The number of the tile's first place within the segment.
-                    let first = Affine::number(done as i64).add(&i, size as i64);
-                    let a = sources
-                        .image
-                        .clone()
-                        .add(place, image_row)
-                        .plus(column.place * pixel + 4 * (slice.group * channels) as i64)
-                        .add(&first, column.place_step * pixel);
-                    let w = sources.weights.clone().plus(
-                        row.tap as i64 * self.tap[0]
-                            + column.tap as i64 * self.tap[1]
-                            + slice.group as i64 * self.group
-                            + 4 * (in_group + tile_column) as i64,
-                    );
-                    let result_column = Affine::number(
-                        (column_class + column_classes * column.start) as i64,
-                    )
-                    .add(&first, column_classes as i64);
-                    let element = image_start
-                        .clone()
-                        .add(result_row, (width * result_channels) as i64)
-                        .add(&result_column, result_channels as i64)
-                        .plus((first_channel + tile_column) as i64);
-                    let column = Affine::number((slice.column + tile_column) as i64);
-                    tile.call(nest, epilogue, a, w, &Place { element, column });
+            for (count, size) in even_split(along.0, shape.rows) {
+                let offsets: Vec<i32> = (0..size).map(|r| (r as i64 * along.1) as i32).collect();
+                let row_step = along.2 as usize;
+                let tile = ContractionTile::new(
+                    scope.body,
+                    scope.epilogue,
+                    &offsets,
+                    lanes,
+                    &loops,
+                    row_step,
+                )?;
+                nest.repeat(tiles, |nest, t| {
+                    // The tile's first channel within the slice.
+                    let channel = Affine::number(start as i64).add(&t, lanes as i64);
+                    let in_group = slice.first.clone().add(&channel, 1);
+                    let w = match weights.tile {
+                        // A slice is all channels of the group where there are panels.
+                        Some(bytes) => w.clone().add(&t, bytes),
+                        None => w.clone().add(&in_group, 4),
+                    };
+                    let column = in_group.plus((slice.group * self.group_filters()) as i64);
+                    nest.repeat(beside.0, |nest, b| {
+                        nest.repeat(count, |nest, i| {
+                            // The number of the tile's first place along its side.
+                            let place = Affine::number(done as i64).add(&i, size as i64);
+                            let a = a.clone().add(&b, beside.1).add(&place, along.1);
+                            let element = element
+                                .clone()
+                                .add(&channel, 1)
+                                .add(&b, beside.2)
+                                .add(&place, along.2);
+                            let place = Place { element, column: column.clone() };
+                            tile.call(nest, scope.epilogue, a, w.clone(), &place);
+                        });
+                    });
                 });
                 done += count * size;
             }
         }
         Ok(())
     }
-}
 
-/// Channels of the result that are worked on together.
-struct Slice {
-    group: usize,
-    /// The first, over all groups.
-    column: usize,
-    lanes: usize,
-    /// The distance of pixels in scratch memory.
-    width: usize,
-}
-
-/// One row of the result and a segment of its columns.
-struct Line<'a> {
-    row: &'a Segment,
-    place: &'a Affine,
-    result_row: &'a Affine,
-    column: &'a Segment,
-    column_class: usize,
-    column_classes: usize,
+    /// The tile widths that rectangles use, when a slice is all channels of a group.
+    fn widths(&self, target: &dyn TileTarget) -> Vec<usize> {
+        let filters = self.group_filters();
+        let mut widths = Vec::new();
+        for row in self.segments[0].iter().flatten() {
+            for column in self.segments[1].iter().flatten() {
+                let shape = target.contraction_shape(row.count.max(column.count), filters);
+                widths.extend(
+                    column_tiles(filters, shape.lanes).into_iter().map(|(.., lanes)| lanes),
+                );
+            }
+        }
+        widths.sort_unstable();
+        widths.dedup();
+        widths
+    }
 }
 
 /// `conv2d`, with epilogue, and with pooling if the outputs are a `max_pool` or its index.
@@ -257,7 +347,8 @@ pub(super) fn forward(
         .map_err(|mistake| body.malformed(mistake.to_string()))?;
     let pool = PoolTile::behind(body, &dims)?;
     let slot = |value| {
-        body.input_slot(value).ok_or_else(|| body.malformed("an operand of a convolution is computed inside"))
+        body.input_slot(value)
+            .ok_or_else(|| body.malformed("an operand of a convolution is computed inside"))
     };
     let (x, w) = (slot(operands[0])?, slot(operands[1])?);
     let window = op.window();
@@ -274,11 +365,19 @@ pub(super) fn forward(
         channels: dims.channels,
         result: dims.output,
         filters: dims.filters,
-        tap: [row * dims.kernel[1] as i64, row],
-        channel: 4 * dims.filters as i64,
-        group: 4 * dims.group_filters() as i64,
+        bands: match &pool {
+            Some(pool) => dims.output[0] / pool.window()[0],
+            None => dims.output[0],
+        },
         segments,
-        pool: pool.as_ref().map(PoolTile::window),
+        weights: Weights {
+            start: Affine::slot(w),
+            tap: [row * dims.kernel[1] as i64, row],
+            channel: 4 * dims.filters as i64,
+            group: 4 * dims.group_filters() as i64,
+            tile: None,
+        },
+        panels: None,
     };
     let outputs: Vec<(Value, Affine)> = match &pool {
         Some(pool) => vec![(pool.operand(), Affine::scratch())],
@@ -286,20 +385,23 @@ pub(super) fn forward(
     };
     let epilogue = Epilogue::new(body, &[root], &outputs, pool.is_some())?;
     if epilogue.is_scratch() && epilogue.has_full_leaf() {
-        return Err(body.malformed("an operand of the result's shape stands in front of the pooling"));
+        return Err(
+            body.malformed("an operand of the result's shape stands in front of the pooling")
+        );
     }
     let mut nest = NestBuilder::new("conv2d");
     let image_bytes = 4 * (dims.input[0] * dims.input[1] * dims.channels) as i64;
-    let bands = slide.bands();
+    let bands = slide.bands;
     let by_image = dims.batch >= IMAGE_UNITS;
-    let (image, band) = if by_image {
+    let (number, band) = if by_image {
         (Nest::UNIT.into(), None)
     } else {
-        let (image, band) = nest.split(&Nest::UNIT.into(), bands.max(1));
-        (image, Some(band))
+        let (number, band) = nest.split(&Nest::UNIT.into(), bands.max(1));
+        (number, Some(band))
     };
-    let sources = Sources { image: Affine::slot(x).add(&image, image_bytes), weights: Affine::slot(w) };
-    slide.nest(body, &mut nest, target, &epilogue, pool.as_ref(), &sources, &image, band.as_ref())?;
+    let image = Affine::slot(x).add(&number, image_bytes);
+    let scope = Scope { body, target, epilogue: &epilogue, number: &number, image: &image };
+    slide.nest(&scope, &mut nest, pool.as_ref(), band.as_ref())?;
     let full: Vec<usize> = epilogue.full_slots().collect();
     let (reads, writes) = body.touches(|slot| {
         slot >= body.operands() || full.contains(&slot) || (by_image && slot == x && x != w)
@@ -341,39 +443,75 @@ pub(super) fn grad_input(
         })
     });
     // The packed weights: for each tap a row of the group's input channels for every output channel.
-    let row = 4 * (dims.group_channels() * dims.filters) as i64;
-    let channel = 4 * dims.group_channels() as i64;
-    let slide = Slide {
+    let taps = dims.kernel[0] * dims.kernel[1];
+    let (channels, filters) = (dims.group_channels(), dims.group_filters());
+    let packed = Affine::slot(body.workspace());
+    let row = 4 * (channels * dims.filters) as i64;
+    let weights = Weights {
+        start: packed.clone(),
+        tap: [row * dims.kernel[1] as i64, row],
+        channel: 4 * channels as i64,
+        group: 4 * (channels * filters) as i64,
+        tile: None,
+    };
+    let mut slide = Slide {
         groups: dims.groups,
         image: dims.output,
         channels: dims.filters,
         result: dims.input,
         filters: dims.channels,
-        tap: [row * dims.kernel[1] as i64, row],
-        channel,
-        group: channel * dims.group_filters() as i64,
+        bands: 0,
         segments,
-        pool: None,
+        weights,
+        panels: None,
     };
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
-    let packed = Affine::slot(body.workspace());
-    let taps = dims.kernel[0] * dims.kernel[1];
-    let (pack, pack_units) =
-        pack::transpose(&Affine::slot(w), &packed, taps, dims.group_channels(), dims.filters)?;
-    let pack = Stage {
-        nest: pack,
-        units: pack_units,
+    let mut workspace = 4 * taps * channels * dims.filters;
+    let pack_stage = |(nest, units)| Stage {
+        nest,
+        units,
         reads: vec![Touch { slot: w, access: Access::Whole }],
         writes: vec![Touch { slot: body.workspace(), access: Access::Whole }],
         flops: 0,
     };
+    let mut stages = Vec::new();
+    // The narrowest tiles do most of the work: their weights lie in panels, so that no cache line is read in part.
+    let widths = slide.widths(target);
+    if let Some(&width) = widths.first()
+        && width < LANES
+        && channels.is_multiple_of(width)
+    {
+        let panel = (width * filters) as i64 * 4;
+        let start = packed.clone().plus(workspace as i64);
+        let panels =
+            pack::Panels { taps, groups: dims.groups, rows: channels, columns: filters, width };
+        stages.push(pack_stage(panels.pack(&Affine::slot(w), &start)?));
+        let panels = Weights {
+            start,
+            tap: [panel * dims.kernel[1] as i64, panel],
+            channel: 4 * width as i64,
+            group: 4 * (taps * channels * filters) as i64,
+            tile: Some(panel * taps as i64),
+        };
+        slide.panels = Some((width, panels));
+        workspace *= 2;
+    }
+    if slide.panels.is_none() || widths.len() > 1 {
+        stages.push(pack_stage(pack::transpose(
+            &Affine::slot(w),
+            &packed,
+            taps,
+            channels,
+            dims.filters,
+        )?));
+    }
 
     let mut nest = NestBuilder::new("conv2d_grad_input");
-    let image = Affine::from(Nest::UNIT);
-    let source = cotangent.prepare(body, &mut nest, &image)?;
-    let sources = Sources { image: source, weights: packed };
-    slide.nest(body, &mut nest, target, &epilogue, None, &sources, &image, None)?;
+    let number = Affine::from(Nest::UNIT);
+    let image = cotangent.prepare(body, &mut nest, &number)?;
+    let scope = Scope { body, target, epilogue: &epilogue, number: &number, image: &image };
+    slide.nest(&scope, &mut nest, None, None)?;
     let full: Vec<usize> = epilogue.full_slots().chain(cotangent.full_slots()).collect();
     let (mut reads, writes) =
         body.touches(|slot| slot >= body.operands() || (full.contains(&slot) && slot != w));
@@ -381,12 +519,8 @@ pub(super) fn grad_input(
     reads.push(Touch { slot: body.workspace(), access: Access::Whole });
     let stage =
         Stage { nest: nest.finish(), units: dims.batch, reads, writes, flops: flops(&dims) };
-    Ok(Lowered {
-        stages: vec![pack, stage],
-        workspace: 4 * taps * dims.group_channels() * dims.filters,
-        scratch: cotangent.scratch(),
-        in_place: Vec::new(),
-    })
+    stages.push(stage);
+    Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
 }
 
 /// Two operations for each multiply-add of taps inside the image.

@@ -34,7 +34,14 @@ impl Cotangent {
         let extents = [dims.output[0], dims.output[1], dims.filters];
         if let Some(slot) = body.input_slot(value) {
             let leaves = vec![(value, slot)];
-            return Ok(Self { value, slot: Some(slot), unpool: None, leaves, extents, inner: extents });
+            return Ok(Self {
+                value,
+                slot: Some(slot),
+                unpool: None,
+                leaves,
+                extents,
+                inner: extents,
+            });
         }
         let unpool = match body.op(value) {
             Op::MaxUnpool(op) => {
@@ -49,7 +56,9 @@ impl Cotangent {
         if let Some((op, _, _)) = &unpool
             && (op.strides != op.window || op.padding != [[0; 2]; 2])
         {
-            return Err(body.malformed("an un-pooling with overlapping or padded windows is in front of a convolution"));
+            return Err(body.malformed(
+                "an un-pooling with overlapping or padded windows is in front of a convolution",
+            ));
         }
         let mut leaves = Vec::new();
         let mut stack = vec![top];
@@ -66,7 +75,9 @@ impl Cotangent {
         for (leaf, _) in &leaves {
             let own = body.shape(*leaf);
             if own != shape && own.elements() != 1 {
-                return Err(body.malformed(format!("an operand of shape {own} is in front of a cotangent {shape}")));
+                return Err(body.malformed(format!(
+                    "an operand of shape {own} is in front of a cotangent {shape}"
+                )));
             }
         }
         if let Some((_, _, index)) = unpool {
@@ -89,7 +100,12 @@ impl Cotangent {
     }
 
     /// Writes the steps that make the cotangent of one image, and tells where it is then.
-    pub(super) fn prepare(&self, body: &Body<'_>, nest: &mut NestBuilder, image: &Affine) -> Result<Affine> {
+    pub(super) fn prepare(
+        &self,
+        body: &Body<'_>,
+        nest: &mut NestBuilder,
+        image: &Affine,
+    ) -> Result<Affine> {
         if let Some(slot) = self.slot {
             let bytes = 4 * self.extents.iter().product::<usize>() as i64;
             return Ok(Affine::slot(slot).add(image, bytes));

@@ -13,8 +13,7 @@ use brolga_ir::{Op, Value};
 
 use super::conv::flops;
 use super::cotangent::{Cotangent, zeros};
-use super::lattice::even_split;
-use super::matmul::even_tiles;
+use super::lattice::{column_tiles, even_split};
 use super::tile::k_loop;
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
@@ -58,7 +57,9 @@ pub(super) fn lower(
             {
                 bias_slot = Some(slot);
             }
-            op => return Err(body.malformed(format!("`{}` is behind a filter's gradient", op.name()))),
+            op => {
+                return Err(body.malformed(format!("`{}` is behind a filter's gradient", op.name())));
+            }
         }
     }
 
@@ -155,7 +156,8 @@ fn one_image(
             }
             let place = |row: Row| -> i64 {
                 let at = |axis: usize, start: usize| {
-                    (start * dims.window.strides[axis] + row.tap[axis] * dims.window.dilation[axis]) as i64
+                    (start * dims.window.strides[axis] + row.tap[axis] * dims.window.dilation[axis])
+                        as i64
                         - dims.window.padding[axis][0] as i64
                 };
                 at(0, lines.start) * line
@@ -163,7 +165,8 @@ fn one_image(
                     + 4 * (group * channels + row.channel) as i64
             };
             let weight = |row: Row| -> i64 {
-                ((row.tap[0] * dims.kernel[1] + row.tap[1]) * channels + row.channel) as i64 * row_bytes
+                ((row.tap[0] * dims.kernel[1] + row.tap[1]) * channels + row.channel) as i64
+                    * row_bytes
             };
             let loops = [
                 k_loop(lines.len(), dims.window.strides[0] as i64 * line, dy_line),
@@ -174,8 +177,9 @@ fn one_image(
                 .plus(lines.start as i64 * dy_line + columns.start as i64 * dy_pixel)
                 .plus(4 * (group * filters) as i64);
             let shape = target.contraction_shape(rows.len(), filters);
-            for (column, lanes) in even_tiles(filters, shape.lanes) {
+            for (column, slices, lanes) in column_tiles(filters, shape.lanes) {
                 let at = 4 * (group * filters + column) as i64;
+                let slice = 4 * lanes as i64;
                 let mut done = 0;
                 for (tiles, size) in even_split(rows.len(), shape.rows) {
                     let chunk = &rows[done..done + tiles * size];
@@ -194,11 +198,14 @@ fn one_image(
                         } else {
                             (0, 0)
                         };
-                        nest.repeat(run.len(), |nest, i| {
-                            let a = x.clone().plus(place(start)).add(&i, place_step);
-                            let w = b.clone().plus(4 * column as i64);
-                            let c = partial.clone().plus(weight(start) + at).add(&i, weight_step);
-                            nest.call(&tile, [a, w, c]);
+                        nest.repeat(slices, |nest, j| {
+                            nest.repeat(run.len(), |nest, i| {
+                                let a = x.clone().plus(place(start)).add(&i, place_step);
+                                let w = b.clone().plus(4 * column as i64).add(&j, slice);
+                                let sums = partial.clone().plus(weight(start) + at);
+                                let sums = sums.add(&i, weight_step).add(&j, slice);
+                                nest.call(&tile, [a, w, sums]);
+                            });
                         });
                     }
                     done += tiles * size;
@@ -211,9 +218,7 @@ fn one_image(
 
 /// The outputs of an axis that read a place inside the image by this tap.
 fn outputs(dims: &ConvDims, axis: usize, tap: usize) -> Range<usize> {
-    let inside = |&output: &usize| {
-        dims.window.place(axis, output, tap, dims.input[axis]).is_some()
-    };
+    let inside = |&output: &usize| dims.window.place(axis, output, tap, dims.input[axis]).is_some();
     let start = (0..dims.output[axis]).find(inside).unwrap_or(0);
     let count = (start..dims.output[axis]).take_while(inside).count();
     start..start + count
@@ -302,7 +307,10 @@ fn bias(nest: &mut NestBuilder, dims: &ConvDims, cotangent: &Affine, sums: &Affi
         let sum = b.get(sum);
         b.store_f32(to.at(0), extent, sum);
         let offset = 4 * place as i64;
-        nest.call(&Arc::new(b.finish()?), [cotangent.clone().plus(offset), sums.clone().plus(offset)]);
+        nest.call(
+            &Arc::new(b.finish()?),
+            [cotangent.clone().plus(offset), sums.clone().plus(offset)],
+        );
     }
     Ok(())
 }

@@ -80,10 +80,7 @@ pub(super) fn bands(
         .windows(2)
         .map(|pair| {
             let at = |segments: &Vec<Segment>| {
-                segments
-                    .iter()
-                    .find(|s| s.start <= pair[0] && pair[0] < s.start + s.count)
-                    .copied()
+                segments.iter().find(|s| s.start <= pair[0] && pair[0] < s.start + s.count).copied()
             };
             (pair[0]..pair[1], classes.iter().map(at).collect())
         })
@@ -98,6 +95,16 @@ pub(super) fn even_split(count: usize, limit: usize) -> Vec<(usize, usize)> {
     let parts = count.div_ceil(limit);
     let (size, larger) = (count / parts, count % parts);
     [(larger, size + 1), (parts - larger, size)].into_iter().filter(|(n, _)| *n > 0).collect()
+}
+
+/// Cuts `columns` into tiles of `limit` lanes and a narrower last one: `(first column, tiles, lanes)`.
+pub(super) fn column_tiles(columns: usize, limit: usize) -> Vec<(usize, usize, usize)> {
+    let limit = limit.max(1);
+    let (full, rest) = (columns / limit, columns % limit);
+    [(0, full, limit), (full * limit, usize::from(rest > 0), rest)]
+        .into_iter()
+        .filter(|(_, tiles, _)| *tiles > 0)
+        .collect()
 }
 
 #[cfg(test)]
@@ -146,7 +153,9 @@ mod tests {
                     });
                     check(extent, stride, |i| {
                         (0..kernel)
-                            .filter_map(|t| (0..out).find(|&o| place(o, t) == Some(i)).map(|o| (t, o)))
+                            .filter_map(|t| {
+                                (0..out).find(|&o| place(o, t) == Some(i)).map(|o| (t, o))
+                            })
                             .collect()
                     });
                 }

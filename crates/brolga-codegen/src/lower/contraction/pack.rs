@@ -28,7 +28,8 @@ pub(super) fn transpose(
     let (full, rest) = (rows / ROWS, rows % ROWS);
     let call = |nest: &mut NestBuilder, count: usize| -> Result<()> {
         if count > 0 {
-            nest.call(&tile(count, rows, columns)?, [source.clone(), target.clone()]);
+            let tile = tile(count, columns, 4 * columns as i64, 4 * rows as i64)?;
+            nest.call(&tile, [source.clone(), target.clone()]);
         }
         Ok(())
     };
@@ -50,18 +51,54 @@ pub(super) fn transpose(
     Ok((nest.finish(), matrices * blocks))
 }
 
-/// Transposes `count` rows: for each column one run of `count` floats is written.
-fn tile(count: usize, rows: usize, columns: usize) -> Result<Arc<TileProgram>> {
+/// Weights in panels: of each tap and group a matrix of `rows` × `columns` floats becomes `rows / width` panels in which the `width` rows of a
+/// panel are neighbours.
+pub(super) struct Panels {
+    pub(super) taps: usize,
+    pub(super) groups: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) width: usize,
+}
+
+impl Panels {
+    /// `to[group][panel][tap][c][i] = from[tap][panel·width + i][group][c]`. Returns the nest and the number of its units.
+    pub(super) fn pack(&self, from: &Affine, to: &Affine) -> Result<(Nest, usize)> {
+        let Self { taps, groups, rows, columns, width } = *self;
+        let panels = rows / width;
+        let mut nest = NestBuilder::new("pack_panels");
+        let row = 4 * (groups * columns) as i64;
+        let tile = tile(width, columns, row, 4 * width as i64)?;
+        let (rest, tap) = nest.split(&Nest::UNIT.into(), taps.max(1));
+        let (group, panel) = nest.split(&rest, panels.max(1));
+        let source = from
+            .clone()
+            .add(&tap, row * rows as i64)
+            .add(&panel, row * width as i64)
+            .add(&group, 4 * columns as i64);
+        let size = 4 * (columns * width) as i64;
+        let target = to
+            .clone()
+            .add(&group, size * (taps * panels) as i64)
+            .add(&panel, size * taps as i64)
+            .add(&tap, size);
+        nest.call(&tile, [source, target]);
+        Ok((nest.finish(), taps * groups * panels))
+    }
+}
+
+/// Transposes `count` rows, `row` bytes apart: for each column one run of `count` floats is written, `step` bytes behind the last.
+fn tile(count: usize, columns: usize, row: i64, step: i64) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("transpose_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
     let one = Extent::First(1);
     b.repeat(Trips::Const(columns as u32), |b| {
-        for row in 0..count {
-            let value = b.load_f32(from.at((4 * row * columns) as i32), one);
-            b.store_f32(to.at(4 * row as i32), one, value);
+        for i in 0..count {
+            let value = b.load_f32(from.at((i as i64 * row) as i32), one);
+            b.store_f32(to.at(4 * i as i32), one, value);
         }
         b.step(from, 4, Trips::Const(1));
-        b.step(to, 4 * rows as i64, Trips::Const(1));
+        b.step(to, step, Trips::Const(1));
     });
     Ok(Arc::new(b.finish()?))
 }

@@ -63,20 +63,29 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
             Op::MaxPool(op) => (Action::Maximum, op.dims(first())),
             Op::MaxPoolIndex(op) => (Action::Maximum, op.dims(first())),
             Op::MaxPoolGather(op) => (Action::Pick, op.dims(first())),
-            Op::AvgPool(op) => (Action::Mean { include_pad: op.count_include_pad }, op.dims(first())),
+            Op::AvgPool(op) => {
+                (Action::Mean { include_pad: op.count_include_pad }, op.dims(first()))
+            }
             Op::MaxUnpool(op) => (Action::Unpool, op.dims(first())),
-            Op::AvgPoolGrad(op) => (Action::Spread { include_pad: op.count_include_pad }, op.dims(first())),
+            Op::AvgPoolGrad(op) => {
+                (Action::Spread { include_pad: op.count_include_pad }, op.dims(first()))
+            }
             _ => continue,
         };
         let dims = dims.map_err(|mistake| body.malformed(mistake.to_string()))?;
         let slot = |value: Value| {
-            body.input_slot(value).ok_or_else(|| body.malformed("an operand of a pooling is computed inside"))
+            body.input_slot(value)
+                .ok_or_else(|| body.malformed("an operand of a pooling is computed inside"))
         };
         let source = (operands[0], slot(operands[0])?);
         let index = operands.get(1).map(|&value| slot(value)).transpose()?;
         match &mut pool {
             None => pool = Some(Pool { body, roots: vec![value], action, dims, source, index }),
-            Some(pool) if matches!((pool.action, action), (Action::Maximum, Action::Maximum)) && pool.dims == dims && pool.source == source => {
+            Some(pool)
+                if matches!((pool.action, action), (Action::Maximum, Action::Maximum))
+                    && pool.dims == dims
+                    && pool.source == source =>
+            {
                 pool.roots.push(value);
             }
             Some(_) => return Err(body.malformed("a window kernel holds one pooling")),
@@ -98,9 +107,12 @@ impl Pool<'_> {
             return Err(body.malformed(format!("pooling of {dtype} has no native code")));
         }
         if dims.taps[0] * dims.taps[1] > MAX_TAPS {
-            return Err(body.malformed(format!("a window of more than {MAX_TAPS} taps has no native code")));
+            return Err(
+                body.malformed(format!("a window of more than {MAX_TAPS} taps has no native code"))
+            );
         }
-        let (result, source) = if self.is_gradient() { (dims.input, dims.output) } else { (dims.output, dims.input) };
+        let (result, source) =
+            if self.is_gradient() { (dims.input, dims.output) } else { (dims.output, dims.input) };
         let segments: [Vec<Vec<Segment>>; 2] = std::array::from_fn(|axis| {
             if self.is_gradient() {
                 let step = dims.window.strides[axis].min(result[axis]).max(1);
@@ -134,8 +146,9 @@ impl Pool<'_> {
                             .add(&pixel, dims.channels as i64);
                         let out_row = Affine::number((row_class + classes[0] * row.start) as i64)
                             .add(&j, classes[0] as i64);
-                        let out_pixel = Affine::number((column_class + classes[1] * column.start) as i64)
-                            .add(&out_row, result[1] as i64);
+                        let out_pixel =
+                            Affine::number((column_class + classes[1] * column.start) as i64)
+                                .add(&out_row, result[1] as i64);
                         let element = Affine::number(first as i64)
                             .add(&image, (result[0] * result[1] * dims.channels) as i64)
                             .add(&out_pixel, dims.channels as i64);
@@ -146,8 +159,10 @@ impl Pool<'_> {
                             let at = if self.is_gradient() { &from } else { &place.element };
                             Affine::slot(slot).add(at, 1)
                         });
-                        let args: Vec<Affine> =
-                            std::iter::once(source).chain(index).chain(epilogue.args(&place)).collect();
+                        let args: Vec<Affine> = std::iter::once(source)
+                            .chain(index)
+                            .chain(epilogue.args(&place))
+                            .collect();
                         nest.call(&tile, args);
                     });
                 }
@@ -155,7 +170,10 @@ impl Pool<'_> {
         }
         let full: Vec<usize> = epilogue.full_slots().collect();
         let (reads, writes) = body.touches(|slot| {
-            slot >= body.operands() || full.contains(&slot) || slot == self.source.1 || Some(slot) == self.index
+            slot >= body.operands()
+                || full.contains(&slot)
+                || slot == self.source.1
+                || Some(slot) == self.index
         });
         let taps = (dims.taps[0] * dims.taps[1] * body.shape(self.roots[0]).elements()) as u64;
         let stage = Stage { nest: nest.finish(), units: dims.batch, reads, writes, flops: taps };
@@ -224,9 +242,14 @@ impl Pool<'_> {
             let mut taps = Vec::new();
             for u in 0..row.taps {
                 for v in 0..column.taps {
-                    let place = u as i64 * row.place_tap * source[1] as i64 + v as i64 * column.place_tap;
+                    let place =
+                        u as i64 * row.place_tap * source[1] as i64 + v as i64 * column.place_tap;
                     let tap = [row.tap + u * row.tap_step, column.tap + v * column.tap_step];
-                    let count = if self.is_gradient() { rows[u] * columns[v] } else { row.taps * column.taps };
+                    let count = if self.is_gradient() {
+                        rows[u] * columns[v]
+                    } else {
+                        row.taps * column.taps
+                    };
                     taps.push(Tap { tap, place: place * channels, count });
                 }
             }
@@ -237,7 +260,8 @@ impl Pool<'_> {
             });
             b.step(from, 4 * column.place_step * channels, Trips::Const(1));
             if let Some(index) = index {
-                let along = if self.is_gradient() { column.place_step * channels } else { channels };
+                let along =
+                    if self.is_gradient() { column.place_step * channels } else { channels };
                 b.step(index, along, Trips::Const(1));
             }
             epilogue.step(b, &pointers, step);
@@ -271,7 +295,8 @@ impl Pool<'_> {
                 self.roots.iter().map(lane).collect()
             }
             Action::Pick => {
-                let Lane::I(chosen) = load(b, DType::U8, index.ok_or_else(missing)?.at(0), extent) else {
+                let Lane::I(chosen) = load(b, DType::U8, index.ok_or_else(missing)?.at(0), extent)
+                else {
                     return Err(missing());
                 };
                 let mut result = b.float(0.0);
@@ -324,5 +349,8 @@ impl Pool<'_> {
 }
 
 fn numbered(classes: &[Vec<Segment>]) -> impl Iterator<Item = (usize, &Segment)> {
-    classes.iter().enumerate().flat_map(|(class, segments)| segments.iter().map(move |s| (class, s)))
+    classes
+        .iter()
+        .enumerate()
+        .flat_map(|(class, segments)| segments.iter().map(move |s| (class, s)))
 }

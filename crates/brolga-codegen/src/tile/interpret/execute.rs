@@ -101,7 +101,7 @@ impl<'a, M: Memory> Machine<'a, M> {
                 self.load(element, self.address(address), self.lanes(extent))?
             }
             Op::Broadcast(element, address) => [self.read(element, self.address(address))?; LANES],
-            #[expect(clippy::cast_possible_truncation, reason = "the low 32 bits")]
+            // The low 32 bits.
             Op::Splat(count) => [self.count(count) as u32; LANES],
             Op::Iota => std::array::from_fn(|lane| lane as u32),
             Op::FirstLanes(extent) => {
