@@ -212,12 +212,22 @@ mod tests {
 
     #[test]
     fn without_a_terminal_each_epoch_has_a_line() {
-        insta::assert_snapshot!(shown(View::Line), @"");
+        insta::assert_snapshot!(shown(View::Line), @"
+        Epoch 1/9
+        2/2 - 0s - 0us/step - accuracy: 0.7500 - loss: 0.5000
+        Epoch 2/9
+        2/2 - 0s - 0us/step - accuracy: 1.0000 - loss: 0.2500
+        ");
     }
 
     #[test]
     fn a_bar_without_a_terminal_is_shown_when_it_is_complete() {
-        insta::assert_snapshot!(shown(View::Bar), @"");
+        insta::assert_snapshot!(shown(View::Bar), @"
+        Epoch 1/9
+        2/2 ━━━━━━━━━━━━━━━━━━━━ 0s 0us/step - accuracy: 0.7500 - loss: 0.5000
+        Epoch 2/9
+        2/2 ━━━━━━━━━━━━━━━━━━━━ 0s 0us/step - accuracy: 1.0000 - loss: 0.2500
+        ");
     }
 
     #[test]
@@ -240,7 +250,10 @@ mod tests {
         all.push(compilation("predict"));
         progress.compiled(&all, 32);
         let text = String::from_utf8(out.0.take()).expect("text");
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @"
+        compiled eval_step in 41 ms (17 kernels)
+        compiled predict in 41 ms (17 kernels)
+        ");
     }
 
     #[test]
