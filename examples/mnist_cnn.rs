@@ -74,7 +74,7 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let history = model.fit(&x_train, &y_train, fit)?;
 
     let scores = model.evaluate(&x_test, &y_test)?;
-    println!("Test accuracy: {:.2} %", 100.0 * scores["accuracy"]);
+    println!("Test accuracy: {:.2} %", 100.0 * scores.get("accuracy").unwrap_or_default());
 
     let classes = model.predict(&x_test)?;
     println!("Predictions: {:?}", classes.shape());
