@@ -207,7 +207,7 @@ fn gradients_of_gradients() {
     let mut y = &x * &x * &x * &x * &x;
     for _ in 0..5 {
         tracer.output(&y);
-        y = gradients(&tracer, &y, &[x.clone()]).expect("a gradient").swap_remove(0);
+        y = gradients(&tracer, &y, std::slice::from_ref(&x)).expect("a gradient").swap_remove(0);
     }
     tracer.output(&y);
     let graph = tracer.finish().expect("no mistake");

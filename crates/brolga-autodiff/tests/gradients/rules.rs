@@ -175,6 +175,10 @@ fn powers_of_what_is_not_positive() {
     let cubed = |x: &[Var]| x[0].pow(&x[0].constant_like(3.0));
     assert_same(&second(&[row(&[-1.0])], cubed)[0], &[-45.0]);
     assert_same(&second(&[row(&[0.0])], cubed)[0], &[0.0]);
+    // By both: no logarithm of 0 comes near the gradients of the gradient.
+    let both = second(&[row(&[0.0, -3.0]), row(&[2.0, 2.0])], |x| x[0].pow(&x[1]));
+    assert_same(&both[0], &[0.0, 2.0 * 2.0 * -27.0 * 2.0 * 27.0]);
+    assert_same(&[both[1][0]], &[0.0]);
 }
 
 #[test]
