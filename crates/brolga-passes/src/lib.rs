@@ -30,6 +30,8 @@ mod pipeline;
 mod region;
 mod rewrites;
 mod sample;
+#[cfg(test)]
+mod testing;
 mod values;
 
 pub use contract::check_kernels;

@@ -13,9 +13,9 @@
 //!
 //! | rule | floats | integers |
 //! |---|---|---|
-//! | x · 1, x / 1 → x | exact | exact |
+//! | x · 1, x / 1 → x | exact | exact (there is no division) |
 //! | x · −1 → −x | exact; the sign of a NaN is not specified | wraps alike |
-//! | x / c → x · (1/c) | c = ±2ᵏ with 1/c normal: both round the same real number | refused |
+//! | x / c → x · (1/c) | c = ±2ᵏ with 1/c normal: both round the same real number | |
 //! | x − (+0) → x | −0 − 0 = −0 | exact |
 //! | x + (−0) → x | −0 + −0 = −0 | x + 0 → x |
 //! | x + (−y) → x − y, x − (−y) → x + y | subtraction is defined so | wraps alike |
@@ -252,4 +252,166 @@ fn reciprocal(graph: &Graph, divisor: Value) -> Option<f64> {
     let representable =
         Data::from_f64(constant.ty().dtype, &[reciprocal]).to_f64()[0] == reciprocal;
     (power && reciprocal.abs() >= smallest && representable).then_some(reciprocal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AlgebraicSimplification;
+    use crate::testing::{refuses, run};
+
+    /// `%y` computed of `%x`, `%z` and numbers by these lines.
+    fn text(dtype: &str, lines: &str) -> String {
+        format!(
+            "graph f(%x: {dtype}[9], %z: {dtype}[9], %m: bool[9], %n: bool[9]) {{ {lines} return %y }}"
+        )
+    }
+
+    /// The body after the pass.
+    fn simplified(dtype: &str, lines: &str) -> String {
+        let text = run(AlgebraicSimplification, &text(dtype, lines));
+        let lines = text.lines().filter(|line| line.starts_with("  "));
+        lines.map(str::trim).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn neutral_operands_go() {
+        let one = "%c: f32[] = constant {value=1} ";
+        let zero = "%c: f32[] = constant {value=0} ";
+        let minus_zero = "%c: f32[] = constant {value=-0} ";
+        for (constant, op) in [
+            (one, "mul %x, %c"),
+            (one, "mul %c, %x"),
+            (one, "div %x, %c"),
+            (zero, "sub %x, %c"),
+            (minus_zero, "add %x, %c"),
+            (minus_zero, "add %c, %x"),
+        ] {
+            assert_eq!(
+                simplified("f32", &format!("{constant} %y: f32[9] = {op}")),
+                "return %x",
+                "{op}"
+            );
+        }
+        assert_eq!(
+            simplified("i32", "%c: i32[] = constant {value=0} %y: i32[9] = add %x, %c"),
+            "return %x"
+        );
+    }
+
+    #[test]
+    fn operands_that_change_a_bit_stay() {
+        for (number, op) in [
+            ("0", "add %x, %c"),
+            ("-0", "sub %x, %c"),
+            ("0", "sub %c, %x"),
+            ("0", "mul %x, %c"),
+            ("1", "div %c, %x"),
+            ("3", "div %x, %c"),
+            ("nan", "div %x, %c"),
+            ("0", "div %x, %c"),
+            ("inf", "div %x, %c"),
+            // 2⁻¹²⁷ and 2⁻¹²⁹ are subnormal: their reciprocals have no bits to spare.
+            ("1.7014118e38", "div %x, %c"),
+            ("1e-42", "div %x, %c"),
+        ] {
+            let lines = format!("%c: f32[] = constant {{value={number}}} %y: f32[9] = {op}");
+            refuses(AlgebraicSimplification, &text("f32", &lines));
+        }
+        refuses(AlgebraicSimplification, &text("f32", "%y: f32[9] = sub %x, %x"));
+        refuses(AlgebraicSimplification, &text("f32", "%y: f32[9] = div %x, %x"));
+        refuses(AlgebraicSimplification, &text("f32", "%y: f32[9] = max %x, %z"));
+    }
+
+    #[test]
+    fn dividing_by_powers_of_two_is_multiplying() {
+        let divided = |dtype: &str, number: &str| {
+            simplified(
+                dtype,
+                &format!("%c: {dtype}[] = constant {{value={number}}} %y: {dtype}[9] = div %x, %c"),
+            )
+        };
+        insta::assert_snapshot!(divided("f32", "32"), @"%0: f32[] = constant {value=0.03125}; %1: f32[9] = mul %x, %0; return %1");
+        insta::assert_snapshot!(divided("f32", "-0.5"), @"%0: f32[] = constant {value=-2}; %1: f32[9] = mul %x, %0; return %1");
+        insta::assert_snapshot!(divided("bf16", "8"), @"%0: bf16[] = constant {value=0.125}; %1: bf16[9] = mul %x, %0; return %1");
+        insta::assert_snapshot!(divided("f16", "16384"), @"%0: f16[] = constant {value=6.104e-5}; %1: f16[9] = mul %x, %0; return %1");
+        // 2¹²⁶ is the largest power whose reciprocal is normal.
+        insta::assert_snapshot!(divided("f32", "8.507059e37"), @"%0: f32[] = constant {value=1.1754944e-38}; %1: f32[9] = mul %x, %0; return %1");
+    }
+
+    #[test]
+    fn signs_are_moved_into_other_ops() {
+        let negated =
+            |op: &str| simplified("f32", &format!("%1: f32[9] = neg %x %y: f32[9] = {op}"));
+        insta::assert_snapshot!(negated("neg %1"), @"return %x");
+        insta::assert_snapshot!(negated("abs %1"), @"%0: f32[9] = abs %x; return %0");
+        insta::assert_snapshot!(negated("add %z, %1"), @"%0: f32[9] = sub %z, %x; return %0");
+        insta::assert_snapshot!(negated("add %1, %z"), @"%0: f32[9] = sub %z, %x; return %0");
+        insta::assert_snapshot!(negated("sub %z, %1"), @"%0: f32[9] = add %z, %x; return %0");
+        let lines = "%c: f32[] = constant {value=0.1} %1: f32[9] = mul %c, %x %y: f32[9] = neg %1";
+        insta::assert_snapshot!(simplified("f32", lines), @"%0: f32[] = constant {value=-0.1}; %1: f32[9] = mul %x, %0; return %1");
+        let lines = "%c: f32[] = constant {value=-1} %y: f32[9] = mul %c, %x";
+        insta::assert_snapshot!(simplified("f32", lines), @"%0: f32[9] = neg %x; return %0");
+        refuses(
+            AlgebraicSimplification,
+            &text("f32", "%1: f32[9] = neg %x %y: f32[9] = sub %1, %z"),
+        );
+    }
+
+    #[test]
+    fn choices_that_are_known_are_made() {
+        let chosen =
+            |lines: &str| simplified("f32", &format!("{lines} %y: f32[9] = select %1, %x, %z"));
+        insta::assert_snapshot!(chosen("%1: bool[] = constant {value=true}"), @"return %x");
+        insta::assert_snapshot!(chosen("%1: bool[9] = constant {value=false}"), @"return %z");
+        insta::assert_snapshot!(chosen("%1: bool[9] = not %m"), @"%0: f32[9] = select %m, %z, %x; return %0");
+        let nested = |inner: &str, outer: &str| {
+            simplified("f32", &format!("%1: f32[9] = select {inner} %y: f32[9] = select {outer}"))
+        };
+        insta::assert_snapshot!(nested("%m, %x, %z", "%m, %1, %x"), @"return %x");
+        insta::assert_snapshot!(nested("%m, %x, %z", "%m, %x, %1"), @"%0: f32[9] = select %m, %x, %z; return %0");
+        insta::assert_snapshot!(nested("%m, %x, %z", "%m, %1, %1"), @"%0: f32[9] = select %m, %x, %z; return %0");
+        let other_mask = "%1: f32[9] = select %n, %x, %z %y: f32[9] = select %m, %1, %z";
+        refuses(AlgebraicSimplification, &text("f32", other_mask));
+    }
+
+    #[test]
+    fn what_is_left_has_the_shape_of_the_result() {
+        let text = "graph f(%x: f32[3,1], %a: f32[3], %b: f32[3,1]) {
+            %0: f32[3,4] = constant {value=1}
+            %1: f32[3,4] = mul %x, %0
+            %2: bool[] = constant {value=true}
+            %3: f32[3,3] = select %2, %a, %b
+            return %1, %3
+        }";
+        insta::assert_snapshot!(run(AlgebraicSimplification, text), @r"
+        graph f(%x: f32[3,1], %a: f32[3], %b: f32[3,1]) {
+          %0: f32[3,4] = broadcast %x {shape=[3,4]}
+          %1: f32[3,3] = broadcast %a {shape=[3,3]}
+          return %0, %1
+        }
+        ");
+    }
+
+    #[test]
+    fn doing_it_twice_or_not_at_all_is_doing_it_once() {
+        for op in ["relu", "abs", "floor", "flush", "sign"] {
+            let lines = format!("%1: f32[9] = {op} %x %y: f32[9] = {op} %1");
+            assert_eq!(simplified("f32", &lines), format!("%0: f32[9] = {op} %x; return %0"));
+        }
+        for lines in [
+            "%y: f32[9] = cast %x {dtype=\"f32\"}",
+            "%y: f32[9] = stop_gradient %x",
+            "%y: f32[9] = max %x, %x",
+            "%1: f32[9] = reverse %x {axes=[0]} %y: f32[9] = reverse %1 {axes=[0]}",
+            "%y: f32[9] = slice %x {starts=[0], limits=[9], strides=[1]}",
+            "%y: f32[9] = concat %x {axis=0}",
+        ] {
+            assert_eq!(simplified("f32", lines), "return %x", "{lines}");
+        }
+        for lines in ["%1: bool[9] = not %m %y: bool[9] = not %1", "%y: bool[9] = and %m, %m"] {
+            assert_eq!(simplified("f32", lines), "return %m", "{lines}");
+        }
+        refuses(AlgebraicSimplification, &text("f32", "%1: f32[9] = exp %x %y: f32[9] = exp %1"));
+        refuses(AlgebraicSimplification, &text("f32", "%y: f32[9] = reverse %x {axes=[0]}"));
+    }
 }

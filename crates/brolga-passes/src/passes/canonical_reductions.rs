@@ -168,3 +168,123 @@ fn along_flat_rows(
     };
     graph.add(over(op, [split]), &[flat], origin.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CanonicalReductions;
+    use crate::testing::{refuses, run};
+
+    fn text(op: &str, from: &str, axes: &str, keepdims: bool, to: &str) -> String {
+        format!(
+            "graph f(%x: {from}) {{ %0: {to} = {op} %x {{axes={axes}, keepdims={keepdims}}} return %0 }}"
+        )
+    }
+
+    #[test]
+    fn all_axes_are_one_row() {
+        let text = text("reduce_mean", "f32[5,7]", "[0,1]", false, "f32[]");
+        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
+        graph f(%x: f32[5,7]) {
+          %0: f32[35] = reshape %x {shape=[35]}
+          %1: f32[] = reduce_mean %0 {axes=[0], keepdims=false}
+          return %1
+        }
+        ");
+    }
+
+    #[test]
+    fn inner_and_outer_axes_are_two_reductions() {
+        let text = text("reduce_sum", "f32[9,3,20]", "[0,2]", false, "f32[3]");
+        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
+        graph f(%x: f32[9,3,20]) {
+          %0: f32[9,3] = reduce_sum %x {axes=[2], keepdims=false}
+          %1: f32[3] = reduce_sum %0 {axes=[0], keepdims=false}
+          return %1
+        }
+        ");
+    }
+
+    #[test]
+    fn a_mean_in_two_parts_divides_at_the_end() {
+        let text = text("reduce_mean", "f32[3,9,20]", "[1,2]", true, "f32[3,1,1]");
+        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
+        graph f(%x: f32[3,9,20]) {
+          %0: f32[3,180] = reshape %x {shape=[3,180]}
+          %1: f32[3] = reduce_mean %0 {axes=[1], keepdims=false}
+          %2: f32[3,1,1] = reshape %1 {shape=[3,1,1]}
+          return %2
+        }
+        ");
+        let text = self::text("reduce_mean", "f32[9,3,20]", "[0,2]", true, "f32[1,3,1]");
+        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
+        graph f(%x: f32[9,3,20]) {
+          %0: f32[9,3] = reduce_sum %x {axes=[2], keepdims=false}
+          %1: f32[3] = reduce_sum %0 {axes=[0], keepdims=false}
+          %2: f32[] = constant {value=180}
+          %3: f32[3] = div %1, %2
+          %4: f32[1,3,1] = reshape %3 {shape=[1,3,1]}
+          return %4
+        }
+        ");
+    }
+
+    #[test]
+    fn outer_axes_come_to_the_front_in_their_order() {
+        let text = text("reduce_max", "f32[2,9,3,4,5]", "[1,3]", true, "f32[2,1,3,1,5]");
+        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
+        graph f(%x: f32[2,9,3,4,5]) {
+          %0: f32[9,4,2,3,5] = transpose %x {permutation=[1,3,0,2,4]}
+          %1: f32[2,3,5] = reduce_max %0 {axes=[0,1], keepdims=false}
+          %2: f32[2,1,3,1,5] = reshape %1 {shape=[2,1,3,1,5]}
+          return %2
+        }
+        ");
+    }
+
+    #[test]
+    fn nothing_reduced_is_nothing_done() {
+        let text = text("reduce_mean", "f32[5]", "[]", false, "f32[5]");
+        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
+        graph f(%x: f32[5]) {
+          return %x
+        }
+        ");
+    }
+
+    #[test]
+    fn the_two_forms_stay() {
+        refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[0,1]", false, "f32[20]"));
+        refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[2]", true, "f32[9,3,1]"));
+        refuses(CanonicalReductions, &text("reduce_sum", "f32[0]", "[0]", false, "f32[]"));
+    }
+
+    #[test]
+    fn sums_of_halves_are_not_rounded_in_between() {
+        refuses(
+            CanonicalReductions,
+            &text("reduce_sum", "bf16[9,3,20]", "[0,2]", false, "bf16[3]"),
+        );
+        refuses(CanonicalReductions, &text("reduce_mean", "f16[9,3,20]", "[0,2]", false, "f16[3]"));
+        let text = text("reduce_max", "bf16[9,3,20]", "[0,2]", false, "bf16[3]");
+        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
+        graph f(%x: bf16[9,3,20]) {
+          %0: bf16[9,3] = reduce_max %x {axes=[2], keepdims=false}
+          %1: bf16[3] = reduce_max %0 {axes=[0], keepdims=false}
+          return %1
+        }
+        ");
+    }
+
+    #[test]
+    fn empty_axes_keep_their_bits() {
+        for (from, axes, to) in [
+            ("f32[0,3,4]", "[0,2]", "f32[3]"),
+            ("f32[2,0,4]", "[1]", "f32[2,4]"),
+            ("f32[0,0]", "[0,1]", "f32[]"),
+        ] {
+            for op in ["reduce_sum", "reduce_mean", "reduce_max"] {
+                run(CanonicalReductions, &text(op, from, axes, false, to));
+            }
+        }
+    }
+}

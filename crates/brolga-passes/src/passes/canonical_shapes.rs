@@ -334,3 +334,184 @@ fn sink(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option
     let value = graph.add(op, &operands, origin.clone())?;
     graph.add(ops::Reshape { shape }, &[value], origin).map(Some)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CanonicalShapes;
+    use crate::testing::{refuses, run};
+
+    #[test]
+    fn neighbours_compose() {
+        let text = "graph f(%x: f32[2,3,4], %s: f32[1]) {
+            %0: f32[6,4] = reshape %x {shape=[6,4]}
+            %1: f32[24] = reshape %0 {shape=[24]}
+            %2: f32[4,2,3] = transpose %x {permutation=[2,0,1]}
+            %3: f32[3,4,2] = transpose %2 {permutation=[2,0,1]}
+            %4: f32[2,3,4] = transpose %3 {permutation=[2,0,1]}
+            %5: f32[3,1] = broadcast %s {shape=[3,1]}
+            %6: f32[3,3] = broadcast %5 {shape=[3,3]}
+            %7: f32[9] = reshape %6 {shape=[9]}
+            return %1, %3, %4, %7
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%x: f32[2,3,4], %s: f32[1]) {
+          %0: f32[24] = reshape %x {shape=[24]}
+          %1: f32[3,4,2] = transpose %x {permutation=[1,2,0]}
+          %2: f32[] = reshape %s {shape=[]}
+          %3: f32[9] = broadcast %2 {shape=[9]}
+          return %0, %1, %x, %3
+        }
+        ");
+    }
+
+    #[test]
+    fn what_moves_nothing_is_a_view() {
+        let text = "graph f(%x: f32[1,3,1,4]) {
+            %0: f32[3,1,4,1] = transpose %x {permutation=[1,0,3,2]}
+            %1: f32[1,1,3,1,4] = broadcast %x {shape=[1,1,3,1,4]}
+            return %0, %1
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%x: f32[1,3,1,4]) {
+          %0: f32[3,1,4,1] = reshape %x {shape=[3,1,4,1]}
+          %1: f32[1,1,3,1,4] = reshape %x {shape=[1,1,3,1,4]}
+          return %0, %1
+        }
+        ");
+    }
+
+    #[test]
+    fn products_read_transposed_operands() {
+        let text = "graph f(%x: f32[5,2,3], %w: f32[5,4,3]) {
+            %0: f32[5,3,2] = transpose %x {permutation=[0,2,1]}
+            %1: f32[5,3,4] = transpose %w {permutation=[0,2,1]}
+            %2: f32[5,2,4] = matmul %0, %1 {transpose_a=true, transpose_b=false}
+            return %2
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%x: f32[5,2,3], %w: f32[5,4,3]) {
+          %0: f32[5,2,4] = matmul %x, %w {transpose_a=false, transpose_b=true}
+          return %0
+        }
+        ");
+    }
+
+    #[test]
+    fn elementwise_ops_repeat_by_themselves() {
+        let text = "graph f(%x: f32[3,4], %b: f32[4], %s: f32[]) {
+            %0: f32[3,4] = broadcast %b {shape=[3,4]}
+            %1: f32[3,4] = add %x, %0
+            %2: f32[1,4] = reshape %b {shape=[1,4]}
+            %3: f32[3,4] = mul %1, %2
+            %4: f32[3,4] = constant {value=2}
+            %5: f32[3,4] = sub %3, %4
+            return %5
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%x: f32[3,4], %b: f32[4], %s: f32[]) {
+          %0: f32[3,4] = add %x, %b
+          %1: f32[3,4] = mul %0, %b
+          %2: f32[] = constant {value=2}
+          %3: f32[3,4] = sub %1, %2
+          return %3
+        }
+        ");
+    }
+
+    #[test]
+    fn the_last_operand_with_the_shape_keeps_it() {
+        let text = "graph f(%a: f32[4], %s: f32[]) {
+            %0: f32[3,4] = broadcast %a {shape=[3,4]}
+            %1: f32[3,4] = broadcast %s {shape=[3,4]}
+            %2: f32[3,4] = add %0, %1
+            %3: f32[3,4] = exp %1
+            return %2, %3
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%a: f32[4], %s: f32[]) {
+          %0: f32[3,4] = broadcast %s {shape=[3,4]}
+          %1: f32[3,4] = add %a, %0
+          %2: f32[3,4] = exp %0
+          return %1, %2
+        }
+        ");
+    }
+
+    #[test]
+    fn views_move_behind_elementwise_ops() {
+        let text = "graph f(%x: f32[6,4], %y: f32[6,4], %s: f32[1,1,1]) {
+            %0: f32[2,3,4] = reshape %x {shape=[2,3,4]}
+            %1: f32[2,3,4] = reshape %y {shape=[2,3,4]}
+            %2: f32[2,3,4] = add %0, %1
+            %3: f32[2,3,4] = mul %2, %s
+            return %3
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%x: f32[6,4], %y: f32[6,4], %s: f32[1,1,1]) {
+          %0: f32[6,4] = add %x, %y
+          %1: f32[] = reshape %s {shape=[]}
+          %2: f32[6,4] = mul %0, %1
+          %3: f32[2,3,4] = reshape %2 {shape=[2,3,4]}
+          return %3
+        }
+        ");
+    }
+
+    #[test]
+    fn views_of_different_shapes_or_roles_stay() {
+        refuses(
+            CanonicalShapes,
+            "graph f(%x: f32[6], %y: f32[3,2], %z: f32[2,3]) {
+                %0: f32[2,3] = reshape %x {shape=[2,3]}
+                %1: f32[2,3] = reshape %y {shape=[2,3]}
+                %2: f32[2,3] = add %0, %1
+                %3: f32[2,3] = add %0, %z
+                return %2, %3
+            }",
+        );
+        refuses(
+            CanonicalShapes,
+            "graph f(%x: f32[6]) {
+                %0: f32[6] = exp %x #backward
+                %1: f32[2,3] = reshape %0 {shape=[2,3]} #backward
+                %2: f32[2,3] = neg %1 #update
+                return %2
+            }",
+        );
+    }
+
+    #[test]
+    fn reduced_axes_that_come_back_are_kept() {
+        let text = "graph f(%x: f32[3,5]) {
+            %0: f32[3] = reduce_sum %x {axes=[1], keepdims=false}
+            %1: f32[3] = log %0
+            %2: f32[3,1] = reshape %1 {shape=[3,1]}
+            %3: f32[3,5] = broadcast %2 {shape=[3,5]}
+            %4: f32[3,5] = sub %x, %3
+            return %4, %1
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%x: f32[3,5]) {
+          %0: f32[3,1] = reduce_sum %x {axes=[1], keepdims=true}
+          %1: f32[3,1] = log %0
+          %2: f32[3,5] = sub %x, %1
+          %3: f32[3] = reshape %1 {shape=[3]}
+          return %2, %3
+        }
+        ");
+    }
+
+    #[test]
+    fn reduced_axes_that_stay_away_are_dropped() {
+        refuses(
+            CanonicalShapes,
+            "graph f(%x: f32[3,5], %w: f32[3]) {
+                %0: f32[3] = reduce_sum %x {axes=[1], keepdims=false}
+                %1: f32[3] = mul %0, %w
+                %2: f32[3,1] = reshape %w {shape=[3,1]}
+                %3: f32[1,3] = reshape %1 {shape=[1,3]}
+                return %1, %2, %3
+            }",
+        );
+    }
+}

@@ -80,3 +80,64 @@ fn key_operands(graph: &Graph, id: NodeId) -> Vec<Value> {
     }
     operands
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CommonSubexpressions;
+    use crate::testing::{refuses, run};
+
+    #[test]
+    fn equal_nodes_become_the_first() {
+        let text = "graph f(%x: f32[4], %y: f32[4]) {
+            %0: f32[4] = exp %x @a
+            %1: f32[4] = exp %x @b #backward
+            %2: f32[4] = add %0, %y
+            %3: f32[4] = add %y, %1
+            %4: f32[4] = sub %2, %3
+            return %4, %1
+        }";
+        insta::assert_snapshot!(run(CommonSubexpressions, text), @r"
+        graph f(%x: f32[4], %y: f32[4]) {
+          %0: f32[4] = exp %x   @a
+          %1: f32[4] = add %0, %y
+          %2: f32[4] = sub %1, %1
+          return %2, %0
+        }
+        ");
+    }
+
+    #[test]
+    fn attributes_are_compared_by_value() {
+        let text = "graph f(%x: f32[4,4]) {
+            %0: f32[4] = reduce_sum %x {axes=[0], keepdims=false}
+            %1: f32[4] = reduce_sum %x {axes=[1], keepdims=false}
+            %2: f32[] = constant {value=0}
+            %3: f32[] = constant {value=-0}
+            return %0, %1, %2, %3
+        }";
+        refuses(CommonSubexpressions, text);
+    }
+
+    #[test]
+    fn the_order_of_operands_matters_where_it_changes_bits() {
+        // max(+0, −0) is −0, max(−0, +0) is +0.
+        let text = "graph f(%x: f32[4], %y: f32[4]) {
+            %0: f32[4] = max %x, %y
+            %1: f32[4] = max %y, %x
+            %2: f32[4] = sub %x, %y
+            %3: f32[4] = sub %y, %x
+            return %0, %1, %2, %3
+        }";
+        refuses(CommonSubexpressions, text);
+    }
+
+    #[test]
+    fn random_numbers_of_other_streams_differ() {
+        let text = "graph f(%seed: i32[2], %step: i32[]) {
+            %0: i32[8] = random_bits %seed, %step {stream=0}
+            %1: i32[8] = random_bits %seed, %step {stream=1}
+            return %0, %1
+        }";
+        refuses(CommonSubexpressions, text);
+    }
+}

@@ -91,3 +91,64 @@ fn evaluate(op: &Op, operands: &[Tensor], results: &[Type]) -> Tensor {
     let operands: Vec<&Tensor> = operands.iter().collect();
     op.definition().evaluate(&operands, results).swap_remove(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ConstantFolding;
+    use crate::testing::{refuses, run};
+
+    #[test]
+    fn the_interpreter_computes() {
+        let text = "graph f(%x: f32[3]) {
+            %0: f32[3] = constant {value=[1,-0,nan]}
+            %1: f32[3] = exp %0
+            %2: f32[1,3] = reshape %1 {shape=[1,3]}
+            %3: f32[1] = reduce_sum %2 {axes=[1], keepdims=false}
+            return %1, %3
+        }";
+        insta::assert_snapshot!(run(ConstantFolding, text), @r"
+        graph f(%x: f32[3]) {
+          %0: f32[3] = constant {value=[2.7182817,1,nan]}
+          %1: f32[1] = constant {value=nan}
+          return %0, %1
+        }
+        ");
+    }
+
+    #[test]
+    fn splats_are_folded_at_any_size() {
+        let text = "graph f() {
+            %0: f32[] = constant {value=32}
+            %1: f32[] = constant {value=1}
+            %2: f32[] = div %1, %0
+            %3: f32[1000,1000] = broadcast %2 {shape=[1000,1000]}
+            %4: f32[1000,1000] = neg %3
+            %5: f32[0] = broadcast %2 {shape=[0]}
+            %6: bool[1000,1000] = lt %4, %1
+            return %4, %5, %6
+        }";
+        insta::assert_snapshot!(run(ConstantFolding, text), @r"
+        graph f() {
+          %0: f32[1000,1000] = constant {value=-0.03125}
+          %1: f32[0] = constant {value=[]}
+          %2: bool[1000,1000] = constant {value=true}
+          return %0, %1, %2
+        }
+        ");
+    }
+
+    #[test]
+    fn ops_without_operands_stay() {
+        refuses(ConstantFolding, "graph f() { %0: f32[4] = iota {axis=0} return %0 }");
+    }
+
+    #[test]
+    fn large_tables_stay() {
+        let text = "graph f() {
+            %0: f32[2000] = constant {value=2}
+            %1: f32[] = reduce_sum %0 {axes=[0], keepdims=false}
+            return %1
+        }";
+        refuses(ConstantFolding, text);
+    }
+}

@@ -38,3 +38,32 @@ impl Pass for DeadNodes {
         Ok(rewrites.changed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::DeadNodes;
+    use crate::testing::{refuses, run};
+
+    #[test]
+    fn what_no_output_needs_goes_and_inputs_stay() {
+        let text = "graph f(%x: f32[4], %unused: f32[2], state %s: f32[4]) {
+            %0: f32[4] = exp %x
+            %1: f32[4] = tanh %0
+            %2: f32[4] = relu %x
+            %3: f32[4] = add %s, %2
+            return %2, %3 => %s
+        }";
+        insta::assert_snapshot!(run(DeadNodes, text), @r"
+        graph f(%x: f32[4], %unused: f32[2], state %s: f32[4]) {
+          %0: f32[4] = relu %x
+          %1: f32[4] = add %s, %0
+          return %0, %1 => %s
+        }
+        ");
+    }
+
+    #[test]
+    fn updates_of_states_are_outputs() {
+        refuses(DeadNodes, "graph f(state %s: f32[4]) { %0: f32[4] = relu %s return %0 => %s }");
+    }
+}

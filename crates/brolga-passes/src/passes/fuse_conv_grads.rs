@@ -136,3 +136,105 @@ fn is_cheap(op: &Op) -> bool {
                 | Op::Div(_)
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseConvGrads;
+    use crate::testing::{refuses, run};
+
+    fn text(lines: &str, outputs: &str) -> String {
+        format!(
+            "graph f(%x: f32[2,6,7,3], %w: f32[3,3,3,4], %p: f32[2,2,2,4], %d: f32[2,2,2,4], %i: u8[2,2,2,4], %r: f32[2,6,7,3]) {{
+                %0: f32[] = constant {{value=0}}
+                %m: bool[2,2,2,4] = gt %p, %0 @conv #backward
+                %s: f32[2,2,2,4] = select %m, %d, %0 @conv #backward
+                %u: f32[2,4,5,4] = max_unpool %s, %i {{input=[4,5], strides=[2,2], window=[2,2]}} @pool #backward
+                {lines}
+                return {outputs}
+            }}"
+        )
+    }
+
+    const FILTER: &str =
+        "%f: f32[3,3,3,4] = conv2d_grad_filter %x, %u {kernel=[3,3]} @conv #backward";
+    const INPUT: &str = "%g: f32[2,6,7,3] = conv2d_grad_input %u, %w {input=[6,7]} @conv #backward";
+    const BIAS: &str = "%b: f32[4] = reduce_sum %u {axes=[0,1,2], keepdims=false} @conv #backward";
+
+    /// What is left.
+    fn ops(lines: &str, outputs: &str) -> String {
+        crate::testing::ops(FuseConvGrads, &text(lines, outputs))
+    }
+
+    #[test]
+    fn both_gradients_prepare_the_cotangent_themselves() {
+        let text = text(&[FILTER, INPUT, BIAS].join("\n"), "%f, %g, %b");
+        insta::assert_snapshot!(run(FuseConvGrads, &text), @r#"
+        graph f(
+          %x: f32[2,6,7,3],
+          %w: f32[3,3,3,4],
+          %p: f32[2,2,2,4],
+          %d: f32[2,2,2,4],
+          %i: u8[2,2,2,4],
+          %r: f32[2,6,7,3]
+        ) {
+          %0: f32[2,6,7,3] = kernel %p, %d, %i, %w {kind="contraction"} gt_select_max_unpool_conv2d_grad_input(
+            %p: f32[2,2,2,4],
+            %d: f32[2,2,2,4],
+            %i: u8[2,2,2,4],
+            %w: f32[3,3,3,4]
+          ) {
+            %0: f32[] = constant {value=0}   @conv #backward
+            %1: bool[2,2,2,4] = gt %p, %0   @conv #backward
+            %2: f32[2,2,2,4] = select %1, %d, %0   @conv #backward
+            %3: f32[2,4,5,4] = max_unpool %2, %i {input=[4,5], padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
+            %4: f32[2,6,7,3] = conv2d_grad_input %3, %w {dilation=[1,1], groups=1, input=[6,7], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
+            return %4
+          }   @conv #backward
+          %1: f32[3,3,3,4], %2: f32[4] = kernel %p, %d, %i, %x {kind="contraction"} gt_select_max_unpool_conv2d_grad_filter_reduce_sum(
+            %p: f32[2,2,2,4],
+            %d: f32[2,2,2,4],
+            %i: u8[2,2,2,4],
+            %x: f32[2,6,7,3]
+          ) {
+            %0: f32[] = constant {value=0}   @conv #backward
+            %1: bool[2,2,2,4] = gt %p, %0   @conv #backward
+            %2: f32[2,2,2,4] = select %1, %d, %0   @conv #backward
+            %3: f32[2,4,5,4] = max_unpool %2, %i {input=[4,5], padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
+            %4: f32[3,3,3,4] = conv2d_grad_filter %x, %3 {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
+            %5: f32[4] = reduce_sum %3 {axes=[0,1,2], keepdims=false}   @conv #backward
+            return %4, %5
+          }   @conv #backward
+          return %1, %0, %2
+        }
+        "#);
+    }
+
+    #[test]
+    fn the_mask_of_the_layer_in_front_is_behind_the_gradient() {
+        let mask = "%n: bool[2,6,7,3] = gt %r, %0 #backward %h: f32[2,6,7,3] = select %n, %g, %0 #backward";
+        insta::assert_snapshot!(ops(&[INPUT, mask].join("\n"), "%h"), @"contraction gt_select_max_unpool_conv2d_grad_input");
+    }
+
+    #[test]
+    fn a_cotangent_with_another_use_is_stored() {
+        insta::assert_snapshot!(ops(&[FILTER, INPUT].join("\n"), "%f, %g, %u"), @"constant, gt, select, max_unpool, conv2d_grad_filter, conv2d_grad_input");
+        // Without a gradient of the filter nothing takes the sum in.
+        insta::assert_snapshot!(ops(&[INPUT, BIAS].join("\n"), "%g, %b"), @"constant, gt, select, max_unpool, conv2d_grad_input, reduce_sum");
+    }
+
+    #[test]
+    fn what_is_expensive_is_computed_once() {
+        let tanh = "%t: f32[2,2,2,4] = tanh %s #backward
+            %v: f32[2,4,5,4] = max_unpool %t, %i {input=[4,5], strides=[2,2], window=[2,2]}";
+        let filter = FILTER.replace("%u", "%v");
+        insta::assert_snapshot!(ops(&[tanh, &filter].join("\n"), "%f"), @"constant, gt, select, tanh, contraction max_unpool_conv2d_grad_filter");
+    }
+
+    #[test]
+    fn windows_that_overlap_are_refused() {
+        let overlapping =
+            "%v: f32[2,3,3,4] = max_unpool %s, %i {input=[3,3], strides=[1,1], window=[2,2]}
+            %f: f32[4,5,3,4] = conv2d_grad_filter %x, %v {kernel=[4,5]}";
+        refuses(FuseConvGrads, &text(overlapping, "%f"));
+    }
+}

@@ -86,3 +86,98 @@ fn plain_window(graph: &Graph, id: NodeId) -> Option<[usize; 2]> {
     };
     (window == strides && padding == [[0; 2]; 2]).then_some(window)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseConvPool;
+    use crate::testing::{refuses, run};
+
+    fn text(pool: &str, outputs: &str) -> String {
+        format!(
+            "graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %b: f32[4]) {{
+                %0: f32[2,4,5,4] = conv2d %x, %w {{strides=[1,1]}} @conv
+                %1: f32[2,4,5,4] = add %0, %b @conv
+                %2: f32[2,4,5,4] = relu %1 @conv
+                {pool}
+                return {outputs}
+            }}"
+        )
+    }
+
+    const MAX_POOL: &str = "%3: f32[2,2,2,4] = max_pool %2 {strides=[2,2], window=[2,2]} @pool";
+    const INDEX: &str =
+        "%4: u8[2,2,2,4] = max_pool_index %2 {strides=[2,2], window=[2,2]} @pool #backward";
+
+    #[test]
+    fn convolution_bias_activation_and_pooling_are_one() {
+        insta::assert_snapshot!(run(FuseConvPool, &text(MAX_POOL, "%3")), @r#"
+        graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %b: f32[4]) {
+          %0: f32[2,2,2,4] = kernel %x, %w, %b {kind="contraction"} conv2d_add_relu_max_pool(
+            %x: f32[2,6,7,1],
+            %w: f32[3,3,1,4],
+            %b: f32[4]
+          ) {
+            %0: f32[2,4,5,4] = conv2d %x, %w {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv
+            %1: f32[2,4,5,4] = add %0, %b   @conv
+            %2: f32[2,4,5,4] = relu %1   @conv
+            %3: f32[2,2,2,4] = max_pool %2 {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+            return %3
+          }   @conv
+          return %0
+        }
+        "#);
+        insta::assert_snapshot!(run(FuseConvPool, &text(&format!("{MAX_POOL} {INDEX}"), "%3, %4")), @r#"
+        graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %b: f32[4]) {
+          %0: f32[2,2,2,4], %1: u8[2,2,2,4] = kernel %x, %w, %b {kind="contraction"} conv2d_add_relu_max_pool(
+            %x: f32[2,6,7,1],
+            %w: f32[3,3,1,4],
+            %b: f32[4]
+          ) {
+            %0: f32[2,4,5,4] = conv2d %x, %w {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv
+            %1: f32[2,4,5,4] = add %0, %b   @conv
+            %2: f32[2,4,5,4] = relu %1   @conv
+            %3: f32[2,2,2,4] = max_pool %2 {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+            %4: u8[2,2,2,4] = max_pool_index %2 {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
+            return %3, %4
+          }   @conv
+          return %0, %1
+        }
+        "#);
+    }
+
+    /// What is left.
+    fn ops(pool: &str, outputs: &str) -> String {
+        crate::testing::ops(FuseConvPool, &text(pool, outputs))
+    }
+
+    #[test]
+    fn an_activation_with_another_use_is_stored() {
+        insta::assert_snapshot!(ops(MAX_POOL, "%3, %2"), @"contraction conv2d_add_relu, max_pool");
+        let used =
+            format!("{MAX_POOL} %5: f32[2,4,5,1] = reduce_sum %2 {{axes=[3], keepdims=true}}");
+        insta::assert_snapshot!(ops(&used, "%3, %5"), @"contraction conv2d_add_relu, max_pool, reduce_sum");
+    }
+
+    #[test]
+    fn windows_that_overlap_or_look_over_the_edge_are_refused() {
+        let overlapping = "%3: f32[2,3,4,4] = max_pool %2 {strides=[1,1], window=[2,2]}";
+        insta::assert_snapshot!(ops(overlapping, "%3"), @"contraction conv2d_add_relu, max_pool");
+        let padded =
+            "%3: f32[2,2,3,4] = max_pool %2 {padding=[[0,0],[1,0]], strides=[2,2], window=[2,2]}";
+        insta::assert_snapshot!(ops(padded, "%3"), @"contraction conv2d_add_relu, max_pool");
+        let two =
+            format!("{MAX_POOL} %5: f32[2,1,1,4] = max_pool %2 {{strides=[3,3], window=[3,3]}}");
+        insta::assert_snapshot!(ops(&two, "%3, %5"), @"contraction conv2d_add_relu, max_pool, max_pool");
+    }
+
+    #[test]
+    fn a_convolution_alone_is_left_alone() {
+        refuses(
+            FuseConvPool,
+            "graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4]) {
+                %0: f32[2,4,5,4] = conv2d %x, %w {strides=[1,1]}
+                return %0
+            }",
+        );
+    }
+}

@@ -46,3 +46,104 @@ impl Pass for FuseMatmul {
         Ok(rewrites.changed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseMatmul;
+    use crate::testing::{refuses, run};
+
+    #[test]
+    fn bias_activation_and_dropout_are_behind_the_product() {
+        let text = "graph f(%x: f32[2,3], state %w: f32[3,4], state %b: f32[4], %kept: bool[2,4]) {
+            %0: f32[2,4] = matmul %x, %w {transpose_a=false, transpose_b=false} @dense
+            %1: f32[2,4] = add %0, %b @dense
+            %2: f32[2,4] = relu %1 @dense
+            %3: f32[] = constant {value=0} @dropout
+            %4: f32[2,4] = select %kept, %2, %3 @dropout
+            return %4, %2
+        }";
+        insta::assert_snapshot!(run(FuseMatmul, text), @r#"
+        graph f(%x: f32[2,3], state %w: f32[3,4], state %b: f32[4], %kept: bool[2,4]) {
+          %0: f32[2,4], %1: f32[2,4] = kernel %x, %w, %b, %kept {kind="contraction"} matmul_add_relu_select(
+            %x: f32[2,3],
+            %w: f32[3,4],
+            %b: f32[4],
+            %kept: bool[2,4]
+          ) {
+            %0: f32[2,4] = matmul %x, %w {transpose_a=false, transpose_b=false}   @dense
+            %1: f32[2,4] = add %0, %b   @dense
+            %2: f32[2,4] = relu %1   @dense
+            %3: f32[] = constant {value=0}   @dropout
+            %4: f32[2,4] = select %kept, %2, %3   @dropout
+            return %2, %4
+          }   @dense
+          return %1, %0
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_mask_that_nothing_else_uses_comes_along() {
+        let text = "graph f(%x: f32[2,3], %w: f32[3,4], %r: f32[2,4]) {
+            %0: f32[2,4] = matmul %x, %w {transpose_a=false, transpose_b=false} #backward
+            %1: f32[] = constant {value=0}
+            %2: bool[2,4] = gt %r, %1 #backward
+            %3: f32[2,4] = select %2, %0, %1 #backward
+            return %3
+        }";
+        insta::assert_snapshot!(run(FuseMatmul, text), @r#"
+        graph f(%x: f32[2,3], %w: f32[3,4], %r: f32[2,4]) {
+          %0: f32[2,4] = kernel %x, %w, %r {kind="contraction"} matmul_gt_select(
+            %x: f32[2,3],
+            %w: f32[3,4],
+            %r: f32[2,4]
+          ) {
+            %0: f32[2,4] = matmul %x, %w {transpose_a=false, transpose_b=false}   #backward
+            %1: f32[] = constant {value=0}   #backward
+            %2: bool[2,4] = gt %r, %1   #backward
+            %3: f32[2,4] = select %2, %0, %1   #backward
+            return %3
+          }   #backward
+          return %0
+        }
+        "#);
+    }
+
+    #[test]
+    fn ops_of_another_role_stay_outside() {
+        refuses(
+            FuseMatmul,
+            "graph f(%x: f32[2,3], %y: f32[2,4], state %w: f32[3,4]) {
+                %0: f32[3,4] = matmul %x, %y {transpose_a=true, transpose_b=false} #backward
+                %1: f32[3,4] = sub %w, %0 #update
+                return %1 => %w
+            }",
+        );
+    }
+
+    #[test]
+    fn one_element_for_each_row_is_refused() {
+        refuses(
+            FuseMatmul,
+            "graph f(%x: f32[2,3], %w: f32[3,4], %b: f32[2,1]) {
+                %0: f32[2,4] = matmul %x, %w {transpose_a=false, transpose_b=false}
+                %1: f32[2,4] = add %0, %b
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        // The maximum is computed of the product by another kernel.
+        refuses(
+            FuseMatmul,
+            "graph f(%x: f32[2,3], %w: f32[3,4]) {
+                %0: f32[2,4] = matmul %x, %w {transpose_a=false, transpose_b=false}
+                %1: f32[] = reduce_max %0 {axes=[0,1], keepdims=false}
+                %2: f32[2,4] = sub %0, %1
+                return %2
+            }",
+        );
+    }
+}

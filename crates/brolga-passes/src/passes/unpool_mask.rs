@@ -128,3 +128,84 @@ fn scalar(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
     let (element, origin) = (constant.value().clone(), graph.node(value.node).origin.clone());
     add_splat(graph, &element, Shape::scalar(), origin)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::UnpoolMask;
+    use crate::testing::{refuses, run};
+
+    /// A pooling of `%r` with a masked gradient; the parts in which the tests differ are filled in.
+    fn text(pool: &str, mask: &str, chosen: &str) -> String {
+        format!(
+            "graph f(%r: f32[2,5,6,2], %z: f32[2,5,6,2], %d: f32[2,2,3,2]) {{
+                %p: f32[2,2,3,2] = max_pool %r {{{pool}}} @pool
+                %i: u8[2,2,3,2] = max_pool_index %r {{{pool}}} @pool
+                %u: f32[2,5,6,2] = max_unpool %d, %i {{input=[5,6], {pool}}} @pool #backward
+                %0: f32[] = constant {{value=0}} @conv #backward
+                %minus: f32[] = constant {{value=-0}} @conv #backward
+                %m: bool[2,5,6,2] = {mask} @conv #backward
+                %s: f32[2,5,6,2] = select {chosen} @conv #backward
+                return %p, %s
+            }}"
+        )
+    }
+
+    const PLAIN: &str = "padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]";
+
+    #[test]
+    fn the_mask_is_computed_for_the_maxima() {
+        let text = text(PLAIN, "gt %r, %0", "%m, %u, %0");
+        insta::assert_snapshot!(run(UnpoolMask, &text), @r"
+        graph f(%r: f32[2,5,6,2], %z: f32[2,5,6,2], %d: f32[2,2,3,2]) {
+          %0: f32[2,2,3,2] = max_pool %r {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+          %1: u8[2,2,3,2] = max_pool_index %r {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+          %2: f32[] = constant {value=0}   @conv #backward
+          %3: bool[2,2,3,2] = gt %0, %2   @conv #backward
+          %4: f32[2,2,3,2] = select %3, %d, %2   @conv #backward
+          %5: f32[2,5,6,2] = max_unpool %4, %1 {input=[5,6], padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
+          return %0, %5
+        }
+        ");
+    }
+
+    #[test]
+    fn the_cotangent_may_be_on_either_side() {
+        let text = text(PLAIN, "le %0, %r", "%m, %0, %u");
+        insta::assert_snapshot!(run(UnpoolMask, &text), @r"
+        graph f(%r: f32[2,5,6,2], %z: f32[2,5,6,2], %d: f32[2,2,3,2]) {
+          %0: f32[2,2,3,2] = max_pool %r {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+          %1: u8[2,2,3,2] = max_pool_index %r {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+          %2: f32[] = constant {value=0}   @conv #backward
+          %3: bool[2,2,3,2] = le %2, %0   @conv #backward
+          %4: f32[2,2,3,2] = select %3, %2, %d   @conv #backward
+          %5: f32[2,5,6,2] = max_unpool %4, %1 {input=[5,6], padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
+          return %0, %5
+        }
+        ");
+    }
+
+    #[test]
+    fn windows_that_overlap_are_refused() {
+        let pool = "padding=[[0,0],[0,0]], strides=[2,1], window=[2,4]";
+        refuses(UnpoolMask, &text(pool, "gt %r, %0", "%m, %u, %0"));
+    }
+
+    #[test]
+    fn masks_of_something_else_are_refused() {
+        refuses(UnpoolMask, &text(PLAIN, "gt %z, %0", "%m, %u, %0"));
+        refuses(UnpoolMask, &text(PLAIN, "gt %r, %z", "%m, %u, %0"));
+    }
+
+    #[test]
+    fn another_value_than_plus_zero_is_refused() {
+        refuses(UnpoolMask, &text(PLAIN, "gt %r, %0", "%m, %u, %minus"));
+        refuses(UnpoolMask, &text(PLAIN, "gt %r, %0", "%m, %u, %z"));
+    }
+
+    #[test]
+    fn places_of_other_images_are_refused() {
+        let text = text(PLAIN, "gt %r, %0", "%m, %u, %0");
+        refuses(UnpoolMask, &text.replace("max_pool_index %r", "max_pool_index %z"));
+        refuses(UnpoolMask, &text.replace("max_pool %r", "max_pool %z"));
+    }
+}
