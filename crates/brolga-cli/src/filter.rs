@@ -49,17 +49,17 @@ impl Filter {
         Err(CliError::argument(format!("graph `{}` has no layer `{layer}`", graph.name()), help))
     }
 
-    /// Whether the node is shown: a kernel is, if a node of its body would be.
+    /// Whether the node is shown. A kernel has one role, and belongs to the layers of all nodes of its body.
     pub(crate) fn keeps(&self, graph: &Graph, id: NodeId) -> bool {
-        let mut keeps = false;
-        origins(graph, id, &mut |origin| keeps |= self.accepts(origin));
-        keeps
-    }
-
-    fn accepts(&self, origin: &Origin) -> bool {
-        let in_layer =
-            |layer: &String| origin.layer.as_deref().is_some_and(|path| is_inside(path, layer));
-        self.role.is_none_or(|role| role == origin.role) && self.layer.as_ref().is_none_or(in_layer)
+        let role = self.role.is_none_or(|role| role == graph.node(id).origin.role);
+        let layer = self.layer.as_ref().is_none_or(|layer| {
+            let mut found = false;
+            origins(graph, id, &mut |origin| {
+                found |= origin.layer.as_deref().is_some_and(|path| is_inside(path, layer));
+            });
+            found
+        });
+        role && layer
     }
 }
 

@@ -52,7 +52,8 @@ impl<'a> Kernels<'a> {
     pub(crate) fn text(&self, filter: &Filter) -> String {
         let (name, count) = (self.graph.name(), self.count);
         let mut text = if filter.is_empty() {
-            format!("// graph {name}: {count} kernels\n")
+            let plural = if count == 1 { "" } else { "s" };
+            format!("// graph {name}: {count} kernel{plural}\n")
         } else {
             let kept = self.kept.len();
             format!("// graph {name}, a filtered view: {kept} of {count} kernels ({filter})\n")

@@ -9,7 +9,26 @@ fn a_file_is_shown_as_it_is() {
 
 #[test]
 fn a_file_is_differentiated_by_its_states() {
-    assert_snapshot!(stdout_of(&["dump", "-", "--stage", "grad"], DENSE), @"");
+    assert_snapshot!(stdout_of(&["dump", "-", "--stage", "grad"], DENSE), @"
+    graph predict(
+      %x: f32[2,3],
+      state %dense/kernel: f32[3,5] @dense,
+      state %dense/bias: f32[5] @dense
+    ) {
+      %0: f32[2,5] = matmul %x, %dense/kernel {transpose_a=false, transpose_b=false}   @dense
+      %1: f32[2,5] = add %0, %dense/bias   @dense
+      %2: f32[2,5] = relu %1   @activation
+      %3: f32[] = reduce_sum %2 {axes=[0,1], keepdims=false}   @loss
+      %4: f32[] = constant {value=1}   @loss #backward
+      %5: f32[2,5] = broadcast %4 {shape=[2,5]}   @loss #backward
+      %6: f32[] = constant {value=0}   @activation #backward
+      %7: bool[2,5] = gt %2, %6   @activation #backward
+      %8: f32[2,5] = select %7, %5, %6   @activation #backward
+      %9: f32[5] = reduce_sum %8 {axes=[0], keepdims=false}   @dense #backward
+      %10: f32[3,5] = matmul %x, %8 {transpose_a=true, transpose_b=false}   @dense #backward
+      return %3, %2, %10, %9
+    }
+    ");
 }
 
 #[test]
@@ -18,26 +37,58 @@ fn a_file_is_differentiated_by_what_is_named() {
     assert!(text.contains("f32[2,3] = matmul"), "{text}");
     let optimized = stdout_of(&["dump", "-", "--stage", "optimized", "--wrt", "x"], DENSE);
     assert!(optimized.contains("#backward"), "{optimized}");
-    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad", "--wrt", "z"], DENSE), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad", "--loss", "2"], DENSE), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad", "--loss", "1"], DENSE), @"");
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad", "--wrt", "z"], DENSE), @"
+    error: graph `predict` has no input `z`
+      help: its inputs are x, dense/kernel, dense/bias
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad", "--loss", "2"], DENSE), @"
+    error: graph `predict` has no output 2
+      help: it has 2, counted from 0
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad", "--loss", "1"], DENSE), @"
+    error: the loss, `relu` of layer `activation`, must be one float, it is f32[2,5]
+      help: reduce it with `reduce_mean` or `reduce_sum`
+    ");
     let stateless = "graph f(%x: f32[]) { return %x }";
-    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad"], stateless), @"");
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "grad"], stateless), @"
+    error: graph `f` has no states to differentiate by
+      help: name inputs: --wrt A,B; there are x
+    ");
 }
 
 #[test]
 fn nodes_are_chosen_by_layer_and_role() {
-    assert_snapshot!(stdout_of(&["dump", "-", "--stage", "traced", "--layer", "dense"], DENSE), @"");
+    assert_snapshot!(stdout_of(&["dump", "-", "--stage", "traced", "--layer", "dense"], DENSE), @"
+    // graph predict, a filtered view: 2 of 4 nodes (layer dense)
+    %0: f32[2,5] = matmul %x, %dense/kernel {transpose_a=false, transpose_b=false}   @dense
+    %1: f32[2,5] = add %0, %dense/bias   @dense
+    ");
     let backward = ["dump", "-", "--stage", "grad", "--role", "backward", "--layer", "activation"];
-    assert_snapshot!(stdout_of(&backward, DENSE), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "-", "--layer", "dens"], DENSE), @"");
+    assert_snapshot!(stdout_of(&backward, DENSE), @"
+    // graph predict, a filtered view: 3 of 11 nodes (role backward, layer activation)
+    %6: f32[] = constant {value=0}   @activation #backward
+    %7: bool[2,5] = gt %2, %6   @activation #backward
+    %8: f32[2,5] = select %7, %5, %6   @activation #backward
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--layer", "dens"], DENSE), @"
+    error: graph `predict` has no layer `dens`
+      help: the layers are activation, dense, loss
+    ");
 }
 
 #[test]
 fn kernels_are_shown_with_their_tiles() {
     let text = stdout_of(&["dump", "-", "--stage", "kernels", "--layer", "dense"], DENSE);
     let head: Vec<&str> = text.lines().take(7).collect();
-    assert_snapshot!(head.join("\n"), @"");
+    assert_snapshot!(head.join("\n"), @"
+    // graph predict, a filtered view: 1 of 2 kernels (layer dense)
+
+    kernel matmul_add_relu @dense #forward
+      kind: contraction
+      ops: matmul, add, relu
+      operands: %x: f32[2,3], %dense/kernel: f32[3,5], %dense/bias: f32[5]
+      results: %0: f32[2,5]
+    ");
     for stage in ["clif", "asm"] {
         let code = stdout_of(&["dump", "-", "--stage", stage], DENSE);
         assert!(code.starts_with("// graph predict: "), "{code}");
@@ -50,7 +101,10 @@ fn pictures_are_for_graphviz() {
     let picture = stdout_of(&["dump", "-", "--stage", "dot", "--of", "traced"], DENSE);
     assert!(picture.starts_with("digraph \"predict\" {"), "{picture}");
     assert!(stdout_of(&["dump", "-", "--stage", "dot"], DENSE).contains("style=dashed"));
-    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "dot", "--layer", "dense"], DENSE), @"");
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "dot", "--layer", "dense"], DENSE), @"
+    error: a picture shows the whole graph: --role and --layer do not go with --stage dot
+      help: use them with another stage
+    ");
 }
 
 #[test]
@@ -68,10 +122,28 @@ fn models_are_traced() {
 
 #[test]
 fn what_a_model_does_not_have_is_an_error() {
-    assert_snapshot!(stderr_of(1, &["dump", "resnet"], ""), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--program", "step"], ""), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--layer", "conv2d"], ""), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--program", "predict", "--stage", "grad"], ""), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--wrt", "x"], ""), @"");
-    assert_snapshot!(stderr_of(1, &["dump", "-", "--batch", "2"], DENSE), @"");
+    assert_snapshot!(stderr_of(1, &["dump", "resnet"], ""), @"
+    error: there is no model and no file `resnet`
+      help: the models are mnist_cnn, mlp; a file is an IR text, and - is standard input
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--program", "step"], ""), @"
+    error: `mlp` has no program `step`
+      help: a model's programs are train_step, eval_step, predict
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--layer", "conv2d"], ""), @"
+    error: graph `train_step` has no layer `conv2d`
+      help: the layers are adam, dense, dense_1, dense_2, dropout, loss, metrics/accuracy
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--program", "predict", "--stage", "grad"], ""), @"
+    error: this program has no gradients
+      help: --program train_step has
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "mlp", "--wrt", "x"], ""), @"
+    error: --loss and --wrt are for files
+      help: a model's training step has its gradients: --stage grad
+    ");
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--batch", "2"], DENSE), @"
+    error: `--batch` is for built-in models; `-` is none
+      help: the types in a text say how large a batch is
+    ");
 }

@@ -11,10 +11,27 @@ fn json(code: i32, arguments: &[&str], stdin: &str) -> Value {
 
 #[test]
 fn verify() {
-    assert_snapshot!(json(0, &["verify", "-"], DENSE), @"");
+    assert_snapshot!(json(0, &["verify", "-"], DENSE), @r#"{"graphs":["predict"],"ok":true}"#);
     let wrong = "graph f(%x: f32[2]) {\n  return %y\n}\n";
-    assert_snapshot!(format!("{:#}", json(1, &["verify", "-"], wrong)), @"");
-    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @"");
+    assert_snapshot!(format!("{:#}", json(1, &["verify", "-"], wrong)), @r#"
+    {
+      "error": {
+        "message": "<stdin>:2:10: error: `%y` is not defined\n  2 |   return %y\n    |          ^~",
+        "mistakes": [
+          {
+            "column": 10,
+            "file": "<stdin>",
+            "help": null,
+            "length": 2,
+            "line": 2,
+            "message": "`%y` is not defined",
+            "text": "  return %y"
+          }
+        ]
+      }
+    }
+    "#);
+    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @r#"{"error":{"message":"there is no model and no file `nowhere`\n  help: the models are mnist_cnn, mlp; a file is an IR text, and - is standard input","mistakes":[]}}"#);
 }
 
 #[test]
@@ -37,7 +54,38 @@ fn opt() {
 fn run() {
     let text = "graph f(%x: f32[2], state %n: i32[]) {\n  return %x, %n => %n\n}\n";
     let arguments = ["run", "-", "--input", "x=[1.5,nan]", "--input", "n=3", "--check"];
-    assert_snapshot!(format!("{:#}", json(0, &arguments, text)), @"");
+    assert_snapshot!(format!("{:#}", json(0, &arguments, text)), @r#"
+    {
+      "graphs": [
+        {
+          "backend": "interpreter",
+          "differences": [],
+          "name": "f",
+          "outputs": [
+            {
+              "checksum": "784d0620ce71b3e5",
+              "name": "%x",
+              "replaces": null,
+              "type": "f32[2]",
+              "values": [
+                1.5,
+                "nan"
+              ]
+            },
+            {
+              "checksum": "f54f26b79b09df86",
+              "name": "%n",
+              "replaces": "%n",
+              "type": "i32[]",
+              "values": [
+                3
+              ]
+            }
+          ]
+        }
+      ]
+    }
+    "#);
     let large = "graph f(%x: f32[1001]) {\n  return %x\n}\n";
     assert!(json(0, &["run", "-"], large)["graphs"][0]["outputs"][0]["values"].is_null());
 }
@@ -45,7 +93,34 @@ fn run() {
 #[test]
 fn dump() {
     let document = json(0, &["dump", "-", "--stage", "traced", "--layer", "activation"], DENSE);
-    assert_snapshot!(format!("{document:#}"), @"");
+    assert_snapshot!(format!("{document:#}"), @r#"
+    {
+      "graphs": [
+        {
+          "name": "predict",
+          "nodes": [
+            {
+              "layer": "activation",
+              "op": "relu",
+              "operands": [
+                "%1"
+              ],
+              "results": [
+                {
+                  "name": "%2",
+                  "type": "f32[2,5]"
+                }
+              ],
+              "role": "forward",
+              "text": "%2: f32[2,5] = relu %1   @activation"
+            }
+          ],
+          "text": "// graph predict, a filtered view: 1 of 4 nodes (layer activation)\n%2: f32[2,5] = relu %1   @activation\n"
+        }
+      ],
+      "stage": "traced"
+    }
+    "#);
     let kernels = json(0, &["dump", "-", "--stage", "kernels"], DENSE);
     let kernel = &kernels["graphs"][0]["kernels"][0];
     assert_eq!(kernel["kind"], "contraction");

@@ -14,7 +14,11 @@ use std::process::{Command, Output, Stdio};
 
 /// A layer of a model, small enough to be read.
 const DENSE: &str = "\
-graph predict(%x: f32[2,3], state %dense/kernel: f32[3,5] @dense, state %dense/bias: f32[5] @dense) {
+graph predict(
+  %x: f32[2,3],
+  state %dense/kernel: f32[3,5] @dense,
+  state %dense/bias: f32[5] @dense
+) {
   %0: f32[2,5] = matmul %x, %dense/kernel {transpose_a=false, transpose_b=false}   @dense
   %1: f32[2,5] = add %0, %dense/bias   @dense
   %2: f32[2,5] = relu %1   @activation

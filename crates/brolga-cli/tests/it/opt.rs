@@ -15,18 +15,53 @@ graph f(%x: f32[2]) {
 
 #[test]
 fn the_whole_pipeline_makes_kernels() {
-    assert_snapshot!(stdout_of(&["opt", "-"], DENSE), @"");
+    assert_snapshot!(stdout_of(&["opt", "-"], DENSE), @r#"
+    graph predict(
+      %x: f32[2,3],
+      state %dense/kernel: f32[3,5] @dense,
+      state %dense/bias: f32[5] @dense
+    ) {
+      %0: f32[2,5] = kernel %x, %dense/kernel, %dense/bias {kind="contraction"} matmul_add_relu(
+        %x: f32[2,3],
+        %dense/kernel: f32[3,5],
+        %dense/bias: f32[5]
+      ) {
+        %0: f32[2,5] = matmul %x, %dense/kernel {transpose_a=false, transpose_b=false}   @dense
+        %1: f32[2,5] = add %0, %dense/bias   @dense
+        %2: f32[2,5] = relu %1   @activation
+        return %2
+      }   @dense
+      %1: f32[10] = reshape %0 {shape=[10]}   @loss
+      %2: f32[] = kernel %1 {kind="rows"} reduce_sum(%v0: f32[10]) {
+        %0: f32[] = reduce_sum %v0 {axes=[0], keepdims=false}   @loss
+        return %0
+      }   @loss
+      return %2, %0
+    }
+    "#);
 }
 
 #[test]
 fn named_passes_run_alone() {
-    assert_snapshot!(stdout_of(&["opt", "-", "--passes", "algebraic_simplification,dead_nodes"], ONES), @"");
+    assert_snapshot!(stdout_of(&["opt", "-", "--passes", "algebraic_simplification,dead_nodes"], ONES), @"
+    graph f(%x: f32[2]) {
+      %0: f32[2] = exp %x
+      return %0
+    }
+    ");
 }
 
 #[test]
 fn rewrites_can_be_stopped() {
     let stopped = ["opt", "-", "--passes", "algebraic_simplification", "--stop-after", "1"];
-    assert_snapshot!(stdout_of(&stopped, ONES), @"");
+    assert_snapshot!(stdout_of(&stopped, ONES), @"
+    graph f(%x: f32[2]) {
+      %0: f32[] = constant {value=1}
+      %1: f32[2] = mul %x, %0
+      %2: f32[2] = exp %1
+      return %2
+    }
+    ");
 }
 
 #[test]
@@ -40,7 +75,13 @@ fn changes_are_shown_on_standard_error() {
     ];
     let ran = brolga_with(&arguments, ONES);
     assert_eq!(ran.code, 0);
-    assert_snapshot!(ran.stderr, @"");
+    assert_snapshot!(ran.stderr, @"
+    // f after algebraic_simplification
+    graph f(%x: f32[2]) {
+      %0: f32[2] = exp %x
+      return %0
+    }
+    ");
     assert!(ran.stderr.contains(&ran.stdout), "the last change is the result");
 }
 
@@ -58,12 +99,18 @@ fn passes_can_be_left_out() {
     let text =
         stdout_of(&["opt", "-", "--skip", "algebraic_simplification,constant_folding"], ONES);
     assert!(text.contains("mul"), "{text}");
-    assert_snapshot!(stderr_of(1, &["opt", "-", "--skip", "outline"], ONES), @"");
+    assert_snapshot!(stderr_of(1, &["opt", "-", "--skip", "outline"], ONES), @"error: the pass `outline` cannot be skipped: without it the graph cannot be compiled");
 }
 
 #[test]
 fn an_unknown_pass_is_an_error_that_lists_all() {
-    assert_snapshot!(stderr_of(1, &["opt", "-", "--passes", "fuse_everything"], ONES), @"");
+    let message = stderr_of(1, &["opt", "-", "--passes", "fuse_everything"], ONES);
+    let (problem, help) = message.split_once('\n').unwrap();
+    assert_eq!(problem, "error: there is no pass `fuse_everything`");
+    assert!(
+        help.starts_with("  help: the passes are ") && help.contains(", fuse_matmul, "),
+        "{help}"
+    );
 }
 
 #[test]
@@ -73,5 +120,8 @@ fn all_graphs_of_a_text_are_optimized() {
     assert_eq!(text, two);
     let one = stdout_of(&["opt", "-", "--passes", "dead_nodes", "--program", "g"], &two);
     assert!(one.starts_with("graph g") && !one.contains("graph f"), "{one}");
-    assert_snapshot!(stderr_of(1, &["opt", "-", "--program", "h"], &two), @"");
+    assert_snapshot!(stderr_of(1, &["opt", "-", "--program", "h"], &two), @"
+    error: `<stdin>` has no graph `h`
+      help: it has f, g
+    ");
 }

@@ -6,7 +6,14 @@ use crate::{DENSE, brolga_with, stderr_of, stdout_of};
 
 #[test]
 fn outputs_are_shown_as_numpy_shows_arrays() {
-    assert_snapshot!(stdout_of(&["run", "-"], DENSE), @"");
+    assert_snapshot!(stdout_of(&["run", "-"], DENSE), @"
+    graph predict (interpreter)
+    %3: f32[]   checksum 9e047af9f5dba5b1
+    0.307724
+    %2: f32[2,5]   checksum 9c82dc2d46ccf52d
+    [[0.         0.         0.         0.03256989 0.        ]
+     [0.         0.         0.1673584  0.         0.10779572]]
+    ");
 }
 
 #[test]
@@ -29,19 +36,49 @@ fn inputs_are_numbers_lists_and_files() {
         .unwrap();
     let a = format!("a={}", path.to_str().unwrap());
     let arguments = ["run", "-", "--input", &a, "--input", "%b=[[1,2],[3,4]]", "--input", "c=true"];
-    assert_snapshot!(stdout_of(&arguments, text), @"");
-    assert_snapshot!(stdout_of(&["run", "-", "--input", "a=inf", "--input", "b=-1", "--input", "c=false"], text), @"");
+    assert_snapshot!(stdout_of(&arguments, text), @"
+    graph f (interpreter)
+    %a: f32[2]   checksum aa799e94e36e0ea5
+    [0.5 nan]
+    %b: i32[2,2]   checksum 6e016ffa8275fab1
+    [[1 2]
+     [3 4]]
+    %c: bool[]   checksum 5f6b48b2555ed07c
+    True
+    ");
+    assert_snapshot!(stdout_of(&["run", "-", "--input", "a=inf", "--input", "b=-1", "--input", "c=false"], text), @"
+    graph f (interpreter)
+    %a: f32[2]   checksum dbfed0243ec66eb0
+    [inf inf]
+    %b: i32[2,2]   checksum 3a03597a94b62315
+    [[-1 -1]
+     [-1 -1]]
+    %c: bool[]   checksum 7e660fbb604e1a9d
+    False
+    ");
     let wrong = stderr_of(1, &["run", "-", "--input", &a.replace("a=", "b=")], text);
-    assert_snapshot!(wrong.replace(path.to_str().unwrap(), "a.npy"), @"");
+    assert_snapshot!(wrong.replace(path.to_str().unwrap(), "a.npy"), @"
+    error: input `b`: expected i32[2,2], a.npy has f32[2]
+      help: give one number for all elements, a list nested as the shape is, or a file .npy
+    ");
 }
 
 #[test]
 fn inputs_that_do_not_fit_are_errors() {
     let run = |input: &str| stderr_of(1, &["run", "-", "--input", input], DENSE);
-    assert_snapshot!(run("z=1"), @"");
-    assert_snapshot!(run("x=[1,2]"), @"");
-    assert_snapshot!(run("x=two"), @"");
-    assert_snapshot!(run("x=nowhere.npy"), @"");
+    assert_snapshot!(run("z=1"), @"
+    error: there is no input `z`
+      help: the inputs are x: f32[2,3], dense/kernel: f32[3,5], dense/bias: f32[5]
+    ");
+    assert_snapshot!(run("x=[1,2]"), @"
+    error: input `x`: expected a list of 6 for f32[2,3], this one has 2
+      help: give one number for all elements, a list nested as the shape is, or a file .npy
+    ");
+    assert_snapshot!(run("x=two"), @"
+    error: input `x`: `two` is not a value
+      help: give one number for all elements, a list nested as the shape is, or a file .npy
+    ");
+    assert_snapshot!(run("x=nowhere.npy"), @"error: `nowhere.npy` cannot be read: No such file or directory (os error 2)");
 }
 
 #[test]
@@ -65,7 +102,14 @@ graph count(state %n: i32[], %x: f32[3]) {
 }
 ";
     let arguments = ["run", "-", "--input", "n=41", "--input", "x=[1,2,3]", "--check", "--native"];
-    assert_snapshot!(stdout_of(&arguments, text), @"");
+    assert_snapshot!(stdout_of(&arguments, text), @"
+    graph count (native)
+    %1 => %n: i32[]   checksum eb79072a5b5cbecf
+    42
+    %2: f32[3]   checksum e0dd526307a563b8
+    [-1. -2. -3.]
+    check: native code gives the same bits
+    ");
 }
 
 #[test]
@@ -77,13 +121,16 @@ fn a_graph_of_kernels_runs_natively() {
 
 #[test]
 fn threads_are_for_native_code() {
-    assert_snapshot!(stderr_of(1, &["run", "-", "--threads", "2"], DENSE), @"");
-    assert_snapshot!(stderr_of(1, &["run", "-", "--native", "--threads", "0"], DENSE), @"");
+    assert_snapshot!(stderr_of(1, &["run", "-", "--threads", "2"], DENSE), @"
+    error: the interpreter has one thread
+      help: --threads goes with --native or --check
+    ");
+    assert_snapshot!(stderr_of(1, &["run", "-", "--native", "--threads", "0"], DENSE), @"error: 0 threads cannot compute; between 1 and 1024 can");
 }
 
 #[test]
 fn what_has_no_native_code_is_an_error() {
     let text = "graph f(%x: f64[2]) {\n  %0: f64[2] = neg %x   @neg\n  return %0\n}";
     assert_eq!(brolga_with(&["run", "-"], text).code, 0);
-    assert_snapshot!(stderr_of(1, &["run", "-", "--native"], text), @"");
+    assert_snapshot!(stderr_of(1, &["run", "-", "--native"], text), @"error: kernel `neg (of neg)`: `parameter`: f64 has no native code; it is computed by the interpreter alone");
 }

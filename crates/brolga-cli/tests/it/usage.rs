@@ -22,7 +22,11 @@ fn wrong_usage_exits_with_two() {
             ran.stderr
         );
     }
-    assert_snapshot!(stderr_of(2, &["dump", "mlp", "--role", "sideways"], ""), @"");
+    assert_snapshot!(stderr_of(2, &["dump", "mlp", "--role", "sideways"], ""), @"
+    error: invalid value 'sideways' for '--role <forward|backward|update>': the roles are forward, backward, update
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
