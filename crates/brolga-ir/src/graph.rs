@@ -445,7 +445,8 @@ impl Graph {
 
     /// The inputs in the order of the signature, then all other nodes in the order of [`Graph::order`]: topological too.
     fn signature_first(&self) -> (Vec<NodeId>, HashMap<NodeId, usize>) {
-        let inner = self.order().into_iter().filter(|id| !self.inputs.contains(id));
+        let inputs: BTreeSet<NodeId> = self.inputs.iter().copied().collect();
+        let inner = self.order().into_iter().filter(|id| !inputs.contains(id));
         let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();
         let places = order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
         (order, places)

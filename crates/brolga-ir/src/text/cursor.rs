@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::MAX_DEPTH;
 use super::error::{ParseError, ParseErrors};
 use super::lexer::{Kind, Span, Token, tokens};
 use super::snippet::nearest;
@@ -74,11 +75,14 @@ pub(super) struct Cursor<'a> {
     file: Arc<str>,
     /// Where each line starts.
     lines: Vec<usize>,
-    tokens: Vec<Token<'a>>,
+    pub(super) tokens: Vec<Token<'a>>,
     locations: HashMap<usize, Location>,
-    at: usize,
-    /// How many brackets or bodies are open.
-    depth: usize,
+    /// The number of the next token.
+    pub(super) at: usize,
+    /// How many brackets and braces of attributes are open.
+    pub(super) brackets: usize,
+    /// How many bodies of kernels are open.
+    pub(super) bodies: usize,
     errors: Vec<ParseError>,
     /// Whether the text ended, or another graph began, inside a body.
     pub(super) broken_off: bool,
@@ -96,7 +100,8 @@ impl<'a> Cursor<'a> {
             tokens,
             locations,
             at: 0,
-            depth: 0,
+            brackets: 0,
+            bodies: 0,
             errors: Vec::new(),
             broken_off: false,
         }
@@ -190,83 +195,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes one level deeper, for as long as `inside` runs.
-    pub(super) fn nested<T>(&mut self, inside: impl FnOnce(&mut Self) -> Parse<T>) -> Parse<T> {
-        if self.depth == super::MAX_DEPTH {
-            let message = format!("nested deeper than {} levels", super::MAX_DEPTH);
+    pub(super) fn nested<T>(
+        &mut self,
+        level: impl Fn(&mut Self) -> &mut usize,
+        inside: impl FnOnce(&mut Self) -> Parse<T>,
+    ) -> Parse<T> {
+        if *level(self) == MAX_DEPTH {
+            let message = format!("nested deeper than {MAX_DEPTH} levels");
             return Err(Fault::new(message).at(&self.peek().span));
         }
-        self.depth += 1;
+        *level(self) += 1;
         let result = inside(self);
-        self.depth -= 1;
+        *level(self) -= 1;
         result
-    }
-
-    /// The number of the next token.
-    pub(super) fn place(&self) -> usize {
-        self.at
-    }
-
-    /// After a mistake in the statement that starts at a token, goes to the next statement or to the end of the body.
-    ///
-    /// Braces that open at the end of a line and close at the start of one are bodies, all others are attributes, which end with their
-    /// line.
-    pub(super) fn recover(&mut self, start: usize) {
-        let seen = |mark| {
-            self.tokens[start..self.at]
-                .iter()
-                .filter(|token| token.kind == Kind::Mark(mark))
-                .count()
-        };
-        let mut attributes = seen("{").saturating_sub(seen("}"));
-        let mut bodies = 0_usize;
-        while !self.at_end() {
-            let token = self.peek();
-            if token.first {
-                attributes = 0;
-            }
-            let last = self.tokens[self.at + 1].first;
-            match &token.kind {
-                _ if token.begins_graph() => return,
-                Kind::Value(_) | Kind::Name("return") if token.first && bodies == 0 => return,
-                Kind::Mark("{") if last => bodies += 1,
-                Kind::Mark("{") => attributes += 1,
-                Kind::Mark("}") if attributes > 0 => attributes -= 1,
-                Kind::Mark("}") if bodies > 0 => bodies -= 1,
-                Kind::Mark("}") => return,
-                _ => {}
-            }
-            self.next();
-        }
-    }
-
-    /// Whether the token of this number begins a `return`.
-    pub(super) fn starts_with_return(&self, place: usize) -> bool {
-        self.tokens[place].kind == Kind::Name("return")
-    }
-
-    /// Goes to the next `graph` at the start of a line.
-    pub(super) fn skip_to_graph(&mut self) {
-        while !self.at_end() && !self.peek().begins_graph() {
-            self.next();
-        }
-    }
-
-    /// The line on which a value of this name is defined further below in the same body, if it is.
-    pub(super) fn defined_later(&self, name: &str) -> Option<usize> {
-        let mut depth = 0_usize;
-        for pair in self.tokens[self.at..].windows(2) {
-            match &pair[0].kind {
-                Kind::Mark("{") => depth += 1,
-                Kind::Mark("}") => depth = depth.checked_sub(1)?,
-                Kind::Value(value) if *value == name && depth == 0 => {
-                    if pair[1].kind == Kind::Mark(":") {
-                        return Some(pair[0].line + 1);
-                    }
-                }
-                _ => {}
-            }
-        }
-        None
     }
 
     /// The number of the line, from 1.

@@ -20,7 +20,7 @@ pub(crate) fn attributes(op: &Op) -> String {
         }
         op => op
             .serialize(Encoder { hidden: &["op", "type", "body"] })
-            .unwrap_or_else(|_| "{?}".into()),
+            .expect("attributes are numbers, texts, and lists and structures of them"),
     };
     if attributes == "{}" { String::new() } else { attributes }
 }

@@ -28,6 +28,9 @@ pub(super) enum Kind<'a> {
     End,
 }
 
+/// Some editors put it in front of a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 #[derive(Debug, Clone)]
 pub(super) struct Token<'a> {
     pub(super) kind: Kind<'a>,
@@ -60,7 +63,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, HashMap<usize, Location>) {
                 lexer.at += 1;
                 continue;
             }
-            Some(c) if c.is_whitespace() => {
+            Some(c) if c.is_whitespace() || c == BYTE_ORDER_MARK => {
                 lexer.at += c.len_utf8();
                 continue;
             }

@@ -1,5 +1,7 @@
 //! The values of attributes as they stand in the text.
 
+use std::collections::BTreeSet;
+
 use super::cursor::{Cursor, Fault, Parse};
 use super::lexer::{Kind, Span};
 
@@ -36,7 +38,10 @@ impl<'a> Cursor<'a> {
             Kind::Mark("{") => return self.attributes(),
             Kind::Mark("[") => {
                 self.next();
-                let items = self.nested(|cursor| cursor.separated("]", Self::literal))?;
+                let items = self.nested(
+                    |cursor| &mut cursor.brackets,
+                    |cursor| cursor.separated("]", Self::literal),
+                )?;
                 LiteralKind::List(items)
             }
             Kind::Name(word @ ("true" | "false" | "nan" | "inf" | "none")) => {
@@ -59,9 +64,11 @@ impl<'a> Cursor<'a> {
     /// `{key=value, ..}`.
     pub(super) fn attributes(&mut self) -> Parse<Literal<'a>> {
         let start = self.expect_mark("{")?;
-        let entries = self.nested(|cursor| cursor.separated("}", Self::entry))?;
-        for (place, entry) in entries.iter().enumerate() {
-            if entries[..place].iter().any(|other| other.key == entry.key) {
+        let entries = self
+            .nested(|cursor| &mut cursor.brackets, |cursor| cursor.separated("}", Self::entry))?;
+        let mut keys = BTreeSet::new();
+        for entry in &entries {
+            if !keys.insert(entry.key) {
                 let message = format!("the attribute `{}` is given twice", entry.key);
                 return Err(Fault::new(message).at(&entry.key_span));
             }

@@ -21,6 +21,7 @@ mod names;
 mod number;
 mod parser;
 mod printer;
+mod recover;
 mod scope;
 pub(crate) mod snippet;
 mod statement;

@@ -1,6 +1,6 @@
 //! The names values have in the text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::graph::{Graph, NodeId, Value};
 
@@ -23,7 +23,8 @@ impl<'a> Names<'a> {
             ordered.sort_unstable();
             listing.extend(graph.ids().filter(|id| ordered.binary_search(id).is_err()));
         }
-        listing.retain(|id| !graph.inputs().contains(id));
+        let inputs: HashSet<NodeId> = graph.inputs().iter().copied().collect();
+        listing.retain(|id| !inputs.contains(id));
         let mut next = 0;
         let number = |&id: &NodeId| {
             let number = next;

@@ -58,12 +58,13 @@ impl<'a> Cursor<'a> {
                 complained = true;
                 self.report(self.misplaced("`}` after `return`"));
             }
-            let start = self.place();
-            let result = match self.is_name("return") {
+            let start = self.at;
+            let is_return = self.is_name("return");
+            let result = match is_return {
                 true => self.returned().and_then(|returned| self.output(scope, returned)),
                 false => self.statement(scope),
             };
-            returned |= self.starts_with_return(start);
+            returned |= is_return;
             if let Err(fault) = result {
                 self.report(fault);
                 self.recover(start);
@@ -138,8 +139,10 @@ impl<'a> Cursor<'a> {
             false => Literal { kind: LiteralKind::Map(Vec::new()), span: op_span.clone() },
         };
         let mistakes = self.mistakes();
-        let body =
-            (op == "kernel").then(|| self.nested(|cursor| cursor.function(BODY))).transpose()?;
+        let body = match op {
+            "kernel" => Some(self.nested(|c| &mut c.bodies, |c| c.function(BODY))?),
+            _ => None,
+        };
         let mut origin = self.origin()?;
         origin.location = self.location();
         self.expect_statement_end()?;

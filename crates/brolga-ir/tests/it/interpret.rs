@@ -65,7 +65,7 @@ fn a_graph_may_return_nothing_or_the_same_twice() {
     assert_eq!(interpret(&graph("graph f() { return }"), &[]), Ok(vec![]));
     let one = Tensor::scalar(DType::I32, 1.0);
     let twice = graph("graph f(%x: i32[]) { return %x, %x }");
-    assert_eq!(interpret(&twice, &[one.clone()]), Ok(vec![one.clone(), one]));
+    assert_eq!(interpret(&twice, std::slice::from_ref(&one)), Ok(vec![one.clone(), one]));
 }
 
 #[test]

@@ -680,6 +680,17 @@ fn a_state_replaced_twice() {
 }
 
 #[test]
+fn a_signature_of_several_lines_is_skipped_with_its_body() {
+    let kernel = "%0: f32[2] = kernel %x {kind=\"rows\"} k(\n    %y: f32[2,\n    %z: f32[2]\n  ) {\n    \
+                  %0: f32[2] = rleu %x\n    return %0\n  }\n  %1: f32[2] = relu %0";
+    insta::assert_snapshot!(statement(kernel), @"
+    <input>:3:15: error: expected an extent, but the line ends
+      3 |     %y: f32[2,
+        |               ^
+    ");
+}
+
+#[test]
 fn an_undefined_output() {
     insta::assert_snapshot!(returned("%y"), @"
     <input>:2:10: error: `%y` is not defined
@@ -857,14 +868,14 @@ fn lists_that_nest_deeply() {
 fn kernels_that_nest_deeply() {
     let open = "%0: f32[2] = kernel %x {kind=\"rows\"} k(%x: f32[2]) {\n";
     insta::assert_snapshot!(statement(&open.repeat(100)), @r#"
-    <input>:66:25: error: nested deeper than 64 levels
-      66 | %0: f32[2] = kernel %x {kind="rows"} k(%x: f32[2]) {
-         |                         ^~~~
+        <input>:66:38: error: nested deeper than 64 levels
+          66 | %0: f32[2] = kernel %x {kind="rows"} k(%x: f32[2]) {
+             |                                      ^
 
-    <input>:105:1: error: the `}` of the body that begins on line 65 is missing
-      105 |
-          | ^
-    "#);
+        <input>:105:1: error: the `}` of the body that begins on line 65 is missing
+          105 |
+              | ^
+        "#);
 }
 
 #[test]

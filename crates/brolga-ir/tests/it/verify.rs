@@ -1,7 +1,9 @@
 //! The verifier finds everything that a pass can break, and never panics.
 
 use brolga_ir::ops::{Constant, Kernel, KernelKind, ParameterKind};
-use brolga_ir::{DType, Graph, NodeId, Origin, Output, Role, Tensor, Type, Value, verify};
+use brolga_ir::{
+    DType, Graph, NodeId, Origin, Output, Role, Tensor, Type, Value, parse_graph, verify,
+};
 
 use crate::sample::{graph, train_step};
 
@@ -203,25 +205,31 @@ fn bodies_that_are_wrong() {
     "#);
 }
 
-#[test]
-fn bodies_that_nest_deeply() {
-    let ty = Type::f32([2]);
-    let mut inner = graph("graph inner(%x: f32[2]) { %0: f32[2] = relu %x return %0 }");
-    for _ in 0..65 {
+/// A kernel in a kernel in a kernel.
+fn nested(depth: usize) -> Graph {
+    let mut inner =
+        graph("graph inner(%x: f32[2]) { %0: f32[2] = cast %x {dtype=\"f32\"} return %0 }");
+    for _ in 0..depth {
         let mut outer = Graph::new("outer");
-        let x = outer
-            .add_input("x", ParameterKind::Data, ty.clone(), Origin::default())
-            .expect("a name");
+        let x = outer.add_input("x", ParameterKind::Data, Type::f32([2]), Origin::default());
         let kernel = Kernel { kind: KernelKind::Rows, body: Box::new(inner) };
-        let y = outer.add(kernel, &[x], Origin::default()).expect("the types fit");
-        outer.add_output(y);
+        let y = outer.add(kernel, &[x.expect("a name")], Origin::default());
+        outer.add_output(y.expect("the types fit"));
         inner = outer;
     }
-    let errors = verify(&inner).expect_err("the graph is too deep");
+    inner
+}
+
+#[test]
+fn bodies_nest_so_deep_and_no_deeper() {
+    assert_eq!(verify(&nested(64)), Ok(()));
+    crate::text::round_trip(&nested(64));
+    let errors = verify(&nested(65)).expect_err("the graph is too deep");
     assert_eq!(errors.errors().len(), 1);
-    insta::assert_snapshot!(errors.errors()[0].message, @"
-    bodies nest deeper than 64 levels
-    ");
+    assert_eq!(errors.errors()[0].message, "bodies nest deeper than 64 levels");
+    let errors = parse_graph(&nested(65).to_string(), "<input>").expect_err("the text is too deep");
+    assert_eq!(errors.errors().len(), 1, "{errors}");
+    assert_eq!(errors.errors()[0].message, "nested deeper than 64 levels");
 }
 
 #[test]
