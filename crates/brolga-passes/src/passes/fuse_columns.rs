@@ -56,3 +56,59 @@ fn columns(graph: &Graph, schedule: &Schedule, reduction: NodeId) -> NodeSet {
     epilogue(graph, schedule, &mut nodes, reduction, streams);
     nodes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseColumns;
+    use crate::testing::{ops, refuses, run};
+
+    #[test]
+    fn a_standard_deviation_is_one_kernel() {
+        let text = "graph f(%x: f32[2,3,5], %mean: f32[5]) {
+            %0: f32[2,3,5] = sub %x, %mean
+            %1: f32[2,3,5] = mul %0, %0
+            %2: f32[5] = reduce_mean %1 {axes=[0,1], keepdims=false}
+            %3: f32[5] = sqrt %2
+            return %3
+        }";
+        insta::assert_snapshot!(run(FuseColumns, text), @r#"
+        graph f(%x: f32[2,3,5], %mean: f32[5]) {
+          %0: f32[5] = kernel %x, %mean {kind="columns"} sub_mul_reduce_mean_sqrt(
+            %x: f32[2,3,5],
+            %mean: f32[5]
+          ) {
+            %0: f32[2,3,5] = sub %x, %mean
+            %1: f32[2,3,5] = mul %0, %0
+            %2: f32[5] = reduce_mean %1 {axes=[0,1], keepdims=false}
+            %3: f32[5] = sqrt %2
+            return %3
+          }
+          return %0
+        }
+        "#);
+    }
+
+    #[test]
+    fn what_is_used_elsewhere_stays_outside() {
+        let text = "graph f(%x: f32[3,5]) {
+            %0: f32[3,5] = exp %x
+            %1: f32[3,5] = mul %0, %x
+            %2: f32[5] = reduce_sum %1 {axes=[0], keepdims=false}
+            return %2, %0
+        }";
+        insta::assert_snapshot!(ops(FuseColumns, text), @"exp, columns mul_reduce_sum");
+    }
+
+    #[test]
+    fn reductions_along_rows_are_refused() {
+        refuses(
+            FuseColumns,
+            "graph f(%x: f32[3,5]) {
+                %0: f32[3,5] = exp %x
+                %1: f32[3] = reduce_sum %0 {axes=[1], keepdims=false}
+                %2: f32[] = reduce_sum %0 {axes=[0,1], keepdims=false}
+                return %1, %2
+            }",
+        );
+    }
+}

@@ -83,3 +83,92 @@ fn fuse_scalars(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseElementwise;
+    use crate::testing::{ops, refuses, run};
+
+    #[test]
+    fn a_chain_is_one_kernel_with_the_results_used_outside() {
+        let text = "graph f(%x: f32[3,5], %b: f32[5], %s: f32[3,1]) {
+            %0: f32[3,5] = exp %x @a
+            %1: f32[3,5] = add %0, %b @b
+            %2: f32[3,5] = mul %1, %s @c
+            %3: bool[3,5] = gt %2, %0 @d
+            return %1, %3
+        }";
+        insta::assert_snapshot!(run(FuseElementwise, text), @r#"
+        graph f(%x: f32[3,5], %b: f32[5], %s: f32[3,1]) {
+          %0: f32[3,5], %1: bool[3,5] = kernel %x, %b, %s {kind="rows"} exp_add_mul_gt(
+            %x: f32[3,5],
+            %b: f32[5],
+            %s: f32[3,1]
+          ) {
+            %0: f32[3,5] = exp %x   @a
+            %1: f32[3,5] = add %0, %b   @b
+            %2: f32[3,5] = mul %1, %s   @c
+            %3: bool[3,5] = gt %2, %0   @d
+            return %1, %3
+          }   @d
+          return %0, %1
+        }
+        "#);
+    }
+
+    #[test]
+    fn scalar_ops_are_fused_without_a_connection() {
+        let text = "graph f(state %step: i32[], state %count: f32[1], %x: f32[3]) {
+            %0: i32[] = constant {value=1}
+            %1: i32[] = add %step, %0
+            %2: f32[] = constant {value=32}
+            %3: f32[1] = add %count, %2
+            %4: f32[] = cast %1 {dtype=\"f32\"}
+            %5: f32[3] = mul %x, %4
+            return %1 => %step, %3 => %count, %5
+        }";
+        insta::assert_snapshot!(run(FuseElementwise, text), @r#"
+        graph f(state %step: i32[], state %count: f32[1], %x: f32[3]) {
+          %0: i32[], %1: f32[1], %2: f32[] = kernel %step, %count {kind="rows"} add_cast(
+            %step: i32[],
+            %count: f32[1]
+          ) {
+            %0: i32[] = constant {value=1}
+            %1: i32[] = add %step, %0
+            %2: f32[] = constant {value=32}
+            %3: f32[1] = add %count, %2
+            %4: f32[] = cast %1 {dtype="f32"}
+            return %1, %3, %4
+          }
+          %3: f32[3] = mul %x, %2
+          return %0 => %step, %1 => %count, %3
+        }
+        "#);
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_another_kernel() {
+        let text = "graph f(%x: f32[4,4]) {
+            %0: f32[4,4] = exp %x
+            %1: f32[4,4] = transpose %0 {permutation=[1,0]}
+            %2: f32[4,4] = add %0, %1
+            %3: f32[4,4] = relu %2
+            return %3
+        }";
+        insta::assert_snapshot!(ops(FuseElementwise, text), @"exp, transpose, rows add_relu");
+    }
+
+    #[test]
+    fn other_shapes_and_views_are_refused() {
+        refuses(
+            FuseElementwise,
+            "graph f(%x: f32[4], %y: f32[2,4]) {
+                %0: f32[4] = exp %x
+                %1: f32[2,4] = add %y, %0
+                %2: f32[8] = reshape %1 {shape=[8]}
+                %3: f32[8] = exp %2
+                return %3
+            }",
+        );
+    }
+}

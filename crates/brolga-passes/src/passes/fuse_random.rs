@@ -44,3 +44,42 @@ impl Pass for FuseRandom {
         Ok(rewrites.changed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseRandom;
+    use crate::testing::{refuses, run};
+
+    #[test]
+    fn noise_is_scaled_where_it_is_made() {
+        let text = "graph f(%seed: i32[2], %step: i32[]) {
+            %0: f32[4] = random_uniform %seed, %step {stream=3} @noise
+            %1: f32[] = constant {value=0.5} @noise
+            %2: f32[4] = sub %0, %1 @noise
+            return %2
+        }";
+        insta::assert_snapshot!(run(FuseRandom, text), @r#"
+        graph f(%seed: i32[2], %step: i32[]) {
+          %0: f32[4] = kernel %seed, %step {kind="random"} random_uniform_sub(%seed: i32[2], %step: i32[]) {
+            %0: f32[4] = random_uniform %seed, %step {stream=3}   @noise
+            %1: f32[] = constant {value=0.5}   @noise
+            %2: f32[4] = sub %0, %1   @noise
+            return %2
+          }   @noise
+          return %0
+        }
+        "#);
+    }
+
+    #[test]
+    fn numbers_that_are_read_otherwise_are_stored() {
+        refuses(
+            FuseRandom,
+            "graph f(%seed: i32[2], %step: i32[], %x: f32[2,4]) {
+                %0: f32[4] = random_uniform %seed, %step {stream=3}
+                %1: f32[2,4] = add %x, %0
+                return %1
+            }",
+        );
+    }
+}

@@ -51,3 +51,119 @@ impl Pass for FuseRows {
         Ok(rewrites.changed())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseRows;
+    use crate::testing::{ops, refuses, run};
+
+    #[test]
+    fn a_loss_its_gradient_and_the_prediction_are_one() {
+        let text = "graph f(%z: f32[3,5], %y: i32[3]) {
+            %0: f32[3,1] = reduce_max %z {axes=[1], keepdims=true}
+            %1: f32[3,5] = sub %z, %0
+            %2: f32[3,5] = exp %1
+            %3: f32[3,1] = reduce_sum %2 {axes=[1], keepdims=true}
+            %4: f32[3,1] = log %3
+            %5: f32[3,5] = sub %1, %4
+            %6: f32[3,5] = one_hot %y {depth=5, dtype=\"f32\"}
+            %7: f32[3,5] = mul %5, %6
+            %8: f32[3] = reduce_sum %7 {axes=[1], keepdims=false}
+            %9: f32[3] = neg %8
+            %10: f32[3,5] = div %2, %3 #backward
+            %11: f32[3,5] = sub %10, %6 #backward
+            %12: i32[3] = argmax %z {axis=1, keepdims=false} #update
+            return %9, %11, %12
+        }";
+        insta::assert_snapshot!(run(FuseRows, text), @r#"
+        graph f(%z: f32[3,5], %y: i32[3]) {
+          %0: f32[3], %1: f32[3,5], %2: i32[3] = kernel %z, %y {kind="rows"} reduce_max_sub_exp_reduce_sum_log_etc(
+            %z: f32[3,5],
+            %y: i32[3]
+          ) {
+            %0: f32[3,1] = reduce_max %z {axes=[1], keepdims=true}
+            %1: f32[3,5] = sub %z, %0
+            %2: f32[3,5] = exp %1
+            %3: f32[3,1] = reduce_sum %2 {axes=[1], keepdims=true}
+            %4: f32[3,1] = log %3
+            %5: f32[3,5] = sub %1, %4
+            %6: f32[3,5] = one_hot %y {depth=5, dtype="f32"}
+            %7: f32[3,5] = mul %5, %6
+            %8: f32[3] = reduce_sum %7 {axes=[1], keepdims=false}
+            %9: f32[3] = neg %8
+            %10: f32[3,5] = div %2, %3   #backward
+            %11: f32[3,5] = sub %10, %6   #backward
+            %12: i32[3] = argmax %z {axis=1, keepdims=false}   #update
+            return %9, %11, %12
+          }
+          return %0, %1, %2
+        }
+        "#);
+    }
+
+    #[test]
+    fn what_is_computed_of_one_row_stays_with_it() {
+        let text = "graph f(%losses: f32[7], state %total: f32[]) {
+            %0: f32[] = reduce_mean %losses {axes=[0], keepdims=false}
+            %1: f32[] = constant {value=7}
+            %2: f32[] = mul %0, %1
+            %3: f32[] = add %total, %2
+            return %0, %3 => %total
+        }";
+        insta::assert_snapshot!(run(FuseRows, text), @r#"
+        graph f(%losses: f32[7], state %total: f32[]) {
+          %0: f32[], %1: f32[] = kernel %losses, %total {kind="rows"} reduce_mean_mul_add(
+            %losses: f32[7],
+            %total: f32[]
+          ) {
+            %0: f32[] = reduce_mean %losses {axes=[0], keepdims=false}
+            %1: f32[] = constant {value=7}
+            %2: f32[] = mul %0, %1
+            %3: f32[] = add %total, %2
+            return %0, %3
+          }
+          return %0, %1 => %total
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_region_grows_over_what_lies_between() {
+        // Neither the reduction nor the exponential could be added alone: each would need what the other computes.
+        let text = "graph f(%x: f32[3,5], %y: f32[3,5]) {
+            %0: f32[3,1] = reduce_sum %y {axes=[1], keepdims=true}
+            %1: f32[3,5] = exp %x
+            %2: f32[3,1] = reduce_sum %1 {axes=[1], keepdims=true}
+            %3: f32[3,5] = mul %1, %2
+            %4: f32[3,5] = mul %3, %0
+            return %4
+        }";
+        insta::assert_snapshot!(ops(FuseRows, text), @"rows reduce_sum_exp_mul");
+    }
+
+    #[test]
+    fn reduced_values_without_their_axis_are_not_read_along_the_other() {
+        // `%1` is one number a row, but `add` reads it along the columns.
+        let text = "graph f(%x: f32[4,4]) {
+            %0: f32[4,4] = exp %x
+            %1: f32[4] = reduce_sum %0 {axes=[1], keepdims=false}
+            %2: f32[4,4] = add %x, %1
+            %3: f32[4] = reduce_max %2 {axes=[1], keepdims=false}
+            return %3
+        }";
+        insta::assert_snapshot!(ops(FuseRows, text), @"rows exp_reduce_sum, rows add_reduce_max");
+    }
+
+    #[test]
+    fn other_axes_are_refused() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[3,5]) {
+                %0: f32[3,5] = exp %x
+                %1: f32[5] = reduce_sum %0 {axes=[0], keepdims=false}
+                %2: f32[] = reduce_sum %0 {axes=[0,1], keepdims=false}
+                return %1, %2
+            }",
+        );
+    }
+}

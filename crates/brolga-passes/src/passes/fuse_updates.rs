@@ -259,3 +259,110 @@ fn fuse(
     Region { parts, ..Region::new(KernelKind::Update, main, nodes) }.fuse(graph, schedule)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseUpdates;
+    use crate::testing::{ops, refuses, run};
+
+    #[test]
+    fn groups_share_their_scalars() {
+        let text = "graph f(%a: f32[2,3], %b: f32[3], %rate: f32[], state %w: f32[2,3], state %v: f32[3], state %mw: f32[2,3], state %mv: f32[3]) {
+            %0: f32[] = constant {value=0.9}
+            %1: f32[2,3] = mul %mw, %0 #update
+            %2: f32[2,3] = add %1, %a #update
+            %3: f32[2,3] = mul %rate, %2 #update
+            %4: f32[2,3] = sub %w, %3 #update
+            %5: f32[3] = mul %mv, %0 #update
+            %6: f32[3] = add %5, %b #update
+            %7: f32[3] = mul %rate, %6 #update
+            %8: f32[3] = sub %v, %7 #update
+            return %4 => %w, %8 => %v, %2 => %mw, %6 => %mv
+        }";
+        insta::assert_snapshot!(run(FuseUpdates, text), @r#"
+        graph f(
+          %a: f32[2,3],
+          %b: f32[3],
+          %rate: f32[],
+          state %w: f32[2,3],
+          state %v: f32[3],
+          state %mw: f32[2,3],
+          state %mv: f32[3]
+        ) {
+          %0: f32[2,3], %1: f32[2,3], %2: f32[3], %3: f32[3] = kernel %rate, %mw, %a, %w, %mv, %b, %v {kind="update"} mul_add_sub(
+            %rate: f32[],
+            %mw: f32[2,3],
+            %a: f32[2,3],
+            %w: f32[2,3],
+            %mv: f32[3],
+            %b: f32[3],
+            %v: f32[3]
+          ) {
+            %0: f32[] = constant {value=0.9}   #update
+            %1: f32[2,3] = mul %mw, %0   #update
+            %2: f32[2,3] = add %1, %a   #update
+            %3: f32[2,3] = mul %rate, %2   #update
+            %4: f32[2,3] = sub %w, %3   #update
+            %5: f32[3] = mul %mv, %0   #update
+            %6: f32[3] = add %5, %b   #update
+            %7: f32[3] = mul %rate, %6   #update
+            %8: f32[3] = sub %v, %7   #update
+            return %2, %4, %6, %8
+          }   #update
+          return %1 => %w, %3 => %v, %0 => %mw, %2 => %mv
+        }
+        "#);
+    }
+
+    #[test]
+    fn other_programs_constants_or_scalars_are_other_kernels() {
+        let text = "graph f(%g: f32[3], %r: f32[], %s: f32[], state %a: f32[3], state %b: f32[3], state %c: f32[3], state %d: f32[3]) {
+            %0: f32[] = constant {value=0.1}
+            %1: f32[3] = mul %g, %0
+            %2: f32[3] = sub %a, %1
+            %3: f32[] = constant {value=0.2}
+            %4: f32[3] = mul %g, %3
+            %5: f32[3] = sub %b, %4
+            %6: f32[3] = mul %g, %r
+            %7: f32[3] = sub %c, %6
+            %8: f32[3] = mul %g, %s
+            %9: f32[3] = sub %d, %8
+            return %2 => %a, %5 => %b, %7 => %c, %9 => %d
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"update mul_sub, update mul_sub, update mul_sub, update mul_sub");
+    }
+
+    #[test]
+    fn groups_that_need_each_other_are_other_kernels() {
+        let text = "graph f(%g: f32[3], state %a: f32[3], state %b: f32[3]) {
+            %0: f32[3] = sub %a, %g
+            %1: f32[3] = reverse %0 {axes=[0]}
+            %2: f32[3] = sub %b, %1
+            return %0 => %a, %2 => %b
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"update sub, reverse, update sub");
+    }
+
+    #[test]
+    fn gradients_are_no_part_of_an_update() {
+        let text = "graph f(%g: f32[3], state %a: f32[3]) {
+            %0: f32[3] = tanh %g #backward
+            %1: f32[3] = sub %a, %0 #update
+            return %1 => %a
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"tanh, update sub");
+    }
+
+    #[test]
+    fn counters_and_repeated_operands_are_refused() {
+        refuses(
+            FuseUpdates,
+            "graph f(%g: f32[3], state %a: f32[2,3], state %n: f32[]) {
+                %0: f32[2,3] = sub %a, %g
+                %1: f32[] = constant {value=1}
+                %2: f32[] = add %n, %1
+                return %0 => %a, %2 => %n
+            }",
+        );
+    }
+}

@@ -63,3 +63,42 @@ fn places(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let users = graph.uses_of(graph.operands(id)[0]);
     users.into_iter().map(|(user, _)| user).find(|&user| graph.node(user).op == index)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::FuseWindows;
+    use crate::testing::{ops, run};
+
+    #[test]
+    fn maxima_their_places_and_what_is_behind_are_one() {
+        let text = "graph f(%x: f32[2,4,5,3]) {
+            %0: f32[2,3,4,3] = max_pool %x {strides=[1,1], window=[2,2]} @pool
+            %1: u8[2,3,4,3] = max_pool_index %x {strides=[1,1], window=[2,2]} @pool
+            %2: f32[2,3,4,3] = relu %0 @activation
+            return %2, %1
+        }";
+        insta::assert_snapshot!(run(FuseWindows, text), @r#"
+        graph f(%x: f32[2,4,5,3]) {
+          %0: u8[2,3,4,3], %1: f32[2,3,4,3] = kernel %x {kind="window"} max_pool_relu(%x: f32[2,4,5,3]) {
+            %0: f32[2,3,4,3] = max_pool %x {padding=[[0,0],[0,0]], strides=[1,1], window=[2,2]}   @pool
+            %1: u8[2,3,4,3] = max_pool_index %x {padding=[[0,0],[0,0]], strides=[1,1], window=[2,2]}   @pool
+            %2: f32[2,3,4,3] = relu %0   @activation
+            return %1, %2
+          }   @pool
+          return %1, %0
+        }
+        "#);
+    }
+
+    #[test]
+    fn places_of_other_windows_are_another_kernel() {
+        let text = "graph f(%x: f32[2,4,5,3]) {
+            %0: f32[2,3,4,3] = max_pool %x {strides=[1,1], window=[2,2]}
+            %1: u8[2,2,2,3] = max_pool_index %x {strides=[2,2], window=[2,2]}
+            %2: f32[2,3,4,3] = avg_pool %x {count_include_pad=false, strides=[1,1], window=[2,2]}
+            %3: f32[2,3,4,3] = add %0, %2
+            return %3, %1
+        }";
+        insta::assert_snapshot!(ops(FuseWindows, text), @"max_pool_index, avg_pool, window max_pool_add");
+    }
+}

@@ -66,3 +66,63 @@ fn kind(graph: &Graph, id: NodeId) -> Option<KernelKind> {
         _ => KernelKind::Move,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Outline;
+    use crate::testing::{ops, run};
+
+    #[test]
+    fn every_node_becomes_a_kernel_of_its_kind() {
+        let text = "graph f(%x: f32[4,6], %w: f32[6,2], %im: f32[1,4,4,1], %i: i32[3], %seed: i32[2], %step: i32[]) {
+            %0: f32[4,2] = matmul %x, %w {transpose_a=false, transpose_b=false}
+            %1: f32[1,2,2,1] = max_pool %im {strides=[2,2], window=[2,2]}
+            %2: f32[6,4] = transpose %x {permutation=[1,0]}
+            %3: f32[3,6] = gather %x, %i
+            %4: f32[4] = reduce_sum %x {axes=[1], keepdims=false}
+            %5: f32[6] = reduce_sum %x {axes=[0], keepdims=false}
+            %6: i32[6] = argmax %x {axis=0, keepdims=false}
+            %7: i32[4] = argmax %x {axis=1, keepdims=false}
+            %8: f32[4,6] = exp %x
+            %9: i32[5] = random_bits %seed, %step {stream=0}
+            %10: f32[24] = reshape %x {shape=[24]}
+            %11: f32[2,4,6] = broadcast %x {shape=[2,4,6]}
+            return %0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11
+        }";
+        insta::assert_snapshot!(ops(Outline, text), @"window max_pool, move transpose, move gather, rows reduce_sum, columns reduce_sum, move argmax, rows argmax, rows exp, random random_bits, move broadcast, reshape, contraction matmul");
+    }
+
+    #[test]
+    fn constants_of_elementwise_ops_are_inside_and_tables_outside() {
+        let text = "graph f(%x: f32[3], %y: f32[3,2]) {
+            %0: f32[3] = constant {value=[1,2,3]}
+            %1: f32[] = constant {value=2}
+            %2: f32[2,2] = constant {value=1}
+            %3: f32[3] = mul %x, %0
+            %4: f32[3] = mul %x, %1
+            %5: f32[3,2] = matmul %y, %2 {transpose_a=false, transpose_b=false}
+            return %3, %4, %5, %1
+        }";
+        insta::assert_snapshot!(run(Outline, text), @r#"
+        graph f(%x: f32[3], %y: f32[3,2]) {
+          %0: f32[3] = constant {value=[1,2,3]}
+          %1: f32[] = constant {value=2}
+          %2: f32[2,2] = constant {value=1}
+          %3: f32[3] = kernel %x {kind="rows"} mul(%x: f32[3]) {
+            %0: f32[] = constant {value=2}
+            %1: f32[3] = mul %x, %0
+            return %1
+          }
+          %4: f32[3,2] = kernel %y, %2 {kind="contraction"} matmul(%y: f32[3,2], %v1: f32[2,2]) {
+            %0: f32[3,2] = matmul %y, %v1 {transpose_a=false, transpose_b=false}
+            return %0
+          }
+          %5: f32[3] = kernel %x, %0 {kind="rows"} mul(%x: f32[3], %v1: f32[3]) {
+            %0: f32[3] = mul %x, %v1
+            return %0
+          }
+          return %5, %3, %4, %1
+        }
+        "#);
+    }
+}
