@@ -189,3 +189,203 @@ impl fmt::Display for Report {
         writeln!(f, "{:<28} {count:>8} {:>6} {micros:>9.1}", "all, with verification", "")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use brolga_ir::{Tensor, parse_graph};
+
+    use super::*;
+    use crate::passes::{CommonSubexpressions, DeadNodes, Outline};
+    use crate::rewrites::Rule;
+    use crate::{optimize, passes_by_name, pipeline};
+
+    fn graph() -> Graph {
+        let text = "graph f(%x: f32[4]) {
+            %0: f32[4] = exp %x @a
+            %1: f32[4] = exp %x @b #backward
+            %2: f32[4] = add %0, %1
+            return %2
+        }";
+        parse_graph(text, "test").expect("the text is right")
+    }
+
+    fn error(manager: &mut PassManager<'_>) -> String {
+        manager.run(&mut graph()).expect_err("an error").to_string()
+    }
+
+    const RULE: Rule = Rule { name: "do something", reason: "a test" };
+
+    /// A pass for tests, which does what its function does.
+    struct Broken(fn(&mut Graph, &mut Rewrites));
+
+    impl Pass for Broken {
+        fn is_required(&self) -> bool {
+            false
+        }
+
+        fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+            self.0(graph, rewrites);
+            Ok(rewrites.changed())
+        }
+    }
+
+    fn broken(run: fn(&mut Graph, &mut Rewrites)) -> PassManager<'static> {
+        PassManager::new(vec![Box::new(Broken(run))])
+    }
+
+    #[test]
+    fn rewrites_are_recorded_with_rule_layer_and_role() {
+        let report = PassManager::new(pipeline()).run(&mut graph()).expect("the passes are right");
+        let rewrites: Vec<String> = report.rewrites.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(rewrites.join("\n"), @r"
+        common_subexpressions: share equal nodes at `exp` of b (backward)
+        fuse_elementwise: fuse an elementwise chain at `add` (forward)
+        ");
+        assert!(report.rewrites.iter().all(|rewrite| !rewrite.rule.reason.is_empty()));
+        assert_eq!(report.passes.iter().map(|pass| pass.rewrites).sum::<usize>(), rewrites.len());
+    }
+
+    #[test]
+    fn an_endless_pass_is_named() {
+        let endless = |graph: &mut Graph, rewrites: &mut Rewrites| {
+            let id = graph.inputs()[0];
+            while rewrites.allow(&RULE, graph, id) {}
+        };
+        insta::assert_snapshot!(error(&mut broken(endless).max_rewrites(7)), @"the pass `broken` does not come to an end: it was stopped after 7 rewrites, the last of them `do something`");
+    }
+
+    #[test]
+    fn a_graph_that_is_not_valid_afterwards_is_an_error() {
+        let cut = |graph: &mut Graph, _: &mut Rewrites| {
+            let exp = graph.order()[1];
+            graph.remove(exp);
+        };
+        insta::assert_snapshot!(error(&mut broken(cut)), @r"
+        the graph is not valid after the pass `broken`
+        graph `f`: error: operand 0 is missing
+          | %1: f32[4] = add %0
+          | ^~~~~~~~~~~~~~~~~~~
+        ");
+    }
+
+    #[test]
+    fn a_graph_that_was_not_valid_before_is_the_callers_fault() {
+        let mut cut = graph();
+        cut.remove(cut.order()[1]);
+        let error = optimize(&mut cut).expect_err("an error").to_string();
+        insta::assert_snapshot!(error, @r"
+        the graph given to the passes is not valid
+        graph `f`: error: operand 0 is missing
+          | %1: f32[4] = add %0
+          | ^~~~~~~~~~~~~~~~~~~
+        ");
+    }
+
+    #[test]
+    fn changed_bits_are_an_error_that_tells_where() {
+        let swap = |graph: &mut Graph, rewrites: &mut Rewrites| {
+            let (x, exp) = (graph.inputs()[0], graph.order()[1]);
+            if rewrites.allow(&RULE, graph, exp) {
+                graph.replace(exp.into(), x.into());
+            }
+        };
+        insta::assert_snapshot!(error(&mut broken(swap).check_each_pass(true)), @"the pass `broken` changes output 0 of graph `f`: 4 of 4 elements differ, first element 0: 1.3962249755859375 became 0.33873748779296875");
+        assert!(broken(swap).run(&mut graph()).is_ok(), "without the check nobody notices");
+    }
+
+    #[test]
+    fn a_lost_output_is_an_error() {
+        let lose = |graph: &mut Graph, _: &mut Rewrites| graph.set_outputs(Vec::new());
+        insta::assert_snapshot!(error(&mut broken(lose).check_each_pass(true)), @"the pass `broken` changes the number of outputs of graph `f`: 1 became 0");
+    }
+
+    #[test]
+    fn a_wrong_node_is_reported_with_the_pass() {
+        struct Wrong;
+        impl Pass for Wrong {
+            fn is_required(&self) -> bool {
+                false
+            }
+            fn run(&self, graph: &mut Graph, _: &mut Rewrites) -> Result<Changed, PassError> {
+                let x = graph.inputs()[0].into();
+                graph.add(brolga_ir::ops::Add, &[x], Default::default())?;
+                Ok(Changed::No)
+            }
+        }
+        insta::assert_snapshot!(error(&mut PassManager::new(vec![Box::new(Wrong)])), @"the pass `wrong` built a wrong node: `add` takes 2 operands, 1 were given");
+    }
+
+    #[test]
+    fn passes_are_skipped_by_name() {
+        let manager = || PassManager::new(vec![Box::new(CommonSubexpressions), Box::new(Outline)]);
+        let report = manager()
+            .skip("common_subexpressions")
+            .and_then(|mut manager| manager.run(&mut graph()))
+            .expect("the pass can be skipped");
+        let ran: Vec<&str> = report.passes.iter().map(|pass| pass.name.as_str()).collect();
+        assert_eq!(ran, ["outline"]);
+        insta::assert_snapshot!(manager().skip("outline").expect_err("an error"), @"the pass `outline` cannot be skipped: without it the graph cannot be compiled");
+        insta::assert_snapshot!(manager().skip("cse").expect_err("an error"), @r"
+        there is no pass `cse`
+          help: the passes are common_subexpressions, outline
+        ");
+    }
+
+    #[test]
+    fn passes_are_found_by_name() {
+        let passes = passes_by_name("dead_nodes, common_subexpressions").expect("there are such");
+        let names: Vec<String> = passes.iter().map(|pass| pass.name()).collect();
+        assert_eq!(names, ["dead_nodes", "common_subexpressions"]);
+        let error = passes_by_name("dead_nodes,cse").err().expect("an error").to_string();
+        insta::assert_snapshot!(error, @r"
+        there is no pass `cse`
+          help: the passes are algebraic_simplification, canonical_reductions, canonical_shapes, common_subexpressions, constant_folding, dead_nodes, fuse_columns, fuse_conv_grads, fuse_conv_pool, fuse_elementwise, fuse_matmul, fuse_random, fuse_rows, fuse_updates, fuse_windows, outline, unpool_mask
+        ");
+    }
+
+    #[test]
+    fn stopping_after_some_rewrites_leaves_required_passes_to_work() {
+        for stop in 0..4 {
+            let mut graph = graph();
+            let mut manager = PassManager::new(pipeline()).stop_after(stop);
+            let report = manager.run(&mut graph).expect("the result is a graph of kernels");
+            let required = |name: &str| ["canonical_reductions", "outline"].contains(&name);
+            let optional = report.rewrites.iter().filter(|rewrite| !required(&rewrite.pass));
+            assert_eq!(optional.count(), stop.min(2));
+        }
+    }
+
+    #[test]
+    fn graphs_are_shown_when_asked() {
+        let shown = |when: Dump| {
+            let mut names = Vec::new();
+            let passes: Vec<Box<dyn Pass>> =
+                vec![Box::new(DeadNodes), Box::new(CommonSubexpressions)];
+            let mut manager = PassManager::new(passes)
+                .dump(when, |name, graph| names.push(format!("{name}: {}", graph.len())));
+            manager.run(&mut graph()).expect("the passes are right");
+            drop(manager);
+            names.join(", ")
+        };
+        assert_eq!(shown(Dump::All), "dead_nodes: 4, common_subexpressions: 3");
+        assert_eq!(shown(Dump::Changed), "common_subexpressions: 3");
+        assert_eq!(shown(Dump::After(vec!["dead_nodes".to_owned()])), "dead_nodes: 4");
+    }
+
+    #[test]
+    fn required_passes_are_those_without_which_there_are_no_kernels() {
+        let required = pipeline().into_iter().filter(|pass| pass.is_required());
+        let names: Vec<String> = required.map(|pass| pass.name()).collect();
+        assert_eq!(names, ["canonical_reductions", "outline"]);
+    }
+
+    #[test]
+    fn constants_of_an_empty_graph_are_fine() {
+        let mut graph = Graph::new("empty");
+        let constant = brolga_ir::ops::Constant::new(Tensor::scalar(brolga_ir::DType::F32, 1.0));
+        let value = graph.add(constant, &[], Default::default()).expect("a constant");
+        graph.add_output(value);
+        optimize(&mut graph).expect("there is nothing to do");
+        assert_eq!(graph.len(), 1);
+    }
+}
