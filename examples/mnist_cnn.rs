@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use brolga::prelude::*;
 use brolga::data::mnist;
+use brolga::measure;
+use brolga::prelude::*;
 use clap::Parser;
 use ndarray::{Array3, Array4, Axis};
 
@@ -84,6 +85,13 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     history.save_json(args.output.join("history.json"))?;
     history.save_svg(args.output.join("history.svg"))?;
     println!("Saved weights, history.json and history.svg to {}", args.output.display());
+
+    let cores = || std::thread::available_parallelism().map_or(1, Into::into);
+    let threads = args.threads.unwrap_or_else(cores);
+    println!("\n{}", measure::train_step(&mut model, args.batch_size, threads, 11, false)?);
+    if let Some(bytes) = measure::peak_memory() {
+        println!("peak memory of this process: {} MB", bytes / 1_000_000);
+    }
     Ok(())
 }
 

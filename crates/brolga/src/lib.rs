@@ -40,8 +40,11 @@
 //! | [`passes`] | from the graph of a step to a graph of kernels |
 //! | [`codegen`] | from kernels to machine code |
 //! | [`runtime`] | memory plan, schedule, threads |
+//! | [`measure`] | how fast a training step is, beside the machine's limit |
 //!
 //! The command `brolga` shows each of these stages for a model or for a graph in a file.
+
+pub mod measure;
 
 pub use brolga_autodiff as autodiff;
 pub use brolga_codegen as codegen;
