@@ -119,7 +119,7 @@ impl Panel<'_> {
             .margin(12)
             .caption(self.name, (FONT, 18))
             .x_label_area_size(38)
-            .y_label_area_size(58)
+            .y_label_area_size(68)
             .build_cartesian_2d(epochs, self.range())?;
         chart
             .configure_mesh()

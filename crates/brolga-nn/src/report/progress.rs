@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::compilation::Compilation;
 use super::line::{Paint, Position, write_bar, write_line};
@@ -100,13 +100,21 @@ impl Progress {
     }
 }
 
+/// Leaves the bar of a pass that failed where it was, and what comes next on a line of its own.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = self.pass.take().and_then(|mut pass| pass.bar.take()) {
+            bar.abandon();
+            self.say("");
+        }
+    }
+}
+
 /// A line of a terminal, cut off where the terminal ends.
 fn live_bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout())
-        .with_style(style)
-        .with_finish(ProgressFinish::Abandon)
+    ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout()).with_style(style)
 }
 
 impl Pass {
