@@ -64,7 +64,13 @@ pub enum CliError {
     Eval(#[from] EvalError),
     /// A built-in model cannot be traced.
     #[error(transparent)]
-    Model(#[from] NnError),
+    Model(Box<NnError>),
+}
+
+impl From<NnError> for CliError {
+    fn from(error: NnError) -> Self {
+        Self::Model(Box::new(error))
+    }
 }
 
 impl CliError {
