@@ -22,8 +22,7 @@ pub fn to_dot(graph: &Graph) -> String {
         let Some(parameter) = graph.parameter(id) else { continue };
         let color = if parameter.kind == ParameterKind::State { "gray88" } else { "white" };
         let label = escaped(&format!("%{}\n{}", parameter.name, parameter.ty));
-        let _ =
-            writeln!(nodes, "  i{place} [label=\"{label}\", shape=ellipse, fillcolor={color}]");
+        let _ = writeln!(nodes, "  i{place} [label=\"{label}\", shape=ellipse, fillcolor={color}]");
         sources.insert(id.into(), format!("i{place}"));
     }
     let results = drawing.nodes(graph, &names, "n", sources.clone(), 1, &mut nodes);
@@ -90,8 +89,7 @@ impl Drawing {
                         Role::Backward => "navajowhite",
                         Role::Update => "darkseagreen1",
                     };
-                    let _ =
-                        writeln!(layer.nodes, "{name} [label=\"{label}\", fillcolor={color}]");
+                    let _ = writeln!(layer.nodes, "{name} [label=\"{label}\", fillcolor={color}]");
                     for operand in graph.operands(id) {
                         if let Some(source) = sources.get(&operand) {
                             let ty = graph.try_ty(operand).map(ToString::to_string);

@@ -99,6 +99,21 @@ fn an_origin_replaces_all_there_was() {
 }
 
 #[test]
+fn what_is_derived_has_a_place_only_if_its_source_has_one() {
+    let tracer = Tracer::new("origins");
+    let x = tracer.input("x", Type::f32([2]));
+    {
+        let _scope = tracer.derived_scope(Origin::layer("dense", Role::Backward));
+        let _ = x.relu();
+    }
+    let _ = x.relu();
+    let origins = origins(&tracer);
+    assert_eq!(origins[1], (Some("dense".to_owned()), Role::Backward, None));
+    assert_eq!((&origins[2].0, origins[2].1), (&None, Role::Forward));
+    assert!(origins[2].2.is_some(), "the guard has ended");
+}
+
+#[test]
 fn the_first_mistake_is_kept_with_its_place() {
     let tracer = Tracer::new("mistakes");
     let x = tracer.input("x", Type::f32([2, 3]));
@@ -237,4 +252,35 @@ fn unbroadcasting_sums_what_was_repeated() {
         ("f32[]", 24.0),
     ];
     assert_eq!(sums, expected.map(|(ty, sum)| (ty.to_owned(), Some(sum))));
+}
+
+#[test]
+fn unbroadcasting_to_more_axes_is_a_reshape_or_a_mistake() {
+    let tracer = Tracer::new("unbroadcast");
+    let x = tracer.input("x", Type::f32([3]));
+    assert_eq!(x.unbroadcast(&[1, 3].into()).ty(), &Type::f32([1, 3]));
+    assert_eq!(x.unbroadcast(&[2, 3].into()).value(), None);
+    insta::assert_snapshot!(tracer.error().expect("six elements").mistake, @"`reshape`: [3] has 3 elements, [2,3] has 6");
+}
+
+#[test]
+fn variables_belong_to_one_graph() {
+    let [one, other] = ["one", "other"].map(Tracer::new);
+    let x = one.input("x", Type::f32([2]));
+    assert!(one.owns(&x) && one.clone().owns(&x));
+    assert!(!other.owns(&x));
+    let void = one.fail(Mistake::new("no"));
+    assert!(!one.owns(&void));
+}
+
+#[test]
+fn what_neither_outputs_nor_the_caller_need_can_go() {
+    let tracer = Tracer::new("unneeded");
+    let x = tracer.input("x", Type::f32([2]));
+    let (output, kept, _) = (x.relu(), x.exp().abs(), x.tanh());
+    tracer.output(&output);
+    tracer.remove_unneeded(kept.node());
+    let left = tracer
+        .with_graph(|graph| graph.ids().map(|id| graph.node(id).op.name()).collect::<Vec<_>>());
+    assert_eq!(left, ["parameter", "relu", "exp", "abs"]);
 }
