@@ -134,10 +134,14 @@ impl ModelCheckpoint {
             return mistake("a save_freq of 0 steps".to_owned(), "save_freq is 1 step or more");
         }
         let name = FileName::parse(&self.filepath)?;
-        let is_count =
-            |name: &str| name == "epoch" || name == "batch" && self.save_freq != SaveFreq::Epoch;
+        if name.names().any(|name| name == "batch") && self.save_freq == SaveFreq::Epoch {
+            let message = "`{batch}` is the number of a step, the weights are saved after epochs";
+            return mistake(message.to_owned(), "write {epoch} into the name of the file");
+        }
         let monitored = self.save_best_only.then_some(self.monitor.name.as_str());
-        for quantity in name.names().filter(|name| !is_count(name)).chain(monitored) {
+        for quantity in
+            name.names().filter(|name| !["epoch", "batch"].contains(name)).chain(monitored)
+        {
             check_reported(NAME, quantity, training.plan)?;
             if self.save_freq != SaveFreq::Epoch && quantity.starts_with("val_") {
                 let message =
@@ -333,8 +337,8 @@ mod tests {
           help: there are loss; what begins with `val_` needs validation data: Fit::new().validation_data(&x, &y)
         ");
         insta::assert_snapshot!(error(weights("{batch}.safetensors")), @"
-        ModelCheckpoint: there is no reported quantity `batch`
-          help: there are loss
+        ModelCheckpoint: `{batch}` is the number of a step, the weights are saved after epochs
+          help: write {epoch} into the name of the file
         ");
         insta::assert_snapshot!(error(weights("w.safetensors").save_best_only(true)), @"
         ModelCheckpoint: there is no reported quantity `val_loss`
