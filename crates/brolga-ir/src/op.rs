@@ -69,5 +69,11 @@ pub fn expect_operands<const N: usize>(op: &str, operands: &[&Type]) -> Result<[
     let given = operands.len();
     <[&Type; N]>::try_from(operands)
         .map(|types| types.map(Clone::clone))
-        .map_err(|_| Mistake::new(format!("`{op}` takes {N} operands, {given} were given")))
+        .map_err(|_| wrong_count(op, N, given))
+}
+
+/// An op that takes so many operands has got another number of them.
+pub(crate) fn wrong_count(op: &str, takes: usize, given: usize) -> Mistake {
+    let plural = if takes == 1 { "" } else { "s" };
+    Mistake::new(format!("`{op}` takes {takes} operand{plural}, not {given}"))
 }

@@ -312,7 +312,7 @@ mod tests {
                 Ok(Changed::No)
             }
         }
-        insta::assert_snapshot!(error(&mut PassManager::new(vec![Box::new(Wrong)])), @"the pass `wrong` built a wrong node: `add` takes 2 operands, 1 were given");
+        insta::assert_snapshot!(error(&mut PassManager::new(vec![Box::new(Wrong)])), @"the pass `wrong` built a wrong node: `add` takes 2 operands, not 1");
     }
 
     #[test]

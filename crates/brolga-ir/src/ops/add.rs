@@ -68,7 +68,7 @@ mod tests {
         `add`: f32[2] and f32[3] do not broadcast
           help: aligned at the last axis, two extents must be equal or one of them 1
         ");
-        insta::assert_snapshot!(mistake(Add, &["f32[2]"]), @"`add` takes 2 operands, 1 were given");
+        insta::assert_snapshot!(mistake(Add, &["f32[2]"]), @"`add` takes 2 operands, not 1");
     }
 
     #[test]

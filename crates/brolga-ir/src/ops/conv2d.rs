@@ -336,7 +336,7 @@ mod tests {
           help: convert one of them with `cast`
         ");
         insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]"]), @r"
-        `conv2d` takes 2 operands, 1 were given
+        `conv2d` takes 2 operands, not 1
         ");
     }
 }

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use super::places::strided_places;
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Operation, Types, Vjp, wrong_count};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
@@ -53,8 +53,7 @@ pub trait Elementwise {
 impl<E: Elementwise> Operation for E {
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
         if operands.len() != E::ARITY {
-            let (name, arity, given) = (E::NAME, E::ARITY, operands.len());
-            return Err(format!("`{name}` takes {arity} operands, {given} were given").into());
+            return Err(wrong_count(E::NAME, E::ARITY, operands.len()));
         }
         let dtypes: Vec<DType> = operands.iter().map(|t| t.dtype).collect();
         let dtype = self.result(&dtypes)?;

@@ -95,6 +95,6 @@ mod tests {
     fn wrong_axes_and_types_are_mistakes() {
         insta::assert_snapshot!(mistake(iota("f32[2]", 1), &[]), @"`iota`: there is no axis 1 in f32[2]");
         insta::assert_snapshot!(mistake(iota("bool[2]", 0), &[]), @"`iota` gives numbers, not bool");
-        insta::assert_snapshot!(mistake(iota("i32[2]", 0), &["f32[]"]), @"`iota` takes 0 operands, 1 were given");
+        insta::assert_snapshot!(mistake(iota("i32[2]", 0), &["f32[]"]), @"`iota` takes 0 operands, not 1");
     }
 }

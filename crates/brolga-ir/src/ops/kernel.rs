@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Mistake;
 use crate::graph::Graph;
 use crate::interpret::evaluate_body;
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Operation, Types, Vjp, wrong_count};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -44,18 +44,14 @@ impl Operation for Kernel {
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
         let inputs = self.body.inputs();
         if inputs.len() != operands.len() {
-            return Err(Mistake::new(format!(
-                "`kernel` `{}` takes {} operands, {} were given",
-                self.body.name(),
-                inputs.len(),
-                operands.len()
-            )));
+            let name = format!("kernel {}", self.body.name());
+            return Err(wrong_count(&name, inputs.len(), operands.len()));
         }
         for (&input, given) in inputs.iter().zip(operands) {
             let expected = self.body.ty(input.into());
             if expected != *given {
                 return Err(Mistake::new(format!(
-                    "`kernel` `{}`: an operand is {given}, its body takes {expected}",
+                    "`kernel {}`: an operand is {given}, its body takes {expected}",
                     self.body.name()
                 )));
             }

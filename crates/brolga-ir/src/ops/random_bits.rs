@@ -100,7 +100,7 @@ mod tests {
         `random_bits` takes a seed i32[2] and a step i32[], not i32[] and i32[]
         ");
         insta::assert_snapshot!(mistake(op, &["i32[2]"]), @r"
-        `random_bits` takes 2 operands, 1 were given
+        `random_bits` takes 2 operands, not 1
         ");
         let op = RandomBits { ty: Type::f32([4]), stream: 0 };
         insta::assert_snapshot!(mistake(op, &["i32[2]", "i32[]"]), @r"

@@ -42,6 +42,17 @@ pub fn parse_module(text: &str, file: &str) -> Result<Module, ParseErrors> {
 
 /// Reads one graph.
 ///
+/// ```
+/// use brolga_ir::{ParseErrors, parse_graph};
+///
+/// let graph = parse_graph("graph f(%x: f32[2]) { %y: f32[2] = relu %x return %y }", "<input>")?;
+/// assert_eq!(
+///     graph.to_string(),
+///     "graph f(%x: f32[2]) {\n  %0: f32[2] = relu %x\n  return %0\n}\n"
+/// );
+/// # Ok::<(), ParseErrors>(())
+/// ```
+///
 /// # Errors
 /// As [`parse_module`], and if there is not exactly one graph.
 pub fn parse_graph(text: &str, file: &str) -> Result<Graph, ParseErrors> {

@@ -256,7 +256,7 @@ fn an_unknown_element_type() {
 #[test]
 fn too_few_operands() {
     insta::assert_snapshot!(statement("%0: f32[2] = add %x"), @"
-    <input>:2:16: error: `add` takes 2 operands, 1 were given
+    <input>:2:16: error: `add` takes 2 operands, not 1
       2 |   %0: f32[2] = add %x
         |                ^~~~~~
     ");
@@ -265,7 +265,7 @@ fn too_few_operands() {
 #[test]
 fn too_many_operands() {
     insta::assert_snapshot!(statement("%0: f32[2] = relu %x, %x"), @"
-    <input>:2:16: error: `relu` takes 1 operands, 2 were given
+    <input>:2:16: error: `relu` takes 1 operand, not 2
       2 |   %0: f32[2] = relu %x, %x
         |                ^~~~~~~~~~~
     ");
@@ -611,7 +611,7 @@ fn a_mistake_inside_a_body() {
 #[test]
 fn a_body_of_another_type() {
     insta::assert_snapshot!(statement("%0: f32[2] = kernel %x {kind=\"rows\"} k(%x: f32[3]) {\n    return %x\n  }"), @r#"
-    <input>:2:16: error: `kernel` `k`: an operand is f32[2], its body takes f32[3]
+    <input>:2:16: error: `kernel k`: an operand is f32[2], its body takes f32[3]
       2 |   %0: f32[2] = kernel %x {kind="rows"} k(%x: f32[3]) {
         |                ^~~~~~~~~
     "#);

@@ -190,7 +190,7 @@ fn an_operand_that_comes_later() {
 #[test]
 fn operands_that_do_not_fit() {
     insta::assert_snapshot!(error("[[0,0],[2,0]]", "[[0,0]]"), @"
-    node 3: `add` takes 2 operands, 1 were given
+    node 3: `add` takes 2 operands, not 1
     ");
 }
 

@@ -199,7 +199,7 @@ fn bodies_that_are_wrong() {
       |  = kernel %x {kind="rows"}   @dense
       | ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 
-    graph `outer/broken`: error: `relu` takes 1 operands, 0 were given
+    graph `outer/broken`: error: `relu` takes 1 operand, not 0
       | %0: f32[2] = relu
       | ^~~~~~~~~~~~~~~~~
     "#);
