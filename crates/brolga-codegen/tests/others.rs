@@ -47,7 +47,7 @@ fn pooling() {
         ([1, 4, 4, 0], [2, 2], [2, 2], [[0, 0], [0, 0]]),
     ] {
         let x = Type::f32(shape);
-        check(Window, &[x.clone()], |_, x| {
+        check(Window, std::slice::from_ref(&x), |_, x| {
             vec![
                 x[0].max_pool(window, strides, padding),
                 x[0].max_pool_index(window, strides, padding),
@@ -83,11 +83,11 @@ fn moves() {
         for shape in [[2, 3, 4], [1, 17, 16], [5, 1, 33], [0, 2, 3]] {
             let x = Type::new(dtype, shape);
             for permutation in [[2, 1, 0], [0, 2, 1], [1, 0, 2]] {
-                check(Move, &[x.clone()], |_, x| vec![x[0].transpose(&permutation)]);
+                check(Move, std::slice::from_ref(&x), |_, x| vec![x[0].transpose(&permutation)]);
             }
-            check(Move, &[x.clone()], |_, x| vec![x[0].reverse(&[0, 2])]);
-            check(Move, &[x.clone()], |_, x| vec![x[0].pad(&[1, 0, 2], &[0, 2, 1])]);
-            check(Move, &[x.clone()], |_, v| {
+            check(Move, std::slice::from_ref(&x), |_, x| vec![x[0].reverse(&[0, 2])]);
+            check(Move, std::slice::from_ref(&x), |_, x| vec![x[0].pad(&[1, 0, 2], &[0, 2, 1])]);
+            check(Move, std::slice::from_ref(&x), |_, v| {
                 vec![v[0].broadcast([2, shape[0], shape[1], shape[2]])]
             });
             check(Move, &[x.clone(), x.clone()], |_, x| vec![x[0].concat(&[&x[1], &x[0]], 1)]);

@@ -329,7 +329,7 @@ impl<'a> Columns<'a> {
             b.store_f32(to.at(0), Extent::Full, identity);
             b.step(to, 4 * LANES as i64, Trips::Const(1));
         });
-        if self.columns % LANES > 0 {
+        if !self.columns.is_multiple_of(LANES) {
             b.store_f32(to.at(0), Extent::first(self.columns % LANES), identity);
         }
         Ok(Arc::new(b.finish()?))

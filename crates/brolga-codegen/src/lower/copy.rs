@@ -29,7 +29,7 @@ pub(super) fn run(element: Element, count: usize, step: i64) -> Result<Arc<TileP
             b.step(from, step * size * LANES as i64, Trips::Const(1));
             b.step(to, size * LANES as i64, Trips::Const(1));
         });
-        if count % LANES > 0 {
+        if !count.is_multiple_of(LANES) {
             vector(&mut b, Extent::first(count % LANES));
         }
     } else {
@@ -57,7 +57,7 @@ pub(super) fn fill(element: Element, count: usize, value: i64) -> Result<Arc<Til
         put(b, element, to.at(0), Extent::Full, lane);
         b.step(to, (element.size() * LANES) as i64, Trips::Const(1));
     });
-    if count % LANES > 0 {
+    if !count.is_multiple_of(LANES) {
         put(&mut b, element, to.at(0), Extent::first(count % LANES), lane);
     }
     Ok(Arc::new(b.finish()?))
@@ -112,7 +112,9 @@ impl Strided {
                 step = source;
             }
             count *= extent;
-            (extents.pop(), from.pop(), to.pop());
+            extents.pop();
+            from.pop();
+            to.pop();
         }
         if count == 0 || extents.contains(&0) {
             return Ok(());

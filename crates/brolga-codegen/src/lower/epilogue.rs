@@ -189,7 +189,7 @@ impl Epilogue {
                 recorded.insert(value, lane);
             }
             let element = (cell.row * row_step + cell.column) as i32;
-            for sink in 0..self.sinks.len() {
+            for (sink, &output) in self.sinks.iter().zip(outputs) {
                 let mut leaf = |b: &mut Builder, value: Value| {
                     if let Some(root) = self.roots.iter().position(|root| *root == value) {
                         return Some(cell.lanes[root]);
@@ -214,9 +214,9 @@ impl Epilogue {
                         }
                     })
                 };
-                let Sink { value, dtype, .. } = self.sinks[sink];
+                let Sink { value, dtype, .. } = *sink;
                 let lane = body.record(b, &mut recorded, value, &mut leaf)?;
-                store(b, dtype, outputs[sink].at(element * dtype.size() as i32), cell.extent, lane);
+                store(b, dtype, output.at(element * dtype.size() as i32), cell.extent, lane);
             }
         }
         Ok(())

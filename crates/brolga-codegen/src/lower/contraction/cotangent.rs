@@ -242,7 +242,7 @@ pub(super) fn zeros(count: usize) -> Result<Arc<TileProgram>> {
         b.store_f32(to.at(0), Extent::Full, zero);
         b.step(to, 4 * LANES as i64, Trips::Const(1));
     });
-    if count % LANES > 0 {
+    if !count.is_multiple_of(LANES) {
         b.store_f32(to.at(0), Extent::first(count % LANES), zero);
     }
     Ok(Arc::new(b.finish()?))

@@ -58,7 +58,9 @@ pub(super) fn lower(
                 bias_slot = Some(slot);
             }
             op => {
-                return Err(body.malformed(format!("`{}` is behind a filter's gradient", op.name())));
+                return Err(
+                    body.malformed(format!("`{}` is behind a filter's gradient", op.name()))
+                );
             }
         }
     }
@@ -342,7 +344,7 @@ fn combine(
             b.step(from, 4 * LANES as i64, Trips::Const(1));
             b.step(to, 4 * LANES as i64, Trips::Const(1));
         });
-        if count % LANES > 0 {
+        if !count.is_multiple_of(LANES) {
             vector(&mut b, Extent::first(count % LANES));
         }
         Ok(Arc::new(b.finish()?))

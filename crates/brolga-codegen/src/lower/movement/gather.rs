@@ -97,7 +97,7 @@ fn add_row(body: &Body<'_>, root: Value, count: usize) -> Result<Arc<TileProgram
         b.step(from, step, Trips::Const(1));
         b.step(to, step, Trips::Const(1));
     });
-    if count % LANES > 0 {
+    if !count.is_multiple_of(LANES) {
         vector(&mut b, Extent::first(count % LANES));
     }
     Ok(Arc::new(b.finish()?))

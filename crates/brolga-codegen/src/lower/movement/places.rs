@@ -57,7 +57,7 @@ fn count_run(dtype: DType, count: usize, ascending: bool) -> Result<Arc<TileProg
         vector(b, Extent::Full);
         b.step(to, (LANES * dtype.size()) as i64, Trips::Const(1));
     });
-    if count % LANES > 0 {
+    if !count.is_multiple_of(LANES) {
         vector(&mut b, Extent::first(count % LANES));
     }
     Ok(Arc::new(b.finish()?))

@@ -239,20 +239,20 @@ impl Pool<'_> {
         };
         let mut result = Ok(());
         b.repeat(Trips::Const(column.count as u32), |b| {
-            let mut taps = Vec::new();
-            for u in 0..row.taps {
-                for v in 0..column.taps {
-                    let place =
-                        u as i64 * row.place_tap * source[1] as i64 + v as i64 * column.place_tap;
-                    let tap = [row.tap + u * row.tap_step, column.tap + v * column.tap_step];
-                    let count = if self.is_gradient() {
+            let taps: Vec<Tap> = (0..row.taps)
+                .flat_map(|u| (0..column.taps).map(move |v| (u, v)))
+                .map(|(u, v)| Tap {
+                    tap: [row.tap + u * row.tap_step, column.tap + v * column.tap_step],
+                    place: channels
+                        * (u as i64 * row.place_tap * source[1] as i64
+                            + v as i64 * column.place_tap),
+                    count: if self.is_gradient() {
                         rows[u] * columns[v]
                     } else {
                         row.taps * column.taps
-                    };
-                    taps.push(Tap { tap, place: place * channels, count });
-                }
-            }
+                    },
+                })
+                .collect();
             let lanes = self.place(b, from, index, &taps, extent);
             result = lanes.and_then(|lanes| {
                 let cell = Cell { row: 0, column: 0, extent, lanes };

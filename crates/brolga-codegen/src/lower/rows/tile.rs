@@ -1,0 +1,374 @@
+//! The tile of one row: a pass for each level of reductions, and one for the results.
+
+use brolga_ir::lanes::{Lane, Lanes};
+use brolga_ir::ops::Max;
+use brolga_ir::{DType, Elementwise, Op, Value};
+
+use super::{Rows, Space, is_reduction};
+use crate::error::Result;
+use crate::lower::body::{Recorded, broadcast, load, store};
+use crate::tile::{Builder, Extent, F, I, LANES, Pointer, Reduction, Trips, Variable};
+
+/// What a pass does at a vector of places: what is recorded there, the first place counted from the pointers, the lanes.
+type Visit<'a, R> =
+    dyn FnMut(&mut R, &mut Builder, &mut Recorded, usize, Extent) -> Result<()> + 'a;
+
+/// The state of writing a row's tile.
+pub(super) struct Row<'a> {
+    pub(super) rows: &'a Rows<'a>,
+    pub(super) inputs: Vec<Pointer>,
+    pub(super) outputs: Vec<Pointer>,
+    /// What has one value a row, recorded outside of all loops.
+    pub(super) known: Recorded,
+    pub(super) columns: usize,
+}
+
+/// What a reduction does with its lanes.
+enum Accumulator {
+    Sum(Variable<F>),
+    Max(Variable<F>),
+    /// The maximum of the negated values.
+    Min(Variable<F>),
+    /// The maximum, and then, in a pass of its own, its first place.
+    ArgMax(Variable<F>),
+}
+
+impl Row<'_> {
+    /// One pass over the row: all reductions of a level.
+    pub(super) fn reduce(&mut self, b: &mut Builder, level: usize) -> Result<()> {
+        let rows = self.rows;
+        let mine: Vec<Value> =
+            rows.reductions.iter().filter(|(_, l)| *l == level).map(|(v, _)| *v).collect();
+        let mut accumulators = Vec::new();
+        for &value in &mine {
+            let accumulator = match rows.body.op(value) {
+                Op::ReduceSum(_) | Op::ReduceMean(_) => {
+                    let zero = b.float(0.0);
+                    Accumulator::Sum(b.variable(zero))
+                }
+                op => {
+                    let low = b.float(f64::NEG_INFINITY);
+                    let variable = b.variable(low);
+                    match op {
+                        Op::ReduceMax(_) => Accumulator::Max(variable),
+                        Op::ReduceMin(_) => Accumulator::Min(variable),
+                        _ => Accumulator::ArgMax(variable),
+                    }
+                }
+            };
+            accumulators.push(accumulator);
+        }
+        self.pass(b, &mut |row, b, recorded, place, extent| {
+            for (&value, accumulator) in mine.iter().zip(&accumulators) {
+                let operand = row.rows.body.graph.operands(value.node)[0];
+                let Lane::F(x) = row.full(b, recorded, operand, place, extent)? else {
+                    let dtype = row.rows.body.ty(operand).dtype;
+                    return Err(row
+                        .rows
+                        .body
+                        .malformed(format!("a reduction of {dtype} has no native code")));
+                };
+                let (Accumulator::Sum(variable)
+                | Accumulator::Max(variable)
+                | Accumulator::Min(variable)
+                | Accumulator::ArgMax(variable)) = accumulator;
+                let acc = b.get(*variable);
+                let next = match accumulator {
+                    Accumulator::Sum(_) => b.add(acc, x),
+                    Accumulator::Max(_) | Accumulator::ArgMax(_) => max(b, acc, x),
+                    Accumulator::Min(_) => {
+                        let x = b.neg(x);
+                        max(b, acc, x)
+                    }
+                };
+                let next = keep_outside(b, extent, next, acc);
+                b.set(*variable, next);
+            }
+            Ok(())
+        })?;
+        for (value, accumulator) in mine.into_iter().zip(accumulators) {
+            let lane = self.result(b, value, &accumulator)?;
+            self.known.insert(value, lane);
+        }
+        Ok(())
+    }
+
+    /// The value of a reduction after its pass, in every lane.
+    fn result(
+        &mut self,
+        b: &mut Builder,
+        value: Value,
+        accumulator: &Accumulator,
+    ) -> Result<Lane<Builder>> {
+        let body = self.rows.body;
+        Ok(match accumulator {
+            Accumulator::Sum(variable) => {
+                let lanes = b.get(*variable);
+                let sum = b.reduce(Reduction::Sum, lanes);
+                Lane::F(match body.op(value) {
+                    Op::ReduceMean(_) => {
+                        let count = b.float(self.rows.columns as f64);
+                        b.div(sum, count)
+                    }
+                    _ => sum,
+                })
+            }
+            Accumulator::Max(variable) => {
+                let lanes = b.get(*variable);
+                Lane::F(b.reduce(Reduction::Max, lanes))
+            }
+            Accumulator::Min(variable) => {
+                let lanes = b.get(*variable);
+                let negated = b.reduce(Reduction::Max, lanes);
+                Lane::F(b.neg(negated))
+            }
+            Accumulator::ArgMax(variable) => {
+                let lanes = b.get(*variable);
+                let maximum = b.reduce(Reduction::Max, lanes);
+                Lane::I(self.first_place(b, value, maximum)?)
+            }
+        })
+    }
+
+    /// The first place of the row that holds the maximum, or NaN if that is it: places are counted in floats, which are exact up to 2²⁴.
+    fn first_place(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
+        let body = self.rows.body;
+        if self.columns > 1 << 24 {
+            return Err(body.malformed("`argmax` along more than 2^24 elements has no native code"));
+        }
+        let operand = body.graph.operands(value.node)[0];
+        let low = b.float(f64::NEG_INFINITY);
+        let best = b.variable(low);
+        let zero = b.int(0);
+        let base = b.variable(zero);
+        let is_nan = b.is_nan(maximum);
+        self.pass(b, &mut |row, b, recorded, place, extent| {
+            let Lane::F(x) = row.full(b, recorded, operand, place, extent)? else {
+                return Err(row.rows.body.malformed("`argmax` of integers has no native code"));
+            };
+            let (equal, nan) = (b.eq(x, maximum), b.is_nan(x));
+            let nan = b.and(nan, is_nan);
+            let hit = b.or(equal, nan);
+            let (start, lane, step) = (b.get(base), b.iota(), b.int(LANES as i64));
+            let index = b.iadd(start, lane);
+            let index = b.to_float(index);
+            let index = b.neg(index);
+            let low = b.float(f64::NEG_INFINITY);
+            let candidate = b.select(hit, index, low);
+            let acc = b.get(best);
+            let next = max(b, acc, candidate);
+            let next = keep_outside(b, extent, next, acc);
+            b.set(best, next);
+            let start = b.iadd(start, step);
+            b.set(base, start);
+            Ok(())
+        })?;
+        let lanes = b.get(best);
+        let negated = b.reduce(Reduction::Max, lanes);
+        let index = b.neg(negated);
+        Ok(b.to_int(index))
+    }
+
+    /// The last pass: results that have an element for each place; then those that have one a row.
+    pub(super) fn finish(&mut self, b: &mut Builder) -> Result<()> {
+        let rows = self.rows;
+        // Results may replace operands: those with one value a row are read before anything is written.
+        self.hoist(b)?;
+        let results: Vec<(usize, Value)> =
+            rows.body.results().map(|(v, _)| v).enumerate().collect();
+        let full: Vec<(usize, Value)> =
+            results.iter().copied().filter(|(_, v)| rows.space(*v) == Space::Full).collect();
+        if !full.is_empty() {
+            self.pass(b, &mut |row, b, recorded, place, extent| {
+                let mut lanes = Vec::new();
+                for &(_, value) in &full {
+                    lanes.push(row.full(b, recorded, value, place, extent)?);
+                }
+                for (&(index, value), lane) in full.iter().zip(lanes) {
+                    let dtype = row.rows.body.ty(value).dtype;
+                    let address = row.outputs[index].at((place * dtype.size()) as i32);
+                    store(b, dtype, address, extent, lane);
+                }
+                Ok(())
+            })?;
+        }
+        for (index, value) in results {
+            if rows.space(value) == Space::Row {
+                let lane = self.row_value(b, value)?;
+                let dtype = rows.body.ty(value).dtype;
+                store(b, dtype, self.outputs[index].at(0), Extent::First(1), lane);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `visit` for every vector of the row: its first place (counted from the pointers) and its lanes. Short rows are written out,
+    /// long ones are a loop that moves the pointers and takes them back.
+    fn pass(&mut self, b: &mut Builder, visit: &mut Visit<'_, Self>) -> Result<()> {
+        const UNROLLED: usize = 4;
+        self.hoist(b)?;
+        let (vectors, rest) = (self.columns / LANES, self.columns % LANES);
+        let looped = if vectors > UNROLLED { vectors } else { 0 };
+        if looped > 0 {
+            let mut result = Ok(());
+            b.repeat(Trips::Const(looped as u32), |b| {
+                result = visit(self, b, &mut self.known.clone(), 0, Extent::Full);
+                self.step(b, LANES as i64);
+            });
+            result?;
+        }
+        let written = (vectors - looped) * LANES;
+        for place in (0..written).step_by(LANES) {
+            visit(self, b, &mut self.known.clone(), place, Extent::Full)?;
+        }
+        if rest > 0 {
+            visit(self, b, &mut self.known.clone(), written, Extent::first(rest))?;
+        }
+        self.step(b, -((looped * LANES) as i64));
+        Ok(())
+    }
+
+    /// Moves the pointers of everything that lies along the row.
+    fn step(&self, b: &mut Builder, elements: i64) {
+        let rows = self.rows;
+        let split = rows.outer.len();
+        for (leaf, &pointer) in rows.leaves.iter().zip(&self.inputs) {
+            if rows.is_along(leaf, split) {
+                let size = rows.body.ty(leaf.value).dtype.size() as i64;
+                b.step(pointer, elements * size, Trips::Const(1));
+            }
+        }
+        for ((value, _), &pointer) in rows.body.results().zip(&self.outputs) {
+            if rows.space(value) == Space::Full {
+                let size = rows.body.ty(value).dtype.size() as i64;
+                b.step(pointer, elements * size, Trips::Const(1));
+            }
+        }
+    }
+
+    /// Records what has one value a row and can be known now, so that loops find it.
+    fn hoist(&mut self, b: &mut Builder) -> Result<()> {
+        let rows = self.rows;
+        for &id in &rows.body.order {
+            let value = Value::from(id);
+            if !self.known.contains_key(&value) && self.is_row_value(value) {
+                self.row_value(b, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the value is one a row and all reductions it needs are known.
+    fn is_row_value(&self, value: Value) -> bool {
+        let rows = self.rows;
+        if self.known.contains_key(&value) {
+            return true;
+        }
+        if let Some(leaf) = rows.leaves.iter().find(|leaf| leaf.value == value) {
+            return !rows.is_along(leaf, rows.outer.len());
+        }
+        let op = rows.body.op(value);
+        rows.body.splat(value).is_some()
+            || (!is_reduction(op)
+                && !matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Iota(_) | Op::OneHot(_))
+                && rows.body.graph.operands(value.node).iter().all(|&v| self.is_row_value(v)))
+    }
+
+    /// Records a value that is one a row.
+    fn row_value(&mut self, b: &mut Builder, value: Value) -> Result<Lane<Builder>> {
+        let (rows, inputs) = (self.rows, &self.inputs);
+        let mut leaf = |b: &mut Builder, value: Value| {
+            let index = rows.leaves.iter().position(|leaf| leaf.value == value)?;
+            Some(broadcast(b, rows.body.ty(value).dtype, inputs[index].at(0)))
+        };
+        rows.body.record(b, &mut self.known, value, &mut leaf)
+    }
+
+    /// Records a value at a vector of places.
+    fn full(
+        &self,
+        b: &mut Builder,
+        recorded: &mut Recorded,
+        value: Value,
+        place: usize,
+        extent: Extent,
+    ) -> Result<Lane<Builder>> {
+        let rows = self.rows;
+        let one_hot = self.one_hots(b, recorded, place)?;
+        let mut leaf = |b: &mut Builder, value: Value| {
+            if let Some((_, lane)) = one_hot.iter().find(|(own, _)| *own == value) {
+                return Some(*lane);
+            }
+            let index = rows.leaves.iter().position(|leaf| leaf.value == value)?;
+            let dtype = rows.body.ty(value).dtype;
+            let address = self.inputs[index].at((place * dtype.size()) as i32);
+            Some(load(b, dtype, address, extent))
+        };
+        rows.body.record(b, recorded, value, &mut leaf)
+    }
+
+    /// One-hot vectors and counts along the last axis; rows with them are short enough to be written out, or counted here.
+    fn one_hots(
+        &self,
+        b: &mut Builder,
+        recorded: &Recorded,
+        place: usize,
+    ) -> Result<Vec<(Value, Lane<Builder>)>> {
+        let body = self.rows.body;
+        let mut lanes = Vec::new();
+        for &id in &body.order {
+            let value = Value::from(id);
+            let op = body.op(value);
+            if !matches!(op, Op::OneHot(_) | Op::Iota(_)) || recorded.contains_key(&value) {
+                continue;
+            }
+            if self.columns / LANES > 4 {
+                return Err(body.malformed(format!(
+                    "`{}` along more than 79 columns is no part of a row",
+                    op.name()
+                )));
+            }
+            let (first, lane) = (b.int(place as i64), b.iota());
+            let index = b.iadd(first, lane);
+            let lane = match op {
+                Op::OneHot(_) => {
+                    let hot = body.graph.operands(id)[0];
+                    let Some(Lane::I(hot)) = recorded.get(&hot).copied() else {
+                        return Err(
+                            body.malformed("a one-hot vector of what is not one index a row")
+                        );
+                    };
+                    let equal = b.ieq(index, hot);
+                    match body.ty(value).dtype {
+                        DType::F32 => {
+                            let (one, zero) = (b.float(1.0), b.float(0.0));
+                            Lane::F(b.select(equal, one, zero))
+                        }
+                        DType::Bool => Lane::M(equal),
+                        _ => Lane::I(b.mask_to_int(equal)),
+                    }
+                }
+                _ if body.ty(value).dtype == DType::F32 => Lane::F(b.to_float(index)),
+                _ => Lane::I(index),
+            };
+            lanes.push((value, lane));
+        }
+        Ok(lanes)
+    }
+}
+
+fn max(b: &mut Builder, a: F, x: F) -> F {
+    match Max.emit(b, &[Lane::F(a), Lane::F(x)]) {
+        Lane::F(result) => result,
+        _ => a,
+    }
+}
+
+/// Lanes outside the extent keep what they had.
+fn keep_outside(b: &mut Builder, extent: Extent, new: F, old: F) -> F {
+    if extent == Extent::Full {
+        return new;
+    }
+    let inside = b.first_lanes(extent);
+    b.select(inside, new, old)
+}
