@@ -91,8 +91,8 @@ impl<'a> Data<'a> {
         [T]: ToOwned<Owned = Vec<T>>,
     {
         let elements = elements.into();
-        (shape.iter().product::<usize>() == elements.len())
-            .then(|| T::wrap(elements, shape.to_vec()))
+        let count = shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
+        (count == Some(elements.len())).then(|| T::wrap(elements, shape.to_vec()))
     }
 
     /// The extents.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use brolga_autodiff::GradError;
-use brolga_ir::{Mistake, TraceError, Type};
+use brolga_ir::{Mistake, TraceError};
 use brolga_passes::PassError;
 use brolga_runtime::RuntimeError;
 
@@ -96,9 +96,9 @@ pub enum NnError {
         /// The array.
         what: String,
         /// The shape of a sample.
-        expected: Vec<usize>,
+        expected: Box<[usize]>,
         /// The shape of the array.
-        given: Vec<usize>,
+        given: Box<[usize]>,
         /// What to do, where that is plain.
         help: Option<String>,
     },
@@ -110,9 +110,9 @@ pub enum NnError {
         /// The array.
         what: String,
         /// The shape of one sample's labels.
-        expected: Vec<usize>,
+        expected: Box<[usize]>,
         /// The shape of one sample's labels as given.
-        given: Vec<usize>,
+        given: Box<[usize]>,
         /// What to do.
         help: String,
     },
@@ -136,16 +136,12 @@ pub enum NnError {
     #[error(transparent)]
     NonFinite(Box<NonFinite>),
     /// Weights that do not fit the model.
-    #[error("{what}: weight `{weight}` of layer `{layer}` is {expected}, {given} was given")]
+    #[error("{what}: weight {weight}, {given} was given")]
     Weight {
         /// Where the weights come from.
         what: String,
-        /// The layer.
-        layer: String,
-        /// The weight.
+        /// The weight, its layer and its type.
         weight: String,
-        /// What the model has.
-        expected: Type,
         /// What was given.
         given: String,
     },

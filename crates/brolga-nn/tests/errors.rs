@@ -16,8 +16,8 @@ use serde_json::json;
 fn message<T: std::fmt::Debug, E: std::fmt::Display>(result: Result<T, E>) -> String {
     let folder = std::env::temp_dir().display().to_string();
     let text = result.map_err(|error| error.to_string()).expect_err("an error");
-    let without_lines = |line: &str| match line.split_once("tests/errors.rs:") {
-        Some((before, _)) => format!("{before}tests/errors.rs:[line]"),
+    let without_lines = |line: &str| match line.rsplit_once(".rs:") {
+        Some((before, _)) => format!("{before}.rs:[line]"),
         None => line.to_owned(),
     };
     let lines: Vec<_> = text.lines().map(without_lines).collect();
@@ -182,6 +182,18 @@ fn built(shape: &[usize], layer: impl Layer + 'static) -> String {
 
 #[test]
 fn layers_that_do_not_fit_their_input() {
+    insta::assert_snapshot!(built(&[usize::MAX, 2], Flatten::new()), @r"
+    layer `input_layer`: `parameter`: a tensor of type f32[1,18446744073709551615,2] is larger than the limit of 64 TiB
+      at crates/brolga-nn/tests/errors.rs:[line]
+    ");
+    insta::assert_snapshot!(built(&[4], Dense::new(usize::MAX)), @r"
+    layer `dense`: `parameter`: a tensor of type f32[4,18446744073709551615] is larger than the limit of 64 TiB
+      at crates/brolga-nn/tests/errors.rs:[line]
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], MaxPooling2D::new(0)), @r"
+    layer `max_pooling2d`: `max_pool`: strides [0, 0], dilation [1, 1] and window [0, 0] must be at least 1
+      at crates/brolga-nn/tests/errors.rs:[line]
+    ");
     insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(2, 5)), @r"
     layer `conv2d`: `conv2d`: a window of height 5 is larger than its input of height 4
       at crates/brolga-nn/tests/errors.rs:[line]
@@ -350,7 +362,7 @@ fn numbers_that_are_not_finite() {
     let fit = Fit::new().batch_size(2).shuffle(false);
     insta::assert_snapshot!(message(linear.fit(&x, &y, fit)), @r"
     epoch 1, step 2: the loss is inf
-      first made by `mul`: f32[2,1] of layer `loss` (forward), at crates/brolga-nn/src/losses/mean_squared_error.rs:34
+      first made by `mul`: f32[2,1] of layer `loss` (forward), at crates/brolga-nn/src/losses/mean_squared_error.rs:[line]
         of f32[2,1] from -3.460e30 to -3.460e30
         of f32[2,1] from -3.460e30 to -3.460e30
       help: lower the learning rate, or bound the gradients with clipnorm; the weights are those before this step
@@ -361,7 +373,7 @@ fn numbers_that_are_not_finite() {
     linear.set_weights(&weights).expect("weights of the right shape");
     insta::assert_snapshot!(message(linear.fit(&x, &y, Fit::new())), @r"
     epoch 1, step 1: the loss is inf
-      the state `dense/bias` was not finite before the first step
+      the state `dense/bias` was not finite before the step
       help: set or load other weights
     ");
 }
@@ -452,5 +464,78 @@ fn more_memory_than_allowed() {
     total                         648.0 KiB
 
       help: a smaller batch needs less
+    ");
+}
+
+#[test]
+fn a_loss_that_is_not_one_number() {
+    let loss: std::sync::Arc<dyn Loss> =
+        from_config(&json!({"class_name": "MeanSquaredError", "config": {"reduction": "none"}}))
+            .expect("Keras has it");
+    let mut model = Sequential::new();
+    model.add(Input::new([4]));
+    model.add(Dense::new(1));
+    model.compile(compile().loss(loss)).expect("the shapes come later");
+    let (x, y) = (Array2::<f32>::zeros((5, 4)), Array1::<f32>::zeros(5));
+    insta::assert_snapshot!(message(model.evaluate(&x, &y)), @r"
+    layer `loss`: the loss is f32[5], not one number
+      at crates/brolga-nn/src/model/step.rs:[line]
+      help: let its reduction be sum_over_batch_size, mean_with_sample_weight or sum
+    ");
+}
+
+#[test]
+fn weights_that_break_in_the_last_step() {
+    let zero_by_zero = json!({"class_name": "RMSprop", "config": {"epsilon": 0.0}});
+    let optimizer: std::sync::Arc<dyn Optimizer> =
+        from_config(&zero_by_zero).expect("Keras has it");
+    let mut model = Sequential::new();
+    model.add(Input::new([4]));
+    model.add(Dense::new(1));
+    let compile = Compile::new().optimizer(optimizer).loss("mse").backend(Backend::Interpreter);
+    model.compile(compile).expect("the model is right");
+    let (x, y) = (Array2::<f32>::zeros((5, 4)), Array1::<f32>::ones(5));
+    let before = model.get_weights().expect("a built model");
+    insta::assert_snapshot!(message(model.fit(&x, &y, Fit::new().verbose(false))), @r"
+    epoch 1, step 1: the next value of `dense/kernel` is not finite
+      first made by `div`: f32[4,1] of layer `dense` (update), at crates/brolga-nn/tests/errors.rs:[line]
+        of f32[4,1] from 0.000e0 to 0.000e0
+        of f32[4,1] from 0.000e0 to 0.000e0
+      help: lower the learning rate, or bound the gradients with clipnorm; the weights are those before this step
+    ");
+    assert_eq!(model.get_weights().expect("a built model"), before);
+}
+
+/// Breaks the weights after a step.
+struct Saboteur(usize);
+
+impl Callback for Saboteur {
+    fn on_batch_end(
+        &mut self,
+        batch: usize,
+        _: &Logs,
+        training: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        let mut weights = training.session.get_weights()?;
+        if batch == self.0 {
+            weights[0].fill(f32::NAN);
+            training.session.set_weights(&weights)?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn weights_that_a_callback_breaks() {
+    let mut model = Sequential::new();
+    model.add(Input::new([1]));
+    model.add(Dense::new(1));
+    model.compile(compile().loss("mse")).expect("the model is right");
+    let (x, y) = (Array2::<f32>::zeros((300, 1)), Array1::<f32>::ones(300));
+    let fit = Fit::new().batch_size(1).verbose(false).callback(Saboteur(200));
+    insta::assert_snapshot!(message(model.fit(&x, &y, fit)), @r"
+    epoch 1, step 202: the loss is NaN
+      the state `dense/kernel` was not finite before the step
+      help: set or load other weights
     ");
 }

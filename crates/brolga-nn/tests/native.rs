@@ -4,12 +4,11 @@ use brolga_nn::prelude::*;
 use brolga_runtime::Backend;
 use ndarray::{Array1, Array4, ArrayD};
 
+/// The history, the weights and the predictions.
+type Trained = (History, Vec<ArrayD<f32>>, ArrayD<f32>);
+
 /// A small model with a layer of every kind that the first models use, trained for two epochs.
-fn trained(
-    optimizer: &str,
-    backend: Backend,
-    threads: usize,
-) -> Result<(History, Vec<ArrayD<f32>>, ArrayD<f32>), NnError> {
+fn trained(optimizer: &str, backend: Backend, threads: usize) -> Result<Trained, NnError> {
     let x = Array4::from_shape_fn((37, 10, 9, 1), |(i, j, k, _)| {
         ((i * 31 + j * 17 + k * 7) % 23) as f32 / 23.0
     });

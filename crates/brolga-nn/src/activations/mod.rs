@@ -11,15 +11,15 @@ use crate::error::known_names;
 
 /// Declares the files and the enum of all activations.
 macro_rules! activations {
-    ($($file:ident: $variant:ident,)*) => {
+    ($($file:ident: $variant:ident $(= $default:ident)?,)*) => {
         $(mod $file; pub use $file::$file;)*
 
         /// An activation function, by Keras's name: `"relu"` or `Activation::Relu`.
-        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
         #[serde(from = "String", into = "String")]
         #[expect(missing_docs, reason = "each variant is documented at the function of its name")]
         pub enum Activation {
-            $($variant,)*
+            $($(#[$default])? $variant,)*
             /// A name that there is no activation for: an error when the layer is built.
             #[doc(hidden)]
             Unknown(String),
@@ -71,7 +71,7 @@ activations! {
     hard_silu: HardSilu,
     hard_tanh: HardTanh,
     leaky_relu: LeakyRelu,
-    linear: Linear,
+    linear: Linear = default,
     log_sigmoid: LogSigmoid,
     log_softmax: LogSoftmax,
     mish: Mish,
@@ -94,12 +94,6 @@ activations! {
 fn unknown(name: &str) -> Mistake {
     let (message, help) = known_names("activation", name, Activation::NAMES);
     Mistake::new(message).help(help)
-}
-
-impl Default for Activation {
-    fn default() -> Self {
-        Self::Linear
-    }
 }
 
 impl From<String> for Activation {

@@ -142,7 +142,7 @@ impl Layer for Conv2D {
                     .help("images without a channel axis need one of extent 1: Input::new([28, 28, 1])"));
             }
         };
-        let divides = |n: usize| self.groups > 0 && n % self.groups == 0;
+        let divides = |n: usize| self.groups > 0 && n.is_multiple_of(self.groups);
         if !divides(channels) || !divides(self.filters) {
             let message = format!(
                 "{} groups cannot share {channels} channels and {} filters evenly",

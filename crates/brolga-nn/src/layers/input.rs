@@ -14,12 +14,6 @@ pub struct Input {
     #[serde(flatten)]
     base: Base,
     batch_shape: Vec<Option<usize>>,
-    #[serde(default = "float32")]
-    dtype: String,
-}
-
-fn float32() -> String {
-    "float32".to_owned()
 }
 
 layer!(Input);
@@ -29,7 +23,7 @@ impl Input {
     pub fn new(shape: impl IntoIterator<Item = usize>) -> Self {
         let extents = shape.into_iter().map(Some);
         let batch_shape = std::iter::once(None).chain(extents).collect();
-        Self { base: Base::default(), batch_shape, dtype: float32() }
+        Self { base: Base::default(), batch_shape }
     }
 }
 

@@ -30,7 +30,7 @@ impl Reshape {
         let open: Vec<isize> = self.target_shape.iter().copied().filter(|&e| e < 0).collect();
         let rest = match open[..] {
             [] if product == elements => 1,
-            [-1] if product > 0 && elements % product == 0 => elements / product,
+            [-1] if product > 0 && elements.is_multiple_of(product) => elements / product,
             _ => return None,
         };
         Some(self.target_shape.iter().map(|&extent| extent.try_into().unwrap_or(rest)).collect())

@@ -37,8 +37,8 @@ impl<'a> Samples<'a> {
                 return Err(NnError::LabelShape {
                     loss: "the loss".to_owned(),
                     what: name,
-                    expected: vec![],
-                    given: weight.sample_shape().to_vec(),
+                    expected: [].into(),
+                    given: weight.sample_shape().into(),
                     help: "give one weight for each sample".to_owned(),
                 });
             }
@@ -171,6 +171,7 @@ pub(crate) fn check_input(built: &Built, x: &Data<'_>, what: &str) -> Result<(),
     } else {
         None
     };
+    let (expected, given) = (expected.into(), given.into());
     Err(NnError::InputShape { layer: layer.clone(), what: what.to_owned(), expected, given, help })
 }
 
@@ -190,8 +191,8 @@ fn check_labels(built: &Built, loss: &dyn Loss, y: &Data<'_>, what: &str) -> Res
             loss: snake_case(loss.class_name()),
             what: what.to_owned(),
             help: label_help(labels, output, y.sample_shape()),
-            given: y.sample_shape().to_vec(),
-            expected,
+            given: y.sample_shape().into(),
+            expected: expected.into(),
         });
     }
     match (labels, output.shape.last()) {

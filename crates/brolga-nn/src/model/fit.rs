@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use brolga_ir::Mistake;
 use brolga_ir::lanes::random_bits_at;
-use brolga_runtime::Options;
+use brolga_runtime::{Executable, Options};
 
 use super::batch::Samples;
 use super::compile::Compiled;
 use super::evaluate::{Pass, batch_sizes};
-use super::nonfinite::Watch;
+use super::nonfinite::{Watch, non_finite};
 use super::session::{Key, Kind, Session};
 use super::step::Plan;
 use crate::callback::{Callback, Training, TrainingPlan};
@@ -159,7 +159,7 @@ impl Trainer<'_> {
                 c.on_epoch_begin(epoch, training)
             })?;
             let mut logs = Logs::new();
-            self.epoch(epoch, &fit.shuffle, &info, &mut logs, callbacks, &mut stop)?;
+            self.epoch(epoch, fit.shuffle, &info, &mut logs, callbacks, &mut stop)?;
             if let Some(validation) = &self.validation {
                 let (plan, options, batch_size) = (&self.plan, self.options, info.batch_size);
                 let (session, progress) = (&mut *self.session, &mut Progress::silent());
@@ -223,33 +223,44 @@ impl Trainer<'_> {
     fn epoch(
         &mut self,
         epoch: usize,
-        shuffle: &bool,
+        shuffle: bool,
         info: &TrainingPlan,
         logs: &mut Logs,
         callbacks: &mut [Box<dyn Callback + '_>],
         stop: &mut bool,
     ) -> Result<(), NnError> {
-        let order = self.order(*shuffle)?;
+        let order = self.order(shuffle)?;
         let mut totals = super::totals::Totals::new(&self.compiled.metrics);
         let mut watch = Watch::new(epoch, self.session.snapshot()?);
         for (step, batch) in order.chunks(info.batch_size).enumerate() {
-            let weighted = self.samples.weighted();
-            let key = Key { kind: Kind::Train, batch: batch.len(), weighted };
-            let (program, state) = self.session.ready(&self.plan, self.options, key)?;
-            self.samples.feed(&mut program.executable, batch)?;
-            program.executable.run(state)?;
-            let loss = totals.add(&program.executable, batch.len())?;
-            if !loss.is_finite() {
+            watch.begins(self.session);
+            let loss = totals.add(self.step(batch)?, batch.len())?;
+            let last = (step + 1) * info.batch_size >= order.len();
+            let broken = !loss.is_finite()
+                || ((last || watch.is_due()) && non_finite(self.session.state_mut()?).is_some());
+            if broken {
                 return Err(watch.explain(self, &order, info.batch_size, step));
             }
-            watch.passed(step, || self.session.snapshot())?;
             totals.report("", logs);
             let mut training = Training { plan: info, session: self.session, stop };
             for callback in callbacks.iter_mut() {
                 callback.on_batch_end(step, logs, &mut training)?;
             }
+            if self.session.take_changed() || watch.is_due() {
+                watch.renew(step + 1, self.session.snapshot()?);
+            }
         }
         Ok(())
+    }
+
+    /// One step of training on these samples; returns the program with its outputs.
+    pub(super) fn step(&mut self, samples: &[usize]) -> Result<&Executable, NnError> {
+        let weighted = self.samples.weighted();
+        let key = Key { kind: Kind::Train, batch: samples.len(), weighted };
+        let (program, state) = self.session.ready(&self.plan, self.options, key)?;
+        self.samples.feed(&mut program.executable, samples)?;
+        program.executable.run(state)?;
+        Ok(&program.executable)
     }
 
     /// The order of the samples in the next epoch: a permutation that follows from the seed and the number of steps done.

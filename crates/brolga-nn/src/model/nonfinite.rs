@@ -9,7 +9,8 @@ use brolga_runtime::State;
 
 use super::batch::Samples;
 use super::fit::Trainer;
-use super::session::{Key, Kind, trace};
+use super::session::{Key, Kind, Session, trace};
+use super::step::LEARNING_RATE;
 use crate::error::NnError;
 
 /// How many steps may have to be repeated to explain a loss that is not finite.
@@ -42,7 +43,7 @@ pub enum Cause {
         /// The number.
         value: f64,
     },
-    /// It was in a weight or another state before the first step.
+    /// It was in a weight or another state before the step.
     State {
         /// The state.
         name: String,
@@ -78,7 +79,7 @@ impl fmt::Display for NonFinite {
             ),
             Cause::State { name } => write!(
                 f,
-                "\n  the state `{name}` was not finite before the first step\n  \
+                "\n  the state `{name}` was not finite before the step\n  \
                  help: set or load other weights"
             ),
             Cause::Node { op, ty, layer, role, location, operands } => {
@@ -117,24 +118,29 @@ pub(super) struct Watch {
     /// The state before step `first`.
     snapshot: State,
     first: usize,
+    /// The learning rates of the steps since, which callbacks may have changed between them.
+    rates: Vec<f32>,
 }
 
 impl Watch {
     pub(super) fn new(epoch: usize, snapshot: State) -> Self {
-        Self { epoch, snapshot, first: 0 }
+        Self { epoch, snapshot, first: 0, rates: vec![] }
     }
 
-    /// Notes that a step went well.
-    pub(super) fn passed(
-        &mut self,
-        step: usize,
-        snapshot: impl FnOnce() -> Result<State, NnError>,
-    ) -> Result<(), NnError> {
-        if step + 1 - self.first == SNAPSHOT_INTERVAL {
-            self.snapshot = snapshot()?;
-            self.first = step + 1;
-        }
-        Ok(())
+    /// Notes that a step begins.
+    pub(super) fn begins(&mut self, session: &Session) {
+        self.rates.extend(session.learning_rate());
+    }
+
+    /// Whether it is time for a new copy of the state.
+    pub(super) fn is_due(&self) -> bool {
+        self.rates.len() >= SNAPSHOT_INTERVAL
+    }
+
+    /// Takes a new copy of the state, before step `first`.
+    pub(super) fn renew(&mut self, first: usize, snapshot: State) {
+        (self.first, self.snapshot) = (first, snapshot);
+        self.rates.clear();
     }
 
     /// Repeats the steps since the snapshot up to the first that gives a number that is not finite, and explains it.
@@ -162,19 +168,16 @@ impl Watch {
     ) -> Result<NonFinite, NnError> {
         let mut before = self.snapshot;
         let steps = order.chunks(batch_size).enumerate().take(last + 1).skip(self.first);
-        for (step, batch) in steps {
+        for ((step, batch), rate) in steps.zip(self.rates) {
+            before.slice_mut::<f32>(LEARNING_RATE)?.fill(rate);
             trainer.session.restore(before.clone())?;
-            let weighted = trainer.samples.weighted();
-            let key = Key { kind: Kind::Train, batch: batch.len(), weighted };
-            let (program, state) = trainer.session.ready(&trainer.plan, trainer.options, key)?;
-            trainer.samples.feed(&mut program.executable, batch)?;
-            program.executable.run(state)?;
-            let loss = program.executable.output::<f32>(0)?[0];
-            let broken = state.iter().find(|(_, tensor)| !is_finite(tensor));
-            let broken =
-                broken.map(|(name, _)| format!("the next value of `{name}` is not finite"));
+            let loss = trainer.step(batch)?.output::<f32>(0)?[0];
+            let broken = non_finite(trainer.session.state_mut()?);
+            let broken = broken.map(|name| format!("the next value of `{name}` is not finite"));
             let what = if loss.is_finite() { broken } else { Some(format!("the loss is {loss}")) };
             if let Some(what) = what {
+                let weighted = trainer.samples.weighted();
+                let key = Key { kind: Kind::Train, batch: batch.len(), weighted };
                 let graph = trace(&trainer.plan, key)?;
                 let cause = cause(&graph, &before, &trainer.samples, batch)?;
                 trainer.session.restore(before)?;
@@ -288,6 +291,11 @@ impl Range {
     }
 }
 
-fn is_finite(tensor: &Tensor) -> bool {
-    tensor.dtype() != DType::F32 || tensor.as_f32().is_none_or(|v| v.iter().all(|x| x.is_finite()))
+/// The first state with a number that is not finite.
+pub(super) fn non_finite(state: &State) -> Option<&str> {
+    let broken = |(name, ty): &(&str, &Type)| {
+        ty.dtype == DType::F32
+            && state.slice::<f32>(name).is_ok_and(|values| values.iter().any(|x| !x.is_finite()))
+    };
+    state.layout().iter().find(broken).map(|(name, _)| name)
 }

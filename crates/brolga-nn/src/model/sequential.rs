@@ -159,13 +159,17 @@ impl Network for Stack {
         let tracer = Tracer::new(&*self.name);
         let (seed, step) = random_states(&tracer);
         let mut context = Context::training(&tracer, &seed, &step);
-        let mut x = tracer.input("x", batched(&sample, 1));
+        let mut x = {
+            let _scope = tracer.origin_scope(first.origin());
+            tracer.input("x", batched(&sample, 1))
+        };
         let mut built = Built {
             input: (first.name.clone(), sample.clone()),
             weights: vec![],
             layers: vec![],
             output: (first.name.clone(), sample),
         };
+        known_so_far(&tracer)?;
         for entry in &self.layers {
             let Entry { layer, name, location } = entry;
             let _scope = tracer.origin_scope(entry.origin());
@@ -183,13 +187,12 @@ impl Network for Stack {
                     location: location.clone(),
                 };
                 vars.push((spec.name.as_str(), tracer.state(&weight.path(), weight.ty.clone())));
+                known_so_far(&tracer)?;
                 params += weight.ty.shape.elements();
                 built.weights.push(weight);
             }
             x = layer.call(&mut Call::new(&mut context, vars), &[x]);
-            if let Some(error) = tracer.error() {
-                return Err(error.into());
-            }
+            known_so_far(&tracer)?;
             let output_shape = x.shape().get(1..).unwrap_or_default().to_vec();
             built.output = (name.clone(), Type::new(x.dtype(), Shape::new(output_shape.clone())));
             let class_name = layer.class_name();
@@ -213,4 +216,9 @@ impl Network for Stack {
         }
         x
     }
+}
+
+/// Fails if a mistake was made: types of what is computed from it mean nothing.
+fn known_so_far(tracer: &Tracer) -> Result<(), NnError> {
+    tracer.error().map_or(Ok(()), |error| Err(error.into()))
 }

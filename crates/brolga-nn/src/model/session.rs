@@ -48,6 +48,8 @@ pub struct Session {
     seed: u64,
     programs: HashMap<Key, Program>,
     compilations: Vec<Compilation>,
+    /// Whether weights were set since [`Session::take_changed`].
+    pub(super) changed: bool,
 }
 
 impl Session {
@@ -58,7 +60,8 @@ impl Session {
             StateLayout::new(specs.iter().map(|spec| (spec.name.clone(), spec.ty.clone())))?;
         let built = plan.built.clone();
         let (programs, compilations) = (HashMap::new(), vec![]);
-        Ok(Self { built, specs, layout, state: None, seed, programs, compilations })
+        let (state, changed) = (None, false);
+        Ok(Self { built, specs, layout, state, seed, programs, compilations, changed })
     }
 
     /// Takes over the weights of a session of the same model before it was changed, wherever name and type are the same.
@@ -188,12 +191,18 @@ impl Session {
             }
         }
         let paths: Vec<_> = self.built.weights.iter().map(Weight::path).collect();
+        self.changed = true;
         let state = self.state_mut()?;
         for (path, value) in paths.iter().zip(values) {
             let target = state.slice_mut::<f32>(path)?;
             target.iter_mut().zip(value).for_each(|(target, &value)| *target = value);
         }
         Ok(())
+    }
+
+    /// Whether weights were set from outside since the last time this was asked.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// The learning rate; `None` if the model is not compiled.
@@ -207,7 +216,8 @@ impl Session {
     /// # Errors
     /// If the model is not compiled.
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), NnError> {
-        Ok(self.state_mut()?.slice_mut::<f32>(LEARNING_RATE)?.fill(learning_rate))
+        self.state_mut()?.slice_mut::<f32>(LEARNING_RATE)?.fill(learning_rate);
+        Ok(())
     }
 
     /// A copy of everything the model keeps between steps.
@@ -227,6 +237,7 @@ impl Session {
             let message = "a snapshot of another model was given".to_owned();
             return Err(NnError::Weights { what: "restore".to_owned(), message });
         }
+        self.changed = true;
         self.state = Some(snapshot);
         Ok(())
     }
@@ -277,13 +288,8 @@ fn prepared(mut graph: Graph, backend: Backend) -> Result<Graph, NnError> {
 }
 
 pub(crate) fn mismatch(what: &str, weight: &Weight, given: String) -> NnError {
-    NnError::Weight {
-        what: what.to_owned(),
-        layer: weight.layer.clone(),
-        weight: weight.name.clone(),
-        expected: weight.ty.clone(),
-        given,
-    }
+    let weight = format!("`{}` of layer `{}` is {}", weight.name, weight.layer, weight.ty);
+    NnError::Weight { what: what.to_owned(), weight, given }
 }
 
 /// An array of these elements.

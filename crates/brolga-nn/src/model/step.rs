@@ -108,7 +108,14 @@ impl Plan<'_> {
         let sample_weight = weighted.then(|| tracer.input("sample_weight", Type::f32([batch])));
         let value = {
             let _scope = tracer.enter("loss");
-            losses::compute(loss, &y, prediction, sample_weight.as_ref())
+            let value = losses::compute(loss, &y, prediction, sample_weight.as_ref());
+            if value.shape().rank() > 0 {
+                let message = format!("the loss is {}, not one number", value.ty());
+                let help =
+                    "let its reduction be sum_over_batch_size, mean_with_sample_weight or sum";
+                tracer.fail(Mistake::new(message).help(help));
+            }
+            value
         };
         let mut statistics = vec![];
         for (name, metric) in &compiled.metrics {

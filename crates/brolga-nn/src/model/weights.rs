@@ -49,6 +49,7 @@ impl Session {
                 format!("the file has a weight `{foreign}`, the model has none of this name");
             return Err(NnError::Weights { what, message });
         }
+        self.changed = true;
         let state = self.state_mut()?;
         Ok(tensors.iter().try_for_each(|(name, tensor)| state.set(name, tensor))?)
     }
@@ -71,6 +72,7 @@ impl Session {
     pub fn load_state(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
         let path = path.as_ref();
         let tensors = read(path)?;
+        self.changed = true;
         let state = self.state_mut()?;
         let error =
             |message: String| NnError::Weights { what: path.display().to_string(), message };

@@ -1,4 +1,5 @@
-//! How the cases of each kind are computed: traced with the public parts of the frontend, evaluated by the interpreter.
+//! How the cases of each kind are computed: traced with the public parts of the frontend, evaluated by the interpreter, and for what is
+//! differentiated once more with native code, which must give the same bits.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use brolga_nn::metrics::Metric;
 use brolga_nn::optimizers::{Optimizer, Trained, apply};
 use brolga_nn::registry::from_config;
 use brolga_nn::trace::{Call, Context, Prediction};
-use brolga_nn::{Compile, Data, Fit, NnError, Sequential};
-use brolga_runtime::Backend;
+use brolga_nn::{Compile, Data, Fit, NnError, Predict, Sequential};
+use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 use ndarray::{ArrayD, IxDyn};
 
 use crate::case::{Case, ONE_CALL, SEVERAL_STEPS, numbers};
@@ -60,9 +61,25 @@ impl<'a> Sketch<'a> {
     fn check(self) -> Outcome {
         let graph: Graph = self.tracer.finish()?;
         let results = interpret(&graph, &self.inputs)?;
+        assert_eq!(native(graph, &self.inputs)?, results, "native code gives other bits");
         let pairs = self.outputs.iter().zip(&results);
         pairs.into_iter().try_for_each(|(name, given)| self.case.expect(name, given, ONE_CALL))
     }
+}
+
+/// The results of native code, of fused kernels.
+fn native(mut graph: Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, Box<dyn Error>> {
+    brolga_passes::optimize(&mut graph)?;
+    let layout = StateLayout::of_graphs([&graph])?;
+    let options = Options { threads: 2, ..Options::default() };
+    let mut program = Executable::new(&graph, &layout, &options)?;
+    for (place, input) in inputs.iter().enumerate() {
+        program.set_input(place, input)?;
+    }
+    program.run(&mut State::zeros(&layout)?)?;
+    Ok((0..graph.outputs().len())
+        .map(|place| program.output_tensor(place))
+        .collect::<Result<_, _>>()?)
 }
 
 fn axes(x: &Var) -> Vec<usize> {
@@ -221,7 +238,11 @@ pub(crate) fn model(case: &Case) -> Outcome {
         case.expect(&format!("w_after/{place}"), &tensor(weight), SEVERAL_STEPS)?;
     }
     let last = case.tensor(&format!("x{}/0", case.count("steps") - 1));
-    case.expect("y0", &tensor(&model.predict(data(last))?), SEVERAL_STEPS)
+    case.expect(
+        "y0",
+        &tensor(&model.predict_with(data(last), Predict::new().verbose(false))?),
+        SEVERAL_STEPS,
+    )
 }
 
 fn array(tensor: &Tensor) -> ArrayD<f32> {

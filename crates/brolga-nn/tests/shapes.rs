@@ -1,0 +1,109 @@
+//! The shapes of layers: what Keras's formulas say, for any sizes.
+
+use brolga_ir::Type;
+use brolga_nn::layers::Layer;
+use brolga_nn::prelude::*;
+use proptest::prelude::*;
+
+/// The shape of a sample behind this layer; `None` if the layer does not fit.
+fn shape(input: &[usize], layer: impl Layer + 'static) -> Option<Vec<usize>> {
+    let mut model = Sequential::new();
+    model.add(layer);
+    model.build(input).ok()?;
+    Some(model.built()?.output.1.shape.to_vec())
+}
+
+/// How many places a window takes on an axis.
+fn places(input: usize, span: usize, stride: usize, same: bool) -> Option<usize> {
+    match same {
+        true => Some(input.div_ceil(stride)),
+        false => Some(input.checked_sub(span)? / stride + 1),
+    }
+}
+
+proptest! {
+    #[test]
+    fn windows_take_the_places_of_kerass_formula(
+        height in 1usize..20, width in 1usize..20,
+        kernel in prop::array::uniform2(1usize..6),
+        stride in prop::array::uniform2(1usize..4),
+        dilation in prop::array::uniform2(1usize..4),
+        same: bool,
+    ) {
+        let padding = if same { "same" } else { "valid" };
+        let extents = |dilation: [usize; 2]| {
+            let axis = |i: usize, extent| places(extent, (kernel[i] - 1) * dilation[i] + 1, stride[i], same);
+            Some((axis(0, height)?, axis(1, width)?))
+        };
+        let input = [height, width, 3];
+        let conv = Conv2D::new(5, kernel).strides(stride).dilation_rate(dilation).padding(padding);
+        prop_assert_eq!(shape(&input, conv), extents(dilation).map(|(h, w)| vec![h, w, 5]));
+        let pooled = extents([1, 1]).map(|(h, w)| vec![h, w, 3]);
+        let max = MaxPooling2D::new(kernel).strides(stride).padding(padding);
+        prop_assert_eq!(shape(&input, max), pooled.clone());
+        let average = AveragePooling2D::new(kernel).strides(stride).padding(padding);
+        prop_assert_eq!(shape(&input, average), pooled);
+    }
+
+    #[test]
+    fn elements_stay(extents in prop::collection::vec(0usize..5, 1..4)) {
+        let elements: usize = extents.iter().product();
+        prop_assert_eq!(shape(&extents, Flatten::new()), Some(vec![elements]));
+        prop_assert_eq!(shape(&extents, Reshape::new([-1])), Some(vec![elements]));
+        let wrong = Reshape::new([elements as isize + 1]);
+        prop_assert_eq!(shape(&extents, wrong), None);
+    }
+
+    #[test]
+    fn dense_changes_the_last_axis(extents in prop::collection::vec(1usize..5, 1..4), units in 0usize..4) {
+        let mut expected = extents.clone();
+        expected.pop();
+        expected.push(units);
+        prop_assert_eq!(shape(&extents, Dense::new(units)), Some(expected));
+    }
+}
+
+#[test]
+fn a_layer_of_the_users_own_is_a_layer() -> Result<(), NnError> {
+    use brolga_ir::Var;
+    use brolga_nn::layers::Base;
+    use brolga_nn::registry::Object;
+    use brolga_nn::trace::Call;
+
+    #[derive(Debug, Default)]
+    struct Square(Base);
+
+    impl Object for Square {
+        fn class_name(&self) -> &'static str {
+            "Square"
+        }
+
+        fn config(&self) -> serde_json::Value {
+            serde_json::json!({})
+        }
+    }
+
+    impl Layer for Square {
+        fn base(&self) -> &Base {
+            &self.0
+        }
+
+        fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
+            let x = call.single(inputs);
+            &x * &x
+        }
+    }
+
+    let mut model = Sequential::new();
+    model.add(Input::new([2]));
+    model.add(Square::default()).add(Square::default());
+    let built = model.network();
+    assert_eq!(brolga_nn::model::Network::build(built, None)?.output.1, Type::f32([2]));
+    let names: Vec<_> = brolga_nn::model::Network::build(built, None)?
+        .layers
+        .into_iter()
+        .map(|row| row.name)
+        .collect();
+    assert_eq!(names, ["input_layer", "square", "square_1"]);
+    Ok(())
+}
