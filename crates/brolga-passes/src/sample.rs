@@ -36,7 +36,7 @@ fn element(dtype: DType, sample: Sample, numbers: &mut SplitMix64) -> f64 {
         DType::U8 => (bits % 5) as f64,
         DType::I32 | DType::I64 => (bits % 12) as f64 - 1.0,
         // Every eighth element, so that a sum over a few elements is not always NaN.
-        _ if sample == Sample::Special && bits % 8 == 0 => {
+        _ if sample == Sample::Special && bits.is_multiple_of(8) => {
             SPECIAL[(bits >> 32) as usize % SPECIAL.len()]
         }
         // Multiples of 1/64: ties occur.

@@ -273,10 +273,9 @@ fn repeat_by_itself(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> R
                     None => break,
                 }
             };
-            let others = (0..operands.len()).filter(|&other| other != slot);
-            let result = others.fold(Some(source), |shape, other| {
-                shape.and_then(|shape| shape.broadcast(&graph.ty(operands[other]).shape))
-            });
+            let mut others = (0..operands.len()).filter(|&other| other != slot);
+            let result = others
+                .try_fold(source, |shape, other| shape.broadcast(&graph.ty(operands[other]).shape));
             if result.as_ref() != Some(&shape) || !rewrites.allow(&REPEAT, graph, id) {
                 break;
             }
