@@ -16,6 +16,7 @@ mod error;
 mod filter;
 mod inputs;
 mod kernels;
+mod memory;
 mod npy;
 mod numpy;
 mod streams;

@@ -98,6 +98,8 @@ fn elements(dtype: DType, bytes: &[u8]) -> Result<Data, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
@@ -148,5 +150,18 @@ mod tests {
             header("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}"),
             @"f32[3] takes 12 bytes, the file has 0"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_files_are_errors_or_arrays(place in 0_usize..80, byte: u8, more in 0_usize..3) {
+            let mut bytes = file("{'descr': '<i4', 'fortran_order': False, 'shape': (1, 2)}", &[7; 8]);
+            let place = place % bytes.len();
+            bytes[place] = byte;
+            bytes.extend(vec![0; more]);
+            if let Ok(tensor) = read(&bytes) {
+                prop_assert!(tensor.ty().bytes() <= bytes.len());
+            }
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! Tensors as NumPy prints them: aligned, and with `...` for the middle of large ones.
 
+mod floats;
+
 use std::ops::Range;
 
 use brolga_ir::{Data, Tensor};
+
+use floats::Float;
 
 /// More elements than this are summarised.
 const THRESHOLD: usize = 1000;
@@ -10,8 +14,6 @@ const THRESHOLD: usize = 1000;
 const EDGE: usize = 3;
 /// The width of a line.
 const WIDTH: usize = 75;
-/// The most digits behind the point.
-const PRECISION: usize = 8;
 
 /// Whether NumPy would leave elements out.
 pub(crate) fn is_summarised(tensor: &Tensor) -> bool {
@@ -21,19 +23,17 @@ pub(crate) fn is_summarised(tensor: &Tensor) -> bool {
 /// The tensor as `print` in Python shows the array.
 pub(crate) fn text(tensor: &Tensor) -> String {
     let shape = tensor.shape();
-    if shape.elements() == 0 {
-        return "[]".to_owned();
+    match shape.elements() {
+        0 => return "[]".to_owned(),
+        _ if shape.rank() == 0 => return scalar(tensor.data()),
+        _ => {}
     }
     let axes: Vec<Axis> =
         shape.iter().map(|&extent| Axis::new(extent, is_summarised(tensor))).collect();
     let mut places = vec![];
     shown(&axes, &shape.strides(), 0, &mut places);
     let elements = aligned(&tensor.data().pick(places.into_iter()));
-    let mut printer = Printer { axes: &axes, elements: elements.into_iter() };
-    match axes.as_slice() {
-        [] => printer.element().trim().to_owned(),
-        _ => printer.array(0),
-    }
+    Printer { axes: &axes, elements: elements.into_iter() }.array(0)
 }
 
 /// Which elements of an axis are shown.
@@ -102,128 +102,51 @@ impl<I: Iterator<Item = String>> Printer<'_, I> {
 
 /// Words in lines of this width; lines but the first are indented.
 fn wrapped(words: &[String], indent: &str, width: usize) -> String {
-    let mut text = String::new();
-    let mut column = indent.len();
+    let mut lines = vec![];
+    let mut line = String::new();
     for word in words {
-        if column > indent.len() {
-            if column + 1 + word.len() > width {
-                text.push('\n');
-                text.push_str(indent);
-                column = indent.len();
-            } else {
-                text.push(' ');
-                column += 1;
-            }
+        if !line.is_empty() && indent.len() + line.len() + 1 + word.len() > width {
+            lines.push(line.trim_end().to_owned());
+            line.clear();
+        } else if !line.is_empty() {
+            line.push(' ');
         }
-        text.push_str(word);
-        column += word.len();
+        line.push_str(word);
     }
-    text
+    lines.push(line);
+    lines.join(&format!("\n{indent}"))
 }
 
 /// The elements in columns of one width.
 fn aligned(data: &Data) -> Vec<String> {
-    match data {
-        Data::F32(v) => floats(v, |x| f64::from(*x), |x| (format!("{x}"), format!("{x:e}"))),
-        Data::F64(v) => floats(v, |x| *x, |x| (format!("{x}"), format!("{x:e}"))),
-        Data::BF16(v) => {
-            floats(v, |x| x.to_f64(), |x| (x.to_string(), format!("{:e}", x.to_f32())))
-        }
-        Data::F16(v) => floats(v, |x| x.to_f64(), |x| (x.to_string(), format!("{:e}", x.to_f32()))),
-        Data::I64(v) => right(v.iter().map(ToString::to_string)),
-        Data::I32(v) => right(v.iter().map(ToString::to_string)),
-        Data::U8(v) => right(v.iter().map(ToString::to_string)),
-        Data::Bool(v) => right(v.iter().map(|&x| if x { "True" } else { "False" }.to_owned())),
+    match (Float::of(data), data) {
+        (Some(floats), _) => right(floats::aligned(&floats)),
+        (None, Data::Bool(_)) => words(data).into_iter().map(|word| format!("{word:>5}")).collect(),
+        (None, _) => right(words(data)),
     }
 }
 
-fn right(words: impl Iterator<Item = String>) -> Vec<String> {
-    let words: Vec<String> = words.collect();
+/// The only element.
+fn scalar(data: &Data) -> String {
+    let float = Float::of(data).and_then(|floats| floats.first().map(Float::scalar));
+    float.unwrap_or_else(|| words(data).concat())
+}
+
+/// Elements as Python writes them, if they are no floats.
+fn words(data: &Data) -> Vec<String> {
+    let truth = |&x| if x { "True" } else { "False" }.to_owned();
+    match data {
+        Data::Bool(v) => v.iter().map(truth).collect(),
+        Data::I64(v) => v.iter().map(ToString::to_string).collect(),
+        Data::I32(v) => v.iter().map(ToString::to_string).collect(),
+        Data::U8(v) => v.iter().map(ToString::to_string).collect(),
+        Data::F32(_) | Data::F64(_) | Data::BF16(_) | Data::F16(_) => vec![],
+    }
+}
+
+fn right(words: Vec<String>) -> Vec<String> {
     let width = words.iter().map(String::len).max().unwrap_or(0);
     words.into_iter().map(|word| format!("{word:>width$}")).collect()
-}
-
-/// Floats with their points below each other, all with exponents where their sizes are very different. `shortest` gives the fewest
-/// digits that tell a number from its neighbours, without and with an exponent.
-fn floats<T>(
-    values: &[T],
-    number: impl Fn(&T) -> f64,
-    shortest: impl Fn(&T) -> (String, String),
-) -> Vec<String> {
-    let sizes = || values.iter().map(|x| number(x).abs()).filter(|x| x.is_finite() && *x > 0.0);
-    let (most, least) = (sizes().fold(0.0, f64::max), sizes().fold(f64::INFINITY, f64::min));
-    let scientific = most >= 1e8 || least < 1e-4 || most / least > 1000.0;
-    let parts = |x: &T| {
-        let exact = number(x);
-        let (plain, exponential) = shortest(x);
-        exact.is_finite().then(|| match scientific {
-            true => Parts::scientific(&exponential, exact),
-            false => Parts::plain(&plain, exact),
-        })
-    };
-    let parts: Vec<Option<Parts>> = values.iter().map(parts).collect();
-    let widest = |part: fn(&Parts) -> usize| parts.iter().flatten().map(part).max().unwrap_or(0);
-    let whole = widest(|parts| parts.whole.len());
-    let fraction = widest(|parts| parts.fraction.len());
-    let exponent = widest(|parts| parts.exponent.len());
-    let special = |x: &T| {
-        let x = number(x);
-        if x.is_nan() {
-            "nan"
-        } else if x > 0.0 {
-            "inf"
-        } else {
-            "-inf"
-        }
-    };
-    let word = |(parts, x): (&Option<Parts>, &T)| match parts {
-        None => special(x).to_owned(),
-        Some(Parts { whole: w, fraction: f, exponent: e }) => match scientific {
-            true => format!("{w:>whole$}.{f:0<fraction$}{e}"),
-            false => format!("{w:>whole$}.{f:<fraction$}"),
-        },
-    };
-    let width = if parts.iter().any(Option::is_some) { whole + 1 + fraction + exponent } else { 0 };
-    right(parts.iter().zip(values).map(word).map(|word| format!("{word:>width$}")))
-}
-
-/// The text of a finite number.
-struct Parts {
-    whole: String,
-    fraction: String,
-    exponent: String,
-}
-
-impl Parts {
-    fn plain(shortest: &str, exact: f64) -> Self {
-        let (whole, fraction) = shortest.split_once('.').unwrap_or((shortest, ""));
-        if fraction.len() <= PRECISION {
-            return Self {
-                whole: whole.to_owned(),
-                fraction: fraction.to_owned(),
-                exponent: String::new(),
-            };
-        }
-        let rounded = format!("{exact:.PRECISION$}");
-        let (whole, fraction) = rounded.split_once('.').unwrap_or((&rounded, ""));
-        let fraction = fraction.trim_end_matches('0').to_owned();
-        Self { whole: whole.to_owned(), fraction, exponent: String::new() }
-    }
-
-    fn scientific(shortest: &str, exact: f64) -> Self {
-        let (mantissa, _) = shortest.split_once('e').unwrap_or((shortest, "0"));
-        let digits = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-        let rounded = format!("{exact:.PRECISION$e}");
-        let text = if digits <= PRECISION { shortest } else { &rounded };
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let (sign, size) = match exponent.strip_prefix('-') {
-            Some(size) => ('-', size),
-            None => ('+', exponent),
-        };
-        let fraction = fraction.trim_end_matches('0').to_owned();
-        Self { whole: whole.to_owned(), fraction, exponent: format!("e{sign}{size:0>2}") }
-    }
 }
 
 #[cfg(test)]
@@ -254,7 +177,11 @@ mod tests {
 
     #[test]
     fn scalars_and_other_elements() {
-        insta::assert_snapshot!(text(&Tensor::scalar(DType::F32, 2.0)), @"2.");
+        insta::assert_snapshot!(text(&Tensor::scalar(DType::F32, 2.0)), @"2.0");
+        let tiny = Tensor::scalar(DType::F32, 1e-7);
+        insta::assert_snapshot!(text(&tiny), @"1e-07");
+        let halves = Tensor::new([2], Data::from_f64(DType::F16, &[-1.2373, 1.0])).unwrap();
+        insta::assert_snapshot!(text(&halves), @"[-1.237  1.   ]");
         let ints = Tensor::new([2, 2], Data::I32(vec![1, -20, 300, 4])).unwrap();
         insta::assert_snapshot!(text(&ints), @"
         [[  1 -20]
@@ -262,6 +189,8 @@ mod tests {
         ");
         let bools = Tensor::new([2], Data::Bool(vec![true, false])).unwrap();
         insta::assert_snapshot!(text(&bools), @"[ True False]");
+        let truths = Tensor::new([2], Data::Bool(vec![true; 2])).unwrap();
+        insta::assert_snapshot!(text(&truths), @"[ True  True]");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Report;
 use crate::error::CliError;
+use crate::memory::MemoryLimit;
 use crate::streams::Streams;
 use crate::subject::Subject;
 
@@ -37,6 +38,8 @@ pub(crate) struct Opt {
     /// List what each pass did, and every rewrite
     #[arg(long)]
     report: bool,
+    #[command(flatten)]
+    memory: MemoryLimit,
 }
 
 /// The graph after a pass.
@@ -50,6 +53,9 @@ impl Opt {
         let graphs = self.subject.graphs(streams)?;
         let (mut texts, mut documents) = (vec![], vec![]);
         for mut graph in graphs {
+            if self.check_each_pass {
+                self.memory.check(&graph)?;
+            }
             let mut snapshots = vec![];
             let result = self.manager(&mut snapshots)?.run(&mut graph);
             // What was seen before an error helps to understand it.

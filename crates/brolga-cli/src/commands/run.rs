@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::Report;
 use crate::error::CliError;
 use crate::inputs::{Inputs, fnv1a};
+use crate::memory::MemoryLimit;
 use crate::numpy;
 use crate::streams::Streams;
 use crate::subject::Subject;
@@ -34,6 +35,8 @@ pub(crate) struct Run {
     /// Run both and compare all bits; the exit code is 1 if any differ
     #[arg(long)]
     check: bool,
+    #[command(flatten)]
+    memory: MemoryLimit,
 }
 
 impl Run {
@@ -47,6 +50,7 @@ impl Run {
         let mut report = Report { text: String::new(), json: json!({ "graphs": [] }), holds: true };
         let mut documents = vec![];
         for graph in &graphs {
+            self.memory.check(graph)?;
             let inputs = self.inputs.of(graph)?;
             let interpreted = (!self.native || self.check).then(|| interpret(graph, &inputs));
             let interpreted = interpreted.transpose()?;

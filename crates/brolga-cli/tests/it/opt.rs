@@ -42,6 +42,12 @@ fn the_whole_pipeline_makes_kernels() {
 }
 
 #[test]
+fn a_graph_of_kernels_stays_as_it_is() {
+    let kernels = stdout_of(&["opt", "-"], DENSE);
+    assert_eq!(stdout_of(&["opt", "-"], &kernels), kernels);
+}
+
+#[test]
 fn named_passes_run_alone() {
     assert_snapshot!(stdout_of(&["opt", "-", "--passes", "algebraic_simplification,dead_nodes"], ONES), @"
     graph f(%x: f32[2]) {

@@ -120,6 +120,30 @@ fn a_graph_of_kernels_runs_natively() {
 }
 
 #[test]
+fn the_models_run() {
+    for arguments in [["run", "mlp", "--batch", "3"], ["run", "mnist_cnn", "--program", "predict"]]
+    {
+        let checked = stdout_of(&[&arguments[..], &["--check"]].concat(), "");
+        assert!(checked.ends_with("check: native code gives the same bits\n"), "{checked}");
+    }
+}
+
+#[test]
+fn memory_is_limited() {
+    let text = "graph f(%x: f32[1000000,1000000]) {\n  return %x\n}\n";
+    assert_snapshot!(stderr_of(1, &["run", "-"], text), @"
+    error: the values of graph `f` take 3814698 MiB, 8192 are allowed
+      help: --memory-limit 3814698 allows it
+    ");
+    let checked = ["opt", "-", "--check-each-pass", "--memory-limit", "1"];
+    assert_snapshot!(stderr_of(1, &checked, text), @"
+    error: the values of graph `f` take 3814698 MiB, 1 are allowed
+      help: --memory-limit 3814698 allows it
+    ");
+    assert_eq!(stdout_of(&["opt", "-"], text), text);
+}
+
+#[test]
 fn threads_are_for_native_code() {
     assert_snapshot!(stderr_of(1, &["run", "-", "--threads", "2"], DENSE), @"
     error: the interpreter has one thread
