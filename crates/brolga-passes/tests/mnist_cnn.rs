@@ -32,18 +32,17 @@ fn the_step_is_a_few_kernels() {
     f32[32,5,5,64], u8[32,5,5,64] = contraction conv2d_add_relu_max_pool @conv2d_1 #forward
     f32[32,128], f32[32,128] = contraction matmul_add_relu_mul_select @dense #forward
     f32[32,10] = contraction matmul_add @dense_1 #forward
-    f32[32], i32[32], f32[32,10] = rows one_hot_mul_reduce_max_sub_exp_etc @loss #forward
-    f32[10] = columns reduce_sum @dense_1 #backward
-    f32[32,128] = contraction gt_matmul_select_mul @dense_1 #backward
-    f32[128,10] = contraction matmul @dense_1 #backward
-    f32[128] = columns reduce_sum @dense #backward
+    f32[32], i32[32], f32[32,10] = rows reduce_max_sub_exp_reduce_sum_log_etc @loss #forward
+    f32[32,128] = contraction matmul_gt_select_mul @dense_1 #backward
     f32[32,1600] = contraction matmul @dense #backward
+    f32[10] = columns reduce_sum @dense_1 #backward
+    f32[128,10] = contraction matmul @dense_1 #backward
     f32[1600,128] = contraction matmul @dense #backward
+    f32[128] = columns reduce_sum @dense #backward
     f32[32,13,13,32] = contraction gt_select_max_unpool_conv2d_grad_input @conv2d_1 #backward
-    f32[] = rows eq_cast_reduce_sum_add @metrics #update
     f32[3,3,32,64], f32[64] = contraction gt_select_max_unpool_conv2d_grad_filter_reduce_sum @conv2d_1 #backward
     f32[3,3,1,32], f32[32] = contraction max_unpool_conv2d_grad_filter_reduce_sum @conv2d #backward
-    f32[], f32[] = rows reduce_mean_mul_add @loss #forward
+    f32[], f32[], f32[] = rows reduce_mean_mul_add_eq_cast_reduce_sum @loss #forward
     i32[], f32[] = rows add_cast_pow_sub_sqrt_etc @adam #update
     24 results = update sub_mul_add_flush_sqrt_div @adam #update
     ");

@@ -41,7 +41,7 @@ impl Pass for FuseColumns {
             }
             let nodes = columns(graph, &schedule, id);
             if nodes.len() > 1 && rewrites.allow(&COLUMNS, graph, id) {
-                Region::new(KernelKind::Columns, id, nodes).fuse(graph, &mut schedule)?;
+                Region::around(graph, KernelKind::Columns, id, nodes).fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

@@ -23,7 +23,7 @@ use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Part, Region, Schedule, epilogue, prologue, streams};
+use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, streams};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::is_returned;
 
@@ -51,21 +51,17 @@ impl Pass for FuseConvGrads {
             let mut nodes = NodeSet::from([id]);
             epilogue(graph, &schedule, &mut nodes, id, streams);
             let copied = preparation(graph, &schedule, cotangent);
-            let mut order = schedule.sort(nodes.iter().chain(&copied));
             if matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
                 && let Some(bias) = bias_gradient(graph, cotangent)
             {
                 nodes.insert(bias);
-                if schedule.is_convex(graph, &nodes) {
-                    order.push(bias);
-                } else {
+                if !schedule.is_convex(graph, &nodes) {
                     nodes.remove(&bias);
                 }
             }
-            if order.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
-                let region = Region::new(KernelKind::Contraction, id, nodes);
-                let parts = Some(vec![Part { inputs: Vec::new(), order }]);
-                Region { copied, parts, ..region }.fuse(graph, &mut schedule)?;
+            if nodes.len() + copied.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
+                let region = Region::around(graph, KernelKind::Contraction, id, nodes);
+                Region { copied, ..region }.fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

@@ -51,7 +51,8 @@ impl Pass for FuseConvPool {
             let rule = if pools.is_empty() { &EPILOGUE } else { &POOL };
             nodes.extend(pools);
             if nodes.len() > 1 && rewrites.allow(rule, graph, id) {
-                Region::new(KernelKind::Contraction, id, nodes).fuse(graph, &mut schedule)?;
+                Region::around(graph, KernelKind::Contraction, id, nodes)
+                    .fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

@@ -44,10 +44,10 @@ impl Pass for FuseElementwise {
                 continue;
             }
             let domain = graph.ty(id.into()).shape.clone();
-            let nodes = rows(graph, &schedule, id, domain);
+            let nodes = rows(graph, &schedule, &[id], domain);
             let Some(&last) = schedule.sort(&nodes).last() else { continue };
             if nodes.len() > 1 && rewrites.allow(&CHAIN, graph, last) {
-                Region::new(KernelKind::Rows, last, nodes).fuse(graph, &mut schedule)?;
+                Region::around(graph, KernelKind::Rows, last, nodes).fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();
@@ -78,7 +78,7 @@ fn fuse_scalars(
         }
         scalars.retain(|id| !region.contains(id));
         if region.len() > 1 && rewrites.allow(&SCALARS, graph, first) {
-            Region::new(KernelKind::Rows, first, region).fuse(graph, schedule)?;
+            Region::around(graph, KernelKind::Rows, first, region).fuse(graph, schedule)?;
         }
     }
     Ok(())

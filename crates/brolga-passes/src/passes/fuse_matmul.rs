@@ -39,7 +39,8 @@ impl Pass for FuseMatmul {
             let mut nodes = NodeSet::from([id]);
             epilogue(graph, &schedule, &mut nodes, id, streams);
             if nodes.len() > 1 && rewrites.allow(&EPILOGUE, graph, id) {
-                Region::new(KernelKind::Contraction, id, nodes).fuse(graph, &mut schedule)?;
+                Region::around(graph, KernelKind::Contraction, id, nodes)
+                    .fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

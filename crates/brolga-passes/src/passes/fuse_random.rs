@@ -37,7 +37,7 @@ impl Pass for FuseRandom {
             let mut nodes = NodeSet::from([id]);
             epilogue(graph, &schedule, &mut nodes, id, streams);
             if nodes.len() > 1 && rewrites.allow(&EPILOGUE, graph, id) {
-                Region::new(KernelKind::Random, id, nodes).fuse(graph, &mut schedule)?;
+                Region::around(graph, KernelKind::Random, id, nodes).fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

@@ -13,11 +13,14 @@
 //! elementwise over the domain, a reduction of the domain's last axis, elementwise on reduced values, or repeats, counts or marks
 //! along the domain (`broadcast`, `iota`, `one_hot`). Each row is computed in one go, while it is in the nearest cache.
 //!
+//! Reductions of single rows (the means of losses and metrics) cost hardly more than the call, so that those of one extent are fused even
+//! if they have nothing to do with each other.
+//!
 //! Refused: reduced values without their axis (`[r..]`) that meet anything but each other and single elements. Under NumPy's rule they would
 //! be read along the wrong axis.
 
-use brolga_ir::Graph;
 use brolga_ir::ops::KernelKind;
+use brolga_ir::{Graph, NodeId};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
@@ -39,12 +42,21 @@ impl Pass for FuseRows {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        for id in schedule.nodes() {
+        let reduces = |graph: &Graph, id: &NodeId| reduced_domain(graph, *id).is_some();
+        let mut seeds: Vec<NodeId> = schedule.nodes();
+        seeds.retain(|id| reduces(graph, id));
+        for (place, &id) in seeds.iter().enumerate() {
             // A region that was fused may have taken this node, and a kernel its identity.
             let Some(domain) = reduced_domain(graph, id) else { continue };
-            let nodes = rows(graph, &schedule, id, domain);
+            let one_row = domain.elements() == domain[domain.rank() - 1];
+            let mut together = vec![id];
+            if one_row {
+                let same = |id: &&NodeId| reduced_domain(graph, **id).as_ref() == Some(&domain);
+                together.extend(seeds[place + 1..].iter().filter(same));
+            }
+            let nodes = rows(graph, &schedule, &together, domain);
             if nodes.len() > 1 && rewrites.allow(&ROWS, graph, id) {
-                Region::new(KernelKind::Rows, id, nodes).fuse(graph, &mut schedule)?;
+                Region::around(graph, KernelKind::Rows, id, nodes).fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();
@@ -128,6 +140,22 @@ mod tests {
     }
 
     #[test]
+    fn single_rows_are_fused_without_a_connection() {
+        let text =
+            "graph f(%losses: f32[7], %right: bool[7], %x: f32[1,7], %y: f32[2,7], %z: f32[2,7]) {
+            %0: f32[] = reduce_mean %losses {axes=[0], keepdims=false}
+            %1: f32[7] = cast %right {dtype=\"f32\"}
+            %2: f32[] = reduce_sum %1 {axes=[0], keepdims=false}
+            %3: f32[] = mul %2, %0
+            %4: f32[1] = reduce_sum %x {axes=[1], keepdims=false}
+            %5: f32[2] = reduce_sum %y {axes=[1], keepdims=false}
+            %6: f32[2] = reduce_max %z {axes=[1], keepdims=false}
+            return %3, %4, %5, %6
+        }";
+        insta::assert_snapshot!(ops(FuseRows, text), @"reduce_sum, reduce_sum, reduce_max, rows cast_reduce_sum_reduce_mean_mul");
+    }
+
+    #[test]
     fn a_region_grows_over_what_lies_between() {
         // Neither the reduction nor the exponential could be added alone: each would need what the other computes.
         let text = "graph f(%x: f32[3,5], %y: f32[3,5]) {
@@ -138,7 +166,7 @@ mod tests {
             %4: f32[3,5] = mul %3, %0
             return %4
         }";
-        insta::assert_snapshot!(ops(FuseRows, text), @"rows reduce_sum_exp_mul");
+        insta::assert_snapshot!(ops(FuseRows, text), @"rows exp_reduce_sum_mul");
     }
 
     #[test]

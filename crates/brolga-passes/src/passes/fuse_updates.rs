@@ -19,7 +19,7 @@
 use std::collections::HashMap;
 
 use brolga_ir::ops::{Constant, KernelKind};
-use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
+use brolga_ir::{DType, Graph, NodeId, Op, Origin, Shape, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
@@ -52,7 +52,7 @@ impl Pass for FuseUpdates {
                     break;
                 };
                 if rewrites.allow(&UPDATES, graph, main) {
-                    fuse(graph, &mut schedule, together, main)?;
+                    fuse(graph, &mut schedule, together)?;
                 }
             }
         }
@@ -245,19 +245,23 @@ fn convex(graph: &Graph, schedule: &Schedule, groups: Vec<Group>) -> (Vec<Group>
     (together, rest)
 }
 
-fn fuse(
-    graph: &mut Graph,
-    schedule: &mut Schedule,
-    groups: Vec<Group>,
-    main: NodeId,
-) -> Result<(), PassError> {
-    let nodes = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
+fn fuse(graph: &mut Graph, schedule: &mut Schedule, groups: Vec<Group>) -> Result<(), PassError> {
+    let nodes: NodeSet = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
     let scalars = groups.first().map(|group| group.scalars.clone()).unwrap_or_default();
     let shared = Part { inputs: scalars, order: Vec::new() };
     let parts = groups.into_iter().map(|group| Part { inputs: group.own, order: group.order });
     let parts = Some([shared].into_iter().chain(parts).collect());
-    Region { parts, ..Region::new(KernelKind::Update, main, nodes) }.fuse(graph, schedule)?;
+    let origin = common_origin(graph, &nodes);
+    Region { parts, ..Region::new(KernelKind::Update, origin, nodes) }.fuse(graph, schedule)?;
     Ok(())
+}
+
+/// The role of the nodes, and their layer if all have the same.
+fn common_origin(graph: &Graph, nodes: &NodeSet) -> Origin {
+    let mut origins = nodes.iter().map(|&id| &graph.node(id).origin);
+    let Some(first) = origins.next() else { return Origin::default() };
+    let layer = first.layer.clone().filter(|_| origins.all(|origin| origin.layer == first.layer));
+    Origin { layer, role: first.role, location: None }
 }
 
 #[cfg(test)]

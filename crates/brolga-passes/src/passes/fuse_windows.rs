@@ -35,7 +35,7 @@ impl Pass for FuseWindows {
             nodes.extend(places(graph, id));
             epilogue(graph, &schedule, &mut nodes, id, streams);
             if nodes.len() > 1 && rewrites.allow(&WINDOW, graph, id) {
-                Region::new(KernelKind::Window, id, nodes).fuse(graph, &mut schedule)?;
+                Region::around(graph, KernelKind::Window, id, nodes).fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();
@@ -79,13 +79,13 @@ mod tests {
         }";
         insta::assert_snapshot!(run(FuseWindows, text), @r#"
         graph f(%x: f32[2,4,5,3]) {
-          %0: u8[2,3,4,3], %1: f32[2,3,4,3] = kernel %x {kind="window"} max_pool_relu(%x: f32[2,4,5,3]) {
+          %0: f32[2,3,4,3], %1: u8[2,3,4,3] = kernel %x {kind="window"} max_pool_relu(%x: f32[2,4,5,3]) {
             %0: f32[2,3,4,3] = max_pool %x {padding=[[0,0],[0,0]], strides=[1,1], window=[2,2]}   @pool
-            %1: u8[2,3,4,3] = max_pool_index %x {padding=[[0,0],[0,0]], strides=[1,1], window=[2,2]}   @pool
-            %2: f32[2,3,4,3] = relu %0   @activation
+            %1: f32[2,3,4,3] = relu %0   @activation
+            %2: u8[2,3,4,3] = max_pool_index %x {padding=[[0,0],[0,0]], strides=[1,1], window=[2,2]}   @pool
             return %1, %2
           }   @pool
-          return %1, %0
+          return %0, %1
         }
         "#);
     }

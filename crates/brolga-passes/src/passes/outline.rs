@@ -34,7 +34,7 @@ impl Pass for Outline {
             if let Some(kind) = kind(graph, id)
                 && rewrites.allow(&ALONE, graph, id)
             {
-                Region::new(kind, id, NodeSet::from([id])).fuse(graph, &mut schedule)?;
+                Region::around(graph, kind, id, NodeSet::from([id])).fuse(graph, &mut schedule)?;
             }
         }
         graph.remove_dead();

@@ -56,8 +56,9 @@ pub(crate) fn epilogue(
         if !outside.all(|&value| fits(graph, value, &shape)) {
             continue;
         }
+        let extends = schedule.extends(graph, region, id);
         region.insert(id);
-        if schedule.is_convex(graph, region) {
+        if extends || schedule.is_convex(graph, region) {
             push(&mut candidates, id);
             added.insert(id);
         } else {

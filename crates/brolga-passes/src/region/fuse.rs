@@ -14,13 +14,15 @@ const NAMED_OPS: usize = 6;
 /// A region and how its kernel is laid out.
 pub(crate) struct Region {
     pub(crate) kind: KernelKind,
-    /// The node whose layer and role the kernel has.
-    pub(crate) main: NodeId,
+    /// The layer and role of the kernel.
+    pub(crate) origin: Origin,
+    /// The node that comes first of those that need not come before it.
+    pub(crate) main: Option<NodeId>,
     /// The nodes that go into the kernel.
     pub(crate) nodes: NodeSet,
     /// The nodes that are copied into the kernel. None of their results leaves it; they stay in the graph while others use them.
     pub(crate) copied: NodeSet,
-    /// All nodes in the order of the body, if it is not the schedule's.
+    /// All nodes in the order of the body, if it is not [`Region::order`].
     pub(crate) parts: Option<Vec<Part>>,
 }
 
@@ -34,9 +36,29 @@ pub(crate) struct Part {
 }
 
 impl Region {
-    /// A region of nodes that the kernel holds in the schedule's order.
-    pub(crate) fn new(kind: KernelKind, main: NodeId, nodes: NodeSet) -> Self {
-        Self { kind, main, nodes, copied: NodeSet::new(), parts: None }
+    /// A region of these nodes.
+    pub(crate) fn new(kind: KernelKind, origin: Origin, nodes: NodeSet) -> Self {
+        Self { kind, origin, main: None, nodes, copied: NodeSet::new(), parts: None }
+    }
+
+    /// A region around a node, of whose layer and role the kernel is.
+    pub(crate) fn around(graph: &Graph, kind: KernelKind, main: NodeId, nodes: NodeSet) -> Self {
+        let origin = graph.node(main).origin.clone();
+        Self { main: Some(main), ..Self::new(kind, origin, nodes) }
+    }
+
+    /// What the main node needs, then that node, then all others; in the schedule's order.
+    fn order(&self, graph: &Graph, schedule: &Schedule) -> Vec<NodeId> {
+        let mut order = schedule.sort(self.nodes.iter().chain(&self.copied));
+        let mut needed = NodeSet::new();
+        let mut stack: Vec<NodeId> = self.main.into_iter().collect();
+        while let Some(id) = stack.pop() {
+            if (self.nodes.contains(&id) || self.copied.contains(&id)) && needed.insert(id) {
+                stack.extend(graph.operands(id).iter().map(|value| value.node));
+            }
+        }
+        order.sort_by_key(|id| !needed.contains(id));
+        order
     }
 
     /// Replaces the region by one kernel.
@@ -47,16 +69,15 @@ impl Region {
     /// # Errors
     /// If an op refuses its operands in the body, which types of a valid graph cannot cause.
     pub(crate) fn fuse(
-        self,
+        mut self,
         graph: &mut Graph,
         schedule: &mut Schedule,
     ) -> Result<NodeId, Mistake> {
-        let parts = self.parts.unwrap_or_else(|| {
-            let order = schedule.sort(self.nodes.iter().chain(&self.copied));
-            vec![Part { inputs: Vec::new(), order }]
-        });
+        let parts = match self.parts.take() {
+            Some(parts) => parts,
+            None => vec![Part { inputs: Vec::new(), order: self.order(graph, schedule) }],
+        };
         let order: Vec<NodeId> = parts.iter().flat_map(|part| part.order.iter().copied()).collect();
-        let origin = graph.node(self.main).origin.clone();
         let mut body = Body::new(kernel_name(graph, &order), graph);
         for part in &parts {
             for &input in &part.inputs {
@@ -70,7 +91,7 @@ impl Region {
         let (body, operands) = body.finish(&leaving);
         let kernel = Kernel { kind: self.kind, body: Box::new(body) };
         let id = schedule.contract(graph, &self.nodes, |graph| {
-            let id = graph.add_node(kernel, &operands, origin)?;
+            let id = graph.add_node(kernel, &operands, self.origin)?;
             for (port, &old) in leaving.iter().enumerate() {
                 graph.replace(old, Value { node: id, port: port as u32 });
             }
@@ -178,7 +199,9 @@ fn kernel_name(graph: &Graph, order: &[NodeId]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for &id in order {
         let name = graph.node(id).op.name();
-        if !names.contains(&name) && !(name == "max_pool_index" && names.contains(&"max_pool")) {
+        // The place of a maximum is found on the way to the maximum.
+        let implied = name == "max_pool_index" && names.contains(&"max_pool");
+        if !implied && !names.contains(&name) {
             names.push(name);
         }
     }

@@ -7,6 +7,10 @@ use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 use super::{NodeSet, Schedule, broadcasts};
 use crate::values::{elements, is_elementwise, splat};
 
+/// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit together. A loss and its gradient are
+/// neighbours; looking farther would make the time quadratic in the depth of a model.
+const MAX_SPAN: usize = 256;
+
 /// What a value is to the rows of a domain `[r.., c]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -43,13 +47,13 @@ pub(crate) fn reduced_domain(graph: &Graph, id: NodeId) -> Option<Shape> {
     (domain.rank() > 0 && axes == [domain.rank() - 1]).then(|| domain.clone())
 }
 
-/// The largest convex region around `seed` over its domain, whose last axis is what reductions run along.
+/// The largest convex region around the first seed over a domain, whose last axis is what reductions run along.
 ///
-/// It grows along edges, and to other reductions of what it reads.
-pub(crate) fn rows(graph: &Graph, schedule: &Schedule, seed: NodeId, domain: Shape) -> NodeSet {
+/// It grows along edges, to other reductions of what it reads, and to the other seeds.
+pub(crate) fn rows(graph: &Graph, schedule: &Schedule, seeds: &[NodeId], domain: Shape) -> NodeSet {
     let mut rows = Rows::new(domain);
     let mut region = NodeSet::new();
-    let mut candidates = BTreeSet::from([(schedule.place(seed), seed)]);
+    let mut candidates: BTreeSet<_> = seeds.iter().map(|&id| (schedule.place(id), id)).collect();
     while let Some((_, id)) = candidates.pop_first() {
         if region.contains(&id) {
             continue;
@@ -95,8 +99,13 @@ impl Rows {
         region: &mut NodeSet,
         id: NodeId,
     ) -> Vec<NodeId> {
+        let extends = schedule.extends(graph, region, id);
         region.insert(id);
-        let mut added = schedule.hull(graph, region);
+        if !extends && schedule.span(region) > MAX_SPAN {
+            region.remove(&id);
+            return Vec::new();
+        }
+        let mut added = if extends { Vec::new() } else { schedule.hull(graph, region) };
         added.push(id);
         let added = schedule.sort(&added);
         let fits = added.iter().all(|&id| self.insert(graph, id));

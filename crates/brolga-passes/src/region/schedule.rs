@@ -25,13 +25,31 @@ struct Split {
 }
 
 impl Schedule {
-    /// The order of a graph as it is now.
+    /// An order of a graph as it is now: each node stands right before what needs it first, so that what belongs together is near.
     pub(crate) fn new(graph: &Graph) -> Self {
-        let mut schedule = Self { order: Vec::new(), places: Vec::new() };
-        let order = graph.order();
-        schedule.order.resize(order.len(), None);
-        schedule.write(0, order);
-        schedule
+        let mut order = Vec::with_capacity(graph.len());
+        let mut places: Vec<usize> = Vec::new();
+        // What no output needs comes last.
+        let outputs = graph.outputs().iter().map(|output| output.value.node);
+        for root in outputs.chain(graph.ids()) {
+            let mut stack = vec![(root, false)];
+            while let Some((id, operands_done)) = stack.pop() {
+                if places.len() <= id.index() {
+                    places.resize(id.index() + 1, usize::MAX);
+                }
+                if places[id.index()] != usize::MAX {
+                    continue;
+                }
+                if operands_done {
+                    places[id.index()] = order.len();
+                    order.push(Some(id));
+                } else {
+                    stack.push((id, true));
+                    stack.extend(graph.operands(id).iter().rev().map(|value| (value.node, false)));
+                }
+            }
+        }
+        Self { order, places }
     }
 
     /// The nodes in order.
@@ -69,6 +87,22 @@ impl Schedule {
     /// Whether no way leads out of the region and back in.
     pub(crate) fn is_convex(&self, graph: &Graph, region: &NodeSet) -> bool {
         self.split(graph, region).hull.is_empty()
+    }
+
+    /// Whether a convex region surely stays convex with one more node. Its neighbours tell that in two cases:
+    ///
+    /// * all that uses the node is in the region: a way back into the region through the node is one without it;
+    /// * it uses the region, and apart from that only what stands before the region: likewise, and no other way leads to it.
+    pub(crate) fn extends(&self, graph: &Graph, region: &NodeSet, id: NodeId) -> bool {
+        let users = graph.uses(id);
+        if !users.is_empty() && users.iter().all(|(user, _)| region.contains(user)) {
+            return true;
+        }
+        let Some((first, _)) = self.bounds(region) else { return true };
+        let operands = graph.operands(id);
+        let inside = |node: NodeId| region.contains(&node);
+        operands.iter().any(|value| inside(value.node))
+            && operands.iter().all(|value| inside(value.node) || self.place(value.node) < first)
     }
 
     /// The nodes on the ways out of the region and back in, in order: what is missing to make it convex.
@@ -120,6 +154,11 @@ impl Schedule {
     fn bounds(&self, region: &NodeSet) -> Option<(usize, usize)> {
         let places = region.iter().map(|&id| self.place(id));
         Some((places.clone().min()?, places.max()?))
+    }
+
+    /// How many places lie between the first and the last node of a region.
+    pub(crate) fn span(&self, region: &NodeSet) -> usize {
+        self.bounds(region).map_or(0, |(first, last)| last - first)
     }
 
     /// Lets `replace` exchange a convex region for one node, which takes its place in the order.
