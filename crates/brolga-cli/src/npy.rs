@@ -97,6 +97,7 @@ fn elements(dtype: DType, bytes: &[u8]) -> Result<Data, String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 mod tests {
     use proptest::prelude::*;
 

@@ -150,6 +150,7 @@ fn right(words: Vec<String>) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 mod tests {
     use brolga_ir::DType;
 
