@@ -132,6 +132,20 @@ pub enum NnError {
         /// What to do.
         help: String,
     },
+    /// A number of the data that is NaN or infinite, met outside of training.
+    #[error(
+        "{input} has {value} in sample {sample}, at element {element} of the sample\n  help: every number of the data must be finite"
+    )]
+    Data {
+        /// The array.
+        input: String,
+        /// The sample.
+        sample: usize,
+        /// The element within the sample.
+        element: usize,
+        /// The number.
+        value: f64,
+    },
     /// A number that is not finite appeared in training.
     #[error(transparent)]
     NonFinite(Box<NonFinite>),

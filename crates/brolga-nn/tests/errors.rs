@@ -183,7 +183,7 @@ fn built(shape: &[usize], layer: impl Layer + 'static) -> String {
 #[test]
 fn layers_that_do_not_fit_their_input() {
     insta::assert_snapshot!(built(&[usize::MAX, 2], Flatten::new()), @r"
-    layer `input_layer`: `parameter`: a tensor of type f32[1,18446744073709551615,2] is larger than the limit of 64 TiB
+    layer `input_layer`: `parameter`: a tensor of type f32[2,18446744073709551615,2] is larger than the limit of 64 TiB
       at crates/brolga-nn/tests/errors.rs:[line]
     ");
     insta::assert_snapshot!(built(&[4], Dense::new(usize::MAX)), @r"
@@ -210,7 +210,7 @@ fn layers_that_do_not_fit_their_input() {
       help: make the window smaller, the input larger, or use padding
     ");
     insta::assert_snapshot!(built(&[28, 28], Conv2D::new(2, 3)), @r"
-    layer `conv2d`: Conv2D takes images [batch, height, width, channels], given f32[1,28,28]
+    layer `conv2d`: Conv2D takes images [batch, height, width, channels], given f32[2,28,28]
       at crates/brolga-nn/tests/errors.rs:[line]
       help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
     ");
@@ -220,11 +220,11 @@ fn layers_that_do_not_fit_their_input() {
       help: both must be multiples of the number of groups
     ");
     insta::assert_snapshot!(built(&[28], AveragePooling2D::new(2)), @r"
-    layer `average_pooling2d`: AveragePooling2D takes images [batch, height, width, channels], given f32[1,28]
+    layer `average_pooling2d`: AveragePooling2D takes images [batch, height, width, channels], given f32[2,28]
       at crates/brolga-nn/tests/errors.rs:[line]
     ");
     insta::assert_snapshot!(built(&[], Dense::new(3)), @r"
-    layer `dense`: Dense takes [batch, .., inputs], given f32[1]
+    layer `dense`: Dense takes [batch, .., inputs], given f32[2]
       at crates/brolga-nn/tests/errors.rs:[line]
     ");
     insta::assert_snapshot!(built(&[10], Reshape::new([3, -1])), @r"
@@ -347,6 +347,17 @@ fn numbers_that_are_not_finite() {
     insta::assert_snapshot!(message(model.fit(&x, &y, fit)), @r"
     epoch 1, step 2: the loss is NaN
       `x` has NaN in sample 3, at element 2 of the sample
+      help: every number of the data must be finite
+    ");
+
+    insta::assert_snapshot!(message(model.evaluate(&x, &y)), @r"
+    x has NaN in sample 3, at element 2 of the sample
+      help: every number of the data must be finite
+    ");
+    let good = Array2::<f32>::ones((5, 4));
+    let fit = Fit::new().validation_data(&x, &y).verbose(false);
+    insta::assert_snapshot!(message(model.fit(&good, &y, fit)), @r"
+    validation x has NaN in sample 3, at element 2 of the sample
       help: every number of the data must be finite
     ");
 

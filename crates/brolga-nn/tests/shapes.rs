@@ -1,8 +1,11 @@
 //! The shapes of layers: what Keras's formulas say, for any sizes.
 
-use brolga_ir::Type;
-use brolga_nn::layers::Layer;
+use brolga_ir::{Type, Var};
+use brolga_nn::layers::{Base, Layer};
+use brolga_nn::model::Network;
 use brolga_nn::prelude::*;
+use brolga_nn::registry::Object;
+use brolga_nn::trace::Call;
 use proptest::prelude::*;
 
 /// The shape of a sample behind this layer; `None` if the layer does not fit.
@@ -63,47 +66,57 @@ proptest! {
     }
 }
 
+/// A layer of the user's own.
+#[derive(Debug)]
+struct Own(Base, fn(&Var) -> Var);
+
+impl Object for Own {
+    fn class_name(&self) -> &'static str {
+        "Own"
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!({})
+    }
+}
+
+impl Layer for Own {
+    fn base(&self) -> &Base {
+        &self.0
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
+        self.1(&call.single(inputs))
+    }
+}
+
+fn own(function: fn(&Var) -> Var) -> Own {
+    Own(Base::default(), function)
+}
+
 #[test]
 fn a_layer_of_the_users_own_is_a_layer() -> Result<(), NnError> {
-    use brolga_ir::Var;
-    use brolga_nn::layers::Base;
-    use brolga_nn::registry::Object;
-    use brolga_nn::trace::Call;
-
-    #[derive(Debug, Default)]
-    struct Square(Base);
-
-    impl Object for Square {
-        fn class_name(&self) -> &'static str {
-            "Square"
-        }
-
-        fn config(&self) -> serde_json::Value {
-            serde_json::json!({})
-        }
-    }
-
-    impl Layer for Square {
-        fn base(&self) -> &Base {
-            &self.0
-        }
-
-        fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-            let x = call.single(inputs);
-            &x * &x
-        }
-    }
-
     let mut model = Sequential::new();
     model.add(Input::new([2]));
-    model.add(Square::default()).add(Square::default());
-    let built = model.network();
-    assert_eq!(brolga_nn::model::Network::build(built, None)?.output.1, Type::f32([2]));
-    let names: Vec<_> = brolga_nn::model::Network::build(built, None)?
-        .layers
-        .into_iter()
-        .map(|row| row.name)
-        .collect();
-    assert_eq!(names, ["input_layer", "square", "square_1"]);
+    model.add(own(|x| x * x)).add(own(|x| x + 1.0));
+    let built = model.network().build(None)?;
+    assert_eq!(built.output, ("own_1".to_owned(), Type::f32([2])));
+    let names: Vec<_> = built.layers.iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names, ["input_layer", "own", "own_1"]);
     Ok(())
+}
+
+#[test]
+fn a_layer_must_keep_the_batch() {
+    let mut model = Sequential::new();
+    model.add(own(|x| x.reduce_sum(&[0], true)));
+    let error = model.build(&[3]).expect_err("the sum over the batch has no batch").to_string();
+    let without_place = error.lines().filter(|line| !line.contains(" at ")).collect::<Vec<_>>();
+    assert_eq!(
+        without_place,
+        [
+            "layer `own`: the layer makes f32[1,3] of 2 samples",
+            "  help: layers must keep the first axis, which counts the samples"
+        ]
+    );
 }

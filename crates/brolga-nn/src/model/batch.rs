@@ -16,6 +16,8 @@ pub(crate) struct Samples<'a> {
     pub(crate) x: Data<'a>,
     pub(crate) y: Data<'a>,
     pub(crate) sample_weight: Option<Data<'a>>,
+    /// What messages say before the arrays' names: `""` or `"validation "`.
+    prefix: &'static str,
 }
 
 impl<'a> Samples<'a> {
@@ -24,7 +26,7 @@ impl<'a> Samples<'a> {
         plan: &Plan<'_>,
         loss: &dyn Loss,
         (x, y, sample_weight): (Data<'a>, Data<'a>, Option<Data<'a>>),
-        prefix: &str,
+        prefix: &'static str,
     ) -> Result<Self, NnError> {
         let (x_name, y_name) = (format!("{prefix}x"), format!("{prefix}y"));
         check_input(plan.built, &x, &x_name)?;
@@ -43,7 +45,7 @@ impl<'a> Samples<'a> {
                 });
             }
         }
-        Ok(Self { x, y, sample_weight })
+        Ok(Self { x, y, sample_weight, prefix })
     }
 
     /// Cuts off this share at the end, as Keras does: what stays are the first `⌊n·(1 − share)⌋` samples.
@@ -52,6 +54,7 @@ impl<'a> Samples<'a> {
             x: self.x.range(start, count),
             y: self.y.range(start, count),
             sample_weight: self.sample_weight.as_ref().map(|weight| weight.range(start, count)),
+            prefix: self.prefix,
         };
         if share == 0.0 {
             return Ok((range(0, self.len()), None));
@@ -85,6 +88,15 @@ impl<'a> Samples<'a> {
             Some(weight) => write(program, "sample_weight", weight, samples),
             None => Ok(()),
         }
+    }
+
+    /// Fails if these samples have a number that is not finite.
+    pub(crate) fn check_finite(&self, samples: &[usize]) -> Result<(), NnError> {
+        let found = ["x", "y", "sample_weight"]
+            .iter()
+            .find_map(|name| Some((*name, self.find_non_finite(name, samples)?)));
+        let Some((name, (sample, element, value))) = found else { return Ok(()) };
+        Err(NnError::Data { input: format!("{}{name}", self.prefix), sample, element, value })
     }
 
     /// The array of an input of the programs.

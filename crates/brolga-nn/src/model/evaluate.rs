@@ -109,7 +109,10 @@ impl Pass<'_> {
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
             samples.feed(&mut program.executable, batch)?;
             program.executable.run(state)?;
-            totals.add(&program.executable, batch.len())?;
+            let loss = totals.add(&program.executable, batch.len())?;
+            if !loss.is_finite() {
+                samples.check_finite(batch)?;
+            }
             totals.report("", &mut logs);
             self.progress.step(step + 1, &logs);
         }
@@ -136,8 +139,10 @@ impl Pass<'_> {
         self.progress.finish(&logs);
         let shape: Vec<usize> =
             std::iter::once(x.samples()).chain(output.shape.iter().copied()).collect();
-        Ok(ArrayD::from_shape_vec(IxDyn(&shape), values)
-            .expect("each batch gives its samples' outputs"))
+        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| {
+            let message = "predict: the model's output does not have one row for each sample";
+            Mistake::new(message).help("layers must keep the first axis, the batch").into()
+        })
     }
 
     /// Checks the size of the batches, and compiles the programs before the first step.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brolga_ir::{Location, Origin, Role, Tracer, Type, Var};
+use brolga_ir::{Location, Origin, Role, TraceError, Tracer, Type, Var};
 
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
@@ -83,10 +83,17 @@ pub struct LayerRow {
 
 impl Built {
     /// The first values of all weights under this seed.
-    pub(crate) fn initial(&self, seed: u64) -> Vec<Vec<f32>> {
+    pub(crate) fn initial(&self, seed: u64) -> Result<Vec<Vec<f32>>, NnError> {
         let weights = self.weights.iter().zip(0..);
         let values = |(weight, stream): (&Weight, u32)| {
-            weight.initializer.values(&weight.ty.shape, Random::new(seed, stream))
+            let shape = &weight.ty.shape;
+            let values = weight.initializer.values(shape, Random::new(seed, stream));
+            if values.len() == shape.elements() {
+                return Ok(values);
+            }
+            let (class, given) = (weight.initializer.class_name(), values.len());
+            let message = format!("the initializer {class} gives {given} values for {}", weight.ty);
+            Err(TraceError { mistake: message.into(), origin: weight.origin(Role::Forward) }.into())
         };
         weights.map(values).collect()
     }

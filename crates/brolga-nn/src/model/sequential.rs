@@ -161,7 +161,7 @@ impl Network for Stack {
         let mut context = Context::training(&tracer, &seed, &step);
         let mut x = {
             let _scope = tracer.origin_scope(first.origin());
-            tracer.input("x", batched(&sample, 1))
+            tracer.input("x", batched(&sample, SAMPLES))
         };
         let mut built = Built {
             input: (first.name.clone(), sample.clone()),
@@ -193,6 +193,11 @@ impl Network for Stack {
             }
             x = layer.call(&mut Call::new(&mut context, vars), &[x]);
             known_so_far(&tracer)?;
+            if x.shape().first() != Some(&SAMPLES) {
+                let message = format!("the layer makes {} of {SAMPLES} samples", x.ty());
+                let help = "layers must keep the first axis, which counts the samples";
+                return Err(entry.error(Mistake::new(message).help(help)));
+            }
             let output_shape = x.shape().get(1..).unwrap_or_default().to_vec();
             built.output = (name.clone(), Type::new(x.dtype(), Shape::new(output_shape.clone())));
             let class_name = layer.class_name();
@@ -217,6 +222,9 @@ impl Network for Stack {
         x
     }
 }
+
+/// The batch with which types are found out: one that no layer takes for an axis of extent 1.
+const SAMPLES: usize = 2;
 
 /// Fails if a mistake was made: types of what is computed from it mean nothing.
 fn known_so_far(tracer: &Tracer) -> Result<(), NnError> {

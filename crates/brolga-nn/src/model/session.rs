@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use brolga_ir::{Graph, Op, Tensor, Type};
-use brolga_runtime::{Backend, Executable, MemoryReport, Options, State, StateLayout};
+use brolga_runtime::{Backend, Executable, MemoryReport, Options, Profile, State, StateLayout};
 use ndarray::{ArrayD, IxDyn};
 
 use super::network::{Built, Weight};
@@ -124,7 +124,7 @@ impl Session {
     }
 
     fn initial(&self) -> Result<State, NnError> {
-        let weights = self.built.initial(self.seed);
+        let weights = self.built.initial(self.seed)?;
         let mut state = State::zeros(&self.layout)?;
         for spec in &self.specs {
             match spec.first {
@@ -242,11 +242,20 @@ impl Session {
         Ok(())
     }
 
+    /// The times of the kernels of a program that was compiled with [`Compile::profile`](super::Compile::profile): the one of the largest
+    /// batch.
+    pub fn profile(&self, kind: Kind) -> Option<Profile> {
+        self.largest(kind)?.executable.profile()
+    }
+
     /// The memory of a program that was compiled: the one of the largest batch.
     pub fn memory(&self, kind: Kind) -> Option<&MemoryReport> {
+        Some(self.largest(kind)?.executable.memory())
+    }
+
+    fn largest(&self, kind: Kind) -> Option<&Program> {
         let programs = self.programs.iter().filter(|(key, _)| key.kind == kind);
-        let largest = programs.max_by_key(|(key, _)| key.batch);
-        largest.map(|(_, program)| program.executable.memory())
+        programs.max_by_key(|(key, _)| key.batch).map(|(_, program)| program)
     }
 
     /// How long compiling took, all programs together.
