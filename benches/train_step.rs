@@ -2,6 +2,8 @@
 //!
 //!     cargo bench --bench train_step -- [--model mnist_cnn] [--batch 32] [--threads 2] [--rounds 21] [--profile]
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use brolga::measure;
 use brolga::nn::builtin;
 use clap::Parser;

@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example mnist_cnn -- --epochs 10 --batch-size 32 --threads 2 --seed 1
 
+#![expect(clippy::print_stdout, reason = "an example talks to its user")]
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
