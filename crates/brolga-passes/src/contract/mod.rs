@@ -8,8 +8,8 @@ use std::fmt;
 use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
-use crate::region::rows::{Rows, leading_reduction, reduced_domain};
-use crate::region::{NodeSet, broadcasts, streams};
+use crate::region::rows::{Rows, column_axes, reduced_domain};
+use crate::region::{NodeSet, repeats_columns, same_or_one, streams};
 use crate::values::{is_elementwise, splat};
 
 /// What is not as code generation expects it.
@@ -166,31 +166,30 @@ fn check_rows(body: &Graph, nodes: &[NodeId]) -> Checked {
 }
 
 fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
-    let (reductions, others): (Vec<NodeId>, Vec<NodeId>) =
-        nodes.iter().partition(|&&id| leading_reduction(body, id));
-    let &[reduction] = &reductions[..] else {
-        return Err(format!(
-            "there are {} reductions over leading axes, expected one",
-            reductions.len()
-        ));
+    let mut reductions = nodes.iter().filter_map(|&id| Some((id, column_axes(body, id)?)));
+    let (Some((reduction, axes)), None) = (reductions.next(), reductions.next()) else {
+        return Err(
+            "there must be one reduction over neighbouring axes in front of the last".to_owned()
+        );
     };
     let domain = body.ty(body.operands(reduction)[0]).shape.clone();
     let result = body.ty(reduction.into()).shape.clone();
     let in_front = ancestors(body, reduction);
-    for id in others {
-        let name = body.node(id).op.name();
-        if !in_front.contains(&id) {
-            check_streaming(body, id, &result)?;
-            continue;
-        }
+    for &id in nodes.iter().filter(|&&id| id != reduction) {
+        let (name, ty) = (body.node(id).op.name(), body.ty(id.into()));
         ensure(is_elementwise(body, id), format!("`{name}` is not elementwise"))?;
-        ensure(body.ty(id.into()).shape == domain, format!("`{name}` has not the domain's shape"))?;
-        let inside = body.operands(id).iter().all(|&value| broadcasts(body, value, &domain));
-        ensure(inside, format!("`{name}` reads what does not repeat along the domain"))?;
-        ensure(
-            !body.is_output(id.into()),
-            format!("`{name}` in front of the reduction is a result"),
-        )?;
+        let is_front = in_front.contains(&id);
+        let shape = if is_front { &domain } else { &result };
+        ensure(ty.shape == *shape, format!("`{name}` has type {ty}, the chain has shape {shape}"))?;
+        let fits = |value: &Value| match is_front {
+            _ if splat(body, *value).is_some() => true,
+            true => repeats_columns(body, *value, shape, axes.end),
+            false => same_or_one(body, *value, shape),
+        };
+        let all_fit = body.operands(id).iter().all(fits);
+        ensure(all_fit, format!("`{name}` reads what repeats within the columns"))?;
+        let result = is_front && body.is_output(id.into());
+        ensure(!result, format!("`{name}` in front of the reduction is a result"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Brings reductions into the two forms that kernels compute: along the last axis, or over leading axes.
+//! Brings reductions into the two forms that kernels compute: along the last axis, or over neighbouring axes in front of it.
 //!
 //! ```text
 //! %0: f32[] = reduce_sum %x {axes=[0,1]}           →   %0: f32[320] = reshape %x {shape=[320]}
@@ -7,13 +7,13 @@
 //! %0: f32[5] = reduce_sum %x {axes=[0,2]}          →   %0: f32[4,5] = reduce_sum %x {axes=[2]}
 //!                                                      %1: f32[5] = reduce_sum %0 {axes=[0]}
 //!
-//! %0: f32[4,6] = reduce_max %x {axes=[1]}          →   %0: f32[5,4,6] = transpose %x {permutation=[1,0,2]}
-//!                                                      %1: f32[4,6] = reduce_max %0 {axes=[0]}
+//! %0: f32[4,6] = reduce_max %x {axes=[0,2]}        →   %0: f32[3,5,4,6] = transpose %x {permutation=[0,2,1,3]}
+//!                                                      %1: f32[4,6] = reduce_max %0 {axes=[0,1]}
 //! ```
 //!
 //! The order of arithmetic stays that of [`brolga_ir::ops::reduce`]: *inner* axes (the longest run of reduced axes that ends at the last one)
 //! are one flattened row; *outer* axes are walked in row-major order, in pieces of the first one. So inner and outer part are two
-//! reductions one after the other, in this order; flattening a row leaves its elements in place; and moving the outer axes to the front,
+//! reductions one after the other, in this order; flattening a row leaves its elements in place; and moving the outer axes together,
 //! in their order, leaves their walk and the extent that is cut into pieces. A mean becomes a sum, a sum and a division by the
 //! count, which is what the mean does.
 //!
@@ -47,8 +47,8 @@ const NO_AXES: Rule = Rule { name: "drop a reduction of nothing", reason: "no ax
 const SPLIT: Rule =
     Rule { name: "inner part, then outer part", reason: "that is the order of arithmetic" };
 const FLATTEN: Rule = Rule { name: "flatten the rows", reason: "a row is flattened anyway" };
-const TO_FRONT: Rule =
-    Rule { name: "outer axes to the front", reason: "they are walked in the same order" };
+const TOGETHER: Rule =
+    Rule { name: "outer axes together", reason: "they are walked in the same order" };
 
 /// The axes, for the four reductions that combine numbers.
 fn axes_mut(op: &mut Op) -> Option<(&mut smallvec::SmallVec<[usize; 4]>, &mut bool)> {
@@ -98,14 +98,11 @@ fn canonical(
             return Ok(None);
         }
         along_flat_rows(graph, &op, x, split, &origin)?
-    } else if inner == 0 && !outer_axes.iter().copied().eq(0..outer_axes.len()) {
-        if !rewrites.allow(&TO_FRONT, graph, id) {
+    } else if inner == 0 && !are_neighbours(outer_axes) {
+        if !rewrites.allow(&TOGETHER, graph, id) {
             return Ok(None);
         }
-        let kept = (0..from.rank()).filter(|axis| !axes.contains(axis));
-        let permutation = axes.iter().copied().chain(kept).collect();
-        let front = graph.add(Transpose { permutation }, &[x], origin.clone())?;
-        graph.add(over(&op, 0..axes.len()), &[front], origin.clone())?
+        over_outer_axes(graph, &op, x, outer_axes, &origin)?
     } else {
         return Ok(None);
     };
@@ -120,7 +117,7 @@ fn can_split(op: &Op, dtype: DType) -> bool {
     !(rounds && matches!(dtype, DType::BF16 | DType::F16))
 }
 
-/// The reduction along flat rows, then over the outer axes, which the sweep brings to the front when it comes there.
+/// The reduction along flat rows, then over the outer axes.
 fn in_two_parts(
     graph: &mut Graph,
     op: &Op,
@@ -135,19 +132,34 @@ fn in_two_parts(
         _ => op,
     };
     let rows = along_flat_rows(graph, parts, x, split, origin)?;
-    let kept = (0..split).filter(|axis| !outer_axes.contains(axis));
-    let permutation: smallvec::SmallVec<[usize; 4]> =
-        outer_axes.iter().copied().chain(kept).collect();
-    let front = if permutation.iter().copied().eq(0..split) {
-        rows
-    } else {
-        graph.add(Transpose { permutation }, &[rows], origin.clone())?
-    };
-    let total = graph.add(over(parts, 0..outer_axes.len()), &[front], origin.clone())?;
+    let total = over_outer_axes(graph, parts, rows, outer_axes, origin)?;
     let Op::ReduceMean(mean) = op else { return Ok(total) };
     let count = Data::from_f64(ty.dtype, &[mean.count(&ty.shape) as f64]);
     let count = add_splat(graph, &count, Shape::scalar(), origin.clone())?;
     graph.add(Div, &[total, count], origin.clone())
+}
+
+/// The reduction of axes that do not end at the last one, as neighbours.
+fn over_outer_axes(
+    graph: &mut Graph,
+    op: &Op,
+    x: Value,
+    axes: &[usize],
+    origin: &Origin,
+) -> Result<Value, Mistake> {
+    if are_neighbours(axes) {
+        return graph.add(over(op, axes.iter().copied()), &[x], origin.clone());
+    }
+    let rank = graph.ty(x).shape.rank();
+    let first = axes[0];
+    let behind = (first..rank).filter(|axis| !axes.contains(axis));
+    let permutation = (0..first).chain(axes.iter().copied()).chain(behind).collect();
+    let together = graph.add(Transpose { permutation }, &[x], origin.clone())?;
+    graph.add(over(op, first..first + axes.len()), &[together], origin.clone())
+}
+
+fn are_neighbours(axes: &[usize]) -> bool {
+    axes.windows(2).all(|pair| pair[1] == pair[0] + 1)
 }
 
 /// The reduction of the axes from `split` on, as one axis.
@@ -229,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn outer_axes_come_to_the_front_in_their_order() {
+    fn outer_axes_come_together_in_their_order() {
         let text = text("reduce_max", "f32[2,9,3,4,5]", "[1,3]", true, "f32[2,1,3,1,5]");
         insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
         graph f(%x: f32[2,9,3,4,5]) {
-          %0: f32[9,4,2,3,5] = transpose %x {permutation=[1,3,0,2,4]}
-          %1: f32[2,3,5] = reduce_max %0 {axes=[0,1], keepdims=false}
+          %0: f32[2,9,4,3,5] = transpose %x {permutation=[0,1,3,2,4]}
+          %1: f32[2,3,5] = reduce_max %0 {axes=[1,2], keepdims=false}
           %2: f32[2,1,3,1,5] = reshape %1 {shape=[2,1,3,1,5]}
           return %2
         }
@@ -255,6 +267,7 @@ mod tests {
     fn the_two_forms_stay() {
         refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[0,1]", false, "f32[20]"));
         refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[2]", true, "f32[9,3,1]"));
+        refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[1]", false, "f32[9,20]"));
         refuses(CanonicalReductions, &text("reduce_sum", "f32[0]", "[0]", false, "f32[]"));
     }
 

@@ -1,4 +1,4 @@
-//! Makes one kernel of a reduction over leading axes, the elementwise ops in front of it and those behind it.
+//! Makes one kernel of a reduction over neighbouring axes in front of the last one, the elementwise ops in front of it and those behind.
 //!
 //! ```text
 //! %0: f32[32,8] = sub %x, %y
@@ -8,15 +8,19 @@
 //! ```
 //!
 //! The ops in front have the reduced shape, and nothing else uses them: what is used elsewhere must be stored anyway, and is better
-//! computed where it is stored. The ops behind are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product.
+//! computed where it is stored. The ops behind have the shape of the result.
+//!
+//! The axes behind the reduced ones are one long row of *columns* to the kernel. So what the ops in front read has an element for
+//! each column or is the same for all columns, and what the ops behind read has the shape of the result or is one element; other operands
+//! are refused.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::rows::leading_reduction;
-use crate::region::{NodeSet, Region, Schedule, broadcasts, epilogue, prologue, streams};
+use crate::region::rows::column_axes;
+use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, repeats_columns, same_or_one};
 use crate::rewrites::{Rewrites, Rule};
 
 /// See the [module](self).
@@ -36,10 +40,8 @@ impl Pass for FuseColumns {
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
         for id in schedule.nodes() {
-            if !leading_reduction(graph, id) {
-                continue;
-            }
-            let nodes = columns(graph, &schedule, id);
+            let Some(axes) = column_axes(graph, id) else { continue };
+            let nodes = columns(graph, &schedule, id, axes.end);
             if nodes.len() > 1 && rewrites.allow(&COLUMNS, graph, id) {
                 Region::around(graph, KernelKind::Columns, id, nodes).fuse(graph, &mut schedule)?;
             }
@@ -49,11 +51,14 @@ impl Pass for FuseColumns {
     }
 }
 
-fn columns(graph: &Graph, schedule: &Schedule, reduction: NodeId) -> NodeSet {
+/// The region around a reduction, whose columns are the axes from `split` on.
+fn columns(graph: &Graph, schedule: &Schedule, reduction: NodeId, split: usize) -> NodeSet {
     let mut nodes = NodeSet::from([reduction]);
     let reduced = graph.operands(reduction)[0];
-    nodes.extend(prologue(graph, schedule, reduced, &nodes, broadcasts));
-    epilogue(graph, schedule, &mut nodes, reduction, streams);
+    let in_front =
+        |graph: &Graph, operand, shape: &_| repeats_columns(graph, operand, shape, split);
+    nodes.extend(prologue(graph, schedule, reduced, &nodes, in_front));
+    epilogue(graph, schedule, &mut nodes, reduction, same_or_one);
     nodes
 }
 
@@ -86,6 +91,29 @@ mod tests {
           return %0
         }
         "#);
+    }
+
+    #[test]
+    fn operands_that_repeat_within_the_columns_stay_outside() {
+        let text = "graph f(%x: f32[2,3,5], %a: f32[5], %b: f32[2,1,1], %c: f32[5]) {
+            %0: f32[2,3,5] = add %x, %a
+            %1: f32[2,3,5] = mul %0, %b
+            %2: f32[3,5] = reduce_sum %1 {axes=[0], keepdims=false}
+            %3: f32[3,5] = neg %2
+            %4: f32[3,5] = add %3, %c
+            return %4
+        }";
+        insta::assert_snapshot!(ops(FuseColumns, text), @"add, columns mul_reduce_sum_neg, add");
+    }
+
+    #[test]
+    fn axes_in_the_middle_are_reduced_where_they_are() {
+        let text = "graph f(%x: f32[2,3,5]) {
+            %0: f32[2,3,5] = exp %x
+            %1: f32[2,5] = reduce_sum %0 {axes=[1], keepdims=false}
+            return %1
+        }";
+        insta::assert_snapshot!(ops(FuseColumns, text), @"columns exp_reduce_sum");
     }
 
     #[test]

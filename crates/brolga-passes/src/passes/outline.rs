@@ -13,7 +13,7 @@ use brolga_ir::{Graph, NodeId, Op};
 use crate::contract::check_kernels;
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::rows::{leading_reduction, reduced_domain};
+use crate::region::rows::{column_axes, reduced_domain};
 use crate::region::{NodeSet, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};
 
@@ -62,7 +62,7 @@ fn kind(graph: &Graph, id: NodeId) -> Option<KernelKind> {
         Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_) => KernelKind::Random,
         op if op.is_elementwise() => KernelKind::Rows,
         _ if reduced_domain(graph, id).is_some() => KernelKind::Rows,
-        _ if leading_reduction(graph, id) => KernelKind::Columns,
+        _ if column_axes(graph, id).is_some() => KernelKind::Columns,
         _ => KernelKind::Move,
     })
 }

@@ -25,6 +25,24 @@ pub(crate) fn broadcasts(graph: &Graph, operand: Value, shape: &Shape) -> bool {
     graph.ty(operand).shape.broadcasts_to(shape)
 }
 
+/// Whether an operand has the shape or is one element.
+pub(crate) fn same_or_one(graph: &Graph, operand: Value, shape: &Shape) -> bool {
+    graph.ty(operand).shape == *shape || elements(graph, operand) == 1
+}
+
+/// Whether an operand is repeated to this shape and has, of the axes from `split` on, all or none: so it has one element for each column
+/// or the same for all columns.
+pub(crate) fn repeats_columns(graph: &Graph, operand: Value, shape: &Shape, split: usize) -> bool {
+    let own = &graph.ty(operand).shape;
+    if !own.broadcasts_to(shape) {
+        return false;
+    }
+    let missing = shape.rank() - own.rank();
+    let repeated = |axis: usize| axis < missing || own[axis - missing] != shape[axis];
+    let mut columns = (split..shape.rank()).filter(|&axis| shape[axis] != 1).map(repeated);
+    columns.next().is_none_or(|first| columns.all(|other| other == first))
+}
+
 /// Lets a region grow by the elementwise ops behind `root` that have the shape of its results.
 ///
 /// Their other operands must satisfy `fits`. Ops of another role stay outside: a forward kernel does not compute what only the backward

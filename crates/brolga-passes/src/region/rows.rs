@@ -185,12 +185,12 @@ impl Rows {
     }
 }
 
-/// Whether a node reduces leading axes and nothing else: what a kernel of columns computes.
-pub(crate) fn leading_reduction(graph: &Graph, id: NodeId) -> bool {
-    let Some(op) = graph.get(id).map(|node| &node.op) else { return false };
-    let Some((axes, _)) = row_reduction(op).filter(|_| !matches!(op, Op::Argmax(_))) else {
-        return false;
-    };
+/// The reduced axes of a node that reduces neighbouring axes in front of the last one: what a kernel of columns computes.
+pub(crate) fn column_axes(graph: &Graph, id: NodeId) -> Option<std::ops::Range<usize>> {
+    let op = &graph.get(id)?.op;
+    let (axes, _) = row_reduction(op).filter(|_| !matches!(op, Op::Argmax(_)))?;
+    let (&first, &last) = (axes.first()?, axes.last()?);
     let rank = graph.ty(graph.operands(id)[0]).shape.rank();
-    !axes.is_empty() && axes.len() < rank && axes.iter().copied().eq(0..axes.len())
+    let neighbours = axes.iter().copied().eq(first..last + 1);
+    (neighbours && last + 1 < rank).then_some(first..last + 1)
 }
