@@ -147,14 +147,6 @@ fn check_rows(body: &Graph, nodes: &[NodeId]) -> Checked {
     let shapes = nodes.iter().map(|&id| &body.node(id).types[0].shape);
     let largest = || shapes.max_by_key(|shape| (shape.elements(), shape.rank())).cloned();
     let domain = reduced.or_else(largest).ok_or("the body is empty")?;
-    // Scalars are a domain of one element, whatever their rank.
-    let scalar = |id: &NodeId| {
-        let shape = &body.node(*id).types[0].shape;
-        is_elementwise(body, *id) && shape.elements() == 1 && shape.rank() <= 1
-    };
-    if domain.elements() == 1 && domain.rank() <= 1 && nodes.iter().all(scalar) {
-        return Ok(());
-    }
     let mut rows = Rows::new(domain.clone());
     for &id in nodes {
         let name = body.node(id).op.name();

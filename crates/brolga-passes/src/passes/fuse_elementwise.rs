@@ -7,8 +7,8 @@
 //! ```
 //!
 //! It runs behind the other fusions and takes what they left. A region is the largest convex one of ops with results of one shape,
-//! each connected to another. Ops on single elements (counters, a learning rate's correction) cost nothing but the call, so
-//! that those are fused even if they have nothing to do with each other.
+//! each connected to another. Ops on scalars (counters, a learning rate's correction) cost nothing but the call, so that those are fused
+//! even if they have nothing to do with each other.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -55,10 +55,9 @@ impl Pass for FuseElementwise {
     }
 }
 
-/// Whether the node is elementwise on one element, of rank 0 or 1.
+/// Whether the node is elementwise on scalars.
 fn is_scalar_op(graph: &Graph, id: NodeId) -> bool {
-    let shape = &graph.node(id).types[0].shape;
-    is_elementwise(graph, id) && shape.elements() == 1 && shape.rank() <= 1
+    is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() == 0
 }
 
 /// Fuses each scalar op with all later ones that need nothing from outside that needs the kernel.
@@ -118,25 +117,25 @@ mod tests {
 
     #[test]
     fn scalar_ops_are_fused_without_a_connection() {
-        let text = "graph f(state %step: i32[], state %count: f32[1], %x: f32[3]) {
+        let text = "graph f(state %step: i32[], state %count: f32[], %x: f32[3]) {
             %0: i32[] = constant {value=1}
             %1: i32[] = add %step, %0
             %2: f32[] = constant {value=32}
-            %3: f32[1] = add %count, %2
+            %3: f32[] = add %count, %2
             %4: f32[] = cast %1 {dtype=\"f32\"}
             %5: f32[3] = mul %x, %4
             return %1 => %step, %3 => %count, %5
         }";
         insta::assert_snapshot!(run(FuseElementwise, text), @r#"
-        graph f(state %step: i32[], state %count: f32[1], %x: f32[3]) {
-          %0: i32[], %1: f32[1], %2: f32[] = kernel %step, %count {kind="rows"} add_cast(
+        graph f(state %step: i32[], state %count: f32[], %x: f32[3]) {
+          %0: i32[], %1: f32[], %2: f32[] = kernel %step, %count {kind="rows"} add_cast(
             %step: i32[],
-            %count: f32[1]
+            %count: f32[]
           ) {
             %0: i32[] = constant {value=1}
             %1: i32[] = add %step, %0
             %2: f32[] = constant {value=32}
-            %3: f32[1] = add %count, %2
+            %3: f32[] = add %count, %2
             %4: f32[] = cast %1 {dtype="f32"}
             return %1, %3, %4
           }
