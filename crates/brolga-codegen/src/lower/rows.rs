@@ -400,9 +400,12 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
         return Err(body.malformed("a kernel without results"));
     };
     let shape = body.shape(first.value);
+    let single = outputs.iter().all(|o| body.shape(o.value).elements() == 1);
+    if single {
+        return Ok((Shape::from([1]), 0));
+    }
     if outputs.iter().any(|o| body.shape(o.value) != shape) {
         return Err(body.malformed("the results have different shapes"));
     }
-    // A scalar is a domain of one place.
-    Ok((if shape.rank() == 0 { Shape::from([1]) } else { shape.clone() }, 0))
+    Ok((shape.clone(), 0))
 }

@@ -169,26 +169,3 @@ fn code_is_executable_and_not_writable_and_gone_with_its_owner() {
     drop(code);
     assert_ne!(permissions(address), "r-xp");
 }
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_thousand_programs_leave_no_memory_behind() {
-    let pages = || -> [u64; 2] {
-        let text = fs::read_to_string("/proc/self/statm").expect("Linux has it");
-        let numbers: Vec<u64> =
-            text.split(' ').take(2).map(|n| n.parse().expect("numbers")).collect();
-        [numbers[0], numbers[1]]
-    };
-    let cycle = || drop(compiled(target(), &contraction(1, 4)));
-    (0..50).for_each(|_| cycle());
-    let before = pages();
-    (0..1000).for_each(|_| cycle());
-    let [total, resident] = pages();
-    // A leak of the reserved range would be 64 GiB, one of a page of code each time 4 MiB.
-    assert!(
-        total < before[0] + (256 << 20) / 4096,
-        "address space grew from {} to {total} pages",
-        before[0]
-    );
-    assert!(resident < before[1] + 512, "memory grew from {} to {resident} pages", before[1]);
-}

@@ -291,7 +291,9 @@ impl Slide {
                     let in_group = slice.first.clone().add(&channel, 1);
                     let w = match weights.tile {
                         // A slice is all channels of the group where there are panels.
-                        Some(bytes) => w.clone().add(&t, bytes),
+                        Some(bytes) => {
+                            w.clone().plus((start / lanes) as i64 * bytes).add(&t, bytes)
+                        }
                         None => w.clone().add(&in_group, 4),
                     };
                     let column = in_group.plus((slice.group * self.group_filters()) as i64);
@@ -316,16 +318,14 @@ impl Slide {
         Ok(())
     }
 
-    /// The tile widths that rectangles use, when a slice is all channels of a group.
+    /// The widths of whole tiles that rectangles use, when a slice is all channels of a group.
     fn widths(&self, target: &dyn TileTarget) -> Vec<usize> {
         let filters = self.group_filters();
         let mut widths = Vec::new();
         for row in self.segments[0].iter().flatten() {
             for column in self.segments[1].iter().flatten() {
                 let shape = target.contraction_shape(row.count.max(column.count), filters);
-                widths.extend(
-                    column_tiles(filters, shape.lanes).into_iter().map(|(.., lanes)| lanes),
-                );
+                widths.push(shape.lanes.min(filters));
             }
         }
         widths.sort_unstable();
@@ -479,7 +479,7 @@ pub(super) fn grad_input(
     // The narrowest tiles do most of the work: their weights lie in panels, so that no cache line is read in part.
     let widths = slide.widths(target);
     if let Some(&width) = widths.first()
-        && width < LANES
+        && (1..LANES).contains(&width)
         && channels.is_multiple_of(width)
     {
         let panel = (width * filters) as i64 * 4;

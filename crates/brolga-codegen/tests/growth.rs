@@ -1,0 +1,50 @@
+//! Code memory goes back to the system. Alone in its process, since it looks at the memory of the whole process.
+
+use std::fs;
+use std::sync::Arc;
+
+use brolga_codegen::generators::{Contraction, KLoop, Start};
+use brolga_codegen::tile::{Builder, Cranelift, TileProgram, TileTarget, Trips};
+
+#[expect(dead_code, reason = "this test uses a part of what the tests of tiles share")]
+#[path = "tiles/support.rs"]
+mod support;
+
+use support::compiled;
+
+fn target() -> Arc<dyn TileTarget> {
+    Arc::new(Cranelift::host().expect("this machine is known"))
+}
+
+fn contraction(rows: usize, lanes: usize) -> Arc<TileProgram> {
+    let loops = [KLoop { trips: Trips::Const(96), a_step: 4, b_step: 256 }];
+    let mut b = Builder::new("contraction");
+    let [x, w, y] = ["x", "w", "y"].map(|name| b.pointer(name));
+    for acc in Contraction::strided(rows, 128, lanes, &loops).emit(&mut b, x, w, Start::Zero) {
+        b.store_f32(y.at(256 * acc.row as i32 + 4 * acc.column as i32), acc.extent, acc.value);
+    }
+    Arc::new(b.finish().expect("a right program"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thousand_programs_leave_no_memory_behind() {
+    let pages = || -> [u64; 2] {
+        let text = fs::read_to_string("/proc/self/statm").expect("Linux has it");
+        let numbers: Vec<u64> =
+            text.split(' ').take(2).map(|n| n.parse().expect("numbers")).collect();
+        [numbers[0], numbers[1]]
+    };
+    let cycle = || drop(compiled(target(), &contraction(1, 4)));
+    (0..50).for_each(|_| cycle());
+    let before = pages();
+    (0..1000).for_each(|_| cycle());
+    let [total, resident] = pages();
+    // A leak of the reserved range would be 64 GiB, one of a page of code each time 4 MiB.
+    assert!(
+        total < before[0] + (256 << 20) / 4096,
+        "address space grew from {} to {total} pages",
+        before[0]
+    );
+    assert!(resident < before[1] + 512, "memory grew from {} to {resident} pages", before[1]);
+}
