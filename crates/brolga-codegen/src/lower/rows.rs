@@ -402,7 +402,10 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
     let shape = body.shape(first.value);
     let single = outputs.iter().all(|o| body.shape(o.value).elements() == 1);
     if single {
-        return Ok((Shape::from([1]), 0));
+        // One place, of the highest rank that an operand has.
+        let ranks = body.graph.inputs().iter().map(|&id| body.shape(id.into()).rank());
+        let rank = ranks.chain([shape.rank(), 1]).max().unwrap_or(1);
+        return Ok((Shape::new(std::iter::repeat_n(1, rank)), 0));
     }
     if outputs.iter().any(|o| body.shape(o.value) != shape) {
         return Err(body.malformed("the results have different shapes"));
