@@ -41,3 +41,7 @@ pub use pass::{Changed, Pass};
 pub use pipeline::{all_passes, optimize, passes_by_name, pipeline};
 pub use rewrites::{Rewrite, Rewrites, Rule};
 pub use sample::{Sample, sample_inputs};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,8 @@ use brolga_ir::ops::{MaxPool, MaxPoolIndex};
 use brolga_ir::{Graph, NodeId, Op, Value};
 
 use super::{Checked, ancestors, check_streaming, ensure, is_code, is_input, split};
+use crate::region::same_or_one;
+use crate::values::splat;
 
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     let (main, _) = split(body, nodes, is_contraction)?;
@@ -67,6 +69,9 @@ fn check_front(body: &Graph, main: NodeId, front: &[NodeId]) -> Checked {
     let shape = &body.ty(prepared).shape;
     for id in chain {
         check_streaming(body, id, shape)?;
+        let same =
+            |value: &Value| same_or_one(body, *value, shape) || splat(body, *value).is_some();
+        ensure(body.operands(id).iter().all(same), "a node in front reads another shape")?;
         ensure(!body.is_output(id.into()), "a node in front of the gradient is a result")?;
     }
     Ok(())

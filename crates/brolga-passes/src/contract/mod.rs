@@ -8,7 +8,7 @@ use std::fmt;
 use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
-use crate::region::rows::{Rows, column_axes, reduced_domain};
+use crate::region::rows::{Domain, Rows, column_axes, reduced_domain};
 use crate::region::{NodeSet, repeats_columns, same_or_one, streams};
 use crate::values::{is_elementwise, splat};
 
@@ -146,12 +146,14 @@ fn check_rows(body: &Graph, nodes: &[NodeId]) -> Checked {
     let reduced = nodes.iter().find_map(|&id| reduced_domain(body, id));
     let shapes = nodes.iter().map(|&id| &body.node(id).types[0].shape);
     let largest = || shapes.max_by_key(|shape| (shape.elements(), shape.rank())).cloned();
-    let domain = reduced.or_else(largest).ok_or("the body is empty")?;
-    let mut rows = Rows::new(domain.clone());
+    let domain =
+        reduced.or_else(|| largest().map(Domain::elementwise)).ok_or("the body is empty")?;
+    let shape = domain.shape.clone();
+    let mut rows = Rows::new(domain);
     for &id in nodes {
         let name = body.node(id).op.name();
         let ty = body.ty(id.into());
-        let message = || format!("`{name}` of type {ty} does not fit the domain {domain}");
+        let message = || format!("`{name}` of type {ty} does not fit the domain {shape}");
         ensure(rows.insert(body, id), message())?;
     }
     Ok(())

@@ -1,9 +1,6 @@
-//! Brings reductions into the two forms that kernels compute: along the last axis, or over neighbouring axes in front of it.
+//! Brings reductions into the two forms that kernels compute: along the last axes, or over neighbouring axes in front of the last.
 //!
 //! ```text
-//! %0: f32[] = reduce_sum %x {axes=[0,1]}           →   %0: f32[320] = reshape %x {shape=[320]}
-//!                                                      %1: f32[] = reduce_sum %0 {axes=[0]}
-//!
 //! %0: f32[5] = reduce_sum %x {axes=[0,2]}          →   %0: f32[4,5] = reduce_sum %x {axes=[2]}
 //!                                                      %1: f32[5] = reduce_sum %0 {axes=[0]}
 //!
@@ -13,7 +10,7 @@
 //!
 //! The order of arithmetic stays that of [`brolga_ir::ops::reduce`]: *inner* axes (the longest run of reduced axes that ends at the last one)
 //! are one flattened row; *outer* axes are walked in row-major order, in pieces of the first one. So inner and outer part are two
-//! reductions one after the other, in this order; flattening a row leaves its elements in place; and moving the outer axes together,
+//! reductions one after the other, in this order; and moving the outer axes together,
 //! in their order, leaves their walk and the extent that is cut into pieces. A mean becomes a sum, a sum and a division by the
 //! count, which is what the mean does.
 //!
@@ -46,7 +43,6 @@ impl Pass for CanonicalReductions {
 const NO_AXES: Rule = Rule { name: "drop a reduction of nothing", reason: "no axis is reduced" };
 const SPLIT: Rule =
     Rule { name: "inner part, then outer part", reason: "that is the order of arithmetic" };
-const FLATTEN: Rule = Rule { name: "flatten the rows", reason: "a row is flattened anyway" };
 const TOGETHER: Rule =
     Rule { name: "outer axes together", reason: "they are walked in the same order" };
 
@@ -93,11 +89,6 @@ fn canonical(
             return Ok(None);
         }
         in_two_parts(graph, &op, x, outer_axes, split, &origin)?
-    } else if inner > 1 {
-        if !rewrites.allow(&FLATTEN, graph, id) {
-            return Ok(None);
-        }
-        along_flat_rows(graph, &op, x, split, &origin)?
     } else if inner == 0 && !are_neighbours(outer_axes) {
         if !rewrites.allow(&TOGETHER, graph, id) {
             return Ok(None);
@@ -117,7 +108,7 @@ fn can_split(op: &Op, dtype: DType) -> bool {
     !(rounds && matches!(dtype, DType::BF16 | DType::F16))
 }
 
-/// The reduction along flat rows, then over the outer axes.
+/// The reduction along rows, then over the outer axes.
 fn in_two_parts(
     graph: &mut Graph,
     op: &Op,
@@ -131,7 +122,7 @@ fn in_two_parts(
         Op::ReduceMean(_) => &ReduceSum { axes: Default::default(), keepdims: false }.into(),
         _ => op,
     };
-    let rows = along_flat_rows(graph, parts, x, split, origin)?;
+    let rows = graph.add(over(parts, split..ty.shape.rank()), &[x], origin.clone())?;
     let total = over_outer_axes(graph, parts, rows, outer_axes, origin)?;
     let Op::ReduceMean(mean) = op else { return Ok(total) };
     let count = Data::from_f64(ty.dtype, &[mean.count(&ty.shape) as f64]);
@@ -162,25 +153,6 @@ fn are_neighbours(axes: &[usize]) -> bool {
     axes.windows(2).all(|pair| pair[1] == pair[0] + 1)
 }
 
-/// The reduction of the axes from `split` on, as one axis.
-fn along_flat_rows(
-    graph: &mut Graph,
-    op: &Op,
-    x: Value,
-    split: usize,
-    origin: &Origin,
-) -> Result<Value, Mistake> {
-    let shape = &graph.ty(x).shape;
-    let row = shape[split..].iter().product();
-    let flat: Shape = shape[..split].iter().copied().chain([row]).collect();
-    let flat = if *shape == flat {
-        x
-    } else {
-        graph.add(Reshape { shape: flat }, &[x], origin.clone())?
-    };
-    graph.add(over(op, [split]), &[flat], origin.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::CanonicalReductions;
@@ -193,12 +165,12 @@ mod tests {
     }
 
     #[test]
-    fn all_axes_are_one_row() {
-        let text = text("reduce_mean", "f32[5,7]", "[0,1]", false, "f32[]");
+    fn inner_axes_are_one_row() {
+        let text = text("reduce_sum", "f32[9,3,5,7]", "[0,2,3]", false, "f32[3]");
         insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
-        graph f(%x: f32[5,7]) {
-          %0: f32[35] = reshape %x {shape=[35]}
-          %1: f32[] = reduce_mean %0 {axes=[0], keepdims=false}
+        graph f(%x: f32[9,3,5,7]) {
+          %0: f32[9,3] = reduce_sum %x {axes=[2,3], keepdims=false}
+          %1: f32[3] = reduce_sum %0 {axes=[0], keepdims=false}
           return %1
         }
         ");
@@ -218,16 +190,7 @@ mod tests {
 
     #[test]
     fn a_mean_in_two_parts_divides_at_the_end() {
-        let text = text("reduce_mean", "f32[3,9,20]", "[1,2]", true, "f32[3,1,1]");
-        insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
-        graph f(%x: f32[3,9,20]) {
-          %0: f32[3,180] = reshape %x {shape=[3,180]}
-          %1: f32[3] = reduce_mean %0 {axes=[1], keepdims=false}
-          %2: f32[3,1,1] = reshape %1 {shape=[3,1,1]}
-          return %2
-        }
-        ");
-        let text = self::text("reduce_mean", "f32[9,3,20]", "[0,2]", true, "f32[1,3,1]");
+        let text = text("reduce_mean", "f32[9,3,20]", "[0,2]", true, "f32[1,3,1]");
         insta::assert_snapshot!(run(CanonicalReductions, &text), @r"
         graph f(%x: f32[9,3,20]) {
           %0: f32[9,3] = reduce_sum %x {axes=[2], keepdims=false}
@@ -267,6 +230,11 @@ mod tests {
     fn the_two_forms_stay() {
         refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[0,1]", false, "f32[20]"));
         refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[2]", true, "f32[9,3,1]"));
+        refuses(
+            CanonicalReductions,
+            &text("reduce_mean", "f32[9,3,20]", "[1,2]", true, "f32[9,1,1]"),
+        );
+        refuses(CanonicalReductions, &text("reduce_max", "f32[9,3]", "[0,1]", false, "f32[]"));
         refuses(CanonicalReductions, &text("reduce_sum", "f32[9,3,20]", "[1]", false, "f32[9,20]"));
         refuses(CanonicalReductions, &text("reduce_sum", "f32[0]", "[0]", false, "f32[]"));
     }

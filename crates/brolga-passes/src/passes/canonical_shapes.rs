@@ -117,8 +117,8 @@ fn adds_last_axis(from: &Shape, to: &Shape) -> bool {
 /// Whether the value is the reduction of rows along their last axis, without that axis, or computed of such ones elementwise.
 fn is_of_rows(graph: &Graph, value: Value, chain: usize) -> bool {
     let op = &graph.node(value.node).op;
-    if let Some((_, keepdims)) = row_reduction(op) {
-        return !keepdims && reduced_domain(graph, value.node).is_some();
+    if let Some((axes, keepdims)) = row_reduction(op) {
+        return !keepdims && axes.len() == 1 && reduced_domain(graph, value.node).is_some();
     }
     let same = |v: &&Value| graph.ty(**v).shape == graph.ty(value).shape;
     let operands = graph.operands(value.node);

@@ -10,7 +10,8 @@
 //!
 //! The cotangent at full size is never stored. Both gradients of a convolution use it, so what prepares it (elementwise ops, then at
 //! most one `max_unpool`) is copied into both kernels. That pays while the copy is cheap: it must consist of comparisons,
-//! selections and simple arithmetic, and the cotangent must have no other use, since then it would have to be stored anyway. The
+//! selections and simple arithmetic on what has the cotangent's shape or is one element, and the cotangent must have no other use, since
+//! then it would have to be stored anyway. The
 //! `reduce_sum` over images and places, the bias's gradient, becomes a second result of the filter's gradient.
 //!
 //! Behind the gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul) takes behind a product, such as the mask of the
@@ -23,7 +24,7 @@ use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, streams};
+use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, same_or_one, streams};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::is_returned;
 
@@ -110,7 +111,7 @@ fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet 
         }
         _ => (NodeSet::new(), cotangent, users),
     };
-    let chain = prologue(graph, schedule, value, &users, streams);
+    let chain = prologue(graph, schedule, value, &users, same_or_one);
     if chain.iter().all(|&id| is_cheap(&graph.node(id).op)) {
         copied.extend(chain);
     }
@@ -224,6 +225,16 @@ mod tests {
             %v: f32[2,4,5,4] = max_unpool %t, %i {input=[4,5], strides=[2,2], window=[2,2]}";
         let filter = FILTER.replace("%u", "%v");
         insta::assert_snapshot!(ops(&[tanh, &filter].join("\n"), "%f"), @"constant, gt, select, tanh, contraction max_unpool_conv2d_grad_filter");
+    }
+
+    #[test]
+    fn what_has_another_shape_stays_in_front() {
+        let scaled = "%t: f32[2,2,2,4] = mul %s, %c #backward
+            %v: f32[2,4,5,4] = max_unpool %t, %i {input=[4,5], strides=[2,2], window=[2,2]}";
+        let filter = FILTER.replace("%u", "%v");
+        let text =
+            text(&[scaled, &filter].join("\n"), "%f").replace("%r: f32", "%c: f32[4], %r: f32");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &text), @"constant, gt, select, mul, contraction max_unpool_conv2d_grad_filter");
     }
 
     #[test]

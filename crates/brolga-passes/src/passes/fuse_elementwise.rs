@@ -15,7 +15,7 @@ use brolga_ir::{Graph, NodeId};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::rows::rows;
+use crate::region::rows::{Domain, rows};
 use crate::region::{NodeSet, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::is_elementwise;
@@ -43,7 +43,7 @@ impl Pass for FuseElementwise {
             if graph.get(id).is_none() || !is_elementwise(graph, id) || is_scalar_op(graph, id) {
                 continue;
             }
-            let domain = graph.ty(id.into()).shape.clone();
+            let domain = Domain::elementwise(graph.ty(id.into()).shape.clone());
             let nodes = rows(graph, &schedule, &[id], domain);
             let Some(&last) = schedule.sort(&nodes).last() else { continue };
             if nodes.len() > 1 && rewrites.allow(&CHAIN, graph, last) {

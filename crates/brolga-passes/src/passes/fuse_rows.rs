@@ -9,14 +9,15 @@
 //! %4: f32[32,10] = div %2, %3
 //! ```
 //!
-//! The *domain* `[r.., c]` is what the reduction reduces. The region is the largest convex one around it in which every node is
-//! elementwise over the domain, a reduction of the domain's last axis, elementwise on reduced values, or repeats, counts or marks
-//! along the domain (`broadcast`, `iota`, `one_hot`). Each row is computed in one go, while it is in the nearest cache.
+//! The *domain* `[r.., c..]` is what the reduction reduces, `c..` being the reduced axes, the last ones. The region is the largest convex one
+//! around it in which every node is elementwise over the domain, the same kind of reduction of it, elementwise on reduced values, or
+//! repeats, counts or marks along the domain (`broadcast`, `iota`, `one_hot`). Each row is computed in one go, while it is in the nearest cache.
 //!
 //! Reductions of single rows (the means of losses and metrics) cost hardly more than the call, so that those of one extent are fused even
-//! if they have nothing to do with each other.
+//! if they have nothing to do with each other. One worker computes a single row. So a long one takes in no more than what leads to its
+//! reduction and nothing else needs; the rest is shared among all workers in another kernel.
 //!
-//! Refused: reduced values without their axis (`[r..]`) that meet anything but each other and single elements. Under NumPy's rule they would
+//! Refused: operands that repeat within a row of several axes; reduced values without their axis (`[r..]`) that meet anything but each other and single elements. Under NumPy's rule they would
 //! be read along the wrong axis.
 
 use brolga_ir::ops::KernelKind;
@@ -25,12 +26,15 @@ use brolga_ir::{Graph, NodeId};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::rows::{reduced_domain, rows};
-use crate::region::{Region, Schedule};
+use crate::region::{NodeSet, Region, Schedule, prologue, repeats_columns};
 use crate::rewrites::{Rewrites, Rule};
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]
 pub struct FuseRows;
+
+/// How many elements of a single row are computed by one worker for the sake of fusing.
+const MAX_SERIAL: usize = 1 << 14;
 
 const ROWS: Rule =
     Rule { name: "fuse around a reduction of rows", reason: "a row is read once for all of it" };
@@ -48,13 +52,19 @@ impl Pass for FuseRows {
         for (place, &id) in seeds.iter().enumerate() {
             // A region that was fused may have taken this node, and a kernel its identity.
             let Some(domain) = reduced_domain(graph, id) else { continue };
-            let one_row = domain.elements() == domain[domain.rank() - 1];
-            let mut together = vec![id];
-            if one_row {
+            let nodes = if domain.is_one_row() && domain.shape.elements() > MAX_SERIAL {
+                let split = domain.split;
+                let fits = |graph: &Graph, v, shape: &_| repeats_columns(graph, v, shape, split);
+                let mut nodes = NodeSet::from([id]);
+                nodes.extend(prologue(graph, &schedule, graph.operands(id)[0], &nodes, fits));
+                nodes
+            } else if domain.is_one_row() {
                 let same = |id: &&NodeId| reduced_domain(graph, **id).as_ref() == Some(&domain);
-                together.extend(seeds[place + 1..].iter().filter(same));
-            }
-            let nodes = rows(graph, &schedule, &together, domain);
+                let together: Vec<NodeId> = seeds[place..].iter().filter(same).copied().collect();
+                rows(graph, &schedule, &together, domain)
+            } else {
+                rows(graph, &schedule, &[id], domain)
+            };
             if nodes.len() > 1 && rewrites.allow(&ROWS, graph, id) {
                 Region::around(graph, KernelKind::Rows, id, nodes).fuse(graph, &mut schedule)?;
             }
@@ -183,14 +193,50 @@ mod tests {
     }
 
     #[test]
+    fn several_last_axes_are_one_row() {
+        let text = "graph f(%x: f32[3,5], %y: f32[3,5]) {
+            %0: f32[3,5] = sub %x, %y
+            %1: f32[3,5] = mul %0, %0
+            %2: f32[] = reduce_mean %1 {axes=[0,1], keepdims=false}
+            %3: f32[] = constant {value=0.5}
+            %4: f32[3,5] = mul %0, %3
+            return %2, %4
+        }";
+        insta::assert_snapshot!(ops(FuseRows, text), @"rows sub_mul_reduce_mean");
+    }
+
+    #[test]
+    fn operands_that_repeat_within_a_row_stay_outside() {
+        let text = "graph f(%x: f32[2,3,5], %a: f32[5], %b: f32[2,1,1], %c: f32[3,5]) {
+            %0: f32[2,3,5] = mul %x, %a
+            %1: f32[2,3,5] = mul %0, %b
+            %2: f32[2,3,5] = mul %1, %c
+            %3: f32[2] = reduce_sum %2 {axes=[1,2], keepdims=false}
+            return %3
+        }";
+        insta::assert_snapshot!(ops(FuseRows, text), @"mul, rows mul_reduce_sum");
+    }
+
+    #[test]
+    fn a_long_single_row_takes_in_what_only_it_needs() {
+        let text = "graph f(%x: f32[200,100]) {
+            %0: f32[200,100] = abs %x
+            %1: f32[200,100] = mul %x, %0
+            %2: f32[] = reduce_sum %1 {axes=[0,1], keepdims=false}
+            %3: f32[200,100] = tanh %0
+            return %2, %3
+        }";
+        insta::assert_snapshot!(ops(FuseRows, text), @"abs, tanh, rows mul_reduce_sum");
+    }
+
+    #[test]
     fn other_axes_are_refused() {
         refuses(
             FuseRows,
             "graph f(%x: f32[3,5]) {
                 %0: f32[3,5] = exp %x
                 %1: f32[5] = reduce_sum %0 {axes=[0], keepdims=false}
-                %2: f32[] = reduce_sum %0 {axes=[0,1], keepdims=false}
-                return %1, %2
+                return %1
             }",
         );
     }

@@ -1,30 +1,63 @@
-//! Regions over rows: elementwise ops over a domain, reductions of the domain along its last axis, and what is computed of those.
+//! Regions over rows: elementwise ops over a domain, reductions of the domain along its last axes, and what is computed of those.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
-use super::{NodeSet, Schedule, broadcasts};
+use super::{NodeSet, Schedule, broadcasts, repeats_columns};
 use crate::values::{elements, is_elementwise, splat};
 
 /// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit together. A loss and its gradient are
 /// neighbours; looking farther would make the time quadratic in the depth of a model.
 const MAX_SPAN: usize = 256;
 
-/// What a value is to the rows of a domain `[r.., c]`.
+/// What a value is to the rows of a domain `[r.., c..]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// It has the domain's shape.
     Whole,
-    /// One element a row: `[r.., 1]`.
+    /// One element a row: `[r.., 1..]`.
     Kept,
     /// One element a row: `[r..]`.
     Dropped,
 }
 
+/// The shape `[r.., c..]` over which a region computes. Its last axes, the columns, are the row that reductions run along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Domain {
+    pub(crate) shape: Shape,
+    /// The first of the columns.
+    pub(crate) split: usize,
+}
+
+impl Domain {
+    /// A domain without reductions.
+    pub(crate) fn elementwise(shape: Shape) -> Self {
+        let split = shape.rank().saturating_sub(1);
+        Self { shape, split }
+    }
+
+    /// Whether all there is is one row.
+    pub(crate) fn is_one_row(&self) -> bool {
+        self.shape[..self.split].iter().all(|&extent| extent == 1)
+    }
+
+    /// The shape of a reduction that keeps its axes.
+    fn kept(&self) -> Shape {
+        let mut kept = self.shape.clone();
+        kept.dims_mut()[self.split..].fill(1);
+        kept
+    }
+
+    /// The shape of a reduction that drops its axes.
+    fn dropped(&self) -> Shape {
+        self.shape[..self.split].into()
+    }
+}
+
 /// A region under growth.
 pub(crate) struct Rows {
-    domain: Shape,
+    domain: Domain,
     places: BTreeMap<NodeId, Place>,
 }
 
@@ -40,17 +73,24 @@ pub(crate) fn row_reduction(op: &Op) -> Option<(&[usize], bool)> {
     }
 }
 
-/// The domain of a node that reduces along the last axis alone.
-pub(crate) fn reduced_domain(graph: &Graph, id: NodeId) -> Option<Shape> {
+/// The domain of a node that reduces the last axes alone.
+pub(crate) fn reduced_domain(graph: &Graph, id: NodeId) -> Option<Domain> {
     let (axes, _) = row_reduction(&graph.get(id)?.op)?;
-    let domain = &graph.ty(*graph.operands(id).first()?).shape;
-    (domain.rank() > 0 && axes == [domain.rank() - 1]).then(|| domain.clone())
+    let shape = &graph.ty(*graph.operands(id).first()?).shape;
+    let &split = axes.first()?;
+    let last_axes = axes.iter().copied().eq(split..shape.rank());
+    last_axes.then(|| Domain { shape: shape.clone(), split })
 }
 
-/// The largest convex region around the first seed over a domain, whose last axis is what reductions run along.
+/// The largest convex region around the first seed over a domain.
 ///
 /// It grows along edges, to other reductions of what it reads, and to the other seeds.
-pub(crate) fn rows(graph: &Graph, schedule: &Schedule, seeds: &[NodeId], domain: Shape) -> NodeSet {
+pub(crate) fn rows(
+    graph: &Graph,
+    schedule: &Schedule,
+    seeds: &[NodeId],
+    domain: Domain,
+) -> NodeSet {
     let mut rows = Rows::new(domain);
     let mut region = NodeSet::new();
     let mut candidates: BTreeSet<_> = seeds.iter().map(|&id| (schedule.place(id), id)).collect();
@@ -73,7 +113,7 @@ pub(crate) fn rows(graph: &Graph, schedule: &Schedule, seeds: &[NodeId], domain:
 
 impl Rows {
     /// A domain with what is known of its region's nodes.
-    pub(crate) fn new(domain: Shape) -> Self {
+    pub(crate) fn new(domain: Domain) -> Self {
         Self { domain, places: BTreeMap::new() }
     }
 
@@ -120,29 +160,20 @@ impl Rows {
         Vec::new()
     }
 
-    fn kept(&self) -> Shape {
-        let mut kept = self.domain.clone();
-        if let Some(last) = kept.dims_mut().last_mut() {
-            *last = 1;
-        }
-        kept
-    }
-
-    fn dropped(&self) -> Shape {
-        self.domain[..self.domain.rank().saturating_sub(1)].into()
-    }
-
     /// What the node would be in the region, if it can stand there.
     fn fit(&self, graph: &Graph, id: NodeId) -> Option<Place> {
         let node = graph.node(id);
         let operands = graph.operands(id);
         let place = |value: &Value| self.places.get(&value.node).copied();
         let shape = &node.types.first()?.shape;
-        let whole = *shape == self.domain;
-        // An operand inside of the region that lost its last axis would be read along the wrong axis.
-        let readable = |value: &Value| {
-            place(value) != Some(Place::Dropped) && broadcasts(graph, *value, &self.domain)
+        let whole = *shape == self.domain.shape;
+        // A row is one run of elements: what is read along with it has one for each of them, or one for all. An operand inside of the
+        // region that lost its axes would be read along the wrong ones.
+        let readable = |value: &Value| match place(value) {
+            Some(place) => place != Place::Dropped,
+            None => repeats_columns(graph, *value, &self.domain.shape, self.domain.split),
         };
+        let single_column_axis = self.domain.split + 1 == self.domain.shape.rank();
         match &node.op {
             _ if is_elementwise(graph, id) => {
                 if whole {
@@ -159,12 +190,12 @@ impl Rows {
                             None => outside(value),
                         })
                 };
-                if *shape == self.kept()
-                    && reduced(Place::Kept, &|v| broadcasts(graph, *v, &self.kept()))
+                if *shape == self.domain.kept()
+                    && reduced(Place::Kept, &|v| broadcasts(graph, *v, &self.domain.kept()))
                 {
                     return Some(Place::Kept);
                 }
-                (*shape == self.dropped() && reduced(Place::Dropped, &one))
+                (*shape == self.domain.dropped() && reduced(Place::Dropped, &one))
                     .then_some(Place::Dropped)
             }
             op if row_reduction(op).is_some() => {
@@ -176,9 +207,11 @@ impl Rows {
                 (domain == self.domain && reads).then_some(result)
             }
             Op::Broadcast(_) => (whole && operands.iter().all(readable)).then_some(Place::Whole),
-            Op::OneHot(_) => (whole && place(&operands[0]).is_none()).then_some(Place::Whole),
-            Op::Iota(iota) => {
-                (whole && iota.axis + 1 == self.domain.rank()).then_some(Place::Whole)
+            Op::OneHot(_) if single_column_axis => {
+                (whole && place(&operands[0]).is_none()).then_some(Place::Whole)
+            }
+            Op::Iota(iota) if single_column_axis => {
+                (whole && iota.axis == self.domain.split).then_some(Place::Whole)
             }
             _ => None,
         }
