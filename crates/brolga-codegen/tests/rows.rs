@@ -48,6 +48,23 @@ fn broadcasts() {
 }
 
 #[test]
+fn operands_beside_reductions_that_keep_their_axes() {
+    for (x, w) in [
+        (vec![2, 2, 2, 3], vec![2, 2, 1]),
+        (vec![2, 3, 4, 5], vec![4, 1]),
+        (vec![2, 3, 4, 5], vec![3, 1, 1]),
+        (vec![3, 3, 5], vec![3, 1]),
+        (vec![3, 5], vec![1]),
+    ] {
+        check(Rows, &[Type::f32(x.clone()), Type::f32(w)], |_, v| {
+            let last = x.len() - 1;
+            let sum = v[0].reduce_sum(&[last], true);
+            vec![&sum * &v[1], &sum + &v[0]]
+        });
+    }
+}
+
+#[test]
 fn element_types() {
     for n in [1, 16, 19, 50] {
         let ty = |dtype| Type::new(dtype, [3, n]);

@@ -31,12 +31,11 @@ fn the_whole_pipeline_makes_kernels() {
         %2: f32[2,5] = relu %1   @activation
         return %2
       }   @dense
-      %1: f32[10] = reshape %0 {shape=[10]}   @loss
-      %2: f32[] = kernel %1 {kind="rows"} reduce_sum(%v0: f32[10]) {
-        %0: f32[] = reduce_sum %v0 {axes=[0], keepdims=false}   @loss
+      %1: f32[] = kernel %0 {kind="rows"} reduce_sum(%v0: f32[2,5]) {
+        %0: f32[] = reduce_sum %v0 {axes=[0,1], keepdims=false}   @loss
         return %0
       }   @loss
-      return %2, %0
+      return %1, %0
     }
     "#);
 }

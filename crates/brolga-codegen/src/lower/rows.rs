@@ -166,8 +166,10 @@ impl<'a> Rows<'a> {
         let by_row = self.row_axes > 0
             && self.body.graph.uses_of(value).iter().all(|&(user, _)| {
                 let user = Value::from(user);
+                // Beside values that keep the reduced axes, an operand lies as it does beside the domain.
                 matches!(self.body.op(user), Op::OneHot(_))
                     || (self.spaces.get(&user) == Some(&Space::Row)
+                        && self.body.shape(user).rank() <= split
                         && !is_reduction(self.body.op(user)))
             });
         let by_row = by_row
