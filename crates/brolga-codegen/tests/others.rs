@@ -8,7 +8,7 @@ use common::check;
 
 #[test]
 fn reductions_over_leading_axes() {
-    for shape in [[1, 1], [3, 5], [8, 16], [32, 128], [33, 17], [0, 4], [4, 0], [100, 1]] {
+    for shape in [[1, 1], [3, 5], [8, 16], [32, 128], [33, 17], [0, 4], [4, 0], [0, 0], [100, 1]] {
         check(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_sum(&[0], false)]);
         check(
             Columns,
@@ -28,7 +28,7 @@ fn reductions_over_leading_axes() {
 
 #[test]
 fn reductions_in_the_middle() {
-    for shape in [[2, 3, 4, 5], [9, 2, 1, 16], [1, 7, 7, 20], [2, 0, 3, 4], [2, 3, 4, 1100]] {
+    for shape in [[2, 3, 4, 5], [9, 2, 1, 16], [1, 7, 7, 20], [2, 0, 3, 4], [0, 3, 2, 4], [2, 3, 4, 0], [2, 3, 4, 1100]] {
         check(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_mean(&[1, 2], false)]);
         check(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_sum(&[0, 1, 2], false)]);
         check(Move, &[Type::f32(shape)], |_, x| vec![x[0].reduce_max(&[1], true)]);

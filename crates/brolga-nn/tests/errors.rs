@@ -227,6 +227,16 @@ fn layers_that_do_not_fit_their_input() {
     layer `dense`: Dense takes [batch, .., inputs], given f32[2]
       at crates/brolga-nn/tests/errors.rs:[line]
     ");
+    insta::assert_snapshot!(built(&[4], Dense::new(0)), @r"
+    layer `dense`: units is 0: the layer would give nothing
+      at crates/brolga-nn/tests/errors.rs:[line]
+      help: units must be at least 1
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(0, 3)), @r"
+    layer `conv2d`: filters is 0: the layer would give nothing
+      at crates/brolga-nn/tests/errors.rs:[line]
+      help: filters must be at least 1
+    ");
     insta::assert_snapshot!(built(&[10], Reshape::new([3, -1])), @r"
     layer `reshape`: a sample of 10 elements cannot have the shape [3, -1]
       at crates/brolga-nn/tests/errors.rs:[line]

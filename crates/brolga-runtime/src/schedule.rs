@@ -4,7 +4,8 @@ use brolga_codegen::kernel::{KernelFn, Touch};
 use brolga_ir::Role;
 
 use crate::hazards::{Footprint, barriers};
-use crate::layout::{Address, Layout};
+use crate::layout::{Address, Layout, Space};
+use crate::memory::Span;
 use crate::tasks::{TaskId, Tasks};
 
 /// A stage in its place.
@@ -21,10 +22,13 @@ pub(crate) struct Scheduled {
     pub(crate) barrier: bool,
 }
 
-/// The places of a task's operands, results and workspace: its operand table.
+/// The places of a task's operands, results and workspace: its operand table. A workspace without bytes, as sums over an axis of extent 0 have
+/// it, is nowhere in particular.
 pub(crate) fn operand_table(tasks: &Tasks, layout: &Layout, task: TaskId) -> Vec<Address> {
     let buffers = tasks.tasks[task].operands.iter().chain(&tasks.tasks[task].results);
-    buffers.map(|&buffer| layout.buffers[buffer]).chain(layout.workspaces[task]).collect()
+    let nowhere = Address { space: Space::Arena, span: Span::default() };
+    let workspace = layout.workspaces[task].unwrap_or(nowhere);
+    buffers.map(|&buffer| layout.buffers[buffer]).chain([workspace]).collect()
 }
 
 /// The stages of the tasks in this order, those without work left out, with the barriers that so many threads need.

@@ -4,7 +4,7 @@ use brolga_ir::ops::window::Window;
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, yes, zeros};
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Padding, Pair};
 use crate::initializers::Initializer;
@@ -142,6 +142,7 @@ impl Layer for Conv2D {
                     .help("images without a channel axis need one of extent 1: Input::new([28, 28, 1])"));
             }
         };
+        positive("filters", self.filters)?;
         let divides = |n: usize| self.groups > 0 && n.is_multiple_of(self.groups);
         if !divides(channels) || !divides(self.filters) {
             let message = format!(

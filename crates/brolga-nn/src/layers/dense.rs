@@ -3,7 +3,7 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, yes, zeros};
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, yes, zeros};
 use crate::activations::Activation;
 use crate::initializers::Initializer;
 use crate::registry::Choice;
@@ -85,6 +85,7 @@ impl Layer for Dense {
                 return Err(Mistake::new(message));
             }
         };
+        positive("units", self.units)?;
         let mut weights =
             vec![WeightSpec::trainable("kernel", [width, self.units], &self.kernel_initializer)];
         if self.use_bias {

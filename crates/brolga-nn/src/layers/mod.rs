@@ -121,6 +121,15 @@ macro_rules! layer {
 }
 pub(crate) use layer;
 
+/// Fails if an argument that counts something is 0.
+pub(crate) fn positive(argument: &str, value: usize) -> Result<(), Mistake> {
+    if value > 0 {
+        return Ok(());
+    }
+    let message = format!("{argument} is 0: the layer would give nothing");
+    Err(Mistake::new(message).help(format!("{argument} must be at least 1")))
+}
+
 /// The default initializer of kernels.
 pub(crate) fn glorot_uniform() -> Choice<dyn Initializer> {
     crate::initializers::GlorotUniform::default().into()

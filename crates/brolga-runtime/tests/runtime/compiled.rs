@@ -40,3 +40,53 @@ fn compiled_kernels_give_the_bits_of_the_interpreter() {
         assert_eq!(run(Backend::Native, threads), reference, "{threads} threads");
     }
 }
+
+/// Sums over nothing, gradients of convolutions without channels and without filters: their workspaces have no bytes.
+const EMPTY: &str = r#"graph empty(%a: f32[3,0], %b: f32[0,3], %x: f32[2,4,4,0], %dy: f32[2,3,3,5], %w: f32[2,2,0,5], %none: f32[2,3,3,0], %one: f32[2,4,4,1]) {
+  %0: f32[0] = kernel %a {kind="columns"} reduce_sum(%a: f32[3,0]) {
+    %0: f32[0] = reduce_sum %a {axes=[0], keepdims=false}
+    return %0
+  }
+  %1: f32[3] = kernel %b {kind="columns"} reduce_sum(%b: f32[0,3]) {
+    %0: f32[3] = reduce_sum %b {axes=[0], keepdims=false}
+    return %0
+  }
+  %2: f32[2,2,0,5], %3: f32[5] = kernel %x, %dy {kind="contraction"} conv2d_grad_filter(%x: f32[2,4,4,0], %dy: f32[2,3,3,5]) {
+    %0: f32[2,2,0,5] = conv2d_grad_filter %x, %dy {kernel=[2,2]}
+    %1: f32[5] = reduce_sum %dy {axes=[0,1,2], keepdims=false}
+    return %0, %1
+  }
+  %4: f32[2,4,4,0] = kernel %dy, %w {kind="contraction"} conv2d_grad_input(%dy: f32[2,3,3,5], %w: f32[2,2,0,5]) {
+    %0: f32[2,4,4,0] = conv2d_grad_input %dy, %w {input=[4,4]}
+    return %0
+  }
+  %5: f32[2,2,0,5] = kernel %x, %dy {kind="contraction"} conv2d_grad_filter(%x: f32[2,4,4,0], %dy: f32[2,3,3,5]) {
+    %0: f32[2,2,0,5] = conv2d_grad_filter %x, %dy {kernel=[2,2]}
+    return %0
+  }
+  %6: f32[2,2,1,0] = kernel %one, %none {kind="contraction"} conv2d_grad_filter(%x: f32[2,4,4,1], %dy: f32[2,3,3,0]) {
+    %0: f32[2,2,1,0] = conv2d_grad_filter %x, %dy {kernel=[2,2]}
+    return %0
+  }
+  return %0, %1, %2, %3, %4, %5, %6
+}"#;
+
+#[test]
+fn kernels_over_nothing_have_a_workspace_without_bytes() {
+    let graph = parse_graph(EMPTY, "<test>").unwrap_or_else(|errors| panic!("{errors}"));
+    let layout = StateLayout::of_graphs([&graph]).unwrap();
+    let run = |backend, threads| {
+        let options = Options { backend, threads, ..Options::default() };
+        let mut program = Executable::new(&graph, &layout, &options).unwrap();
+        for place in [3, 6] {
+            program.input_mut::<f32>(place).unwrap().fill(0.7);
+        }
+        program.run(&mut State::zeros(&layout).unwrap()).unwrap();
+        (0..7).map(|output| program.output_tensor(output).unwrap()).collect::<Vec<_>>()
+    };
+    let expected = run(Backend::Interpreter, 1);
+    assert_eq!(expected[1].data().to_f64(), [0.0; 3]);
+    for threads in [1, 2, 3] {
+        assert_eq!(run(Backend::Native, threads), expected, "{threads} threads");
+    }
+}

@@ -140,8 +140,8 @@ fn kernels_that_do_not_fit_their_nodes() {
     }
     assert_snapshot!(new(Compiled::new(kernels.clone(), code)), @"kernel `add`: result 0 of 1 may be in the place of operand 7 of 2");
     for kernel in kernels.values_mut() {
-        kernel.stages[0].reads.push(Touch { slot: 3, access: Access::Whole });
+        kernel.stages[0].reads.push(Touch { slot: 4, access: Access::Whole });
     }
-    assert_snapshot!(new(Compiled::new(kernels, ())), @"kernel `add`: a stage touches slot 3 of an operand table of 3");
+    assert_snapshot!(new(Compiled::new(kernels, ())), @"kernel `add`: a stage touches slot 4 of an operand table of 4");
     assert_snapshot!(new(Compiled::new([].into(), ())), @"kernel `add`: it has not been compiled");
 }
