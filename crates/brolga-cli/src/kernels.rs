@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use brolga_codegen::KernelText;
+use brolga_codegen::{CodegenOptions, KernelText};
 use brolga_ir::ops::Kernel;
 use brolga_ir::text::Names;
 use brolga_ir::{Graph, Op};
@@ -38,7 +38,7 @@ pub(crate) struct Kernels<'a> {
 impl<'a> Kernels<'a> {
     /// Compiles the kernels of a graph of kernels; those that the filter keeps are shown in this form.
     pub(crate) fn new(graph: &'a Graph, filter: &Filter, form: Form) -> Result<Self, CliError> {
-        let texts = brolga_codegen::dump(graph)?;
+        let texts = brolga_codegen::dump(graph, &CodegenOptions::default())?;
         let count = texts.len();
         let kept = texts.into_iter().filter(|text| filter.keeps(graph, text.node));
         let entry = |text: KernelText| match &graph.node(text.node).op {

@@ -10,17 +10,28 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::error::{Error, Result};
 use crate::host::Optimization;
+use crate::isa::VectorIsa;
 use crate::jit::{Code, Jit};
 use crate::kernel::{Compiled, CompiledKernel, KernelFn, Stage};
 use crate::lower::{Lowered, lower};
 use crate::nest;
-use crate::tile::{Cranelift, TileTarget};
+use crate::tile::TileTarget;
 
 /// How kernels are compiled.
 #[derive(Debug, Clone, Default)]
 pub struct CodegenOptions {
-    /// Whether the readable forms of all functions are kept, for [`dump`].
-    pub text: bool,
+    /// The vector instruction set; without one [`VectorIsa::chosen`].
+    pub isa: Option<VectorIsa>,
+}
+
+impl CodegenOptions {
+    /// The instruction set that is meant.
+    ///
+    /// # Errors
+    /// As [`VectorIsa::chosen`].
+    pub fn isa(&self) -> Result<VectorIsa> {
+        self.isa.map_or_else(VectorIsa::chosen, Ok)
+    }
 }
 
 /// The kernels of a graph before they are machine code, each with its node. Equal kernels are lowered once.
@@ -29,11 +40,12 @@ type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<Lowered>)>;
 /// Compiles every kernel of a graph of kernels into one module of machine code.
 ///
 /// # Errors
-/// If a kernel's body is not of the form that its kind promises, an element type has no native code, or this machine has no back end.
+/// If a kernel's body is not of the form that its kind promises, an element type has no native code, or this machine cannot run the
+/// instruction set.
 pub fn compile(graph: &Graph, options: &CodegenOptions) -> Result<Compiled> {
-    let target: Arc<dyn TileTarget> = Arc::new(Cranelift::host()?);
+    let target = options.isa()?.checked()?.target()?;
     let lowered = lower_all(graph, &*target)?;
-    let (code, stages) = assemble(target, &lowered, options)?;
+    let (code, stages) = assemble(target, &lowered, false)?;
     let mut kernels = HashMap::new();
     for (id, _, lowered) in &lowered {
         let entries = &stages[&Arc::as_ptr(lowered)];
@@ -102,10 +114,10 @@ type StageFunctions = HashMap<*const Lowered, Vec<FuncId>>;
 fn assemble(
     target: Arc<dyn TileTarget>,
     lowered: &LoweredKernels<'_>,
-    options: &CodegenOptions,
+    text: bool,
 ) -> Result<(Code, StageFunctions)> {
     let mut jit = Jit::new(target)?;
-    if options.text {
+    if text {
         jit = jit.with_text();
     }
     let mut stages = StageFunctions::new();
@@ -160,14 +172,14 @@ pub struct KernelText {
     pub assembly: Vec<String>,
 }
 
-/// All kernels of a graph in readable form, in the graph's order.
+/// All kernels of a graph in readable form, in the graph's order. The instruction set may be one that this machine cannot run.
 ///
 /// # Errors
 /// As [`compile`].
-pub fn dump(graph: &Graph) -> Result<Vec<KernelText>> {
-    let target: Arc<dyn TileTarget> = Arc::new(Cranelift::host()?);
+pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> {
+    let target = options.isa()?.target()?;
     let lowered = lower_all(graph, &*target)?;
-    let (code, stages) = assemble(target, &lowered, &CodegenOptions { text: true })?;
+    let (code, stages) = assemble(target, &lowered, true)?;
     let mut texts = Vec::new();
     for (node, _, lowered) in &lowered {
         let mut text = KernelText {

@@ -46,6 +46,15 @@ pub enum Error {
         message: String,
     },
 
+    /// A tile program needs more registers than there are: the generator that chose its shape is wrong.
+    #[error("tile program `{program}`: {problem}")]
+    Registers {
+        /// The program's name.
+        program: String,
+        /// What does not fit.
+        problem: String,
+    },
+
     /// The finished code could not be linked or placed in memory.
     #[error("the compiled functions cannot be placed in memory: {0}")]
     Module(String),

@@ -8,6 +8,7 @@ mod compile;
 pub mod error;
 pub mod generators;
 pub mod host;
+mod isa;
 pub mod jit;
 pub mod kernel;
 pub mod limit;
@@ -17,3 +18,4 @@ pub mod tile;
 
 pub use compile::{CodegenOptions, KernelText, compile, dump};
 pub use error::{Error, Result};
+pub use isa::{ISA_VARIABLE, VectorIsa};

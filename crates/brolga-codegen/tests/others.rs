@@ -28,7 +28,15 @@ fn reductions_over_leading_axes() {
 
 #[test]
 fn reductions_in_the_middle() {
-    for shape in [[2, 3, 4, 5], [9, 2, 1, 16], [1, 7, 7, 20], [2, 0, 3, 4], [0, 3, 2, 4], [2, 3, 4, 0], [2, 3, 4, 1100]] {
+    for shape in [
+        [2, 3, 4, 5],
+        [9, 2, 1, 16],
+        [1, 7, 7, 20],
+        [2, 0, 3, 4],
+        [0, 3, 2, 4],
+        [2, 3, 4, 0],
+        [2, 3, 4, 1100],
+    ] {
         check(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_mean(&[1, 2], false)]);
         check(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_sum(&[0, 1, 2], false)]);
         check(Move, &[Type::f32(shape)], |_, x| vec![x[0].reduce_max(&[1], true)]);

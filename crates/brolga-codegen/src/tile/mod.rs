@@ -5,12 +5,15 @@
 
 mod builder;
 mod cranelift;
+mod demand;
 mod interpret;
 mod program;
 mod record;
 mod target;
 mod text;
 mod validate;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use builder::{Builder, F, I, M, Typed, Variable};
 pub use cranelift::{Cranelift, emit};
@@ -20,3 +23,5 @@ pub use program::{
     Rank1, Reduction, Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
 };
 pub use target::{TileShape, TileTarget};
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2, Avx512};

@@ -28,6 +28,9 @@ pub trait TileTarget: Send + Sync {
     /// it; with `rows` split evenly none of them is small.
     fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape;
 
+    /// Whether the accumulators of such a tile and the factors of a step have registers. A program whose tile does not fit is an error, or slow.
+    fn fits(&self, shape: TileShape) -> bool;
+
     /// The program as the function `id` with the calling convention of System V, each parameter a 64-bit integer, no result.
     ///
     /// Called on several threads at once. `text` asks for the intermediate and the machine code in readable form.

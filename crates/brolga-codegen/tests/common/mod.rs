@@ -1,7 +1,7 @@
 //! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit for bit.
 
 use brolga_codegen::kernel::CompiledKernel;
-use brolga_codegen::{CodegenOptions, compile};
+use brolga_codegen::{CodegenOptions, VectorIsa, compile};
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
 use brolga_ir::{DType, Data, Graph, Op, Origin, Tensor, Tracer, Type, Var, interpret};
 
@@ -172,8 +172,12 @@ pub(crate) fn check(
 
 /// As [`check`], for a graph of one kernel.
 pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
-    let compiled =
-        compile(graph, &CodegenOptions::default()).unwrap_or_else(|error| panic!("{error}"));
+    let compiled: Vec<_> = VectorIsa::supported()
+        .map(|isa| {
+            let options = CodegenOptions { isa: Some(isa) };
+            (isa, compile(graph, &options).unwrap_or_else(|error| panic!("{isa}: {error}")))
+        })
+        .collect();
     let node = graph.order().into_iter().find(|&id| matches!(graph.node(id).op, Op::Kernel(_)));
     let node = node.expect("the graph has a kernel");
     let results = graph.node(node).types.to_vec();
@@ -181,21 +185,23 @@ pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
         let tensors: Vec<Tensor> =
             inputs.iter().enumerate().map(|(i, ty)| data(ty, i as u64 + 1, special)).collect();
         let expected = interpret(graph, &tensors).expect("inputs of the right types");
-        for order in [Order::Whole, Order::Backwards] {
-            let given = run(&compiled.kernels[&node], &tensors, &results, order);
-            for (index, (given, expected)) in given.iter().zip(&expected).enumerate() {
-                compare(graph, index, given, expected);
+        for (isa, compiled) in &compiled {
+            for order in [Order::Whole, Order::Backwards] {
+                let given = run(&compiled.kernels[&node], &tensors, &results, order);
+                for (index, (given, expected)) in given.iter().zip(&expected).enumerate() {
+                    compare(graph, *isa, index, given, expected);
+                }
             }
         }
     }
 }
 
-fn compare(graph: &Graph, index: usize, given: &Tensor, expected: &Tensor) {
+fn compare(graph: &Graph, isa: VectorIsa, index: usize, given: &Tensor, expected: &Tensor) {
     let (a, b) = (given.data().canonical_bits(), expected.data().canonical_bits());
     if let Some(place) = (0..a.len()).find(|&i| a[i] != b[i]) {
         let wrong = (0..a.len()).filter(|&i| a[i] != b[i]).count();
         panic!(
-            "result {index} of {}: {wrong} of {} differ, first at {place}: native {}, interpreter {}",
+            "{isa}: result {index} of {}: {wrong} of {} differ, first at {place}: native {}, interpreter {}",
             graph.to_string().lines().take(12).collect::<Vec<_>>().join("\n"),
             a.len(),
             given.data().to_f64()[place],

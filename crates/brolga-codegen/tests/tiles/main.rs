@@ -1,6 +1,8 @@
 //! Tile programs: every instruction set gives the bits of the interpreter and touches no byte it should not.
 
 mod contraction;
+#[cfg(target_arch = "x86_64")]
+mod emulate;
 mod instructions;
 mod machine_code;
 mod memory;

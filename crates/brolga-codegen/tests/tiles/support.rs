@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use brolga_codegen::VectorIsa;
 use brolga_codegen::jit::{Code, Jit};
-use brolga_codegen::tile::{Buffer, Cranelift, Interpret, TileProgram, TileTarget, interpret};
+use brolga_codegen::tile::{Buffer, Interpret, TileProgram, TileTarget, interpret};
+use cranelift_module::FuncId;
 
 /// An argument with its content.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,16 +53,15 @@ impl Arg {
 /// What the interpreter makes of the arguments.
 pub(crate) fn interpreted(program: &TileProgram, args: &[Arg]) -> Vec<Arg> {
     let mut contents: Vec<Vec<u8>> = args.iter().map(Arg::bytes).collect();
-    let mut buffers: Vec<Buffer<'_>> = contents
-        .iter_mut()
-        .zip(args)
-        .map(|(bytes, arg)| match arg {
-            Arg::Count(n) => Buffer::Count(*n),
-            _ => Buffer::Bytes(bytes, 0),
-        })
-        .collect();
-    interpret(program, &mut buffers).expect("the program is right");
+    interpret(program, &mut buffers(&mut contents, args)).expect("the program is right");
     args.iter().zip(&contents).map(|(arg, bytes)| arg.with_bytes(bytes)).collect()
+}
+
+/// Every way to run tiles that this machine has.
+pub(crate) fn targets() -> Vec<Arc<dyn TileTarget>> {
+    let interpret = Interpret::host().expect("this machine is known");
+    let isas = VectorIsa::supported().map(|isa| isa.target().expect("this machine is known"));
+    isas.chain([Arc::new(interpret) as Arc<dyn TileTarget>]).collect()
 }
 
 pub(crate) fn compiled(
@@ -97,25 +98,66 @@ pub(crate) fn executed(address: *const u8, args: &[Arg]) -> [Vec<Arg>; 2] {
 
 /// Asserts that every instruction set makes of the arguments what the interpreter makes of them, and gives that.
 pub(crate) fn check(program: TileProgram, args: &[Arg]) -> Vec<Arg> {
+    check_where(program, args, |_| true)
+}
+
+/// As [`check`], on some of the instruction sets.
+pub(crate) fn check_where(
+    program: TileProgram,
+    args: &[Arg],
+    includes: impl Fn(&dyn TileTarget) -> bool,
+) -> Vec<Arg> {
     let program = Arc::new(program);
     let expected = interpreted(&program, args);
-    let targets: [Arc<dyn TileTarget>; 2] = [
-        Arc::new(Cranelift::host().expect("this machine is known")),
-        Arc::new(Interpret::host().expect("this machine is known")),
-    ];
-    for target in targets {
+    let compare = |name: &str, results: &[Arg]| {
+        for (index, (result, expected)) in results.iter().zip(&expected).enumerate() {
+            assert!(
+                result.same(expected),
+                "{name}: argument {index} is\n{result:?}, expected\n{expected:?} of\n{program}"
+            );
+        }
+    };
+    for target in targets().into_iter().filter(|target| includes(&**target)) {
         let name = target.name();
         let (_code, address) = compiled(target, &program);
-        for results in executed(address, args) {
-            for (index, (result, expected)) in results.iter().zip(&expected).enumerate() {
-                assert!(
-                    result.same(expected),
-                    "{name}: argument {index} is\n{result:?}, expected\n{expected:?} of\n{program}"
-                );
-            }
-        }
+        executed(address, args).iter().for_each(|results| compare(name, results));
+    }
+    #[cfg(target_arch = "x86_64")]
+    for target in assembled().into_iter().filter(|target| includes(&**target)) {
+        let name = target.name();
+        compare(&format!("{name}, decoded again"), &emulated(&*target, &program, args));
     }
     expected
+}
+
+/// The instruction sets that are assembled, whether this machine has them or not.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn assembled() -> [Arc<dyn TileTarget>; 2] {
+    [VectorIsa::Avx2, VectorIsa::Avx512].map(|isa| isa.target().expect("this machine is x86-64"))
+}
+
+/// What the emulator makes of the arguments with the assembled code: it decodes every instruction again, and checks every access.
+#[cfg(target_arch = "x86_64")]
+fn emulated(target: &dyn TileTarget, program: &Arc<TileProgram>, args: &[Arg]) -> Vec<Arg> {
+    let code = target.compile(program, FuncId::from_u32(0), true).expect("a tile compiles");
+    let mut contents: Vec<Vec<u8>> = args.iter().map(Arg::bytes).collect();
+    let mut buffers = buffers(&mut contents, args);
+    if let Err(problem) = crate::emulate::run(&code.bytes, &mut buffers) {
+        let assembly = code.text.map(|text| text.assembly).unwrap_or_default();
+        panic!("{}: {problem}\n{program}\n{assembly}", target.name());
+    }
+    args.iter().zip(&contents).map(|(arg, bytes)| arg.with_bytes(bytes)).collect()
+}
+
+fn buffers<'a>(contents: &'a mut [Vec<u8>], args: &[Arg]) -> Vec<Buffer<'a>> {
+    contents
+        .iter_mut()
+        .zip(args)
+        .map(|(bytes, arg)| match arg {
+            Arg::Count(n) => Buffer::Count(*n),
+            _ => Buffer::Bytes(bytes, 0),
+        })
+        .collect()
 }
 
 /// # Safety

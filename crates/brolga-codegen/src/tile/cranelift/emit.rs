@@ -9,9 +9,9 @@ use cranelift_codegen::ir::types::{I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, Value as ClifValue};
 use cranelift_frontend::{FunctionBuilder, Variable};
 
-use super::demand::{Demand, extent_of, parts_of};
 use super::memory::{self, Place};
 use super::{PARTS, WIDTH, parts};
+use crate::tile::demand::{Demand, extent_of, lanes_of, parts_of};
 use crate::tile::program::{
     Address, Count, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
 };
@@ -23,7 +23,7 @@ use crate::tile::program::{
 /// A kernel that inlines a contraction should be compiled [`AsWritten`](crate::host::Optimization::AsWritten): moving
 /// instructions to their uses breaks the order that keeps the accumulators in registers.
 pub fn emit(program: &TileProgram, builder: &mut FunctionBuilder<'_>, args: &[ClifValue]) {
-    let demand = Demand::of(program);
+    let demand = Demand::of(program, PARTS);
     let params = (program.params.iter().zip(args))
         .map(|(param, &arg)| match param.kind {
             ParamKind::Count => Param::Count(arg),
@@ -122,7 +122,7 @@ impl Emitter<'_, '_, '_> {
                 self.b.def_var(self.vars[var.0 as usize][part], value);
             }
             Stmt::Store { element, address, extent, value } => {
-                let lanes = lanes_in(extent, part);
+                let lanes = lanes_of(extent, part, PARTS);
                 if lanes > 0 {
                     let value = self.part(value, part);
                     let place = self.place(address).plus(part * WIDTH * element.size());
@@ -135,7 +135,7 @@ impl Emitter<'_, '_, '_> {
 
     fn define(&mut self, value: Value, op: Op, part: usize) {
         let emitted = match op {
-            Op::Load(element, address, extent) => match lanes_in(extent, part) {
+            Op::Load(element, address, extent) => match lanes_of(extent, part, PARTS) {
                 0 => parts::words(self.b, parts::part_type(element.kind()), [0; 4]),
                 lanes => {
                     let place = self.place(address).plus(part * WIDTH * element.size());
@@ -238,7 +238,7 @@ impl Emitter<'_, '_, '_> {
     fn rank1(&mut self, rank1: &Rank1) {
         let columns: Vec<(usize, usize)> = (0..rank1.vectors)
             .flat_map(|vector| (0..PARTS).map(move |part| (vector, part)))
-            .filter(|&(vector, part)| parts_of(extent_of(rank1, vector)) & 1 << part != 0)
+            .filter(|&(vector, part)| parts_of(extent_of(rank1, vector), PARTS) & 1 << part != 0)
             .collect();
         let rows: Vec<usize> = (0..rank1.a.len()).collect();
         if columns.len() <= rows.len() {
@@ -269,7 +269,7 @@ impl Emitter<'_, '_, '_> {
 
     fn column_factor(&mut self, rank1: &Rank1, (vector, part): (usize, usize)) -> ClifValue {
         let place = self.place(rank1.b).plus(4 * (LANES * vector + WIDTH * part));
-        let lanes = lanes_in(extent_of(rank1, vector), part);
+        let lanes = lanes_of(extent_of(rank1, vector), part, PARTS);
         memory::load(self.b, crate::tile::program::Element::F32, place, lanes)
     }
 
@@ -372,7 +372,7 @@ impl Emitter<'_, '_, '_> {
                 self.b.ins().icmp(IntCC::SignedLessThan, iota, rest)
             }
             extent => {
-                let lanes = lanes_in(extent, part);
+                let lanes = lanes_of(extent, part, PARTS);
                 let words = std::array::from_fn(|lane| if lane < lanes { u32::MAX } else { 0 });
                 parts::words(self.b, I32X4, words)
             }
@@ -398,13 +398,5 @@ impl Emitter<'_, '_, '_> {
         for value in self.constants.drain(..) {
             self.values[value.0 as usize] = Emitted::default();
         }
-    }
-}
-
-/// Lanes of a part inside a constant extent.
-fn lanes_in(extent: Extent, part: usize) -> usize {
-    match extent {
-        Extent::Full | Extent::Rest(_) => WIDTH,
-        Extent::First(lanes) => usize::from(lanes).saturating_sub(part * WIDTH).min(WIDTH),
     }
 }

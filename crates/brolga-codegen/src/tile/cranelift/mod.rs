@@ -3,7 +3,6 @@
 //! Works on every host Cranelift knows; on 64-bit Arm it is the full width. On x86-64 processors without FMA3 a multiply-add becomes
 //! a call of `f32::mul_add` for each lane: the same bits, at a small part of the speed. SSE4.1 is required there.
 
-mod demand;
 mod emit;
 mod memory;
 mod parts;
@@ -67,6 +66,10 @@ impl TileTarget for Cranelift {
             _ => (rows.div_ceil(rows.div_ceil(11)), 1),
         };
         TileShape { rows: max_rows, lanes: lanes.min(registers * WIDTH).max(1) }
+    }
+
+    fn fits(&self, shape: TileShape) -> bool {
+        shape.rows * shape.lanes.div_ceil(WIDTH) <= 12
     }
 
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {

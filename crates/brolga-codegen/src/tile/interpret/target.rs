@@ -44,6 +44,10 @@ impl TileTarget for Interpret {
         TileShape { rows: rows.clamp(1, 8), lanes: lanes.clamp(1, 64) }
     }
 
+    fn fits(&self, _: TileShape) -> bool {
+        true
+    }
+
     /// A function that puts its arguments into an array and calls the interpreter.
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {
         program.validate()?;

@@ -1,21 +1,33 @@
 //! Which registers of each logical vector a program needs.
 //!
-//! A contraction tile of eight lanes uses two of the four registers of its vectors; nothing is emitted for the others.
+//! A contraction tile of eight lanes uses two of the four 128-bit registers of its vectors; nothing is emitted for the others.
 
-use super::{PARTS, WIDTH};
-use crate::tile::program::{Extent, Op, Rank1, Stmt, TileProgram};
+use super::program::{Extent, LANES, Op, Rank1, Stmt, TileProgram};
 
 /// A set of parts, bit p for part p.
 pub(super) type PartSet = u8;
 
-const ALL: PartSet = (1 << PARTS) - 1;
+/// All of `parts` parts.
+fn all(parts: usize) -> PartSet {
+    PartSet::MAX >> (PartSet::BITS as usize - parts)
+}
 
-/// The parts that an extent touches.
-pub(super) fn parts_of(extent: Extent) -> PartSet {
+/// The parts that an extent touches, when a vector has `parts` of them.
+pub(super) fn parts_of(extent: Extent, parts: usize) -> PartSet {
     match extent {
-        Extent::Full | Extent::Rest(_) => ALL,
-        Extent::First(lanes) => ALL >> (PARTS - usize::from(lanes).div_ceil(WIDTH)),
+        Extent::Full | Extent::Rest(_) => all(parts),
+        Extent::First(lanes) => all(usize::from(lanes).div_ceil(LANES / parts)),
     }
+}
+
+/// How many lanes of one part a constant extent has.
+pub(super) fn lanes_of(extent: Extent, part: usize, parts: usize) -> usize {
+    let lanes = match extent {
+        Extent::Full | Extent::Rest(_) => LANES,
+        Extent::First(lanes) => lanes.into(),
+    };
+    let width = LANES / parts;
+    lanes.saturating_sub(part * width).min(width)
 }
 
 /// The extent of vector `vector` in a row of a contraction step.
@@ -27,14 +39,17 @@ pub(super) fn extent_of(rank1: &Rank1, vector: usize) -> Extent {
 pub(super) struct Demand {
     pub(super) values: Vec<PartSet>,
     pub(super) vars: Vec<PartSet>,
+    parts: usize,
     changed: bool,
 }
 
 impl Demand {
-    pub(super) fn of(program: &TileProgram) -> Self {
+    /// When a vector has `parts` parts.
+    pub(super) fn of(program: &TileProgram, parts: usize) -> Self {
         let mut demand = Self {
             values: vec![0; program.values.len()],
             vars: vec![0; program.vars.len()],
+            parts,
             changed: true,
         };
         // A variable carries demand backwards around a loop, so one walk may find what an earlier statement of the loop needs.
@@ -50,8 +65,11 @@ impl Demand {
             match stmt {
                 Stmt::Let(value, op) => {
                     let parts = self.values[value.0 as usize];
-                    let parts =
-                        if matches!(op, Op::Reduce(..)) && parts != 0 { ALL } else { parts };
+                    let parts = if matches!(op, Op::Reduce(..)) && parts != 0 {
+                        all(self.parts)
+                    } else {
+                        parts
+                    };
                     for operand in op.operands() {
                         self.values[operand.0 as usize] |= parts;
                     }
@@ -61,11 +79,11 @@ impl Demand {
                 }
                 Stmt::Set(var, value) => self.values[value.0 as usize] |= self.vars[var.0 as usize],
                 Stmt::Store { extent, value, .. } => {
-                    self.values[value.0 as usize] |= parts_of(*extent)
+                    self.values[value.0 as usize] |= parts_of(*extent, self.parts)
                 }
                 Stmt::Rank1(rank1) => {
                     for (i, acc) in rank1.acc.iter().enumerate() {
-                        self.var(acc.0, parts_of(extent_of(rank1, i % rank1.vectors)));
+                        self.var(acc.0, parts_of(extent_of(rank1, i % rank1.vectors), self.parts));
                     }
                 }
                 Stmt::Step { .. } => {}

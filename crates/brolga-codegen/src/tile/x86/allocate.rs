@@ -1,0 +1,381 @@
+//! Registers by live ranges: a linear scan over the structured program.
+//!
+//! What does not fit lies on the stack, the least used first; constants lie behind the code instead. The accumulators of a contraction
+//! and what its loops need have to fit.
+
+use smallvec::SmallVec;
+
+use super::Isa;
+use super::coalesce::Loops;
+use super::inst::{Class, First, Item, Listing, Operand, V, VData};
+
+/// Where the content of a virtual register is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It is used nowhere.
+    Nowhere,
+    /// The register with this number.
+    Register(u8),
+    /// A constant behind the code.
+    Constant,
+    /// So many vectors above the bottom of the frame.
+    Slot(u32),
+}
+
+/// Code with its registers.
+pub(super) struct Allocated {
+    pub(super) items: Vec<Item>,
+    pub(super) registers: Vec<VData>,
+    pub(super) places: Vec<Place>,
+    /// Vectors on the stack.
+    pub(super) slots: u32,
+}
+
+/// Attempts, each with what did not fit before in memory.
+const ATTEMPTS: usize = 24;
+
+pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'static str> {
+    // Constants of loops are brought into registers before everything else, if there is room; the others come from memory.
+    let loops = Loops::of(&listing.items);
+    let mut hoisted = vec![false; listing.registers.len()];
+    for (place, item) in listing.items.iter().enumerate() {
+        if loops.of[place] != 0 {
+            item.reads(|v| hoisted[v.index()] |= listing.data(v).constant.is_some());
+        }
+    }
+    let constants: Vec<V> =
+        (0..hoisted.len()).filter(|&i| hoisted[i]).map(|i| V(i as u32)).collect();
+    let mut in_memory: Vec<bool> = (listing.registers.iter().zip(&hoisted))
+        .map(|(data, &hoisted)| data.constant.is_some() && !hoisted)
+        .collect();
+    let contracts = listing.registers.iter().any(|data| data.accumulator);
+    let own = listing.registers.len();
+    for _ in 0..ATTEMPTS {
+        listing.registers.truncate(own);
+        let mut rewritten = Rewrite {
+            registers: listing.registers.clone(),
+            in_memory: &in_memory,
+            items: Vec::with_capacity(listing.items.len() + constants.len()),
+        };
+        for &v in constants.iter().filter(|v| !in_memory[v.index()]) {
+            rewritten.items.push(Item::Constant { dst: v, of: v });
+        }
+        listing.items.iter().for_each(|item| rewritten.item(item));
+        let Rewrite { registers, items, .. } = rewritten;
+        let loops = Loops::of(&items);
+        let (lives, order) = lives(&items, &loops, registers.len());
+        let scan = Scan::new(isa, &registers, &lives, own, &in_memory);
+        match scan.run(&items, &order)? {
+            Outcome::Fits(mut places) => {
+                let mut slots = 0;
+                for v in 0..own {
+                    if in_memory[v] {
+                        places[v] = match registers[v].constant {
+                            Some(_) => Place::Constant,
+                            None => {
+                                slots += 1;
+                                Place::Slot(slots - 1)
+                            }
+                        };
+                    }
+                }
+                return Ok(Allocated { items, registers, places, slots });
+            }
+            Outcome::Spilled(victims) => {
+                for v in victims {
+                    let in_loop = lives[v.index()].is_some_and(|life| life.in_loop);
+                    if contracts && in_loop && registers[v.index()].constant.is_none() {
+                        return Err("a contraction does not fit the registers");
+                    }
+                    in_memory[v.index()] = true;
+                }
+            }
+        }
+    }
+    Err("the registers do not suffice")
+}
+
+/// Puts loads and stores around the items whose registers are in memory.
+struct Rewrite<'a> {
+    registers: Vec<VData>,
+    in_memory: &'a [bool],
+    items: Vec<Item>,
+}
+
+impl Rewrite<'_> {
+    fn is_in_memory(&self, v: V) -> bool {
+        self.in_memory.get(v.index()).copied().unwrap_or(false)
+    }
+
+    fn temporary(&mut self, v: V) -> V {
+        let class = self.registers[v.index()].class;
+        self.registers.push(VData { class, constant: None, accumulator: false });
+        V((self.registers.len() - 1) as u32)
+    }
+
+    fn load(&mut self, v: V) -> V {
+        let dst = self.temporary(v);
+        self.items.push(if self.registers[v.index()].constant.is_some() {
+            Item::Constant { dst, of: v }
+        } else {
+            Item::Move { dst, src: v }
+        });
+        dst
+    }
+
+    fn item(&mut self, item: &Item) {
+        let mut item = item.clone();
+        let mut stored = None;
+        match &mut item {
+            Item::Inst(inst) => {
+                let mut loaded: SmallVec<[(V, V); 2]> = SmallVec::new();
+                for (place, operand) in inst.operands.iter_mut().enumerate() {
+                    let Operand::Reg(v, _) = operand else { continue };
+                    if !self.is_in_memory(*v) {
+                        continue;
+                    }
+                    let own = *v;
+                    let known = loaded.iter().find(|(of, _)| *of == own).map(|&(_, tmp)| tmp);
+                    let writes = place == 0 && inst.first != First::Read;
+                    *v = match known {
+                        Some(tmp) => tmp,
+                        None if place == 0 && inst.first == First::Written => self.temporary(own),
+                        None => self.load(own),
+                    };
+                    if writes {
+                        stored = Some((own, *v));
+                    } else {
+                        loaded.push((own, *v));
+                    }
+                }
+                if let Some((mask, _)) = &mut inst.mask
+                    && self.is_in_memory(*mask)
+                {
+                    *mask = self.load(*mask);
+                }
+            }
+            Item::Fma { dst, factors, term, .. } => {
+                // One of the three may be in memory, once.
+                let [x, y] = factors;
+                let mut operands = [x, y, term];
+                let mut memory: Option<V> = None;
+                for place in 0..operands.len() {
+                    let v = *operands[place];
+                    if !self.is_in_memory(v) {
+                        continue;
+                    }
+                    if memory.is_none()
+                        && operands.iter().filter(|other| ***other == v).count() == 1
+                    {
+                        memory = Some(v);
+                    } else if memory != Some(v) {
+                        let tmp = self.load(v);
+                        operands.iter_mut().filter(|other| ***other == v).for_each(|v| **v = tmp);
+                    }
+                }
+                if self.is_in_memory(*dst) {
+                    let tmp = self.temporary(*dst);
+                    stored = Some((*dst, tmp));
+                    *dst = tmp;
+                }
+            }
+            Item::Move { dst, src } => {
+                if self.is_in_memory(*dst) && self.is_in_memory(*src) {
+                    *src = self.load(*src);
+                }
+            }
+            Item::BytesOut { src, .. } => {
+                if self.is_in_memory(*src) {
+                    *src = self.load(*src);
+                }
+            }
+            Item::Constant { dst, .. }
+            | Item::Rest { dst, .. }
+            | Item::Splat { dst, .. }
+            | Item::Byte { dst, .. }
+            | Item::BytesIn { dst, .. } => {
+                if self.is_in_memory(*dst) {
+                    let tmp = self.temporary(*dst);
+                    stored = Some((*dst, tmp));
+                    *dst = tmp;
+                }
+            }
+            Item::Step { .. } | Item::Begin(_) | Item::End => {}
+        }
+        self.items.push(item);
+        if let Some((dst, src)) = stored {
+            self.items.push(Item::Move { dst, src });
+        }
+    }
+}
+
+/// From the first write to the last use, loops that come back included.
+#[derive(Debug, Clone, Copy)]
+struct Life {
+    start: usize,
+    end: usize,
+    /// How often it is used, a loop counting eight times.
+    weight: u64,
+    in_loop: bool,
+}
+
+/// The lives, and the registers in the order of their first writes.
+fn lives(items: &[Item], loops: &Loops, registers: usize) -> (Vec<Option<Life>>, Vec<Option<V>>) {
+    let mut lives: Vec<Option<Life>> = vec![None; registers];
+    let mut order = vec![None; items.len()];
+    for (place, item) in items.iter().enumerate() {
+        let depth = loops.depth[loops.of[place]];
+        let weight = 8_u64.saturating_pow(depth);
+        let mut touch = |v: V, writes: bool| {
+            let life = &mut lives[v.index()];
+            match life {
+                Some(life) => {
+                    life.end = life.end.max(loops.reach(life.start, place));
+                    life.weight = life.weight.saturating_add(weight);
+                    life.in_loop |= depth > 0;
+                }
+                None if writes => {
+                    *life = Some(Life { start: place, end: place, weight, in_loop: depth > 0 });
+                    order[place] = Some(v);
+                }
+                None => {}
+            }
+        };
+        item.reads(|v| touch(v, false));
+        if let Some(v) = item.written() {
+            touch(v, true);
+        }
+    }
+    (lives, order)
+}
+
+enum Outcome {
+    Fits(Vec<Place>),
+    /// These have to go to memory.
+    Spilled(Vec<V>),
+}
+
+struct Scan<'a> {
+    registers: &'a [VData],
+    lives: &'a [Option<Life>],
+    /// Virtual registers of the program; those behind are temporary.
+    own: usize,
+    in_memory: &'a [bool],
+    places: Vec<Place>,
+    /// What is in registers now.
+    active: Vec<V>,
+    /// Free registers, a bit each.
+    vectors: u32,
+    masks: u32,
+    spilled: Vec<V>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(
+        isa: Isa,
+        registers: &'a [VData],
+        lives: &'a [Option<Life>],
+        own: usize,
+        in_memory: &'a [bool],
+    ) -> Self {
+        Self {
+            registers,
+            lives,
+            own,
+            in_memory,
+            places: vec![Place::Nowhere; registers.len()],
+            active: Vec::new(),
+            vectors: u32::MAX >> (32 - isa.registers()),
+            // k0 means no mask.
+            masks: 0b1111_1110,
+            spilled: Vec::new(),
+        }
+    }
+
+    fn run(mut self, items: &[Item], order: &[Option<V>]) -> Result<Outcome, &'static str> {
+        for (place, item) in items.iter().enumerate() {
+            let Some(v) = order[place] else { continue };
+            // The item reads before it writes: what ends here gives its register to the result.
+            let mut active = std::mem::take(&mut self.active);
+            active.retain(|&other| {
+                let ends = self.life(other).end <= place;
+                if ends && let Place::Register(register) = self.places[other.index()] {
+                    *self.free(self.registers[other.index()].class) |= 1 << register;
+                }
+                !ends
+            });
+            self.active = active;
+            if !self.in_memory.get(v.index()).copied().unwrap_or(false) {
+                self.give(v, item)?;
+            }
+        }
+        if self.spilled.is_empty() {
+            Ok(Outcome::Fits(self.places))
+        } else {
+            Ok(Outcome::Spilled(self.spilled))
+        }
+    }
+
+    fn life(&self, v: V) -> Life {
+        self.lives[v.index()].unwrap_or(Life { start: 0, end: 0, weight: 0, in_loop: false })
+    }
+
+    fn free(&mut self, class: Class) -> &mut u32 {
+        match class {
+            Class::Vector => &mut self.vectors,
+            Class::Mask => &mut self.masks,
+        }
+    }
+
+    fn give(&mut self, v: V, item: &Item) -> Result<(), &'static str> {
+        let class = self.registers[v.index()].class;
+        let free = *self.free(class);
+        let register = match self.wanted(item, free) {
+            Some(register) => register,
+            None if free != 0 => free.trailing_zeros() as u8,
+            None => {
+                let candidates = self.active.iter().copied().chain([v]).filter(|&v| {
+                    let data = &self.registers[v.index()];
+                    v.index() < self.own && !data.accumulator && data.class == class
+                });
+                let victim = candidates
+                    .min_by_key(|&v| {
+                        let life = self.life(v);
+                        // A constant is in memory already.
+                        let computed = self.registers[v.index()].constant.is_none();
+                        (computed, life.weight, usize::MAX - life.end)
+                    })
+                    .ok_or("more is live at once than there are registers")?;
+                self.spilled.push(victim);
+                if victim == v {
+                    return Ok(());
+                }
+                self.active.retain(|&other| other != victim);
+                let Place::Register(register) = self.places[victim.index()] else {
+                    return Err("what is active has no register");
+                };
+                *self.free(class) |= 1 << register;
+                register
+            }
+        };
+        *self.free(class) &= !(1 << register);
+        self.places[v.index()] = Place::Register(register);
+        self.active.push(v);
+        Ok(())
+    }
+
+    /// A register that saves a copy, if it is free.
+    fn wanted(&self, item: &Item, free: u32) -> Option<u8> {
+        let of = |v: V| match self.places[v.index()] {
+            Place::Register(register) if free & 1 << register != 0 => Some(register),
+            _ => None,
+        };
+        match item {
+            Item::Fma { factors, term, .. } => {
+                of(*term).or_else(|| of(factors[0])).or_else(|| of(factors[1]))
+            }
+            Item::Move { src, .. } => of(*src),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Tile programs as 256-bit and 512-bit machine code of x86-64, assembled without Cranelift.
+//!
+//! 1. [`select`] writes machine instructions with virtual registers, two for a logical vector with AVX2, one with AVX-512.
+//! 2. [`coalesce`] makes copies to and from variables disappear.
+//! 3. [`allocate`] gives registers by live ranges over the structured program. A contraction whose accumulators do not fit is an error; other
+//!    programs keep what does not fit on the stack, which the assembly view shows.
+//! 4. [`assemble`] encodes the instructions, with the constants behind them.
+
+mod allocate;
+mod assemble;
+mod coalesce;
+mod codes;
+mod frame;
+mod inst;
+mod select;
+mod shape;
+
+use std::sync::Arc;
+
+use cranelift_module::FuncId;
+
+use super::program::{LANES, TileProgram};
+use super::target::{TileShape, TileTarget};
+use crate::error::{Error, Result};
+use crate::host::MachineCode;
+
+/// An instruction set that is assembled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Isa {
+    /// AVX2 with FMA3: 16 registers of 256 bits, masks in vector registers.
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL: 32 registers of 512 bits, masks in registers of their own.
+    Avx512,
+}
+
+impl Isa {
+    /// Registers of one logical vector.
+    pub(super) fn parts(self) -> usize {
+        match self {
+            Self::Avx2 => 2,
+            Self::Avx512 => 1,
+        }
+    }
+
+    /// Lanes of one register.
+    pub(super) fn width(self) -> usize {
+        LANES / self.parts()
+    }
+
+    /// Vector registers.
+    pub(super) fn registers(self) -> usize {
+        match self {
+            Self::Avx2 => 16,
+            Self::Avx512 => 32,
+        }
+    }
+
+    fn compile(self, program: &TileProgram, text: bool) -> Result<MachineCode> {
+        program.validate()?;
+        // Results of a contraction that stay in the registers of their accumulators need no copy, but leave no room for a long
+        // epilogue.
+        let attempt = |split: bool| {
+            let mut listing = select::select(self, program);
+            coalesce::coalesce(&mut listing, split);
+            allocate::allocate(self, listing)
+        };
+        let allocated = attempt(false).or_else(|_| attempt(true)).map_err(|problem| {
+            Error::Registers { program: program.name.clone(), problem: problem.to_owned() }
+        })?;
+        assemble::assemble(self, program, &allocated, text)
+    }
+}
+
+/// 256-bit vectors: [`TileTarget`] for x86-64 processors with AVX2 and FMA3.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Avx2;
+
+/// 512-bit vectors: [`TileTarget`] for x86-64 processors with AVX-512 F, BW, DQ and VL.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Avx512;
+
+impl Avx2 {
+    /// Whether this machine has the instructions.
+    #[must_use]
+    pub fn is_supported() -> bool {
+        std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma")
+    }
+}
+
+impl Avx512 {
+    /// Whether this machine has the instructions.
+    #[must_use]
+    pub fn is_supported() -> bool {
+        std::is_x86_feature_detected!("avx512f")
+            && std::is_x86_feature_detected!("avx512bw")
+            && std::is_x86_feature_detected!("avx512dq")
+            && std::is_x86_feature_detected!("avx512vl")
+            && std::is_x86_feature_detected!("bmi2")
+    }
+}
+
+macro_rules! tile_target {
+    ($name:ident, $isa:expr, $text:literal) => {
+        impl TileTarget for $name {
+            fn name(&self) -> &'static str {
+                $text
+            }
+
+            fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
+                shape::contraction_shape($isa, rows, lanes)
+            }
+
+            fn fits(&self, shape: TileShape) -> bool {
+                shape::shape_fits($isa, shape)
+            }
+
+            fn compile(
+                &self,
+                program: &Arc<TileProgram>,
+                _: FuncId,
+                text: bool,
+            ) -> Result<MachineCode> {
+                $isa.compile(program, text)
+            }
+        }
+    };
+}
+
+tile_target!(Avx2, Isa::Avx2, "avx2");
+tile_target!(Avx512, Isa::Avx512, "avx512");

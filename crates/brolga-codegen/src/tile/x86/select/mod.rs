@@ -1,0 +1,455 @@
+//! From a tile program to machine instructions with virtual registers.
+//!
+//! With two registers for a logical vector, runs of lane-wise statements are written part by part, so that a long chain keeps its
+//! intermediate values in few registers. What is the same in all lanes is computed once.
+
+mod contraction;
+mod lanes;
+mod memory;
+
+use std::collections::HashMap;
+
+use iced_x86::Code;
+use smallvec::SmallVec;
+
+use super::Isa;
+use super::inst::{Class, Constant, First, Inst, Item, Listing, Mem, Operand, V, VData, Width};
+use crate::tile::demand::{Demand, lanes_of};
+use crate::tile::program::{
+    Address, Binary, Element, Extent, Kind, LANES, Op, Stmt, TileProgram, Value, Var,
+};
+
+/// Registers of one value or variable, by part.
+type Parts = [Option<V>; 2];
+
+pub(super) fn select(isa: Isa, program: &TileProgram) -> Listing {
+    let mut select = Select {
+        isa,
+        program,
+        demand: Demand::of(program, isa.parts()),
+        listing: Listing::default(),
+        values: vec![Parts::default(); program.values.len()],
+        uniform: vec![false; program.values.len()],
+        vars: vec![Parts::default(); program.vars.len()],
+        constants: HashMap::new(),
+        rests: HashMap::new(),
+        compared: HashMap::new(),
+        uses: Uses::of(program),
+    };
+    select.mark_accumulators(&program.body);
+    select.block(&program.body);
+    select.listing
+}
+
+/// What values are used for.
+struct Uses {
+    /// How often each value is used.
+    counts: Vec<u32>,
+    /// The choice that each mask makes, if it makes one.
+    choices: HashMap<Value, (Value, Value)>,
+}
+
+impl Uses {
+    fn of(program: &TileProgram) -> Self {
+        let mut uses = Self { counts: vec![0; program.values.len()], choices: HashMap::new() };
+        uses.block(&program.body);
+        uses
+    }
+
+    fn block(&mut self, block: &[Stmt]) {
+        for stmt in block {
+            match stmt {
+                Stmt::Let(_, op) => {
+                    op.operands().for_each(|v| self.counts[v.0 as usize] += 1);
+                    if let Op::Select(mask, x, y) = *op {
+                        self.choices.insert(mask, (x, y));
+                    }
+                }
+                Stmt::Set(_, value) | Stmt::Store { value, .. } => {
+                    self.counts[value.0 as usize] += 1;
+                }
+                Stmt::Loop { body, .. } => self.block(body),
+                Stmt::Step { .. } | Stmt::Rank1(_) => {}
+            }
+        }
+    }
+
+    /// Whether a comparison `x < y` serves one choice between its own operands alone: a minimum or a maximum.
+    fn is_choice(&self, mask: Value, x: Value, y: Value) -> bool {
+        self.counts[mask.0 as usize] == 1
+            && self.choices.get(&mask).is_some_and(|&chosen| chosen == (x, y) || chosen == (y, x))
+    }
+}
+
+struct Select<'a> {
+    isa: Isa,
+    program: &'a TileProgram,
+    demand: Demand,
+    listing: Listing,
+    values: Vec<Parts>,
+    /// Values whose parts are one register.
+    uniform: Vec<bool>,
+    vars: Vec<Parts>,
+    constants: HashMap<(Class, Constant), V>,
+    /// Masks of what a count leaves over, known in the current block.
+    rests: HashMap<(Extent, usize), V>,
+    /// Comparisons that are part of a minimum or maximum and have no instruction of their own.
+    compared: HashMap<Value, (Value, Value)>,
+    uses: Uses,
+}
+
+impl Select<'_> {
+    fn block(&mut self, mut block: &[Stmt]) {
+        while let [first, rest @ ..] = block {
+            let mut stored = false;
+            let run = block
+                .iter()
+                .take_while(|stmt| {
+                    let ends = !self.is_lane_wise(stmt) || stored && is_load(stmt);
+                    stored |= matches!(stmt, Stmt::Store { .. });
+                    !ends
+                })
+                .count();
+            if run == 0 {
+                self.whole(first);
+                block = rest;
+            } else {
+                let (run, rest) = block.split_at(run);
+                for part in 0..self.isa.parts() {
+                    run.iter().for_each(|stmt| self.lane_wise(stmt, part));
+                }
+                block = rest;
+            }
+        }
+    }
+
+    /// Whether each part of the statement can be done apart from the others.
+    fn is_lane_wise(&self, stmt: &Stmt) -> bool {
+        let bytes = |element: Element, extent: Extent| {
+            self.isa == Isa::Avx2 && element == Element::U8 && matches!(extent, Extent::Rest(_))
+        };
+        match *stmt {
+            Stmt::Let(_, Op::Reduce(..)) => false,
+            Stmt::Let(_, Op::Load(element, _, extent)) | Stmt::Store { element, extent, .. } => {
+                !bytes(element, extent)
+            }
+            Stmt::Let(..) | Stmt::Set(..) => true,
+            Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
+        }
+    }
+
+    fn lane_wise(&mut self, stmt: &Stmt, part: usize) {
+        match *stmt {
+            Stmt::Let(value, op) => {
+                let index = value.0 as usize;
+                if self.demand.values[index] & 1 << part != 0 && self.values[index][part].is_none()
+                {
+                    self.define(value, op, part);
+                }
+            }
+            Stmt::Set(var, value) if self.demand.vars[var.0 as usize] & 1 << part != 0 => {
+                let src = self.value(value, part);
+                let dst = self.var(var, part);
+                self.listing.items.push(Item::Move { dst, src });
+            }
+            Stmt::Store { element, address, extent, value }
+                if lanes_of(extent, part, self.isa.parts()) > 0 =>
+            {
+                let value = self.value(value, part);
+                self.store(element, address, extent, part, value);
+            }
+            _ => {}
+        }
+    }
+
+    fn define(&mut self, value: Value, op: Op, part: usize) {
+        let result = match op {
+            Op::Load(element, address, extent) => self.load(element, address, extent, part),
+            Op::Broadcast(element, address) => self.broadcast(element, address),
+            Op::Splat(count) => {
+                let dst = self.vector();
+                self.listing.items.push(Item::Splat { dst, count });
+                dst
+            }
+            Op::Iota => self.lane_numbers(part),
+            Op::FirstLanes(extent) => self.first_lanes(extent, part),
+            Op::Get(var) => {
+                let src = self.var(var, part);
+                let dst = self.listing.fresh(self.listing.data(src).class);
+                self.listing.items.push(Item::Move { dst, src });
+                dst
+            }
+            Op::Unary(op, a) => {
+                let a = self.value(a, part);
+                self.unary(op, a)
+            }
+            Op::Binary(Binary::Lt, x, y) if self.uses.is_choice(value, x, y) => {
+                self.compared.insert(value, (x, y));
+                return;
+            }
+            Op::Binary(op, x, y) => {
+                let (x, y) = (self.value(x, part), self.value(y, part));
+                self.binary(op, x, y)
+            }
+            Op::Shift(op, a, bits) => {
+                let a = self.value(a, part);
+                self.shift(op, a, bits)
+            }
+            Op::Fma(x, y, z) => {
+                let factors = [self.value(x, part), self.value(y, part)];
+                let term = self.value(z, part);
+                let (dst, width) = (self.vector(), self.full());
+                self.listing.items.push(Item::Fma { dst, factors, term, width });
+                dst
+            }
+            Op::Select(mask, x, y) => match self.compared.get(&mask) {
+                Some(&(p, q)) => self.choice((p, q), (x, y), part),
+                None => {
+                    let mask = self.value(mask, part);
+                    let (x, y) = (self.value(x, part), self.value(y, part));
+                    self.choose(mask, x, y)
+                }
+            },
+            Op::Reduce(reduction, a) => {
+                let parts: SmallVec<[V; 2]> =
+                    (0..self.isa.parts()).map(|part| self.value(a, part)).collect();
+                self.reduce(reduction, &parts)
+            }
+        };
+        let uniform = match op {
+            Op::Broadcast(..) | Op::Splat(_) | Op::Reduce(..) => true,
+            Op::Load(..) | Op::Iota | Op::FirstLanes(_) | Op::Get(_) => false,
+            Op::Unary(..) | Op::Binary(..) | Op::Shift(..) | Op::Fma(..) | Op::Select(..) => {
+                op.operands().all(|operand| self.is_uniform(operand))
+            }
+        };
+        let index = value.0 as usize;
+        self.uniform[index] = uniform;
+        if uniform {
+            self.values[index] = [Some(result); 2];
+        } else {
+            self.values[index][part] = Some(result);
+        }
+    }
+
+    fn is_uniform(&self, value: Value) -> bool {
+        let index = value.0 as usize;
+        self.program.values[index].constant.is_some()
+            || self.uniform[index]
+            || self
+                .compared
+                .get(&value)
+                .is_some_and(|&(p, q)| self.is_uniform(p) && self.is_uniform(q))
+    }
+
+    /// A statement that is written for all parts at once.
+    fn whole(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::Let(value, Op::Load(_, address, Extent::Rest(count))) => {
+                let bytes = self.vector();
+                let mem = self.mem(*address);
+                self.listing.items.push(Item::BytesIn { dst: bytes, mem, count: *count });
+                for part in 0..self.isa.parts() {
+                    let wide = self.widened(bytes, part);
+                    self.values[value.0 as usize][part] = Some(wide);
+                }
+            }
+            Stmt::Let(value, op) => {
+                if self.demand.values[value.0 as usize] != 0 {
+                    self.define(*value, *op, 0);
+                }
+            }
+            Stmt::Store { address, extent: Extent::Rest(count), value, .. } => {
+                let parts = [self.value(*value, 0), self.value(*value, 1)];
+                let src = self.packed_vector(parts);
+                let mem = self.mem(*address);
+                self.listing.items.push(Item::BytesOut { src, mem, count: *count });
+            }
+            Stmt::Step { pointer, bytes, trips } => {
+                self.listing.items.push(Item::Step {
+                    pointer: *pointer,
+                    bytes: *bytes,
+                    trips: *trips,
+                });
+            }
+            Stmt::Rank1(rank1) => self.rank1(rank1),
+            Stmt::Loop { trips, body } => {
+                self.listing.items.push(Item::Begin(*trips));
+                // What a block makes is not known behind it: the block may not have run.
+                let rests = self.rests.clone();
+                self.block(body);
+                self.rests = rests;
+                self.listing.items.push(Item::End);
+            }
+            Stmt::Set(..) | Stmt::Store { .. } => {}
+        }
+    }
+
+    fn full(&self) -> Width {
+        match self.isa {
+            Isa::Avx2 => Width::Y,
+            Isa::Avx512 => Width::Z,
+        }
+    }
+
+    fn vector(&mut self) -> V {
+        self.listing.fresh(Class::Vector)
+    }
+
+    /// A register for truth values.
+    fn mask(&mut self) -> V {
+        self.listing.fresh(self.mask_class())
+    }
+
+    fn mask_class(&self) -> Class {
+        match self.isa {
+            Isa::Avx2 => Class::Vector,
+            Isa::Avx512 => Class::Mask,
+        }
+    }
+
+    fn var(&mut self, var: Var, part: usize) -> V {
+        let index = var.0 as usize;
+        if let Some(v) = self.vars[index][part] {
+            return v;
+        }
+        let v = match self.program.vars[index] {
+            Kind::Mask => self.mask(),
+            Kind::Float | Kind::Int => self.vector(),
+        };
+        self.vars[index][part] = Some(v);
+        v
+    }
+
+    fn value(&mut self, value: Value, part: usize) -> V {
+        let index = value.0 as usize;
+        if let Some(v) = self.values[index][part] {
+            return v;
+        }
+        use crate::tile::program::Constant as Number;
+        let constant = self.program.values[index].constant;
+        match constant.expect("validation: a value is defined before its use") {
+            Number::Float(bits) => self.word(bits),
+            Number::Int(int) => self.word(int.cast_unsigned()),
+            Number::Mask(truth) => self.lane_mask(if truth { LANES } else { 0 }, 0),
+        }
+    }
+
+    fn constant(&mut self, class: Class, constant: Constant) -> V {
+        let key = (class, constant);
+        if let Some(&v) = self.constants.get(&key) {
+            return v;
+        }
+        let v = self.listing.add(VData { class, constant: Some(constant), accumulator: false });
+        self.constants.insert(key, v);
+        v
+    }
+
+    /// The same word in all lanes.
+    fn word(&mut self, word: u32) -> V {
+        self.constant(Class::Vector, Constant::Word(word))
+    }
+
+    /// A word for each lane of a register.
+    fn words(&mut self, word: impl Fn(usize) -> u32) -> V {
+        let width = self.isa.width();
+        let words: [u32; 16] =
+            std::array::from_fn(|lane| if lane < width { word(lane) } else { 0 });
+        if words[..width].iter().all(|word| *word == words[0]) {
+            return self.word(words[0]);
+        }
+        self.constant(Class::Vector, Constant::Words(words))
+    }
+
+    fn lane_numbers(&mut self, part: usize) -> V {
+        let first = part * self.isa.width();
+        self.words(|lane| (first + lane) as u32)
+    }
+
+    /// True in the first `lanes` lanes of a logical vector.
+    fn lane_mask(&mut self, lanes: usize, part: usize) -> V {
+        match self.isa {
+            Isa::Avx2 => {
+                let first = part * self.isa.width();
+                self.words(|lane| if first + lane < lanes { u32::MAX } else { 0 })
+            }
+            Isa::Avx512 => {
+                let bits = u16::MAX.checked_shr((LANES - lanes) as u32).unwrap_or(0);
+                self.constant(Class::Mask, Constant::Mask(bits))
+            }
+        }
+    }
+
+    fn first_lanes(&mut self, extent: Extent, part: usize) -> V {
+        match extent {
+            Extent::Full => self.lane_mask(LANES, part),
+            Extent::First(lanes) => self.lane_mask(lanes.into(), part),
+            Extent::Rest(count) => {
+                if let Some(&v) = self.rests.get(&(extent, part)) {
+                    return v;
+                }
+                let dst = self.mask();
+                self.listing.items.push(Item::Rest { dst, count, part });
+                self.rests.insert((extent, part), dst);
+                dst
+            }
+        }
+    }
+
+    fn mem(&self, address: Address) -> Mem {
+        Mem { pointer: address.pointer, offset: address.offset, broadcast: false }
+    }
+
+    /// The address of a part's first element.
+    fn part_mem(&self, element: Element, address: Address, part: usize) -> Mem {
+        let offset = (part * self.isa.width() * element.size()) as i32;
+        self.mem(Address { offset: address.offset.wrapping_add(offset), ..address })
+    }
+
+    fn push(&mut self, code: Code, first: First, operands: &[Operand]) {
+        let operands = SmallVec::from_slice(operands);
+        self.listing.items.push(Item::Inst(Inst { code, operands, first, mask: None }));
+    }
+
+    fn push_masked(
+        &mut self,
+        code: Code,
+        first: First,
+        operands: &[Operand],
+        mask: V,
+        zeroing: bool,
+    ) {
+        let operands = SmallVec::from_slice(operands);
+        let mask = Some((mask, zeroing));
+        self.listing.items.push(Item::Inst(Inst { code, operands, first, mask }));
+    }
+
+    /// An instruction with a new result of full width.
+    fn make(&mut self, code: Code, sources: &[Operand]) -> V {
+        let (dst, width) = (self.vector(), self.full());
+        self.make_into(code, dst, width, sources);
+        dst
+    }
+
+    /// An instruction with a new result of this width.
+    fn make_at(&mut self, code: Code, width: Width, sources: &[Operand]) -> V {
+        let dst = self.vector();
+        self.make_into(code, dst, width, sources);
+        dst
+    }
+
+    fn make_into(&mut self, code: Code, dst: V, width: Width, sources: &[Operand]) {
+        let mut operands: SmallVec<[Operand; 4]> = SmallVec::new();
+        operands.push(Operand::Reg(dst, width));
+        operands.extend_from_slice(sources);
+        self.push(code, First::Written, &operands);
+    }
+
+    fn is_constant(&self, v: V) -> bool {
+        self.listing.data(v).constant.is_some()
+    }
+}
+
+fn is_load(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Let(_, Op::Load(..) | Op::Broadcast(..)))
+}
