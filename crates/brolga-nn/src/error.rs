@@ -8,6 +8,7 @@ use brolga_ir::{Mistake, TraceError};
 use brolga_passes::PassError;
 use brolga_runtime::RuntimeError;
 
+use crate::history::History;
 use crate::model::NonFinite;
 
 /// Why a model cannot be built, compiled, trained or read. The user's fault, unless the variant says otherwise.
@@ -149,6 +150,15 @@ pub enum NnError {
     /// A number that is not finite appeared in training.
     #[error(transparent)]
     NonFinite(Box<NonFinite>),
+    /// A training that ended before its last epoch.
+    #[error("{error}")]
+    Training {
+        /// Why it ended.
+        #[source]
+        error: Box<NnError>,
+        /// The epochs that it finished.
+        history: Box<History>,
+    },
     /// Weights that do not fit the model.
     #[error("{what}: weight {weight}, {given} was given")]
     Weight {
@@ -191,6 +201,25 @@ pub enum NnError {
 }
 
 impl NnError {
+    /// What a training that ended with this error reported before: the epochs that it finished.
+    ///
+    /// ```
+    /// # use brolga_nn::prelude::*;
+    /// # fn train(model: &mut Sequential, x: &ndarray::Array2<f32>, y: &ndarray::Array1<f32>) -> Result<(), NnError> {
+    /// let history = match model.fit(x, y, Fit::new().epochs(10)) {
+    ///     Ok(history) => history,
+    ///     Err(error) => error.history().cloned().ok_or(error)?,
+    /// };
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn history(&self) -> Option<&History> {
+        match self {
+            Self::Training { history, .. } => Some(history),
+            _ => None,
+        }
+    }
+
     /// A name that is not among the known ones.
     pub(crate) fn unknown<S: AsRef<str>>(kind: &str, name: &str, known: &[S]) -> Self {
         let (message, help) = known_names(kind, name, known);

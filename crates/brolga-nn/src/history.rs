@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::NnError;
-use crate::model::replace;
+use crate::files::replace;
 
 /// Named numbers in the order in which they were computed: the loss first, then the metrics.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -29,6 +29,7 @@ pub mod callbacks;
 pub mod config;
 mod data;
 mod error;
+mod files;
 mod history;
 pub mod initializers;
 pub mod layers;

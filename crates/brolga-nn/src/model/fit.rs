@@ -148,18 +148,32 @@ impl Trainer<'_> {
         if let Some(seed) = fit.seed {
             self.session.set_seed(seed)?;
         }
-        let (mut stop, mut history) = (false, History::default());
+        let mut history = History::default();
+        match self.train(&mut fit, &info, &mut history) {
+            Ok(()) => Ok(history),
+            Err(error) => {
+                Err(NnError::Training { error: Box::new(error), history: Box::new(history) })
+            }
+        }
+    }
+
+    /// The epochs. Each that is finished is in the history, whatever happens afterwards.
+    fn train(
+        &mut self,
+        fit: &mut Fit<'_>,
+        info: &TrainingPlan,
+        history: &mut History,
+    ) -> Result<(), NnError> {
+        let mut stop = false;
         let callbacks = &mut fit.callbacks;
-        self.each(callbacks, &info, &mut stop, |c, training| c.on_train_begin(training))?;
+        self.each(callbacks, info, &mut stop, |c, training| c.on_train_begin(training))?;
         for epoch in fit.initial_epoch..fit.epochs {
             if stop {
                 break;
             }
-            self.each(callbacks, &info, &mut stop, |c, training| {
-                c.on_epoch_begin(epoch, training)
-            })?;
+            self.each(callbacks, info, &mut stop, |c, training| c.on_epoch_begin(epoch, training))?;
             let mut logs = Logs::new();
-            self.epoch(epoch, fit.shuffle, &info, &mut logs, callbacks, &mut stop)?;
+            self.epoch(epoch, fit.shuffle, info, &mut logs, callbacks, &mut stop)?;
             if let Some(validation) = &self.validation {
                 let (plan, options, batch_size) = (&self.plan, self.options, info.batch_size);
                 let (session, progress) = (&mut *self.session, &mut Progress::silent());
@@ -167,14 +181,14 @@ impl Trainer<'_> {
                 let scores = pass.measure(validation)?;
                 scores.iter().for_each(|(name, value)| logs.set(format!("val_{name}"), value));
             }
-            let mut training = Training { plan: &info, session: self.session, stop: &mut stop };
-            for callback in callbacks.iter_mut() {
-                callback.on_epoch_end(epoch, &mut logs, &mut training)?;
-            }
+            let mut training = Training { plan: info, session: self.session, stop: &mut stop };
+            let mut callbacks = callbacks.iter_mut();
+            let ended = callbacks
+                .try_for_each(|callback| callback.on_epoch_end(epoch, &mut logs, &mut training));
             history.push(epoch, &logs);
+            ended?;
         }
-        self.each(callbacks, &info, &mut stop, |c, training| c.on_train_end(training))?;
-        Ok(history)
+        self.each(callbacks, info, &mut stop, |c, training| c.on_train_end(training))
     }
 
     /// Checks the arguments and compiles the programs, before any memory is allocated for them.

@@ -27,8 +27,6 @@ pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
 pub use step::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
-pub(crate) use weights::replace;
-
 use batch::Samples;
 use evaluate::Pass;
 use fit::Trainer;
@@ -157,7 +155,8 @@ impl<N: Network> Model<N> {
     ///
     /// # Errors
     /// If the model is not compiled, data do not fit the model or the loss, a program needs more memory than is allowed, or a number becomes
-    /// NaN or infinite. Where a step went wrong, the weights are those before it.
+    /// NaN or infinite. Where a step went wrong, the weights are those before it. Once the first epoch has begun the error is
+    /// [`NnError::Training`], which carries the history so far.
     pub fn fit<'a>(
         &mut self,
         x: impl IntoData<'a>,
@@ -183,7 +182,7 @@ impl<N: Network> Model<N> {
     /// Loss and metrics of these samples.
     ///
     /// # Errors
-    /// If the model is not compiled or not built, or data do not fit the model or the loss.
+    /// If the model is not compiled or not built, data do not fit the model or the loss, or the loss is NaN or infinite.
     pub fn evaluate<'a>(
         &mut self,
         x: impl IntoData<'a>,

@@ -3,17 +3,17 @@
 //! A file is written beside its target, made durable and renamed: a crash leaves the old file or the new one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use brolga_ir::{DType, Data, Tensor, Type};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use tempfile::NamedTempFile;
 
 use super::session::{Session, mismatch};
 use crate::error::NnError;
+use crate::files::replace;
 
 impl Session {
     /// Writes the weights as safetensors, under names such as `conv2d/kernel`.
@@ -112,20 +112,6 @@ fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<(), NnError> {
     let views = views.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let file = safetensors::serialize(views, None).map_err(io::Error::other).map_err(failed)?;
     replace(path, &file).map_err(failed)
-}
-
-/// Replaces a file as a whole: written beside it, made durable, renamed.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The new name is durable when the folder is; systems on which folders cannot be opened have no need for it.
-    File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
 }
 
 fn to_bytes(data: &Data) -> Vec<u8> {

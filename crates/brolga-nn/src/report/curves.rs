@@ -9,8 +9,8 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 
 use crate::error::NnError;
+use crate::files::replace;
 use crate::history::History;
-use crate::model::replace;
 
 /// The width and the height of the panel of one quantity.
 const PANEL: (u32, u32) = (480, 340);
