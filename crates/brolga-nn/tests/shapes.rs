@@ -62,7 +62,8 @@ proptest! {
         let mut expected = extents.clone();
         expected.pop();
         expected.push(units);
-        prop_assert_eq!(shape(&extents, Dense::new(units)), Some(expected));
+        let expected = (units > 0).then_some(expected);
+        prop_assert_eq!(shape(&extents, Dense::new(units)), expected);
     }
 }
 
@@ -115,8 +116,23 @@ fn a_layer_must_keep_the_batch() {
     assert_eq!(
         without_place,
         [
-            "layer `own`: the layer makes f32[1,3] of 2 samples",
+            "layer `own`: of a batch of 2 samples the layer makes f32[1,3]",
             "  help: layers must keep the first axis, which counts the samples"
         ]
     );
+}
+
+#[test]
+fn an_activation_is_an_argument_and_a_layer() -> Result<(), NnError> {
+    let mut model = Sequential::new();
+    model.add(Input::new([3]));
+    model.add(Dense::new(4).activation(Activation::Relu));
+    model.add(Activation::new("relu").name("positive"));
+    model.add(Activation::new(Activation::Softmax));
+    let names = model.network().layer_names();
+    let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["input_layer", "dense", "positive", "activation"]);
+    let built = model.network().build(None)?;
+    assert_eq!(*built.output.1.shape, [4]);
+    Ok(())
 }

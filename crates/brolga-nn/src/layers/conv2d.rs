@@ -4,7 +4,7 @@ use brolga_ir::ops::window::Window;
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, yes, zeros};
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, shapes, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Padding, Pair};
 use crate::initializers::Initializer;
@@ -133,10 +133,9 @@ impl Layer for Conv2D {
         let channels = match inputs {
             [x] if x.shape.rank() == 4 => x.shape[3],
             _ => {
-                let given: Vec<_> = inputs.iter().map(ToString::to_string).collect();
                 let message = format!(
-                    "Conv2D takes images [batch, height, width, channels], given {}",
-                    given.join(", ")
+                    "Conv2D takes images (None, height, width, channels), given {}",
+                    shapes(inputs)
                 );
                 return Err(Mistake::new(message)
                     .help("images without a channel axis need one of extent 1: Input::new([28, 28, 1])"));

@@ -3,7 +3,7 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, yes, zeros};
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, shapes, yes, zeros};
 use crate::activations::Activation;
 use crate::initializers::Initializer;
 use crate::registry::Choice;
@@ -80,8 +80,7 @@ impl Layer for Dense {
         let width = match inputs {
             [x] if x.shape.rank() >= 2 => x.shape[x.shape.rank() - 1],
             _ => {
-                let given: Vec<_> = inputs.iter().map(ToString::to_string).collect();
-                let message = format!("Dense takes [batch, .., inputs], given {}", given.join(", "));
+                let message = format!("Dense takes (None, .., inputs), given {}", shapes(inputs));
                 return Err(Mistake::new(message));
             }
         };

@@ -31,7 +31,7 @@ impl Layer for Flatten {
         let x = call.single(inputs);
         match x.shape()[..] {
             [batch, ref rest @ ..] => x.reshape([batch, rest.iter().product()]),
-            [] => call.tracer().fail(Mistake::new("Flatten takes [batch, ..], given a scalar")),
+            [] => call.tracer().fail(Mistake::new("Flatten takes (None, ..), given a scalar")),
         }
     }
 }

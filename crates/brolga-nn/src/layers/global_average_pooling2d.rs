@@ -3,7 +3,7 @@
 use brolga_ir::{Mistake, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, layer};
+use super::{Base, Layer, layer, shapes};
 use crate::trace::Call;
 
 /// The average of each channel: `[batch, height, width, channels]` to `[batch, channels]`, or with `keepdims` to
@@ -41,8 +41,8 @@ impl Layer for GlobalAveragePooling2D {
         let x = call.single(inputs);
         if x.shape().rank() != 4 {
             let message = format!(
-                "GlobalAveragePooling2D takes images [batch, height, width, channels], given {}",
-                x.ty()
+                "GlobalAveragePooling2D takes images (None, height, width, channels), given {}",
+                shapes(&[x.ty().clone()])
             );
             return call.tracer().fail(Mistake::new(message));
         }

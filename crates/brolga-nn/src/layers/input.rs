@@ -1,9 +1,9 @@
 //! The input of a model.
 
-use brolga_ir::{DType, Type, Var};
+use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, layer};
+use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::trace::Call;
 
 /// Declares the shape of one sample: `Input::new([28, 28, 1])`. It computes nothing.
@@ -30,6 +30,28 @@ impl Input {
 impl Layer for Input {
     fn base(&self) -> &Base {
         &self.base
+    }
+
+    /// An input behind other layers declares what they give.
+    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
+        let declared = self.batch_shape.get(1..).unwrap_or_default();
+        let fits = |ty: &Type| {
+            let given = ty.shape.get(1..).unwrap_or_default();
+            given.len() == declared.len()
+                && declared.iter().zip(given).all(|(d, g)| d.is_none_or(|extent| extent == *g))
+        };
+        if inputs.iter().all(fits) {
+            return Ok(vec![]);
+        }
+        let extent = |extent: &Option<usize>| extent.map_or("None".to_owned(), |e| e.to_string());
+        let declared: Vec<_> =
+            std::iter::once("None".to_owned()).chain(declared.iter().map(extent)).collect();
+        let message = format!(
+            "the input is declared as ({}), given {}",
+            declared.join(", "),
+            shapes(inputs)
+        );
+        Err(Mistake::new(message).help("a model has one Input, and it is the first layer"))
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {

@@ -3,7 +3,7 @@
 use brolga_ir::{Mistake, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, layer};
+use super::{Base, Layer, layer, shapes};
 use crate::config::{Padding, Pair};
 use crate::trace::Call;
 
@@ -59,7 +59,10 @@ impl Layer for MaxPooling2D {
         let x = call.single(inputs);
         let (window, strides) = (self.pool_size.0, self.strides.unwrap_or(self.pool_size).0);
         let &[_, height, width, _] = &x.shape()[..] else {
-            let message = format!("MaxPooling2D takes images [batch, height, width, channels], given {}", x.ty());
+            let message = format!(
+                "MaxPooling2D takes images (None, height, width, channels), given {}",
+                shapes(&[x.ty().clone()])
+            );
             return call.tracer().fail(Mistake::new(message));
         };
         match self.padding.amounts([height, width], window, strides, [1, 1]) {

@@ -7,6 +7,7 @@ use std::fmt;
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
+use crate::error::with_batch;
 use crate::initializers::Initializer;
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Call;
@@ -120,6 +121,12 @@ macro_rules! layer {
     };
 }
 pub(crate) use layer;
+
+/// The shapes of a layer's inputs as messages show them: `(None, 28, 28)`.
+pub(crate) fn shapes(inputs: &[Type]) -> String {
+    let shape = |ty: &Type| with_batch(ty.shape.get(1..).unwrap_or_default());
+    inputs.iter().map(shape).collect::<Vec<_>>().join(", ")
+}
 
 /// Fails if an argument that counts something is 0.
 pub(crate) fn positive(argument: &str, value: usize) -> Result<(), Mistake> {

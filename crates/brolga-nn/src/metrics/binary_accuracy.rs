@@ -3,9 +3,8 @@
 use brolga_ir::{DType, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Metric, mean_statistics};
+use super::{Direction, Metric, mean_statistics, named};
 use crate::losses::{mean_last, pair};
-use crate::registry::object;
 use crate::trace::Prediction;
 
 /// The share of answers, along the last axis and then over the samples, for which `label = (prediction > threshold)`.
@@ -18,7 +17,7 @@ pub struct BinaryAccuracy {
     pub threshold: f64,
 }
 
-object!(BinaryAccuracy);
+named!(BinaryAccuracy);
 
 impl Default for BinaryAccuracy {
     fn default() -> Self {

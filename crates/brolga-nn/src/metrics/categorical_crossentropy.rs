@@ -3,9 +3,8 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Metric, mean_statistics};
+use super::{Direction, Metric, mean_statistics, named};
 use crate::losses;
-use crate::registry::object;
 use crate::trace::Prediction;
 
 /// The mean of [`losses::CategoricalCrossentropy`] over the samples.
@@ -21,7 +20,7 @@ pub struct CategoricalCrossentropy {
     axis: losses::LastAxis,
 }
 
-object!(CategoricalCrossentropy);
+named!(CategoricalCrossentropy);
 
 impl CategoricalCrossentropy {
     /// Of probabilities.

@@ -112,6 +112,23 @@ impl<T: Metric + 'static> From<T> for Choice<dyn Metric> {
     }
 }
 
+/// Implements for a metric struct with the field `name` what all of them have.
+macro_rules! named {
+    ($type:ident) => {
+        crate::registry::object!($type);
+
+        impl $type {
+            /// Reports the metric under another name.
+            #[must_use]
+            pub fn name(mut self, name: impl Into<String>) -> Self {
+                self.name = Some(name.into());
+                self
+            }
+        }
+    };
+}
+pub(crate) use named;
+
 /// Declares the struct of a metric whose only argument is its name.
 macro_rules! metric {
     ($(#[$doc:meta])* $name:ident) => {
@@ -123,7 +140,7 @@ macro_rules! metric {
             pub name: Option<String>,
         }
 
-        crate::registry::object!($name);
+        crate::metrics::named!($name);
 
         impl $name {
             /// The metric under Keras's name.

@@ -3,9 +3,8 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Metric, mean_statistics};
+use super::{Direction, Metric, mean_statistics, named};
 use crate::losses;
-use crate::registry::object;
 use crate::trace::Prediction;
 
 /// The mean of [`losses::SparseCategoricalCrossentropy`] over the samples.
@@ -19,7 +18,7 @@ pub struct SparseCategoricalCrossentropy {
     axis: losses::LastAxis,
 }
 
-object!(SparseCategoricalCrossentropy);
+named!(SparseCategoricalCrossentropy);
 
 impl SparseCategoricalCrossentropy {
     /// Of probabilities.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use brolga_ir::Mistake;
 use brolga_runtime::{Backend, Options};
 
 use crate::error::NnError;
 use crate::losses::Loss;
 use crate::metrics::{Accuracy, Metric};
-use crate::optimizers::Optimizer;
+use crate::optimizers::{self, Optimizer};
 use crate::registry::Choice;
 
 /// The arguments of [`Model::compile`](super::Model::compile), with Keras's defaults.
@@ -96,6 +97,8 @@ impl Compile {
             loss: self.loss.map(|loss| loss.resolve()).transpose()?,
             metrics: self.metrics.iter().map(metric).collect::<Result<_, _>>()?,
         };
+        optimizers::check(&*compiled.optimizer)?;
+        compiled.check_names()?;
         Ok((compiled, self.options))
     }
 }
@@ -123,6 +126,25 @@ pub struct Compiled {
 }
 
 impl Compiled {
+    /// Fails if two numbers would be reported under one name.
+    fn check_names(&self) -> Result<(), NnError> {
+        for (place, (name, metric)) in self.metrics.iter().enumerate() {
+            let message = if self.metrics[..place].iter().any(|(other, _)| other == name) {
+                format!("compile: two metrics have the name `{name}`")
+            } else if name == "loss" {
+                "compile: a metric has the name `loss`, under which the loss is reported".to_owned()
+            } else {
+                continue;
+            };
+            let help = format!(
+                "leave one of them out, or give it a name of its own: {}::new().name(\"..\")",
+                metric.class_name()
+            );
+            return Err(Mistake::new(message).help(help).into());
+        }
+        Ok(())
+    }
+
     pub(crate) fn loss(&self, method: &'static str) -> Result<&dyn Loss, NnError> {
         self.loss.as_deref().ok_or(NnError::NotCompiled { method, missing: "loss" })
     }

@@ -5,7 +5,8 @@ use brolga_runtime::Options;
 use ndarray::{ArrayD, IxDyn};
 
 use super::batch::{Samples, check_input, write};
-use super::session::{Key, Kind, Session};
+use super::nonfinite::of_evaluation;
+use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
 use super::totals::Totals;
 use crate::data::{Data, IntoData};
@@ -112,6 +113,9 @@ impl Pass<'_> {
             let loss = totals.add(&program.executable, batch.len())?;
             if !loss.is_finite() {
                 samples.check_finite(batch)?;
+                let graph = trace(self.plan, key)?;
+                let state = self.session.state_mut()?;
+                return Err(of_evaluation(&graph, state, samples, batch, (step, loss)));
             }
             totals.report("", &mut logs);
             self.progress.step(step + 1, &logs);

@@ -16,12 +16,12 @@ use crate::error::NnError;
 /// How many steps may have to be repeated to explain a loss that is not finite.
 const SNAPSHOT_INTERVAL: usize = 128;
 
-/// A training that ended because a number was not finite. The model's state is the one before the step.
+/// A number of a step that was not finite. The model's state is the one before the step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NonFinite {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// The step within the epoch, from 1.
+    /// The epoch, from 1; `None` in an evaluation.
+    pub epoch: Option<usize>,
+    /// The step within the epoch or the evaluation, from 1.
     pub step: usize,
     /// What the step computed, such as `the loss is NaN`.
     pub what: String,
@@ -47,6 +47,8 @@ pub enum Cause {
     State {
         /// The state.
         name: String,
+        /// Whether the optimizer keeps it, and not a layer.
+        of_optimizer: bool,
     },
     /// A node made it of finite operands.
     Node {
@@ -70,18 +72,28 @@ pub enum Cause {
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { epoch, step, what, cause } = self;
-        write!(f, "epoch {epoch}, step {step}: {what}")?;
+        match epoch {
+            Some(epoch) => write!(f, "epoch {epoch}, step {step}: {what}")?,
+            None => write!(f, "evaluation, step {step}: {what}")?,
+        }
         match cause {
             Cause::Data { input, sample, element, value } => write!(
                 f,
                 "\n  `{input}` has {value} in sample {sample}, at element {element} of the sample\n  \
                  help: every number of the data must be finite"
             ),
-            Cause::State { name } => write!(
-                f,
-                "\n  the state `{name}` was not finite before the step\n  \
-                 help: set or load other weights"
-            ),
+            Cause::State { name, of_optimizer } => {
+                let help = match of_optimizer {
+                    _ if name == LEARNING_RATE => {
+                        "the learning rate must be a number that f32 can hold; look at the optimizer's, \
+                         and at callbacks that set it"
+                    }
+                    true => "compile the model again: the optimizer starts anew, the weights stay",
+                    false => "set or load other weights",
+                };
+                let before = "was not finite before the step";
+                write!(f, "\n  the state `{name}` {before}\n  help: {help}")
+            }
             Cause::Node { op, ty, layer, role, location, operands } => {
                 write!(f, "\n  first made by `{op}`: {ty}")?;
                 if let Some(layer) = layer {
@@ -94,11 +106,17 @@ impl fmt::Display for NonFinite {
                 for (ty, least, greatest) in operands {
                     write!(f, "\n    of {ty} from {least:.3e} to {greatest:.3e}")?;
                 }
-                write!(
-                    f,
-                    "\n  help: lower the learning rate, or bound the gradients with clipnorm; \
-                     the weights are those before this step"
-                )
+                let help = match epoch {
+                    Some(_) => {
+                        "lower the learning rate, or bound the gradients with clipnorm; \
+                         the weights are those before this step"
+                    }
+                    None => {
+                        "weights or data are too large: train with a lower learning rate, or bound the \
+                         gradients with clipnorm"
+                    }
+                };
+                write!(f, "\n  help: {help}")
             }
             Cause::Unexplained => {
                 write!(
@@ -181,17 +199,34 @@ impl Watch {
                 let graph = trace(&trainer.plan, key)?;
                 let cause = cause(&graph, &before, &trainer.samples, batch)?;
                 trainer.session.restore(before)?;
-                return Ok(NonFinite { epoch: self.epoch + 1, step: step + 1, what, cause });
+                return Ok(NonFinite { epoch: Some(self.epoch + 1), step: step + 1, what, cause });
             }
             before = trainer.session.snapshot()?;
         }
-        let (epoch, step) = (self.epoch + 1, last + 1);
+        let (epoch, step) = (Some(self.epoch + 1), last + 1);
         Ok(NonFinite {
             epoch,
             step,
             what: "the loss is not finite".to_owned(),
             cause: Cause::Unexplained,
         })
+    }
+}
+
+/// Explains a loss of an evaluation that is not finite.
+pub(super) fn of_evaluation(
+    graph: &Graph,
+    state: &State,
+    samples: &Samples<'_>,
+    batch: &[usize],
+    (step, loss): (usize, f32),
+) -> NnError {
+    match cause(graph, state, samples, batch) {
+        Ok(cause) => {
+            let what = format!("the loss is {loss}");
+            NnError::NonFinite(Box::new(NonFinite { epoch: None, step: step + 1, what, cause }))
+        }
+        Err(error) => error,
     }
 }
 
@@ -247,7 +282,10 @@ fn describe(
             (ParameterKind::Data, Some((sample, element, value))) => {
                 Cause::Data { input: name, sample, element, value }
             }
-            _ => Cause::State { name },
+            _ => {
+                let of_optimizer = graph.node(value.node).origin.role == Role::Update;
+                Cause::State { name, of_optimizer }
+            }
         };
     }
     let node = graph.node(value.node);

@@ -194,7 +194,7 @@ impl Network for Stack {
             x = layer.call(&mut Call::new(&mut context, vars), &[x]);
             known_so_far(&tracer)?;
             if x.shape().first() != Some(&SAMPLES) {
-                let message = format!("the layer makes {} of {SAMPLES} samples", x.ty());
+                let message = format!("of a batch of {SAMPLES} samples the layer makes {}", x.ty());
                 let help = "layers must keep the first axis, which counts the samples";
                 return Err(entry.error(Mistake::new(message).help(help)));
             }

@@ -6,7 +6,7 @@ mod clip;
 
 use std::sync::Arc;
 
-use brolga_ir::{DType, Origin, Var};
+use brolga_ir::{DType, Mistake, Origin, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{Choice, Object, classes};
@@ -27,6 +27,14 @@ pub trait Optimizer: Object {
 
     /// The arguments that all optimizers have.
     fn common(&self) -> &Common;
+
+    /// Fails if arguments are out of their range.
+    ///
+    /// # Errors
+    /// What is out of range.
+    fn check(&self) -> Result<(), Mistake> {
+        Ok(())
+    }
 
     /// The tensors that are kept for each weight between steps, of its shape.
     fn slots(&self) -> Vec<Slot>;
@@ -89,6 +97,37 @@ pub struct Common {
     /// The largest magnitude of an element of a gradient.
     #[serde(default)]
     pub clipvalue: Option<f64>,
+}
+
+/// Fails if an optimizer's arguments are out of their range, or contradict each other.
+pub(crate) fn check(optimizer: &dyn Optimizer) -> Result<(), Mistake> {
+    let Common { clipnorm, global_clipnorm, clipvalue, .. } = optimizer.common();
+    let bounds =
+        [("clipnorm", clipnorm), ("global_clipnorm", global_clipnorm), ("clipvalue", clipvalue)];
+    let set: Vec<_> = bounds.iter().filter_map(|(name, bound)| Some((*name, (**bound)?))).collect();
+    let mistake = |message: String, help: &str| {
+        Mistake::new(format!("{}: {message}", optimizer.class_name())).help(help)
+    };
+    if let [(first, _), (second, _), ..] = set[..] {
+        let message = format!("`{first}` and `{second}` are both set");
+        return Err(mistake(message, "gradients are bounded in one way"));
+    }
+    if let Some((name, bound)) = set.iter().find(|(_, bound)| bound.is_nan() || *bound < 0.0) {
+        let message = format!("`{name}` is {bound}");
+        return Err(mistake(message, "a bound is a number from 0 on"));
+    }
+    optimizer.check().map_err(|Mistake { message, help }| Mistake {
+        message: format!("{}: {message}", optimizer.class_name()),
+        help,
+    })
+}
+
+/// Fails unless a momentum lies between 0 and 1.
+pub(crate) fn check_momentum(momentum: f64) -> Result<(), Mistake> {
+    if (0.0..=1.0).contains(&momentum) {
+        return Ok(());
+    }
+    Err(Mistake::new(format!("`momentum` is {momentum}")).help("it is a number from 0 to 1"))
 }
 
 /// Implements for an optimizer struct with the field `common` what all of them have.

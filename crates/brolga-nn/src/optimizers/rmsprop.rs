@@ -1,9 +1,9 @@
 //! RMSprop.
 
-use brolga_ir::Var;
+use brolga_ir::{Mistake, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Optimizer, Slot, Update, optimizer};
+use super::{Common, Optimizer, Slot, Update, check_momentum, optimizer};
 
 /// `v ← ρ·v + (1 − ρ)·g²`, `w ← w − η·g / √(v + ε)`.
 ///
@@ -75,6 +75,10 @@ impl Optimizer for RMSprop {
 
     fn common(&self) -> &Common {
         &self.common
+    }
+
+    fn check(&self) -> Result<(), Mistake> {
+        check_momentum(self.momentum)
     }
 
     fn slots(&self) -> Vec<Slot> {

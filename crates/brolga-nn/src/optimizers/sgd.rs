@@ -1,9 +1,9 @@
 //! Stochastic gradient descent.
 
-use brolga_ir::Var;
+use brolga_ir::{Mistake, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Optimizer, Slot, Update, optimizer};
+use super::{Common, Optimizer, Slot, Update, check_momentum, optimizer};
 
 /// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m − η·g`.
 ///
@@ -55,6 +55,10 @@ impl Optimizer for SGD {
 
     fn common(&self) -> &Common {
         &self.common
+    }
+
+    fn check(&self) -> Result<(), Mistake> {
+        check_momentum(self.momentum)
     }
 
     fn slots(&self) -> Vec<Slot> {

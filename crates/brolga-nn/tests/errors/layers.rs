@@ -1,0 +1,125 @@
+//! Layers that do not fit their input, and names that nothing has.
+
+use brolga_nn::config::Padding;
+use brolga_nn::layers;
+use brolga_nn::prelude::*;
+
+use crate::{built, compile, message};
+
+#[test]
+fn layers_that_do_not_fit_their_input() {
+    insta::assert_snapshot!(built(&[usize::MAX, 2], Flatten::new()), @r"
+    layer `input_layer`: `parameter`: a tensor of type f32[2,18446744073709551615,2] is larger than the limit of 64 TiB
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+    ");
+    insta::assert_snapshot!(built(&[4], Dense::new(usize::MAX)), @r"
+    layer `dense`: `parameter`: a tensor of type f32[4,18446744073709551615] is larger than the limit of 64 TiB
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], MaxPooling2D::new(0)), @r"
+    layer `max_pooling2d`: `max_pool`: strides [0, 0], dilation [1, 1] and window [0, 0] must be at least 1
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(2, 5)), @r"
+    layer `conv2d`: `conv2d`: a window of height 5 is larger than its input of height 4
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: make the window smaller, the input larger, or use padding
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(2, 3).dilation_rate(2)), @r"
+    layer `conv2d`: `conv2d`: a window of height 5 (dilated from 3) is larger than its input of height 4
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: make the window smaller, the input larger, or use padding
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], MaxPooling2D::new((5, 2))), @r"
+    layer `max_pooling2d`: `max_pool`: a window of height 5 is larger than its input of height 4
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: make the window smaller, the input larger, or use padding
+    ");
+    insta::assert_snapshot!(built(&[28, 28], Conv2D::new(2, 3)), @r"
+    layer `conv2d`: Conv2D takes images (None, height, width, channels), given (None, 28, 28)
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    ");
+    insta::assert_snapshot!(built(&[28, 28, 3], Conv2D::new(4, 3).groups(2)), @r"
+    layer `conv2d`: 2 groups cannot share 3 channels and 4 filters evenly
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: both must be multiples of the number of groups
+    ");
+    insta::assert_snapshot!(built(&[28], AveragePooling2D::new(2)), @r"
+    layer `average_pooling2d`: AveragePooling2D takes images (None, height, width, channels), given (None, 28)
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+    ");
+    insta::assert_snapshot!(built(&[], Dense::new(3)), @r"
+    layer `dense`: Dense takes (None, .., inputs), given (None,)
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+    ");
+    insta::assert_snapshot!(built(&[4], Dense::new(0)), @r"
+    layer `dense`: units is 0: the layer would give nothing
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: units must be at least 1
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(0, 3)), @r"
+    layer `conv2d`: filters is 0: the layer would give nothing
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: filters must be at least 1
+    ");
+    insta::assert_snapshot!(built(&[10], Reshape::new([3, -1])), @r"
+    layer `reshape`: a sample of 10 elements cannot have the shape [3, -1]
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: the product of the extents must be the same; one extent may be -1
+    ");
+    insta::assert_snapshot!(built(&[10], Dropout::new(1.5)), @r"
+    layer `dropout`: a rate of 1.5 is not a probability
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: the rate is a number from 0 to 1
+    ");
+    insta::assert_snapshot!(built(&[10], Dense::new(3).name("my layer")), @r"
+    layer `my layer`: this is not a name for a layer
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: names consist of letters, digits and _ . - and do not start with a digit
+    ");
+}
+
+#[test]
+fn names_that_do_not_exist() {
+    insta::assert_snapshot!(built(&[4], Dense::new(3).activation("rleu")), @r"
+    layer `dense`: there is no activation `rleu`; did you mean `relu`?
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: there are celu, elu, exponential, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid, log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus, sparse_sigmoid, squareplus, tanh, tanh_shrink
+    ");
+    insta::assert_snapshot!(built(&[4], layers::Activation::new("softmin")), @r"
+    layer `activation`: there is no activation `softmin`; did you mean `softmax`?
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: there are celu, elu, exponential, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid, log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus, sparse_sigmoid, squareplus, tanh, tanh_shrink
+    ");
+    insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(2, 3).padding("full")), @r#"
+    layer `conv2d`: there is no padding `full`
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: padding is "valid" or "same"
+    "#);
+    assert_eq!(Padding::from("same"), Padding::Same);
+    let mut model = Sequential::new();
+    insta::assert_snapshot!(message(model.compile(compile().optimizer("adamm"))), @r"
+    there is no optimizer `adamm`; did you mean `adam`?
+      help: there are adam, adamw, rmsprop, sgd
+    ");
+    insta::assert_snapshot!(message(model.compile(compile().loss("cross_entropy"))), @r"
+    there is no loss `cross_entropy`
+      help: there are binary_crossentropy, categorical_crossentropy, mean_absolute_error, mean_squared_error, sparse_categorical_crossentropy
+    ");
+    insta::assert_snapshot!(message(model.compile(compile().loss("mse").metrics(["acuracy"]))), @r"
+    there is no metric `acuracy`; did you mean `accuracy`?
+      help: there are accuracy, binary_accuracy, binary_crossentropy, categorical_accuracy, categorical_crossentropy, mean_absolute_error, mean_squared_error, root_mean_squared_error, sparse_categorical_accuracy, sparse_categorical_crossentropy
+    ");
+    model.add(Input::new([4]));
+    model.add(Dense::new(3).kernel_initializer("glorot"));
+    insta::assert_snapshot!(message(model.get_weights()), @r"
+    layer `dense`: there is no initializer `glorot`
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: there are glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, variance_scaling, zeros, ones, constant, random_uniform, random_normal, truncated_normal
+    ");
+    insta::assert_snapshot!(message(brolga_nn::builtin::by_name("resnet")), @r"
+    there is no model `resnet`
+      help: there are mnist_cnn, mlp
+    ");
+}

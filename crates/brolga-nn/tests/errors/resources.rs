@@ -1,0 +1,97 @@
+//! Files that cannot be read or written, and memory that is not there.
+
+use std::fs;
+
+use brolga_nn::prelude::*;
+use ndarray::{Array, Array4};
+
+use crate::{classifier, compile, message};
+
+#[test]
+fn weights_files_that_do_not_fit() {
+    let folder = tempfile::tempdir_in(std::env::temp_dir()).expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let hide = |text: String| {
+        let name = folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        text.replace(&name, "folder")
+    };
+    let mut model = classifier("mse");
+    model.save_weights(path("whole.safetensors")).expect("a folder that can be written");
+    let whole = fs::read(path("whole.safetensors")).expect("it was written");
+    fs::write(path("truncated.safetensors"), &whole[..whole.len() - 5]).expect("a folder");
+    fs::write(path("foreign.safetensors"), b"PK\x03\x04 this is a zip file, and a long one")
+        .expect("a folder");
+    let load = |model: &mut Sequential, name: &str| hide(message(model.load_weights(path(name))));
+    insta::assert_snapshot!(load(&mut model, "truncated.safetensors"), @r"
+    [tmp]/folder/truncated.safetensors: this is no complete safetensors file (incomplete metadata, file not fully covered)
+      help: it must be a file that save_weights or save_state has written
+    ");
+    insta::assert_snapshot!(load(&mut model, "foreign.safetensors"), @r"
+    [tmp]/folder/foreign.safetensors: this is no complete safetensors file (header too large)
+      help: it must be a file that save_weights or save_state has written
+    ");
+    insta::assert_snapshot!(load(&mut model, "missing.safetensors"), @"[tmp]/folder/missing.safetensors: No such file or directory (os error 2)");
+
+    let mut wider = Sequential::new();
+    wider.add(Input::new([4]));
+    wider.add(Dense::new(5));
+    insta::assert_snapshot!(load(&mut wider, "whole.safetensors"), @"[tmp]/folder/whole.safetensors: weight `kernel` of layer `dense` is f32[4,5], f32[4,3] was given");
+    let mut deeper = Sequential::new();
+    deeper.add(Input::new([4]));
+    deeper.add(Dense::new(3)).add(Dense::new(3));
+    insta::assert_snapshot!(load(&mut deeper, "whole.safetensors"), @"[tmp]/folder/whole.safetensors: weight `kernel` of layer `dense_1` is f32[3,3], nothing of the name `dense_1/kernel` was given");
+    let mut unbiased = Sequential::new();
+    unbiased.add(Input::new([4]));
+    unbiased.add(Dense::new(3).use_bias(false));
+    insta::assert_snapshot!(load(&mut unbiased, "whole.safetensors"), @r"
+    [tmp]/folder/whole.safetensors: the file has a weight `dense/bias`, the model has none of this name
+      help: the weights must come from a model of the same layers
+    ");
+    insta::assert_snapshot!(hide(message(model.load_state(path("whole.safetensors")))), @r"
+    [tmp]/folder/whole.safetensors: the file has no state `optimizer/learning_rate`: f32[]
+      help: the weights must come from a model of the same layers
+    ");
+    let nowhere = hide(message(model.save_weights(path("nowhere/weights.safetensors"))));
+    let nowhere = nowhere.split(" at path").next().unwrap_or_default();
+    insta::assert_snapshot!(nowhere, @r#"[tmp]/folder/nowhere/weights.safetensors: No such file or directory (os error 2)"#);
+}
+
+#[test]
+fn more_memory_than_allowed() {
+    let mut model = Sequential::new();
+    model.add(Input::new([28, 28, 1]));
+    model.add(Conv2D::new(8, 3).activation("relu"));
+    model.add(Flatten::new());
+    model.add(Dense::new(10));
+    let compile = compile().loss("sparse_categorical_crossentropy").memory_limit(100_000);
+    model.compile(compile).expect("the model is right");
+    let (x, y) = (Array4::<f32>::zeros((4, 28, 28, 1)), Array::<u8, _>::zeros(4));
+    insta::assert_snapshot!(message(model.fit(&x, &y, Fit::new())), @r"
+    graph `train_step` needs 648.0 KiB of memory, 97.7 KiB are allowed
+
+    layer   role         states     values  at the peak
+    conv2d  forward       384 B  253.5 KiB          0 B
+    dense   forward   211.3 KiB      384 B          0 B
+    -       forward       128 B        0 B          0 B
+    sgd     update        128 B      192 B          0 B
+    loss    forward         0 B    1.4 KiB         64 B
+    loss    backward        0 B    3.1 KiB          0 B
+    dense   backward        0 B  295.8 KiB    211.3 KiB
+    conv2d  backward        0 B  106.0 KiB          0 B
+    conv2d  update          0 B      768 B        384 B
+    dense   update          0 B  422.6 KiB    211.2 KiB
+    -       update          0 B       64 B          0 B
+
+    part                             memory
+    constants                         768 B
+    inputs                         12.3 KiB
+    results, outputs, workspaces  423.0 KiB
+    scratch of the workers              0 B
+    arena                         436.1 KiB
+    arena, at least               436.1 KiB
+    states                        211.9 KiB
+    total                         648.0 KiB
+
+      help: a smaller batch needs less
+    ");
+}
