@@ -30,6 +30,16 @@ pub enum NnError {
         /// What is wrong.
         message: String,
     },
+    /// An argument of Keras's that does not exist here.
+    #[error("{class}: `{key}` = {value} is not supported")]
+    Unsupported {
+        /// The class.
+        class: String,
+        /// The argument.
+        key: String,
+        /// What it is set to.
+        value: String,
+    },
     /// Arguments that contradict each other or the model.
     #[error(transparent)]
     Argument(#[from] Mistake),

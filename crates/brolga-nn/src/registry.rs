@@ -216,7 +216,8 @@ pub(crate) fn read<T: DeserializeOwned + Object>(
             _ => false,
         };
         if !accepted {
-            return Err(error(format!("`{key}` = {value} is not supported")));
+            let (class, key, value) = (class.to_owned(), key.clone(), value.to_string());
+            return Err(NnError::Unsupported { class, key, value });
         }
     }
     Ok(object)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use brolga_ir::Mistake;
-use brolga_runtime::{Backend, Options};
+use brolga_runtime::{Backend, Options, VectorIsa};
 
 use crate::error::NnError;
 use crate::losses::Loss;
@@ -82,6 +82,12 @@ impl Compile {
     /// Who computes: native code by default. It changes no bit of any result.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.options.backend = backend;
+        self
+    }
+
+    /// The vector instruction set of native code: by default the widest that the machine has. It changes no bit of any result.
+    pub fn isa(mut self, isa: VectorIsa) -> Self {
+        self.options.isa = Some(isa);
         self
     }
 

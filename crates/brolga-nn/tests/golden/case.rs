@@ -1,6 +1,7 @@
 //! A reference case: tensors, Keras's config, and what else belongs to it.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs;
 use std::path::Path;
@@ -16,6 +17,8 @@ pub(crate) struct Case {
     pub(crate) config: Value,
     pub(crate) extra: Value,
     tensors: BTreeMap<String, Tensor>,
+    /// The tensors that were asked for.
+    read: RefCell<BTreeSet<String>>,
 }
 
 /// How far a result may be off, in shares of the largest value of the tensor.
@@ -59,6 +62,7 @@ fn read(path: &Path) -> Case {
         config: json("config"),
         extra: json("extra"),
         tensors: tensors.collect(),
+        read: RefCell::default(),
     }
 }
 
@@ -70,7 +74,14 @@ impl Case {
 
     /// The tensor of this name, if there is one.
     pub(crate) fn get(&self, name: &str) -> Option<&Tensor> {
+        self.read.borrow_mut().insert(name.to_owned());
         self.tensors.get(name)
+    }
+
+    /// A tensor that nothing was compared with or computed from.
+    pub(crate) fn unread(&self) -> Option<&str> {
+        let read = self.read.borrow();
+        self.tensors.keys().map(String::as_str).find(|name| !read.contains(*name))
     }
 
     /// The tensors `prefix0`, `prefix1`, … with their names.

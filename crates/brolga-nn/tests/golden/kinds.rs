@@ -1,5 +1,5 @@
-//! How the cases of each kind are computed: traced with the public parts of the frontend, evaluated by the interpreter, and for what is
-//! differentiated once more with native code, which must give the same bits.
+//! How the cases of each kind are computed: traced with the public parts of the frontend, evaluated by the interpreter, and once more with
+//! native code, which must give the same bits.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use brolga_nn::metrics::Metric;
 use brolga_nn::optimizers::{Optimizer, Trained, apply};
 use brolga_nn::registry::from_config;
 use brolga_nn::trace::{Call, Context, Prediction};
-use brolga_nn::{Compile, Data, Fit, NnError, Predict, Sequential};
+use brolga_nn::{Compile, Data, Fit, Predict, Sequential};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 use ndarray::{ArrayD, IxDyn};
 
@@ -59,11 +59,18 @@ impl<'a> Sketch<'a> {
     }
 
     fn check(self) -> Outcome {
-        let graph: Graph = self.tracer.finish()?;
-        let results = interpret(&graph, &self.inputs)?;
-        assert_eq!(native(graph, &self.inputs)?, results, "native code gives other bits");
+        let results = results(self.tracer.finish()?, &self.inputs)?;
         let pairs = self.outputs.iter().zip(&results);
         pairs.into_iter().try_for_each(|(name, given)| self.case.expect(name, given, ONE_CALL))
+    }
+}
+
+/// The results of the interpreter, which are also those of native code.
+fn results(graph: Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, Box<dyn Error>> {
+    let results = interpret(&graph, inputs)?;
+    match native(graph, inputs)? == results {
+        true => Ok(results),
+        false => Err("native code gives other bits than the interpreter".into()),
     }
 }
 
@@ -87,11 +94,7 @@ fn axes(x: &Var) -> Vec<usize> {
 }
 
 pub(crate) fn activation(case: &Case) -> Outcome {
-    let name = case.config.as_str().unwrap_or_default();
-    let activation = Activation::from(name);
-    if !Activation::NAMES.contains(&activation.name()) {
-        return Err(waits(format!("there is no activation `{name}`")));
-    }
+    let activation = Activation::from(case.config.as_str().unwrap_or_default());
     let mut sketch = Sketch::new(case);
     let x = sketch.input("x0");
     let y = activation.apply(&x);
@@ -100,10 +103,6 @@ pub(crate) fn activation(case: &Case) -> Outcome {
     let dx = gradients(&sketch.tracer, &pulled, &[x])?;
     sketch.expect("dx0", &dx[0]);
     sketch.check()
-}
-
-fn waits(message: String) -> Box<dyn Error> {
-    Box::new(NnError::UnknownName { message, help: String::new() })
 }
 
 pub(crate) fn layer(case: &Case) -> Outcome {
@@ -117,10 +116,7 @@ pub(crate) fn layer(case: &Case) -> Outcome {
     let mut context = Context::inference(&sketch.tracer);
     let y = layer.call(&mut Call::new(&mut context, named), &inputs);
     if let Some(error) = sketch.tracer.error() {
-        return match error.mistake.message.contains("there is no") {
-            true => Err(waits(error.mistake.message)),
-            false => Err(error.into()),
-        };
+        return Err(error.into());
     }
     sketch.expect("y0", &y);
     let pulled = sketch.pulled(&y);
@@ -157,7 +153,7 @@ pub(crate) fn metric(case: &Case) -> Outcome {
         let weight = case.get(&weight).is_some().then(|| sketch.input(&weight));
         let parts = metric.statistics(&y_true, &Prediction::from(x), weight.as_ref());
         parts.iter().for_each(|part| sketch.tracer.output(part));
-        let results = interpret(&sketch.tracer.finish()?, &sketch.inputs)?;
+        let results = results(sketch.tracer.finish()?, &sketch.inputs)?;
         for (total, part) in totals.iter_mut().zip(&results) {
             let part = numbers(part);
             total.resize(part.len(), 0.0);
@@ -204,7 +200,7 @@ pub(crate) fn optimizer(case: &Case) -> Outcome {
             tracer.output(&update.weight);
             update.slots.iter().for_each(|slot| tracer.output(slot));
         }
-        let mut results = interpret(&tracer.finish()?, &inputs)?.into_iter();
+        let mut results = results(tracer.finish()?, &inputs)?.into_iter();
         for (place, tensors) in state.iter_mut().enumerate() {
             tensors.iter_mut().zip(&mut results).for_each(|(old, new)| *old = new);
             case.expect(&format!("w_after{step}/{place}"), &tensors[0], SEVERAL_STEPS)?;
@@ -214,14 +210,19 @@ pub(crate) fn optimizer(case: &Case) -> Outcome {
 }
 
 pub(crate) fn model(case: &Case) -> Outcome {
-    if case.config["class_name"] != "Sequential" {
-        return Err(waits("there is no model of the class Functional".to_owned()));
+    let trained = trained(case, Backend::Interpreter)?;
+    if self::trained(case, Backend::Native)? != trained {
+        return Err("native code gives other bits than the interpreter".into());
     }
+    trained.iter().try_for_each(|(name, tensor)| case.expect(name, tensor, SEVERAL_STEPS))
+}
+
+/// The losses of a model's training, its weights afterwards, and what it predicts.
+fn trained(case: &Case, backend: Backend) -> Result<Vec<(String, Tensor)>, Box<dyn Error>> {
     let mut model = Sequential::from_config(&case.config)?;
     let optimizer: Arc<dyn Optimizer> = from_config(&case.extra["optimizer"])?;
     let loss = case.extra["loss"].as_str().unwrap_or_default();
-    let compile = Compile::new().optimizer(optimizer).loss(loss).backend(Backend::Interpreter);
-    model.compile(compile)?;
+    model.compile(Compile::new().optimizer(optimizer).loss(loss).backend(backend))?;
     let weights: Vec<_> = case.list("w/").into_iter().map(|(_, w)| array(w)).collect();
     model.set_weights(&weights)?;
     let mut losses = vec![];
@@ -233,16 +234,15 @@ pub(crate) fn model(case: &Case) -> Outcome {
         losses.push(history.last("loss").unwrap_or(f64::NAN) as f32);
     }
     let losses = Tensor::f32([losses.len()], losses).ok_or("one loss a step")?;
-    case.expect("running_loss", &losses, SEVERAL_STEPS)?;
+    let mut results = vec![("running_loss".to_owned(), losses)];
     for (place, weight) in model.get_weights()?.iter().enumerate() {
-        case.expect(&format!("w_after/{place}"), &tensor(weight), SEVERAL_STEPS)?;
+        results.push((format!("w_after/{place}"), tensor(weight)));
     }
-    let last = case.tensor(&format!("x{}/0", case.count("steps") - 1));
-    case.expect(
-        "y0",
-        &tensor(&model.predict_with(data(last), Predict::new().verbose(false))?),
-        SEVERAL_STEPS,
-    )
+    let last = case.extra["predict_on"].as_str().ok_or("the name of an input")?;
+    let prediction = model
+        .predict_with(data(case.tensor(&format!("{last}/0"))), Predict::new().verbose(false))?;
+    results.push(("y0".to_owned(), tensor(&prediction)));
+    Ok(results)
 }
 
 fn array(tensor: &Tensor) -> ArrayD<f32> {

@@ -1,0 +1,73 @@
+//! What a case needs that does not exist yet: a class, an activation, a way to call a layer. Everything else has to work.
+
+use std::sync::Arc;
+
+use brolga_nn::NnError;
+use brolga_nn::activations::Activation;
+use brolga_nn::initializers::Initializer;
+use brolga_nn::layers::Layer;
+use brolga_nn::losses::Loss;
+use brolga_nn::metrics::Metric;
+use brolga_nn::optimizers::Optimizer;
+use brolga_nn::registry::{Family, by_name};
+use serde_json::Value;
+
+use crate::case::Case;
+
+/// The first thing that a case needs and that does not exist.
+pub(crate) fn missing(case: &Case) -> Option<String> {
+    let config = &case.config;
+    let of_kind = match case.kind.as_str() {
+        "activation" => activation(config),
+        "layer" => layer(config),
+        "loss" => class::<dyn Loss>(config),
+        "metric" => class::<dyn Metric>(config),
+        "optimizer" => optimizer(config),
+        "model" => model(case),
+        other => Some(format!("kind {other}")),
+    };
+    let of_call = || {
+        let called = |key: &str, plain: Value| match &case.extra[key] {
+            Value::Null => None,
+            given => (*given != plain).then(|| format!("call with {key} = {given}")),
+        };
+        called("training", Value::Bool(false))
+            .or_else(|| called("call", Value::Object([].into_iter().collect())))
+    };
+    of_kind.or_else(of_call)
+}
+
+fn model(case: &Case) -> Option<String> {
+    if case.config["class_name"] != "Sequential" {
+        return Some(format!("model {}", case.config["class_name"].as_str().unwrap_or_default()));
+    }
+    let layers = case.config.pointer("/config/layers").and_then(Value::as_array);
+    let mut layers = layers.into_iter().flatten();
+    layers.find_map(layer).or_else(|| optimizer(&case.extra["optimizer"]))
+}
+
+fn layer(config: &Value) -> Option<String> {
+    let arguments = &config["config"];
+    let initializers = arguments.as_object().into_iter().flatten();
+    let mut initializers = initializers.filter(|(key, _)| key.ends_with("_initializer"));
+    class::<dyn Layer>(config)
+        .or_else(|| activation(&arguments["activation"]))
+        .or_else(|| initializers.find_map(|(_, value)| class::<dyn Initializer>(value)))
+}
+
+fn optimizer(config: &Value) -> Option<String> {
+    let schedule = &config["config"]["learning_rate"]["class_name"];
+    class::<dyn Optimizer>(config).or_else(|| Some(format!("schedule {}", schedule.as_str()?)))
+}
+
+fn activation(name: &Value) -> Option<String> {
+    let name = name.as_str()?;
+    let known = Activation::NAMES.contains(&Activation::from(name).name());
+    (!known).then(|| format!("activation {name}"))
+}
+
+fn class<T: Family + ?Sized>(config: &Value) -> Option<String> {
+    let class = config.as_str().or_else(|| config["class_name"].as_str())?;
+    let found: Result<Arc<T>, NnError> = by_name(class);
+    matches!(found, Err(NnError::UnknownName { .. })).then(|| format!("{} {class}", T::KIND))
+}
