@@ -54,7 +54,7 @@ impl Inputs {
 
     fn value(&self, Parameter { name, ty, .. }: &Parameter) -> Result<Tensor, CliError> {
         let Some((_, text)) = self.given.iter().rev().find(|(given, _)| given == name) else {
-            return Ok(pseudo_random(ty, name, self.seed));
+            return pseudo_random(ty, name, self.seed);
         };
         let fails = |reason: String| {
             let help =
@@ -76,7 +76,12 @@ impl Inputs {
 }
 
 /// Numbers that depend on the type, the input's name and the seed alone: floats are multiples of 2⁻¹⁰ in [-1, 1), integers are from 0 to 9.
-fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Tensor {
+fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Result<Tensor, CliError> {
+    let mut numbers = vec![];
+    numbers.try_reserve_exact(ty.shape.elements()).map_err(|_| {
+        let message = format!("the system does not give the memory for input `{name}`: {ty}");
+        CliError::argument(message, "make the graph smaller")
+    })?;
     let mut state = fnv1a(name.bytes()).wrapping_add(seed);
     let number = |_| {
         let bits = split_mix_64(&mut state);
@@ -88,9 +93,9 @@ fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Tensor {
             }
         }
     };
-    let numbers: Vec<f64> = (0..ty.shape.elements()).map(number).collect();
-    Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
-        .expect("there are as many numbers as the shape has elements")
+    numbers.extend((0..ty.shape.elements()).map(number));
+    Ok(Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
+        .expect("there are as many numbers as the shape has elements"))
 }
 
 /// The generator SplitMix64 (Steele, Lea, Flood 2014).

@@ -62,9 +62,12 @@ pub fn run(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     streams: &mut Streams<'_>,
 ) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    // Whether there is to be a document is asked of arguments that cannot be parsed, too.
+    let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let result = match Cli::try_parse_from(arguments) {
         Ok(cli) => execute(cli, streams),
-        Err(usage) => explain(&usage, streams),
+        Err(usage) => explain(&usage, json, streams),
     };
     let flushed = streams.stdout.flush();
     match result.and_then(|code| flushed.map(|()| code)) {
@@ -94,9 +97,18 @@ fn execute(Cli { json, command }: Cli, streams: &mut Streams<'_>) -> io::Result<
     Ok(u8::from(!holds))
 }
 
-/// Prints help to standard output and what is wrong with the arguments to standard error.
-fn explain(usage: &clap::Error, streams: &mut Streams<'_>) -> io::Result<u8> {
-    let out = if usage.use_stderr() { &mut *streams.stderr } else { &mut *streams.stdout };
-    write!(out, "{}", usage.render())?;
-    Ok(if usage.use_stderr() { 2 } else { 0 })
+/// Prints help to standard output and what is wrong with the arguments to standard error, and as a document too where one was asked for.
+fn explain(usage: &clap::Error, json: bool, streams: &mut Streams<'_>) -> io::Result<u8> {
+    let text = usage.render().to_string();
+    if !usage.use_stderr() {
+        streams.stdout.write_all(text.as_bytes())?;
+        return Ok(0);
+    }
+    streams.stderr.write_all(text.as_bytes())?;
+    if json {
+        let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+        let document = json!({ "error": { "message": message, "mistakes": [] } });
+        writeln!(streams.stdout, "{document:#}")?;
+    }
+    Ok(2)
 }

@@ -22,7 +22,7 @@ impl MemoryLimit {
     pub(crate) fn check(&self, graph: &Graph) -> Result<(), CliError> {
         let needed = bytes(graph);
         if needed <= self.bytes() {
-            return Ok(());
+            return self.ask(graph, needed);
         }
         let needed = needed.div_ceil(1 << 20);
         let message = format!(
@@ -31,6 +31,21 @@ impl MemoryLimit {
             self.memory_limit
         );
         Err(CliError::argument(message, format!("--memory-limit {needed} allows it")))
+    }
+}
+
+impl MemoryLimit {
+    /// Fails if the system does not give so much memory: whoever allocates it later would end the process.
+    fn ask(&self, graph: &Graph, bytes: usize) -> Result<(), CliError> {
+        if Vec::<u8>::new().try_reserve_exact(bytes).is_ok() {
+            return Ok(());
+        }
+        let message = format!(
+            "the values of graph `{}` take {} MiB, which the system does not give",
+            graph.name(),
+            bytes.div_ceil(1 << 20)
+        );
+        Err(CliError::argument(message, "make the graph smaller"))
     }
 }
 

@@ -98,8 +98,11 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
         .map(|(id, kernel)| {
             lower(kernel, target).map(Arc::new).map_err(|error| match error {
                 Error::Kernel { kernel, problem } => {
-                    let layer = graph.node(*id).origin.layer.as_deref().unwrap_or("no layer");
-                    Error::Kernel { kernel: format!("{kernel} (of {layer})"), problem }
+                    let kernel = match graph.node(*id).origin.layer.as_deref() {
+                        Some(layer) => format!("{kernel} (of {layer})"),
+                        None => kernel,
+                    };
+                    Error::Kernel { kernel, problem }
                 }
                 error => error,
             })

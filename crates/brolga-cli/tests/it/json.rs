@@ -10,6 +10,23 @@ fn json(code: i32, arguments: &[&str], stdin: &str) -> Value {
 }
 
 #[test]
+fn wrong_usage_is_a_document_too() {
+    let document = json(2, &["run", "-", "--threads", "many"], DENSE);
+    assert_snapshot!(format!("{document:#}"), @r#"
+    {
+      "error": {
+        "message": "invalid value 'many' for '--threads <N>': invalid digit found in string\n\nFor more information, try '--help'.",
+        "mistakes": []
+      }
+    }
+    "#);
+    let nothing = json(2, &[], "");
+    assert!(
+        nothing["error"]["message"].as_str().is_some_and(|text| text.contains("Usage: brolga"))
+    );
+}
+
+#[test]
 fn verify() {
     assert_snapshot!(json(0, &["verify", "-"], DENSE), @r#"{"graphs":["predict"],"ok":true}"#);
     let wrong = "graph f(%x: f32[2]) {\n  return %y\n}\n";

@@ -141,6 +141,11 @@ fn memory_is_limited() {
       help: --memory-limit 3814698 allows it
     ");
     assert_eq!(stdout_of(&["opt", "-"], text), text);
+    let all = ["run", "-", "--memory-limit", "18446744073709551615"];
+    assert_snapshot!(stderr_of(1, &all, text), @r"
+    error: the values of graph `f` take 3814698 MiB, which the system does not give
+      help: make the graph smaller
+    ");
 }
 
 #[test]
@@ -156,5 +161,13 @@ fn threads_are_for_native_code() {
 fn what_has_no_native_code_is_an_error() {
     let text = "graph f(%x: f64[2]) {\n  %0: f64[2] = neg %x   @neg\n  return %0\n}";
     assert_eq!(brolga_with(&["run", "-"], text).code, 0);
-    assert_snapshot!(stderr_of(1, &["run", "-", "--native"], text), @"error: kernel `neg (of neg)`: `parameter`: f64 has no native code; it is computed by the interpreter alone");
+    assert_snapshot!(stderr_of(1, &["run", "-", "--native"], text), @r"
+    error: kernel `neg (of neg)`: `parameter`: f64 has no native code
+      help: cast to f32 or i32, or let the interpreter compute it
+    ");
+    let nameless = text.replace("@neg", "");
+    assert_snapshot!(stderr_of(1, &["run", "-", "--native"], &nameless), @r"
+    error: kernel `neg`: `parameter`: f64 has no native code
+      help: cast to f32 or i32, or let the interpreter compute it
+    ");
 }

@@ -148,9 +148,9 @@ pub(crate) fn element(dtype: DType) -> Result<Element, String> {
         DType::F32 => Ok(Element::F32),
         DType::I32 => Ok(Element::I32),
         DType::U8 | DType::Bool => Ok(Element::U8),
-        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => {
-            Err(format!("{dtype} has no native code; it is computed by the interpreter alone"))
-        }
+        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => Err(format!(
+            "{dtype} has no native code\n  help: cast to f32 or i32, or let the interpreter compute it"
+        )),
     }
 }
 
