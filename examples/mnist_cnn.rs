@@ -85,8 +85,13 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(&args.output)?;
     model.save_weights(args.output.join("mnist_cnn.safetensors"))?;
     history.save_json(args.output.join("history.json"))?;
-    history.save_svg(args.output.join("history.svg"))?;
-    println!("Saved weights, history.json and history.svg to {}", args.output.display());
+    let mut saved = "weights and history.json";
+    // Curves need an epoch.
+    if !history.epoch.is_empty() {
+        history.save_svg(args.output.join("history.svg"))?;
+        saved = "weights, history.json and history.svg";
+    }
+    println!("Saved {saved} to {}", args.output.display());
 
     let cores = || std::thread::available_parallelism().map_or(1, Into::into);
     let threads = args.threads.unwrap_or_else(cores);

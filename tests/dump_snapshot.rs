@@ -35,7 +35,7 @@ fn the_second_convolution_is_one_kernel_forward() -> Result {
 }
 
 #[test]
-fn the_first_convolution_has_its_mask_and_unpooling_in_front_of_its_gradient() -> Result {
+fn the_first_convolution_has_its_unpooling_in_front_and_its_mask_in_the_next_gradient() -> Result {
     insta::assert_snapshot!(dump("conv2d", "backward")?);
     Ok(())
 }
