@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use brolga_codegen::{CodegenOptions, KernelText};
+use brolga_codegen::{CodegenOptions, KernelText, VectorIsa};
 use brolga_ir::ops::Kernel;
 use brolga_ir::text::Names;
 use brolga_ir::{Graph, Op};
@@ -33,12 +33,20 @@ pub(crate) struct Kernels<'a> {
     count: usize,
     kept: Vec<Entry<'a>>,
     form: Form,
+    isa: VectorIsa,
 }
 
 impl<'a> Kernels<'a> {
     /// Compiles the kernels of a graph of kernels; those that the filter keeps are shown in this form.
-    pub(crate) fn new(graph: &'a Graph, filter: &Filter, form: Form) -> Result<Self, CliError> {
-        let texts = brolga_codegen::dump(graph, &CodegenOptions::default())?;
+    pub(crate) fn new(
+        graph: &'a Graph,
+        filter: &Filter,
+        form: Form,
+        isa: Option<VectorIsa>,
+    ) -> Result<Self, CliError> {
+        let options = CodegenOptions { isa };
+        let isa = options.isa()?;
+        let texts = brolga_codegen::dump(graph, &options)?;
         let count = texts.len();
         let kept = texts.into_iter().filter(|text| filter.keeps(graph, text.node));
         let entry = |text: KernelText| match &graph.node(text.node).op {
@@ -46,17 +54,23 @@ impl<'a> Kernels<'a> {
             _ => None,
         };
         let kept = kept.filter_map(entry).collect();
-        Ok(Self { graph, names: Names::new(graph), count, kept, form })
+        Ok(Self { graph, names: Names::new(graph), count, kept, form, isa })
     }
 
     pub(crate) fn text(&self, filter: &Filter) -> String {
-        let (name, count) = (self.graph.name(), self.count);
+        let (name, count, isa) = (self.graph.name(), self.count, self.isa);
         let mut text = if filter.is_empty() {
             let plural = if count == 1 { "" } else { "s" };
-            format!("// graph {name}: {count} kernel{plural}\n")
+            format!(
+                "// graph {name}: {count} kernel{plural}, vectors of {} bits ({isa})\n",
+                isa.bits()
+            )
         } else {
             let kept = self.kept.len();
-            format!("// graph {name}, a filtered view: {kept} of {count} kernels ({filter})\n")
+            format!(
+                "// graph {name}, a filtered view: {kept} of {count} kernels ({filter}), vectors of {} bits ({isa})\n",
+                isa.bits()
+            )
         };
         for entry in &self.kept {
             let node = self.graph.node(entry.text.node);
@@ -105,7 +119,7 @@ impl<'a> Kernels<'a> {
             document
         };
         let kernels: Vec<Value> = self.kept.iter().map(entry).collect();
-        json!({ "name": self.graph.name(), "kernels": kernels })
+        json!({ "name": self.graph.name(), "isa": self.isa.name(), "kernels": kernels })
     }
 
     fn blocks<'t>(&self, text: &'t KernelText) -> impl Iterator<Item = &'t String> {

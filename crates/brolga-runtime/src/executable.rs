@@ -74,7 +74,7 @@ impl Executable {
         if let Some(id) = graph.ids().find(|&id| !has_code(&graph.node(id).op)) {
             return Err(unsupported(graph, id));
         }
-        let compiled = compile(graph, &CodegenOptions::default())?;
+        let compiled = compile(graph, &CodegenOptions { isa: options.isa })?;
         // SAFETY: code generation has just compiled these kernels for this graph, and vouches for them.
         unsafe { Self::from_compiled(graph, compiled, states, options) }
     }

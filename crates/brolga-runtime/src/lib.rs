@@ -32,6 +32,7 @@ mod tasks;
 mod team;
 mod updates;
 
+pub use brolga_codegen::VectorIsa;
 pub use element::Element;
 pub use error::RuntimeError;
 pub use executable::Executable;

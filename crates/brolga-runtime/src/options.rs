@@ -2,6 +2,8 @@
 
 use std::thread::available_parallelism;
 
+use brolga_codegen::VectorIsa;
+
 /// Who computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Backend {
@@ -19,6 +21,9 @@ pub struct Options {
     pub backend: Backend,
     /// How many threads compute, the caller's included; by default as many as the process may use.
     pub threads: usize,
+    /// The vector instruction set of native code; by default the one that the environment variable `BROLGA_ISA` names, or else the widest
+    /// that the machine has.
+    pub isa: Option<VectorIsa>,
     /// The most bytes that arena and states together may take.
     pub memory_limit: Option<usize>,
     /// Whether each stage is timed.
@@ -30,6 +35,7 @@ impl Default for Options {
         Self {
             backend: Backend::default(),
             threads: available_parallelism().map_or(1, usize::from),
+            isa: None,
             memory_limit: None,
             profile: false,
         }

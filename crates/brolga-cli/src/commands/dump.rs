@@ -1,5 +1,6 @@
 //! `brolga dump`: a program at one stage of the compiler.
 
+use brolga_codegen::VectorIsa;
 use brolga_ir::{Graph, TextOptions, to_dot};
 use brolga_nn::Kind;
 use brolga_passes::optimize;
@@ -32,6 +33,9 @@ pub(crate) struct Dump {
     filter: Filter,
     #[command(flatten)]
     differentiate: Differentiate,
+    /// With --stage kernels, clif or asm: the vector instruction set, which this machine need not have [default: the widest it has]
+    #[arg(long, value_name = "128|avx2|avx512")]
+    isa: Option<VectorIsa>,
     /// Add the file and line of each node as a comment
     #[arg(long)]
     locations: bool,
@@ -132,7 +136,7 @@ impl Dump {
             Stage::Clif => Form::Clif,
             Stage::Asm => Form::Assembly,
         };
-        let kernels = Kernels::new(graph, &self.filter, form)?;
+        let kernels = Kernels::new(graph, &self.filter, form, self.isa)?;
         Ok((kernels.text(&self.filter), kernels.json()))
     }
 }

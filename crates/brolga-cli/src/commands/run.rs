@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use brolga_codegen::VectorIsa;
 use brolga_ir::text::Names;
 use brolga_ir::{Data, Graph, Tensor, interpret};
 use brolga_passes::{check_kernels, optimize};
@@ -32,6 +33,9 @@ pub(crate) struct Run {
     /// How many threads run machine code [default: as many as the process may use]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// The vector instruction set of machine code [default: the widest that this machine has]
+    #[arg(long, value_name = "128|avx2|avx512")]
+    isa: Option<VectorIsa>,
     /// Run both and compare all bits; the exit code is 1 if any differ
     #[arg(long)]
     check: bool,
@@ -44,6 +48,10 @@ impl Run {
         if self.threads.is_some() && !self.native && !self.check {
             let message = "the interpreter has one thread";
             return Err(CliError::argument(message, "--threads goes with --native or --check"));
+        }
+        if self.isa.is_some() && !self.native && !self.check {
+            let message = "the interpreter has no instruction set";
+            return Err(CliError::argument(message, "--isa goes with --native or --check"));
         }
         let graphs = self.subject.graphs(streams)?;
         self.inputs.check(&graphs)?;
@@ -92,7 +100,7 @@ impl Run {
             optimize(&mut kernels)?;
         }
         let layout = StateLayout::of_graphs([&kernels])?;
-        let mut options = Options::default();
+        let mut options = Options { isa: self.isa, ..Options::default() };
         options.threads = self.threads.unwrap_or(options.threads);
         let mut executable = Executable::new(&kernels, &layout, &options)?;
         let mut state = State::zeros(&layout)?;

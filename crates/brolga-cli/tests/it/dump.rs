@@ -78,10 +78,11 @@ fn nodes_are_chosen_by_layer_and_role() {
 
 #[test]
 fn kernels_are_shown_with_their_tiles() {
-    let text = stdout_of(&["dump", "-", "--stage", "kernels", "--layer", "dense"], DENSE);
+    let arguments = ["dump", "-", "--stage", "kernels", "--layer", "dense", "--isa", "128"];
+    let text = stdout_of(&arguments, DENSE);
     let head: Vec<&str> = text.lines().take(7).collect();
     assert_snapshot!(head.join("\n"), @"
-    // graph predict, a filtered view: 1 of 2 kernels (layer dense)
+    // graph predict, a filtered view: 1 of 2 kernels (layer dense), vectors of 128 bits (128)
 
     kernel matmul_add_relu @dense #forward
       kind: contraction
@@ -94,6 +95,25 @@ fn kernels_are_shown_with_their_tiles() {
         assert!(code.starts_with("// graph predict: "), "{code}");
         assert!(code.lines().count() > 20, "{code}");
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn code_is_shown_for_any_instruction_set() {
+    let asm = |isa| stdout_of(&["dump", "-", "--stage", "asm", "--isa", isa], DENSE);
+    let registers = |text: &str| ["ymm", "zmm"].map(|name| text.contains(name));
+    assert_eq!(registers(&asm("128")), [false, false]);
+    assert_eq!(registers(&asm("avx2")), [true, false]);
+    assert!(registers(&asm("avx512"))[1]);
+    assert_snapshot!(stderr_of(2, &["dump", "-", "--isa", "sse2"], DENSE), @"
+    error: invalid value 'sse2' for '--isa <128|avx2|avx512>': there is no instruction set `sse2`; there are 128, avx2, avx512
+
+    For more information, try '--help'.
+    ");
+    assert_snapshot!(stderr_of(1, &["run", "-", "--isa", "avx2"], DENSE), @"
+    error: the interpreter has no instruction set
+      help: --isa goes with --native or --check
+    ");
 }
 
 #[test]

@@ -85,7 +85,9 @@ pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'st
                 for v in victims {
                     let in_loop = lives[v.index()].is_some_and(|life| life.in_loop);
                     if contracts && in_loop && registers[v.index()].constant.is_none() {
-                        return Err("a contraction does not fit the registers");
+                        return Err(
+                            "a contraction does not fit the registers; `contraction_shape` gives tiles that do",
+                        );
                     }
                     in_memory[v.index()] = true;
                 }
