@@ -22,6 +22,11 @@ fn matrix_products() {
         (100, 5, 47),
         (5, 100, 128),
         (130, 3, 1),
+        // Panels: of a unit, and shared; the last one narrow.
+        (20, 70, 81),
+        (33, 67, 96),
+        (66, 65, 100),
+        (128, 64, 64),
     ] {
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
             let a = if ta { [k, m] } else { [m, k] };
@@ -35,10 +40,11 @@ fn matrix_products() {
 
 #[test]
 fn matrix_products_in_batches() {
-    for batch in [0, 1, 3, 9] {
+    for (batch, k, n) in [(0, 6, 19), (1, 6, 19), (3, 6, 19), (9, 6, 19), (2, 65, 70), (9, 65, 70)]
+    {
         for (ta, tb) in [(false, false), (true, true)] {
-            let a = if ta { [batch, 6, 5] } else { [batch, 5, 6] };
-            let b = if tb { [batch, 19, 6] } else { [batch, 6, 19] };
+            let a = if ta { [batch, k, 5] } else { [batch, 5, k] };
+            let b = if tb { [batch, n, k] } else { [batch, k, n] };
             check(Contraction, &[Type::f32(a), Type::f32(b)], |_, x| {
                 vec![x[0].matmul_with(&x[1], ta, tb)]
             });
@@ -48,7 +54,7 @@ fn matrix_products_in_batches() {
 
 #[test]
 fn dense_layers() {
-    for (m, k, n) in [(32, 24, 10), (70, 12, 37), (1, 30, 16)] {
+    for (m, k, n) in [(32, 24, 10), (70, 12, 37), (1, 30, 16), (24, 70, 70), (70, 70, 70)] {
         let types = [
             Type::f32([m, k]),
             Type::f32([k, n]),

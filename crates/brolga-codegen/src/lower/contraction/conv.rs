@@ -476,10 +476,10 @@ pub(super) fn grad_input(
         flops: 0,
     };
     let mut stages = Vec::new();
-    // The narrowest tiles do most of the work: their weights lie in panels, so that no cache line is read in part.
+    // The narrowest tiles do most of the work: their weights lie in panels, so that they follow one another in memory.
     let widths = slide.widths(target);
     if let Some(&width) = widths.first()
-        && (1..LANES).contains(&width)
+        && (1..channels).contains(&width)
         && channels.is_multiple_of(width)
     {
         let panel = (width * filters) as i64 * 4;

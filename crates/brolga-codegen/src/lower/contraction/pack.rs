@@ -1,10 +1,13 @@
-//! Weights transposed for a contraction that walks them the other way.
+//! Factors brought into panels: what a tile reads lies one vector after the other.
 
 use std::sync::Arc;
 
 use crate::error::Result;
 use crate::nest::{Affine, Nest, NestBuilder};
-use crate::tile::{Builder, Extent, TileProgram, Trips};
+use crate::tile::{Builder, Extent, LANES, TileProgram, Trips};
+
+/// Rows that one trip of a loop copies.
+const UNROLL: usize = 4;
 
 /// Rows that one unit transposes.
 const ROWS: usize = 16;
@@ -28,7 +31,7 @@ pub(super) fn transpose(
     let (full, rest) = (rows / ROWS, rows % ROWS);
     let call = |nest: &mut NestBuilder, count: usize| -> Result<()> {
         if count > 0 {
-            let tile = tile(count, columns, 4 * columns as i64, 4 * rows as i64)?;
+            let tile = transposed(count, columns, 4 * columns as i64, 4 * rows as i64)?;
             nest.call(&tile, [source.clone(), target.clone()]);
         }
         Ok(())
@@ -68,7 +71,7 @@ impl Panels {
         let panels = rows / width;
         let mut nest = NestBuilder::new("pack_panels");
         let row = 4 * (groups * columns) as i64;
-        let tile = tile(width, columns, row, 4 * width as i64)?;
+        let tile = transposed(width, columns, row, 4 * width as i64)?;
         let (rest, tap) = nest.split(&Nest::UNIT.into(), taps.max(1));
         let (group, panel) = nest.split(&rest, panels.max(1));
         let source = from
@@ -88,7 +91,12 @@ impl Panels {
 }
 
 /// Transposes `count` rows, `row` bytes apart: for each column one run of `count` floats is written, `step` bytes behind the last.
-fn tile(count: usize, columns: usize, row: i64, step: i64) -> Result<Arc<TileProgram>> {
+pub(super) fn transposed(
+    count: usize,
+    columns: usize,
+    row: i64,
+    step: i64,
+) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("transpose_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
     let one = Extent::First(1);
@@ -100,5 +108,25 @@ fn tile(count: usize, columns: usize, row: i64, step: i64) -> Result<Arc<TilePro
         b.step(from, 4, Trips::Const(1));
         b.step(to, step, Trips::Const(1));
     });
+    Ok(Arc::new(b.finish()?))
+}
+
+/// Copies `count` rows of `columns` floats, `row` bytes apart, one behind the other.
+pub(super) fn rows(count: usize, columns: usize, row: i64) -> Result<Arc<TileProgram>> {
+    let mut b = Builder::new(format!("pack_{count}x{columns}"));
+    let (from, to) = (b.pointer("from"), b.pointer("to"));
+    let copy = |b: &mut Builder, row: i64, target: usize| {
+        for column in (0..columns).step_by(LANES) {
+            let extent = Extent::first((columns - column).min(LANES));
+            let value = b.load_f32(from.at((row + 4 * column as i64) as i32), extent);
+            b.store_f32(to.at(4 * (target + column) as i32), extent, value);
+        }
+    };
+    b.repeat(Trips::Const((count / UNROLL) as u32), |b| {
+        (0..UNROLL).for_each(|i| copy(b, i as i64 * row, i * columns));
+        b.step(from, UNROLL as i64 * row, Trips::Const(1));
+        b.step(to, (4 * UNROLL * columns) as i64, Trips::Const(1));
+    });
+    (0..count % UNROLL).for_each(|i| copy(&mut b, i as i64 * row, i * columns));
     Ok(Arc::new(b.finish()?))
 }

@@ -1,0 +1,75 @@
+"""What is compared: the cases, each with the command that the workers are given for it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    section: str
+    name: str
+    command: dict
+    # Operations of a run, a multiply-add counted as two; of the models Brolga's worker tells it.
+    flops: int | None = None
+    # Steps whose values are compared.
+    checked: int = 1
+
+
+def training():
+    for model, batch in [("mnist_cnn", 32), ("mnist_cnn", 128), ("mlp", 128)]:
+        command = {"run": "train", "model": model, "batch": batch}
+        yield Case("train", f"train {model} batch {batch}", command, checked=3)
+
+
+def prediction():
+    for batch in (1, 32, 256):
+        command = {"run": "predict", "model": "mnist_cnn", "batch": batch}
+        yield Case("predict", f"predict mnist_cnn batch {batch}", command)
+
+
+# The stem of ResNet-50, then reduce, 3x3 and expand of its four stages: pixels of the input, channels, kernel, filters, stride.
+CONVOLUTIONS = [(224, 3, 7, 64, 2)]
+for stage, pixels in enumerate((56, 28, 14, 7)):
+    narrow, wide = 64 << stage, 256 << stage
+    CONVOLUTIONS += [
+        (pixels, wide, 1, narrow, 1),
+        (pixels, narrow, 3, narrow, 1),
+        (pixels, narrow, 1, wide, 1),
+    ]
+
+
+def taps(pixels, kernel, stride):
+    """How many taps of an axis fall on pixels, over all places of the window."""
+    pad = kernel // 2
+    places = (pixels + 2 * pad - kernel) // stride + 1
+    taps = ((i * stride + tap - pad) for i in range(places) for tap in range(kernel))
+    return sum(0 <= tap < pixels for tap in taps)
+
+
+def convolutions():
+    for pixels, channels, kernel, filters, stride in CONVOLUTIONS:
+        for batch in (1, 8):
+            flops = 2 * batch * taps(pixels, kernel, stride) ** 2 * channels * filters
+            for direction in ("forward", "input", "filter"):
+                shape = f"{kernel}x{kernel}/{stride} {channels}->{filters} at {pixels}"
+                command = {
+                    "run": "conv",
+                    "pass": direction,
+                    "batch": batch,
+                    "pixels": pixels,
+                    "channels": channels,
+                    "kernel": kernel,
+                    "filters": filters,
+                    "stride": stride,
+                }
+                yield Case("conv", f"conv {shape} batch {batch} {direction}", command, flops)
+
+
+def products():
+    shapes = [(32, 1600, 128), (128, 784, 512), (512,) * 3, (1024,) * 3, (2048, 128, 512)]
+    for m, k, n in shapes:
+        command = {"run": "matmul", "m": m, "k": k, "n": n}
+        yield Case("matmul", f"matmul {m}x{k}x{n}", command, 2 * m * k * n)
+
+
+def all_cases():
+    return [*training(), *prediction(), *products(), *convolutions()]

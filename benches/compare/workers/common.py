@@ -1,0 +1,175 @@
+"""What the workers of the Python peers share: the protocol, the files, the models, the made-up numbers.
+
+A worker answers each line of JSON on standard input with one on standard output (README.md). What libraries print goes to standard
+error, so that it is never taken for an answer.
+"""
+
+import argparse
+import json
+import os
+import struct
+import sys
+import time
+
+import numpy as np
+
+MODELS = {
+    "mnist_cnn": {
+        "input": (28, 28, 1),
+        "layers": [
+            ("conv2d", 32),
+            ("max_pooling2d",),
+            ("conv2d", 64),
+            ("max_pooling2d",),
+            ("flatten",),
+            ("dense", 128, "relu"),
+            ("dropout", 0.5),
+            ("dense", 10, None),
+        ],
+    },
+    "mlp": {
+        "input": (784,),
+        "layers": [
+            ("dense", 512, "relu"),
+            ("dropout", 0.2),
+            ("dense", 512, "relu"),
+            ("dropout", 0.2),
+            ("dense", 10, None),
+        ],
+    },
+}
+"""Convolutions are 3x3, valid, with ReLU; pools 2x2. The last layer gives logits; the softmax belongs to the loss or the prediction."""
+
+SAMPLES = 101
+"""How many elements of a result are compared, at even distances."""
+
+
+def named_layers(model, dropout):
+    """The layers of a model as (name, kind, arguments), the names those of the weights file."""
+    count = {}
+    layers = []
+    for kind, *arguments in MODELS[model]["layers"]:
+        number = count.get(kind, 0)
+        count[kind] = number + 1
+        if kind != "dropout" or dropout:
+            layers.append((f"{kind}_{number}" if number else kind, kind, arguments))
+    return layers
+
+
+def read_weights(folder):
+    """The tensors of the weights file, in Keras's layout."""
+    with open(os.path.join(folder, "weights.safetensors"), "rb") as file:
+        data = file.read()
+    (length,) = struct.unpack("<Q", data[:8])
+    tensors = {}
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        if name != "__metadata__":
+            begin, end = (8 + length + offset for offset in entry["data_offsets"])
+            tensors[name] = np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"]).copy()
+    return tensors
+
+
+def read_batch(command):
+    """Images and labels."""
+    shape = (command["batch"], *MODELS[command["model"]]["input"])
+    x = np.fromfile(os.path.join(command["folder"], "x.f32"), "<f4").reshape(shape)
+    y = np.fromfile(os.path.join(command["folder"], "y.i32"), "<i4")
+    return x, y
+
+
+def noise(shape, seed):
+    """Numbers in [-0.5, 0.5) that follow from their places alone; Brolga's worker computes the same."""
+    bits = np.arange(int(np.prod(shape)), dtype=np.uint32) + np.uint32(seed * 0x9E3779B9 % 2**32)
+    bits = (bits ^ (bits >> 16)) * np.uint32(0x85EBCA6B)
+    bits = (bits ^ (bits >> 13)) * np.uint32(0xC2B2AE35)
+    bits ^= bits >> 16
+    return ((bits >> 8).astype(np.float32) / np.float32(2**24) - np.float32(0.5)).reshape(shape)
+
+
+def epsilon(command):
+    """The epsilon of Adam; Keras's, if none is given."""
+    return command.get("epsilon", 1e-7)
+
+
+def samples(result):
+    """The elements that are compared, of a result in Brolga's layout."""
+    result = np.asarray(result).reshape(-1)
+    if result.size > 10 * SAMPLES:
+        result = result[np.arange(SAMPLES) * (result.size - 1) // (SAMPLES - 1)]
+    return [float(value) for value in result]
+
+
+class Case:
+    """Something that can be run again and again.
+
+    `step` begins one run, and returns what `value` makes numbers of; `wait` returns when all that has begun is done.
+    """
+
+    compile_seconds = None
+
+    def step(self):
+        raise NotImplementedError
+
+    def value(self, result):
+        return samples(result)
+
+    def wait(self, result):
+        pass
+
+
+def arguments():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, required=True)
+    return parser
+
+
+def serve(versions, make):
+    """Answers commands until standard input ends. `make(command)` makes a case."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    cases = {}
+    for line in sys.stdin:
+        try:
+            answer = run(json.loads(line), versions, make, cases)
+        except Exception as error:  # Whatever a peer raises is its answer.
+            answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def run(command, versions, make, cases):
+    if command["run"] == "hello":
+        return {"versions": versions()}
+    if command["run"] == "forget":
+        cases.clear()
+        return {}
+    changing = ("steps", "seconds", "warm")
+    key = json.dumps({k: v for k, v in command.items() if k not in changing}, sort_keys=True)
+    if command.get("values"):
+        case = make(command)
+        return {"values": [v for _ in range(command.get("steps", 1)) for v in case.value(case.step())]}
+    answer = {}
+    if key not in cases:
+        start = time.perf_counter()
+        case = make(command)
+        case.wait(case.step())
+        answer["prepare"] = time.perf_counter() - start
+        answer["compile"] = case.compile_seconds
+        cases[key] = case
+    case = cases[key]
+    start = time.perf_counter()
+    while time.perf_counter() - start < command.get("warm", 0.0):
+        case.wait(case.step())
+    return answer | timed(case, command.get("steps", 1), command.get("seconds"))
+
+
+def timed(case, wanted, seconds):
+    """As many steps as are wanted, or as begin in these seconds."""
+    steps = 0
+    result = None
+    start = time.perf_counter()
+    while steps < wanted if seconds is None else steps == 0 or time.perf_counter() - start < seconds:
+        result = case.step()
+        steps += 1
+    case.wait(result)
+    return {"steps": steps, "seconds": time.perf_counter() - start}
