@@ -5,6 +5,7 @@ use brolga_ir::{EvalError, Type};
 
 use crate::report::MemoryReport;
 use crate::table::bytes;
+use crate::together::MemoryTogether;
 
 /// Why a program cannot be made ready or run. Each variant tells whose fault it is.
 #[derive(Debug, thiserror::Error)]
@@ -161,6 +162,14 @@ pub enum RuntimeError {
         limit: usize,
         /// What needs how much.
         report: Box<MemoryReport>,
+    },
+    /// The caller's fault: programs need more memory together than is allowed. Nothing has been allocated.
+    #[error("the programs need {} of memory together, {} are allowed\n\n{memory}\n  help: a smaller batch needs less; if the batch divides the number of samples there is no program for a last, smaller one", bytes(memory.total()), bytes(*limit))]
+    MemoryLimitTogether {
+        /// The bytes allowed.
+        limit: usize,
+        /// What needs how much.
+        memory: Box<MemoryTogether>,
     },
     /// The caller's fault: no such number of threads.
     #[error("{given} threads cannot compute; between 1 and {limit} can")]

@@ -9,8 +9,9 @@ use crate::element::Element;
 use crate::error::RuntimeError;
 use crate::interpreter::Interpreter;
 use crate::layout::Layout;
-use crate::memory::Memory;
+use crate::memory::{Memory, Span};
 use crate::options::{Backend, Options};
+use crate::planned::{Planned, Way};
 use crate::prepare::Prepared;
 use crate::profile::{Profile, Timers};
 use crate::report::MemoryReport;
@@ -29,18 +30,18 @@ use crate::team::Team;
 /// A run allocates nothing and takes no lock.
 #[derive(Debug)]
 pub struct Executable {
-    signature: Signature,
-    states: StateLayout,
-    engine: Engine,
-    layout: Layout,
-    arena: Memory,
-    report: MemoryReport,
-    schedule: Vec<StageInfo>,
+    pub(crate) signature: Signature,
+    pub(crate) states: StateLayout,
+    pub(crate) engine: Engine,
+    pub(crate) layout: Layout,
+    pub(crate) arena: Memory,
+    pub(crate) report: MemoryReport,
+    pub(crate) schedule: Vec<StageInfo>,
 }
 
 /// Who computes.
 #[derive(Debug)]
-enum Engine {
+pub(crate) enum Engine {
     Native(Box<Step>),
     Interpreter(Box<Interpreter>),
 }
@@ -56,6 +57,18 @@ impl Executable {
         states: &StateLayout,
         options: &Options,
     ) -> Result<Self, RuntimeError> {
+        Self::plan(graph, states, options)?.allocate()
+    }
+
+    /// As [`Executable::new`], before any memory is allocated.
+    ///
+    /// # Errors
+    /// As [`Executable::new`], but for what [`Planned::allocate`] finds.
+    pub fn plan(
+        graph: &Graph,
+        states: &StateLayout,
+        options: &Options,
+    ) -> Result<Planned, RuntimeError> {
         match options.backend {
             Backend::Native => Self::native(graph, states, options),
             Backend::Interpreter => Self::interpreter(graph, states, options),
@@ -66,7 +79,7 @@ impl Executable {
         graph: &Graph,
         states: &StateLayout,
         options: &Options,
-    ) -> Result<Self, RuntimeError> {
+    ) -> Result<Planned, RuntimeError> {
         verify(graph)?;
         let has_code = |op: &Op| {
             matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) | Op::Kernel(_))
@@ -76,25 +89,22 @@ impl Executable {
         }
         let compiled = compile(graph, &CodegenOptions { isa: options.isa })?;
         // SAFETY: code generation has just compiled these kernels for this graph, and vouches for them.
-        unsafe { Self::from_compiled(graph, compiled, states, options) }
+        unsafe { Self::plan_compiled(graph, compiled, states, options) }
     }
 
     fn interpreter(
         graph: &Graph,
         states: &StateLayout,
         options: &Options,
-    ) -> Result<Self, RuntimeError> {
+    ) -> Result<Planned, RuntimeError> {
         let signature = Signature::new(graph, states)?;
         let options = Options { threads: 1, ..options.clone() };
         let nodes = |_| Ok(CompiledKernel::default());
         let prepared = Prepared::new(graph, &signature, states, &options, nodes)?;
         let timers = options.profile.then(|| prepared.timers_of_nodes());
-        let layout = Layout::of_signature(&signature);
-        let arena = Memory::zeroed(layout.bytes)?;
-        let interpreter = Interpreter { graph: graph.clone(), timers };
-        let engine = Engine::Interpreter(Box::new(interpreter));
         let (states, report) = (states.clone(), prepared.report);
-        Ok(Self { signature, states, engine, layout, arena, report, schedule: vec![] })
+        let way = Way::Interpreter(Box::new(graph.clone()));
+        Ok(Planned { signature, states, report, timers, way })
     }
 
     /// Makes a graph ready whose kernels have been compiled.
@@ -111,6 +121,20 @@ impl Executable {
         states: &StateLayout,
         options: &Options,
     ) -> Result<Self, RuntimeError> {
+        // SAFETY: the caller promises the same.
+        unsafe { Self::plan_compiled(graph, compiled, states, options) }?.allocate()
+    }
+
+    /// As [`Executable::from_compiled`], before any memory is allocated.
+    ///
+    /// # Safety
+    /// As [`Executable::from_compiled`].
+    unsafe fn plan_compiled(
+        graph: &Graph,
+        compiled: Compiled,
+        states: &StateLayout,
+        options: &Options,
+    ) -> Result<Planned, RuntimeError> {
         Team::check(options.threads)?;
         let signature = Signature::new(graph, states)?;
         let (mut kernels, code) = compiled.into_parts();
@@ -121,22 +145,18 @@ impl Executable {
             }),
             _ => Err(unsupported(graph, id)),
         };
-        let prepared = Prepared::new(graph, &signature, states, options, kernel)?;
-        let Prepared { tasks, order, layout, report } = &prepared;
+        let prepared = Box::new(Prepared::new(graph, &signature, states, options, kernel)?);
+        let Prepared { tasks, order, layout, report } = &*prepared;
         let stages = schedule(tasks, order, layout, options.threads);
         let timers = options.profile.then(|| prepared.timers(&stages, options.threads));
-        let schedule = stages.iter().map(|stage| StageInfo::new(tasks, stage)).collect();
-        let mut arena = Memory::zeroed(layout.bytes)?;
-        for &(id, span) in &layout.constants {
-            if let Op::Constant(constant) = &graph.node(id).op {
-                arena.write(span, &constant.tensor());
-            }
-        }
-        let step = Step::new(tasks, &stages, layout, &arena, timers, code)?;
-        let engine = Engine::Native(Box::new(step));
+        let constant = |&(id, span): &(NodeId, Span)| match &graph.node(id).op {
+            Op::Constant(constant) => Some((span, constant.tensor())),
+            _ => None,
+        };
+        let constants = layout.constants.iter().filter_map(constant).collect();
         let (states, report) = (states.clone(), report.clone());
-        let layout = prepared.layout;
-        Ok(Self { signature, states, engine, layout, arena, report, schedule })
+        let way = Way::Native { prepared, stages, constants, code };
+        Ok(Planned { signature, states, report, timers, way })
     }
 
     /// The graph's name.

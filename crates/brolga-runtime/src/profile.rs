@@ -28,6 +28,9 @@ pub struct KernelProfile {
     pub flops: u64,
     /// Billions of floating-point operations a second.
     pub gflops: f64,
+    /// The same as a part of what the machine can do; `None` unless [`Profile::with_limit`] has said what that is.
+    #[serde(default)]
+    pub of_limit: Option<f64>,
     /// Bytes of operands, results and workspace that one call reads or writes, each as often as stages name it.
     pub bytes: usize,
 }
@@ -47,6 +50,18 @@ pub struct Profile {
     pub waiting_ns: u64,
     /// The kernels in the order of the schedule.
     pub kernels: Vec<KernelProfile>,
+}
+
+impl Profile {
+    /// Compares each kernel with what the machine can do: so many floating-point operations a second on all threads of the program
+    /// together, as `brolga_codegen::limit::multiply_adds` measures it.
+    #[must_use]
+    pub fn with_limit(mut self, flops_per_second: f64) -> Self {
+        for kernel in &mut self.kernels {
+            kernel.of_limit = Some(1e9 * kernel.gflops / flops_per_second);
+        }
+        self
+    }
 }
 
 /// A kernel to be timed.
@@ -135,6 +150,7 @@ impl Timers {
                 share,
                 flops,
                 gflops,
+                of_limit: None,
                 bytes,
             }
         });
@@ -170,7 +186,7 @@ impl fmt::Display for Profile {
         kernels.sort_by_key(|kernel| std::cmp::Reverse(kernel.time_ns));
         let row = |kernel: &&KernelProfile| {
             let layer = if kernel.layer.is_empty() { "-" } else { &kernel.layer };
-            [
+            let mut row = vec![
                 kernel.name.clone(),
                 layer.to_owned(),
                 kernel.role.name().to_owned(),
@@ -180,9 +196,15 @@ impl fmt::Display for Profile {
                 format!("{:.3}", kernel.flops as f64 / 1e6),
                 format!("{:.1}", kernel.gflops),
                 bytes(kernel.bytes),
-            ]
+            ];
+            row.extend(kernel.of_limit.map(|part| format!("{:.1}", part * 100.0)));
+            row
         };
-        let heading = ["kernel", "layer", "role", "calls", "µs", "%", "MFLOP", "GFLOP/s", "memory"];
-        write_table(f, 3, heading, &kernels.iter().map(row).collect::<Vec<_>>())
+        let mut heading =
+            vec!["kernel", "layer", "role", "calls", "µs", "%", "MFLOP", "GFLOP/s", "memory"];
+        if kernels.iter().any(|kernel| kernel.of_limit.is_some()) {
+            heading.push("% of limit");
+        }
+        write_table(f, 3, &heading, &kernels.iter().map(row).collect::<Vec<_>>())
     }
 }

@@ -124,8 +124,9 @@ fn layers(
     layers
 }
 
-impl fmt::Display for MemoryReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl MemoryReport {
+    /// The table of the layers.
+    pub(crate) fn write_layers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |layer: &str| if layer.is_empty() { "-".to_owned() } else { layer.to_owned() };
         let rows: Vec<_> = self
             .layers
@@ -136,7 +137,13 @@ impl fmt::Display for MemoryReport {
                 [name(&row.layer), role, states, values, peak]
             })
             .collect();
-        write_table(f, 2, ["layer", "role", "states", "values", "at the peak"], &rows)?;
+        write_table(f, 2, &["layer", "role", "states", "values", "at the peak"], &rows)
+    }
+}
+
+impl fmt::Display for MemoryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_layers(f)?;
         writeln!(f)?;
         let parts = [
             ("constants", self.constants),
@@ -149,6 +156,6 @@ impl fmt::Display for MemoryReport {
             ("total", self.total),
         ];
         let rows = parts.map(|(part, size)| [part.to_owned(), bytes(size)]);
-        write_table(f, 1, ["part", "memory"], &rows)
+        write_table(f, 1, &["part", "memory"], &rows)
     }
 }

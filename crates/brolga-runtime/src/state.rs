@@ -229,6 +229,15 @@ impl Clone for State {
         memory.copy_from(&self.memory);
         Self { layout: self.layout.clone(), memory }
     }
+
+    /// Copies into the memory that is there, if the layout is the same.
+    fn clone_from(&mut self, other: &Self) {
+        if self.layout == other.layout {
+            self.memory.copy_from(&other.memory);
+        } else {
+            *self = other.clone();
+        }
+    }
 }
 
 fn describe(name: &str) -> String {

@@ -3,21 +3,21 @@
 use std::fmt;
 
 /// Writes rows under a heading; the first `left` columns are aligned left, the others, numbers, right.
-pub(crate) fn write_table<const N: usize>(
+pub(crate) fn write_table(
     f: &mut fmt::Formatter<'_>,
     left: usize,
-    heading: [&str; N],
-    rows: &[[String; N]],
+    heading: &[&str],
+    rows: &[impl AsRef<[String]>],
 ) -> fmt::Result {
-    let mut widths = heading.map(|cell| cell.chars().count());
+    let mut widths: Vec<usize> = heading.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        for (width, cell) in widths.iter_mut().zip(row.as_ref()) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut line = |cells: [&str; N]| {
+    let mut line = |cells: &[&str]| {
         let mut text = String::new();
-        for (column, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
+        for (column, (cell, &width)) in cells.iter().zip(&widths).enumerate() {
             if column > 0 {
                 text.push_str("  ");
             }
@@ -27,7 +27,8 @@ pub(crate) fn write_table<const N: usize>(
         writeln!(f, "{}", text.trim_end())
     };
     line(heading)?;
-    rows.iter().try_for_each(|row| line(row.each_ref().map(String::as_str)))
+    rows.iter()
+        .try_for_each(|row| line(&row.as_ref().iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 /// Bytes in the unit that suits them: `832 B`, `1.5 KiB`, `24.0 MiB`.

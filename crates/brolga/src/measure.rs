@@ -101,6 +101,7 @@ pub fn train_step(
         steps.push(step);
     }
     steps.sort();
+    let limit = median(limits);
     let schedule = executable.schedule();
     Ok(StepReport {
         batch,
@@ -110,11 +111,11 @@ pub fn train_step(
         passes,
         step: steps[steps.len() / 2],
         flops,
-        limit: median(limits),
+        limit,
         share: median(shares),
         stages: (schedule.len(), schedule.iter().filter(|stage| stage.barrier).count()),
         memory: executable.memory().total,
-        profile: executable.profile(),
+        profile: executable.profile().map(|profile| profile.with_limit(limit)),
     })
 }
 

@@ -73,7 +73,8 @@ impl Compile {
         self
     }
 
-    /// The most bytes a program may take, its states included; without a limit by default.
+    /// The most bytes that the programs of the model may take together, its states and the copy of them that a training keeps included;
+    /// without a limit by default.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.options.memory_limit = Some(bytes);
         self

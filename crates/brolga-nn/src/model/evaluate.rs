@@ -156,9 +156,9 @@ impl Pass<'_> {
                 .help("batch_size must be at least 1")
                 .into());
         }
-        for batch in batch_sizes(samples, self.batch_size) {
-            self.session.program(self.plan, self.options, Key { kind, batch, weighted })?;
-        }
+        let sizes = batch_sizes(samples, self.batch_size);
+        let keys = sizes.map(|batch| Key { kind, batch, weighted });
+        self.session.prepare(self.plan, self.options, keys, 0)?;
         self.progress.compiled(self.session.compilations(), self.batch_size);
         self.progress.begin(samples.div_ceil(self.batch_size));
         Ok(())

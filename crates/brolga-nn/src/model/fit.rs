@@ -203,13 +203,17 @@ impl Trainer<'_> {
         let before = self.session.compile_time();
         let passes =
             [(Kind::Train, Some(&self.samples)), (Kind::Evaluate, self.validation.as_ref())];
-        for (kind, samples) in passes {
-            let Some(samples) = samples else { continue };
-            for batch in batch_sizes(samples.len(), batch_size) {
-                let key = Key { kind, batch, weighted: samples.weighted() };
-                self.session.program(&self.plan, self.options, key)?;
-            }
-        }
+        let keys = passes.into_iter().flat_map(|(kind, samples)| {
+            samples.into_iter().flat_map(move |samples| {
+                let weighted = samples.weighted();
+                batch_sizes(samples.len(), batch_size).map(move |batch| Key {
+                    kind,
+                    batch,
+                    weighted,
+                })
+            })
+        });
+        self.session.prepare(&self.plan, self.options, keys, Watch::COPIES)?;
         let compile_time = self.session.compile_time() - before;
         let mut reported: Vec<String> = vec!["loss".to_owned()];
         reported.extend(self.compiled.metrics.iter().map(|(name, _)| name.clone()));
@@ -261,7 +265,7 @@ impl Trainer<'_> {
                 callback.on_batch_end(step, logs, &mut training)?;
             }
             if self.session.take_changed() || watch.is_due() {
-                watch.renew(step + 1, self.session.snapshot()?);
+                watch.renew(step + 1, self.session.state_mut()?);
             }
         }
         Ok(())

@@ -141,6 +141,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// How many copies of the state it keeps.
+    pub(super) const COPIES: usize = 1;
+
     pub(super) fn new(epoch: usize, snapshot: State) -> Self {
         Self { epoch, snapshot, first: 0, rates: vec![] }
     }
@@ -156,8 +159,9 @@ impl Watch {
     }
 
     /// Takes a new copy of the state, before step `first`.
-    pub(super) fn renew(&mut self, first: usize, snapshot: State) {
-        (self.first, self.snapshot) = (first, snapshot);
+    pub(super) fn renew(&mut self, first: usize, state: &State) {
+        self.first = first;
+        self.snapshot.clone_from(state);
         self.rates.clear();
     }
 

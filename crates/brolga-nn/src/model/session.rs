@@ -1,10 +1,14 @@
 //! What a built model keeps: its state and its compiled programs.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use brolga_ir::{Graph, Op, Tensor, Type};
-use brolga_runtime::{Backend, Executable, MemoryReport, Options, Profile, State, StateLayout};
+use brolga_runtime::{
+    Backend, Executable, MemoryReport, MemoryTogether, Options, Planned, Profile, State,
+    StateLayout,
+};
 use ndarray::{ArrayD, IxDyn};
 
 use super::network::{Built, Weight};
@@ -86,20 +90,68 @@ impl Session {
         options: &Options,
         key: Key,
     ) -> Result<&mut Program, NnError> {
-        if !self.programs.contains_key(&key) {
+        self.prepare(plan, options, [key], 0)?;
+        Ok(self.programs.get_mut(&key).expect("the program was inserted above"))
+    }
+
+    /// Compiles the programs that are not in the cache. Their memory is allocated when it is known that all programs of the model, its
+    /// state and so many copies of the state stay within the limit.
+    pub(crate) fn prepare(
+        &mut self,
+        plan: &Plan<'_>,
+        options: &Options,
+        keys: impl IntoIterator<Item = Key>,
+        copies: usize,
+    ) -> Result<(), NnError> {
+        let mut planned: Vec<(Key, Planned, Compilation)> = vec![];
+        for key in keys {
+            if self.programs.contains_key(&key) || planned.iter().any(|(k, ..)| *k == key) {
+                continue;
+            }
             let start = Instant::now();
             let graph = prepared(trace(plan, key)?, options.backend)?;
-            let executable = Executable::new(&graph, &self.layout, options)?;
-            self.programs.insert(key, Program { executable });
+            let program = Executable::plan(&graph, &self.layout, options)?;
             let is_kernel = |id: &_| matches!(graph.node(*id).op, Op::Kernel(_));
-            self.compilations.push(Compilation {
-                program: graph.name().to_owned(),
-                batch: key.batch,
-                time: start.elapsed(),
-                kernels: graph.ids().filter(is_kernel).count(),
-            });
+            planned.push((
+                key,
+                program,
+                Compilation {
+                    program: graph.name().to_owned(),
+                    batch: key.batch,
+                    time: start.elapsed(),
+                    kernels: graph.ids().filter(is_kernel).count(),
+                },
+            ));
         }
-        Ok(self.programs.get_mut(&key).expect("the program was inserted above"))
+        if options.memory_limit.is_some() {
+            let new = planned.iter().map(|(key, program, _)| (*key, program.memory()));
+            self.memory_with(new, copies).check(options.memory_limit)?;
+        }
+        for (key, program, mut compilation) in planned {
+            let start = Instant::now();
+            let executable = program.allocate()?;
+            compilation.time += start.elapsed();
+            self.programs.insert(key, Program { executable });
+            self.compilations.push(compilation);
+        }
+        Ok(())
+    }
+
+    /// The memory of the programs in the cache and of new ones.
+    fn memory_with<'m>(
+        &'m self,
+        new: impl Iterator<Item = (Key, &'m MemoryReport)>,
+        copies: usize,
+    ) -> MemoryTogether {
+        let cached = self.programs.iter().map(|(key, program)| (*key, program.executable.memory()));
+        let mut programs: Vec<(Key, &MemoryReport)> = cached.collect();
+        programs.sort_by_key(|(key, _)| (key.kind as u8, Reverse(key.batch), key.weighted));
+        programs.extend(new);
+        let named = |(key, report): (Key, &MemoryReport)| {
+            (format!("{} for a batch of {}", report.graph, key.batch), report.clone())
+        };
+        let programs = programs.into_iter().map(named).collect();
+        MemoryTogether { programs, states: self.layout.bytes(), copies }
     }
 
     /// A program and the state that it runs on.

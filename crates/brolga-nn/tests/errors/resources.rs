@@ -2,8 +2,10 @@
 
 use std::fs;
 
+use brolga_nn::Kind;
 use brolga_nn::prelude::*;
-use ndarray::{Array, Array4};
+use brolga_runtime::Backend;
+use ndarray::{Array, Array1, Array2, Array4};
 
 use crate::{classifier, compile, message};
 
@@ -94,4 +96,87 @@ fn more_memory_than_allowed() {
 
       help: a smaller batch needs less
     ");
+}
+
+#[test]
+fn more_memory_than_allowed_for_all_programs() {
+    let (x, y) = (Array2::<f32>::ones((7, 4)), Array1::<u8>::zeros(7));
+    let fitted = |limit: usize, backend: Backend| {
+        let mut model = Sequential::new();
+        model.add(Input::new([4]));
+        model.add(Dense::new(30).activation("relu"));
+        model.add(Dense::new(3).activation("softmax"));
+        let compile = compile().loss("sparse_categorical_crossentropy").threads(1);
+        model.compile(compile.backend(backend).memory_limit(limit)).expect("the model is right");
+        let fit = Fit::new().batch_size(4).validation_data(&x, &y).verbose(false);
+        let result = model.fit(&x, &y, fit);
+        let memory = model.session().expect("a built model").memory(Kind::Train);
+        (result, memory.map(|report| report.total))
+    };
+    for backend in [Backend::Native, Backend::Interpreter] {
+        let (result, largest) = fitted(usize::MAX, backend);
+        result.expect("memory for all");
+        let largest = largest.expect("the program of a full batch");
+        // Each program is within this limit, all of them together are not.
+        let (result, allocated) = fitted(largest + 1024, backend);
+        let error = message(result);
+        assert!(error.starts_with("the programs need "), "{error}");
+        assert_eq!(allocated, None, "a program has memory already");
+        if backend == Backend::Interpreter {
+            insta::assert_snapshot!(error, @r"
+            the programs need 9.1 KiB of memory together, 4.4 KiB are allowed
+
+            program                       memory
+            train_step for a batch of 4  2.1 KiB
+            train_step for a batch of 3  2.4 KiB
+            eval_step for a batch of 4   1.1 KiB
+            eval_step for a batch of 3     896 B
+            states                       1.3 KiB
+            copies of the states         1.3 KiB
+            total                        9.1 KiB
+
+            train_step for a batch of 4
+            layer    role      states   values  at the peak
+            dense    forward    640 B  1.5 KiB        512 B
+            dense_1  forward    448 B    512 B          0 B
+            -        forward    128 B      0 B          0 B
+            sgd      update     128 B    192 B          0 B
+            loss     forward      0 B    768 B         64 B
+            loss     backward     0 B    704 B          0 B
+            dense_1  backward     0 B    960 B        960 B
+            dense    backward     0 B  1.2 KiB        128 B
+            dense    update       0 B  1.2 KiB          0 B
+            dense_1  update       0 B    896 B          0 B
+            -        update       0 B     64 B          0 B
+
+            train_step for a batch of 3
+            layer    role      states   values  at the peak
+            dense    forward    640 B  1.1 KiB          0 B
+            dense_1  forward    448 B    512 B          0 B
+            -        forward    128 B      0 B          0 B
+            sgd      update     128 B    192 B          0 B
+            loss     forward      0 B    768 B         64 B
+            loss     backward     0 B    704 B          0 B
+            dense_1  backward     0 B    832 B        448 B
+            dense    backward     0 B  1.1 KiB        640 B
+            dense    update       0 B  1.2 KiB        512 B
+            dense_1  update       0 B    896 B          0 B
+            -        update       0 B     64 B          0 B
+
+            eval_step for a batch of 4
+            layer    role     states   values  at the peak
+            dense    forward   640 B  1.5 KiB      1.0 KiB
+            dense_1  forward   448 B    512 B          0 B
+            loss     forward     0 B    768 B          0 B
+
+            eval_step for a batch of 3
+            layer    role     states   values  at the peak
+            dense    forward   640 B  1.1 KiB        768 B
+            dense_1  forward   448 B    512 B          0 B
+            loss     forward     0 B    768 B          0 B
+
+              help: a smaller batch needs less; if the batch divides the number of samples there is no program for a last, smaller one
+            ");
+        }
+    }
 }

@@ -29,6 +29,14 @@ fn kernels_are_counted_and_timed() {
     let text = profile.to_string();
     assert!(text.starts_with("step: 3 steps of "), "{text}");
     assert_eq!(text.lines().count(), 4, "{text}");
+
+    assert!(!text.contains("limit") && profile.kernels.iter().all(|k| k.of_limit.is_none()));
+    let gflops = profile.kernels[0].gflops;
+    let limited = profile.with_limit(4e9 * gflops);
+    assert!(limited.kernels[0].of_limit.is_some_and(|part| (part - 0.25).abs() < 1e-9));
+    let text = limited.to_string();
+    let heading = text.lines().nth(1).unwrap();
+    assert!(heading.ends_with("memory  % of limit"), "{text}");
     executable.reset_profile();
     assert_eq!(executable.profile().unwrap().steps, 0);
 }

@@ -74,3 +74,16 @@ fn the_interpreter_runs_any_graph_of_any_type() {
     assert_eq!(step.output::<bool>(1).unwrap(), [false, true, false]);
     assert_eq!(state.slice::<i64>("n").unwrap(), [42]);
 }
+
+#[test]
+fn copies_into_other_states_have_their_values() {
+    let layout = |n: usize| StateLayout::new([("w", Type::f32([n]))]).unwrap();
+    let mut state = State::zeros(&layout(3)).unwrap();
+    state.slice_mut::<f32>("w").unwrap().copy_from_slice(&[1.0, 2.0, 3.0]);
+    for n in [3, 5] {
+        let mut copy = State::zeros(&layout(n)).unwrap();
+        copy.clone_from(&state);
+        assert_eq!(copy.get("w").unwrap(), state.get("w").unwrap());
+        assert_eq!(copy.layout(), state.layout());
+    }
+}
