@@ -37,7 +37,7 @@ macro_rules! for_elements {
     };
 }
 
-/// A Rust type whose arrays can be data.
+/// A Rust type whose arrays can be data: `f32`, `f64`, `bool` and all integers.
 pub trait Element: Copy {
     /// The type of the elements.
     const DTYPE: DType;
@@ -74,6 +74,30 @@ macro_rules! element {
         }
     )*};
 }
+
+/// Integers that are kept as `i64`, which holds every number that a label can be; larger ones become the largest.
+macro_rules! as_i64 {
+    ($($rust:ty)*) => {$(
+        impl Element for $rust {
+            const DTYPE: DType = DType::I64;
+
+            fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_> {
+                let number = |&x: &Self| i64::try_from(x).unwrap_or(i64::MAX);
+                Data { shape, elements: Elements::I64(elements.iter().map(number).collect()) }
+            }
+
+            fn to_f32(self) -> f32 {
+                self as f32
+            }
+
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+        }
+    )*};
+}
+
+as_i64! { i8 i16 u16 u32 u64 usize isize }
 
 element! {
     f32: F32, |x| x;
@@ -184,7 +208,7 @@ fn gather<T: Copy, U>(
     }
 }
 
-/// What can be given as data: arrays of [`ndarray`] of any dimension and any [`Element`] type, and [`Data`].
+/// What can be given as data: arrays of [`ndarray`] of any dimension, slices and vectors, of any [`Element`] type, and [`Data`].
 pub trait IntoData<'a> {
     /// The same as data; an array whose elements do not lie in row-major order is copied.
     fn into_data(self) -> Data<'a>;
@@ -216,6 +240,33 @@ where
     }
 }
 
+impl<'a, T: Element> IntoData<'a> for &'a [T]
+where
+    [T]: ToOwned<Owned = Vec<T>>,
+{
+    fn into_data(self) -> Data<'a> {
+        T::wrap(Cow::Borrowed(self), vec![self.len()])
+    }
+}
+
+impl<'a, T: Element> IntoData<'a> for &'a Vec<T>
+where
+    [T]: ToOwned<Owned = Vec<T>>,
+{
+    fn into_data(self) -> Data<'a> {
+        self.as_slice().into_data()
+    }
+}
+
+impl<'a, T: Element, const N: usize> IntoData<'a> for &'a [T; N]
+where
+    [T]: ToOwned<Owned = Vec<T>>,
+{
+    fn into_data(self) -> Data<'a> {
+        self.as_slice().into_data()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ndarray::{Array, array};
@@ -235,6 +286,39 @@ mod tests {
         let mut target = [0.0; 4];
         (&transposed).into_data().gather_f32(&[2, 0], &mut target);
         assert_eq!(target, [3.0, 6.0, 1.0, 4.0]);
+    }
+
+    #[test]
+    fn labels_are_integers_of_any_type_in_slices_too() {
+        fn labels<T: Element + TryFrom<u8>>() -> [i32; 3]
+        where
+            [T]: ToOwned<Owned = Vec<T>>,
+        {
+            let elements: Vec<T> =
+                [2u8, 0, 7].map(|x| T::try_from(x).ok()).into_iter().flatten().collect();
+            let data = elements.as_slice().into_data();
+            assert_eq!((data.shape(), data.samples()), ([3].as_slice(), 3));
+            let mut target = [0; 3];
+            data.gather_i32(&[0, 1, 2], &mut target);
+            target
+        }
+        let all = [
+            labels::<u8>(),
+            labels::<i8>(),
+            labels::<u16>(),
+            labels::<i16>(),
+            labels::<u32>(),
+            labels::<i32>(),
+            labels::<u64>(),
+            labels::<i64>(),
+            labels::<usize>(),
+            labels::<isize>(),
+        ];
+        assert_eq!(all, [[2, 0, 7]; 10]);
+        let large = vec![u64::MAX];
+        let large = (&large).into_data();
+        assert_eq!(large.find([0], |x| x > 9e18).map(|(sample, ..)| sample), Some(0));
+        assert_eq!((&[1u8, 2]).into_data().shape(), [2]);
     }
 
     #[test]

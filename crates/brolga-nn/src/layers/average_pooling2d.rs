@@ -29,6 +29,13 @@ fn two() -> Pair {
 
 layer!(AveragePooling2D);
 
+/// Windows of 2×2, side by side.
+impl Default for AveragePooling2D {
+    fn default() -> Self {
+        Self::new(two())
+    }
+}
+
 impl AveragePooling2D {
     /// Windows of this height and width, side by side.
     pub fn new(pool_size: impl Into<Pair>) -> Self {

@@ -34,6 +34,11 @@ impl Layer for Input {
 
     /// An input behind other layers declares what they give.
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
+        if let [Some(batch), ..] = self.batch_shape[..] {
+            let message = format!("the input is declared with a fixed batch of {batch}");
+            let help = "leave it open (None, in a config null): programs are compiled for each size of batch";
+            return Err(Mistake::new(message).help(help));
+        }
         let declared = self.batch_shape.get(1..).unwrap_or_default();
         let fits = |ty: &Type| {
             let given = ty.shape.get(1..).unwrap_or_default();

@@ -28,6 +28,13 @@ fn two() -> Pair {
 
 layer!(MaxPooling2D);
 
+/// Windows of 2×2, side by side.
+impl Default for MaxPooling2D {
+    fn default() -> Self {
+        Self::new(two())
+    }
+}
+
 impl MaxPooling2D {
     /// Windows of this height and width, side by side.
     pub fn new(pool_size: impl Into<Pair>) -> Self {

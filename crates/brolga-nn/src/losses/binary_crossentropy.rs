@@ -3,9 +3,8 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{LastAxis, Loss, Losses, Reduction, clip, mean_last, pair, reduction};
+use super::{LastAxis, Loss, Losses, Reduction, clip, loss, mean_last, pair, reduction};
 use crate::activations::softplus;
-use crate::registry::object;
 use crate::trace::{Logits, Prediction};
 
 /// `−mean(t·ln p + (1 − t)·ln(1 − p))` along the last axis, with probabilities p and labels t from 0 to 1.
@@ -25,7 +24,7 @@ pub struct BinaryCrossentropy {
     axis: LastAxis,
 }
 
-object!(BinaryCrossentropy);
+loss!(BinaryCrossentropy);
 
 impl BinaryCrossentropy {
     /// Of probabilities, with the default reduction.

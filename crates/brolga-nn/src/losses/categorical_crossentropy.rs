@@ -3,8 +3,7 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, pair, reduction};
-use crate::registry::object;
+use super::{Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, pair, reduction};
 use crate::trace::Prediction;
 
 /// `−Σ t·ln p` along the last axis, with distributions p and labels t (one-hot, or any other distribution).
@@ -25,7 +24,7 @@ pub struct CategoricalCrossentropy {
     axis: LastAxis,
 }
 
-object!(CategoricalCrossentropy);
+loss!(CategoricalCrossentropy);
 
 impl CategoricalCrossentropy {
     /// Of probabilities, with the default reduction.

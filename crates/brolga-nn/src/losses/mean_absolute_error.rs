@@ -3,8 +3,7 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, Losses, Reduction, mean_last, pair, reduction};
-use crate::registry::object;
+use super::{Loss, Losses, Reduction, loss, mean_last, pair, reduction};
 use crate::trace::Prediction;
 
 /// `mean(|y_pred − y_true|)` along the last axis.
@@ -16,7 +15,7 @@ pub struct MeanAbsoluteError {
     pub reduction: Reduction,
 }
 
-object!(MeanAbsoluteError);
+loss!(MeanAbsoluteError);
 
 impl MeanAbsoluteError {
     /// With the default reduction, the mean over the batch.

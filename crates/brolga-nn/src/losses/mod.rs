@@ -120,6 +120,23 @@ impl TryFrom<i64> for LastAxis {
     }
 }
 
+/// Implements for a loss struct with the field `reduction` what all of them have.
+macro_rules! loss {
+    ($type:ident) => {
+        crate::registry::object!($type);
+
+        impl $type {
+            /// How the losses of the samples become one number; their mean by default.
+            #[must_use]
+            pub fn reduction(mut self, reduction: crate::losses::Reduction) -> Self {
+                self.reduction = reduction;
+                self
+            }
+        }
+    };
+}
+pub(crate) use loss;
+
 /// Keras writes no reduction as `null` or `"none"`.
 pub(crate) fn reduction<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Reduction, D::Error> {
     Ok(Option::deserialize(d)?.unwrap_or(Reduction::None))

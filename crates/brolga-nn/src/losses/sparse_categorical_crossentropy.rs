@@ -3,8 +3,7 @@
 use brolga_ir::{DType, Mistake, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{LastAxis, Labels, Loss, Losses, Reduction, log_probabilities, reduction};
-use crate::registry::object;
+use super::{Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, reduction};
 use crate::trace::Prediction;
 
 /// `−ln p[t]`, with distributions p along the last axis and class numbers t.
@@ -24,7 +23,7 @@ pub struct SparseCategoricalCrossentropy {
     axis: LastAxis,
 }
 
-object!(SparseCategoricalCrossentropy);
+loss!(SparseCategoricalCrossentropy);
 
 impl SparseCategoricalCrossentropy {
     /// Of probabilities, with the default reduction.
