@@ -18,7 +18,8 @@ fn the_convolutional_model_trains_to_the_same_bits() -> Result {
 
 #[test]
 fn the_perceptron_trains_to_the_same_bits() -> Result {
-    same_bits(builtin::mlp()?, Kind::Train, 17)
+    same_bits(builtin::mlp()?, Kind::Train, 17)?;
+    same_bits(builtin::mlp()?, Kind::Train, 33)
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What training promises: the same bits for the same seed, exact resuming, the batches that there are.
 
-use brolga_ir::{Op, Role};
+use brolga_ir::{DType, Op, Role, Tensor, Tracer, Type, interpret};
 use brolga_nn::prelude::*;
+use brolga_nn::trace::{Call, Context};
 use brolga_nn::{Kind, TrainingPlan};
 use brolga_runtime::Backend;
 use ndarray::{Array1, Array2, ArrayD, array};
@@ -246,5 +247,56 @@ fn the_step_of_the_mnist_model_has_its_parts() -> Result<(), NnError> {
     let roles: Vec<_> = outside.map(|id| graph.node(id).origin.role).collect();
     assert!(roles.iter().all(|role| *role == Role::Update), "{roles:?}");
     assert_eq!(model.count_params()?, 225_034);
+    Ok(())
+}
+
+#[test]
+fn programs_are_compiled_once_for_each_size_of_batch() -> Result<(), NnError> {
+    let (x, y) = xor(20);
+    let mut model = model();
+    let compiled = |model: &mut Sequential| -> Result<Vec<(String, usize)>, NnError> {
+        let compilations = model.session()?.compilations();
+        Ok(compilations.iter().map(|c| (c.program.clone(), c.batch)).collect())
+    };
+    let program = |name: &str, batch| (name.to_owned(), batch);
+    let mut expected = vec![
+        program("train_step", 16),
+        program("train_step", 4),
+        program("eval_step", 16),
+        program("eval_step", 4),
+    ];
+    for _ in 0..2 {
+        model.fit(&x, &y, fit().batch_size(16).validation_data(&x, &y))?;
+        assert_eq!(compiled(&mut model)?, expected);
+    }
+    model.fit(&x, &y, fit().batch_size(5))?;
+    expected.push(program("train_step", 5));
+    model.evaluate_with(&x, &y, Evaluate::new().batch_size(16).verbose(false))?;
+    assert_eq!(compiled(&mut model)?, expected);
+    Ok(())
+}
+
+#[test]
+fn dropout_keeps_a_share_and_scales_it() -> Result<(), Box<dyn std::error::Error>> {
+    let count = 200_000;
+    for rate in [0.1, 0.5, 0.8] {
+        let tracer = Tracer::new("dropout");
+        let seed = tracer.input("seed", Type::new(DType::I32, [2]));
+        let step = tracer.input("step", Type::scalar(DType::I32));
+        let x = tracer.input("x", Type::f32([count / 100, 100]));
+        let mut context = Context::training(&tracer, &seed, &step);
+        let y = Dropout::new(rate).call(&mut Call::new(&mut context, vec![]), &[x]);
+        tracer.output(&y);
+        let graph = tracer.finish()?;
+        let inputs = graph.inputs().iter().map(|&id| Tensor::full(graph.ty(id.into()), 1.0));
+        let results = interpret(&graph, &inputs.collect::<Vec<_>>())?;
+        let values = results[0].data().to_f64();
+        let scaled = f64::from((1.0 / (1.0 - rate)) as f32);
+        assert!(values.iter().all(|&value| value == 0.0 || value == scaled), "rate {rate}");
+        let kept = values.iter().filter(|&&value| value != 0.0).count() as f64 / count as f64;
+        // Five standard deviations of a binomial distribution.
+        let deviation = (rate * (1.0 - rate) / count as f64).sqrt();
+        assert!((kept - (1.0 - rate)).abs() < 5.0 * deviation, "rate {rate}: {kept} kept");
+    }
     Ok(())
 }
