@@ -5,10 +5,11 @@
 //! weights of each tap transposed. Which taps meet which places differs, see [`lattice`](super::lattice).
 
 use brolga_ir::Value;
-use brolga_ir::ops::{Conv2d, Conv2dGradInput, ConvDims};
+use brolga_ir::ops::{Conv2d, Conv2dGradInput, ConvDims, Matmul, MatmulDims};
 
 use super::cotangent::Cotangent;
 use super::lattice::{Segment, bands, column_tiles, even_split, lattice};
+use super::matmul;
 use super::pack;
 use super::tile::{ContractionTile, k_loop};
 use crate::error::Result;
@@ -351,6 +352,11 @@ pub(super) fn forward(
             .ok_or_else(|| body.malformed("an operand of a convolution is computed inside"))
     };
     let (x, w) = (slot(operands[0])?, slot(operands[1])?);
+    if pool.is_none() && is_product(&dims) {
+        let op = Matmul { transpose_a: false, transpose_b: false };
+        let extents = pixels(&dims, dims.filters, dims.channels);
+        return matmul::product(body, root, op, extents, [x, w], target);
+    }
     let window = op.window();
     let classes = pool.as_ref().map_or([1, 1], |pool| [pool.window()[0], 1]);
     let segments = std::array::from_fn(|axis| {
@@ -435,6 +441,13 @@ pub(super) fn grad_input(
     let w = body
         .input_slot(operands[1])
         .ok_or_else(|| body.malformed("the weights of a convolution are computed inside"))?;
+    if is_product(&dims)
+        && let Some(dy) = body.input_slot(operands[0])
+    {
+        let op = Matmul { transpose_a: false, transpose_b: true };
+        let extents = pixels(&dims, dims.channels, dims.filters);
+        return matmul::product(body, root, op, extents, [dy, w], target);
+    }
     let cotangent = Cotangent::new(body, operands[0], &dims)?;
     let window = op.window();
     let segments = std::array::from_fn(|axis| {
@@ -521,6 +534,19 @@ pub(super) fn grad_input(
         Stage { nest: nest.finish(), units: dims.batch, reads, writes, flops: flops(&dims) };
     stages.push(stage);
     Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
+}
+
+/// Whether a convolution is the product of its pixels and its weights.
+fn is_product(dims: &ConvDims) -> bool {
+    dims.kernel == [1, 1]
+        && dims.groups == 1
+        && dims.window.strides == [1, 1]
+        && dims.window.padding == [[0, 0]; 2]
+}
+
+/// The extents of the product of all pixels, of `k` channels each, with weights.
+fn pixels(dims: &ConvDims, n: usize, k: usize) -> MatmulDims {
+    MatmulDims { batch: 1, m: dims.batch * dims.output[0] * dims.output[1], n, k }
 }
 
 /// Two operations for each multiply-add of taps inside the image.

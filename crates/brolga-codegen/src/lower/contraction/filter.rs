@@ -1,7 +1,8 @@
 //! The gradient of a convolution by its filter, and by the bias beside it.
 //!
-//! A unit is a piece of the batch. For each of its images every tile of weights goes on with its chains over the output pixels: the
-//! partial sums stay in the workspace between images and in registers over an image. A second stage adds the pieces in ascending order.
+//! A unit is a piece of the batch, or a block of columns of one. For each of its images every tile of weights goes on with its chains over the output
+//! pixels: the partial sums stay in the workspace between images and in registers over an image, or over some lines of a large one. A second stage adds
+//! the pieces in ascending order; where there is only one, its sums are the result.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +25,10 @@ use crate::tile::{Builder, Extent, LANES, TileProgram, TileTarget, Trips};
 
 /// Floats that one unit of the second stage adds up.
 const BLOCK: usize = 1024;
+/// Units that suffice for all workers.
+const UNITS: usize = 16;
+/// Bytes that stay in a second-level cache beside everything else.
+const CACHED: usize = 256 << 10;
 
 /// A row of weights: a tap and a channel of the group.
 #[derive(Clone, Copy)]
@@ -65,157 +70,370 @@ pub(super) fn lower(
         }
     }
 
-    let weights = dims.kernel[0] * dims.kernel[1] * dims.group_channels() * dims.filters;
-    let part = weights + if bias_slot.is_some() { dims.filters } else { 0 };
-    let part_bytes = 4 * part as i64;
-    let count = pieces(dims.batch);
-
-    let mut nest = NestBuilder::new("conv2d_grad_filter");
-    let piece = Affine::from(Nest::UNIT);
-    let partial = Affine::slot(body.workspace()).add(&piece, part_bytes);
-    if part > 0 {
-        nest.call(&zeros(part)?, [partial.clone()]);
-    }
-    let border = |nest: &mut NestBuilder, piece: Affine| {
-        nest.divide(Affine::number(0).add(&piece, dims.batch as i64), count)
-    };
-    let from = border(&mut nest, piece.clone());
-    let to = border(&mut nest, piece.plus(1));
-    let mut result = Ok(());
-    nest.range(from, to, |nest, image| {
-        result = one_image(body, nest, target, &dims, &cotangent, x, &partial, image.into())
-            .and_then(|cotangent| match bias_slot {
-                Some(_) => bias(nest, &dims, &cotangent, &partial.clone().plus(4 * weights as i64)),
-                None => Ok(()),
-            });
-    });
-    result?;
-    let (mut reads, _) = body.touches(|_| false);
-    for touch in &mut reads {
-        // A piece is an equal part of the batch only if the pieces are equal.
-        if dims.batch.is_multiple_of(count) && body.shape_of_slot(touch.slot).elements() > 1 {
-            touch.access = Access::Units;
-        }
-    }
-    let accumulate = Stage {
-        nest: nest.finish(),
-        units: count,
-        reads,
-        writes: vec![Touch { slot: body.workspace(), access: Access::Units }],
-        flops: flops(&dims),
-    };
-
-    let mut stages = vec![accumulate];
-    for (slot, offset, elements) in
-        [(filter_slot, 0, weights), (bias_slot, 4 * weights as i64, dims.filters)]
-    {
-        let Some(slot) = slot else { continue };
-        let (nest, units) = combine(body, offset, elements, part_bytes, count, slot)?;
-        stages.push(Stage {
-            nest,
-            units,
-            reads: vec![Touch { slot: body.workspace(), access: Access::Whole }],
-            writes: vec![Touch { slot, access: Access::Whole }],
-            flops: (elements * count) as u64,
-        });
+    let filter = Filter::new(body, target, dims, cotangent, x, [filter_slot, bias_slot])?;
+    let mut stages = vec![filter.accumulate()?];
+    if !filter.is_direct {
+        stages.extend(filter.combine()?);
     }
     Ok(Lowered {
         stages,
-        workspace: part_bytes as usize * count,
-        scratch: cotangent.scratch(),
+        workspace: if filter.is_direct { 0 } else { filter.part_bytes as usize * filter.pieces },
+        scratch: filter.cotangent.scratch(),
         in_place: Vec::new(),
     })
 }
 
-/// Goes on with all chains for one image; tells where its cotangent is.
-#[expect(clippy::too_many_arguments, reason = "the parts of one loop nest")]
-fn one_image(
-    body: &Body<'_>,
-    nest: &mut NestBuilder,
-    target: &dyn TileTarget,
-    dims: &ConvDims,
-    cotangent: &Cotangent,
+/// The parts of a kernel that all of its loops need.
+struct Filter<'a> {
+    body: &'a Body<'a>,
+    target: &'a dyn TileTarget,
+    dims: ConvDims,
+    cotangent: Cotangent,
     x: usize,
-    partial: &Affine,
-    image: Affine,
-) -> Result<Affine> {
-    let dy = cotangent.prepare(body, nest, &image)?;
-    let pixel = 4 * dims.channels as i64;
-    let line = pixel * dims.input[1] as i64;
-    let dy_pixel = 4 * dims.filters as i64;
-    let dy_line = dy_pixel * dims.output[1] as i64;
-    let row_bytes = 4 * dims.filters as i64;
-    let x = Affine::slot(x).add(&image, line * dims.input[0] as i64);
-    let channels = dims.group_channels();
-    for group in 0..dims.groups {
-        let filters = dims.group_filters();
-        for rows in row_groups(dims) {
-            // All taps of a group of rows meet the same output rows and columns.
-            let Some(&first) = rows.first() else { continue };
-            let (lines, columns) = (outputs(dims, 0, first.tap[0]), outputs(dims, 1, first.tap[1]));
-            if lines.is_empty() || columns.is_empty() {
-                continue;
+    filter_slot: Option<usize>,
+    bias_slot: Option<usize>,
+    /// Floats of the weights; the sums of the bias lie behind them.
+    weights: usize,
+    part_bytes: i64,
+    pieces: usize,
+    /// Into how many blocks of columns a piece is cut, so that few images are work for all workers.
+    blocks: usize,
+    /// Whether the only piece's sums are the results.
+    is_direct: bool,
+    /// Whether each chain begins and ends with one call of a tile.
+    is_fresh: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn new(
+        body: &'a Body<'a>,
+        target: &'a dyn TileTarget,
+        dims: ConvDims,
+        cotangent: Cotangent,
+        x: usize,
+        [filter_slot, bias_slot]: [Option<usize>; 2],
+    ) -> Result<Self> {
+        let weights = dims.kernel[0] * dims.kernel[1] * dims.group_channels() * dims.filters;
+        let part = weights + if bias_slot.is_some() { dims.filters } else { 0 };
+        let pieces = pieces(dims.batch);
+        let mut filter = Self {
+            body,
+            target,
+            cotangent,
+            x,
+            filter_slot,
+            bias_slot,
+            weights,
+            part_bytes: 4 * part as i64,
+            pieces,
+            blocks: 1,
+            is_direct: pieces == 1 && filter_slot.is_some(),
+            is_fresh: false,
+            dims,
+        };
+        let groups = row_groups(&filter.dims);
+        filter.blocks = filter.column_blocks(&groups);
+        filter.is_fresh = filter.dims.batch == pieces
+            && groups.iter().all(|rows| {
+                let [lines, columns] = filter.reach(rows);
+                !columns.is_empty() && filter.line_blocks(lines.len()).len() == 1
+            });
+        Ok(filter)
+    }
+
+    /// Blocks of whole tiles, all equal, for a small number of pieces.
+    fn column_blocks(&self, groups: &[Vec<Row>]) -> usize {
+        if self.dims.groups > 1 || self.dims.filters == 0 || self.pieces >= UNITS / 2 {
+            return 1;
+        }
+        let filters = self.dims.filters;
+        let fits = |blocks: &usize| {
+            filters.is_multiple_of(*blocks)
+                && groups.iter().all(|rows| {
+                    let lanes = self.target.contraction_shape(rows.len(), filters).lanes;
+                    (filters / blocks).is_multiple_of(lanes.next_multiple_of(LANES))
+                })
+        };
+        (1..=UNITS / self.pieces).rev().find(fits).unwrap_or(1)
+    }
+
+    /// The filters that a unit works on, of each group.
+    fn filters(&self) -> usize {
+        self.dims.group_filters() / self.blocks
+    }
+
+    /// Where the sums of a piece's weights start, and those of its bias.
+    fn sums(&self, piece: &Affine) -> [Affine; 2] {
+        match (self.is_direct, self.filter_slot) {
+            (true, Some(slot)) => {
+                [Affine::slot(slot), Affine::slot(self.bias_slot.unwrap_or(slot))]
             }
-            let place = |row: Row| -> i64 {
-                let at = |axis: usize, start: usize| {
-                    (start * dims.window.strides[axis] + row.tap[axis] * dims.window.dilation[axis])
-                        as i64
-                        - dims.window.padding[axis][0] as i64
-                };
-                at(0, lines.start) * line
-                    + at(1, columns.start) * pixel
-                    + 4 * (group * channels + row.channel) as i64
-            };
-            let weight = |row: Row| -> i64 {
-                ((row.tap[0] * dims.kernel[1] + row.tap[1]) * channels + row.channel) as i64
-                    * row_bytes
-            };
-            let loops = [
-                k_loop(lines.len(), dims.window.strides[0] as i64 * line, dy_line),
-                k_loop(columns.len(), dims.window.strides[1] as i64 * pixel, dy_pixel),
-            ];
-            let b = dy
-                .clone()
-                .plus(lines.start as i64 * dy_line + columns.start as i64 * dy_pixel)
-                .plus(4 * (group * filters) as i64);
-            let shape = target.contraction_shape(rows.len(), filters);
-            for (column, slices, lanes) in column_tiles(filters, shape.lanes) {
-                let at = 4 * (group * filters + column) as i64;
-                let slice = 4 * lanes as i64;
-                let mut done = 0;
-                for (tiles, size) in even_split(rows.len(), shape.rows) {
-                    let chunk = &rows[done..done + tiles * size];
-                    // Tiles whose rows lie alike, one constant step apart, are one loop.
-                    for run in runs(chunk, size, &place, &weight) {
-                        let start = chunk[run.start * size];
-                        let offsets = |of: &dyn Fn(Row) -> i64| -> Vec<i32> {
-                            (0..size)
-                                .map(|r| (of(chunk[run.start * size + r]) - of(start)) as i32)
-                                .collect()
-                        };
-                        let tile = tile(&offsets(&place), &offsets(&weight), lanes, &loops)?;
-                        let (place_step, weight_step) = if run.len() > 1 {
-                            let next = chunk[(run.start + 1) * size];
-                            (place(next) - place(start), weight(next) - weight(start))
-                        } else {
-                            (0, 0)
-                        };
-                        nest.repeat(slices, |nest, j| {
-                            nest.repeat(run.len(), |nest, i| {
-                                let a = x.clone().plus(place(start)).add(&i, place_step);
-                                let w = b.clone().plus(4 * column as i64).add(&j, slice);
-                                let sums = partial.clone().plus(weight(start) + at);
-                                let sums = sums.add(&i, weight_step).add(&j, slice);
-                                nest.call(&tile, [a, w, sums]);
-                            });
-                        });
-                    }
-                    done += tiles * size;
-                }
+            _ => {
+                let start = Affine::slot(self.body.workspace()).add(piece, self.part_bytes);
+                [start.clone(), start.plus(4 * self.weights as i64)]
             }
         }
     }
-    Ok(dy)
+
+    /// Output lines and columns that all taps of a group of rows meet.
+    fn reach(&self, rows: &[Row]) -> [Range<usize>; 2] {
+        let tap = rows.first().map_or([0, 0], |row| row.tap);
+        [outputs(&self.dims, 0, tap[0]), outputs(&self.dims, 1, tap[1])]
+    }
+
+    /// Lines are worked on in blocks whose pixels stay in the second-level cache while all tiles pass over them.
+    fn line_blocks(&self, lines: usize) -> Vec<(usize, usize)> {
+        let dims = &self.dims;
+        let line =
+            dims.window.strides[0] * dims.input[1] * dims.channels + dims.output[1] * dims.filters;
+        even_split(lines, (CACHED / (4 * line).max(1)).max(1))
+    }
+
+    fn accumulate(&self) -> Result<Stage> {
+        let (body, dims, count) = (self.body, &self.dims, self.pieces);
+        let mut nest = NestBuilder::new("conv2d_grad_filter");
+        let (piece, block) = nest.split(&Nest::UNIT.into(), self.blocks);
+        let column = Affine::number(0).add(&block, self.filters() as i64);
+        let [weights, bias] = self.sums(&piece);
+        if !self.is_fresh && self.weights > 0 {
+            self.clear(&mut nest, &weights, &column)?;
+        }
+        if self.bias_slot.is_some() && dims.filters > 0 {
+            let width = dims.filters / self.blocks;
+            nest.call(&zeros(width)?, [bias.clone().add(&column, 4)]);
+        }
+        let border = |nest: &mut NestBuilder, piece: Affine| {
+            nest.divide(Affine::number(0).add(&piece, dims.batch as i64), count)
+        };
+        let from = border(&mut nest, piece.clone());
+        let to = border(&mut nest, piece.plus(1));
+        let mut result = Ok(());
+        nest.range(from, to, |nest, image| {
+            result = self.one_image(nest, &weights, &image.into(), &column).and_then(|cotangent| {
+                match self.bias_slot {
+                    Some(_) => self.bias(nest, &cotangent, &bias, &column),
+                    None => Ok(()),
+                }
+            });
+        });
+        result?;
+        let (mut reads, _) = body.touches(|_| false);
+        for touch in &mut reads {
+            // A piece is an equal part of the batch only if the pieces are equal.
+            if self.blocks == 1
+                && dims.batch.is_multiple_of(count)
+                && body.shape_of_slot(touch.slot).elements() > 1
+            {
+                touch.access = Access::Units;
+            }
+        }
+        let writes = if self.is_direct {
+            let slots = self.filter_slot.into_iter().chain(self.bias_slot);
+            slots.map(|slot| Touch { slot, access: Access::Whole }).collect()
+        } else {
+            let access = if self.blocks == 1 { Access::Units } else { Access::Whole };
+            vec![Touch { slot: body.workspace(), access }]
+        };
+        Ok(Stage {
+            nest: nest.finish(),
+            units: count * self.blocks,
+            reads,
+            writes,
+            flops: flops(dims),
+        })
+    }
+
+    /// Adds the pieces.
+    fn combine(&self) -> Result<Vec<Stage>> {
+        let results = [
+            (self.filter_slot, 0, self.weights),
+            (self.bias_slot, self.weights, self.dims.filters),
+        ];
+        let mut stages = Vec::new();
+        for (slot, offset, elements) in results {
+            let Some(slot) = slot else { continue };
+            let offset = 4 * offset as i64;
+            let (nest, units) =
+                combine(self.body, offset, elements, self.part_bytes, self.pieces, slot)?;
+            stages.push(Stage {
+                nest,
+                units,
+                reads: vec![Touch { slot: self.body.workspace(), access: Access::Whole }],
+                writes: vec![Touch { slot, access: Access::Whole }],
+                flops: (elements * self.pieces) as u64,
+            });
+        }
+        Ok(stages)
+    }
+
+    /// Sets a unit's sums to zero.
+    fn clear(&self, nest: &mut NestBuilder, sums: &Affine, column: &Affine) -> Result<()> {
+        if self.blocks == 1 {
+            nest.call(&zeros(self.weights)?, [sums.clone()]);
+            return Ok(());
+        }
+        let tile = zeros(self.filters())?;
+        nest.repeat(self.weights / self.dims.filters, |nest, row| {
+            let row = sums.clone().add(&row, 4 * self.dims.filters as i64).add(column, 4);
+            nest.call(&tile, [row]);
+        });
+        Ok(())
+    }
+
+    /// Goes on with all chains for one image; tells where its cotangent is.
+    fn one_image(
+        &self,
+        nest: &mut NestBuilder,
+        sums: &Affine,
+        image: &Affine,
+        first: &Affine,
+    ) -> Result<Affine> {
+        let dims = &self.dims;
+        let dy = self.cotangent.prepare(self.body, nest, image)?;
+        let image_bytes = 4 * (dims.channels * dims.input[0] * dims.input[1]) as i64;
+        let x = Affine::slot(self.x).add(image, image_bytes);
+        for group in 0..dims.groups {
+            let column = first.clone().plus((group * dims.group_filters()) as i64);
+            for rows in row_groups(dims) {
+                // All taps of a group of rows meet the same output rows and columns.
+                let [lines, columns] = self.reach(&rows);
+                if lines.is_empty() || columns.is_empty() {
+                    continue;
+                }
+                let mut start = lines.start;
+                for (count, size) in self.line_blocks(lines.len()) {
+                    let mut result = Ok(());
+                    nest.repeat(count, |nest, i| {
+                        let line = Affine::number(start as i64).add(&i, size as i64);
+                        let area = Area { group, line, lines: size, columns: columns.clone() };
+                        result = self.tiles(nest, &area, &rows, [&x, &dy, sums], &column);
+                    });
+                    result?;
+                    start += count * size;
+                }
+            }
+        }
+        Ok(dy)
+    }
+
+    /// All tiles of a group of rows over some lines of the output.
+    fn tiles(
+        &self,
+        nest: &mut NestBuilder,
+        area: &Area,
+        rows: &[Row],
+        [x, dy, sums]: [&Affine; 3],
+        first_column: &Affine,
+    ) -> Result<()> {
+        let dims = &self.dims;
+        let [stride_down, stride_across] = dims.window.strides.map(|stride| stride as i64);
+        let pixel = 4 * dims.channels as i64;
+        let line = pixel * dims.input[1] as i64;
+        let dy_pixel = 4 * dims.filters as i64;
+        let dy_line = dy_pixel * dims.output[1] as i64;
+        let channels = dims.group_channels();
+        // Where a row's factors are, apart from the line.
+        let place = |row: Row| -> i64 {
+            let at = |axis: usize| {
+                (row.tap[axis] * dims.window.dilation[axis]) as i64
+                    - dims.window.padding[axis][0] as i64
+            };
+            at(0) * line
+                + (at(1) + area.columns.start as i64 * stride_across) * pixel
+                + 4 * (area.group * channels + row.channel) as i64
+        };
+        let weight = |row: Row| -> i64 {
+            ((row.tap[0] * dims.kernel[1] + row.tap[1]) * channels + row.channel) as i64 * dy_pixel
+        };
+        let loops = [
+            k_loop(area.lines, stride_down * line, dy_line),
+            k_loop(area.columns.len(), stride_across * pixel, dy_pixel),
+        ];
+        let x = x.clone().add(&area.line, stride_down * line);
+        let dy = dy
+            .clone()
+            .add(&area.line, dy_line)
+            .plus(area.columns.start as i64 * dy_pixel)
+            .add(first_column, 4);
+        let sums = sums.clone().add(first_column, 4);
+        let filters = self.filters();
+        let shape = self.target.contraction_shape(rows.len(), filters);
+        for (column, slices, lanes) in column_tiles(filters, shape.lanes) {
+            let (at, slice) = (4 * column as i64, 4 * lanes as i64);
+            let mut done = 0;
+            for (tiles, size) in even_split(rows.len(), shape.rows) {
+                let chunk = &rows[done..done + tiles * size];
+                // Tiles whose rows lie alike, one constant step apart, are one loop.
+                for run in runs(chunk, size, &place, &weight) {
+                    let start = chunk[run.start * size];
+                    let offsets = |of: &dyn Fn(Row) -> i64| -> Vec<i32> {
+                        (0..size)
+                            .map(|r| (of(chunk[run.start * size + r]) - of(start)) as i32)
+                            .collect()
+                    };
+                    let tile =
+                        tile(&offsets(&place), &offsets(&weight), lanes, &loops, self.is_fresh)?;
+                    let (place_step, weight_step) = if run.len() > 1 {
+                        let next = chunk[(run.start + 1) * size];
+                        (place(next) - place(start), weight(next) - weight(start))
+                    } else {
+                        (0, 0)
+                    };
+                    nest.repeat(slices, |nest, j| {
+                        nest.repeat(run.len(), |nest, i| {
+                            let a = x.clone().plus(place(start)).add(&i, place_step);
+                            let b = dy.clone().plus(at).add(&j, slice);
+                            let sums = sums.clone().plus(weight(start) + at);
+                            let sums = sums.add(&i, weight_step).add(&j, slice);
+                            nest.call(&tile, [a, b, sums]);
+                        });
+                    });
+                }
+                done += tiles * size;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds all pixels of one image's cotangent to the partial sums of the bias.
+    fn bias(
+        &self,
+        nest: &mut NestBuilder,
+        cotangent: &Affine,
+        sums: &Affine,
+        column: &Affine,
+    ) -> Result<()> {
+        let dims = &self.dims;
+        let pixels = dims.output[0] * dims.output[1];
+        let width = dims.filters / self.blocks;
+        for place in (0..width).step_by(LANES) {
+            let lanes = (width - place).min(LANES);
+            let extent = Extent::first(lanes);
+            let mut b = Builder::new(format!("sum_rows_{pixels}x{lanes}"));
+            let (from, to) = (b.pointer("from"), b.pointer("to"));
+            let initial = b.load_f32(to.at(0), extent);
+            let sum = b.variable(initial);
+            b.repeat(Trips::Const(pixels as u32), |b| {
+                let (acc, value) = (b.get(sum), b.load_f32(from.at(0), extent));
+                let next = b.add(acc, value);
+                b.set(sum, next);
+                b.step(from, 4 * dims.filters as i64, Trips::Const(1));
+            });
+            let sum = b.get(sum);
+            b.store_f32(to.at(0), extent, sum);
+            let at = |start: &Affine| start.clone().plus(4 * place as i64).add(column, 4);
+            nest.call(&Arc::new(b.finish()?), [at(cotangent), at(sums)]);
+        }
+        Ok(())
+    }
+}
+
+/// Output pixels of a group: so many lines from one on, and a range of columns.
+struct Area {
+    group: usize,
+    line: Affine,
+    lines: usize,
+    columns: Range<usize>,
 }
 
 /// The outputs of an axis that read a place inside the image by this tap.
@@ -277,44 +495,24 @@ fn runs(
     runs
 }
 
-/// Chains that go on from memory and end there: rows at these offsets of `a`, and of the weights.
-fn tile(a: &[i32], weights: &[i32], lanes: usize, loops: &[KLoop]) -> Result<Arc<TileProgram>> {
+/// Chains that go on from memory, or begin afresh, and end there: rows at these offsets of `a`, and of the weights.
+fn tile(
+    a: &[i32],
+    weights: &[i32],
+    lanes: usize,
+    loops: &[KLoop],
+    fresh: bool,
+) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("grad_filter_{}x{lanes}", a.len()));
     let (x, dy, sums) = (b.pointer("a"), b.pointer("b"), b.pointer("sums"));
     let contraction = Contraction { rows: a.into(), lanes, loops: loops.into() };
-    let accumulators = contraction.emit(&mut b, x, dy, Start::Memory(sums, weights));
+    let start = if fresh { Start::Zero } else { Start::Memory(sums, weights) };
+    let accumulators = contraction.emit(&mut b, x, dy, start);
     for acc in accumulators {
         let offset = weights[acc.row] + 4 * acc.column as i32;
         b.store_f32(sums.at(offset), acc.extent, acc.value);
     }
     Ok(Arc::new(b.finish()?))
-}
-
-/// Adds all pixels of one image's cotangent to the partial sums of the bias.
-fn bias(nest: &mut NestBuilder, dims: &ConvDims, cotangent: &Affine, sums: &Affine) -> Result<()> {
-    let pixels = dims.output[0] * dims.output[1];
-    for place in (0..dims.filters).step_by(LANES) {
-        let lanes = (dims.filters - place).min(LANES);
-        let extent = Extent::first(lanes);
-        let mut b = Builder::new(format!("sum_rows_{pixels}x{lanes}"));
-        let (from, to) = (b.pointer("from"), b.pointer("to"));
-        let initial = b.load_f32(to.at(0), extent);
-        let sum = b.variable(initial);
-        b.repeat(Trips::Const(pixels as u32), |b| {
-            let (acc, value) = (b.get(sum), b.load_f32(from.at(0), extent));
-            let next = b.add(acc, value);
-            b.set(sum, next);
-            b.step(from, 4 * dims.filters as i64, Trips::Const(1));
-        });
-        let sum = b.get(sum);
-        b.store_f32(to.at(0), extent, sum);
-        let offset = 4 * place as i64;
-        nest.call(
-            &Arc::new(b.finish()?),
-            [cotangent.clone().plus(offset), sums.clone().plus(offset)],
-        );
-    }
-    Ok(())
 }
 
 /// Adds the pieces of `elements` sums, starting from the first.

@@ -19,8 +19,10 @@ use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileProgram, TileShape, TileTarget};
 
-/// Rows of the result from which on units are blocks of rows; below, they are blocks of columns.
-const ROW_UNITS: usize = 64;
+/// Units that suffice for all workers.
+const MANY_UNITS: usize = 16;
+/// Tiles one below the other in a block of rows.
+const BLOCK: usize = 8;
 /// Bytes of a row, and rows, from which on the columns of a tile are spread over too many pages and too few sets of the cache.
 const WIDE_ROW: usize = 256;
 const MANY_ROWS: usize = 64;
@@ -38,7 +40,7 @@ enum Second {
 
 struct Product<'a> {
     body: &'a Body<'a>,
-    op: &'a Matmul,
+    op: Matmul,
     epilogue: Epilogue,
     dims: MatmulDims,
     a: usize,
@@ -59,9 +61,21 @@ pub(super) fn lower(
         body.input_slot(value)
             .ok_or_else(|| body.malformed("a factor of a product is computed inside"))
     };
+    product(body, root, *op, dims, [slot(operands[0])?, slot(operands[1])?], target)
+}
+
+/// The product of the operands in two slots, with what follows `root`, whose elements lie as those of a product with these extents.
+pub(super) fn product(
+    body: &Body<'_>,
+    root: Value,
+    op: Matmul,
+    dims: MatmulDims,
+    [a, b]: [usize; 2],
+    target: &dyn TileTarget,
+) -> Result<Lowered> {
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let shape = target.contraction_shape(dims.m, dims.n);
-    let by_rows = dims.m >= ROW_UNITS || dims.batch >= 8;
+    let by_rows = by_rows(&dims, shape);
     let used_again = dims.m > shape.rows;
     let strides_hurt = 4 * dims.n >= WIDE_ROW && dims.k >= MANY_ROWS && dims.n > shape.lanes;
     let second = match (op.transpose_b || (used_again && strides_hurt), by_rows) {
@@ -74,12 +88,22 @@ pub(super) fn lower(
         op,
         epilogue: Epilogue::new(body, &[root], &outputs, false)?,
         dims,
-        a: slot(operands[0])?,
-        b: slot(operands[1])?,
+        a,
+        b,
         shape,
         second,
     };
     if by_rows { product.rows() } else { product.columns() }
+}
+
+/// Whether units are blocks of rows. A block of rows reads the whole second factor, a block of columns the whole first one: the less is
+/// read, the better, if there are enough units.
+fn by_rows(dims: &MatmulDims, shape: TileShape) -> bool {
+    let &MatmulDims { batch, m, n, .. } = dims;
+    let rows = m.div_ceil(BLOCK * shape.rows);
+    let columns = n.div_ceil(shape.lanes.next_multiple_of(LANES));
+    let less = rows * n <= columns * m;
+    batch >= 8 || if rows >= MANY_UNITS { less } else { rows > columns }
 }
 
 impl Product<'_> {
@@ -157,11 +181,16 @@ impl Product<'_> {
         Ok(())
     }
 
-    /// Units are blocks of rows: a divisor of m near eight tiles, so that they are equal parts of the result.
+    /// Units are blocks of rows: if possible a divisor of m near so many tiles, so that they are equal parts of the result.
     fn rows(&self) -> Result<Lowered> {
         let MatmulDims { batch, m, n, .. } = self.dims;
-        let limit = (8 * self.shape.rows).min(m.max(1));
-        let divisor = (1..=limit).rev().find(|r| m.is_multiple_of(*r)).unwrap_or(1);
+        let limit = (BLOCK * self.shape.rows).min(m.max(1));
+        // Few units should be a multiple of the number of workers.
+        let is_even = |rows: usize| m / rows >= 2 * MANY_UNITS || (m / rows).is_multiple_of(4);
+        let divisor = (1..=limit)
+            .filter(|&rows| m.is_multiple_of(rows))
+            .max_by_key(|&rows| (is_even(rows) && rows * 4 >= limit, rows))
+            .unwrap_or(1);
         let rows = if divisor * 4 < limit { limit } else { divisor };
         let (full, rest) = (m / rows, m % rows);
         let mut nest = NestBuilder::new(self.name());
