@@ -6,6 +6,7 @@ mod filter;
 pub(super) mod lattice;
 mod matmul;
 mod pack;
+mod slide;
 mod tile;
 
 use brolga_ir::{Op, Value};

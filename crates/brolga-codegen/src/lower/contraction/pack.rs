@@ -54,39 +54,93 @@ pub(super) fn transpose(
     Ok((nest.finish(), matrices * blocks))
 }
 
-/// Weights in panels: of each tap and group a matrix of `rows` × `columns` floats becomes `rows / width` panels in which the `width` rows of a
-/// panel are neighbours.
+/// Weights of a convolution in panels: `width` result channels that are worked on together lie side by side, for every tap and contracted channel one
+/// row after the other. Panels lie one behind the other, those of a group together.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Panels {
     pub(super) taps: usize,
     pub(super) groups: usize,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+    /// Result channels of a group, a multiple of the width.
+    pub(super) results: usize,
+    /// Contracted channels of a group.
+    pub(super) contracted: usize,
     pub(super) width: usize,
+    /// Whether weights are `[tap][result][group][contracted]`, or `[tap][contracted][group][result]`.
+    pub(super) transposed: bool,
 }
 
 impl Panels {
-    /// `to[group][panel][tap][c][i] = from[tap][panel·width + i][group][c]`. Returns the nest and the number of its units.
-    pub(super) fn pack(&self, from: &Affine, to: &Affine) -> Result<(Nest, usize)> {
-        let Self { taps, groups, rows, columns, width } = *self;
-        let panels = rows / width;
+    /// Bytes of all panels.
+    pub(super) fn bytes(&self) -> usize {
+        4 * self.groups * self.results * self.taps * self.contracted
+    }
+
+    /// Bytes of one panel.
+    pub(super) fn panel_bytes(&self) -> usize {
+        4 * self.width * self.taps * self.contracted
+    }
+
+    /// Bytes from a result channel to the next, if the one begins a panel and so does the other.
+    pub(super) fn channel_bytes(&self) -> i64 {
+        4 * (self.taps * self.contracted) as i64
+    }
+
+    fn tile(&self) -> Result<Arc<TileProgram>> {
+        let &Self { groups, results, contracted, width, .. } = self;
+        if self.transposed {
+            transposed(width, contracted, 4 * (groups * contracted) as i64, 4 * width as i64)
+        } else {
+            rows(contracted, width, 4 * (groups * results) as i64)
+        }
+    }
+
+    /// Where the weights of one tap for the panel of a result channel start.
+    fn source(&self, from: &Affine, tap: &Affine, group: &Affine, channel: &Affine) -> Affine {
+        let (groups, results, contracted) =
+            (self.groups as i64, self.results as i64, self.contracted as i64);
+        let [tap_step, group_step, channel_step] = if self.transposed {
+            [results * groups * contracted, contracted, groups * contracted]
+        } else {
+            [contracted * groups * results, results, 1]
+        };
+        from.clone()
+            .add(tap, 4 * tap_step)
+            .add(group, 4 * group_step)
+            .add(channel, 4 * channel_step)
+    }
+
+    /// Makes the panel of a result channel at `to`.
+    pub(super) fn one(
+        &self,
+        nest: &mut NestBuilder,
+        from: &Affine,
+        channel: &Affine,
+        to: &Affine,
+    ) -> Result<()> {
+        let tile = self.tile()?;
+        let tap_bytes = 4 * (self.width * self.contracted) as i64;
+        nest.repeat(self.taps, |nest, tap| {
+            let source = self.source(from, &tap, &Affine::number(0), channel);
+            nest.call(&tile, [source, to.clone().add(&tap, tap_bytes)]);
+        });
+        Ok(())
+    }
+
+    /// Makes all panels. Returns the nest and the number of its units.
+    pub(super) fn all(&self, from: &Affine, to: &Affine) -> Result<(Nest, usize)> {
+        let panels = self.results / self.width;
         let mut nest = NestBuilder::new("pack_panels");
-        let row = 4 * (groups * columns) as i64;
-        let tile = transposed(width, columns, row, 4 * width as i64)?;
-        let (rest, tap) = nest.split(&Nest::UNIT.into(), taps.max(1));
+        let tile = self.tile()?;
+        let (rest, tap) = nest.split(&Nest::UNIT.into(), self.taps.max(1));
         let (group, panel) = nest.split(&rest, panels.max(1));
-        let source = from
-            .clone()
-            .add(&tap, row * rows as i64)
-            .add(&panel, row * width as i64)
-            .add(&group, 4 * columns as i64);
-        let size = 4 * (columns * width) as i64;
+        let channel = Affine::number(0).add(&panel, self.width as i64);
         let target = to
             .clone()
-            .add(&group, size * (taps * panels) as i64)
-            .add(&panel, size * taps as i64)
-            .add(&tap, size);
-        nest.call(&tile, [source, target]);
-        Ok((nest.finish(), taps * groups * panels))
+            .add(&group, (self.panel_bytes() * panels) as i64)
+            .add(&panel, self.panel_bytes() as i64)
+            .add(&tap, 4 * (self.width * self.contracted) as i64);
+        nest.call(&tile, [self.source(from, &tap, &group, &channel), target]);
+        Ok((nest.finish(), self.taps * self.groups * panels))
     }
 }
 
