@@ -43,7 +43,14 @@ type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<Lowered>)>;
 /// If a kernel's body is not of the form that its kind promises, an element type has no native code, or this machine cannot run the
 /// instruction set.
 pub fn compile(graph: &Graph, options: &CodegenOptions) -> Result<Compiled> {
-    let target = options.isa()?.checked()?.target()?;
+    compile_for(graph, options.isa()?.checked()?.target()?)
+}
+
+/// As [`compile`], with tiles by any target that this machine can run.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compiled> {
     let lowered = lower_all(graph, &*target)?;
     let (code, stages) = assemble(target, &lowered, false)?;
     let mut kernels = HashMap::new();

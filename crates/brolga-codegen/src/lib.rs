@@ -16,6 +16,6 @@ pub mod lower;
 pub mod nest;
 pub mod tile;
 
-pub use compile::{CodegenOptions, KernelText, compile, dump};
+pub use compile::{CodegenOptions, KernelText, compile, compile_for, dump};
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, VectorIsa};

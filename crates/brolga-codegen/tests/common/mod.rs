@@ -1,9 +1,57 @@
 //! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit for bit.
 
+use std::sync::Arc;
+
+use brolga_codegen::host::MachineCode;
 use brolga_codegen::kernel::CompiledKernel;
-use brolga_codegen::{CodegenOptions, VectorIsa, compile};
+use brolga_codegen::tile::{Interpret, TileProgram, TileShape, TileTarget};
+use brolga_codegen::{Result, VectorIsa, compile_for};
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
 use brolga_ir::{DType, Data, Graph, Op, Origin, Tensor, Tracer, Type, Var, interpret};
+use cranelift_module::FuncId;
+
+/// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with interpreted tiles: what differs in a kernel is its
+/// shapes alone.
+fn targets() -> Vec<Arc<dyn TileTarget>> {
+    let known = |isa: VectorIsa| isa.target().ok();
+    VectorIsa::ALL
+        .into_iter()
+        .filter_map(|isa| {
+            let target = known(isa)?;
+            if isa.is_supported() {
+                return Some(target);
+            }
+            let tiles = Interpret::host().expect("this machine is known");
+            Some(Arc::new(Shapes { shapes: target, tiles }) as Arc<dyn TileTarget>)
+        })
+        .collect()
+}
+
+/// The shapes of one target with the tiles of the interpreter.
+struct Shapes {
+    shapes: Arc<dyn TileTarget>,
+    tiles: Interpret,
+}
+
+impl TileTarget for Shapes {
+    fn name(&self) -> &'static str {
+        self.shapes.name()
+    }
+
+    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
+        self.shapes.contraction_shape(rows, lanes)
+    }
+
+    fn fits(&self, shape: TileShape) -> bool {
+        self.shapes.fits(shape)
+    }
+
+    /// The real code is assembled too: every tile has to fit its registers.
+    fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {
+        self.shapes.compile(program, id, text)?;
+        self.tiles.compile(program, id, text)
+    }
+}
 
 /// Memory of one tensor, aligned to 64 bytes, with a guard of known bytes behind it.
 struct Buffer {
@@ -172,10 +220,11 @@ pub(crate) fn check(
 
 /// As [`check`], for a graph of one kernel.
 pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
-    let compiled: Vec<_> = VectorIsa::supported()
-        .map(|isa| {
-            let options = CodegenOptions { isa: Some(isa) };
-            (isa, compile(graph, &options).unwrap_or_else(|error| panic!("{isa}: {error}")))
+    let compiled: Vec<_> = targets()
+        .into_iter()
+        .map(|target| {
+            let name = target.name();
+            (name, compile_for(graph, target).unwrap_or_else(|error| panic!("{name}: {error}")))
         })
         .collect();
     let node = graph.order().into_iter().find(|&id| matches!(graph.node(id).op, Op::Kernel(_)));
@@ -185,23 +234,23 @@ pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
         let tensors: Vec<Tensor> =
             inputs.iter().enumerate().map(|(i, ty)| data(ty, i as u64 + 1, special)).collect();
         let expected = interpret(graph, &tensors).expect("inputs of the right types");
-        for (isa, compiled) in &compiled {
+        for (name, compiled) in &compiled {
             for order in [Order::Whole, Order::Backwards] {
                 let given = run(&compiled.kernels[&node], &tensors, &results, order);
                 for (index, (given, expected)) in given.iter().zip(&expected).enumerate() {
-                    compare(graph, *isa, index, given, expected);
+                    compare(graph, name, index, given, expected);
                 }
             }
         }
     }
 }
 
-fn compare(graph: &Graph, isa: VectorIsa, index: usize, given: &Tensor, expected: &Tensor) {
+fn compare(graph: &Graph, name: &str, index: usize, given: &Tensor, expected: &Tensor) {
     let (a, b) = (given.data().canonical_bits(), expected.data().canonical_bits());
     if let Some(place) = (0..a.len()).find(|&i| a[i] != b[i]) {
         let wrong = (0..a.len()).filter(|&i| a[i] != b[i]).count();
         panic!(
-            "{isa}: result {index} of {}: {wrong} of {} differ, first at {place}: native {}, interpreter {}",
+            "{name}: result {index} of {}: {wrong} of {} differ, first at {place}: native {}, interpreter {}",
             graph.to_string().lines().take(12).collect::<Vec<_>>().join("\n"),
             a.len(),
             given.data().to_f64()[place],

@@ -229,7 +229,9 @@ pub(super) fn grad_input(
     let mut workspace = 4 * taps * channels * dims.filters;
     let mut stages = Vec::new();
     // The narrowest tiles do most of the work: their weights lie in panels, so that they follow one another in memory.
-    let widths = slide.widths(target);
+    // A cotangent that is computed first is computed once an image.
+    let by_image = dims.batch >= IMAGE_UNITS || cotangent.scratch() > 0;
+    let widths = slide.widths(target, !by_image);
     if let Some(&width) = widths.first()
         && (1..channels).contains(&width)
         && channels.is_multiple_of(width)
@@ -280,18 +282,29 @@ pub(super) fn grad_input(
     }
 
     let mut nest = NestBuilder::new("conv2d_grad_input");
-    let number = Affine::from(Nest::UNIT);
+    let classes = slide.segments[0].len().max(1);
+    slide.bands = if by_image { 1 } else { dims.input[0].div_ceil(classes) };
+    let (number, band) = if by_image {
+        (Nest::UNIT.into(), None)
+    } else {
+        let (number, band) = nest.split(&Nest::UNIT.into(), slide.bands.max(1));
+        (number, Some(band))
+    };
     let image = cotangent.prepare(body, &mut nest, &number)?;
     let scope = Scope { body, target, epilogue: &epilogue, number: &number, image: &image };
-    slide.nest(&scope, &mut nest, None, None)?;
-    let full: Vec<usize> = epilogue.full_slots().chain(cotangent.full_slots()).collect();
-    let (mut reads, writes) =
-        body.touches(|slot| slot >= body.operands() || (full.contains(&slot) && slot != w));
-    reads.retain(|touch| touch.slot != w || full.contains(&w));
+    slide.nest(&scope, &mut nest, None, band.as_ref())?;
+    let beside: Vec<usize> = epilogue.full_slots().collect();
+    let cotangents: Vec<usize> = cotangent.full_slots().collect();
+    let is_whole = |slot: usize| slot == w || (cotangents.contains(&slot) && !by_image);
+    let is_read = |slot: usize| beside.contains(&slot) || cotangents.contains(&slot);
+    // Bands are equal parts of the result if every class has as many rows.
+    let parted = by_image || dims.input[0].is_multiple_of(classes);
+    let (mut reads, writes) = body
+        .touches(|slot| parted && (slot >= body.operands() || (is_read(slot) && !is_whole(slot))));
+    reads.retain(|touch| touch.slot != w || is_read(w));
     reads.push(Touch { slot: body.workspace(), access: Access::Whole });
-    let stage =
-        Stage { nest: nest.finish(), units: dims.batch, reads, writes, flops: flops(&dims) };
-    stages.push(stage);
+    let units = dims.batch * slide.bands;
+    stages.push(Stage { nest: nest.finish(), units, reads, writes, flops: flops(&dims) });
     Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
 }
 

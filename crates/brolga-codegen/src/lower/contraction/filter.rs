@@ -136,7 +136,7 @@ impl<'a> Filter<'a> {
         filter.is_fresh = filter.dims.batch == pieces
             && groups.iter().all(|rows| {
                 let [lines, columns] = filter.reach(rows);
-                !columns.is_empty() && filter.line_blocks(lines.len()).len() == 1
+                !columns.is_empty() && matches!(filter.line_blocks(lines.len())[..], [(1, _)])
             });
         Ok(filter)
     }

@@ -350,13 +350,14 @@ impl Slide {
         })
     }
 
-    /// The widths of whole tiles that rectangles use, when a slice is all channels of a group.
-    pub(super) fn widths(&self, target: &dyn TileTarget) -> Vec<usize> {
+    /// The widths of whole tiles that rectangles use, when a slice is all channels of a group. In bands a rectangle has one row.
+    pub(super) fn widths(&self, target: &dyn TileTarget, in_bands: bool) -> Vec<usize> {
         let filters = self.group_filters();
         let mut widths = Vec::new();
         for row in self.segments[0].iter().flatten() {
             for column in self.segments[1].iter().flatten() {
-                let shape = target.contraction_shape(row.count.max(column.count), filters);
+                let rows = if in_bands { 1 } else { row.count };
+                let shape = target.contraction_shape(rows.max(column.count), filters);
                 widths.push(shape.lanes.min(filters));
             }
         }
