@@ -111,7 +111,8 @@ pub(super) fn forward(
     if wide {
         slide.panel_width = panels.width;
         let count = panels.results / panels.width;
-        if !by_image && dims.groups == 1 && pool.is_none() && count >= MANY_PANELS {
+        let by_panel = panels.are_units(&dims, image_bytes) && pool.is_none();
+        if by_panel {
             slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));
             slide.by_panel(
                 &mut nest,
@@ -158,6 +159,16 @@ pub(super) fn forward(
         4 * pool.window()[0] * dims.output[1] * shape.lanes.next_multiple_of(LANES)
     });
     Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() })
+}
+
+impl Panels {
+    /// Whether each unit makes a panel and goes over all images with it: there are many panels, and few images or less of them than of weights.
+    fn are_units(&self, dims: &ConvDims, image_bytes: i64) -> bool {
+        let fewer = dims.batch as i64 * image_bytes < self.bytes() as i64;
+        self.groups == 1
+            && self.results / self.width >= MANY_PANELS
+            && (dims.batch < IMAGE_UNITS || fewer)
+    }
 }
 
 /// The stage that makes all panels.
@@ -246,12 +257,11 @@ pub(super) fn grad_input(
         };
         slide.panel_width = width;
         let count = channels / width;
-        let few = dims.batch < IMAGE_UNITS && dims.groups == 1 && count >= MANY_PANELS;
-        let few = few && slide.tiles_are_panels(target, width);
-        if let (true, Some(dy)) = (few, body.input_slot(operands[0])) {
+        let bytes = 4 * (dims.output[0] * dims.output[1] * dims.filters) as i64;
+        let by_panel = panels.are_units(&dims, bytes) && slide.tiles_are_panels(target, width);
+        if let (true, Some(dy)) = (by_panel, body.input_slot(operands[0])) {
             slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));
             let mut nest = NestBuilder::new("conv2d_grad_input");
-            let bytes = 4 * (dims.output[0] * dims.output[1] * dims.filters) as i64;
             slide.by_panel(
                 &mut nest,
                 (body, target, &epilogue),

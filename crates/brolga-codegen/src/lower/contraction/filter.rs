@@ -16,6 +16,7 @@ use super::conv::flops;
 use super::cotangent::{Cotangent, zeros};
 use super::lattice::{column_tiles, even_split};
 use super::tile::k_loop;
+use super::weight_rows::{Row, outputs, row_groups, runs};
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
 use crate::kernel::{Access, Touch};
@@ -27,15 +28,10 @@ use crate::tile::{Builder, Extent, LANES, TileProgram, TileTarget, Trips};
 const BLOCK: usize = 1024;
 /// Units that suffice for all workers.
 const UNITS: usize = 16;
+/// The most blocks of columns whose units add all pieces.
+const ADDED_BLOCKS: usize = 64;
 /// Bytes that stay in a second-level cache beside everything else.
 const CACHED: usize = 256 << 10;
-
-/// A row of weights: a tap and a channel of the group.
-#[derive(Clone, Copy)]
-struct Row {
-    tap: [usize; 2],
-    channel: usize,
-}
 
 pub(super) fn lower(
     body: &Body<'_>,
@@ -102,6 +98,19 @@ struct Filter<'a> {
     is_direct: bool,
     /// Whether each chain begins and ends with one call of a tile.
     is_fresh: bool,
+    /// Whether a unit adds all pieces of its columns itself.
+    adds: bool,
+}
+
+/// What a tile does with its sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sums {
+    /// Goes on with the chains in memory.
+    Continue,
+    /// Begins chains and stores what they give.
+    Store,
+    /// Begins chains and adds what they give to what is stored.
+    Add,
 }
 
 impl<'a> Filter<'a> {
@@ -129,24 +138,32 @@ impl<'a> Filter<'a> {
             blocks: 1,
             is_direct: pieces == 1 && filter_slot.is_some(),
             is_fresh: false,
+            adds: false,
             dims,
         };
         let groups = row_groups(&filter.dims);
-        filter.blocks = filter.column_blocks(&groups);
         filter.is_fresh = filter.dims.batch == pieces
             && groups.iter().all(|rows| {
                 let [lines, columns] = filter.reach(rows);
                 !columns.is_empty() && matches!(filter.line_blocks(lines.len())[..], [(1, _)])
             });
+        // With one image a piece, and many columns, pieces are no units: their sums need not be stored apart.
+        let columns = filter.column_blocks(&groups, ADDED_BLOCKS);
+        let is_plain = filter.cotangent.scratch() == 0 && filter.filter_slot.is_some();
+        if filter.is_fresh && is_plain && columns >= UNITS / 2 {
+            (filter.adds, filter.is_direct, filter.blocks) = (true, true, columns);
+        } else if pieces < UNITS / 2 {
+            filter.blocks = filter.column_blocks(&groups, UNITS / pieces);
+        }
         Ok(filter)
     }
 
-    /// Blocks of whole tiles, all equal, for a small number of pieces.
-    fn column_blocks(&self, groups: &[Vec<Row>]) -> usize {
-        if self.dims.groups > 1 || self.dims.filters == 0 || self.pieces >= UNITS / 2 {
+    /// Into how many blocks of whole tiles, all equal and at most so many, the columns can be cut.
+    fn column_blocks(&self, groups: &[Vec<Row>], most: usize) -> usize {
+        let filters = self.dims.filters;
+        if self.dims.groups > 1 || filters == 0 {
             return 1;
         }
-        let filters = self.dims.filters;
         let fits = |blocks: &usize| {
             filters.is_multiple_of(*blocks)
                 && groups.iter().all(|rows| {
@@ -154,7 +171,7 @@ impl<'a> Filter<'a> {
                     (filters / blocks).is_multiple_of(lanes.next_multiple_of(LANES))
                 })
         };
-        (1..=UNITS / self.pieces).rev().find(fits).unwrap_or(1)
+        (1..=most).rev().find(fits).unwrap_or(1)
     }
 
     /// The filters that a unit works on, of each group.
@@ -195,6 +212,9 @@ impl<'a> Filter<'a> {
         let (piece, block) = nest.split(&Nest::UNIT.into(), self.blocks);
         let column = Affine::number(0).add(&block, self.filters() as i64);
         let [weights, bias] = self.sums(&piece);
+        if self.adds {
+            return self.added(nest, &weights, &bias, &column);
+        }
         if !self.is_fresh && self.weights > 0 {
             self.clear(&mut nest, &weights, &column)?;
         }
@@ -209,12 +229,11 @@ impl<'a> Filter<'a> {
         let to = border(&mut nest, piece.plus(1));
         let mut result = Ok(());
         nest.range(from, to, |nest, image| {
-            result = self.one_image(nest, &weights, &image.into(), &column).and_then(|cotangent| {
-                match self.bias_slot {
-                    Some(_) => self.bias(nest, &cotangent, &bias, &column),
-                    None => Ok(()),
-                }
-            });
+            let kind = if self.is_fresh { Sums::Store } else { Sums::Continue };
+            let image = image.into();
+            result = self
+                .one_image(nest, &weights, &image, &column, kind)
+                .and_then(|cotangent| self.bias(nest, &cotangent, &bias, &column, Sums::Continue));
         });
         result?;
         let (mut reads, _) = body.touches(|_| false);
@@ -240,6 +259,34 @@ impl<'a> Filter<'a> {
             reads,
             writes,
             flops: flops(dims),
+        })
+    }
+
+    /// A stage whose units go over all pieces, each one image: the first is stored, the others are added.
+    fn added(
+        &self,
+        mut nest: NestBuilder,
+        weights: &Affine,
+        bias: &Affine,
+        column: &Affine,
+    ) -> Result<Stage> {
+        let images = |nest: &mut NestBuilder, image: &Affine, kind: Sums| {
+            let dy = self.one_image(nest, weights, image, column, kind)?;
+            self.bias(nest, &dy, bias, column, kind)
+        };
+        images(&mut nest, &Affine::number(0), Sums::Store)?;
+        let mut result = Ok(());
+        let (from, to) = (Affine::number(1), Affine::number(self.pieces as i64));
+        nest.range(from, to, |nest, image| result = images(nest, &image.into(), Sums::Add));
+        result?;
+        let (reads, _) = self.body.touches(|_| false);
+        let slots = self.filter_slot.into_iter().chain(self.bias_slot);
+        Ok(Stage {
+            nest: nest.finish(),
+            units: self.blocks,
+            reads,
+            writes: slots.map(|slot| Touch { slot, access: Access::Whole }).collect(),
+            flops: flops(&self.dims),
         })
     }
 
@@ -287,6 +334,7 @@ impl<'a> Filter<'a> {
         sums: &Affine,
         image: &Affine,
         first: &Affine,
+        kind: Sums,
     ) -> Result<Affine> {
         let dims = &self.dims;
         let dy = self.cotangent.prepare(self.body, nest, image)?;
@@ -305,7 +353,8 @@ impl<'a> Filter<'a> {
                     let mut result = Ok(());
                     nest.repeat(count, |nest, i| {
                         let line = Affine::number(start as i64).add(&i, size as i64);
-                        let area = Area { group, line, lines: size, columns: columns.clone() };
+                        let columns = columns.clone();
+                        let area = Area { group, line, lines: size, columns, kind };
                         result = self.tiles(nest, &area, &rows, [&x, &dy, sums], &column);
                     });
                     result?;
@@ -371,8 +420,7 @@ impl<'a> Filter<'a> {
                             .map(|r| (of(chunk[run.start * size + r]) - of(start)) as i32)
                             .collect()
                     };
-                    let tile =
-                        tile(&offsets(&place), &offsets(&weight), lanes, &loops, self.is_fresh)?;
+                    let tile = tile(&offsets(&place), &offsets(&weight), lanes, &loops, area.kind)?;
                     let (place_step, weight_step) = if run.len() > 1 {
                         let next = chunk[(run.start + 1) * size];
                         (place(next) - place(start), weight(next) - weight(start))
@@ -402,7 +450,11 @@ impl<'a> Filter<'a> {
         cotangent: &Affine,
         sums: &Affine,
         column: &Affine,
+        kind: Sums,
     ) -> Result<()> {
+        if self.bias_slot.is_none() {
+            return Ok(());
+        }
         let dims = &self.dims;
         let pixels = dims.output[0] * dims.output[1];
         let width = dims.filters / self.blocks;
@@ -411,7 +463,10 @@ impl<'a> Filter<'a> {
             let extent = Extent::first(lanes);
             let mut b = Builder::new(format!("sum_rows_{pixels}x{lanes}"));
             let (from, to) = (b.pointer("from"), b.pointer("to"));
-            let initial = b.load_f32(to.at(0), extent);
+            let initial = match kind {
+                Sums::Continue => b.load_f32(to.at(0), extent),
+                Sums::Store | Sums::Add => b.float(0.0),
+            };
             let sum = b.variable(initial);
             b.repeat(Trips::Const(pixels as u32), |b| {
                 let (acc, value) = (b.get(sum), b.load_f32(from.at(0), extent));
@@ -419,7 +474,11 @@ impl<'a> Filter<'a> {
                 b.set(sum, next);
                 b.step(from, 4 * dims.filters as i64, Trips::Const(1));
             });
-            let sum = b.get(sum);
+            let mut sum = b.get(sum);
+            if kind == Sums::Add {
+                let before = b.load_f32(to.at(0), extent);
+                sum = b.add(before, sum);
+            }
             b.store_f32(to.at(0), extent, sum);
             let at = |start: &Affine| start.clone().plus(4 * place as i64).add(column, 4);
             nest.call(&Arc::new(b.finish()?), [at(cotangent), at(sums)]);
@@ -434,83 +493,33 @@ struct Area {
     line: Affine,
     lines: usize,
     columns: Range<usize>,
+    kind: Sums,
 }
 
-/// The outputs of an axis that read a place inside the image by this tap.
-fn outputs(dims: &ConvDims, axis: usize, tap: usize) -> Range<usize> {
-    let inside = |&output: &usize| dims.window.place(axis, output, tap, dims.input[axis]).is_some();
-    let start = (0..dims.output[axis]).find(inside).unwrap_or(0);
-    let count = (start..dims.output[axis]).take_while(inside).count();
-    start..start + count
-}
-
-/// The rows of weights of a group, in groups that meet the same outputs.
-fn row_groups(dims: &ConvDims) -> Vec<Vec<Row>> {
-    let mut groups: Vec<([Range<usize>; 2], Vec<Row>)> = Vec::new();
-    for u in 0..dims.kernel[0] {
-        for v in 0..dims.kernel[1] {
-            let key = [outputs(dims, 0, u), outputs(dims, 1, v)];
-            let rows = (0..dims.group_channels()).map(|channel| Row { tap: [u, v], channel });
-            match groups.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, group)) => group.extend(rows),
-                None => groups.push((key, rows.collect())),
-            }
-        }
-    }
-    groups.into_iter().map(|(_, rows)| rows).collect()
-}
-
-/// Runs of tiles of `size` rows that lie alike and a constant step apart.
-fn runs(
-    rows: &[Row],
-    size: usize,
-    place: &dyn Fn(Row) -> i64,
-    weight: &dyn Fn(Row) -> i64,
-) -> Vec<Range<usize>> {
-    let tiles = rows.len() / size;
-    let shape = |tile: usize| -> Vec<(i64, i64)> {
-        let first = rows[tile * size];
-        (0..size)
-            .map(|r| rows[tile * size + r])
-            .map(|row| (place(row) - place(first), weight(row) - weight(first)))
-            .collect()
-    };
-    let start = |tile: usize| (place(rows[tile * size]), weight(rows[tile * size]));
-    let step = |tile: usize| {
-        let (now, before) = (start(tile), start(tile - 1));
-        (now.0 - before.0, now.1 - before.1)
-    };
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for tile in 0..tiles {
-        match runs.last_mut() {
-            Some(run)
-                if shape(run.start) == shape(tile)
-                    && (run.len() == 1 || step(run.start + 1) == step(tile)) =>
-            {
-                run.end = tile + 1;
-            }
-            _ => runs.push(tile..tile + 1),
-        }
-    }
-    runs
-}
-
-/// Chains that go on from memory, or begin afresh, and end there: rows at these offsets of `a`, and of the weights.
+/// Chains whose sums end in memory: rows at these offsets of `a`, and of the weights.
 fn tile(
     a: &[i32],
     weights: &[i32],
     lanes: usize,
     loops: &[KLoop],
-    fresh: bool,
+    kind: Sums,
 ) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("grad_filter_{}x{lanes}", a.len()));
     let (x, dy, sums) = (b.pointer("a"), b.pointer("b"), b.pointer("sums"));
     let contraction = Contraction { rows: a.into(), lanes, loops: loops.into() };
-    let start = if fresh { Start::Zero } else { Start::Memory(sums, weights) };
+    let start = match kind {
+        Sums::Continue => Start::Memory(sums, weights),
+        Sums::Store | Sums::Add => Start::Zero,
+    };
     let accumulators = contraction.emit(&mut b, x, dy, start);
     for acc in accumulators {
         let offset = weights[acc.row] + 4 * acc.column as i32;
-        b.store_f32(sums.at(offset), acc.extent, acc.value);
+        let mut value = acc.value;
+        if kind == Sums::Add {
+            let before = b.load_f32(sums.at(offset), acc.extent);
+            value = b.add(before, value);
+        }
+        b.store_f32(sums.at(offset), acc.extent, value);
     }
     Ok(Arc::new(b.finish()?))
 }

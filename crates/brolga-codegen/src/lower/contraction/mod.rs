@@ -8,6 +8,7 @@ mod matmul;
 mod pack;
 mod slide;
 mod tile;
+mod weight_rows;
 
 use brolga_ir::{Op, Value};
 
