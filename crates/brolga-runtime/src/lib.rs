@@ -28,7 +28,7 @@ mod run;
 mod schedule;
 mod signature;
 mod state;
-mod table;
+pub mod table;
 mod tasks;
 mod team;
 mod together;

@@ -1,18 +1,20 @@
 //! From a graph to tasks, their order and the place of everything: all that is decided before memory is allocated.
 
+use std::collections::HashSet;
+
 use brolga_codegen::kernel::CompiledKernel;
 use brolga_ir::{Graph, NodeId};
 
 use crate::check::check_layout;
 use crate::error::RuntimeError;
-use crate::layout::Layout;
+use crate::layout::{Address, Layout};
 use crate::options::Options;
 use crate::order::order;
 use crate::plan::plan;
 use crate::profile::{Timed, Timers};
 use crate::regions::Regions;
 use crate::report::MemoryReport;
-use crate::schedule::Scheduled;
+use crate::schedule::{Scheduled, operand_table};
 use crate::signature::Signature;
 use crate::state::StateLayout;
 use crate::tasks::{TaskId, Tasks};
@@ -61,7 +63,9 @@ impl Prepared {
     pub(crate) fn timers(&self, stages: &[Scheduled], threads: usize) -> Timers {
         let kernels = stages.chunk_by(|a, b| a.task == b.task).map(|stages| Timed {
             flops: stages.iter().map(|stage| stage.flops).sum(),
-            bytes: stages.iter().map(|stage| stage.bytes).sum(),
+            read: stages.iter().map(|stage| stage.read).sum(),
+            written: stages.iter().map(|stage| stage.written).sum(),
+            working_set: self.working_set(stages[0].task),
             stages: stages.len(),
             ..self.timed(stages[0].task)
         });
@@ -81,8 +85,17 @@ impl Prepared {
             layer,
             role: task.origin.role,
             flops: 0,
-            bytes: 0,
+            read: 0,
+            written: 0,
+            working_set: 0,
             stages: 1,
         }
+    }
+
+    /// Bytes of the different places that a task touches: what is computed in place counts once.
+    fn working_set(&self, task: TaskId) -> usize {
+        let table = operand_table(&self.tasks, &self.layout, task);
+        let places: HashSet<Address> = table.into_iter().collect();
+        places.iter().map(|address| address.span.bytes).sum()
     }
 }

@@ -33,6 +33,12 @@ pub struct KernelProfile {
     pub of_limit: Option<f64>,
     /// Bytes of operands, results and workspace that one call reads or writes, each as often as stages name it.
     pub bytes: usize,
+    /// How many of these bytes are written.
+    #[serde(default)]
+    pub written: usize,
+    /// Bytes of all operands, results and workspace of all workers, what is computed in place counted once: what a cache has to hold.
+    #[serde(default)]
+    pub working_set: usize,
 }
 
 /// Where the time of the steps since the start or the last reset went.
@@ -71,7 +77,9 @@ pub(crate) struct Timed {
     pub(crate) layer: String,
     pub(crate) role: Role,
     pub(crate) flops: u64,
-    pub(crate) bytes: usize,
+    pub(crate) read: usize,
+    pub(crate) written: usize,
+    pub(crate) working_set: usize,
     /// The number of its stages.
     pub(crate) stages: usize,
 }
@@ -137,7 +145,7 @@ impl Timers {
             let stages = clocks.by_ref().take(kernel.stages);
             let slowest = |workers: &[AtomicU64]| workers.iter().map(read).max().unwrap_or(0);
             let own = stages.map(slowest).sum::<u64>();
-            let Timed { name, layer, role, flops, bytes, .. } = kernel.clone();
+            let Timed { name, layer, role, flops, read, written, working_set, .. } = kernel.clone();
             let ratio = |part: f64, whole: u64| if whole == 0 { 0.0 } else { part / whole as f64 };
             let share = ratio(own as f64, time_ns);
             let gflops = ratio(flops as f64 * steps as f64, own);
@@ -151,7 +159,9 @@ impl Timers {
                 flops,
                 gflops,
                 of_limit: None,
-                bytes,
+                bytes: read + written,
+                written,
+                working_set,
             }
         });
         Profile {

@@ -90,6 +90,19 @@ impl MemoryReport {
             planner: plan.planner.to_owned(),
         }
     }
+
+    /// Bytes that results, outputs and workspaces need at least for this order of kernels: as many as are alive at once.
+    pub fn planned_at_least(&self) -> usize {
+        self.lower_bound.saturating_sub(self.arena.saturating_sub(self.planned))
+    }
+
+    /// The size of the plan as a multiple of its lower bound: 1 if no plan is smaller.
+    pub fn planned_ratio(&self) -> f64 {
+        match self.planned_at_least() {
+            0 => 1.0,
+            least => self.planned as f64 / least as f64,
+        }
+    }
 }
 
 fn layers(
@@ -156,6 +169,8 @@ impl fmt::Display for MemoryReport {
             ("total", self.total),
         ];
         let rows = parts.map(|(part, size)| [part.to_owned(), bytes(size)]);
-        write_table(f, 1, &["part", "memory"], &rows)
+        write_table(f, 1, &["part", "memory"], &rows)?;
+        let (ratio, planner) = (self.planned_ratio(), &self.planner);
+        writeln!(f, "\nplan: {ratio:.3} times its lower bound ({planner})")
     }
 }

@@ -16,8 +16,10 @@ pub(crate) struct Scheduled {
     pub(crate) entry: KernelFn,
     pub(crate) units: usize,
     pub(crate) flops: u64,
-    /// Bytes read and written.
-    pub(crate) bytes: usize,
+    /// Bytes read.
+    pub(crate) read: usize,
+    /// Bytes written.
+    pub(crate) written: usize,
     /// Whether all workers wait for each other before it.
     pub(crate) barrier: bool,
 }
@@ -53,13 +55,18 @@ pub(crate) fn schedule(
             let reads = stage.reads.iter().map(|touch| footprint(touch, false));
             let writes = stage.writes.iter().map(|touch| footprint(touch, true));
             let touched: Vec<_> = reads.chain(writes).collect();
+            let bytes = |writes| -> usize {
+                let of = touched.iter().filter(|footprint| footprint.writes == writes);
+                of.map(|footprint| footprint.address.span.bytes).sum()
+            };
             stages.push(Scheduled {
                 task: id,
                 name: stage.name.clone(),
                 entry: stage.entry,
                 units: stage.units,
                 flops: stage.flops,
-                bytes: touched.iter().map(|footprint| footprint.address.span.bytes).sum(),
+                read: bytes(false),
+                written: bytes(true),
                 barrier: false,
             });
             footprints.push(touched);

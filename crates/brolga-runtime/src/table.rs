@@ -3,8 +3,11 @@
 use std::fmt;
 
 /// Writes rows under a heading; the first `left` columns are aligned left, the others, numbers, right.
-pub(crate) fn write_table(
-    f: &mut fmt::Formatter<'_>,
+///
+/// # Errors
+/// Those of `f`.
+pub fn write_table(
+    f: &mut dyn fmt::Write,
     left: usize,
     heading: &[&str],
     rows: &[impl AsRef<[String]>],
@@ -32,7 +35,8 @@ pub(crate) fn write_table(
 }
 
 /// Bytes in the unit that suits them: `832 B`, `1.5 KiB`, `24.0 MiB`.
-pub(crate) fn bytes(count: usize) -> String {
+#[must_use]
+pub fn bytes(count: usize) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     let mut size = count as f64 / 1024.0;
     if size < 1.0 {

@@ -94,6 +94,8 @@ fn more_memory_than_allowed() {
     states                        211.9 KiB
     total                         648.0 KiB
 
+    plan: 1.000 times its lower bound (largest first)
+
       help: a smaller batch needs less
     ");
 }
@@ -124,16 +126,16 @@ fn more_memory_than_allowed_for_all_programs() {
         assert_eq!(allocated, None, "a program has memory already");
         if backend == Backend::Interpreter {
             insta::assert_snapshot!(error, @r"
-            the programs need 9.1 KiB of memory together, 4.4 KiB are allowed
+            the programs need 8.9 KiB of memory together, 4.4 KiB are allowed
 
             program                       memory
             train_step for a batch of 4  2.1 KiB
-            train_step for a batch of 3  2.4 KiB
+            train_step for a batch of 3  2.1 KiB
             eval_step for a batch of 4   1.1 KiB
             eval_step for a batch of 3     896 B
             states                       1.3 KiB
             copies of the states         1.3 KiB
-            total                        9.1 KiB
+            total                        8.9 KiB
 
             train_step for a batch of 4
             layer    role      states   values  at the peak

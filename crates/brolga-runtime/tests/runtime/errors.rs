@@ -88,6 +88,8 @@ fn memory_limit() {
     states                         256 B
     total                          640 B
 
+    plan: 1.000 times its lower bound (largest first)
+
       help: a smaller batch needs less
     ");
     let huge = parse_graph(

@@ -24,6 +24,9 @@ fn kernels_are_counted_and_timed() {
     // `sum` reads its operand, writes and reads a workspace of four elements, and writes one.
     let expected = [("reverse", 3, 64, 512), ("sum", 3, 128, 256 + 16 + 16 + 4)];
     assert_eq!(rows.collect::<Vec<_>>(), expected);
+    let sizes = profile.kernels.iter().map(|k| (k.written, k.working_set));
+    // `reverse` needs both tensors at once, `sum` its operand, four elements and one.
+    assert_eq!(sizes.collect::<Vec<_>>(), [(256, 512), (16 + 4, 256 + 16 + 4)]);
     assert!(profile.kernels.iter().all(|k| k.layer == "dense" && (0.0..=1.0).contains(&k.share)));
     assert!(profile.time_ns > 0);
     let text = profile.to_string();

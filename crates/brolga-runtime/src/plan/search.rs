@@ -1,0 +1,62 @@
+//! A planner that improves a plan: what reaches its end is placed earlier.
+
+use super::{LiveRange, Plan, SEARCH, greedy};
+
+/// How many orders are tried at most.
+const TRIES: usize = 64;
+/// How many pairs of ranges are compared at most: few enough to take a small part of a compilation.
+const PAIRS: usize = 1 << 22;
+
+/// A smaller plan than this one, if the search finds any; it starts at the order of this plan, and ends at the lower bound.
+///
+/// A range at the end of a plan was placed too late to find room below. It moves to the front of the order, and then all are placed
+/// anew; an order that makes the plan larger is tried further all the same, since the way to a smaller plan may lead through it.
+pub(super) fn improve(
+    ranges: &[LiveRange],
+    mut order: Vec<usize>,
+    plan: &Plan,
+    least: usize,
+) -> Option<Plan> {
+    let mut current = plan.clone();
+    let mut best = None;
+    let mut smallest = plan.bytes;
+    let tries = PAIRS / ranges.len().pow(2).max(1);
+    for _ in 0..tries.min(TRIES) {
+        let end = |&index: &usize| current.offsets[index] + ranges[index].bytes == current.bytes;
+        let place = order.iter().position(end)?;
+        order[..=place].rotate_right(1);
+        current = Plan::new(ranges, greedy::place(ranges, &order), SEARCH);
+        if current.bytes < smallest {
+            smallest = current.bytes;
+            best = Some(current.clone());
+        }
+        if smallest <= least {
+            break;
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::range;
+    use super::super::{lower_bound, plan};
+    use super::*;
+
+    #[test]
+    fn what_orders_by_size_or_time_miss_is_found() {
+        let ranges = [
+            range(3, 11, 15),
+            range(8, 13, 18),
+            range(16, 17, 18),
+            range(16, 9, 10),
+            range(2, 12, 12),
+            range(3, 7, 15),
+            range(2, 18, 23),
+        ];
+        let least = lower_bound(&ranges);
+        let best = plan(&ranges);
+        assert_eq!((best.bytes, best.planner), (least, SEARCH));
+        assert_eq!(improve(&ranges, greedy::earliest_first(&ranges), &best, least), None);
+    }
+}
