@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use brolga::data::mnist;
 use brolga::measure;
 use brolga::prelude::*;
+use brolga::runtime::Options;
 use clap::Parser;
 use ndarray::{Array3, Array4, Axis};
 
@@ -93,9 +94,9 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("Saved {saved} to {}", args.output.display());
 
-    let cores = || std::thread::available_parallelism().map_or(1, Into::into);
-    let threads = args.threads.unwrap_or_else(cores);
-    println!("\n{}", measure::train_step(&mut model, args.batch_size, threads, 11, false)?);
+    let mut options = Options::default();
+    options.threads = args.threads.unwrap_or(options.threads);
+    println!("\n{}", measure::train_step(&mut model, args.batch_size, &options, 11)?);
     if let Some(bytes) = measure::peak_memory() {
         println!("peak memory of this process: {} MB", bytes / 1_000_000);
     }

@@ -67,10 +67,15 @@ fn answer(command: &Value, options: &Options, cases: &mut HashMap<String, Case>)
         "limit" => {
             let mut model = builtin::by_name(text(command, "model")?)?;
             let (batch, rounds) = (number(command, "batch")?, number(command, "rounds")?);
-            let report = measure::train_step(&mut model, batch, options.threads, rounds, false)?;
+            let report = measure::train_step(&mut model, batch, options, rounds)?;
+            let limit = report.limit().ok_or("the step has a limit")?;
+            let narrow = report.limits.first().unwrap_or(limit);
             Ok(json!({
-                "limit": report.limit,
-                "share": report.share,
+                "isa": report.isa.name(),
+                "limit": limit.flops_per_second,
+                "share": limit.share,
+                "limit_128": narrow.flops_per_second,
+                "share_128": narrow.share,
                 "flops": report.flops,
                 "compile": report.compile.as_secs_f64(),
             }))

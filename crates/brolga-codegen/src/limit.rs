@@ -1,82 +1,72 @@
 //! What this machine can do: the measure against which kernels are judged.
+//!
+//! Everything is measured by tile programs, compiled as the tiles of kernels are, so that a limit says what an instruction set reaches
+//! when nothing is in its way: [`MultiplyAdds`] never leave their registers, [`Transfers`] do nothing but read, write or copy a set of
+//! memory that fits one of the [`levels`] of the machine's memory.
+//!
+//! Figures of a shared machine change from moment to moment. So a limit is measured in turns with what is compared with it.
 
-use std::sync::Arc;
+mod arithmetic;
+mod levels;
+mod transfers;
+
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use brolga_ir::lanes::Lanes;
+use crate::isa::VectorIsa;
 
-use crate::error::Result;
-use crate::jit::Jit;
-use crate::tile::{Builder, Cranelift, Extent, TileProgram, Trips};
+pub use arithmetic::{MultiplyAdds, multiply_adds};
+pub use levels::{Level, levels};
+pub use transfers::{Traffic, Transfers};
 
-/// Logical vectors of independent chains: twelve 128-bit registers, which hides the latency of a multiply-add.
-const CHAINS: usize = 3;
-/// Multiply-adds of each chain in the body of the loop.
-const UNROLL: usize = 4;
-/// Passes through the loop's body in a round.
-const TRIPS: i64 = 200_000;
+/// Registers that are computed on independently of one another: more than the eight that two multiply-adds a cycle with four cycles of
+/// latency keep busy, and with two constants fewer than the sixteen that the narrower instruction sets have.
+const REGISTERS: usize = 12;
 
-/// Measures how many floating-point operations a second `threads` threads together do in 128-bit multiply-adds that never leave their
-/// registers; a multiply-add counts as two. The median of `rounds` rounds, each some milliseconds long.
-///
-/// # Errors
-/// If there is no native code for this machine.
-pub fn multiply_adds(threads: usize, rounds: usize) -> Result<f64> {
-    let mut jit = Jit::new(Arc::new(Cranelift::host()?))?;
-    let id = jit.tile(&Arc::new(program()?))?;
-    let code = jit.finish()?;
-    // SAFETY: the program has these two parameters, and its function lives as long as `code`.
-    let run = unsafe {
-        std::mem::transmute::<*const u8, unsafe extern "C" fn(i64, *mut f32)>(code.address(id))
-    };
-    let threads = threads.max(1);
-    let flops = (2 * 16 * CHAINS * UNROLL) as f64 * TRIPS as f64 * threads as f64;
-    let barrier = Barrier::new(threads);
-    let mut rates: Vec<f64> = (0..rounds.max(1))
-        .map(|_| {
-            let work = || -> Duration {
-                let mut out = [0.0_f32; 16 * CHAINS];
-                barrier.wait();
-                let start = Instant::now();
-                // SAFETY: the program stores `CHAINS` vectors.
-                unsafe { run(TRIPS, out.as_mut_ptr()) };
-                start.elapsed()
-            };
-            let slowest = std::thread::scope(|scope| {
-                let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-                let own = work();
-                others.into_iter().filter_map(|t| t.join().ok()).fold(own, Duration::max)
-            });
-            flops / slowest.as_secs_f64()
-        })
-        .collect();
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[rates.len() / 2])
+/// As many registers as logical vectors.
+fn vectors(isa: VectorIsa) -> usize {
+    REGISTERS * isa.bits() / 512
 }
 
-fn program() -> Result<TileProgram> {
-    let mut b = Builder::new("multiply_adds");
-    let (trips, out) = (b.count("trips"), b.pointer("out"));
-    let (factor, term) = (b.float(0.999), b.float(1e-3));
-    let chains: Vec<_> = (0..CHAINS)
-        .map(|i| {
-            let initial = b.float(i as f64);
-            b.variable(initial)
-        })
-        .collect();
-    b.repeat(Trips::Count(trips), |b| {
-        for _ in 0..UNROLL {
-            for &chain in &chains {
-                let value = b.get(chain);
-                let value = b.fma(value, factor, term);
-                b.set(chain, value);
-            }
-        }
-    });
-    for (i, &chain) in chains.iter().enumerate() {
-        let value = b.get(chain);
-        b.store_f32(out.at(64 * i as i32), Extent::Full, value);
+/// Runs `work` on each of the parts, each on a thread of its own, at the same time: how long the slowest takes. `before` runs on
+/// the same threads, outside of that time.
+fn together<T: Send>(
+    parts: &mut [T],
+    before: impl Fn(&mut T) + Sync,
+    work: impl Fn(&mut T) + Sync,
+) -> Duration {
+    let barrier = Barrier::new(parts.len());
+    let timed = |part: &mut T| {
+        before(part);
+        barrier.wait();
+        let start = Instant::now();
+        work(part);
+        start.elapsed()
+    };
+    let timed = &timed;
+    std::thread::scope(|scope| {
+        let Some((first, others)) = parts.split_first_mut() else { return Duration::ZERO };
+        let others: Vec<_> =
+            others.iter_mut().map(|part| scope.spawn(move || timed(part))).collect();
+        let own = timed(first);
+        others.into_iter().filter_map(|thread| thread.join().ok()).fold(own, Duration::max)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_has_twelve_registers_in_flight() {
+        assert_eq!(VectorIsa::ALL.map(vectors), [3, 6, 12]);
     }
-    b.finish()
+
+    #[test]
+    fn every_part_is_worked_on() {
+        let mut parts = [1, 2, 3];
+        together(&mut parts, |part| *part *= 10, |part| *part += 1);
+        assert_eq!(parts, [11, 21, 31]);
+        assert_eq!(together(&mut [(); 0], |()| (), |()| ()), Duration::ZERO);
+    }
 }

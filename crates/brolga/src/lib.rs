@@ -40,7 +40,7 @@
 //! | [`passes`] | from the graph of a step to a graph of kernels |
 //! | [`codegen`] | from kernels to machine code |
 //! | [`runtime`] | memory plan, schedule, threads |
-//! | [`measure`] | how fast a training step is, beside the machine's limit |
+//! | [`measure`] | how fast training steps and kernels are, beside the machine's limits |
 //!
 //! The command `brolga` shows each of these stages for a model or for a graph in a file.
 

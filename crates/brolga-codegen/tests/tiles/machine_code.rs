@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use brolga_codegen::VectorIsa;
 use brolga_codegen::generators::{Contraction, KLoop, Start};
 use brolga_codegen::host::Optimization;
 use brolga_codegen::jit::{Code, Jit};
@@ -164,8 +165,15 @@ fn permissions(address: *const u8) -> String {
 #[cfg(target_os = "linux")]
 #[test]
 fn code_is_executable_and_not_writable_and_gone_with_its_owner() {
-    let (code, address) = compiled(target(), &contraction(2, 4));
-    assert_eq!(permissions(address), "r-xp");
-    drop(code);
-    assert_ne!(permissions(address), "r-xp");
+    for isa in VectorIsa::supported() {
+        let target = isa.target().expect("this machine is known");
+        let (code, address) = compiled(target, &contraction(2, 4));
+        assert_eq!(permissions(address), "r-xp", "{isa}");
+        drop(code);
+        assert_ne!(permissions(address), "r-xp", "{isa}");
+    }
+    // Whoever else in this process has made code: none of it can be written.
+    let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
+    let both = |line: &&str| line.split(' ').nth(1).is_some_and(|p| p.starts_with("rwx"));
+    assert_eq!(maps.lines().find(both), None);
 }

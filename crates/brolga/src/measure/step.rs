@@ -1,27 +1,44 @@
-//! How fast a model's training step is on this machine, beside what the machine can do.
+//! How fast a model's training step is.
 
 use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use brolga_codegen::limit;
+use brolga_codegen::VectorIsa;
+use brolga_codegen::limit::MultiplyAdds;
 use brolga_ir::ops::ConvDims;
-use brolga_ir::{Data, Graph, NodeId, Op, Tensor, Type};
+use brolga_ir::{Graph, NodeId, Op, Type};
 use brolga_nn::{Kind, Sequential};
-use brolga_runtime::{Executable, Options, Profile, State, StateLayout};
+use brolga_runtime::table::bytes;
+use brolga_runtime::{Executable, MemoryReport, Options, Profile, State, StateLayout};
+
+use super::{median, numbers};
 
 /// How often a step is compiled for the median.
 const COMPILATIONS: usize = 5;
-/// Steps between two measurements of the machine's limit.
+/// Steps between two measurements of the machine's limits.
 const STEPS: u32 = 10;
 
-/// A training step, measured in turns with the machine's limit. Times are medians.
+/// What all threads together reach in multiply-adds of an instruction set that never leave their registers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IsaLimit {
+    /// The instruction set.
+    pub isa: VectorIsa,
+    /// Operations a second, a multiply-add counted as two: the median of the rounds.
+    pub flops_per_second: f64,
+    /// The part of it that the step reaches: the median of the rounds' parts.
+    pub share: f64,
+}
+
+/// A training step, measured in turns with the machine's limits. Times are medians.
 #[derive(Debug, Clone)]
 pub struct StepReport {
     /// Samples in a step.
     pub batch: usize,
     /// Worker threads.
     pub threads: usize,
+    /// The instruction set of the step.
+    pub isa: VectorIsa,
     /// From the layers to machine code, memory plan and schedule included.
     pub compile: Duration,
     /// Of it: tracing and differentiating.
@@ -32,29 +49,37 @@ pub struct StepReport {
     pub step: Duration,
     /// Operations of the step's convolutions and matrix products, a multiply-add counted as two.
     pub flops: u64,
-    /// Operations a second that all threads reach together in 128-bit multiply-adds which never leave their registers.
-    pub limit: f64,
-    /// The median of the rounds' shares of the limit.
-    pub share: f64,
+    /// The limit of 128-bit vectors, which every host has, and that of the step's own instruction set, which is the last.
+    pub limits: Vec<IsaLimit>,
     /// Stages of kernels, and barriers between them.
     pub stages: (usize, usize),
-    /// Bytes of states and arena.
-    pub memory: usize,
+    /// States, arena, and the plan of it.
+    pub memory: MemoryReport,
     /// Time by kernel, if it was asked for.
     pub profile: Option<Profile>,
 }
 
-/// Measures the training step of a compiled model on made-up numbers; the model's weights are not touched.
+impl StepReport {
+    /// The limit of the step's own instruction set.
+    #[must_use]
+    pub fn limit(&self) -> Option<&IsaLimit> {
+        self.limits.last()
+    }
+}
+
+/// Measures the training step of a compiled model on made-up numbers; the model's weights are not touched. The options are those of
+/// the program; a profile is part of the report if they ask for it.
 ///
 /// # Errors
 /// If the model is not compiled or built, or cannot be compiled for this machine.
 pub fn train_step(
     model: &mut Sequential,
     batch: usize,
-    threads: usize,
+    options: &Options,
     rounds: usize,
-    profile: bool,
 ) -> Result<StepReport, Box<dyn Error>> {
+    let isa = options.isa.map_or_else(VectorIsa::chosen, Ok)?;
+    let options = Options { isa: Some(isa), ..options.clone() };
     let mut compilations = Vec::new();
     let (mut executable, layout, flops) = loop {
         let start = Instant::now();
@@ -64,7 +89,6 @@ pub fn train_step(
         brolga_passes::optimize(&mut graph)?;
         let optimized = start.elapsed();
         let layout = StateLayout::of_graphs([&graph])?;
-        let options = Options { threads, profile, ..Options::default() };
         let executable = Executable::new(&graph, &layout, &options)?;
         compilations.push((start.elapsed(), traced, optimized.saturating_sub(traced)));
         if compilations.len() == COMPILATIONS {
@@ -88,42 +112,51 @@ pub fn train_step(
         executable.run(&mut state)?;
     }
     executable.reset_profile();
-    let (mut steps, mut limits, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    let mut isas = vec![VectorIsa::V128, isa];
+    isas.dedup();
+    let limits: Vec<MultiplyAdds> =
+        isas.into_iter().map(MultiplyAdds::new).collect::<Result<_, _>>()?;
+    let (mut steps, mut rates, mut shares) =
+        (Vec::new(), vec![vec![]; limits.len()], vec![vec![]; limits.len()]);
     for _ in 0..rounds.max(1) {
-        let limit = limit::multiply_adds(threads, 1)?;
+        for (limit, rates) in limits.iter().zip(&mut rates) {
+            rates.push(limit.measure(options.threads));
+        }
         let start = Instant::now();
         for _ in 0..STEPS {
             executable.run(&mut state)?;
         }
         let step = start.elapsed() / STEPS;
-        shares.push(flops as f64 / step.as_secs_f64() / limit);
-        limits.push(limit);
+        for (shares, rates) in shares.iter_mut().zip(&rates) {
+            let limit = rates.last().copied().unwrap_or(f64::INFINITY);
+            shares.push(flops as f64 / step.as_secs_f64() / limit);
+        }
         steps.push(step);
     }
     steps.sort();
-    let limit = median(limits);
+    let limits: Vec<IsaLimit> = (limits.iter().zip(rates).zip(shares))
+        .map(|((limit, rates), shares)| IsaLimit {
+            isa: limit.isa(),
+            flops_per_second: median(rates),
+            share: median(shares),
+        })
+        .collect();
+    let limit = limits.last().map_or(f64::INFINITY, |limit| limit.flops_per_second);
     let schedule = executable.schedule();
     Ok(StepReport {
         batch,
-        threads,
+        threads: options.threads,
+        isa,
         compile,
         trace,
         passes,
         step: steps[steps.len() / 2],
         flops,
-        limit,
-        share: median(shares),
+        limits,
         stages: (schedule.len(), schedule.iter().filter(|stage| stage.barrier).count()),
-        memory: executable.memory().total,
+        memory: executable.memory().clone(),
         profile: executable.profile().map(|profile| profile.with_limit(limit)),
     })
-}
-
-/// The most memory this process has had so far, in bytes; `None` where the system does not tell.
-pub fn peak_memory() -> Option<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok().map(|kilobytes| kilobytes * 1024)
 }
 
 impl fmt::Display for StepReport {
@@ -140,10 +173,20 @@ impl fmt::Display for StepReport {
         )?;
         writeln!(
             f,
-            "program: {} stages, {} barriers, {:.1} MiB of states and arena",
+            "program: {} stages, {} barriers, vectors of {} bits ({})",
             self.stages.0,
             self.stages.1,
-            self.memory as f64 / f64::from(1 << 20)
+            self.isa.bits(),
+            self.isa
+        )?;
+        let MemoryReport { states, arena, planned, ref planner, .. } = self.memory;
+        writeln!(
+            f,
+            "memory: {} of states, {} of arena; of it {} planned, {:.3} times the lower bound ({planner})",
+            bytes(states),
+            bytes(arena),
+            bytes(planned),
+            self.memory.planned_ratio()
         )?;
         writeln!(
             f,
@@ -154,12 +197,17 @@ impl fmt::Display for StepReport {
             self.flops as f64 / self.step.as_secs_f64() / 1e9,
             self.flops as f64 / 1e9
         )?;
-        write!(
-            f,
-            "limit: {:.1} GFLOP/s in 128-bit multiply-adds, measured in turns; the step reaches {:.1} % of it",
-            self.limit / 1e9,
-            100.0 * self.share
-        )?;
+        for (index, limit) in self.limits.iter().enumerate() {
+            let new_line = if index > 0 { "\n" } else { "" };
+            write!(
+                f,
+                "{new_line}limit: {:.1} GFLOP/s in {}-bit multiply-adds ({}), measured in turns; the step reaches {:.1} % of it",
+                limit.flops_per_second / 1e9,
+                limit.isa.bits(),
+                limit.isa,
+                100.0 * limit.share
+            )?;
+        }
         if let Some(profile) = &self.profile {
             write!(f, "\n{profile}")?;
         }
@@ -191,23 +239,4 @@ fn contraction_flops(graph: &Graph) -> u64 {
     let mut live = graph.clone();
     live.remove_dead();
     live.ids().map(node).sum()
-}
-
-/// Small numbers of both signs; integers from 0 to 7.
-fn numbers(ty: &Type) -> Tensor {
-    let mut state = 1_u64;
-    let next = || {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let unit = (state >> 40) as f64 / f64::from(1 << 24);
-        if ty.dtype.is_float() { (unit - 0.4) * 0.05 } else { (unit * 8.0).floor() }
-    };
-    let values: Vec<f64> = std::iter::repeat_with(next).take(ty.shape.elements()).collect();
-    let data = Data::from_f64(ty.dtype, &values);
-    Tensor::new(ty.shape.clone(), data).unwrap_or_else(|| Tensor::zeros(ty))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

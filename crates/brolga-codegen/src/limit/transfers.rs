@@ -1,0 +1,220 @@
+//! How fast the machine's levels of memory are.
+
+use std::sync::Arc;
+
+use brolga_ir::lanes::Lanes;
+
+use super::{REGISTERS, together, vectors};
+use crate::error::Result;
+use crate::isa::VectorIsa;
+use crate::jit::{Code, Jit};
+use crate::tile::{Builder, Extent, TileProgram, Trips};
+
+/// Bytes of a logical vector: a cache line.
+const LINE: usize = 64;
+/// Logical vectors in the body of a loop: whole rounds of the accumulators of each instruction set.
+const UNROLL: usize = REGISTERS;
+/// Bytes in the body of a loop.
+const BLOCK: usize = UNROLL * LINE;
+/// Bytes that are transferred in one go at least: about a tenth of a millisecond in the nearest cache.
+const ROUND: usize = 16 << 20;
+/// How often that is done. The best counts: whatever else the machine does meanwhile only takes away from a limit.
+const TRIES: usize = 3;
+
+/// What happens to memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Traffic {
+    /// Every byte is read.
+    Read,
+    /// Every byte is written.
+    Write,
+    /// One half is read and written to the other.
+    Copy,
+}
+
+impl Traffic {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Copy];
+}
+
+/// From a place to another, so many blocks, so many times.
+type Transfer = unsafe extern "C" fn(*mut u8, *mut u8, i64, i64);
+
+/// Loops that read, write and copy memory, and the memory of each thread.
+pub struct Transfers {
+    functions: [Transfer; 3],
+    sets: Vec<Vec<Line>>,
+    /// Owns the functions.
+    _code: Code,
+}
+
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line {
+    _bytes: [u8; LINE],
+}
+
+impl Transfers {
+    /// The loops in this instruction set, for so many threads.
+    ///
+    /// # Errors
+    /// If this machine cannot run it, or there is no native code for it.
+    pub fn new(isa: VectorIsa, threads: usize) -> Result<Self> {
+        let mut jit = Jit::new(isa.checked()?.target()?)?;
+        let mut ids = vec![];
+        for traffic in Traffic::ALL {
+            ids.push(jit.tile(&Arc::new(program(traffic, isa)?))?);
+        }
+        let code = jit.finish()?;
+        let functions = Traffic::ALL.map(|traffic| {
+            // SAFETY: all programs have these four parameters, and their functions live as long as `code`.
+            unsafe {
+                std::mem::transmute::<*const u8, Transfer>(code.address(ids[traffic as usize]))
+            }
+        });
+        Ok(Self { functions, sets: vec![vec![]; threads.max(1)], _code: code })
+    }
+
+    /// How many bytes a second all threads together transfer, each in a set of about so many bytes of its own: the best of
+    /// three tries. A byte that is copied counts twice, since it is read and written.
+    pub fn measure(&mut self, traffic: Traffic, bytes: usize) -> f64 {
+        let halves = if traffic == Traffic::Copy { 2 } else { 1 };
+        let blocks = (bytes / halves / BLOCK).max(1);
+        let bytes = blocks * halves * BLOCK;
+        let passes = (ROUND / bytes).max(1);
+        let transfer = |set: &mut Vec<Line>, passes: usize| {
+            let from = set.as_mut_ptr().cast::<u8>();
+            let to = from.wrapping_add(if traffic == Traffic::Copy { bytes / 2 } else { bytes });
+            // SAFETY: the set has `bytes` bytes, and a block more for what reading stores behind them.
+            unsafe { self.functions[traffic as usize](from, to, blocks as i64, passes as i64) };
+        };
+        let ready = |set: &mut Vec<Line>| {
+            grow(set, bytes / LINE + UNROLL);
+            transfer(set, 1);
+        };
+        let mut attempt = || together(&mut self.sets, ready, |set| transfer(set, passes));
+        let best = (1..TRIES).fold(attempt(), |best, _| best.min(attempt()));
+        (self.sets.len() * passes * bytes) as f64 / best.as_secs_f64()
+    }
+}
+
+/// Makes the set as long as it has to be, on huge pages where the system has them, as the memory of programs is.
+fn grow(set: &mut Vec<Line>, lines: usize) {
+    if set.len() >= lines {
+        return;
+    }
+    let mut larger: Vec<Line> = Vec::with_capacity(lines);
+    #[cfg(target_os = "linux")]
+    {
+        /// What the advice counts in, at most: the start of the range is rounded up to it.
+        const PAGE: usize = 64 << 10;
+        let start = larger.as_mut_ptr().cast::<u8>();
+        let skipped = start.align_offset(PAGE);
+        if let Some(length) = (lines * LINE).checked_sub(skipped).filter(|&length| length > 0) {
+            // SAFETY: the range lies in the allocation, and the advice does not change its content.
+            unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
+        }
+    }
+    larger.resize(lines, Line { _bytes: [0; LINE] });
+    *set = larger;
+}
+
+fn program(traffic: Traffic, isa: VectorIsa) -> Result<TileProgram> {
+    let mut b = Builder::new(format!("{traffic:?}").to_lowercase());
+    let (from, to) = (b.pointer("from"), b.pointer("to"));
+    let (blocks, passes) = (b.count("blocks"), b.count("passes"));
+    let zero = b.int(0);
+    let accumulators: Vec<_> = match traffic {
+        Traffic::Read => (0..vectors(isa)).map(|_| b.variable(zero)).collect(),
+        Traffic::Write | Traffic::Copy => vec![],
+    };
+    let moved = if traffic == Traffic::Copy { vec![from, to] } else { vec![from] };
+    let offsets = (0..).step_by(LINE).take(UNROLL);
+    b.repeat(Trips::Count(passes), |b| {
+        b.repeat(Trips::Count(blocks), |b| {
+            for (i, offset) in offsets.clone().enumerate() {
+                match traffic {
+                    Traffic::Read => {
+                        let accumulator = accumulators[i % accumulators.len()];
+                        let sum = b.get(accumulator);
+                        let value = b.load_i32(from.at(offset), Extent::Full);
+                        let sum = b.ixor(sum, value);
+                        b.set(accumulator, sum);
+                    }
+                    Traffic::Write => b.store_i32(from.at(offset), Extent::Full, zero),
+                    Traffic::Copy => {
+                        let value = b.load_i32(from.at(offset), Extent::Full);
+                        b.store_i32(to.at(offset), Extent::Full, value);
+                    }
+                }
+            }
+            moved.iter().for_each(|&place| b.step(place, BLOCK as i64, Trips::Const(1)));
+        });
+        moved.iter().for_each(|&place| b.step(place, -(BLOCK as i64), Trips::Count(blocks)));
+    });
+    for (offset, &accumulator) in offsets.zip(&accumulators) {
+        let sum = b.get(accumulator);
+        b.store_i32(to.at(offset), Extent::Full, sum);
+    }
+    b.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BLOCKS: usize = 3;
+
+    /// What a transfer of so many passes makes of bytes that count up.
+    fn transferred(transfers: &Transfers, traffic: Traffic, passes: i64) -> (Vec<u8>, Vec<u8>) {
+        let mut from: Vec<u8> = (0..BLOCKS * BLOCK).map(|i| (i * 7 % 251) as u8).collect();
+        let mut to = vec![1_u8; BLOCKS * BLOCK];
+        let function = transfers.functions[traffic as usize];
+        // SAFETY: both have as many bytes as are transferred, and reading stores less than a block.
+        unsafe { function(from.as_mut_ptr(), to.as_mut_ptr(), BLOCKS as i64, passes) };
+        (from, to)
+    }
+
+    #[test]
+    fn every_byte_is_transferred() {
+        for isa in VectorIsa::supported() {
+            let transfers = Transfers::new(isa, 1).expect("this machine has it");
+            let (from, to) = transferred(&transfers, Traffic::Copy, 2);
+            assert_eq!(to, from, "{isa}");
+            let (written, _) = transferred(&transfers, Traffic::Write, 2);
+            assert!(written.iter().all(|&byte| byte == 0), "{isa}");
+            let (_, sums) = transferred(&transfers, Traffic::Read, 1);
+            let bytes = vectors(isa) * LINE;
+            let mut expected = vec![0_u8; bytes];
+            (0..).zip(&from).for_each(|(i, byte)| expected[i % bytes] ^= byte);
+            assert_eq!(sums[..bytes], expected, "{isa}");
+            assert!(sums[bytes..].iter().all(|&byte| byte == 1), "{isa}");
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn nothing_else_is_touched() {
+        for isa in VectorIsa::ALL {
+            for traffic in Traffic::ALL {
+                let target = isa.target().expect("this machine is x86-64");
+                let mut jit = Jit::new(target).expect("there is address space").with_text();
+                let program = Arc::new(program(traffic, isa).expect("a right program"));
+                let id = jit.tile(&program).expect("a tile can be declared");
+                let code = jit.finish().expect("a tile compiles");
+                let text = &code.function(id).text.as_ref().expect("text was asked for").assembly;
+                let touches = |line: &&str| line.contains("[rsp") || line.contains("(%rsp)");
+                assert_eq!(text.lines().filter(touches).count(), 0, "{isa}, {traffic:?}:\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn sets_grow() {
+        let mut set = vec![];
+        grow(&mut set, 70_000);
+        assert_eq!(set.len(), 70_000);
+        grow(&mut set, 1);
+        assert_eq!(set.len(), 70_000);
+    }
+}
