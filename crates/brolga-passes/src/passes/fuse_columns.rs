@@ -13,6 +13,11 @@
 //! The axes behind the reduced ones are one long row of *columns* to the kernel. So what the ops in front read has an element for
 //! each column or is the same for all columns, and what the ops behind read has the shape of the result or is one element; other operands
 //! are refused.
+//!
+//! Refused, too: reductions along the last axis, which go row by row ([`FuseRows`](super::FuseRows)); axes that are no neighbours, or
+//! none, since the kernel walks over one run of rows; `argmax`, which no kernel of columns computes; in front, what is not elementwise;
+//! behind, ops of another role and ops that would need the kernel's own result by another way. A reduction with nothing around it is left
+//! alone.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -138,5 +143,126 @@ mod tests {
                 return %1, %2
             }",
         );
+    }
+
+    /// A sum of columns and what is behind it.
+    fn summed(lines: &str, outputs: &str) -> String {
+        format!(
+            "graph f(%x: f32[2,3,5], %c: f32[5], %more: f32[4,3,5]) {{
+                %0: f32[3,5] = reduce_sum %x {{axes=[0], keepdims=false}}
+                {lines}
+                return {outputs}
+            }}"
+        )
+    }
+
+    #[test]
+    fn a_reduction_alone_is_left_alone() {
+        refuses(FuseColumns, &summed("", "%0"));
+    }
+
+    #[test]
+    fn axes_that_are_no_neighbours_are_refused() {
+        refuses(
+            FuseColumns,
+            "graph f(%x: f32[2,3,4,5]) {
+                %0: f32[2,3,4,5] = exp %x
+                %1: f32[3,5] = reduce_sum %0 {axes=[0,2], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn a_reduction_over_no_axes_is_refused() {
+        refuses(
+            FuseColumns,
+            "graph f(%x: f32[3,5]) {
+                %0: f32[3,5] = exp %x
+                %1: f32[3,5] = reduce_sum %0 {axes=[], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn the_place_of_a_maximum_is_refused() {
+        refuses(
+            FuseColumns,
+            "graph f(%x: f32[3,5]) {
+                %0: f32[3,5] = exp %x
+                %1: i32[5] = argmax %0 {axis=0, keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn what_is_returned_is_refused_in_front() {
+        refuses(
+            FuseColumns,
+            "graph f(%x: f32[3,5]) {
+                %0: f32[3,5] = exp %x
+                %1: f32[5] = reduce_sum %0 {axes=[0], keepdims=false}
+                return %0, %1
+            }",
+        );
+    }
+
+    #[test]
+    fn what_is_not_elementwise_is_refused_in_front() {
+        refuses(
+            FuseColumns,
+            "graph f(%x: f32[3,5]) {
+                %0: f32[3,5] = reverse %x {axes=[0]}
+                %1: f32[5] = reduce_sum %0 {axes=[0], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn ops_of_another_shape_stay_in_front() {
+        let text = "graph f(%x: f32[3,5], %c: f32[5]) {
+            %0: f32[5] = exp %c
+            %1: f32[3,5] = add %x, %0
+            %2: f32[5] = reduce_sum %1 {axes=[0], keepdims=false}
+            return %2
+        }";
+        insta::assert_snapshot!(ops(FuseColumns, text), @"exp, columns add_reduce_sum");
+    }
+
+    #[test]
+    fn operands_that_repeat_within_the_columns_are_refused_in_front() {
+        refuses(
+            FuseColumns,
+            "graph f(%x: f32[2,3,5], %a: f32[5]) {
+                %0: f32[2,3,5] = add %x, %a
+                %1: f32[3,5] = reduce_sum %0 {axes=[0], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn operands_that_repeat_are_refused_behind() {
+        refuses(FuseColumns, &summed("%1: f32[3,5] = add %0, %c", "%1"));
+    }
+
+    #[test]
+    fn ops_of_another_role_are_refused_behind() {
+        refuses(FuseColumns, &summed("%1: f32[3,5] = neg %0 #update", "%1"));
+    }
+
+    #[test]
+    fn ops_of_another_shape_are_refused_behind() {
+        refuses(FuseColumns, &summed("%1: f32[4,3,5] = add %more, %0", "%1"));
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        let lines = "%1: f32[] = reduce_max %0 {axes=[0,1], keepdims=false}
+            %2: f32[3,5] = sub %0, %1";
+        refuses(FuseColumns, &summed(lines, "%2"));
     }
 }

@@ -17,7 +17,12 @@
 //! Behind the gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul) takes behind a product, such as the mask of the
 //! activation in front.
 //!
-//! Refused: un-pooling of windows that overlap or have padding; `exp`, `log`, `pow`, divisions, roots and the like in the copied part.
+//! Refused: un-pooling of windows that overlap, leave gaps or have padding: not each place of the cotangent belongs to one window there;
+//! `exp`, `log`, `pow`, divisions, roots and the like in the copied part; in front, what is not elementwise or is used elsewhere, and a
+//! cotangent that is read by anything but gradients of convolutions and the bias's, as cotangent, or is returned; two sums of the cotangent,
+//! sums over other axes and other reductions, which are no gradient of a bias; a sum that what is behind the gradient needs; behind, ops of
+//! another role or shape, ops that read several rows, and ops that would need the kernel's own result by another way. A gradient with nothing
+//! around it is left alone.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId, Op, Value};
@@ -243,5 +248,132 @@ mod tests {
             "%v: f32[2,3,3,4] = max_unpool %s, %i {input=[3,3], strides=[1,1], window=[2,2]}
             %f: f32[4,5,3,4] = conv2d_grad_filter %x, %v {kernel=[4,5]}";
         refuses(FuseConvGrads, &text(overlapping, "%f"));
+    }
+
+    /// The same with a cotangent that is an operand of the graph.
+    fn plain(lines: &str, outputs: &str) -> String {
+        text(lines, outputs).replace(
+            "%r: f32",
+            "%q: f32[2,4,5,4], %n: f32[3,3,3,4], %row: f32[3,1,1,4], %five: f32[2,3,3,3,4], %r: f32",
+        )
+    }
+
+    /// A gradient of a filter for that cotangent, and other lines.
+    fn filter(lines: &str, outputs: &str) -> String {
+        plain(&[&FILTER.replace("%u", "%q"), lines].join("\n"), outputs)
+    }
+
+    #[test]
+    fn a_gradient_alone_is_left_alone() {
+        refuses(FuseConvGrads, &filter("", "%f"));
+        let input = INPUT.replace("%u", "%q");
+        refuses(FuseConvGrads, &plain(&input, "%g"));
+    }
+
+    #[test]
+    fn windows_with_padding_are_refused() {
+        let padded = "%v: f32[2,4,3,4] = max_unpool %s, %i {input=[4,3], padding=[[0,0],[1,0]], strides=[2,2], window=[2,2]}
+            %f: f32[3,5,3,4] = conv2d_grad_filter %x, %v {kernel=[3,5]}";
+        refuses(FuseConvGrads, &text(padded, "%f"));
+    }
+
+    #[test]
+    fn windows_with_gaps_are_refused() {
+        let gaps = "%v: f32[2,5,5,4] = max_unpool %s, %i {input=[5,5], strides=[3,3], window=[2,2]}
+            %f: f32[2,3,3,4] = conv2d_grad_filter %x, %v {kernel=[2,3]}";
+        refuses(FuseConvGrads, &text(gaps, "%f"));
+    }
+
+    #[test]
+    fn expensive_ops_are_refused_in_front() {
+        for op in ["exp", "log", "rsqrt", "sigmoid", "sqrt", "tanh"] {
+            let lines =
+                format!("%v: f32[2,4,5,4] = {op} %q #backward\n{}", FILTER.replace("%u", "%v"));
+            refuses(FuseConvGrads, &plain(&lines, "%f"));
+        }
+        for op in ["div", "pow"] {
+            let lines =
+                format!("%v: f32[2,4,5,4] = {op} %q, %q #backward\n{}", FILTER.replace("%u", "%v"));
+            refuses(FuseConvGrads, &plain(&lines, "%f"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_elementwise_is_refused_in_front() {
+        let lines = format!(
+            "%v: f32[2,4,5,4] = reverse %q {{axes=[1]}} #backward\n{}",
+            FILTER.replace("%u", "%v")
+        );
+        refuses(FuseConvGrads, &plain(&lines, "%f"));
+    }
+
+    #[test]
+    fn what_is_used_elsewhere_stays_in_front() {
+        let lines = format!(
+            "%t: f32[2,4,5,4] = abs %q #backward
+            %v: f32[2,4,5,4] = neg %t #backward\n{}",
+            FILTER.replace("%u", "%v")
+        );
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &plain(&lines, "%f, %t")), @"abs, contraction neg_conv2d_grad_filter");
+    }
+
+    #[test]
+    fn a_cotangent_that_is_convolved_itself_is_refused() {
+        // The kernel of `%k` reads it as images, so that it is stored.
+        let lines = format!(
+            "%v: f32[2,4,5,4] = neg %q #backward\n{}
+            %k: f32[3,4,4,4] = conv2d_grad_filter %v, %p {{kernel=[3,4]}} #backward",
+            FILTER.replace("%u", "%v")
+        );
+        refuses(FuseConvGrads, &plain(&lines, "%f, %k"));
+    }
+
+    #[test]
+    fn two_sums_of_the_cotangent_are_refused() {
+        let sums = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
+            %c: f32[1,1,1,4] = reduce_sum %q {axes=[0,1,2], keepdims=true} #backward";
+        refuses(FuseConvGrads, &filter(sums, "%f, %b, %c"));
+    }
+
+    #[test]
+    fn sums_over_other_axes_are_refused() {
+        let sum = "%b: f32[5,4] = reduce_sum %q {axes=[0,1], keepdims=false} #backward";
+        refuses(FuseConvGrads, &filter(sum, "%f, %b"));
+    }
+
+    #[test]
+    fn other_reductions_of_the_cotangent_are_refused() {
+        let mean = "%b: f32[4] = reduce_mean %q {axes=[0,1,2], keepdims=false} #backward";
+        refuses(FuseConvGrads, &filter(mean, "%f, %b"));
+    }
+
+    #[test]
+    fn a_sum_that_the_kernel_would_need_itself_stays_outside() {
+        let lines = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
+            %c: f32[4] = reverse %b {axes=[0]} #backward
+            %h: f32[3,3,3,4] = add %f, %c #backward";
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &filter(lines, "%h")), @"reduce_sum, reverse, contraction conv2d_grad_filter_add");
+    }
+
+    #[test]
+    fn ops_of_another_role_are_refused_behind() {
+        refuses(FuseConvGrads, &filter("%h: f32[3,3,3,4] = sub %n, %f #update", "%h"));
+    }
+
+    #[test]
+    fn ops_of_another_shape_are_refused_behind() {
+        refuses(FuseConvGrads, &filter("%h: f32[2,3,3,3,4] = add %five, %f #backward", "%h"));
+    }
+
+    #[test]
+    fn several_rows_are_refused_behind() {
+        refuses(FuseConvGrads, &filter("%h: f32[3,3,3,4] = add %f, %row #backward", "%h"));
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        let lines = "%b: f32[] = reduce_max %f {axes=[0,1,2,3], keepdims=false} #backward
+            %h: f32[3,3,3,4] = sub %f, %b #backward";
+        refuses(FuseConvGrads, &filter(lines, "%h"));
     }
 }

@@ -13,6 +13,10 @@
 //! The elementwise ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. The pooling is fused if nothing else uses
 //! what it pools, its windows do not overlap (strides equal the window) and there is no padding, so that each element belongs to one
 //! window at most and a window never looks over the edge. Otherwise the convolution and its elementwise ops are fused alone.
+//!
+//! Refused: pooling for which any of this does not hold, and pooling of two values or by two windows; averages; elementwise ops of another
+//! role or shape, those that read a row for each image instead of one for all, and those that would need the kernel's own result by
+//! another way. A convolution with nothing behind it is left alone.
 
 use std::collections::BTreeSet;
 
@@ -180,5 +184,84 @@ mod tests {
                 return %0
             }",
         );
+    }
+
+    /// A convolution without bias and activation, and what uses it.
+    fn bare(lines: &str, outputs: &str) -> String {
+        format!(
+            "graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %row: f32[2,1,1,4], %five: f32[2,2,4,5,4]) {{
+                %0: f32[2,4,5,4] = conv2d %x, %w {{strides=[1,1]}}
+                {lines}
+                return {outputs}
+            }}"
+        )
+    }
+
+    #[test]
+    fn windows_with_gaps_are_refused() {
+        let gaps = "%1: f32[2,1,2,4] = max_pool %0 {strides=[3,3], window=[2,2]}";
+        refuses(FuseConvPool, &bare(gaps, "%1"));
+    }
+
+    #[test]
+    fn windows_that_overlap_are_refused() {
+        let overlapping = "%1: f32[2,3,4,4] = max_pool %0 {strides=[1,1], window=[2,2]}";
+        refuses(FuseConvPool, &bare(overlapping, "%1"));
+    }
+
+    #[test]
+    fn windows_with_padding_are_refused() {
+        let padded =
+            "%1: f32[2,2,3,4] = max_pool %0 {padding=[[0,0],[1,0]], strides=[2,2], window=[2,2]}";
+        refuses(FuseConvPool, &bare(padded, "%1"));
+    }
+
+    #[test]
+    fn two_windows_are_refused() {
+        let two = "%1: f32[2,2,2,4] = max_pool %0 {strides=[2,2], window=[2,2]}
+            %2: f32[2,1,1,4] = max_pool %0 {strides=[3,3], window=[3,3]}";
+        refuses(FuseConvPool, &bare(two, "%1, %2"));
+    }
+
+    #[test]
+    fn averages_are_refused() {
+        let average =
+            "%1: f32[2,2,2,4] = avg_pool %0 {count_include_pad=false, strides=[2,2], window=[2,2]}";
+        refuses(FuseConvPool, &bare(average, "%1"));
+    }
+
+    #[test]
+    fn a_convolution_with_another_use_is_refused() {
+        let pool = "%1: f32[2,2,2,4] = max_pool %0 {strides=[2,2], window=[2,2]}";
+        refuses(FuseConvPool, &bare(pool, "%0, %1"));
+    }
+
+    #[test]
+    fn two_values_that_are_pooled_are_stored() {
+        let two =
+            format!("{MAX_POOL} %5: f32[2,2,2,4] = max_pool %1 {{strides=[2,2], window=[2,2]}}");
+        insta::assert_snapshot!(ops(&two, "%3, %5"), @"contraction conv2d_add_relu, max_pool, max_pool");
+    }
+
+    #[test]
+    fn ops_of_another_role_are_refused() {
+        refuses(FuseConvPool, &bare("%1: f32[2,4,5,4] = neg %0 #backward", "%1"));
+    }
+
+    #[test]
+    fn ops_of_another_shape_are_refused() {
+        refuses(FuseConvPool, &bare("%1: f32[2,2,4,5,4] = add %five, %0", "%1"));
+    }
+
+    #[test]
+    fn a_row_for_each_image_is_refused() {
+        refuses(FuseConvPool, &bare("%1: f32[2,4,5,4] = add %0, %row", "%1"));
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        let lines = "%1: f32[] = reduce_max %0 {axes=[0,1,2,3], keepdims=false}
+            %2: f32[2,4,5,4] = sub %0, %1";
+        refuses(FuseConvPool, &bare(lines, "%2"));
     }
 }

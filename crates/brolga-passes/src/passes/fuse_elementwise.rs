@@ -9,6 +9,13 @@
 //! It runs behind the other fusions and takes what they left. A region is the largest convex one of ops with results of one shape,
 //! each connected to another. Ops on scalars (counters, a learning rate's correction) cost nothing but the call, so that those are fused
 //! even if they have nothing to do with each other.
+//!
+//! The region grows as in [`FuseRows`](super::FuseRows), with the last axis for the row. So a connected reduction along that axis comes in
+//! where that pass has left one, and so does what repeats, counts or marks along it.
+//!
+//! Refused: ops over other shapes, views and all else that is not elementwise; ops without a connection; scalars together with what repeats
+//! them; ops that would need the kernel's own result by a way that cannot be taken in, or stand far away in the order of the graph, where
+//! to look for such ways would take too long. An op alone is left alone.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -169,5 +176,90 @@ mod tests {
                 return %3
             }",
         );
+    }
+
+    #[test]
+    fn an_op_alone_is_left_alone() {
+        refuses(
+            FuseElementwise,
+            "graph f(%x: f32[4], %n: f32[]) {
+                %0: f32[4] = exp %x
+                %1: f32[] = exp %n
+                return %0, %1
+            }",
+        );
+    }
+
+    #[test]
+    fn ops_without_a_connection_are_refused() {
+        // They read the same, but neither reads the other.
+        refuses(
+            FuseElementwise,
+            "graph f(%x: f32[4], %y: f32[4]) {
+                %0: f32[4] = exp %x
+                %1: f32[4] = neg %x
+                %2: f32[4] = neg %y
+                return %0, %1, %2
+            }",
+        );
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        refuses(
+            FuseElementwise,
+            "graph f(%x: f32[4,4]) {
+                %0: f32[4,4] = exp %x
+                %1: f32[4,4] = transpose %0 {permutation=[1,0]}
+                %2: f32[4,4] = add %0, %1
+                return %2
+            }",
+        );
+    }
+
+    #[test]
+    fn scalars_that_would_need_the_kernel_itself_are_refused() {
+        refuses(
+            FuseElementwise,
+            "graph f(%n: f32[]) {
+                %0: f32[] = exp %n
+                %1: f32[4] = broadcast %0 {shape=[4]}
+                %2: f32[] = reduce_sum %1 {axes=[0], keepdims=false}
+                %3: f32[] = add %0, %2
+                return %3
+            }",
+        );
+    }
+
+    #[test]
+    fn scalars_and_the_ops_that_repeat_them_are_refused() {
+        refuses(
+            FuseElementwise,
+            "graph f(%n: f32[], %x: f32[4]) {
+                %0: f32[] = exp %n
+                %1: f32[4] = mul %x, %0
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn what_is_far_away_is_refused() {
+        // The second use of `%exp` makes it a question whether both fit together.
+        let far = |count: usize| {
+            let line = |n: usize| format!("%r{}: f32[4] = reverse %r{n} {{axes=[0]}}\n", n + 1);
+            let between: String = (0..count).map(line).collect();
+            format!(
+                "graph f(%x: f32[4], %r0: f32[4]) {{
+                    %exp: f32[4] = exp %x
+                    {between}
+                    %sum: f32[4] = add %exp, %r{count}
+                    %other: f32[4] = reverse %exp {{axes=[0]}}
+                    return %sum, %other
+                }}"
+            )
+        };
+        refuses(FuseElementwise, &far(300));
+        insta::assert_snapshot!(ops(FuseElementwise, &far(2)), @"reverse, reverse, rows exp_add, reverse");
     }
 }

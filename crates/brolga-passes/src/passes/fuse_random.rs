@@ -7,6 +7,9 @@
 //!
 //! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. It runs later than the contractions, which take
 //! the mask of a dropout as an operand.
+//!
+//! Refused: ops of another role, ops that read the numbers as another shape or read one element for each row, and ops that would need
+//! the kernel's own result by another way. Numbers with nothing behind them are left alone.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, Op};
@@ -81,5 +84,43 @@ mod tests {
                 return %1
             }",
         );
+    }
+
+    /// Random numbers and what uses them.
+    fn numbers(lines: &str, outputs: &str) -> String {
+        format!(
+            "graph f(%seed: i32[2], %step: i32[], %rows: f32[2,1]) {{
+                %0: f32[2,4] = random_uniform %seed, %step {{stream=3}}
+                {lines}
+                return {outputs}
+            }}"
+        )
+    }
+
+    #[test]
+    fn numbers_alone_are_left_alone() {
+        refuses(FuseRandom, &numbers("", "%0"));
+    }
+
+    #[test]
+    fn what_is_not_elementwise_is_refused() {
+        refuses(FuseRandom, &numbers("%1: f32[2,4] = reverse %0 {axes=[1]}", "%1"));
+    }
+
+    #[test]
+    fn ops_of_another_role_are_refused() {
+        refuses(FuseRandom, &numbers("%1: f32[2,4] = neg %0 #backward", "%1"));
+    }
+
+    #[test]
+    fn one_element_for_each_row_is_refused() {
+        refuses(FuseRandom, &numbers("%1: f32[2,4] = add %0, %rows", "%1"));
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        let lines = "%1: f32[] = reduce_max %0 {axes=[0,1], keepdims=false}
+            %2: f32[2,4] = sub %0, %1";
+        refuses(FuseRandom, &numbers(lines, "%2"));
     }
 }

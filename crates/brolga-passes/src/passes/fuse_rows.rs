@@ -17,8 +17,20 @@
 //! if they have nothing to do with each other. One worker computes a single row. So a long one takes in no more than what leads to its
 //! reduction and nothing else needs; the rest is shared among all workers in another kernel.
 //!
-//! Refused: operands that repeat within a row of several axes; reduced values without their axis (`[r..]`) that meet anything but each other and single elements. Under NumPy's rule they would
-//! be read along the wrong axis.
+//! Refused:
+//!
+//! * reductions over no axes, or over others than the last ones: they do not go along rows; `transpose`, `reverse` and all else that
+//!   mixes rows;
+//! * operands that repeat within a row of several axes, and counts and marks along one of them: a row is one run of elements; counts along
+//!   the rows, and marks of what the row itself computes: the kernel has no code for them;
+//! * reduced values without their axis (`[r..]`) that meet anything but each other and single elements: under NumPy's rule they would be
+//!   read along the wrong axis;
+//! * reduced values that are reduced again, and reductions of another domain: their rows are others;
+//! * several rows without a connection, and single ones of other extents;
+//! * ops that would need the kernel's own result by a way that cannot be taken in, or stand far away in the order of the graph, where
+//!   to look for such ways would take too long.
+//!
+//! A reduction with nothing around it is left alone.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -236,6 +248,219 @@ mod tests {
             "graph f(%x: f32[3,5]) {
                 %0: f32[3,5] = exp %x
                 %1: f32[5] = reduce_sum %0 {axes=[0], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    /// A chain over `[2,3,5]` that ends in a sum over the last two axes.
+    fn of_two_axes(line: &str) -> String {
+        format!(
+            "graph f(%x: f32[2,3,5], %a: f32[5], %y: i32[2,3]) {{
+                {line}
+                %1: f32[2] = reduce_sum %0 {{axes=[1,2], keepdims=false}}
+                return %1
+            }}"
+        )
+    }
+
+    #[test]
+    fn a_reduction_alone_is_left_alone() {
+        refuses(FuseRows, &of_two_axes("%0: f32[2,3,5] = reverse %x {axes=[1]}"));
+    }
+
+    #[test]
+    fn axes_that_are_no_neighbours_are_refused() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[2,3,5]) {
+                %0: f32[2,3,5] = exp %x
+                %1: f32[3] = reduce_sum %0 {axes=[0,2], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn a_reduction_over_no_axes_is_refused() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[3,5]) {
+                %0: f32[3,5] = exp %x
+                %1: f32[3,5] = reduce_sum %0 {axes=[], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn operands_that_repeat_within_a_row_are_refused() {
+        refuses(FuseRows, &of_two_axes("%0: f32[2,3,5] = mul %x, %a"));
+        refuses(FuseRows, &of_two_axes("%0: f32[2,3,5] = broadcast %a {shape=[2,3,5]}"));
+    }
+
+    #[test]
+    fn counting_along_one_of_several_axes_is_refused() {
+        refuses(FuseRows, &of_two_axes("%0: f32[2,3,5] = iota {axis=1}"));
+        refuses(FuseRows, &of_two_axes("%0: f32[2,3,5] = iota {axis=2}"));
+    }
+
+    #[test]
+    fn counting_rows_is_refused() {
+        refuses(
+            FuseRows,
+            "graph f() {
+                %0: f32[3,5] = iota {axis=0}
+                %1: f32[3] = reduce_sum %0 {axes=[1], keepdims=false}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn marks_along_one_of_several_axes_are_refused() {
+        refuses(FuseRows, &of_two_axes("%0: f32[2,3,5] = one_hot %y {depth=5, dtype=\"f32\"}"));
+    }
+
+    #[test]
+    fn marks_of_what_the_row_computes_are_refused() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[3,5]) {
+                %0: i32[3] = argmax %x {axis=1, keepdims=false}
+                %1: f32[3,5] = one_hot %0 {depth=5, dtype=\"f32\"}
+                return %1
+            }",
+        );
+    }
+
+    /// Sums of rows with and without their axis, and another line.
+    fn sums(line: &str) -> String {
+        format!(
+            "graph f(%x: f32[4,4], %v: f32[4]) {{
+                %kept: f32[4,1] = reduce_sum %x {{axes=[1], keepdims=true}}
+                %dropped: f32[4] = reduce_max %x {{axes=[1], keepdims=false}}
+                {line}
+                return %0
+            }}"
+        )
+    }
+
+    #[test]
+    fn reduced_values_without_their_axis_meet_no_others() {
+        refuses(FuseRows, &sums("%0: f32[4] = add %dropped, %v"));
+        refuses(FuseRows, &sums("%0: f32[4,4] = broadcast %dropped {shape=[4,4]}"));
+        refuses(FuseRows, &sums("%0: f32[4,4] = add %x, %dropped"));
+        insta::assert_snapshot!(ops(FuseRows, &sums("%0: f32[4,4] = add %kept, %dropped")), @"rows reduce_sum_reduce_max, add");
+    }
+
+    #[test]
+    fn reduced_values_that_are_reduced_again_are_refused() {
+        refuses(FuseRows, &sums("%0: f32[4,1] = reduce_max %kept {axes=[1], keepdims=true}"));
+        refuses(FuseRows, &sums("%0: f32[] = reduce_sum %dropped {axes=[0], keepdims=false}"));
+    }
+
+    #[test]
+    fn a_row_of_one_element_is_not_reduced_twice() {
+        // The reduced value has the domain's shape.
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[3,1]) {
+                %0: f32[3,1] = reduce_sum %x {axes=[1], keepdims=true}
+                %1: f32[3,1] = reduce_max %0 {axes=[1], keepdims=true}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn what_is_far_away_is_refused() {
+        let far = |count: usize| {
+            let line = |n: usize| format!("%r{}: f32[4,1] = reverse %r{n} {{axes=[0]}}\n", n + 1);
+            let between: String = (0..count).map(line).collect();
+            format!(
+                "graph f(%x: f32[4,5], %r0: f32[4,1]) {{
+                    %sum: f32[4,1] = reduce_sum %x {{axes=[1], keepdims=true}}
+                    {between}
+                    %behind: f32[4,1] = add %sum, %r{count}
+                    return %behind
+                }}"
+            )
+        };
+        refuses(FuseRows, &far(300));
+        insta::assert_snapshot!(ops(FuseRows, &far(2)), @"reverse, reverse, rows reduce_sum_add");
+    }
+
+    #[test]
+    fn what_is_not_computed_row_by_row_is_refused() {
+        refuses(FuseRows, &sums("%0: f32[4,1] = reverse %kept {axes=[0]}"));
+        refuses(FuseRows, &sums("%0: f32[1,4] = transpose %kept {permutation=[1,0]}"));
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        let lines = "%back: f32[4,1] = reverse %kept {axes=[0]}
+            %0: f32[4,1] = add %kept, %back";
+        refuses(FuseRows, &sums(lines));
+    }
+
+    #[test]
+    fn several_rows_without_a_connection_are_refused() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[2,7], %y: f32[2,7]) {
+                %0: f32[2] = reduce_sum %x {axes=[1], keepdims=false}
+                %1: f32[2] = reduce_sum %y {axes=[1], keepdims=false}
+                return %0, %1
+            }",
+        );
+    }
+
+    #[test]
+    fn single_rows_of_other_extents_are_refused() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[7], %y: f32[6]) {
+                %0: f32[] = reduce_sum %x {axes=[0], keepdims=false}
+                %1: f32[] = reduce_sum %y {axes=[0], keepdims=false}
+                return %0, %1
+            }",
+        );
+    }
+
+    #[test]
+    fn a_long_single_row_refuses_what_others_need() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[200,100]) {
+                %0: f32[200,100] = abs %x
+                %1: f32[] = reduce_sum %0 {axes=[0,1], keepdims=false}
+                return %0, %1
+            }",
+        );
+    }
+
+    #[test]
+    fn a_long_single_row_refuses_what_is_behind_it_and_other_reductions() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[200,100]) {
+                %0: f32[] = reduce_sum %x {axes=[0,1], keepdims=false}
+                %1: f32[] = reduce_max %x {axes=[0,1], keepdims=false}
+                %2: f32[200,100] = sub %x, %1
+                %3: f32[] = neg %0
+                return %2, %3
+            }",
+        );
+    }
+
+    #[test]
+    fn a_long_single_row_refuses_operands_that_repeat_within_it() {
+        refuses(
+            FuseRows,
+            "graph f(%x: f32[200,100], %a: f32[100]) {
+                %0: f32[200,100] = mul %x, %a
+                %1: f32[] = reduce_sum %0 {axes=[0,1], keepdims=false}
                 return %1
             }",
         );

@@ -13,8 +13,10 @@
 //! and the same scalars (the learning rate) become one kernel, whose operands are the scalars first, then group by group
 //! what has the group's shape, and whose results come group by group.
 //!
-//! Refused: states of rank 0 (counters, which are fused with other scalar ops), and groups that read something repeated along only
-//! some axes.
+//! Refused: outputs that replace no state; states of rank 0 (counters, which are fused with other scalar ops); states whose next value is not
+//! elementwise, or is computed by nothing; groups that read something repeated along only some axes, for the kernel walks over
+//! each group as one run of elements; and groups that need their own results by another way. Groups that differ in anything, element types
+//! and results included, or that need each other, are kernels of their own.
 
 use std::collections::HashMap;
 
@@ -358,15 +360,128 @@ mod tests {
     }
 
     #[test]
-    fn counters_and_repeated_operands_are_refused() {
+    fn counters_are_refused() {
         refuses(
             FuseUpdates,
-            "graph f(%g: f32[3], state %a: f32[2,3], state %n: f32[]) {
-                %0: f32[2,3] = sub %a, %g
-                %1: f32[] = constant {value=1}
-                %2: f32[] = add %n, %1
-                return %0 => %a, %2 => %n
+            "graph f(state %n: f32[]) {
+                %0: f32[] = constant {value=1}
+                %1: f32[] = add %n, %0
+                return %1 => %n
             }",
         );
+    }
+
+    #[test]
+    fn operands_repeated_along_some_axes_are_refused() {
+        refuses(
+            FuseUpdates,
+            "graph f(%g: f32[3], state %a: f32[2,3]) {
+                %0: f32[2,3] = sub %a, %g
+                return %0 => %a
+            }",
+        );
+    }
+
+    #[test]
+    fn outputs_that_replace_nothing_are_refused() {
+        refuses(
+            FuseUpdates,
+            "graph f(%g: f32[3], %a: f32[3]) {
+                %0: f32[3] = sub %a, %g
+                return %0
+            }",
+        );
+    }
+
+    #[test]
+    fn states_that_are_computed_otherwise_are_refused() {
+        refuses(
+            FuseUpdates,
+            "graph f(state %a: f32[3], state %b: f32[3], %x: f32[2,3]) {
+                %0: f32[3] = reverse %a {axes=[0]}
+                %1: f32[3] = reduce_sum %x {axes=[0], keepdims=false}
+                return %0 => %a, %1 => %b
+            }",
+        );
+    }
+
+    #[test]
+    fn states_that_another_one_becomes_are_refused() {
+        refuses(
+            FuseUpdates,
+            "graph f(state %a: f32[3], state %b: f32[3]) { return %b => %a, %a => %b }",
+        );
+    }
+
+    #[test]
+    fn a_group_that_needs_itself_is_refused() {
+        // The way from `%0` to `%2` leads over a node that no update computes.
+        refuses(
+            FuseUpdates,
+            "graph f(%g: f32[3], state %a: f32[3], state %b: f32[3]) {
+                %0: f32[3] = sub %a, %g
+                %1: f32[3] = reverse %0 {axes=[0]}
+                %2: f32[3] = add %0, %1
+                return %0 => %a, %2 => %b
+            }",
+        );
+    }
+
+    #[test]
+    fn a_group_is_refused_for_the_operand_of_its_slot() {
+        refuses(
+            FuseUpdates,
+            "graph f(%g: f32[2,3], %row: f32[3], state %w: f32[2,3], state %m: f32[2,3]) {
+                %0: f32[2,3] = mul %m, %row
+                %1: f32[2,3] = add %0, %g
+                %2: f32[2,3] = sub %w, %1
+                return %2 => %w, %1 => %m
+            }",
+        );
+    }
+
+    #[test]
+    fn values_of_another_shape_are_no_part_of_an_update() {
+        let text = "graph f(%n: f32[], %g: f32[3], state %a: f32[3]) {
+            %0: f32[] = exp %n
+            %1: f32[3] = mul %g, %0
+            %2: f32[3] = sub %a, %1
+            return %2 => %a
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"exp, update mul_sub");
+    }
+
+    #[test]
+    fn other_types_of_elements_are_other_kernels() {
+        let text = "graph f(%g: f32[3], %h: f64[3], state %a: f32[3], state %b: f64[3]) {
+            %0: f32[3] = sub %a, %g
+            %1: f64[3] = sub %b, %h
+            return %0 => %a, %1 => %b
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"update sub, update sub");
+    }
+
+    #[test]
+    fn other_wiring_is_another_kernel() {
+        let text = "graph f(%g: f32[3], %h: f32[3], state %a: f32[3], state %b: f32[3]) {
+            %0: f32[3] = mul %g, %g
+            %1: f32[3] = sub %a, %0
+            %2: f32[3] = mul %h, %h
+            %3: f32[3] = sub %2, %b
+            return %1 => %a, %3 => %b
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"update mul_sub, update mul_sub");
+    }
+
+    #[test]
+    fn other_results_are_another_kernel() {
+        let text = "graph f(%g: f32[3], %h: f32[3], state %a: f32[3], state %b: f32[3]) {
+            %0: f32[3] = mul %g, %g
+            %1: f32[3] = sub %a, %0
+            %2: f32[3] = mul %h, %h
+            %3: f32[3] = sub %b, %2
+            return %1 => %a, %3 => %b, %2
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"update mul_sub, update mul_sub");
     }
 }

@@ -8,6 +8,11 @@
 //!
 //! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. Maxima and places share a kernel if they are of the
 //! same images and windows: both come from one walk over the window.
+//!
+//! Refused: places of other images or of another window, which another walk finds; places beside an average, which has none; ops behind
+//! places alone, which the kernel of the maxima would have to compute along; and of the ops behind a window those of another role or
+//! shape, those that read a row for each image instead of one for all, and those that would need the kernel's own result by another way. A
+//! window with nothing around it is left alone.
 
 use brolga_ir::ops::{KernelKind, MaxPoolIndex};
 use brolga_ir::{Graph, NodeId, Op};
@@ -67,7 +72,7 @@ fn places(graph: &Graph, id: NodeId) -> Option<NodeId> {
 #[cfg(test)]
 mod tests {
     use super::FuseWindows;
-    use crate::testing::{ops, run};
+    use crate::testing::{ops, refuses, run};
 
     #[test]
     fn maxima_their_places_and_what_is_behind_are_one() {
@@ -100,5 +105,84 @@ mod tests {
             return %3, %1
         }";
         insta::assert_snapshot!(ops(FuseWindows, text), @"max_pool_index, avg_pool, window max_pool_add");
+    }
+
+    /// A maximum pooling and what uses it.
+    fn pooled(lines: &str, outputs: &str) -> String {
+        format!(
+            "graph f(%x: f32[2,4,5,3], %y: f32[2,4,5,3], %row: f32[2,1,1,3], %five: f32[2,2,3,4,3]) {{
+                %0: f32[2,3,4,3] = max_pool %x {{strides=[1,1], window=[2,2]}}
+                {lines}
+                return {outputs}
+            }}"
+        )
+    }
+
+    #[test]
+    fn a_window_alone_is_left_alone() {
+        refuses(FuseWindows, &pooled("", "%0"));
+    }
+
+    #[test]
+    fn places_of_other_images_are_refused() {
+        let places = "%1: u8[2,3,4,3] = max_pool_index %y {strides=[1,1], window=[2,2]}";
+        refuses(FuseWindows, &pooled(places, "%0, %1"));
+    }
+
+    #[test]
+    fn places_of_other_windows_are_refused() {
+        for places in [
+            "%1: u8[2,2,2,3] = max_pool_index %x {strides=[2,2], window=[2,2]}",
+            "%1: u8[2,2,3,3] = max_pool_index %x {strides=[1,1], window=[3,3]}",
+            "%1: u8[2,3,5,3] = max_pool_index %x {padding=[[0,0],[1,0]], strides=[1,1], window=[2,2]}",
+        ] {
+            refuses(FuseWindows, &pooled(places, "%0, %1"));
+        }
+    }
+
+    #[test]
+    fn places_beside_an_average_are_refused() {
+        refuses(
+            FuseWindows,
+            "graph f(%x: f32[2,4,5,3]) {
+                %0: f32[2,3,4,3] = avg_pool %x {count_include_pad=false, strides=[1,1], window=[2,2]}
+                %1: u8[2,3,4,3] = max_pool_index %x {strides=[1,1], window=[2,2]}
+                return %0, %1
+            }",
+        );
+    }
+
+    #[test]
+    fn what_is_behind_places_is_refused() {
+        refuses(
+            FuseWindows,
+            "graph f(%x: f32[2,4,5,3]) {
+                %0: u8[2,3,4,3] = max_pool_index %x {strides=[1,1], window=[2,2]}
+                %1: f32[2,3,4,3] = cast %0 {dtype=\"f32\"}
+                return %1
+            }",
+        );
+    }
+
+    #[test]
+    fn ops_of_another_role_are_refused() {
+        refuses(FuseWindows, &pooled("%1: f32[2,3,4,3] = relu %0 #backward", "%1"));
+    }
+
+    #[test]
+    fn ops_of_another_shape_are_refused() {
+        refuses(FuseWindows, &pooled("%1: f32[2,2,3,4,3] = add %0, %five", "%1"));
+    }
+
+    #[test]
+    fn a_row_for_each_image_is_refused() {
+        refuses(FuseWindows, &pooled("%1: f32[2,3,4,3] = add %0, %row", "%1"));
+    }
+
+    #[test]
+    fn what_would_need_the_kernel_itself_is_refused() {
+        let lines = "%1: f32[] = reduce_max %0 {axes=[0,1,2,3], keepdims=false}
+            %2: f32[2,3,4,3] = sub %0, %1";
+        refuses(FuseWindows, &pooled(lines, "%2"));
     }
 }
