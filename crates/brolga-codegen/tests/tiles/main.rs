@@ -5,6 +5,7 @@ mod assembled;
 mod contraction;
 #[cfg(target_arch = "x86_64")]
 mod emulate;
+mod functions;
 mod instructions;
 mod machine_code;
 mod memory;
