@@ -1,3 +1,4 @@
+use brolga_codegen::VectorIsa;
 use std::fs;
 
 use insta::assert_snapshot;
@@ -87,6 +88,25 @@ fn native_code_gives_the_same_bits() {
     assert_eq!(native.replace("native", "interpreter"), stdout_of(&["run", "-"], DENSE));
     for threads in ["1", "2", "3", "8"] {
         let checked = stdout_of(&["run", "-", "--check", "--threads", threads], DENSE);
+        assert!(checked.ends_with("check: native code gives the same bits\n"), "{checked}");
+    }
+}
+
+/// What is behind a filter's gradient needs its whole sum, and is computed after it.
+#[test]
+fn a_filters_gradient_is_scaled_and_added_natively() {
+    let text = "\
+graph f(%x: f32[2,5,5,2], %q: f32[2,3,3,4]) {
+  %0: f32[2,3,3,4] = neg %q
+  %1: f32[3,3,2,4] = conv2d_grad_filter %x, %0 {kernel=[3,3]}
+  %2: f32[4] = reduce_sum %0 {axes=[0,1,2], keepdims=false}
+  %3: f32[4] = reverse %2 {axes=[0]}
+  %4: f32[3,3,2,4] = add %1, %3
+  return %4
+}
+";
+    for isa in VectorIsa::supported() {
+        let checked = stdout_of(&["run", "-", "--check", "--isa", isa.name()], text);
         assert!(checked.ends_with("check: native code gives the same bits\n"), "{checked}");
     }
 }

@@ -93,6 +93,8 @@ fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
     let (pools, chain): (Vec<NodeId>, Vec<NodeId>) = behind.iter().partition(|id| is_pool(id));
     let shape = &body.ty(main.into()).shape;
     chain.iter().try_for_each(|&id| check_streaming(body, id, shape))?;
+    let filter = matches!(body.node(main).op, Op::Conv2dGradFilter(_));
+    ensure(behind.is_empty() || !filter, "a node is behind the gradient of a filter")?;
     let Some(&first) = pools.first() else { return Ok(()) };
     ensure(matches!(body.node(main).op, Op::Conv2d(_)), "pooling is not behind a convolution")?;
     let pooled = body.operands(first)[0];

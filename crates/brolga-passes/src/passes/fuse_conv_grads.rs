@@ -14,13 +14,14 @@
 //! then it would have to be stored anyway. The
 //! `reduce_sum` over images and places, the bias's gradient, becomes a second result of the filter's gradient.
 //!
-//! Behind the gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul) takes behind a product, such as the mask of the
+//! Behind the input's gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul) takes behind a product, such as the mask of the
 //! activation in front.
 //!
 //! Refused: un-pooling of windows that overlap, leave gaps or have padding: not each place of the cotangent belongs to one window there;
 //! `exp`, `log`, `pow`, divisions, roots and the like in the copied part; in front, what is not elementwise or is used elsewhere, and a
 //! cotangent that is read by anything but gradients of convolutions and the bias's, as cotangent, or is returned; two sums of the cotangent,
-//! sums over other axes and other reductions, which are no gradient of a bias; a sum that what is behind the gradient needs; behind, ops of
+//! sums over other axes and other reductions, which are no gradient of a bias; ops behind a
+//! filter's gradient, which is summed in pieces; behind an input's gradient, ops of
 //! another role or shape, ops that read several rows, and ops that would need the kernel's own result by another way. A gradient with nothing
 //! around it is left alone.
 
@@ -55,7 +56,10 @@ impl Pass for FuseConvGrads {
             let Some(slot) = cotangent_slot(graph, id) else { continue };
             let cotangent = graph.operands(id)[slot];
             let mut nodes = NodeSet::from([id]);
-            epilogue(graph, &schedule, &mut nodes, id, streams);
+            // A filter's gradient is summed in pieces: what is behind it needs the whole sum.
+            if matches!(graph.node(id).op, Op::Conv2dGradInput(_)) {
+                epilogue(graph, &schedule, &mut nodes, id, streams);
+            }
             let copied = preparation(graph, &schedule, cotangent);
             if matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
                 && let Some(bias) = bias_gradient(graph, cotangent)
@@ -254,13 +258,18 @@ mod tests {
     fn plain(lines: &str, outputs: &str) -> String {
         text(lines, outputs).replace(
             "%r: f32",
-            "%q: f32[2,4,5,4], %n: f32[3,3,3,4], %row: f32[3,1,1,4], %five: f32[2,3,3,3,4], %r: f32",
+            "%q: f32[2,4,5,4], %n: f32[3,3,3,4], %row: f32[2,1,1,3], %five: f32[2,2,6,7,3], %r: f32",
         )
     }
 
     /// A gradient of a filter for that cotangent, and other lines.
     fn filter(lines: &str, outputs: &str) -> String {
         plain(&[&FILTER.replace("%u", "%q"), lines].join("\n"), outputs)
+    }
+
+    /// A gradient of an input for that cotangent, and other lines.
+    fn input(lines: &str, outputs: &str) -> String {
+        plain(&[&INPUT.replace("%u", "%q"), lines].join("\n"), outputs)
     }
 
     #[test]
@@ -348,32 +357,33 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_that_the_kernel_would_need_itself_stays_outside() {
+    fn what_is_behind_a_filters_gradient_stays_outside() {
+        refuses(FuseConvGrads, &filter("%h: f32[3,3,3,4] = add %f, %n #backward", "%h"));
         let lines = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
             %c: f32[4] = reverse %b {axes=[0]} #backward
             %h: f32[3,3,3,4] = add %f, %c #backward";
-        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &filter(lines, "%h")), @"reduce_sum, reverse, contraction conv2d_grad_filter_add");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &filter(lines, "%h")), @"contraction conv2d_grad_filter_reduce_sum, reverse, add");
     }
 
     #[test]
     fn ops_of_another_role_are_refused_behind() {
-        refuses(FuseConvGrads, &filter("%h: f32[3,3,3,4] = sub %n, %f #update", "%h"));
+        refuses(FuseConvGrads, &input("%h: f32[2,6,7,3] = sub %r, %g #update", "%h"));
     }
 
     #[test]
     fn ops_of_another_shape_are_refused_behind() {
-        refuses(FuseConvGrads, &filter("%h: f32[2,3,3,3,4] = add %five, %f #backward", "%h"));
+        refuses(FuseConvGrads, &input("%h: f32[2,2,6,7,3] = add %five, %g #backward", "%h"));
     }
 
     #[test]
     fn several_rows_are_refused_behind() {
-        refuses(FuseConvGrads, &filter("%h: f32[3,3,3,4] = add %f, %row #backward", "%h"));
+        refuses(FuseConvGrads, &input("%h: f32[2,6,7,3] = add %g, %row #backward", "%h"));
     }
 
     #[test]
     fn what_would_need_the_kernel_itself_is_refused() {
-        let lines = "%b: f32[] = reduce_max %f {axes=[0,1,2,3], keepdims=false} #backward
-            %h: f32[3,3,3,4] = sub %f, %b #backward";
-        refuses(FuseConvGrads, &filter(lines, "%h"));
+        let lines = "%b: f32[] = reduce_max %g {axes=[0,1,2,3], keepdims=false} #backward
+            %h: f32[2,6,7,3] = sub %g, %b #backward";
+        refuses(FuseConvGrads, &input(lines, "%h"));
     }
 }
