@@ -69,6 +69,21 @@ fn dense_layers() {
     }
 }
 
+#[test]
+fn weights_are_updated_behind_their_gradient() {
+    for (batch, m, n) in [(3, 5, 16), (1, 1, 1), (64, 70, 33), (70, 65, 128), (8, 97, 10)] {
+        let weight = Type::f32([m, n]);
+        let types =
+            [Type::f32([batch, m]), Type::f32([batch, n]), weight.clone(), weight, Type::f32([])];
+        check(Contraction, &types, |_, x| {
+            let gradient = x[0].matmul_with(&x[1], true, false);
+            let momentum = &x[2] * 0.9 + gradient;
+            let weight = &x[3] - &momentum * &x[4];
+            vec![weight, momentum]
+        });
+    }
+}
+
 /// Batch, input, channels, kernel, filters, window, groups.
 type Case = (usize, [usize; 2], usize, [usize; 2], usize, Window, usize);
 
@@ -105,6 +120,15 @@ fn cases() -> Vec<Case> {
         (8, [3, 4], 5, [2, 2], 128, plain, 1),
         (3, [2, 4], 3, [1, 1], 256, plain, 1),
         (9, [2, 2], 128, [2, 2], 256, window([1, 1], [[1, 0], [0, 1]], [1, 1]), 1),
+        // Products: one pixel, pieces of one and of several images, panels of both factors, and more pixels than a filter's gradient
+        // is a product for.
+        (1, [1, 1], 3, [1, 1], 5, plain, 1),
+        (2, [2, 2], 0, [1, 1], 3, plain, 1),
+        (9, [1, 1], 70, [1, 1], 80, plain, 1),
+        (17, [3, 3], 70, [1, 1], 80, plain, 1),
+        (4, [4, 5], 200, [1, 1], 33, plain, 1),
+        (8, [3, 3], 33, [1, 1], 200, plain, 1),
+        (2, [32, 33], 7, [1, 1], 17, plain, 1),
     ]
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use brolga_ir::DType;
+use brolga_runtime::Array;
 use ndarray::{ArrayBase, ArrayRef, Dimension};
 
 /// An array of samples: the first axis counts them. Elements are converted to the model's type when a batch is copied.
@@ -46,9 +47,6 @@ pub trait Element: Copy {
     #[doc(hidden)]
     fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_>;
 
-    /// The number as `f32`, rounded.
-    fn to_f32(self) -> f32;
-
     /// The number as `f64`, rounded.
     fn to_f64(self) -> f64;
 }
@@ -60,11 +58,6 @@ macro_rules! element {
 
             fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_> {
                 Data { shape, elements: Elements::$variant(elements) }
-            }
-
-            fn to_f32(self) -> f32 {
-                let $x = self;
-                $number as f32
             }
 
             fn to_f64(self) -> f64 {
@@ -84,10 +77,6 @@ macro_rules! as_i64 {
             fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_> {
                 let number = |&x: &Self| i64::try_from(x).unwrap_or(i64::MAX);
                 Data { shape, elements: Elements::I64(elements.iter().map(number).collect()) }
-            }
-
-            fn to_f32(self) -> f32 {
-                self as f32
             }
 
             fn to_f64(self) -> f64 {
@@ -165,18 +154,26 @@ impl<'a> Data<'a> {
         })
     }
 
+    /// The elements as programs are fed with them.
+    pub(crate) fn array(&self) -> Array<'_> {
+        match &self.elements {
+            Elements::F32(elements) => Array::F32(elements),
+            Elements::F64(elements) => Array::F64(elements),
+            Elements::I64(elements) => Array::I64(elements),
+            Elements::I32(elements) => Array::I32(elements),
+            Elements::U8(elements) => Array::U8(elements),
+            Elements::Bool(elements) => Array::Bool(elements),
+        }
+    }
+
     /// Copies these samples as `f32`, one after the other.
     pub(crate) fn gather_f32(&self, samples: &[usize], target: &mut [f32]) {
-        for_elements!(&self.elements, slice => {
-            gather(slice, self.sample_len(), samples, target, |x| x.to_f32());
-        });
+        self.array().gather_f32(self.sample_len(), samples, target);
     }
 
     /// Copies these samples as `i32`, one after the other; fractions are cut off, what is out of range saturates.
     pub(crate) fn gather_i32(&self, samples: &[usize], target: &mut [i32]) {
-        for_elements!(&self.elements, slice => {
-            gather(slice, self.sample_len(), samples, target, |x| x.to_f64() as i32);
-        });
+        self.array().gather_i32(self.sample_len(), samples, target);
     }
 
     /// The first element, in these samples, for which the test is true: its sample, its place in it and its value.
@@ -191,20 +188,6 @@ impl<'a> Data<'a> {
             let place = elements.iter().position(|x| test(x.to_f64()))?;
             Some((sample, place, elements[place].to_f64()))
         }))
-    }
-}
-
-fn gather<T: Copy, U>(
-    elements: &[T],
-    width: usize,
-    samples: &[usize],
-    target: &mut [U],
-    convert: impl Fn(T) -> U,
-) {
-    for (&sample, target) in samples.iter().zip(target.chunks_exact_mut(width.max(1))) {
-        for (target, &x) in target.iter_mut().zip(&elements[sample * width..]) {
-            *target = convert(x);
-        }
     }
 }
 

@@ -337,9 +337,9 @@ mod tests {
         let names: Vec<String> = passes.iter().map(|pass| pass.name()).collect();
         assert_eq!(names, ["dead_nodes", "common_subexpressions"]);
         let error = passes_by_name("dead_nodes,cse").err().expect("an error").to_string();
-        insta::assert_snapshot!(error, @r"
+        insta::assert_snapshot!(error, @"
         there is no pass `cse`
-          help: the passes are algebraic_simplification, canonical_reductions, canonical_shapes, common_subexpressions, constant_folding, dead_nodes, fuse_columns, fuse_conv_grads, fuse_conv_pool, fuse_elementwise, fuse_matmul, fuse_random, fuse_rows, fuse_updates, fuse_windows, outline, unpool_mask
+          help: the passes are algebraic_simplification, canonical_reductions, canonical_shapes, common_subexpressions, constant_folding, dead_nodes, fuse_columns, fuse_conv_grads, fuse_conv_pool, fuse_elementwise, fuse_matmul, fuse_random, fuse_rows, fuse_updates, fuse_weight_updates, fuse_windows, outline, unpool_mask
         ");
     }
 

@@ -35,7 +35,9 @@ pub fn pipeline() -> Vec<Box<dyn Pass>> {
         // Frees activations of their use by the backward part, so that they can be fused with their pooling. It looks for the one
         // pooling and index node that sharing equal nodes has left.
         Box::new(UnpoolMask),
-        // Fuse. Updates first: what computes states is not to be split among the kernels that end with gradients.
+        // Fuse. Updates first: what computes states is not to be split among the kernels that end with gradients. A product takes the
+        // whole update of its weight, or nothing of it.
+        Box::new(FuseWeightUpdates),
         Box::new(FuseUpdates),
         // Contractions take what is behind them before anything smaller can. Products and convolutions come before the gradients of
         // convolutions: a mask behind the layer above is computed once there, and needs no copy in front of two gradients.

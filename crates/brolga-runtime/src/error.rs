@@ -60,6 +60,16 @@ pub enum RuntimeError {
         /// The number of elements given.
         given: usize,
     },
+    /// The caller's fault: rows that do not fit the input that they are for.
+    #[error("{what} is {expected}; {problem}")]
+    Feed {
+        /// The input.
+        what: String,
+        /// Its type.
+        expected: Type,
+        /// What does not fit.
+        problem: String,
+    },
     /// The caller's fault: no state of this name.
     #[error("there is no state `{name}`; {known}")]
     UnknownState {

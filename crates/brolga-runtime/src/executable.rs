@@ -4,9 +4,11 @@ use brolga_codegen::kernel::{Compiled, CompiledKernel};
 use brolga_codegen::{CodegenOptions, compile};
 use brolga_ir::verify::verify;
 use brolga_ir::{Graph, NodeId, Op, Tensor, Type};
+use smallvec::SmallVec;
 
 use crate::element::Element;
 use crate::error::RuntimeError;
+use crate::feed::{Feed, Placed, footprints};
 use crate::interpreter::Interpreter;
 use crate::layout::Layout;
 use crate::memory::{Memory, Span};
@@ -147,8 +149,9 @@ impl Executable {
         };
         let prepared = Box::new(Prepared::new(graph, &signature, states, options, kernel)?);
         let Prepared { tasks, order, layout, report } = &*prepared;
-        let stages = schedule(tasks, order, layout, options.threads);
-        let timers = options.profile.then(|| prepared.timers(&stages, options.threads));
+        let fed = footprints(&signature, layout);
+        let stages = schedule(tasks, order, layout, fed, options.threads);
+        let timers = options.profile.then(|| prepared.timers(&stages.stages, options.threads));
         let constant = |&(id, span): &(NodeId, Span)| match &graph.node(id).op {
             Op::Constant(constant) => Some((span, constant.tensor())),
             _ => None,
@@ -234,16 +237,34 @@ impl Executable {
     /// # Errors
     /// [`RuntimeError::StateLayout`] if the state has another layout than the program was made for.
     pub fn run(&mut self, state: &mut State) -> Result<(), RuntimeError> {
+        self.run_fed(&[], state)
+    }
+
+    /// As [`Executable::run`], with rows of arrays for data inputs. All workers copy them, each those that it will compute with;
+    /// inputs without a feed keep their values.
+    ///
+    /// # Errors
+    /// As [`Executable::run`]; [`RuntimeError::UnknownInput`], and [`RuntimeError::Feed`] if rows do not fit their input. Then nothing has been run.
+    pub fn run_fed(&mut self, feeds: &[Feed<'_>], state: &mut State) -> Result<(), RuntimeError> {
         if *state.layout() != self.states {
             return Err(RuntimeError::StateLayout { graph: self.signature.graph.clone() });
         }
         let Self { engine, signature, layout, arena, .. } = self;
+        let placed = feeds.iter().map(|feed| Placed::new(signature, feed));
+        let feeds: SmallVec<[Placed<'_>; 4]> = placed.collect::<Result<_, _>>()?;
         match engine {
-            Engine::Interpreter(interpreter) => interpreter.run(signature, layout, arena, state),
+            Engine::Interpreter(interpreter) => {
+                for feed in &feeds {
+                    let start = arena.address(layout.inputs[feed.input].offset);
+                    // SAFETY: the input begins there, and the arena is borrowed by this thread alone.
+                    unsafe { feed.copy(start, 0..feed.rows()) };
+                }
+                interpreter.run(signature, layout, arena, state)
+            }
             Engine::Native(step) => {
                 // SAFETY: `from_compiled` was promised that the kernels keep theirs; the step was made for this arena, and for
                 // states of this layout.
-                unsafe { step.run(arena, state) };
+                unsafe { step.run(arena, state, &feeds) };
                 Ok(())
             }
         }

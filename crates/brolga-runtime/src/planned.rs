@@ -13,7 +13,7 @@ use crate::prepare::Prepared;
 use crate::profile::Timers;
 use crate::report::MemoryReport;
 use crate::run::Step;
-use crate::schedule::{Scheduled, StageInfo};
+use crate::schedule::{Schedule, StageInfo};
 use crate::signature::Signature;
 use crate::state::StateLayout;
 
@@ -30,7 +30,7 @@ pub struct Planned {
 pub(crate) enum Way {
     Native {
         prepared: Box<Prepared>,
-        stages: Vec<Scheduled>,
+        stages: Schedule,
         constants: Vec<(Span, Tensor)>,
         code: Box<dyn Any + Send + Sync>,
     },
@@ -60,7 +60,8 @@ impl Planned {
                 let Prepared { tasks, layout, .. } = *prepared;
                 let mut arena = Memory::zeroed(layout.bytes)?;
                 constants.iter().for_each(|(span, tensor)| arena.write(*span, tensor));
-                let schedule = stages.iter().map(|stage| StageInfo::new(&tasks, stage)).collect();
+                let schedule =
+                    stages.stages.iter().map(|stage| StageInfo::new(&tasks, stage)).collect();
                 let step = Step::new(&tasks, &stages, &layout, &arena, timers, code)?;
                 (Engine::Native(Box::new(step)), layout, arena, schedule)
             }

@@ -8,11 +8,12 @@ use brolga_codegen::kernel::KernelFn;
 
 use crate::barrier::Barrier;
 use crate::error::RuntimeError;
+use crate::feed::Placed;
 use crate::hazards::chunk;
 use crate::layout::{Layout, Space};
-use crate::memory::Memory;
+use crate::memory::{Memory, Span};
 use crate::profile::Timers;
-use crate::schedule::{Scheduled, operand_table};
+use crate::schedule::{Schedule, Scheduled, operand_table};
 use crate::state::State;
 use crate::tasks::Tasks;
 use crate::team::Team;
@@ -26,6 +27,9 @@ pub(crate) struct Step {
     table: Table,
     /// The scratch memory of each worker.
     scratch: Box<[Pointer]>,
+    /// Where each data input begins.
+    inputs: Box<[Pointer]>,
+    barrier_behind_feeds: bool,
     barrier: Barrier,
     /// The threads, if there is more than one.
     team: Option<Arc<Team>>,
@@ -72,12 +76,13 @@ impl Step {
     /// Fills in the addresses.
     pub(crate) fn new(
         tasks: &Tasks,
-        stages: &[Scheduled],
+        schedule: &Schedule,
         layout: &Layout,
         arena: &Memory,
         timers: Option<Timers>,
         code: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, RuntimeError> {
+        let Schedule { stages, barrier_behind_feeds } = schedule;
         let threads = layout.scratch.len();
         let (mut pointers, mut in_state, mut starts) = (vec![], vec![], vec![]);
         for task in 0..tasks.tasks.len() {
@@ -104,13 +109,15 @@ impl Step {
                 start as u64..end as u64
             })
         };
-        let scratch = layout.scratch.iter().map(|span| Pointer(arena.address(span.offset)));
+        let address = |span: &Span| Pointer(arena.address(span.offset));
         Ok(Self {
             stages: stages.iter().map(call).collect(),
             chunks: stages.iter().flat_map(workers).collect(),
             threads,
             table: Table { pointers: pointers.into(), in_state: in_state.into() },
-            scratch: scratch.collect(),
+            scratch: layout.scratch.iter().map(address).collect(),
+            inputs: layout.inputs.iter().map(address).collect(),
+            barrier_behind_feeds: *barrier_behind_feeds,
             barrier: Barrier::new(threads),
             team: if threads > 1 { Some(Team::of(threads)?) } else { None },
             timers,
@@ -118,12 +125,17 @@ impl Step {
         })
     }
 
-    /// Runs the step.
+    /// Runs the step, fed with these rows.
     ///
     /// # Safety
     /// The stages keep the promises of [`KernelFn`]; `arena` is the memory the step was made for, and `state` has the
     /// layout it was made for. (Both are borrowed for the whole run, so nobody else touches them.)
-    pub(crate) unsafe fn run(&mut self, _arena: &mut Memory, state: &mut State) {
+    pub(crate) unsafe fn run(
+        &mut self,
+        _arena: &mut Memory,
+        state: &mut State,
+        feeds: &[Placed<'_>],
+    ) {
         for &(place, offset) in &self.table.in_state {
             self.table.pointers[place] = Pointer(state.memory_mut().address(offset));
         }
@@ -132,8 +144,8 @@ impl Step {
             // SAFETY: the caller keeps the promises, and each worker has its own number.
             unsafe {
                 match &step.timers {
-                    None => step.walk(worker),
-                    Some(timers) => step.walk_timed(worker, timers),
+                    None => step.walk(worker, feeds),
+                    Some(timers) => step.walk_timed(worker, feeds, timers),
                 }
             }
         };
@@ -151,7 +163,11 @@ impl Step {
     ///
     /// # Safety
     /// As [`Step::run`], whose table is filled; every worker calls it once for a step.
-    unsafe fn walk(&self, worker: usize) {
+    unsafe fn walk(&self, worker: usize, feeds: &[Placed<'_>]) {
+        // SAFETY: the same promises.
+        if unsafe { self.feed(worker, feeds) } {
+            self.barrier.wait();
+        }
         for (place, stage) in self.stages.iter().enumerate() {
             if stage.barrier {
                 self.barrier.wait();
@@ -165,7 +181,11 @@ impl Step {
     ///
     /// # Safety
     /// As [`Step::walk`].
-    unsafe fn walk_timed(&self, worker: usize, timers: &Timers) {
+    unsafe fn walk_timed(&self, worker: usize, feeds: &[Placed<'_>], timers: &Timers) {
+        // SAFETY: the same promises.
+        if unsafe { self.feed(worker, feeds) } {
+            timers.wait(worker, || self.barrier.wait());
+        }
         for (place, stage) in self.stages.iter().enumerate() {
             if stage.barrier {
                 timers.wait(worker, || self.barrier.wait());
@@ -173,6 +193,20 @@ impl Step {
             // SAFETY: the same promises.
             timers.stage(place, worker, || unsafe { self.call(place, stage, worker) });
         }
+    }
+
+    /// Copies a worker's part of the rows; returns whether all have to wait for each other then.
+    ///
+    /// # Safety
+    /// As [`Step::walk`].
+    unsafe fn feed(&self, worker: usize, feeds: &[Placed<'_>]) -> bool {
+        for feed in feeds {
+            let start = self.inputs[feed.input].0;
+            // SAFETY: the input begins there. This worker alone writes these rows, and no stage reads rows of another worker before the
+            // barrier that the schedule found necessary.
+            unsafe { feed.copy(start, chunk(feed.rows(), worker, self.threads)) };
+        }
+        !feeds.is_empty() && self.barrier_behind_feeds
     }
 
     /// Does a worker's part of one stage.

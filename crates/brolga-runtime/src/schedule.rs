@@ -24,6 +24,13 @@ pub(crate) struct Scheduled {
     pub(crate) barrier: bool,
 }
 
+/// The stages of a program in order.
+pub(crate) struct Schedule {
+    pub(crate) stages: Vec<Scheduled>,
+    /// Whether all workers wait for each other when they have fed the data inputs.
+    pub(crate) barrier_behind_feeds: bool,
+}
+
 /// The places of a task's operands, results and workspace: its operand table. A workspace without bytes, as sums over an axis of extent 0 have
 /// it, is nowhere in particular.
 pub(crate) fn operand_table(tasks: &Tasks, layout: &Layout, task: TaskId) -> Vec<Address> {
@@ -33,13 +40,15 @@ pub(crate) fn operand_table(tasks: &Tasks, layout: &Layout, task: TaskId) -> Vec
     buffers.map(|&buffer| layout.buffers[buffer]).chain([workspace]).collect()
 }
 
-/// The stages of the tasks in this order, those without work left out, with the barriers that so many threads need.
+/// The stages of the tasks in this order, those without work left out, with the barriers that so many threads need; `fed` is what feeding the
+/// data inputs writes.
 pub(crate) fn schedule(
     tasks: &Tasks,
     order: &[TaskId],
     layout: &Layout,
+    fed: Vec<Footprint>,
     threads: usize,
-) -> Vec<Scheduled> {
+) -> Schedule {
     let mut stages = vec![];
     let mut footprints = vec![];
     for &id in order {
@@ -75,7 +84,11 @@ pub(crate) fn schedule(
     for (stage, barrier) in stages.iter_mut().zip(barriers(&footprints, threads)) {
         stage.barrier = barrier;
     }
-    stages
+    // The first barrier of the stages would part them from the feeds anyway.
+    footprints.truncate(stages.iter().position(|stage| stage.barrier).unwrap_or(stages.len()));
+    footprints.insert(0, fed);
+    let barrier_behind_feeds = barriers(&footprints, threads).contains(&true);
+    Schedule { stages, barrier_behind_feeds }
 }
 
 /// A stage of an executable, as tools show it.

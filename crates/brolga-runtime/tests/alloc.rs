@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use brolga_ir::text::parse_graph;
-use brolga_runtime::{Executable, Options, State, StateLayout};
+use brolga_runtime::{Array, Executable, Feed, Options, State, StateLayout};
 
 struct Counting;
 
@@ -52,6 +52,7 @@ fn program(threads: usize) -> (Executable, State) {
 
 #[test]
 fn steps_allocate_nothing_and_drops_give_everything_back() {
+    let (array, rows) = ([1; 32], [1; 100]);
     for threads in [1, 2, 3] {
         let (mut executable, mut state) = program(threads);
         executable.run(&mut state).expect("the state fits");
@@ -59,6 +60,8 @@ fn steps_allocate_nothing_and_drops_give_everything_back() {
         for _ in 0..100 {
             executable.input_mut::<f32>("x").expect("it is f32").fill(1.0);
             executable.run(&mut state).expect("the state fits");
+            let feed = Feed { input: "x".into(), array: Array::U8(&array), rows: &rows };
+            executable.run_fed(&[feed], &mut state).expect("the rows fit");
             assert!(executable.output::<f32>(0).expect("it is f32")[0].is_finite());
         }
         assert_eq!(CALLS.load(Ordering::Relaxed) - before, 0, "{threads} threads");

@@ -9,6 +9,9 @@ use crate::generators::Accumulator;
 use crate::nest::Affine;
 use crate::tile::{Builder, Extent, Pointer, Trips};
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// Where results of a tile go.
 pub(super) struct Place {
     /// The first element, in elements from the start of the result.
@@ -154,6 +157,21 @@ impl Epilogue {
         self.leaves.iter().filter(|leaf| leaf.layout == Layout::Full).map(|leaf| leaf.slot)
     }
 
+    /// Which results may have the memory of which operands, but of those in `factors`, which tiles read elsewhere: those whose elements are
+    /// read right before the result's is written.
+    pub(super) fn in_place(&self, body: &Body<'_>, factors: &[usize]) -> Vec<(usize, usize)> {
+        let mut pairs = Vec::new();
+        for (value, slot) in body.results() {
+            let same = self.leaves.iter().filter(|leaf| {
+                leaf.layout == Layout::Full
+                    && body.ty(leaf.value) == body.ty(value)
+                    && !factors.contains(&leaf.slot)
+            });
+            pairs.extend(same.map(|leaf| (slot - body.operands(), leaf.slot)));
+        }
+        pairs
+    }
+
     /// Moves the pointers of everything that has an element for each result.
     pub(super) fn step(&self, b: &mut Builder, pointers: &[Pointer], elements: usize) {
         let (inputs, outputs) = pointers.split_at(self.leaves.len());
@@ -164,6 +182,26 @@ impl Epilogue {
         }
         for (sink, &pointer) in self.sinks.iter().zip(outputs) {
             b.step(pointer, (elements * sink.dtype.size()) as i64, Trips::Const(1));
+        }
+    }
+
+    /// Fetches the lines that a tile's epilogue will read: rows of a result lie too far apart for the machine to foresee them.
+    pub(super) fn prefetch(
+        &self,
+        b: &mut Builder,
+        pointers: &[Pointer],
+        [rows, columns]: [usize; 2],
+        row_step: usize,
+    ) {
+        for (leaf, &pointer) in self.leaves.iter().zip(pointers) {
+            if leaf.layout == Layout::Full {
+                let size = leaf.dtype.size();
+                for row in 0..rows {
+                    for byte in (0..columns * size).step_by(LINE) {
+                        b.prefetch(pointer.at((row * row_step * size + byte) as i32));
+                    }
+                }
+            }
         }
     }
 
@@ -189,34 +227,36 @@ impl Epilogue {
                 recorded.insert(value, lane);
             }
             let element = (cell.row * row_step + cell.column) as i32;
-            for (sink, &output) in self.sinks.iter().zip(outputs) {
-                let mut leaf = |b: &mut Builder, value: Value| {
-                    if let Some(root) = self.roots.iter().position(|root| *root == value) {
-                        return Some(cell.lanes[root]);
+            let mut leaf = |b: &mut Builder, value: Value| {
+                if let Some(root) = self.roots.iter().position(|root| *root == value) {
+                    return Some(cell.lanes[root]);
+                }
+                let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
+                let (leaf, pointer) = (&self.leaves[index], inputs[index]);
+                let size = leaf.dtype.size() as i32;
+                Some(match leaf.layout {
+                    Layout::Full => load(b, leaf.dtype, pointer.at(element * size), cell.extent),
+                    Layout::Column => {
+                        let address = pointer.at(cell.column as i32 * size);
+                        let lane = load(b, leaf.dtype, address, cell.extent);
+                        columns.push((cell.column, value, lane));
+                        lane
                     }
-                    let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
-                    let (leaf, pointer) = (&self.leaves[index], inputs[index]);
-                    let size = leaf.dtype.size() as i32;
-                    Some(match leaf.layout {
-                        Layout::Full => {
-                            load(b, leaf.dtype, pointer.at(element * size), cell.extent)
-                        }
-                        Layout::Column => {
-                            let address = pointer.at(cell.column as i32 * size);
-                            let lane = load(b, leaf.dtype, address, cell.extent);
-                            columns.push((cell.column, value, lane));
-                            lane
-                        }
-                        Layout::Scalar => {
-                            let lane = broadcast(b, leaf.dtype, pointer.at(0));
-                            columns.push((cell.column, value, lane));
-                            lane
-                        }
-                    })
-                };
-                let Sink { value, dtype, .. } = *sink;
-                let lane = body.record(b, &mut recorded, value, &mut leaf)?;
-                store(b, dtype, output.at(element * dtype.size() as i32), cell.extent, lane);
+                    Layout::Scalar => {
+                        let lane = broadcast(b, leaf.dtype, pointer.at(0));
+                        columns.push((cell.column, value, lane));
+                        lane
+                    }
+                })
+            };
+            // All is read before anything is written, for a result may have the memory of an operand.
+            let mut results = Vec::with_capacity(self.sinks.len());
+            for sink in &self.sinks {
+                results.push(body.record(b, &mut recorded, sink.value, &mut leaf)?);
+            }
+            for ((sink, &output), lane) in self.sinks.iter().zip(outputs).zip(results) {
+                let address = output.at(element * sink.dtype.size() as i32);
+                store(b, sink.dtype, address, cell.extent, lane);
             }
         }
         Ok(())

@@ -156,6 +156,11 @@ impl Builder {
         result
     }
 
+    /// The cache line of the address will be needed soon.
+    pub fn prefetch(&mut self, address: Address) {
+        self.push(Stmt::Prefetch(address));
+    }
+
     /// The pointer moves by `bytes · trips`. Constant steps that follow one another are one.
     pub fn step(&mut self, pointer: Pointer, bytes: i64, trips: Trips) {
         let Trips::Const(n) = trips else {

@@ -86,7 +86,7 @@ impl Demand {
                         self.var(acc.0, parts_of(extent_of(rank1, i % rank1.vectors), self.parts));
                     }
                 }
-                Stmt::Step { .. } => {}
+                Stmt::Step { .. } | Stmt::Prefetch(_) => {}
                 Stmt::Loop { body, .. } => self.block(body),
             }
         }

@@ -203,6 +203,8 @@ pub enum Stmt {
         /// What.
         value: Value,
     },
+    /// The cache line of this address will be needed soon. It changes nothing, and an instruction set may ignore it.
+    Prefetch(Address),
     /// The pointer moves by `bytes · trips`.
     Step {
         /// Which pointer.

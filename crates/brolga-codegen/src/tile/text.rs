@@ -82,6 +82,7 @@ impl TileProgram {
                     self.value(*value)
                 )
             }
+            Stmt::Prefetch(address) => writeln!(f, "prefetch {}", self.address(*address)),
             Stmt::Step { pointer, bytes, trips } => {
                 write!(f, "step {}, {bytes}", self.pointer_name(*pointer))?;
                 match trips {

@@ -93,6 +93,7 @@ impl Checker<'_> {
                 self.extent(*extent)?;
                 self.operand(*value, element.kind())?;
             }
+            Stmt::Prefetch(address) => self.address(*address)?,
             Stmt::Step { pointer, trips, .. } => {
                 self.param(pointer.0, ParamKind::Pointer)?;
                 self.trips(*trips)?;

@@ -24,6 +24,7 @@ enum Act {
     Get(u8),
     Store(u8, u8, u8),
     Step(u8),
+    Prefetch(u8),
     Repeat(u8, Vec<Act>),
 }
 
@@ -43,6 +44,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<u8>().prop_map(Act::Get),
         2 => any::<(u8, u8, u8)>().prop_map(|(a, b, c)| Act::Store(a, b, c)),
         1 => any::<u8>().prop_map(Act::Step),
+        1 => any::<u8>().prop_map(Act::Prefetch),
     ];
     leaf.prop_recursive(2, 40, 12, |inner| {
         (any::<u8>(), prop::collection::vec(inner, 1..12))
@@ -205,6 +207,8 @@ impl Writer {
                 }
             }
             // There and back, so that no loop leaves the buffers.
+            // It may tell any address.
+            Act::Prefetch(lines) => b.prefetch(self.input.at(4096 * i32::from(lines) - 100_000)),
             Act::Step(by) => {
                 let by = 4 * i64::from(by % 8);
                 b.step(self.input, by, Trips::Const(1));

@@ -1,7 +1,7 @@
 //! Samples, labels and weights: whether they fit the model, and their way into a program.
 
 use brolga_ir::{DType, Data as TensorData, Mistake, Tensor, Type};
-use brolga_runtime::Executable;
+use brolga_runtime::{Executable, Feed, State};
 
 use super::network::Built;
 use super::step::Plan;
@@ -80,14 +80,21 @@ impl<'a> Samples<'a> {
         self.sample_weight.is_some()
     }
 
-    /// Copies these samples into a program's inputs.
-    pub(crate) fn feed(&self, program: &mut Executable, samples: &[usize]) -> Result<(), NnError> {
-        write(program, "x", &self.x, samples)?;
-        write(program, "y", &self.y, samples)?;
+    /// Runs a program on these samples.
+    pub(crate) fn run(
+        &self,
+        program: &mut Executable,
+        state: &mut State,
+        samples: &[usize],
+    ) -> Result<(), NnError> {
+        let (x, y) = (feed("x", &self.x, samples), feed("y", &self.y, samples));
         match &self.sample_weight {
-            Some(weight) => write(program, "sample_weight", weight, samples),
-            None => Ok(()),
+            Some(weight) => {
+                program.run_fed(&[x, y, feed("sample_weight", weight, samples)], state)?;
+            }
+            None => program.run_fed(&[x, y], state)?,
         }
+        Ok(())
     }
 
     /// Fails if these samples have a number that is not finite.
@@ -134,19 +141,9 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Copies these samples into an input of a program.
-pub(crate) fn write(
-    program: &mut Executable,
-    input: &str,
-    data: &Data<'_>,
-    samples: &[usize],
-) -> Result<(), NnError> {
-    let dtype = program.inputs().find(|(name, _)| *name == input).map(|(_, ty)| ty.dtype);
-    match dtype {
-        Some(DType::I32) => data.gather_i32(samples, program.input_mut(input)?),
-        _ => data.gather_f32(samples, program.input_mut(input)?),
-    }
-    Ok(())
+/// These samples for an input of a program.
+pub(crate) fn feed<'a>(input: &'a str, data: &'a Data<'_>, samples: &'a [usize]) -> Feed<'a> {
+    Feed { input: input.into(), array: data.array(), rows: samples }
 }
 
 fn same_length(first: (&str, &Data<'_>), second: (&str, &Data<'_>)) -> Result<(), NnError> {

@@ -4,7 +4,7 @@ use brolga_ir::Mistake;
 use brolga_runtime::Options;
 use ndarray::{ArrayD, IxDyn};
 
-use super::batch::{Samples, check_input, write};
+use super::batch::{Samples, check_input, feed};
 use super::nonfinite::of_evaluation;
 use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
@@ -108,8 +108,7 @@ impl Pass<'_> {
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
             let key = Key { kind: Kind::Evaluate, batch: batch.len(), weighted };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
-            samples.feed(&mut program.executable, batch)?;
-            program.executable.run(state)?;
+            samples.run(&mut program.executable, state, batch)?;
             let loss = totals.add(&program.executable, batch.len())?;
             if !loss.is_finite() {
                 samples.check_finite(batch)?;
@@ -135,8 +134,7 @@ impl Pass<'_> {
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
             let key = Key { kind: Kind::Predict, batch: batch.len(), weighted: false };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
-            write(&mut program.executable, "x", x, batch)?;
-            program.executable.run(state)?;
+            program.executable.run_fed(&[feed("x", x, batch)], state)?;
             values.extend_from_slice(program.executable.output(0)?);
             self.progress.step(step + 1, &logs);
         }

@@ -276,8 +276,7 @@ impl Trainer<'_> {
         let weighted = self.samples.weighted();
         let key = Key { kind: Kind::Train, batch: samples.len(), weighted };
         let (program, state) = self.session.ready(&self.plan, self.options, key)?;
-        self.samples.feed(&mut program.executable, samples)?;
-        program.executable.run(state)?;
+        self.samples.run(&mut program.executable, state, samples)?;
         Ok(&program.executable)
     }
 

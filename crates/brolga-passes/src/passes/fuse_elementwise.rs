@@ -13,7 +13,7 @@
 //! The region grows as in [`FuseRows`](super::FuseRows), with the last axis for the row. So a connected reduction along that axis comes in
 //! where that pass has left one, and so does what repeats, counts or marks along it.
 //!
-//! Refused: ops over other shapes, views and all else that is not elementwise; ops without a connection; scalars together with what repeats
+//! Refused: reductions of a single long row, which one worker would compute; ops over other shapes, views and all else that is not elementwise; ops without a connection; scalars together with what repeats
 //! them; ops that would need the kernel's own result by a way that cannot be taken in, or stand far away in the order of the graph, where
 //! to look for such ways would take too long. An op alone is left alone.
 
@@ -120,6 +120,22 @@ mod tests {
           return %0, %1
         }
         "#);
+    }
+
+    #[test]
+    fn the_reduction_of_one_long_row_stays_apart() {
+        let graph = |n: usize| {
+            format!(
+                "graph f(%x: f32[{n}], %y: f32[{n}]) {{
+                    %0: f32[{n}] = add %x, %y
+                    %1: f32[{n}] = exp %0
+                    %2: f32[] = reduce_sum %1 {{axes=[0], keepdims=false}}
+                    return %1, %2
+                }}"
+            )
+        };
+        insta::assert_snapshot!(ops(FuseElementwise, &graph(16384)), @"rows add_exp_reduce_sum");
+        insta::assert_snapshot!(ops(FuseElementwise, &graph(16385)), @"rows add_exp, reduce_sum");
     }
 
     #[test]

@@ -45,9 +45,6 @@ use crate::rewrites::{Rewrites, Rule};
 #[derive(Debug, Clone, Copy)]
 pub struct FuseRows;
 
-/// How many elements of a single row are computed by one worker for the sake of fusing.
-const MAX_SERIAL: usize = 1 << 14;
-
 const ROWS: Rule =
     Rule { name: "fuse around a reduction of rows", reason: "a row is read once for all of it" };
 
@@ -64,7 +61,7 @@ impl Pass for FuseRows {
         for (place, &id) in seeds.iter().enumerate() {
             // A region that was fused may have taken this node, and a kernel its identity.
             let Some(domain) = reduced_domain(graph, id) else { continue };
-            let nodes = if domain.is_one_row() && domain.shape.elements() > MAX_SERIAL {
+            let nodes = if domain.is_long_row() {
                 let split = domain.split;
                 let fits = |graph: &Graph, v, shape: &_| repeats_columns(graph, v, shape, split);
                 let mut nodes = NodeSet::from([id]);

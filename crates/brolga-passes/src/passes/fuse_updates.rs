@@ -18,16 +18,14 @@
 //! each group as one run of elements; and groups that need their own results by another way. Groups that differ in anything, element types
 //! and results included, or that need each other, are kernels of their own.
 
-use std::collections::HashMap;
-
-use brolga_ir::ops::{Constant, KernelKind};
-use brolga_ir::{DType, Graph, NodeId, Op, Origin, Shape, Value};
+use brolga_ir::ops::KernelKind;
+use brolga_ir::{Graph, Origin};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
+use crate::region::update::{Group, groups};
 use crate::region::{NodeSet, Part, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};
-use crate::values::{elements, is_elementwise, splat};
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]
@@ -61,158 +59,6 @@ impl Pass for FuseUpdates {
         graph.remove_dead();
         Ok(rewrites.changed())
     }
-}
-
-/// What leads to the next values of one weight and its slots.
-struct Group {
-    /// The nodes, operands before their uses; the order follows from the program alone.
-    order: Vec<NodeId>,
-    /// Operands of the group's shape, in the order of first use.
-    own: Vec<Value>,
-    /// Operands of one element, in the order of first use.
-    scalars: Vec<Value>,
-    program: Program,
-}
-
-/// What groups must have in common.
-#[derive(PartialEq, Eq)]
-struct Program {
-    steps: Vec<Step>,
-    scalars: Vec<Value>,
-    own: Vec<DType>,
-}
-
-#[derive(PartialEq, Eq)]
-struct Step {
-    op: Op,
-    operands: Vec<Operand>,
-    leaves: bool,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum Operand {
-    Step(usize),
-    Own(usize),
-    Scalar(usize),
-    Constant(Constant),
-}
-
-/// The groups behind all states that are updated, in the order of the outputs.
-fn groups(graph: &Graph) -> Vec<Group> {
-    let roots: Vec<NodeId> = graph
-        .outputs()
-        .iter()
-        .filter(|output| output.replaces.is_some() && output.value.port == 0)
-        .map(|output| output.value.node)
-        .filter(|&id| is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() > 0)
-        .collect();
-    // Roots whose chains meet, a weight and its slots, form one group: `group_of` leads from each node to its chain's first root.
-    let mut group_of: HashMap<NodeId, usize> = HashMap::new();
-    let mut merged: Vec<usize> = (0..roots.len()).collect();
-    for (place, &root) in roots.iter().enumerate() {
-        let mut stack = vec![root];
-        while let Some(id) = stack.pop() {
-            if let Some(&met) = group_of.get(&id) {
-                let (a, b) = (find(&merged, met), find(&merged, place));
-                merged[a.max(b)] = a.min(b);
-                continue;
-            }
-            group_of.insert(id, place);
-            let operands = graph.operands(id);
-            stack
-                .extend(operands.iter().map(|v| v.node).filter(|&node| belongs(graph, node, root)));
-        }
-    }
-    let members = |first: usize| {
-        let same = (0..roots.len()).filter(|&place| find(&merged, place) == first);
-        same.map(|place| roots[place]).collect::<Vec<_>>()
-    };
-    let firsts = (0..roots.len()).filter(|&place| merged[place] == place);
-    firsts.filter_map(|first| Group::behind(graph, &members(first))).collect()
-}
-
-fn find(merged: &[usize], mut place: usize) -> usize {
-    while merged[place] != place {
-        place = merged[place];
-    }
-    place
-}
-
-/// Whether a node is part of the chain that leads to `root`.
-fn belongs(graph: &Graph, id: NodeId, root: NodeId) -> bool {
-    let (node, root) = (graph.node(id), graph.node(root));
-    is_elementwise(graph, id)
-        && node.types[0].shape == root.types[0].shape
-        && node.origin.role == root.origin.role
-}
-
-impl Group {
-    /// The chains that lead to these roots; `None` if they read what no group may read.
-    fn behind(graph: &Graph, roots: &[NodeId]) -> Option<Self> {
-        let root = *roots.first()?;
-        let mut order = Vec::new();
-        let mut places: HashMap<NodeId, usize> = HashMap::new();
-        for &root in roots {
-            let mut stack = vec![(root, false)];
-            while let Some((id, operands_done)) = stack.pop() {
-                if places.contains_key(&id) {
-                    continue;
-                }
-                if operands_done {
-                    places.insert(id, order.len());
-                    order.push(id);
-                    continue;
-                }
-                stack.push((id, true));
-                let operands = graph.operands(id);
-                let inside = operands.iter().rev().map(|value| value.node);
-                stack.extend(inside.filter(|&id| belongs(graph, id, root)).map(|id| (id, false)));
-            }
-        }
-        let shape = &graph.ty(root.into()).shape;
-        let (mut own, mut scalars) = (Vec::new(), Vec::new());
-        let mut steps = Vec::with_capacity(order.len());
-        for &id in &order {
-            let mut operands = Vec::new();
-            for value in graph.operands(id) {
-                operands.push(match places.get(&value.node) {
-                    Some(&place) => Operand::Step(place),
-                    None => outside(graph, value, shape, &mut own, &mut scalars)?,
-                });
-            }
-            let users = graph.uses(id);
-            let used_outside = users.iter().any(|(user, _)| !places.contains_key(user));
-            let leaves = used_outside || graph.is_output(id.into());
-            steps.push(Step { op: graph.node(id).op.clone(), operands, leaves });
-        }
-        let dtypes = own.iter().map(|&value| graph.ty(value).dtype).collect();
-        let program = Program { steps, scalars: scalars.clone(), own: dtypes };
-        Some(Self { order, own, scalars, program })
-    }
-}
-
-/// How a group of this shape reads a value from outside.
-fn outside(
-    graph: &Graph,
-    value: Value,
-    shape: &Shape,
-    own: &mut Vec<Value>,
-    scalars: &mut Vec<Value>,
-) -> Option<Operand> {
-    if let Some(constant) = splat(graph, value) {
-        return Some(Operand::Constant(constant.clone()));
-    }
-    if graph.ty(value).shape == *shape {
-        return Some(Operand::Own(place_of(own, value)));
-    }
-    (elements(graph, value) == 1).then(|| Operand::Scalar(place_of(scalars, value)))
-}
-
-fn place_of(values: &mut Vec<Value>, value: Value) -> usize {
-    values.iter().position(|&known| known == value).unwrap_or_else(|| {
-        values.push(value);
-        values.len() - 1
-    })
 }
 
 /// Groups with the same program, in the order of their first ones.

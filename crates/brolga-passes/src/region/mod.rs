@@ -7,6 +7,7 @@ mod chain;
 mod fuse;
 pub(crate) mod rows;
 mod schedule;
+pub(crate) mod update;
 
 pub(crate) use chain::{broadcasts, epilogue, prologue, repeats_columns, same_or_one, streams};
 pub(crate) use fuse::{Part, Region};

@@ -11,6 +11,9 @@ use crate::values::{elements, is_elementwise, splat};
 /// neighbours; looking farther would make the time quadratic in the depth of a model.
 const MAX_SPAN: usize = 256;
 
+/// How many elements of a single row are computed by one worker for the sake of fusing.
+const MAX_SERIAL: usize = 1 << 14;
+
 /// What a value is to the rows of a domain `[r.., c..]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -40,6 +43,11 @@ impl Domain {
     /// Whether all there is is one row.
     pub(crate) fn is_one_row(&self) -> bool {
         self.shape[..self.split].iter().all(|&extent| extent == 1)
+    }
+
+    /// Whether all there is is one row that is too long for one worker: its reduction is better computed apart, by all of them.
+    pub(crate) fn is_long_row(&self) -> bool {
+        self.is_one_row() && self.shape.elements() > MAX_SERIAL
     }
 
     /// The shape of a reduction that keeps its axes.
@@ -148,7 +156,9 @@ impl Rows {
         let mut added = if extends { Vec::new() } else { schedule.hull(graph, region) };
         added.push(id);
         let added = schedule.sort(&added);
-        let fits = added.iter().all(|&id| self.insert(graph, id));
+        let apart = |id| self.domain.is_long_row() && row_reduction(&graph.node(id).op).is_some();
+        let fits =
+            !added.iter().any(|&id| apart(id)) && added.iter().all(|&id| self.insert(graph, id));
         if fits {
             region.extend(&added);
             return added;

@@ -3,6 +3,7 @@
 
 mod compiled;
 mod errors;
+mod feed;
 mod kernels;
 mod profile;
 mod programs;

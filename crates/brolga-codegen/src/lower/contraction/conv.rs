@@ -9,9 +9,10 @@ use brolga_ir::ops::{Conv2d, Conv2dGradInput, ConvDims, Matmul, MatmulDims};
 
 use super::cotangent::Cotangent;
 use super::lattice::lattice;
-use super::matmul;
+use super::matmul::{self, Factors};
 use super::pack::{self, Panels};
 use super::slide::{Scope, Slide, Weights};
+use super::tile::Chains;
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
 use crate::lower::epilogue::Epilogue;
@@ -46,8 +47,7 @@ pub(super) fn forward(
     let (x, w) = (slot(operands[0])?, slot(operands[1])?);
     if pool.is_none() && is_product(&dims) {
         let op = Matmul { transpose_a: false, transpose_b: false };
-        let extents = pixels(&dims, dims.filters, dims.channels);
-        return matmul::product(body, root, op, extents, [x, w], target);
+        return matmul::product(body, root, pixels(op, &dims, [x, w]), target);
     }
     let window = op.window();
     let classes = pool.as_ref().map_or([1, 1], |pool| [pool.window()[0], 1]);
@@ -201,8 +201,7 @@ pub(super) fn grad_input(
         && let Some(dy) = body.input_slot(operands[0])
     {
         let op = Matmul { transpose_a: false, transpose_b: true };
-        let extents = pixels(&dims, dims.channels, dims.filters);
-        return matmul::product(body, root, op, extents, [dy, w], target);
+        return matmul::product(body, root, pixels(op, &dims, [dy, w]), target);
     }
     let cotangent = Cotangent::new(body, operands[0], &dims)?;
     let window = op.window();
@@ -319,16 +318,21 @@ pub(super) fn grad_input(
 }
 
 /// Whether a convolution is the product of its pixels and its weights.
-fn is_product(dims: &ConvDims) -> bool {
+pub(super) fn is_product(dims: &ConvDims) -> bool {
     dims.kernel == [1, 1]
         && dims.groups == 1
         && dims.window.strides == [1, 1]
         && dims.window.padding == [[0, 0]; 2]
 }
 
-/// The extents of the product of all pixels, of `k` channels each, with weights.
-fn pixels(dims: &ConvDims, n: usize, k: usize) -> MatmulDims {
-    MatmulDims { batch: 1, m: dims.batch * dims.output[0] * dims.output[1], n, k }
+/// The product of all pixels with the weights, or with the weights transposed.
+fn pixels(op: Matmul, dims: &ConvDims, slots: [usize; 2]) -> Factors {
+    let [n, k] = match op.transpose_b {
+        false => [dims.filters, dims.channels],
+        true => [dims.channels, dims.filters],
+    };
+    let m = dims.batch * dims.output[0] * dims.output[1];
+    Factors { op, dims: MatmulDims { batch: 1, m, n, k }, chains: Chains::one(k), slots }
 }
 
 /// Two operations for each multiply-add of taps inside the image.

@@ -3,19 +3,22 @@
 //! A unit is a piece of the batch, or a block of columns of one. For each of its images every tile of weights goes on with its chains over the output
 //! pixels: the partial sums stay in the workspace between images and in registers over an image, or over some lines of a large one. A second stage adds
 //! the pieces in ascending order; where there is only one, its sums are the result.
+//!
+//! For 1×1 filters and few pixels it is a product of images and cotangent, whose chains are the pieces.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use brolga_ir::lanes::Lanes;
-use brolga_ir::ops::reduce::pieces;
-use brolga_ir::ops::{Conv2dGradFilter, ConvDims};
+use brolga_ir::ops::reduce::{piece_range, pieces};
+use brolga_ir::ops::{Conv2dGradFilter, ConvDims, Matmul, MatmulDims};
 use brolga_ir::{Op, Value};
 
-use super::conv::flops;
+use super::conv::{flops, is_product};
 use super::cotangent::{Cotangent, zeros};
 use super::lattice::{column_tiles, even_split};
-use super::tile::k_loop;
+use super::matmul::{self, Factors};
+use super::tile::{Chains, k_loop};
 use super::weight_rows::{Row, outputs, row_groups, runs};
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
@@ -30,6 +33,8 @@ const BLOCK: usize = 1024;
 const UNITS: usize = 16;
 /// The most blocks of columns whose units add all pieces.
 const ADDED_BLOCKS: usize = 64;
+/// Pixels of all images up to which the gradient of a 1×1 filter is a product: what a block of its rows reads stays in the second-level cache.
+const MAX_PRODUCT: usize = 2048;
 /// Bytes that stay in a second-level cache beside everything else.
 const CACHED: usize = 256 << 10;
 
@@ -46,6 +51,23 @@ pub(super) fn lower(
     let x = body
         .input_slot(operands[0])
         .ok_or_else(|| body.malformed("the images of a convolution are computed inside"))?;
+    let pixels = dims.output[0] * dims.output[1];
+    let k = dims.batch * pixels;
+    if let Some(dy) = body.input_slot(operands[1])
+        && is_product(&dims)
+        && body.results().count() == 1
+        && k <= MAX_PRODUCT
+    {
+        let pieces = pieces(dims.batch);
+        let images = (0..pieces).map(|piece| piece_range(dims.batch, pieces, piece).len());
+        let factors = Factors {
+            op: Matmul { transpose_a: true, transpose_b: false },
+            dims: MatmulDims { batch: 1, m: dims.channels, n: dims.filters, k },
+            chains: Chains::of(images.map(|images| images * pixels)),
+            slots: [x, dy],
+        };
+        return matmul::product(body, root, factors, target);
+    }
     let cotangent = Cotangent::new(body, operands[1], &dims)?;
     let mut filter_slot = None;
     let mut bias_slot = None;

@@ -1,8 +1,9 @@
 //! Matrix products.
 //!
 //! Tiles of the result are worked on in blocks of rows, or, where there are few rows, in blocks of columns, so that each worker reads its own part
-//! of the second factor. That factor is brought into panels where tiles would walk through it in large steps, or along its rows: a panel
-//! holds the columns of a tile, one row after the other.
+//! of the second factor. A factor is brought into panels where tiles would walk through it in large steps, or along its rows: a panel holds
+//! what a tile reads of it, one k behind the other. A unit makes the panels of the factor that it has a part of; those of the other, which
+//! all units read, are made once, by a stage before.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use brolga_ir::ops::{Matmul, MatmulDims};
 
 use super::lattice::{column_tiles, even_split};
 use super::pack;
-use super::tile::{ContractionTile, k_loop};
+use super::tile::{Chains, ContractionTile};
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
 use crate::lower::epilogue::{Epilogue, Place};
@@ -23,19 +24,29 @@ use crate::tile::{LANES, TileProgram, TileShape, TileTarget};
 const MANY_UNITS: usize = 16;
 /// Tiles one below the other in a block of rows.
 const BLOCK: usize = 8;
-/// Bytes of a row, and rows, from which on the columns of a tile are spread over too many pages and too few sets of the cache.
+/// Bytes of a row, and rows, from which on what a tile reads is spread over too many pages and too few sets of the cache.
 const WIDE_ROW: usize = 256;
 const MANY_ROWS: usize = 64;
 
-/// How the second factor is read.
+/// How a factor is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Second {
+enum Source {
     /// As it lies.
     Direct,
-    /// From panels that a unit makes in its scratch memory, one at a time.
+    /// From panels that a unit makes in its scratch memory: all of its rows of the first factor, or one panel of the second at a time.
     Unit,
     /// From panels in the workspace, made by a stage before.
     Shared,
+}
+
+/// A product to be lowered.
+pub(super) struct Factors {
+    pub(super) op: Matmul,
+    pub(super) dims: MatmulDims,
+    /// The chains over k.
+    pub(super) chains: Chains,
+    /// The slots of the factors.
+    pub(super) slots: [usize; 2],
 }
 
 struct Product<'a> {
@@ -43,10 +54,12 @@ struct Product<'a> {
     op: Matmul,
     epilogue: Epilogue,
     dims: MatmulDims,
+    chains: Chains,
     a: usize,
     b: usize,
     shape: TileShape,
-    second: Second,
+    first: Source,
+    second: Source,
 }
 
 pub(super) fn lower(
@@ -61,38 +74,37 @@ pub(super) fn lower(
         body.input_slot(value)
             .ok_or_else(|| body.malformed("a factor of a product is computed inside"))
     };
-    product(body, root, *op, dims, [slot(operands[0])?, slot(operands[1])?], target)
+    let slots = [slot(operands[0])?, slot(operands[1])?];
+    product(body, root, Factors { op: *op, dims, chains: Chains::one(dims.k), slots }, target)
 }
 
 /// The product of the operands in two slots, with what follows `root`, whose elements lie as those of a product with these extents.
 pub(super) fn product(
     body: &Body<'_>,
     root: Value,
-    op: Matmul,
-    dims: MatmulDims,
-    [a, b]: [usize; 2],
+    Factors { op, dims, chains, slots: [a, b] }: Factors,
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let shape = target.contraction_shape(dims.m, dims.n);
     let by_rows = by_rows(&dims, shape);
-    let used_again = dims.m > shape.rows;
-    let strides_hurt = 4 * dims.n >= WIDE_ROW && dims.k >= MANY_ROWS && dims.n > shape.lanes;
-    let second = match (op.transpose_b || (used_again && strides_hurt), by_rows) {
-        (false, _) => Second::Direct,
-        (true, false) => Second::Unit,
-        (true, true) => Second::Shared,
+    let [unit, shared] =
+        if by_rows { [Source::Unit, Source::Shared] } else { [Source::Shared, Source::Unit] };
+    // A row is spread if the tile that reads a part of it is not alone with it, and comes back to it.
+    let spread = |row: usize, is_read_again: bool| {
+        4 * row >= WIDE_ROW && dims.k >= MANY_ROWS && is_read_again
     };
-    let product = Product {
-        body,
-        op,
-        epilogue: Epilogue::new(body, &[root], &outputs, false)?,
-        dims,
-        a,
-        b,
-        shape,
-        second,
+    let first = match op.transpose_a && spread(dims.m, dims.n > shape.lanes) {
+        true => unit,
+        false => Source::Direct,
     };
+    let wide = dims.n > shape.lanes && spread(dims.n, dims.m > shape.rows);
+    let second = match op.transpose_b || wide {
+        true => shared,
+        false => Source::Direct,
+    };
+    let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
+    let product = Product { body, op, epilogue, dims, chains, a, b, shape, first, second };
     if by_rows { product.rows() } else { product.columns() }
 }
 
@@ -107,34 +119,41 @@ fn by_rows(dims: &MatmulDims, shape: TileShape) -> bool {
 }
 
 impl Product<'_> {
-    /// The program that makes one panel: for each k the `lanes` columns of a tile.
-    fn packer(&self, lanes: usize) -> Result<Arc<TileProgram>> {
-        let MatmulDims { n, k, .. } = self.dims;
-        if self.op.transpose_b {
-            pack::transposed(lanes, k, 4 * k as i64, 4 * lanes as i64)
+    /// Bytes from one element of a factor to the next one along the result, and to the next k: of the first factor, of the second.
+    fn steps(&self) -> [[i64; 2]; 2] {
+        let MatmulDims { m, n, k, .. } = self.dims;
+        let steps = |transposed: bool, extent: usize| match transposed {
+            true => [4 * k as i64, 4],
+            false => [4, 4 * extent as i64],
+        };
+        [steps(!self.op.transpose_a, m), steps(self.op.transpose_b, n)]
+    }
+
+    /// The program that makes one panel of a factor: for each k the elements for `width` rows or columns of the result.
+    fn packer(&self, [along, next_k]: [i64; 2], width: usize) -> Result<Arc<TileProgram>> {
+        let k = self.dims.k;
+        if along == 4 {
+            pack::rows(k, width, next_k)
         } else {
-            pack::rows(k, lanes, 4 * n as i64)
+            pack::transposed(width, k, along, 4 * width as i64)
         }
     }
 
-    /// Where the columns of a tile start in the second factor, as it lies.
-    fn source(&self, matrix: &Affine, column: &Affine) -> Affine {
-        let MatmulDims { n, k, .. } = self.dims;
-        let step = if self.op.transpose_b { 4 * k as i64 } else { 4 };
-        Affine::slot(self.b).add(matrix, 4 * (k * n) as i64).add(column, step)
+    /// Where the elements of a factor for a row or a column of the result start, as it lies.
+    fn source(&self, factor: usize, matrix: &Affine, place: &Affine) -> Affine {
+        let MatmulDims { m, n, k, .. } = self.dims;
+        let (slot, extent) = [(self.a, m), (self.b, n)][factor];
+        let [along, _] = self.steps()[factor];
+        Affine::slot(slot).add(matrix, 4 * (k * extent) as i64).add(place, along)
     }
 
-    /// Where a tile finds its columns.
-    fn found(&self, matrix: &Affine, column: &Affine) -> Affine {
-        let MatmulDims { n, k, .. } = self.dims;
-        match self.second {
-            Second::Direct => self.source(matrix, column),
-            Second::Unit => Affine::scratch(),
-            // Panels lie one behind the other: each column in front takes k floats.
-            Second::Shared => Affine::slot(self.body.workspace())
-                .add(matrix, 4 * (k * n) as i64)
-                .add(column, 4 * k as i64),
-        }
+    /// Where they start in the panels of the workspace: panels lie one behind the other, each row or column in front takes k floats.
+    fn shared(&self, factor: usize, matrix: &Affine, place: &Affine) -> Affine {
+        let MatmulDims { m, n, k, .. } = self.dims;
+        let extent = [m, n][factor];
+        Affine::slot(self.body.workspace())
+            .add(matrix, 4 * (k * extent) as i64)
+            .add(place, 4 * k as i64)
     }
 
     /// All tiles of a block of rows and a block of columns.
@@ -146,39 +165,88 @@ impl Product<'_> {
         (first_column, columns): (&Affine, usize),
     ) -> Result<()> {
         let MatmulDims { m, n, k, .. } = self.dims;
-        let (a_row, a_k) = if self.op.transpose_a { (4, 4 * m as i64) } else { (4 * k as i64, 4) };
+        let [a_steps, b_steps] = self.steps();
+        let scratch = self.scratch(rows);
+        // Where the first factor of a row of the block is, if the tiles are so high.
+        let first = |row: &Affine| match self.first {
+            Source::Direct => self.source(0, matrix, &first_row.clone().add(row, 1)),
+            Source::Unit => scratch[0].clone().add(row, 4 * k as i64),
+            Source::Shared => self.shared(0, matrix, &first_row.clone().add(row, 1)),
+        };
+        let row_tiles = even_split(rows, self.shape.rows);
+        if self.first == Source::Unit {
+            let mut done = 0;
+            for &(count, size) in &row_tiles {
+                let packer = self.packer(a_steps, size)?;
+                nest.repeat(count, |nest, i| {
+                    let row = Affine::number(done as i64).add(&i, size as i64);
+                    let source = self.source(0, matrix, &first_row.clone().add(&row, 1));
+                    nest.call(&packer, [source, first(&row)]);
+                });
+                done += count * size;
+            }
+        }
         for (start, tiles, lanes) in column_tiles(columns, self.shape.lanes) {
-            let width = if self.second == Second::Direct { n } else { lanes };
-            let loops = [k_loop(k, a_k, 4 * width as i64)];
-            let packer = if self.second == Second::Unit { Some(self.packer(lanes)?) } else { None };
+            let b_step = if self.second == Source::Direct { b_steps[1] } else { 4 * lanes as i64 };
+            let packer =
+                if self.second == Source::Unit { Some(self.packer(b_steps, lanes)?) } else { None };
             let mut parts = Vec::new();
-            for (count, size) in even_split(rows, self.shape.rows) {
-                let offsets: Vec<i32> = (0..size).map(|r| (r as i64 * a_row) as i32).collect();
-                let tile =
-                    ContractionTile::new(self.body, &self.epilogue, &offsets, lanes, &loops, n)?;
+            for &(count, size) in &row_tiles {
+                let [row_step, a_step] = match self.first {
+                    Source::Direct => a_steps,
+                    Source::Unit | Source::Shared => [4, 4 * size as i64],
+                };
+                let offsets: Vec<i32> = (0..size).map(|r| (r as i64 * row_step) as i32).collect();
+                let tile = ContractionTile::of_chains(
+                    self.body,
+                    &self.epilogue,
+                    (&offsets, lanes, n),
+                    (&self.chains, [a_step, b_step]),
+                    &scratch[2],
+                )?;
                 parts.push((count, size, tile));
             }
             nest.repeat(tiles, |nest, j| {
                 let column = first_column.clone().plus(start as i64).add(&j, lanes as i64);
+                let b = match self.second {
+                    Source::Direct => self.source(1, matrix, &column),
+                    Source::Unit => scratch[1].clone(),
+                    Source::Shared => self.shared(1, matrix, &column),
+                };
                 if let Some(packer) = &packer {
-                    nest.call(packer, [self.source(matrix, &column), Affine::scratch()]);
+                    nest.call(packer, [self.source(1, matrix, &column), b.clone()]);
                 }
                 let mut done = 0;
                 for (count, size, tile) in &parts {
                     nest.repeat(*count, |nest, i| {
-                        let row = first_row.clone().plus(done as i64).add(&i, *size as i64);
-                        let a = Affine::slot(self.a).add(matrix, 4 * (m * k) as i64);
+                        let row = Affine::number(done as i64).add(&i, *size as i64);
+                        let a = first(&row);
+                        let row = first_row.clone().add(&row, 1);
                         let element =
                             column.clone().add(matrix, (m * n) as i64).add(&row, n as i64);
                         let place = Place { element, column: column.clone() };
-                        let b = self.found(matrix, &column);
-                        tile.call(nest, &self.epilogue, a.add(&row, a_row), b, &place);
+                        tile.call(nest, &self.epilogue, a, b.clone(), &place);
                     });
                     done += count * size;
                 }
             });
         }
         Ok(())
+    }
+
+    /// Where a unit of so many rows has its panels of the first factor, its panel of the second, and the sums of a tile in its scratch memory.
+    fn scratch(&self, rows: usize) -> [Affine; 3] {
+        let [first, second, _] = self.scratch_floats(rows);
+        [0, first, first + second].map(|floats| Affine::scratch().plus(4 * floats as i64))
+    }
+
+    /// How many floats each of them takes, in whole cache lines.
+    fn scratch_floats(&self, rows: usize) -> [usize; 3] {
+        let floats = |source: Source, extent: usize| {
+            if source == Source::Unit { (self.dims.k * extent).next_multiple_of(LANES) } else { 0 }
+        };
+        let TileShape { rows: height, lanes } = self.shape;
+        [floats(self.first, rows), floats(self.second, lanes), self.chains.scratch(height, lanes)]
     }
 
     /// Units are blocks of rows: if possible a divisor of m near so many tiles, so that they are equal parts of the result.
@@ -208,7 +276,7 @@ impl Product<'_> {
             );
             inside.and(outside)?;
         }
-        self.finish(nest.finish(), batch * m.div_ceil(rows), rest == 0)
+        self.finish(nest.finish(), batch * m.div_ceil(rows), rows, rest == 0)
     }
 
     /// Units are blocks of columns, whole cache lines wide.
@@ -237,7 +305,7 @@ impl Product<'_> {
             );
         }
         inside.and(outside)?;
-        self.finish(nest.finish(), batch * n.div_ceil(width), false)
+        self.finish(nest.finish(), batch * n.div_ceil(width), m, false)
     }
 
     fn name(&self) -> String {
@@ -245,11 +313,10 @@ impl Product<'_> {
         format!("matmul_{m}x{k}x{n}")
     }
 
-    /// `parted`: units are equal parts of the result's rows.
-    fn finish(&self, nest: Nest, units: usize, parted: bool) -> Result<Lowered> {
+    /// `rows`: how many a unit has; `parted`: units are equal parts of the result's rows.
+    fn finish(&self, nest: Nest, units: usize, rows: usize, parted: bool) -> Result<Lowered> {
         let MatmulDims { batch, m, n, k } = self.dims;
         let body = self.body;
-        let shared = self.second == Second::Shared;
         let full: Vec<usize> = self.epilogue.full_slots().collect();
         let rows_parted = parted && !self.op.transpose_a;
         let (mut reads, writes) = body.touches(|slot| {
@@ -259,52 +326,65 @@ impl Product<'_> {
                     || (slot == self.a && rows_parted && slot != self.b))
         });
         let mut stages = Vec::new();
-        if shared {
-            stages.push(self.packing()?);
-            let elsewhere = self.b == self.a || self.epilogue.reads(self.b);
-            reads.retain(|touch| touch.slot != self.b || elsewhere);
-            reads.push(Touch { slot: body.workspace(), access: Access::Whole });
+        let mut workspace = 0;
+        for (factor, source, extent) in [(0, self.first, m), (1, self.second, n)] {
+            if source == Source::Shared {
+                stages.push(self.packing(factor)?);
+                workspace = 4 * batch * k * extent;
+                let slot = [self.a, self.b][factor];
+                let elsewhere = self.b == self.a || self.epilogue.reads(slot);
+                reads.retain(|touch| touch.slot != slot || elsewhere);
+                reads.push(Touch { slot: body.workspace(), access: Access::Whole });
+            }
         }
         let flops = 2 * (batch * m * n * k) as u64;
         stages.push(Stage { nest, units, reads, writes, flops });
-        let panel = k * self.shape.lanes;
         Ok(Lowered {
             stages,
-            workspace: if shared { 4 * batch * k * n } else { 0 },
-            scratch: if self.second == Second::Unit { 4 * panel } else { 0 },
-            in_place: Vec::new(),
+            workspace,
+            scratch: 4 * self.scratch_floats(rows).iter().sum::<usize>(),
+            in_place: self.epilogue.in_place(body, &[self.a, self.b]),
         })
     }
 
-    /// Brings the second factor into panels; a unit is a panel.
-    fn packing(&self) -> Result<Stage> {
-        let MatmulDims { batch, n, .. } = self.dims;
+    /// Brings a factor into panels; a unit is a panel.
+    fn packing(&self, factor: usize) -> Result<Stage> {
+        let MatmulDims { batch, m, n, .. } = self.dims;
+        // Where panels start, how many there are, and how wide they are.
+        let mut tiles = Vec::new();
+        if factor == 0 {
+            let mut start = 0;
+            for (count, size) in even_split(m, self.shape.rows) {
+                tiles.push((start, count, size));
+                start += count * size;
+            }
+        } else {
+            tiles = column_tiles(n, self.shape.lanes);
+        }
         let mut nest = NestBuilder::new("pack");
-        let tiles = column_tiles(n, self.shape.lanes);
         let panels: usize = tiles.iter().map(|(_, tiles, _)| tiles).sum();
         let (matrix, index) = nest.split(&Nest::UNIT.into(), panels.max(1));
         let mut first = 0;
-        for (start, count, lanes) in tiles {
-            let packer = self.packer(lanes)?;
+        for (start, count, width) in tiles {
+            let packer = self.packer(self.steps()[factor], width)?;
             nest.when(
                 index.clone(),
                 first..first + count,
                 |nest| {
                     let within = index.clone().plus(-(first as i64));
-                    let column = Affine::number(start as i64).add(&within, lanes as i64);
-                    let args = [self.source(&matrix, &column), self.found(&matrix, &column)];
-                    nest.call(&packer, args);
+                    let place = Affine::number(start as i64).add(&within, width as i64);
+                    let source = self.source(factor, &matrix, &place);
+                    nest.call(&packer, [source, self.shared(factor, &matrix, &place)]);
                 },
                 |_| {},
             );
             first += count;
         }
-        let workspace = self.body.workspace();
         Ok(Stage {
             nest: nest.finish(),
             units: batch * panels,
-            reads: vec![Touch { slot: self.b, access: Access::Whole }],
-            writes: vec![Touch { slot: workspace, access: Access::Whole }],
+            reads: vec![Touch { slot: [self.a, self.b][factor], access: Access::Whole }],
+            writes: vec![Touch { slot: self.body.workspace(), access: Access::Whole }],
             flops: 0,
         })
     }

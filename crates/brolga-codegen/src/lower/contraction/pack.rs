@@ -145,6 +145,9 @@ impl Panels {
 }
 
 /// Transposes `count` rows, `row` bytes apart: for each column one run of `count` floats is written, `step` bytes behind the last.
+///
+/// Rows are read a cache line at a time: those of a wide matrix are in few sets of the cache, which forgets the line of the first row
+/// before that of the last has come.
 pub(super) fn transposed(
     count: usize,
     columns: usize,
@@ -154,14 +157,20 @@ pub(super) fn transposed(
     let mut b = Builder::new(format!("transpose_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
     let one = Extent::First(1);
-    b.repeat(Trips::Const(columns as u32), |b| {
-        for i in 0..count {
-            let value = b.load_f32(from.at((i as i64 * row) as i32), one);
-            b.store_f32(to.at(4 * i as i32), one, value);
-        }
-        b.step(from, 4, Trips::Const(1));
-        b.step(to, step, Trips::Const(1));
-    });
+    let block = |b: &mut Builder, columns: usize| {
+        b.repeat(Trips::Const(count as u32), |b| {
+            for column in 0..columns {
+                let value = b.load_f32(from.at(4 * column as i32), one);
+                b.store_f32(to.at((column as i64 * step) as i32), one, value);
+            }
+            b.step(from, row, Trips::Const(1));
+            b.step(to, 4, Trips::Const(1));
+        });
+        b.step(from, 4 * columns as i64 - count as i64 * row, Trips::Const(1));
+        b.step(to, columns as i64 * step - 4 * count as i64, Trips::Const(1));
+    };
+    b.repeat(Trips::Const((columns / LANES) as u32), |b| block(b, LANES));
+    block(&mut b, columns % LANES);
     Ok(Arc::new(b.finish()?))
 }
 

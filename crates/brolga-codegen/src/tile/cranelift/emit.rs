@@ -74,7 +74,7 @@ fn is_lane_wise(stmt: &Stmt) -> bool {
         Stmt::Let(_, Op::Reduce(..) | Op::Load(_, _, Extent::Rest(_))) => false,
         Stmt::Let(..) | Stmt::Set(..) => true,
         Stmt::Store { extent, .. } => !matches!(extent, Extent::Rest(_)),
-        Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
+        Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
     }
 }
 
@@ -229,6 +229,8 @@ impl Emitter<'_, '_, '_> {
             }
             Stmt::Rank1(rank1) => self.rank1(rank1),
             Stmt::Loop { trips, body } => self.repeat(*trips, body),
+            // CLIF has no instruction for it.
+            Stmt::Prefetch(_) => {}
             Stmt::Set(..) | Stmt::Store { .. } => {}
         }
     }

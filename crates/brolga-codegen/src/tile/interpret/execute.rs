@@ -80,6 +80,7 @@ impl<'a, M: Memory> Machine<'a, M> {
                     self.write(*element, start.wrapping_add((lane * element.size()) as u64), word)?;
                 }
             }
+            Stmt::Prefetch(_) => {}
             Stmt::Step { pointer, bytes, trips } => {
                 let distance = bytes.wrapping_mul(self.trips(*trips));
                 let pointer = &mut self.args[usize::from(pointer.0)];

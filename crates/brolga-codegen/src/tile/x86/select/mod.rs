@@ -69,7 +69,7 @@ impl Uses {
                     self.counts[value.0 as usize] += 1;
                 }
                 Stmt::Loop { body, .. } => self.block(body),
-                Stmt::Step { .. } | Stmt::Rank1(_) => {}
+                Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Rank1(_) => {}
             }
         }
     }
@@ -134,7 +134,7 @@ impl Select<'_> {
                 !bytes(element, extent)
             }
             Stmt::Let(..) | Stmt::Set(..) => true,
-            Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
+            Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
         }
     }
 
@@ -264,6 +264,10 @@ impl Select<'_> {
                 let src = self.packed_vector(parts);
                 let mem = self.mem(*address);
                 self.listing.items.push(Item::BytesOut { src, mem, count: *count });
+            }
+            Stmt::Prefetch(address) => {
+                let mem = Operand::Mem(self.mem(*address));
+                self.push(Code::Prefetcht0_m8, First::Read, &[mem]);
             }
             Stmt::Step { pointer, bytes, trips } => {
                 self.listing.items.push(Item::Step {
