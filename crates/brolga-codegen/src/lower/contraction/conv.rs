@@ -21,8 +21,10 @@ use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileTarget};
 
-/// From this many images on a unit is an image; below, a band of its rows, or a panel of weights if there are many.
+/// From this many images on a unit is an image, if that stays in the second-level cache; otherwise a band of its rows, or a panel of weights if
+/// there are many.
 const IMAGE_UNITS: usize = 8;
+const IMAGE_BYTES: usize = 512 << 10;
 const MANY_PANELS: usize = 16;
 /// Bytes of a row of weights, and rows, from which on the columns of a tile are spread over too few sets of the cache.
 const WIDE_ROW: usize = 512;
@@ -102,8 +104,8 @@ pub(super) fn forward(
         && panels.width < panels.results
         && panels.results.is_multiple_of(panels.width)
         && (pool.is_none() || panels.width.is_multiple_of(LANES));
-    let by_image = dims.batch >= IMAGE_UNITS;
     let image_bytes = 4 * (dims.input[0] * dims.input[1] * dims.channels) as i64;
+    let by_image = dims.batch >= IMAGE_UNITS && image_bytes <= IMAGE_BYTES as i64;
     let mut nest = NestBuilder::new("conv2d");
     let full: Vec<usize> = epilogue.full_slots().collect();
     let mut stages = Vec::new();
@@ -240,7 +242,9 @@ pub(super) fn grad_input(
     let mut stages = Vec::new();
     // The narrowest tiles do most of the work: their weights lie in panels, so that they follow one another in memory.
     // A cotangent that is computed first is computed once an image.
-    let by_image = dims.batch >= IMAGE_UNITS || cotangent.scratch() > 0;
+    let bytes = 4 * (dims.output[0] * dims.output[1] * dims.filters) as i64;
+    let many = dims.batch >= IMAGE_UNITS && bytes <= IMAGE_BYTES as i64;
+    let by_image = many || cotangent.scratch() > 0;
     let widths = slide.widths(target, !by_image);
     if let Some(&width) = widths.first()
         && (1..channels).contains(&width)
@@ -256,7 +260,6 @@ pub(super) fn grad_input(
         };
         slide.panel_width = width;
         let count = channels / width;
-        let bytes = 4 * (dims.output[0] * dims.output[1] * dims.filters) as i64;
         let by_panel = panels.are_units(&dims, bytes) && slide.tiles_are_panels(target, width);
         if let (true, Some(dy)) = (by_panel, body.input_slot(operands[0])) {
             slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));

@@ -4,7 +4,8 @@
 //! pixels: the partial sums stay in the workspace between images and in registers over an image, or over some lines of a large one. A second stage adds
 //! the pieces in ascending order; where there is only one, its sums are the result.
 //!
-//! For 1×1 filters and few pixels it is a product of images and cotangent, whose chains are the pieces.
+//! For 1×1 filters and few pixels it is a product of images and cotangent, whose chains are the pieces. For many pixels of many images, both are
+//! brought into panels, block by block.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::conv::{flops, is_product};
 use super::cotangent::{Cotangent, zeros};
 use super::lattice::{column_tiles, even_split};
 use super::matmul::{self, Factors};
+use super::pack;
 use super::tile::{Chains, k_loop};
 use super::weight_rows::{Row, outputs, row_groups, runs};
 use crate::error::Result;
@@ -35,6 +37,11 @@ const UNITS: usize = 16;
 const ADDED_BLOCKS: usize = 64;
 /// Pixels of all images up to which the gradient of a 1×1 filter is a product: what a block of its rows reads stays in the second-level cache.
 const MAX_PRODUCT: usize = 2048;
+/// Bytes of the panels of images and cotangent: they stay in the second-level cache while all tiles pass over them.
+const PANELS: usize = 192 << 10;
+/// Panels of whole vectors that are filled side by side, so that images are read in the order in which they lie. Narrow ones are filled one
+/// by one: writing to many of them in turn costs more than reading in steps.
+const PANELS_AT_ONCE: usize = 32;
 /// Bytes that stay in a second-level cache beside everything else.
 const CACHED: usize = 256 << 10;
 
@@ -96,7 +103,7 @@ pub(super) fn lower(
     Ok(Lowered {
         stages,
         workspace: if filter.is_direct { 0 } else { filter.part_bytes as usize * filter.pieces },
-        scratch: filter.cotangent.scratch(),
+        scratch: filter.cotangent.scratch().max(4 * filter.panel_floats()),
         in_place: Vec::new(),
     })
 }
@@ -122,6 +129,8 @@ struct Filter<'a> {
     is_fresh: bool,
     /// Whether a unit adds all pieces of its columns itself.
     adds: bool,
+    /// Whether the images and the cotangent of a 1×1 filter are brought into panels, some pixels at a time.
+    in_panels: bool,
 }
 
 /// What a tile does with its sums.
@@ -161,8 +170,14 @@ impl<'a> Filter<'a> {
             is_direct: pieces == 1 && filter_slot.is_some(),
             is_fresh: false,
             adds: false,
+            in_panels: false,
             dims,
         };
+        let is_plain = filter.cotangent.scratch() == 0 && filter.filter_slot.is_some();
+        if is_product(&filter.dims) && is_plain && pieces >= UNITS / 2 {
+            filter.in_panels = true;
+            return Ok(filter);
+        }
         let groups = row_groups(&filter.dims);
         filter.is_fresh = filter.dims.batch == pieces
             && groups.iter().all(|rows| {
@@ -171,7 +186,6 @@ impl<'a> Filter<'a> {
             });
         // With one image a piece, and many columns, pieces are no units: their sums need not be stored apart.
         let columns = filter.column_blocks(&groups, ADDED_BLOCKS);
-        let is_plain = filter.cotangent.scratch() == 0 && filter.filter_slot.is_some();
         if filter.is_fresh && is_plain && columns >= UNITS / 2 {
             (filter.adds, filter.is_direct, filter.blocks) = (true, true, columns);
         } else if pieces < UNITS / 2 {
@@ -362,6 +376,10 @@ impl<'a> Filter<'a> {
         let dy = self.cotangent.prepare(self.body, nest, image)?;
         let image_bytes = 4 * (dims.channels * dims.input[0] * dims.input[1]) as i64;
         let x = Affine::slot(self.x).add(image, image_bytes);
+        if self.in_panels {
+            self.panels(nest, [&x, &dy, sums])?;
+            return Ok(dy);
+        }
         for group in 0..dims.groups {
             let column = first.clone().plus((group * dims.group_filters()) as i64);
             for rows in row_groups(dims) {
@@ -385,6 +403,72 @@ impl<'a> Filter<'a> {
             }
         }
         Ok(dy)
+    }
+
+    /// Blocks of an image's pixels that are brought into panels together: how many, and how many pixels each has.
+    fn pixel_blocks(&self) -> Vec<(usize, usize)> {
+        let dims = &self.dims;
+        let pixel = 4 * (dims.channels + dims.filters);
+        even_split(dims.output[0] * dims.output[1], (PANELS / pixel.max(1)).max(LANES))
+    }
+
+    /// Floats of scratch memory for the panels.
+    fn panel_floats(&self) -> usize {
+        let blocks = if self.in_panels { self.pixel_blocks() } else { Vec::new() };
+        let most = blocks.iter().map(|&(_, pixels)| pixels).max().unwrap_or(0);
+        most * (self.dims.channels + self.dims.filters)
+    }
+
+    /// Goes on with all chains of a 1×1 filter for one image, through panels.
+    fn panels(&self, nest: &mut NestBuilder, [x, dy, sums]: [&Affine; 3]) -> Result<()> {
+        let &ConvDims { channels, filters, .. } = &self.dims;
+        let shape = self.target.contraction_shape(channels, filters);
+        let mut first = 0;
+        for (count, pixels) in self.pixel_blocks() {
+            let x_panels = Affine::scratch();
+            let dy_panels = x_panels.clone().plus(4 * (pixels * channels) as i64);
+            let mut row_tiles = Vec::new();
+            let mut start = 0;
+            for (tiles, rows) in even_split(channels, shape.rows) {
+                row_tiles.push((start, tiles, rows));
+                start += tiles * rows;
+            }
+            let column_tiles = column_tiles(filters, shape.lanes);
+            let mut result = Ok(());
+            nest.repeat(count, |nest, block| {
+                let pixel = Affine::number(first as i64).add(&block, pixels as i64);
+                let x = x.clone().add(&pixel, 4 * channels as i64);
+                let dy = dy.clone().add(&pixel, 4 * filters as i64);
+                result = pack(nest, pixels, channels, &row_tiles, [&x, &x_panels])
+                    .and_then(|()| pack(nest, pixels, filters, &column_tiles, [&dy, &dy_panels]));
+                for &(column, slices, lanes) in &column_tiles {
+                    for &(row, tiles, rows) in &row_tiles {
+                        let offsets = |step: usize| -> Vec<i32> {
+                            (0..rows).map(|row| (4 * row * step) as i32).collect()
+                        };
+                        let loops = [k_loop(pixels, 4 * rows as i64, 4 * lanes as i64)];
+                        let kind = Sums::Continue;
+                        let tile = match tile(&offsets(1), &offsets(filters), lanes, &loops, kind) {
+                            Ok(tile) => tile,
+                            Err(error) => return result = Err(error),
+                        };
+                        nest.repeat(slices, |nest, j| {
+                            nest.repeat(tiles, |nest, i| {
+                                let row = Affine::number(row as i64).add(&i, rows as i64);
+                                let column = Affine::number(column as i64).add(&j, lanes as i64);
+                                let a = x_panels.clone().add(&row, 4 * pixels as i64);
+                                let b = dy_panels.clone().add(&column, 4 * pixels as i64);
+                                let sums = sums.clone().add(&row, 4 * filters as i64);
+                                nest.call(&tile, [a, b, sums.add(&column, 4)]);
+                            });
+                        });
+                    }
+                }
+            });
+            result?;
+            first += count * pixels;
+        }
+        Ok(())
     }
 
     /// All tiles of a group of rows over some lines of the output.
@@ -507,6 +591,31 @@ impl<'a> Filter<'a> {
         }
         Ok(())
     }
+}
+
+/// Brings some pixels of so many channels into panels, one behind the other: `(first channel, panels, channels of each)`.
+fn pack(
+    nest: &mut NestBuilder,
+    pixels: usize,
+    channels: usize,
+    panels: &[(usize, usize, usize)],
+    [from, to]: [&Affine; 2],
+) -> Result<()> {
+    for &(first, count, width) in panels {
+        let mut first = first;
+        let at_once = if width < LANES { 1 } else { PANELS_AT_ONCE };
+        for (calls, panels) in even_split(count, at_once) {
+            let tile = pack::spread(pixels, panels, width, 4 * channels as i64)?;
+            let step = (panels * width) as i64;
+            nest.repeat(calls, |nest, i| {
+                let channel = Affine::number(first as i64).add(&i, step);
+                let to = to.clone().add(&channel, 4 * pixels as i64);
+                nest.call(&tile, [from.clone().add(&channel, 4), to]);
+            });
+            first += calls * panels * width;
+        }
+    }
+    Ok(())
 }
 
 /// Output pixels of a group: so many lines from one on, and a range of columns.

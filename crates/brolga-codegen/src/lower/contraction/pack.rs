@@ -174,6 +174,29 @@ pub(super) fn transposed(
     Ok(Arc::new(b.finish()?))
 }
 
+/// Copies `count` rows, `row` bytes apart, into `panels` that lie one behind the other, each with the next `width` floats of every row.
+pub(super) fn spread(
+    count: usize,
+    panels: usize,
+    width: usize,
+    row: i64,
+) -> Result<Arc<TileProgram>> {
+    let mut b = Builder::new(format!("spread_{count}x{panels}x{width}"));
+    let (from, to) = (b.pointer("from"), b.pointer("to"));
+    b.repeat(Trips::Const(count as u32), |b| {
+        for panel in 0..panels {
+            for column in (0..width).step_by(LANES) {
+                let extent = Extent::first((width - column).min(LANES));
+                let value = b.load_f32(from.at(4 * (panel * width + column) as i32), extent);
+                b.store_f32(to.at(4 * (panel * count * width + column) as i32), extent, value);
+            }
+        }
+        b.step(from, row, Trips::Const(1));
+        b.step(to, 4 * width as i64, Trips::Const(1));
+    });
+    Ok(Arc::new(b.finish()?))
+}
+
 /// Copies `count` rows of `columns` floats, `row` bytes apart, one behind the other.
 pub(super) fn rows(count: usize, columns: usize, row: i64) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("pack_{count}x{columns}"));
