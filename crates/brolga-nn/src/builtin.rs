@@ -37,16 +37,17 @@ pub fn mnist_cnn() -> Result<Sequential, NnError> {
     classifier(model)
 }
 
-/// A network of two hidden layers for images of 784 pixels.
+/// Keras's network of two hidden layers for MNIST.
 ///
 /// # Errors
 /// None.
 pub fn mlp() -> Result<Sequential, NnError> {
     let mut model = Sequential::new();
     model.add(Input::new([784]));
-    model.add(Dense::new(128).activation("relu"));
-    model.add(Dropout::new(0.2));
-    model.add(Dense::new(64).activation("relu"));
+    for _ in 0..2 {
+        model.add(Dense::new(512).activation("relu"));
+        model.add(Dropout::new(0.2));
+    }
     model.add(Dense::new(10).activation("softmax"));
     classifier(model)
 }

@@ -53,7 +53,7 @@ pub mod prelude {
     pub use crate::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint};
     pub use crate::layers::{
         AveragePooling2D, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, Input, Layer,
-        MaxPooling2D, Reshape,
+        MaxPooling2D, Rescaling, Reshape,
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};

@@ -29,6 +29,7 @@ fn arguments(class: &str) -> Value {
         "Dropout" => json!({ "rate": 0.25, "name": "sometimes" }),
         "GlobalAveragePooling2D" => json!({ "keepdims": true }),
         "Input" => json!({ "batch_shape": [null, 28, null, 1] }),
+        "Rescaling" => json!({ "scale": [0.5, 2.0], "offset": -1.0 }),
         "Reshape" => json!({ "target_shape": [2, -1] }),
         "MeanAbsoluteError" | "MeanSquaredError" => json!({}),
         "RandomNormal" | "TruncatedNormal" => json!({ "mean": 0.5, "stddev": 0.25 }),

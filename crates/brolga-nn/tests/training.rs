@@ -300,3 +300,37 @@ fn dropout_keeps_a_share_and_scales_it() -> Result<(), Box<dyn std::error::Error
     }
     Ok(())
 }
+
+#[test]
+fn bytes_are_rescaled_inside_of_the_program() -> Result<(), NnError> {
+    let bytes = Array2::from_shape_fn((50, 6), |(i, j)| ((i * 37 + j * 91) % 256) as u8);
+    let scaled = bytes.mapv(|byte| f32::from(byte) * (1.0 / 255.0_f64) as f32 + 0.5);
+    let y: Array1<u8> = (0..50).map(|i| (i % 3) as u8).collect();
+    let model = |rescales: bool, backend: Backend, threads: usize| -> Result<_, NnError> {
+        let mut model = Sequential::new();
+        model.add(Input::new([6]));
+        if rescales {
+            model.add(Rescaling::new(1.0 / 255.0).offset(0.5));
+        }
+        model.add(Dense::new(8).activation("tanh").name("hidden"));
+        model.add(Dense::new(3).activation("softmax").name("classes"));
+        model.compile(compile().backend(backend).threads(threads))?;
+        Ok(model)
+    };
+    let mut reference = model(false, Backend::Interpreter, 1)?;
+    let first = reference.get_weights()?;
+    let history = reference.fit(&scaled, &y, fit().epochs(3))?;
+    for (backend, threads) in [
+        (Backend::Interpreter, 1),
+        (Backend::Native, 1),
+        (Backend::Native, 2),
+        (Backend::Native, 3),
+    ] {
+        let mut model = model(true, backend, threads)?;
+        model.set_weights(&first)?;
+        assert_eq!(model.fit(&bytes, &y, fit().epochs(3))?.history, history.history);
+        assert_eq!(model.get_weights()?, reference.get_weights()?);
+        assert_eq!(model.predict(&bytes)?, reference.predict(&scaled)?);
+    }
+    Ok(())
+}

@@ -152,7 +152,7 @@ fn what_a_model_does_not_have_is_an_error() {
     ");
     assert_snapshot!(stderr_of(1, &["dump", "mlp", "--layer", "conv2d"], ""), @"
     error: graph `train_step` has no layer `conv2d`
-      help: the layers are adam, dense, dense_1, dense_2, dropout, loss, metrics/accuracy
+      help: the layers are adam, dense, dense_1, dense_2, dropout, dropout_1, loss, metrics/accuracy
     ");
     assert_snapshot!(stderr_of(1, &["dump", "mlp", "--program", "predict", "--stage", "grad"], ""), @"
     error: this program has no gradients

@@ -23,6 +23,7 @@ classes! {
         global_average_pooling2d: GlobalAveragePooling2D,
         input: Input ["InputLayer"],
         max_pooling2d: MaxPooling2D,
+        rescaling: Rescaling,
         reshape: Reshape,
     }
 }

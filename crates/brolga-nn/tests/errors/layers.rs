@@ -68,6 +68,21 @@ fn layers_that_do_not_fit_their_input() {
       at crates/brolga-nn/tests/errors/layers.rs:[line]
       help: the product of the extents must be the same; one extent may be -1
     ");
+    insta::assert_snapshot!(built(&[4, 4, 2], Rescaling::new([0.1, 0.2, 0.3])), @"
+    layer `rescaling`: scale is for 3 channels, the input has 2
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: give one number, or one for each channel of the last axis
+    ");
+    insta::assert_snapshot!(built(&[3], Rescaling::new(0.5).offset([1.0])), @"
+    layer `rescaling`: offset is for 1 channels, the input has 3
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: give one number, or one for each channel of the last axis
+    ");
+    insta::assert_snapshot!(built(&[], Rescaling::new(vec![1.0])), @"
+    layer `rescaling`: scale is for 1 channels, the input has no axis of channels
+      at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: give one number, or one for each channel of the last axis
+    ");
     insta::assert_snapshot!(built(&[10], Dropout::new(1.5)), @r"
     layer `dropout`: a rate of 1.5 is not a probability
       at crates/brolga-nn/tests/errors/layers.rs:[line]
