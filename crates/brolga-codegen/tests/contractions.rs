@@ -212,6 +212,40 @@ fn filter_gradients() {
 }
 
 #[test]
+fn filters_and_biases_are_updated_behind_their_gradients() {
+    for case in cases() {
+        let (x, w, y) = types(case);
+        let (window, groups) = (case.5, case.6);
+        let kernel = [w.shape[0], w.shape[1]];
+        let bias = Type::f32([case.4]);
+        let update = |gradient: &brolga_ir::Var, slot: &brolga_ir::Var, rate: &brolga_ir::Var| {
+            let momentum = slot * 0.9 + gradient;
+            (slot - &momentum * rate, momentum)
+        };
+        let rate = Type::f32([]);
+        check(Contraction, &[x.clone(), y.clone(), w.clone(), rate.clone()], |_, v| {
+            let gradient = v[0].conv2d_grad_filter(&v[1], kernel, window, groups);
+            let (weight, momentum) = update(&gradient, &v[2], &v[3]);
+            vec![weight, momentum]
+        });
+        check(Contraction, &[x.clone(), y.clone(), w.clone(), bias, rate], |_, v| {
+            let zero = v[1].constant_like(0.0);
+            let masked = v[1].gt(&zero).select(&v[1], &zero);
+            let gradient = masked.reduce_sum(&[0, 1, 2], false);
+            let (bias, momentum) = update(&gradient, &v[3], &v[4]);
+            let gradient = v[0].conv2d_grad_filter(&masked, kernel, window, groups);
+            let (weight, _) = update(&gradient, &v[2], &v[4]);
+            vec![weight, bias, momentum]
+        });
+        // The bias alone, and a gradient that is a result beside what is computed of it.
+        check(Contraction, &[x, y, w], |_, v| {
+            let gradient = v[0].conv2d_grad_filter(&v[1], kernel, window, groups);
+            vec![&v[2] - &gradient, gradient, v[1].reduce_sum(&[0, 1, 2], false)]
+        });
+    }
+}
+
+#[test]
 fn gradients_behind_pooling() {
     for case in cases() {
         let (x, w, y) = types(case);

@@ -31,25 +31,25 @@ fn check_every_float(function: &Function) {
 }
 
 #[test]
-#[ignore = "every float: about a minute in a release build"]
+#[ignore = "every float: about two minutes in a release build"]
 fn exp() {
     check_every_float(&EXP);
 }
 
 #[test]
-#[ignore = "every float: about a minute in a release build"]
+#[ignore = "every float: about two minutes in a release build"]
 fn log() {
     check_every_float(&LOG);
 }
 
 #[test]
-#[ignore = "every float: about a minute in a release build"]
+#[ignore = "every float: about two minutes in a release build"]
 fn tanh() {
     check_every_float(&TANH);
 }
 
 #[test]
-#[ignore = "every float: about a minute in a release build"]
+#[ignore = "every float: about two minutes in a release build"]
 fn sigmoid() {
     check_every_float(&SIGMOID);
 }

@@ -152,6 +152,20 @@ impl Epilogue {
         self.leaves.iter().any(|leaf| leaf.slot == slot)
     }
 
+    /// Its results with their slots.
+    pub(super) fn results<'a>(
+        &'a self,
+        body: &'a Body<'_>,
+    ) -> impl Iterator<Item = (Value, usize)> + 'a {
+        let own = |value: &Value| self.sinks.iter().any(|sink| sink.value == *value);
+        body.results().filter(move |(value, _)| own(value))
+    }
+
+    /// Slots that are read.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> + '_ {
+        self.leaves.iter().map(|leaf| leaf.slot)
+    }
+
     /// Slots that are read element by element as the result is written.
     pub(super) fn full_slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.leaves.iter().filter(|leaf| leaf.layout == Layout::Full).map(|leaf| leaf.slot)
@@ -161,7 +175,7 @@ impl Epilogue {
     /// read right before the result's is written.
     pub(super) fn in_place(&self, body: &Body<'_>, factors: &[usize]) -> Vec<(usize, usize)> {
         let mut pairs = Vec::new();
-        for (value, slot) in body.results() {
+        for (value, slot) in self.results(body) {
             let same = self.leaves.iter().filter(|leaf| {
                 leaf.layout == Layout::Full
                     && body.ty(leaf.value) == body.ty(value)

@@ -5,7 +5,7 @@ use brolga_ir::{Graph, NodeId, Op, Value};
 
 use super::{Checked, ancestors, check_streaming, ensure, is_code, is_input, split};
 use crate::region::same_or_one;
-use crate::values::splat;
+use crate::values::{elements, splat};
 
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     let (main, _) = split(body, nodes, is_contraction)?;
@@ -19,7 +19,19 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
         matches!(body.node(id).op, Op::ReduceSum(_)) && Some(body.operands(id)[0]) == cotangent
     });
     check_sums(body, main, &sums)?;
-    check_behind(body, main, &behind)
+    if !matches!(body.node(main).op, Op::Conv2dGradFilter(_)) {
+        return check_behind(body, main, &behind);
+    }
+    let shape = |id: NodeId| &body.ty(id.into()).shape;
+    let (of_sum, of_main): (Vec<NodeId>, Vec<NodeId>) =
+        behind.iter().partition(|&&id| shape(id) != shape(main));
+    check_chain(body, main, &of_main)?;
+    match sums.first() {
+        Some(&sum) => check_chain(body, sum, &of_sum),
+        None => {
+            ensure(of_sum.is_empty(), "a node behind the gradient of a filter has another shape")
+        }
+    }
 }
 
 /// Which operand of a gradient of a convolution is the cotangent.
@@ -37,7 +49,23 @@ fn check_sums(body: &Graph, main: NodeId, sums: &[NodeId]) -> Checked {
     let Some(&sum) = sums.first() else { return Ok(()) };
     let axes = matches!(&body.node(sum).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2]);
     let filter = matches!(body.node(main).op, Op::Conv2dGradFilter(_));
-    ensure(axes && filter && body.uses(sum).is_empty(), "the sum is not the gradient of the bias")
+    ensure(axes && filter, "the sum is not the gradient of the bias")
+}
+
+/// What is behind a filter's gradient, or a bias's: ops of its shape that read nothing of the kernel's but each other and the gradient.
+fn check_chain(body: &Graph, root: NodeId, chain: &[NodeId]) -> Checked {
+    let shape = &body.ty(root.into()).shape;
+    for &id in chain {
+        check_streaming(body, id, shape)?;
+        let fits = |&value: &Value| {
+            body.ty(value).shape == *shape
+                || splat(body, value).is_some()
+                || (is_input(body, value) && elements(body, value) == 1)
+        };
+        let name = body.node(id).op.name();
+        ensure(body.operands(id).iter().all(fits), format!("`{name}` reads another shape"))?;
+    }
+    Ok(())
 }
 
 fn is_contraction(op: &Op) -> bool {
@@ -93,8 +121,6 @@ fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
     let (pools, chain): (Vec<NodeId>, Vec<NodeId>) = behind.iter().partition(|id| is_pool(id));
     let shape = &body.ty(main.into()).shape;
     chain.iter().try_for_each(|&id| check_streaming(body, id, shape))?;
-    let filter = matches!(body.node(main).op, Op::Conv2dGradFilter(_));
-    ensure(behind.is_empty() || !filter, "a node is behind the gradient of a filter")?;
     let Some(&first) = pools.first() else { return Ok(()) };
     ensure(matches!(body.node(main).op, Op::Conv2d(_)), "pooling is not behind a convolution")?;
     let pooled = body.operands(first)[0];

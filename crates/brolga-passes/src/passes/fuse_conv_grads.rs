@@ -8,6 +8,8 @@
 //! %4: f32[32] = reduce_sum %2 {axes=[0,1,2]}
 //! ```
 //!
+//! The updates of the filter and of the bias, as [`FuseUpdates`](super::FuseUpdates) has them, come behind their gradients, so that these are not stored either.
+//!
 //! The cotangent at full size is never stored. Both gradients of a convolution use it, so what prepares it (elementwise ops, then at
 //! most one `max_unpool`) is copied into both kernels. That pays while the copy is cheap: it must consist of comparisons,
 //! selections and simple arithmetic on what has the cotangent's shape or is one element, and the cotangent must have no other use, since
@@ -20,16 +22,19 @@
 //! Refused: un-pooling of windows that overlap, leave gaps or have padding: not each place of the cotangent belongs to one window there;
 //! `exp`, `log`, `pow`, divisions, roots and the like in the copied part; in front, what is not elementwise or is used elsewhere, and a
 //! cotangent that is read by anything but gradients of convolutions and the bias's, as cotangent, or is returned; two sums of the cotangent,
-//! sums over other axes and other reductions, which are no gradient of a bias; ops behind a
-//! filter's gradient, which is summed in pieces; behind an input's gradient, ops of
+//! sums over other axes and other reductions, which are no gradient of a bias; behind a filter's and a bias's gradient all but an update that nothing else
+//! has a part in; behind an input's gradient, ops of
 //! another role or shape, ops that read several rows, and ops that would need the kernel's own result by another way. A gradient with nothing
 //! around it is left alone.
+
+use std::collections::BTreeMap;
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
+use crate::region::update::{behind_gradient, groups};
 use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, same_or_one, streams};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::is_returned;
@@ -51,12 +56,12 @@ impl Pass for FuseConvGrads {
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
         // In the order of the schedule, what is behind a gradient is taken before the next layer's gradients look at it.
+        let updates = updates(graph, &schedule);
         let is_gradient = |op: &Op| matches!(op, Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_));
         for id in schedule.seeds(graph, is_gradient) {
             let Some(slot) = cotangent_slot(graph, id) else { continue };
             let cotangent = graph.operands(id)[slot];
             let mut nodes = NodeSet::from([id]);
-            // A filter's gradient is summed in pieces: what is behind it needs the whole sum.
             if matches!(graph.node(id).op, Op::Conv2dGradInput(_)) {
                 epilogue(graph, &schedule, &mut nodes, id, streams);
             }
@@ -64,9 +69,11 @@ impl Pass for FuseConvGrads {
             if matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
                 && let Some(bias) = bias_gradient(graph, cotangent)
             {
-                nodes.insert(bias);
-                if !schedule.is_convex(graph, &nodes) {
-                    nodes.remove(&bias);
+                extend(graph, &schedule, &mut nodes, &NodeSet::from([bias]));
+            }
+            for gradient in nodes.clone() {
+                if let Some(update) = updates.get(&gradient) {
+                    extend(graph, &schedule, &mut nodes, update);
                 }
             }
             if nodes.len() + copied.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
@@ -77,6 +84,33 @@ impl Pass for FuseConvGrads {
         graph.remove_dead();
         Ok(rewrites.changed())
     }
+}
+
+/// Adds nodes to a region if it stays convex.
+fn extend(graph: &Graph, schedule: &Schedule, region: &mut NodeSet, nodes: &NodeSet) {
+    let larger: NodeSet = region.union(nodes).copied().collect();
+    if schedule.is_convex(graph, &larger) {
+        *region = larger;
+    }
+}
+
+/// The updates that kernels of filters' gradients take in: the nodes behind each gradient of a filter, and of the bias beside it.
+pub(super) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, NodeSet> {
+    let is_filter = |id: NodeId| matches!(graph.node(id).op, Op::Conv2dGradFilter(_));
+    let is_bias = |id: NodeId| {
+        let cotangent = |value: &Value| {
+            let uses = graph.uses_of(*value);
+            bias_gradient(graph, *value) == Some(id)
+                && uses.iter().any(|(user, slot)| is_filter(*user) && *slot == 1)
+        };
+        is_bias_gradient(graph, id) && graph.operands(id).first().is_some_and(cotangent)
+    };
+    let groups = groups(graph);
+    let behind = groups.iter().filter_map(|group| {
+        let family = |id| is_filter(id) || is_bias(id);
+        behind_gradient(graph, schedule, group, same_or_one, family)
+    });
+    behind.collect()
 }
 
 /// Which operand of a gradient of a convolution is the cotangent.
@@ -354,6 +388,67 @@ mod tests {
     fn other_reductions_of_the_cotangent_are_refused() {
         let mean = "%b: f32[4] = reduce_mean %q {axes=[0,1,2], keepdims=false} #backward";
         refuses(FuseConvGrads, &filter(mean, "%f, %b"));
+    }
+
+    /// A convolution whose filter and bias are updated.
+    fn updated(lines: &str, outputs: &str) -> String {
+        format!(
+            "graph f(%x: f32[2,6,7,3], %q: f32[2,4,5,4], %rate: f32[], state %w: f32[3,3,3,4], state %v: f32[4], state %s: f32[4]) {{
+                %f: f32[3,3,3,4] = conv2d_grad_filter %x, %q {{kernel=[3,3]}} @conv #backward
+                %b: f32[4] = reduce_sum %q {{axes=[0,1,2], keepdims=false}} @conv #backward
+                {lines}
+                return {outputs}
+            }}"
+        )
+    }
+
+    #[test]
+    fn filter_and_bias_are_updated_behind_their_gradients() {
+        let lines = "%0: f32[3,3,3,4] = mul %f, %rate @conv #update
+            %1: f32[3,3,3,4] = sub %w, %0 @conv #update
+            %2: f32[4] = add %s, %b @conv #update
+            %3: f32[4] = sub %v, %2 @conv #update";
+        insta::assert_snapshot!(run(FuseConvGrads, &updated(lines, "%1 => %w, %3 => %v, %2 => %s")), @r#"
+        graph f(
+          %x: f32[2,6,7,3],
+          %q: f32[2,4,5,4],
+          %rate: f32[],
+          state %w: f32[3,3,3,4],
+          state %v: f32[4],
+          state %s: f32[4]
+        ) {
+          %0: f32[3,3,3,4], %1: f32[4], %2: f32[4] = kernel %x, %q, %rate, %w, %s, %v {kind="contraction"} conv2d_grad_filter_mul_sub_reduce_sum_add(
+            %x: f32[2,6,7,3],
+            %q: f32[2,4,5,4],
+            %rate: f32[],
+            %w: f32[3,3,3,4],
+            %s: f32[4],
+            %v: f32[4]
+          ) {
+            %0: f32[3,3,3,4] = conv2d_grad_filter %x, %q {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
+            %1: f32[3,3,3,4] = mul %0, %rate   @conv #update
+            %2: f32[3,3,3,4] = sub %w, %1   @conv #update
+            %3: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false}   @conv #backward
+            %4: f32[4] = add %s, %3   @conv #update
+            %5: f32[4] = sub %v, %4   @conv #update
+            return %2, %4, %5
+          }   @conv #backward
+          return %0 => %w, %2 => %v, %1 => %s
+        }
+        "#);
+    }
+
+    #[test]
+    fn updates_that_have_more_than_the_gradient_stay_outside() {
+        // A gradient that is returned, one that something else uses, and one row for all.
+        let update = "%1: f32[3,3,3,4] = sub %w, %f @conv #update";
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(update, "%1 => %w, %f, %b")), @"contraction conv2d_grad_filter_reduce_sum, sub");
+        let used = "%1: f32[3,3,3,4] = sub %w, %f @conv #update
+            %2: f32[3,3,3,4] = reverse %f {axes=[0]}";
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(used, "%1 => %w, %2, %b")), @"contraction conv2d_grad_filter_reduce_sum, sub, reverse");
+        let row = "%0: f32[3,3,3,4] = mul %f, %v @conv #backward
+            %1: f32[3,3,3,4] = sub %w, %0 @conv #update";
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(row, "%1 => %w, %b")), @"contraction conv2d_grad_filter_reduce_sum, mul, sub");
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! and the same scalars (the learning rate) become one kernel, whose operands are the scalars first, then group by group
 //! what has the group's shape, and whose results come group by group.
 //!
-//! Refused: outputs that replace no state; states of rank 0 (counters, which are fused with other scalar ops); states whose next value is not
+//! Refused: updates that kernels of gradients take in ([`FuseWeightUpdates`](super::FuseWeightUpdates), [`FuseConvGrads`](super::FuseConvGrads)); outputs that replace no state; states of rank 0 (counters, which are fused with other scalar ops); states whose next value is not
 //! elementwise, or is computed by nothing; groups that read something repeated along only some axes, for the kernel walks over
 //! each group as one run of elements; and groups that need their own results by another way. Groups that differ in anything, element types
 //! and results included, or that need each other, are kernels of their own.
@@ -21,6 +21,7 @@
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, Origin};
 
+use super::fuse_conv_grads::updates;
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::update::{Group, groups};
@@ -43,7 +44,9 @@ impl Pass for FuseUpdates {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        for class in classes(groups(graph)) {
+        let taken: NodeSet = updates(graph, &schedule).into_values().flatten().collect();
+        let is_free = |group: &Group| !group.order.iter().any(|id| taken.contains(id));
+        for class in classes(groups(graph).into_iter().filter(is_free).collect()) {
             let mut waiting = class;
             while !waiting.is_empty() {
                 let (together, rest) = convex(graph, &schedule, waiting);
@@ -203,6 +206,20 @@ mod tests {
             return %1 => %a
         }";
         insta::assert_snapshot!(ops(FuseUpdates, text), @"tanh, update sub");
+    }
+
+    #[test]
+    fn updates_behind_a_filters_gradient_are_refused() {
+        refuses(
+            FuseUpdates,
+            "graph f(%x: f32[2,6,7,3], %q: f32[2,4,5,4], state %w: f32[3,3,3,4], state %v: f32[4]) {
+                %0: f32[3,3,3,4] = conv2d_grad_filter %x, %q {kernel=[3,3]}
+                %1: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false}
+                %2: f32[3,3,3,4] = sub %w, %0 #update
+                %3: f32[4] = sub %v, %1 #update
+                return %2 => %w, %3 => %v
+            }",
+        );
     }
 
     #[test]

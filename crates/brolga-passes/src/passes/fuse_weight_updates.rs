@@ -18,10 +18,9 @@ use brolga_ir::{Graph, NodeId, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::update::{Group, groups};
-use crate::region::{NodeSet, Region, Schedule, prologue, streams};
+use crate::region::update::{Group, behind_gradient, groups};
+use crate::region::{NodeSet, Region, Schedule, streams};
 use crate::rewrites::{Rewrites, Rule};
-use crate::values::is_returned;
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]
@@ -53,19 +52,10 @@ impl Pass for FuseWeightUpdates {
 
 /// The product in front of a group, and everything from it to the group's results.
 fn region(graph: &Graph, schedule: &Schedule, group: &Group) -> Option<(NodeId, NodeSet)> {
-    let mut nodes: NodeSet = group.order.iter().copied().collect();
-    for &value in &group.own {
-        let between = prologue(graph, schedule, value, &nodes, streams);
-        nodes.extend(between);
-    }
-    let operands = nodes.iter().flat_map(|&id| graph.operands(id)).map(|value| value.node);
-    let products: NodeSet =
-        operands.filter(|&id| matches!(graph.node(id).op, Op::Matmul(_))).collect();
-    let [product] = products.into_iter().collect::<Vec<_>>()[..] else { return None };
-    let used_outside = graph.uses(product).iter().any(|(user, _)| !nodes.contains(user));
+    let is_product = |id| matches!(graph.node(id).op, Op::Matmul(_));
+    let (product, mut nodes) = behind_gradient(graph, schedule, group, streams, is_product)?;
     nodes.insert(product);
-    let fits = !used_outside && !is_returned(graph, product) && schedule.is_convex(graph, &nodes);
-    fits.then_some((product, nodes))
+    schedule.is_convex(graph, &nodes).then_some((product, nodes))
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use brolga_ir::ops::Constant;
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
 
-use crate::values::{elements, is_elementwise, splat};
+use super::{NodeSet, Schedule, prologue};
+use crate::values::{elements, is_elementwise, is_returned, splat};
 
 /// What leads to the next values of one weight and its slots.
 pub(crate) struct Group {
@@ -20,6 +21,29 @@ pub(crate) struct Group {
     pub(crate) scalars: Vec<Value>,
     /// What is computed.
     pub(crate) program: Program,
+}
+
+/// The gradient that a group ends with, a node of some family, and all nodes between it and the group's results.
+///
+/// Elementwise ops in front of the group that nothing else uses belong to it. `None` if there is no such gradient or more than one, or if it is
+/// returned or something else uses it. Operands of those ops must satisfy `fits`.
+pub(crate) fn behind_gradient(
+    graph: &Graph,
+    schedule: &Schedule,
+    group: &Group,
+    fits: impl Fn(&Graph, Value, &Shape) -> bool,
+    family: impl Fn(NodeId) -> bool,
+) -> Option<(NodeId, NodeSet)> {
+    let mut nodes: NodeSet = group.order.iter().copied().collect();
+    for &value in &group.own {
+        let between = prologue(graph, schedule, value, &nodes, &fits);
+        nodes.extend(between);
+    }
+    let operands = nodes.iter().flat_map(|&id| graph.operands(id)).map(|value| value.node);
+    let gradients: NodeSet = operands.filter(|&id| family(id)).collect();
+    let [gradient] = gradients.into_iter().collect::<Vec<_>>()[..] else { return None };
+    let used_outside = graph.uses(gradient).iter().any(|(user, _)| !nodes.contains(user));
+    (!used_outside && !is_returned(graph, gradient)).then_some((gradient, nodes))
 }
 
 /// What groups must have in common.

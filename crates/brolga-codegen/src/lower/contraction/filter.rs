@@ -10,10 +10,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use brolga_ir::lanes::Lanes;
+use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::ops::reduce::{piece_range, pieces};
 use brolga_ir::ops::{Conv2dGradFilter, ConvDims, Matmul, MatmulDims};
-use brolga_ir::{Op, Value};
+use brolga_ir::{NodeId, Op, Value};
 
 use super::conv::{flops, is_product};
 use super::cotangent::{Cotangent, zeros};
@@ -25,6 +25,7 @@ use super::weight_rows::{Row, outputs, row_groups, runs};
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
 use crate::kernel::{Access, Touch};
+use crate::lower::epilogue::{Cell, Epilogue, Place};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{Builder, Extent, LANES, TileProgram, TileTarget, Trips};
@@ -58,11 +59,17 @@ pub(super) fn lower(
     let x = body
         .input_slot(operands[0])
         .ok_or_else(|| body.malformed("the images of a convolution are computed inside"))?;
+    // The gradient of the bias.
+    let is_sum = |id: &NodeId| {
+        let cotangent = body.graph.operands(*id).first() == Some(&operands[1]);
+        matches!(body.graph.node(*id).op, Op::ReduceSum(_)) && cotangent
+    };
+    let bias = body.order.iter().copied().find(is_sum).map(Value::from);
     let pixels = dims.output[0] * dims.output[1];
     let k = dims.batch * pixels;
     if let Some(dy) = body.input_slot(operands[1])
         && is_product(&dims)
-        && body.results().count() == 1
+        && bias.is_none()
         && k <= MAX_PRODUCT
     {
         let pieces = pieces(dims.batch);
@@ -76,36 +83,79 @@ pub(super) fn lower(
         return matmul::product(body, root, factors, target);
     }
     let cotangent = Cotangent::new(body, operands[1], &dims)?;
-    let mut filter_slot = None;
-    let mut bias_slot = None;
-    for (value, slot) in body.results() {
-        match body.op(value) {
-            _ if value == root => filter_slot = Some(slot),
-            Op::ReduceSum(sum)
-                if sum.axes.as_slice() == [0, 1, 2]
-                    && body.graph.operands(value.node)[0] == operands[1] =>
-            {
-                bias_slot = Some(slot);
-            }
-            op => {
-                return Err(
-                    body.malformed(format!("`{}` is behind a filter's gradient", op.name()))
-                );
-            }
-        }
+    let shapes = [Some(root), bias].map(|sum| sum.map(|sum| body.shape(sum)));
+    if let Some((value, _)) =
+        body.results().find(|(value, _)| !shapes.contains(&Some(body.shape(*value))))
+    {
+        let shape = body.shape(value);
+        return Err(
+            body.malformed(format!("a result of shape {shape} is behind a filter's gradient"))
+        );
     }
-
-    let filter = Filter::new(body, target, dims, cotangent, x, [filter_slot, bias_slot])?;
+    let results = [Some(root), bias].map(|sum| Sum::new(body, sum));
+    let [weights, bias] = results;
+    let filter = Filter::new(body, target, dims, cotangent, x, [weights?, bias?])?;
     let mut stages = vec![filter.accumulate()?];
     if !filter.is_direct {
         stages.extend(filter.combine()?);
     }
+    // Results may not have the memory of what the first stage reads.
+    let front = filter.front();
+    let chains = filter.results.iter().filter_map(Sum::chain);
     Ok(Lowered {
         stages,
-        workspace: if filter.is_direct { 0 } else { filter.part_bytes as usize * filter.pieces },
+        workspace: if filter.is_direct { 0 } else { filter.part_bytes as usize * filter.parts() },
         scratch: filter.cotangent.scratch().max(4 * filter.panel_floats()),
-        in_place: Vec::new(),
+        in_place: chains.flat_map(|chain| chain.in_place(body, &front)).collect(),
     })
+}
+
+/// What becomes of the sums of the weights, or of the bias.
+#[derive(Debug)]
+enum Sum {
+    /// Nobody wants them.
+    Unused,
+    /// They are a result, in this slot.
+    Result(usize),
+    /// Results are computed of them.
+    Chain(Epilogue),
+}
+
+impl Sum {
+    /// Looks at the results that are `root`, or computed of it.
+    fn new(body: &Body<'_>, root: Option<Value>) -> Result<Self> {
+        let Some(root) = root else { return Ok(Self::Unused) };
+        let shape = body.shape(root);
+        let own = body.results().filter(|(value, _)| body.shape(*value) == shape);
+        let own: Vec<(Value, usize)> = own.collect();
+        match own[..] {
+            [] => Ok(Self::Unused),
+            [(value, slot)] if value == root => Ok(Self::Result(slot)),
+            _ => {
+                let outputs: Vec<_> =
+                    own.iter().map(|&(v, slot)| (v, Affine::slot(slot))).collect();
+                Ok(Self::Chain(Epilogue::new(body, &[root], &outputs, false)?))
+            }
+        }
+    }
+
+    fn is_used(&self) -> bool {
+        !matches!(self, Self::Unused)
+    }
+
+    fn chain(&self) -> Option<&Epilogue> {
+        match self {
+            Self::Chain(chain) => Some(chain),
+            _ => None,
+        }
+    }
+
+    fn slot(&self) -> Option<usize> {
+        match *self {
+            Self::Result(slot) => Some(slot),
+            _ => None,
+        }
+    }
 }
 
 /// The parts of a kernel that all of its loops need.
@@ -115,8 +165,8 @@ struct Filter<'a> {
     dims: ConvDims,
     cotangent: Cotangent,
     x: usize,
-    filter_slot: Option<usize>,
-    bias_slot: Option<usize>,
+    /// The sums of the weights and of the bias.
+    results: [Sum; 2],
     /// Floats of the weights; the sums of the bias lie behind them.
     weights: usize,
     part_bytes: i64,
@@ -151,30 +201,31 @@ impl<'a> Filter<'a> {
         dims: ConvDims,
         cotangent: Cotangent,
         x: usize,
-        [filter_slot, bias_slot]: [Option<usize>; 2],
+        results: [Sum; 2],
     ) -> Result<Self> {
         let weights = dims.kernel[0] * dims.kernel[1] * dims.group_channels() * dims.filters;
-        let part = weights + if bias_slot.is_some() { dims.filters } else { 0 };
+        let part = weights + if results[1].is_used() { dims.filters } else { 0 };
+        let is_plain =
+            results.iter().all(|sum| sum.chain().is_none()) && results[0].slot().is_some();
         let pieces = pieces(dims.batch);
         let mut filter = Self {
             body,
             target,
             cotangent,
             x,
-            filter_slot,
-            bias_slot,
+            results,
             weights,
             part_bytes: 4 * part as i64,
             pieces,
             blocks: 1,
-            is_direct: pieces == 1 && filter_slot.is_some(),
+            is_direct: pieces == 1 && is_plain,
             is_fresh: false,
             adds: false,
             in_panels: false,
             dims,
         };
-        let is_plain = filter.cotangent.scratch() == 0 && filter.filter_slot.is_some();
-        if is_product(&filter.dims) && is_plain && pieces >= UNITS / 2 {
+        let is_read = filter.cotangent.scratch() == 0 && filter.results[0].is_used();
+        if is_product(&filter.dims) && is_read && pieces >= UNITS / 2 {
             filter.in_panels = true;
             return Ok(filter);
         }
@@ -186,8 +237,8 @@ impl<'a> Filter<'a> {
             });
         // With one image a piece, and many columns, pieces are no units: their sums need not be stored apart.
         let columns = filter.column_blocks(&groups, ADDED_BLOCKS);
-        if filter.is_fresh && is_plain && columns >= UNITS / 2 {
-            (filter.adds, filter.is_direct, filter.blocks) = (true, true, columns);
+        if filter.is_fresh && is_read && columns >= UNITS / 2 {
+            (filter.adds, filter.is_direct, filter.blocks) = (true, is_plain, columns);
         } else if pieces < UNITS / 2 {
             filter.blocks = filter.column_blocks(&groups, UNITS / pieces);
         }
@@ -210,6 +261,41 @@ impl<'a> Filter<'a> {
         (1..=most).rev().find(fits).unwrap_or(1)
     }
 
+    /// How many sums of a weight are stored.
+    fn parts(&self) -> usize {
+        if self.adds { 1 } else { self.pieces }
+    }
+
+    /// The slots that the first stage reads.
+    fn front(&self) -> Vec<usize> {
+        let behind: Vec<usize> =
+            self.results.iter().filter_map(Sum::chain).flat_map(Epilogue::slots).collect();
+        let is_front = |slot: &usize| {
+            *slot == self.x
+                || self.cotangent.full_slots().any(|read| read == *slot)
+                || !behind.contains(slot)
+        };
+        (0..self.body.operands()).filter(is_front).collect()
+    }
+
+    /// The results that the first stage writes.
+    fn written(&self) -> Vec<Touch> {
+        let access = if self.blocks == 1 && !self.adds { Access::Units } else { Access::Whole };
+        match self.is_direct {
+            false => vec![Touch { slot: self.body.workspace(), access }],
+            true => {
+                let slots = self.results.iter().filter_map(Sum::slot);
+                slots.map(|slot| Touch { slot, access: Access::Whole }).collect()
+            }
+        }
+    }
+
+    /// The operands that the first stage reads.
+    fn read(&self) -> Vec<Touch> {
+        let slots = self.front().into_iter();
+        slots.map(|slot| Touch { slot, access: Access::Whole }).collect()
+    }
+
     /// The filters that a unit works on, of each group.
     fn filters(&self) -> usize {
         self.dims.group_filters() / self.blocks
@@ -217,9 +303,9 @@ impl<'a> Filter<'a> {
 
     /// Where the sums of a piece's weights start, and those of its bias.
     fn sums(&self, piece: &Affine) -> [Affine; 2] {
-        match (self.is_direct, self.filter_slot) {
+        match (self.is_direct, self.results[0].slot()) {
             (true, Some(slot)) => {
-                [Affine::slot(slot), Affine::slot(self.bias_slot.unwrap_or(slot))]
+                [Affine::slot(slot), Affine::slot(self.results[1].slot().unwrap_or(slot))]
             }
             _ => {
                 let start = Affine::slot(self.body.workspace()).add(piece, self.part_bytes);
@@ -254,7 +340,7 @@ impl<'a> Filter<'a> {
         if !self.is_fresh && self.weights > 0 {
             self.clear(&mut nest, &weights, &column)?;
         }
-        if self.bias_slot.is_some() && dims.filters > 0 {
+        if self.results[1].is_used() && dims.filters > 0 {
             let width = dims.filters / self.blocks;
             nest.call(&zeros(width)?, [bias.clone().add(&column, 4)]);
         }
@@ -272,7 +358,7 @@ impl<'a> Filter<'a> {
                 .and_then(|cotangent| self.bias(nest, &cotangent, &bias, &column, Sums::Continue));
         });
         result?;
-        let (mut reads, _) = body.touches(|_| false);
+        let mut reads = self.read();
         for touch in &mut reads {
             // A piece is an equal part of the batch only if the pieces are equal.
             if self.blocks == 1
@@ -282,18 +368,11 @@ impl<'a> Filter<'a> {
                 touch.access = Access::Units;
             }
         }
-        let writes = if self.is_direct {
-            let slots = self.filter_slot.into_iter().chain(self.bias_slot);
-            slots.map(|slot| Touch { slot, access: Access::Whole }).collect()
-        } else {
-            let access = if self.blocks == 1 { Access::Units } else { Access::Whole };
-            vec![Touch { slot: body.workspace(), access }]
-        };
         Ok(Stage {
             nest: nest.finish(),
             units: count * self.blocks,
             reads,
-            writes,
+            writes: self.written(),
             flops: flops(dims),
         })
     }
@@ -315,38 +394,109 @@ impl<'a> Filter<'a> {
         let (from, to) = (Affine::number(1), Affine::number(self.pieces as i64));
         nest.range(from, to, |nest, image| result = images(nest, &image.into(), Sums::Add));
         result?;
-        let (reads, _) = self.body.touches(|_| false);
-        let slots = self.filter_slot.into_iter().chain(self.bias_slot);
         Ok(Stage {
             nest: nest.finish(),
             units: self.blocks,
-            reads,
-            writes: slots.map(|slot| Touch { slot, access: Access::Whole }).collect(),
+            reads: self.read(),
+            writes: self.written(),
             flops: flops(&self.dims),
         })
     }
 
-    /// Adds the pieces.
+    /// Adds the pieces, and computes what is behind their sums.
     fn combine(&self) -> Result<Vec<Stage>> {
-        let results = [
-            (self.filter_slot, 0, self.weights),
-            (self.bias_slot, self.weights, self.dims.filters),
-        ];
+        let extents = [(0, self.weights), (self.weights, self.dims.filters)];
         let mut stages = Vec::new();
-        for (slot, offset, elements) in results {
-            let Some(slot) = slot else { continue };
-            let offset = 4 * offset as i64;
-            let (nest, units) =
-                combine(self.body, offset, elements, self.part_bytes, self.pieces, slot)?;
+        for (sum, (offset, elements)) in self.results.iter().zip(extents) {
+            if !sum.is_used() {
+                continue;
+            }
+            let (nest, units) = self.combined(sum, 4 * offset as i64, elements)?;
+            let whole = |slot| Touch { slot, access: Access::Whole };
+            let beside = sum.chain().into_iter().flat_map(Epilogue::slots);
+            let results = match sum {
+                Sum::Chain(chain) => chain.results(self.body).map(|(_, slot)| slot).collect(),
+                _ => sum.slot().into_iter().collect::<Vec<_>>(),
+            };
             stages.push(Stage {
                 nest,
                 units,
-                reads: vec![Touch { slot: self.body.workspace(), access: Access::Whole }],
-                writes: vec![Touch { slot, access: Access::Whole }],
-                flops: (elements * self.pieces) as u64,
+                reads: beside.chain([self.body.workspace()]).map(whole).collect(),
+                writes: results.into_iter().map(whole).collect(),
+                flops: (elements * self.parts()) as u64,
             });
         }
         Ok(stages)
+    }
+
+    /// Adds the pieces of so many sums, starting from the first.
+    fn combined(&self, sum: &Sum, offset: i64, elements: usize) -> Result<(Nest, usize)> {
+        let (body, parts) = (self.body, self.parts());
+        let mut nest = NestBuilder::new("add_pieces");
+        let tile = |count: usize| -> Result<Arc<TileProgram>> {
+            let mut b = Builder::new(format!("add_{parts}_pieces_{count}"));
+            let from = b.pointer("from");
+            let to = match sum {
+                Sum::Chain(chain) => chain.pointers(&mut b),
+                _ => vec![b.pointer("to")],
+            };
+            let vector = |b: &mut Builder, extent: Extent| -> Result<()> {
+                let mut value = b.load_f32(from.at(0), extent);
+                for piece in 1..parts {
+                    let at = from.at((piece as i64 * self.part_bytes) as i32);
+                    let next = b.load_f32(at, extent);
+                    value = b.add(value, next);
+                }
+                match sum {
+                    Sum::Chain(chain) => {
+                        let lanes = vec![Lane::F(value)];
+                        chain.emit(
+                            body,
+                            b,
+                            &to,
+                            &[Cell { row: 0, column: 0, extent, lanes }],
+                            0,
+                        )?;
+                    }
+                    _ => b.store_f32(to[0].at(0), extent, value),
+                }
+                Ok(())
+            };
+            let mut result = Ok(());
+            b.repeat(Trips::Const((count / LANES) as u32), |b| {
+                result = vector(b, Extent::Full);
+                b.step(from, 4 * LANES as i64, Trips::Const(1));
+                match sum {
+                    Sum::Chain(chain) => chain.step(b, &to, LANES),
+                    _ => b.step(to[0], 4 * LANES as i64, Trips::Const(1)),
+                }
+            });
+            result?;
+            if !count.is_multiple_of(LANES) {
+                vector(&mut b, Extent::first(count % LANES))?;
+            }
+            Ok(Arc::new(b.finish()?))
+        };
+        let unit = Affine::from(Nest::UNIT);
+        let from = Affine::slot(body.workspace()).plus(offset).add(&unit, 4 * BLOCK as i64);
+        let element = Affine::number(0).add(&unit, BLOCK as i64);
+        let mut args = vec![from];
+        match sum {
+            Sum::Chain(chain) => {
+                args.extend(chain.args(&Place { element, column: Affine::number(0) }));
+            }
+            _ => args.extend(sum.slot().map(|slot| Affine::slot(slot).add(&element, 4))),
+        }
+        let (full, rest) = (elements / BLOCK, elements % BLOCK);
+        let whole = if full > 0 { Some(tile(BLOCK)?) } else { None };
+        let tail = if rest > 0 { Some(tile(rest)?) } else { None };
+        nest.when(
+            unit,
+            0..full,
+            |nest| whole.iter().for_each(|tile| nest.call(tile, args.clone())),
+            |nest| tail.iter().for_each(|tile| nest.call(tile, args.clone())),
+        );
+        Ok((nest.finish(), elements.div_ceil(BLOCK)))
     }
 
     /// Sets a unit's sums to zero.
@@ -558,7 +708,7 @@ impl<'a> Filter<'a> {
         column: &Affine,
         kind: Sums,
     ) -> Result<()> {
-        if self.bias_slot.is_none() {
+        if !self.results[1].is_used() {
             return Ok(());
         }
         let dims = &self.dims;
@@ -653,51 +803,4 @@ fn tile(
         b.store_f32(sums.at(offset), acc.extent, value);
     }
     Ok(Arc::new(b.finish()?))
-}
-
-/// Adds the pieces of `elements` sums, starting from the first.
-fn combine(
-    body: &Body<'_>,
-    offset: i64,
-    elements: usize,
-    part_bytes: i64,
-    pieces: usize,
-    slot: usize,
-) -> Result<(Nest, usize)> {
-    let mut nest = NestBuilder::new("add_pieces");
-    let units = elements.div_ceil(BLOCK);
-    let tile = |count: usize| -> Result<Arc<TileProgram>> {
-        let mut b = Builder::new(format!("add_{pieces}_pieces_{count}"));
-        let (from, to) = (b.pointer("from"), b.pointer("to"));
-        let vector = |b: &mut Builder, extent: Extent| {
-            let mut sum = b.load_f32(from.at(0), extent);
-            for piece in 1..pieces {
-                let value = b.load_f32(from.at((piece as i64 * part_bytes) as i32), extent);
-                sum = b.add(sum, value);
-            }
-            b.store_f32(to.at(0), extent, sum);
-        };
-        b.repeat(Trips::Const((count / LANES) as u32), |b| {
-            vector(b, Extent::Full);
-            b.step(from, 4 * LANES as i64, Trips::Const(1));
-            b.step(to, 4 * LANES as i64, Trips::Const(1));
-        });
-        if !count.is_multiple_of(LANES) {
-            vector(&mut b, Extent::first(count % LANES));
-        }
-        Ok(Arc::new(b.finish()?))
-    };
-    let unit = Affine::from(Nest::UNIT);
-    let from = Affine::slot(body.workspace()).plus(offset).add(&unit, 4 * BLOCK as i64);
-    let to = Affine::slot(slot).add(&unit, 4 * BLOCK as i64);
-    let (full, rest) = (elements / BLOCK, elements % BLOCK);
-    let whole = if full > 0 { Some(tile(BLOCK)?) } else { None };
-    let tail = if rest > 0 { Some(tile(rest)?) } else { None };
-    nest.when(
-        unit,
-        0..full,
-        |nest| whole.iter().for_each(|tile| nest.call(tile, [from.clone(), to.clone()])),
-        |nest| tail.iter().for_each(|tile| nest.call(tile, [from.clone(), to.clone()])),
-    );
-    Ok((nest.finish(), units))
 }
