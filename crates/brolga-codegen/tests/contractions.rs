@@ -27,6 +27,8 @@ fn matrix_products() {
         (33, 67, 96),
         (66, 65, 100),
         (128, 64, 64),
+        // A first factor that no cache holds.
+        (4101, 513, 17),
     ] {
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
             let a = if ta { [k, m] } else { [m, k] };

@@ -23,6 +23,8 @@ pub struct Contraction {
     pub lanes: usize,
     /// The loops over k, the outermost first; without loops k has one value.
     pub loops: SmallVec<[KLoop; 4]>,
+    /// If not 0, the innermost loop prefetches each row's factors so many bytes farther on: those of a tile that comes later.
+    pub ahead: i32,
 }
 
 /// One loop over k.
@@ -63,7 +65,7 @@ impl Contraction {
     #[must_use]
     pub fn strided(rows: usize, stride: i32, lanes: usize, loops: &[KLoop]) -> Self {
         let rows = (0i32..).map(|row| row.wrapping_mul(stride)).take(rows).collect();
-        Self { rows, lanes, loops: SmallVec::from_slice(loops) }
+        Self { rows, lanes, loops: SmallVec::from_slice(loops), ahead: 0 }
     }
 
     /// Writes the contraction and gives the results, row by row. The pointers `a` and `b` end somewhere else.
@@ -93,7 +95,8 @@ impl Contraction {
                 builder.variable(initial)
             })
             .collect();
-        let tile = Emit { rows: &self.rows, lanes: self.lanes, acc: &acc, a, b };
+        let Self { ref rows, lanes, ahead, .. } = *self;
+        let tile = Emit { rows, lanes, ahead, acc: &acc, a, b };
         tile.loops(builder, &merged(&self.loops));
         (places.into_iter().zip(acc))
             .map(|((row, column, extent), acc)| Accumulator {
@@ -138,6 +141,7 @@ fn flat_trips(loops: &[KLoop]) -> Option<u32> {
 struct Emit<'a> {
     rows: &'a [i32],
     lanes: usize,
+    ahead: i32,
     acc: &'a [Variable<F>],
     a: Pointer,
     b: Pointer,
@@ -190,7 +194,14 @@ impl Emit<'_> {
             self.flat(builder, &[KLoop { trips: Trips::Const(steps), ..inner }], 0, 0);
             self.advance(builder, inner.a_step, inner.b_step, Trips::Const(steps));
         };
-        builder.repeat(Trips::Const(trips / UNROLL), |builder| body(builder, UNROLL));
+        builder.repeat(Trips::Const(trips / UNROLL), |builder| {
+            if self.ahead != 0 {
+                for &row in self.rows {
+                    builder.prefetch(self.a.at(row.wrapping_add(self.ahead)));
+                }
+            }
+            body(builder, UNROLL);
+        });
         body(builder, trips % UNROLL);
     }
 

@@ -42,7 +42,9 @@ impl Case {
             })
             .collect();
         let rows: SmallVec<_> = self.rows.iter().map(|&row| 4 * row as i32).collect();
-        let tile = Contraction { rows, lanes: self.lanes, loops };
+        // What is prefetched may lie anywhere.
+        let ahead = if self.from_memory { 0 } else { 1 << 20 };
+        let tile = Contraction { rows, lanes: self.lanes, loops, ahead };
         let out_rows: Vec<i32> =
             (0..self.rows.len()).map(|row| (4 * row * self.lanes) as i32).collect();
         let start = if self.from_memory { Start::Memory(out, &out_rows) } else { Start::Zero };

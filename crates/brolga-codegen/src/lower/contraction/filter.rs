@@ -787,7 +787,7 @@ fn tile(
 ) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("grad_filter_{}x{lanes}", a.len()));
     let (x, dy, sums) = (b.pointer("a"), b.pointer("b"), b.pointer("sums"));
-    let contraction = Contraction { rows: a.into(), lanes, loops: loops.into() };
+    let contraction = Contraction { rows: a.into(), lanes, loops: loops.into(), ahead: 0 };
     let start = match kind {
         Sums::Continue => Start::Memory(sums, weights),
         Sums::Store | Sums::Add => Start::Zero,

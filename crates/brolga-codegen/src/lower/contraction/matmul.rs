@@ -28,6 +28,9 @@ const BLOCK: usize = 8;
 const WIDE_ROW: usize = 256;
 const MANY_ROWS: usize = 64;
 
+/// Bytes of a first factor from which on it comes from memory, or from far away in a shared cache.
+const STREAMED: usize = 8 << 20;
+
 /// How a factor is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -119,6 +122,15 @@ fn by_rows(dims: &MatmulDims, shape: TileShape) -> bool {
 }
 
 impl Product<'_> {
+    /// Whether the rows of the first factor come from far away: each unit reads its own of many, as they lie.
+    fn is_streamed(&self) -> bool {
+        let MatmulDims { batch, m, k, .. } = self.dims;
+        self.first == Source::Direct
+            && !self.op.transpose_a
+            && 4 * batch * m * k >= STREAMED
+            && 4 * k >= WIDE_ROW
+    }
+
     /// Bytes from one element of a factor to the next one along the result, and to the next k: of the first factor, of the second.
     fn steps(&self) -> [[i64; 2]; 2] {
         let MatmulDims { m, n, k, .. } = self.dims;
@@ -203,6 +215,8 @@ impl Product<'_> {
                     (&offsets, lanes, n),
                     (&self.chains, [a_step, b_step]),
                     &scratch[2],
+                    // The rows of the next tile, whose first lines nothing else foresees.
+                    if self.is_streamed() { (size as i64 * row_step) as i32 } else { 0 },
                 )?;
                 parts.push((count, size, tile));
             }

@@ -42,14 +42,15 @@ impl Chains {
     fn emit(
         &self,
         builder: &mut Builder,
-        (rows, lanes): (&[i32], usize),
+        (rows, lanes, ahead): (&[i32], usize, i32),
         (a, a_step): (Pointer, i64),
         (b, b_step): (Pointer, i64),
         sums: Option<Pointer>,
     ) -> Vec<Accumulator> {
         let chain = |builder: &mut Builder, k: usize| {
             let loops = SmallVec::from_slice(&[k_loop(k, a_step, b_step)]);
-            let contraction = Contraction { rows: SmallVec::from_slice(rows), lanes, loops };
+            let rows = SmallVec::from_slice(rows);
+            let contraction = Contraction { rows, lanes, loops, ahead };
             let accumulators = contraction.emit(builder, a, b, Start::Zero);
             // A single step leaves its pointers where they are.
             if k == 1 {
@@ -106,23 +107,26 @@ impl ContractionTile {
                 rows: SmallVec::from_slice(rows),
                 lanes,
                 loops: SmallVec::from_slice(loops),
+                ahead: 0,
             };
             contraction.emit(b, a, w, Start::Zero)
         };
         Self::with(body, epilogue, (rows.len(), lanes, row_step), None, contract)
     }
 
-    /// A tile of several chains, which walk through the factors by these steps, with scratch memory for [`Chains::scratch`] floats.
+    /// A tile of several chains, which walk through the factors by these steps, with scratch memory for [`Chains::scratch`] floats. `ahead` is
+    /// [`Contraction::ahead`].
     pub(super) fn of_chains(
         body: &Body<'_>,
         epilogue: &Epilogue,
         (rows, lanes, row_step): (&[i32], usize, usize),
         (chains, [a_step, b_step]): (&Chains, [i64; 2]),
         scratch: &Affine,
+        ahead: i32,
     ) -> Result<Self> {
         let sums = (chains.0.len() > 1).then(|| scratch.clone());
         let contract = |b: &mut Builder, [a, w]: [Pointer; 2], sums| {
-            chains.emit(b, (rows, lanes), (a, a_step), (w, b_step), sums)
+            chains.emit(b, (rows, lanes, ahead), (a, a_step), (w, b_step), sums)
         };
         Self::with(body, epilogue, (rows.len(), lanes, row_step), sums, contract)
     }
