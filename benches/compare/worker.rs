@@ -17,7 +17,7 @@ use brolga::measure;
 use brolga::nn::{Kind, builtin};
 use brolga::passes;
 use brolga::prelude::*;
-use brolga::runtime::{Executable, Options, State, StateLayout};
+use brolga::runtime::{Array, Executable, Feed, Options, State, StateLayout};
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -180,12 +180,18 @@ fn model(name: &str, dropout: bool, epsilon: f64, options: &Options) -> Result<S
 struct Case {
     executable: Executable,
     state: State,
-    /// A batch that is copied into the program before each step, as a training loop does.
-    batch: Option<(Vec<f32>, Option<Vec<i32>>)>,
+    /// A batch that each step is fed with, as by a training loop.
+    batch: Option<Batch>,
     /// From the layers or the op to machine code, memory plan and schedule included.
     compile: Duration,
     /// The same until the first step has finished.
     prepare: Duration,
+}
+
+struct Batch {
+    x: Vec<f32>,
+    y: Option<Vec<i32>>,
+    samples: Vec<usize>,
 }
 
 impl Case {
@@ -223,7 +229,8 @@ impl Case {
             _ => Some(words(&folder.join("y.i32"))?.map(i32::from_le_bytes).collect()),
         };
         let zero = Duration::ZERO;
-        Ok(Self { executable, state, batch: Some((x, y)), compile: zero, prepare: zero })
+        let batch = Some(Batch { x, y, samples: (0..number(command, "batch")?).collect() });
+        Ok(Self { executable, state, batch, compile: zero, prepare: zero })
     }
 
     fn of_op(graph: &Graph, options: &Options) -> Result<Self> {
@@ -244,13 +251,17 @@ impl Case {
     }
 
     fn step(&mut self) -> Result<()> {
-        if let Some((x, y)) = &self.batch {
-            self.executable.write_input("x", x)?;
-            if let Some(y) = y {
-                self.executable.write_input("y", y)?;
+        let Self { executable, state, batch, .. } = self;
+        let Some(Batch { x, y, samples }) = batch else { return Ok(executable.run(state)?) };
+        let x = Feed { input: "x".into(), array: Array::F32(x), rows: samples };
+        match y {
+            Some(y) => {
+                let y = Feed { input: "y".into(), array: Array::I32(y), rows: samples };
+                executable.run_fed(&[x, y], state)?;
             }
+            None => executable.run_fed(&[x], state)?,
         }
-        Ok(self.executable.run(&mut self.state)?)
+        Ok(())
     }
 
     /// The first result of each of these steps: losses of a training, a part of what else there is.
