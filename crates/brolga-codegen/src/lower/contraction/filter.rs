@@ -20,6 +20,7 @@ use super::cotangent::{Cotangent, zeros};
 use super::lattice::{column_tiles, even_split};
 use super::matmul::{self, Factors};
 use super::pack;
+use super::sum::Sum;
 use super::tile::{Chains, k_loop};
 use super::weight_rows::{Row, outputs, row_groups, runs};
 use crate::error::Result;
@@ -108,54 +109,6 @@ pub(super) fn lower(
         scratch: filter.cotangent.scratch().max(4 * filter.panel_floats()),
         in_place: chains.flat_map(|chain| chain.in_place(body, &front)).collect(),
     })
-}
-
-/// What becomes of the sums of the weights, or of the bias.
-#[derive(Debug)]
-enum Sum {
-    /// Nobody wants them.
-    Unused,
-    /// They are a result, in this slot.
-    Result(usize),
-    /// Results are computed of them.
-    Chain(Epilogue),
-}
-
-impl Sum {
-    /// Looks at the results that are `root`, or computed of it.
-    fn new(body: &Body<'_>, root: Option<Value>) -> Result<Self> {
-        let Some(root) = root else { return Ok(Self::Unused) };
-        let shape = body.shape(root);
-        let own = body.results().filter(|(value, _)| body.shape(*value) == shape);
-        let own: Vec<(Value, usize)> = own.collect();
-        match own[..] {
-            [] => Ok(Self::Unused),
-            [(value, slot)] if value == root => Ok(Self::Result(slot)),
-            _ => {
-                let outputs: Vec<_> =
-                    own.iter().map(|&(v, slot)| (v, Affine::slot(slot))).collect();
-                Ok(Self::Chain(Epilogue::new(body, &[root], &outputs, false)?))
-            }
-        }
-    }
-
-    fn is_used(&self) -> bool {
-        !matches!(self, Self::Unused)
-    }
-
-    fn chain(&self) -> Option<&Epilogue> {
-        match self {
-            Self::Chain(chain) => Some(chain),
-            _ => None,
-        }
-    }
-
-    fn slot(&self) -> Option<usize> {
-        match *self {
-            Self::Result(slot) => Some(slot),
-            _ => None,
-        }
-    }
 }
 
 /// The parts of a kernel that all of its loops need.

@@ -7,6 +7,7 @@ pub(super) mod lattice;
 mod matmul;
 mod pack;
 mod slide;
+mod sum;
 mod tile;
 mod weight_rows;
 
