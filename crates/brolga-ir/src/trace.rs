@@ -110,18 +110,21 @@ impl Tracer {
     /// Adds a node with one result.
     #[track_caller]
     pub fn apply(&self, op: impl Into<Op>, operands: &[&Var]) -> Var {
-        let mut results = self.apply_all(op, operands);
-        results.swap_remove(0)
+        self.add(op.into(), operands).swap_remove(0)
     }
 
     /// Adds a node and returns all its results (at least one).
     #[track_caller]
     pub fn apply_all(&self, op: impl Into<Op>, operands: &[&Var]) -> Vec<Var> {
+        self.add(op.into(), operands)
+    }
+
+    #[track_caller]
+    fn add(&self, op: Op, operands: &[&Var]) -> Vec<Var> {
         let origin = self.origin();
         let Some(values) = operands.iter().map(|v| v.value).collect::<Option<Vec<_>>>() else {
             return vec![self.void()];
         };
-        let op = op.into();
         if let Some(foreign) = operands.iter().find(|v| !Rc::ptr_eq(&v.tracer.state, &self.state)) {
             let message = format!("`{}`: an operand {} is of another graph", op.name(), foreign.ty);
             return vec![self.var(Err(Mistake::new(message)), origin)];

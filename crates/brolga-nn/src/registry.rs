@@ -194,15 +194,22 @@ pub(crate) fn read<T: DeserializeOwned + Object>(
     class: &str,
     config: &Value,
 ) -> Result<T, NnError> {
-    let error = |message: String| NnError::Config { class: class.to_owned(), message };
-    let object: T = serde_json::from_value(config.clone()).map_err(|e| {
-        let message = e.to_string();
-        match culprit::<T>(config, &message) {
-            Some(key) => error(format!("`{key}`: {message}")),
-            None => error(message),
+    let parse = |config: Value| serde_json::from_value::<T>(config).map_err(|e| e.to_string());
+    match parse(config.clone()) {
+        Ok(object) => check_rest(class, config, &object.config()).map(|()| object),
+        Err(message) => {
+            let reads = |config| parse(config).map(drop);
+            let message = match culprit(config, &message, &reads) {
+                Some(key) => format!("`{key}`: {message}"),
+                None => message,
+            };
+            Err(NnError::Config { class: class.to_owned(), message })
         }
-    })?;
-    let known = object.config();
+    }
+}
+
+/// An error if a key that is not among the known ones is set to something.
+fn check_rest(class: &str, config: &Value, known: &Value) -> Result<(), NnError> {
     for (key, value) in config.as_object().into_iter().flatten() {
         let says_nothing =
             value.is_null() || value == &Value::Bool(false) || INERT.contains(&key.as_str());
@@ -220,18 +227,20 @@ pub(crate) fn read<T: DeserializeOwned + Object>(
             return Err(NnError::Unsupported { class, key, value });
         }
     }
-    Ok(object)
+    Ok(())
 }
 
 /// The key whose value makes a config unreadable: the one without which the message changes.
-fn culprit<T: DeserializeOwned>(config: &Value, message: &str) -> Option<String> {
+fn culprit(
+    config: &Value,
+    message: &str,
+    reads: &dyn Fn(Value) -> Result<(), String>,
+) -> Option<String> {
     let map = config.as_object()?;
     let blamed = |key: &&String| {
         let mut rest = map.clone();
         rest.remove(*key);
-        serde_json::from_value::<T>(Value::Object(rest))
-            .err()
-            .is_none_or(|e| e.to_string() != message)
+        reads(Value::Object(rest)).err().is_none_or(|other| other != message)
     };
     map.keys().find(blamed).cloned()
 }

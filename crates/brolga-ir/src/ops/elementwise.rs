@@ -57,14 +57,7 @@ impl<E: Elementwise> Operation for E {
         }
         let dtypes: Vec<DType> = operands.iter().map(|t| t.dtype).collect();
         let dtype = self.result(&dtypes)?;
-        let mut shape = Shape::scalar();
-        for operand in operands {
-            shape = shape.broadcast(&operand.shape).ok_or_else(|| {
-                let types: Vec<_> = operands.iter().map(ToString::to_string).collect();
-                Mistake::new(format!("`{}`: {} do not broadcast", E::NAME, types.join(" and ")))
-                    .help("aligned at the last axis, two extents must be equal or one of them 1")
-            })?;
-        }
+        let shape = broadcast(E::NAME, operands)?;
         Ok(Types::from_elem(Type { dtype, shape }, 1))
     }
 
@@ -75,6 +68,19 @@ impl<E: Elementwise> Operation for E {
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Elementwise::vjp(self, node)
     }
+}
+
+/// The shape that the operands are broadcast to.
+fn broadcast(name: &str, operands: &[&Type]) -> Result<Shape, Mistake> {
+    let mut shape = Shape::scalar();
+    for operand in operands {
+        shape = shape.broadcast(&operand.shape).ok_or_else(|| {
+            let types: Vec<_> = operands.iter().map(ToString::to_string).collect();
+            Mistake::new(format!("`{name}`: {} do not broadcast", types.join(" and ")))
+                .help("aligned at the last axis, two extents must be equal or one of them 1")
+        })?;
+    }
+    Ok(shape)
 }
 
 /// The element type of operands that must agree.
@@ -126,10 +132,7 @@ fn run<L: ScalarLanes>(
 ) -> Tensor {
     let count = result.shape.elements();
     let mut data = Data::zeros(result.dtype, count);
-    let places: Vec<Option<Vec<usize>>> = operands
-        .iter()
-        .map(|t| (t.shape() != &result.shape).then(|| broadcast_places(t.shape(), &result.shape)))
-        .collect();
+    let places = places_of(operands, &result.shape);
     let mut args: Vec<Lane<L>> = Vec::with_capacity(operands.len());
     for index in 0..count {
         args.clear();
@@ -140,6 +143,12 @@ fn run<L: ScalarLanes>(
         L::store(&mut data, index, op.emit(lanes, &args));
     }
     Tensor::of(result.shape.clone(), data)
+}
+
+/// [`broadcast_places`] of each operand, if they are not those of the result.
+fn places_of(operands: &[&Tensor], result: &Shape) -> Vec<Option<Vec<usize>>> {
+    let places = |t: &&Tensor| (t.shape() != result).then(|| broadcast_places(t.shape(), result));
+    operands.iter().map(places).collect()
 }
 
 /// For every place of `target` in row-major order, the place in a tensor of shape `own` that is repeated there.

@@ -34,6 +34,15 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// The number as a float of this type.
+    fn float(&self, dtype: DType) -> Option<Result<f64, Fault>> {
+        let read = |text| match dtype {
+            DType::F32 => number::parse_float(text, dtype, f32::is_infinite).map(f64::from),
+            _ => number::parse_float(text, dtype, f64::is_infinite),
+        };
+        Some(read(self.number()?).map_err(Fault::new))
+    }
+
     fn entries(self) -> Entries<'a> {
         let entries: &[Entry<'_>] = match &self.literal.kind {
             LiteralKind::Map(entries) => entries,
@@ -62,11 +71,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
                 let value = visitor.visit_seq(&mut list)?;
                 match list.items.len() {
                     0 => Ok(value),
-                    more => Err(Fault::new(format!(
-                        "expected a list of {}, this one has {}",
-                        items.len() - more,
-                        items.len()
-                    ))),
+                    more => Err(too_long(items.len(), more)),
                 }
             }
             LiteralKind::Map(_) => visitor.visit_map(self.entries()),
@@ -74,21 +79,15 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.number() {
-            Some(text) => {
-                let number = number::parse_float(text, DType::F32, f32::is_infinite);
-                visitor.visit_f32(number.map_err(Fault::new)?)
-            }
+        match self.float(DType::F32) {
+            Some(number) => visitor.visit_f32(number? as f32),
             None => self.deserialize_any(visitor),
         }
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        match self.number() {
-            Some(text) => {
-                let number = number::parse_float(text, DType::F64, f64::is_infinite);
-                visitor.visit_f64(number.map_err(Fault::new)?)
-            }
+        match self.float(DType::F64) {
+            Some(number) => visitor.visit_f64(number?),
             None => self.deserialize_any(visitor),
         }
     }
@@ -159,6 +158,10 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 char str string bytes byte_buf unit seq tuple
         tuple_struct map identifier ignored_any
     }
+}
+
+fn too_long(items: usize, more: usize) -> Fault {
+    Fault::new(format!("expected a list of {}, this one has {items}", items - more))
 }
 
 struct Items<'a> {
