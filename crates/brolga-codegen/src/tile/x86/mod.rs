@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use cranelift_module::FuncId;
 
+use self::select::Order;
 use super::program::{LANES, TileProgram};
 use super::target::{TileShape, TileTarget};
 use crate::error::{Error, Result};
@@ -57,16 +58,26 @@ impl Isa {
 
     fn compile(self, program: &TileProgram, text: bool) -> Result<MachineCode> {
         program.validate()?;
-        // Results of a contraction that stay in the registers of their accumulators need no copy, but leave no room for a long
-        // epilogue.
-        let attempt = |split: bool| {
-            let mut listing = select::select(self, program);
+        let attempt = |order: Order, split: bool| {
+            let mut listing = select::select(self, program, order);
             coalesce::coalesce(&mut listing, split);
             allocate::allocate(self, listing)
         };
-        let allocated = attempt(false).or_else(|_| attempt(true)).map_err(|problem| {
-            Error::Registers { program: program.name.clone(), problem: problem.to_owned() }
-        })?;
+        // Results of a contraction that stay in the registers of their accumulators need no copy, but leave no room for a long
+        // epilogue.
+        let mut allocated = attempt(Order::PartByPart, false)
+            .or_else(|_| attempt(Order::PartByPart, true))
+            .map_err(|problem| Error::Registers {
+                program: program.name.clone(),
+                problem: problem.to_owned(),
+            })?;
+        if allocated.slots > 0
+            && self.parts() > 1
+            && let Ok(other) = attempt(Order::StatementByStatement, false)
+            && other.slots < allocated.slots
+        {
+            allocated = other;
+        }
         assemble::assemble(self, program, &allocated, text)
     }
 }

@@ -176,7 +176,8 @@ impl Select<'_> {
         }
     }
 
-    /// The upper halves of 64-bit products: of the even lanes, and of the odd lanes moved to the even ones.
+    /// The upper halves of 64-bit products: of the even lanes, and of the odd lanes moved to the even ones, where a constant for all lanes is
+    /// already.
     fn umulhi(&mut self, x: V, y: V) -> V {
         let full = self.full();
         let (multiply, right) = match self.isa {
@@ -188,8 +189,10 @@ impl Select<'_> {
         let reg = |v| Operand::Reg(v, full);
         let even = self.make(multiply, &[reg(x), reg(y)]);
         let even = self.make(right, &[reg(even), Operand::Imm(32)]);
-        let x = self.make(right, &[reg(x), Operand::Imm(32)]);
-        let y = self.make(right, &[reg(y), Operand::Imm(32)]);
+        let [x, y] = [x, y].map(|v| match self.is_word(v) {
+            true => v,
+            false => self.make(right, &[reg(v), Operand::Imm(32)]),
+        });
         let odd = self.make(multiply, &[reg(x), reg(y)]);
         match self.isa {
             Isa::Avx2 => {

@@ -1,7 +1,8 @@
 //! From a tile program to machine instructions with virtual registers.
 //!
 //! With two registers for a logical vector, runs of lane-wise statements are written part by part, so that a long chain keeps its
-//! intermediate values in few registers. What is the same in all lanes is computed once.
+//! intermediate values in few registers, or statement by statement, so that what both parts need does not wait for the second. What is the
+//! same in all lanes is computed once.
 
 mod contraction;
 mod lanes;
@@ -19,12 +20,22 @@ use crate::tile::program::{
     Address, Binary, Element, Extent, Kind, LANES, Op, Stmt, TileProgram, Value, Var,
 };
 
+/// In which order runs of lane-wise statements are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// All statements of a part, then those of the next.
+    PartByPart,
+    /// All parts of a statement, then those of the next.
+    StatementByStatement,
+}
+
 /// Registers of one value or variable, by part.
 type Parts = [Option<V>; 2];
 
-pub(super) fn select(isa: Isa, program: &TileProgram) -> Listing {
+pub(super) fn select(isa: Isa, program: &TileProgram, order: Order) -> Listing {
     let mut select = Select {
         isa,
+        order,
         program,
         demand: Demand::of(program, isa.parts()),
         listing: Listing::default(),
@@ -83,6 +94,7 @@ impl Uses {
 
 struct Select<'a> {
     isa: Isa,
+    order: Order,
     program: &'a TileProgram,
     demand: Demand,
     listing: Listing,
@@ -115,8 +127,13 @@ impl Select<'_> {
                 block = rest;
             } else {
                 let (run, rest) = block.split_at(run);
-                for part in 0..self.isa.parts() {
-                    run.iter().for_each(|stmt| self.lane_wise(stmt, part));
+                let parts = self.isa.parts();
+                match self.order {
+                    Order::PartByPart => (0..parts)
+                        .for_each(|part| run.iter().for_each(|stmt| self.lane_wise(stmt, part))),
+                    Order::StatementByStatement => run
+                        .iter()
+                        .for_each(|stmt| (0..parts).for_each(|part| self.lane_wise(stmt, part))),
                 }
                 block = rest;
             }
@@ -447,6 +464,11 @@ impl Select<'_> {
         operands.push(Operand::Reg(dst, width));
         operands.extend_from_slice(sources);
         self.push(code, First::Written, &operands);
+    }
+
+    /// Whether it is a constant with the same word in all lanes.
+    fn is_word(&self, v: V) -> bool {
+        matches!(self.listing.data(v).constant, Some(Constant::Word(_)))
     }
 
     fn is_constant(&self, v: V) -> bool {
