@@ -3,6 +3,9 @@
 //! Worker `w` of `T` does the units `w·U/T .. (w+1)·U/T` of every stage, so it is known which bytes it touches. A stage needs a barrier
 //! before it if a worker touches bytes that *another* worker touched since the last barrier, and one of the two writes:
 //! read after write, write after read, write after write.
+//!
+//! The rule says who does a unit unless others may help: a stage whose bytes no other stage between the same two barriers touches, or
+//! all only read, is open to any worker.
 
 use std::ops::Range;
 
@@ -44,13 +47,41 @@ pub(crate) fn barriers(stages: &[Vec<Footprint>], threads: usize) -> Vec<bool> {
     barriers
 }
 
+/// Which stages are open: any worker may do any of their units. Between two barriers no other stage touches their bytes, unless all read.
+pub(crate) fn open(stages: &[Vec<Footprint>], barriers: &[bool]) -> Vec<bool> {
+    let mut open = Vec::with_capacity(stages.len());
+    let mut start = 0;
+    while start < stages.len() {
+        let end = (start + 1..stages.len()).find(|&next| barriers[next]).unwrap_or(stages.len());
+        let between = start..end;
+        open.extend(between.clone().map(|stage| {
+            let mut others = between.clone().filter(|&other| other != stage);
+            !others.any(|other| meet(&stages[stage], &stages[other]))
+        }));
+        start = end;
+    }
+    open
+}
+
+/// Whether two stages have bytes in common, and one of them writes there.
+pub(crate) fn meet(one: &[Footprint], other: &[Footprint]) -> bool {
+    one.iter().any(|a| other.iter().any(|b| a.meets(b)))
+}
+
 impl Footprint {
-    /// Whether a worker touches here what another worker touches there, and one of them writes.
-    fn conflicts(&self, other: &Self, threads: usize) -> bool {
+    /// Whether they have bytes in common, and one of them writes.
+    fn meets(&self, other: &Self) -> bool {
         let (a, b) = (self.address, other.address);
         a.space == b.space
             && (self.writes || other.writes)
+            && self.units > 0
+            && other.units > 0
             && overlap(&(a.span.offset..a.span.end()), &(b.span.offset..b.span.end()))
+    }
+
+    /// Whether a worker touches here what another worker touches there, and one of them writes.
+    fn conflicts(&self, other: &Self, threads: usize) -> bool {
+        self.meets(other)
             && (0..threads).any(|worker| {
                 let own = self.bytes(chunk(self.units, worker, threads));
                 let chunk = chunk(other.units, worker, threads);
@@ -145,6 +176,18 @@ mod tests {
     }
 
     #[test]
+    fn stages_are_open_unless_others_touch_their_bytes() {
+        let write = |offset| vec![touch(offset, 64, Units, 4, true)];
+        let read = |offset| vec![touch(offset, 64, Units, 4, false)];
+        let stages = [write(0), read(0), write(64), read(128), read(128)];
+        let together = [false; 5];
+        assert_eq!(open(&stages, &together), [false, false, true, true, true]);
+        let apart = [false, true, false, false, false];
+        assert_eq!(open(&stages, &apart), [true; 5]);
+        assert_eq!(open(&[], &[]), []);
+    }
+
+    #[test]
     fn a_single_unit_is_one_workers_matter() {
         let write = vec![touch(0, 64, Whole, 1, true)];
         let read = vec![touch(0, 64, Whole, 1, false)];
@@ -173,6 +216,29 @@ mod tests {
     }
 
     proptest! {
+        /// Open stages may be done by anybody: no two stages between the same barriers, one of them open, have a byte in common that one writes.
+        #[test]
+        fn units_of_open_stages_meet_no_others(
+            stages in prop::collection::vec(prop::collection::vec(footprint(), 0..3), 0..8),
+            threads in 1_usize..6,
+        ) {
+            let barriers = barriers(&stages, threads);
+            let open = open(&stages, &barriers);
+            let touches = |f: &Footprint, byte| (0..f.units).any(|u| f.bytes(u..u + 1).contains(&byte));
+            let meets = |one: usize, other: usize| {
+                let pairs = stages[one].iter().flat_map(|a| stages[other].iter().map(move |b| (a, b)));
+                let mut writing = pairs.filter(|(a, b)| a.writes || b.writes);
+                writing.any(|(a, b)| (0..48).any(|byte| touches(a, byte) && touches(b, byte)))
+            };
+            let interval = |stage: usize| barriers[..=stage].iter().skip(1).filter(|&&b| b).count();
+            for stage in 0..stages.len() {
+                let mut others = (0..stages.len()).filter(|&o| o != stage && interval(o) == interval(stage));
+                if open[stage] {
+                    prop_assert!(!others.any(|other| meets(stage, other)), "stage {}", stage);
+                }
+            }
+        }
+
         /// Against the definition, byte by byte and worker by worker.
         #[test]
         fn no_worker_overtakes_another(

@@ -3,10 +3,11 @@
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use brolga_codegen::kernel::KernelFn;
 
-use crate::barrier::Barrier;
+use crate::barrier::{Barrier, OwnLine};
 use crate::error::RuntimeError;
 use crate::feed::Placed;
 use crate::hazards::chunk;
@@ -18,11 +19,18 @@ use crate::state::State;
 use crate::tasks::Tasks;
 use crate::team::Team;
 
+/// In so many turns a worker takes its units of a shared stage.
+const TURNS: u64 = 16;
+
 /// A scheduled program with all addresses filled in. Nothing is computed when it runs that could be computed before.
 pub(crate) struct Step {
     stages: Box<[Call]>,
     /// The units of each worker in each stage, stage by stage.
     chunks: Box<[Range<u64>]>,
+    /// What each worker has to do in each shared stage.
+    offers: Box<[OwnLine<Box<[Offer]>>]>,
+    /// Whether this step is an odd one.
+    odd: bool,
     threads: usize,
     table: Table,
     /// The scratch memory of each worker.
@@ -43,6 +51,38 @@ struct Call {
     /// Where the operand table of its kernel starts in the table of all.
     operands: usize,
     barrier: bool,
+    /// Its number among the shared stages, if it is shared.
+    shared: Option<usize>,
+}
+
+/// The units of a worker in a shared stage, which any worker may take.
+struct Offer {
+    units: Range<u64>,
+    /// The first that nobody has taken, the end or beyond if there is none: in even steps, in odd steps.
+    next: [AtomicU64; 2],
+}
+
+impl Offer {
+    fn new(units: Range<u64>) -> Self {
+        Self { next: [0, 1].map(|_| AtomicU64::new(units.start)), units }
+    }
+
+    /// Puts all units up for the next step. Nobody takes any of them in this one.
+    fn renew(&self, odd: bool) {
+        self.next[usize::from(!odd)].store(self.units.start, Ordering::Relaxed);
+    }
+
+    /// Takes some units. Says nothing about memory: that is for the barriers.
+    fn take(&self, odd: bool) -> Option<Range<u64>> {
+        let Range { start, end } = self.units;
+        let next = &self.next[usize::from(odd)];
+        if next.load(Ordering::Relaxed) >= end {
+            return None;
+        }
+        let some = (end - start).div_ceil(TURNS);
+        let first = next.fetch_add(some, Ordering::Relaxed);
+        (first < end).then(|| first..end.min(first + some))
+    }
 }
 
 /// An address in the arena or in the state of the current run.
@@ -97,22 +137,31 @@ impl Step {
                 })));
             }
         }
+        let mut shared = 0;
         let call = |stage: &Scheduled| Call {
             entry: stage.entry,
             operands: starts[stage.task],
             barrier: stage.barrier,
+            shared: stage.shared.then(|| {
+                shared += 1;
+                shared - 1
+            }),
         };
-        let workers = |stage: &Scheduled| {
-            let units = stage.units;
-            (0..threads).map(move |worker| {
-                let Range { start, end } = chunk(units, worker, threads);
-                start as u64..end as u64
-            })
+        let units = |stage: &Scheduled, worker| {
+            let Range { start, end } = chunk(stage.units, worker, threads);
+            start as u64..end as u64
         };
+        let chunks = |stage| (0..threads).map(move |worker| units(stage, worker));
         let address = |span: &Span| Pointer(arena.address(span.offset));
+        let offers = |worker| {
+            let shared = stages.iter().filter(|stage| stage.shared);
+            OwnLine(shared.map(|stage| Offer::new(units(stage, worker))).collect())
+        };
         Ok(Self {
             stages: stages.iter().map(call).collect(),
-            chunks: stages.iter().flat_map(workers).collect(),
+            chunks: stages.iter().flat_map(chunks).collect(),
+            offers: (0..threads).map(offers).collect(),
+            odd: false,
             threads,
             table: Table { pointers: pointers.into(), in_state: in_state.into() },
             scratch: layout.scratch.iter().map(address).collect(),
@@ -139,6 +188,7 @@ impl Step {
         for &(place, offset) in &self.table.in_state {
             self.table.pointers[place] = Pointer(state.memory_mut().address(offset));
         }
+        self.odd = !self.odd;
         let step = &*self;
         let walk = |worker: usize| {
             // SAFETY: the caller keeps the promises, and each worker has its own number.
@@ -164,6 +214,7 @@ impl Step {
     /// # Safety
     /// As [`Step::run`], whose table is filled; every worker calls it once for a step.
     unsafe fn walk(&self, worker: usize, feeds: &[Placed<'_>]) {
+        self.offers[worker].0.iter().for_each(|offer| offer.renew(self.odd));
         // SAFETY: the same promises.
         if unsafe { self.feed(worker, feeds) } {
             self.barrier.wait();
@@ -182,6 +233,7 @@ impl Step {
     /// # Safety
     /// As [`Step::walk`].
     unsafe fn walk_timed(&self, worker: usize, feeds: &[Placed<'_>], timers: &Timers) {
+        self.offers[worker].0.iter().for_each(|offer| offer.renew(self.odd));
         // SAFETY: the same promises.
         if unsafe { self.feed(worker, feeds) } {
             timers.wait(worker, || self.barrier.wait());
@@ -209,19 +261,34 @@ impl Step {
         !feeds.is_empty() && self.barrier_behind_feeds
     }
 
-    /// Does a worker's part of one stage.
+    /// Does a worker's part of one stage, and, if it is shared, what others have not begun with.
     ///
     /// # Safety
     /// As [`Step::walk`]; every stage before this one is done as far as the barriers demand it.
     #[inline]
     unsafe fn call(&self, place: usize, stage: &Call, worker: usize) {
-        let &Range { start, end } = &self.chunks[place * self.threads + worker];
-        if start < end {
+        let run = |Range { start, end }: Range<u64>| {
             let operands = self.table.pointers[stage.operands..].as_ptr().cast::<*mut u8>();
             // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of the sizes and with the
             // alignment promised, apart from each other where they have to be (the plan is checked); the units are within the
-            // stage's; the scratch memory is this worker's own; barriers keep workers apart where their bytes are the same.
+            // stage's, and no other worker does them; the scratch memory is this worker's own; barriers keep workers apart where their
+            // bytes are the same.
             unsafe { (stage.entry)(operands, self.scratch[worker].0, start, end) };
+        };
+        match stage.shared {
+            None => {
+                let units = &self.chunks[place * self.threads + worker];
+                if !units.is_empty() {
+                    run(units.clone());
+                }
+            }
+            Some(shared) => {
+                for whose in (worker..self.threads).chain(0..worker) {
+                    while let Some(units) = self.offers[whose].0[shared].take(self.odd) {
+                        run(units);
+                    }
+                }
+            }
         }
     }
 

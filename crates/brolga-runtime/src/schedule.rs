@@ -3,7 +3,7 @@
 use brolga_codegen::kernel::{KernelFn, Touch};
 use brolga_ir::Role;
 
-use crate::hazards::{Footprint, barriers};
+use crate::hazards::{Footprint, barriers, meet, open};
 use crate::layout::{Address, Layout, Space};
 use crate::memory::Span;
 use crate::tasks::{TaskId, Tasks};
@@ -22,6 +22,19 @@ pub(crate) struct Scheduled {
     pub(crate) written: usize,
     /// Whether all workers wait for each other before it.
     pub(crate) barrier: bool,
+    /// Whether a worker that has done its units does some of the others'.
+    pub(crate) shared: bool,
+}
+
+/// A stage is worth sharing from so many operations or bytes a worker on: some 10 µs, since taking a unit of another worker costs 0.1 to 0.3 µs.
+const LONG: (u64, usize) = (1 << 20, 1 << 16);
+
+impl Scheduled {
+    fn is_worth_sharing(&self, threads: usize) -> bool {
+        let is_long =
+            self.flops / threads as u64 >= LONG.0 || (self.read + self.written) / threads >= LONG.1;
+        threads > 1 && self.units >= 2 * threads && is_long
+    }
 }
 
 /// The stages of a program in order.
@@ -77,17 +90,22 @@ pub(crate) fn schedule(
                 read: bytes(false),
                 written: bytes(true),
                 barrier: false,
+                shared: false,
             });
             footprints.push(touched);
         }
     }
-    for (stage, barrier) in stages.iter_mut().zip(barriers(&footprints, threads)) {
-        stage.barrier = barrier;
+    let barriers_before = barriers(&footprints, threads);
+    let open = open(&footprints, &barriers_before);
+    for (place, stage) in stages.iter_mut().enumerate() {
+        stage.barrier = barriers_before[place];
+        stage.shared = open[place] && stage.is_worth_sharing(threads);
     }
-    // The first barrier of the stages would part them from the feeds anyway.
-    footprints.truncate(stages.iter().position(|stage| stage.barrier).unwrap_or(stages.len()));
-    footprints.insert(0, fed);
-    let barrier_behind_feeds = barriers(&footprints, threads).contains(&true);
+    // The first barrier of the stages parts them from the feeds anyway. Stages before it that are shared have one for it.
+    let first = barriers_before.iter().position(|&barrier| barrier).unwrap_or(stages.len());
+    let shared = footprints[..first].iter().zip(&stages).filter(|(_, stage)| stage.shared);
+    let barrier_behind_feeds = shared.map(|(touched, _)| touched).any(|it| meet(&fed, it))
+        || barriers(&[&[fed], &footprints[..first]].concat(), threads).contains(&true);
     Schedule { stages, barrier_behind_feeds }
 }
 
@@ -106,6 +124,8 @@ pub struct StageInfo {
     pub units: usize,
     /// Whether all workers wait for each other before it.
     pub barrier: bool,
+    /// Whether a worker that has done its units does some of the others'.
+    pub shared: bool,
 }
 
 impl StageInfo {
@@ -118,6 +138,7 @@ impl StageInfo {
             role: task.origin.role,
             units: stage.units,
             barrier: stage.barrier,
+            shared: stage.shared,
         }
     }
 }

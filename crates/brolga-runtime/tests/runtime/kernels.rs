@@ -1,6 +1,8 @@
 //! Kernels written by hand: each has a body for the interpreter and stages in Rust.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use brolga_codegen::kernel::{Access, Compiled, CompiledKernel, KernelFn, Stage, Touch};
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
@@ -35,7 +37,8 @@ impl Builder {
         self.graph.add_input(name, kind, Type::f32([self.n]), origin).unwrap()
     }
 
-    /// A call of one of the kernels: `neg`, `flip` (`neg` in place), `add`, `reverse`, `sum`.
+    /// A call of one of the kernels: `neg`, `flip` (`neg` in place), `patient` (`neg` whose first units wait for all others), `add`, `reverse`,
+    /// `sum`.
     pub(crate) fn call(&mut self, kernel: &str, operands: &[Value]) -> Value {
         let op = Kernel { kind: KernelKind::Rows, body: Box::new(body(kernel, self.n)) };
         self.graph.add(op, operands, Origin::layer("dense", Role::Forward)).unwrap()
@@ -152,6 +155,7 @@ fn stages(kernel: &str, n: usize) -> CompiledKernel {
     let one = |stage| CompiledKernel { stages: vec![stage], ..CompiledKernel::default() };
     match kernel {
         "neg" => one(stage("neg", neg, units, &[x], &[y])),
+        "patient" => one(stage("patient", patient, units, &[x], &[y])),
         "flip" => {
             CompiledKernel { in_place: vec![(0, 0)], ..one(stage("flip", neg, units, &[x], &[y])) }
         }
@@ -200,6 +204,30 @@ unsafe extern "C" fn neg(operands: *const *mut u8, _: *mut u8, begin: u64, end: 
         // SAFETY: the units are within the operands.
         unsafe { *slot(operands, 1).add(i) = -*slot(operands, 0).add(i) };
     }
+}
+
+/// Elements of the kernel `patient`.
+pub(crate) const PATIENT: usize = 1 << 15;
+
+/// How many units of `patient` have been done.
+pub(crate) static DONE: AtomicUsize = AtomicUsize::new(0);
+
+/// `neg`, of which whoever has the first unit waits until all other units have been done, for ten seconds at most.
+unsafe extern "C" fn patient(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64) {
+    let units = (end - begin) as usize;
+    if begin == 0 {
+        let start = Instant::now();
+        let others = PATIENT / UNIT - units;
+        while DONE.load(Ordering::Relaxed) < others && start.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
+        if DONE.load(Ordering::Relaxed) < others {
+            return;
+        }
+    }
+    // SAFETY: the same units and operands.
+    unsafe { neg(operands, scratch, begin, end) };
+    DONE.fetch_add(units, Ordering::Relaxed);
 }
 
 unsafe extern "C" fn add(operands: *const *mut u8, _: *mut u8, begin: u64, end: u64) {

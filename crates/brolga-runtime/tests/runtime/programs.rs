@@ -1,6 +1,8 @@
 //! Native programs of hand-made kernels against the interpreter: plan, schedule, updates, barriers.
 
-use crate::kernels::{Builder, numbers};
+use std::sync::atomic::Ordering;
+
+use crate::kernels::{Builder, DONE, PATIENT, UNIT, numbers};
 use brolga_ir::ops::{Constant, Reshape};
 use brolga_ir::{Origin, Shape, Tensor};
 use brolga_runtime::MemoryReport;
@@ -48,6 +50,61 @@ fn barriers_stand_where_another_workers_bytes_are_touched() {
     // workspace where `neg` had its result, which others may still read for `reverse`.
     assert_eq!(barriers(&mixed(), 2), expected([false, true, false, false, true, true]));
     assert_eq!(barriers(&mixed(), 1), expected([false; 6]));
+}
+
+/// Which stages any worker may do units of.
+fn shared(builder: &Builder, threads: usize) -> Vec<bool> {
+    builder.native(threads).0.schedule().iter().map(|stage| stage.shared).collect()
+}
+
+/// The first worker's first units wait for all others, those of its own behind them included: somebody else has to do these.
+#[test]
+fn a_worker_helps_one_that_is_held_up() {
+    let mut b = Builder::new(PATIENT);
+    let x = b.data("x");
+    let a = b.call("patient", &[x]);
+    b.graph.add_output(a);
+    assert_eq!(shared(&b, 2), [true]);
+    let (mut executable, mut state) = b.native(2);
+    let values = numbers(PATIENT, 1);
+    executable.write_input(0, &values).unwrap();
+    for _ in 0..3 {
+        DONE.store(0, Ordering::Relaxed);
+        executable.run(&mut state).unwrap();
+        assert_eq!(DONE.load(Ordering::Relaxed), PATIENT / UNIT);
+        let expected: Vec<f32> = values.iter().map(|x| -x).collect();
+        assert_eq!(executable.output::<f32>(0).unwrap(), expected);
+    }
+}
+
+#[test]
+fn long_stages_apart_from_all_others_are_shared() {
+    let build = |n: usize| {
+        let mut b = Builder::new(n);
+        let (x, y) = (b.data("x"), b.data("y"));
+        let (a, c) = (b.call("neg", &[x]), b.call("neg", &[y]));
+        let d = b.call("add", &[a, c]);
+        b.graph.add_output(a);
+        b.graph.add_output(c);
+        b.graph.add_output(d);
+        b
+    };
+    // `add` reads what both wrote, each worker its own units.
+    let shared = |n, threads| shared(&build(n), threads);
+    assert_eq!(shared(1 << 15, 2), [false, false, false]);
+    let mut apart = Builder::new(1 << 15);
+    for name in ["x", "y"] {
+        let value = apart.data(name);
+        let value = apart.call("neg", &[value]);
+        apart.graph.add_output(value);
+    }
+    let shared = |threads| self::shared(&apart, threads);
+    assert_eq!([1, 2, 3].map(shared), [vec![false; 2], vec![true; 2], vec![true; 2]]);
+    // Not worth it for so many.
+    assert_eq!(shared(8), [false; 2]);
+    for threads in [2, 3, 8] {
+        apart.check(threads);
+    }
 }
 
 #[test]
