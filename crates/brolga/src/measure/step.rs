@@ -51,8 +51,12 @@ pub struct StepReport {
     pub flops: u64,
     /// The limit of 128-bit vectors, which every host has, and that of the step's own instruction set, which is the last.
     pub limits: Vec<IsaLimit>,
-    /// Stages of kernels, and barriers between them.
-    pub stages: (usize, usize),
+    /// Stages of kernels.
+    pub stages: usize,
+    /// Barriers between them.
+    pub barriers: usize,
+    /// Stages in which threads help each other.
+    pub shared: usize,
     /// States, arena, and the plan of it.
     pub memory: MemoryReport,
     /// Time by kernel, if it was asked for.
@@ -153,7 +157,9 @@ pub fn train_step(
         step: steps[steps.len() / 2],
         flops,
         limits,
-        stages: (schedule.len(), schedule.iter().filter(|stage| stage.barrier).count()),
+        stages: schedule.len(),
+        barriers: schedule.iter().filter(|stage| stage.barrier).count(),
+        shared: schedule.iter().filter(|stage| stage.shared).count(),
         memory: executable.memory().clone(),
         profile: executable.profile().map(|profile| profile.with_limit(limit)),
     })
@@ -173,9 +179,10 @@ impl fmt::Display for StepReport {
         )?;
         writeln!(
             f,
-            "program: {} stages, {} barriers, vectors of {} bits ({})",
-            self.stages.0,
-            self.stages.1,
+            "program: {} stages, {} of them shared, {} barriers, vectors of {} bits ({})",
+            self.stages,
+            self.shared,
+            self.barriers,
             self.isa.bits(),
             self.isa
         )?;
