@@ -1,10 +1,10 @@
 //! What `brolga dump` shows of the first model's training step: convolution, bias, ReLU and pooling are one kernel, so are their
 //! counterparts in the backward direction, and nothing stores an activation of a convolution in full size.
 
-use brolga::codegen::{CodegenOptions, compile};
-use brolga::ir::{Graph, NodeId, Op};
-use brolga::nn::{Kind, builtin};
 use brolga_cli::{Streams, run};
+use brolga_codegen::{CodegenOptions, compile};
+use brolga_ir::{Graph, NodeId, Op};
+use brolga_nn::{Kind, builtin};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -50,7 +50,7 @@ fn the_second_convolution_has_its_mask_and_unpooling_in_front_of_its_gradients()
 fn no_activation_of_a_convolution_is_stored_in_full_size() -> Result {
     let mut graph = builtin::mnist_cnn()?.trace(Kind::Train, 32)?;
     assert_eq!(full_size(&graph).len(), 12, "conv2d, add, relu, max_unpool, gt and select, twice");
-    brolga::passes::optimize(&mut graph)?;
+    brolga_passes::optimize(&mut graph)?;
     assert_eq!(full_size(&graph), [], "{graph}");
 
     // Nor does a kernel keep one for itself.

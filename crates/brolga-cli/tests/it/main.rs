@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod dump;
+mod first_model;
 mod json;
 mod opt;
 mod run;
