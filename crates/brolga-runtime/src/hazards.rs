@@ -56,16 +56,29 @@ pub(crate) fn open(stages: &[Vec<Footprint>], barriers: &[bool]) -> Vec<bool> {
         let between = start..end;
         open.extend(between.clone().map(|stage| {
             let mut others = between.clone().filter(|&other| other != stage);
-            !others.any(|other| meet(&stages[stage], &stages[other]))
+            !others.any(|other| meet(&stages[stage], &stages[other], Footprint::meets))
         }));
         start = end;
     }
     open
 }
 
-/// Whether two stages have bytes in common, and one of them writes there.
-pub(crate) fn meet(one: &[Footprint], other: &[Footprint]) -> bool {
-    one.iter().any(|a| other.iter().any(|b| a.meets(b)))
+/// Whether a stage may touch bytes that another worker has fed: a stage by the rule those of another worker's units, a shared one any.
+pub(crate) fn interferes(
+    fed: &[Footprint],
+    stage: &[Footprint],
+    shared: bool,
+    threads: usize,
+) -> bool {
+    meet(fed, stage, |a, b| if shared { a.meets(b) } else { a.conflicts(b, threads) })
+}
+
+fn meet(
+    one: &[Footprint],
+    other: &[Footprint],
+    meets: impl Fn(&Footprint, &Footprint) -> bool,
+) -> bool {
+    one.iter().any(|a| other.iter().any(|b| meets(a, b)))
 }
 
 impl Footprint {
@@ -185,6 +198,17 @@ mod tests {
         let apart = [false, true, false, false, false];
         assert_eq!(open(&stages, &apart), [true; 5]);
         assert_eq!(open(&[], &[]), []);
+    }
+
+    #[test]
+    fn a_shared_stage_waits_for_the_feeds_of_all() {
+        let fed = [touch(0, 640, Units, 10, true)];
+        let read = |access| [touch(0, 640, access, 10, false)];
+        assert!(!interferes(&fed, &read(Units), false, 2));
+        assert!(interferes(&fed, &read(Units), true, 2));
+        assert!(interferes(&fed, &read(Whole), false, 2));
+        assert!(!interferes(&fed, &[touch(640, 640, Whole, 10, true)], true, 2));
+        assert!(!interferes(&[], &read(Whole), true, 2));
     }
 
     #[test]

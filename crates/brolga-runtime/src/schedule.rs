@@ -3,7 +3,7 @@
 use brolga_codegen::kernel::{KernelFn, Touch};
 use brolga_ir::Role;
 
-use crate::hazards::{Footprint, barriers, meet, open};
+use crate::hazards::{Footprint, barriers, interferes, open};
 use crate::layout::{Address, Layout, Space};
 use crate::memory::Span;
 use crate::tasks::{TaskId, Tasks};
@@ -26,13 +26,14 @@ pub(crate) struct Scheduled {
     pub(crate) shared: bool,
 }
 
-/// A stage is worth sharing from so many operations or bytes a worker on: some 10 µs, since taking a unit of another worker costs 0.1 to 0.3 µs.
-const LONG: (u64, usize) = (1 << 20, 1 << 16);
+/// Operations or bytes a worker from which on a stage is worth sharing: some 10 µs, since taking a unit of another worker costs 0.1 to 0.3 µs.
+const LONG_FLOPS: u64 = 1 << 20;
+const LONG_BYTES: usize = 1 << 16;
 
 impl Scheduled {
     fn is_worth_sharing(&self, threads: usize) -> bool {
-        let is_long =
-            self.flops / threads as u64 >= LONG.0 || (self.read + self.written) / threads >= LONG.1;
+        let is_long = self.flops / threads as u64 >= LONG_FLOPS
+            || (self.read + self.written) / threads >= LONG_BYTES;
         threads > 1 && self.units >= 2 * threads && is_long
     }
 }
@@ -95,17 +96,17 @@ pub(crate) fn schedule(
             footprints.push(touched);
         }
     }
-    let barriers_before = barriers(&footprints, threads);
-    let open = open(&footprints, &barriers_before);
+    let barriers = barriers(&footprints, threads);
+    let open = open(&footprints, &barriers);
     for (place, stage) in stages.iter_mut().enumerate() {
-        stage.barrier = barriers_before[place];
+        stage.barrier = barriers[place];
         stage.shared = open[place] && stage.is_worth_sharing(threads);
     }
-    // The first barrier of the stages parts them from the feeds anyway. Stages before it that are shared have one for it.
-    let first = barriers_before.iter().position(|&barrier| barrier).unwrap_or(stages.len());
-    let shared = footprints[..first].iter().zip(&stages).filter(|(_, stage)| stage.shared);
-    let barrier_behind_feeds = shared.map(|(touched, _)| touched).any(|it| meet(&fed, it))
-        || barriers(&[&[fed], &footprints[..first]].concat(), threads).contains(&true);
+    // The first barrier parts all stages behind it from the feeds.
+    let before = stages.iter().zip(&footprints).take_while(|(stage, _)| !stage.barrier);
+    let barrier_behind_feeds = before
+        .map(|(stage, touched)| (stage.shared, &touched[..]))
+        .any(|(shared, touched)| interferes(&fed, touched, shared, threads));
     Schedule { stages, barrier_behind_feeds }
 }
 

@@ -6,7 +6,7 @@ use brolga_codegen::Error;
 use brolga_codegen::generators::{Contraction, KLoop, Start};
 use brolga_codegen::host::MachineCode;
 use brolga_codegen::tile::{Builder, Extent, TileProgram, TileShape, TileTarget, Trips};
-use brolga_ir::lanes::Lanes;
+use brolga_ir::lanes::{Lanes, philox4x32};
 use cranelift_module::FuncId;
 
 use crate::support::{Arg, assembled, check};
@@ -131,5 +131,25 @@ fn what_does_not_fit_lies_on_the_stack_and_is_told() {
     for target in assembled() {
         let text = assembly(&*target, &Arc::new(program()));
         assert!(text.starts_with("; ") && text.contains(" vectors are on the stack\n"), "{text}");
+    }
+}
+
+/// Written part by part, Philox would keep the keys of all rounds for the second part.
+#[test]
+fn philox_stays_in_registers() {
+    let program = || {
+        let mut b = Builder::new("philox");
+        let [seed, out] = ["seed", "out"].map(|name| b.pointer(name));
+        let key = [0, 4].map(|byte| b.broadcast_i32(seed.at(byte)));
+        let counter = [b.iota(), b.int(0), b.broadcast_i32(seed.at(8)), b.int(7)];
+        for (place, word) in (0..).zip(philox4x32(&mut b, counter, key)) {
+            b.store_i32(out.at(64 * place), Extent::Full, word);
+        }
+        b.finish().expect("a right program")
+    };
+    check(program(), &[Arg::I32(vec![5, -9, 1]), Arg::I32(vec![0; 64])]);
+    for target in assembled() {
+        let text = assembly(&*target, &Arc::new(program()));
+        assert!(!text.contains("on the stack"), "{text}");
     }
 }

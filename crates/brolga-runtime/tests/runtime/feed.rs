@@ -7,13 +7,21 @@ use brolga_runtime::{Array, Backend, Executable, Feed, Options, State, StateLayo
 use insta::assert_snapshot;
 
 const ROWS: usize = 1040;
+const LONG: usize = 1 << 15;
 
 /// Kernels that read what the same worker has fed, and what others have.
-fn graphs() -> [Builder; 3] {
-    let mut own = Builder::new(ROWS);
-    let x = own.data("x");
-    let y = own.call("neg", &[x]);
-    own.graph.add_output(y);
+fn graphs() -> [Builder; 4] {
+    let negated = |rows| {
+        let mut own = Builder::new(rows);
+        let x = own.data("x");
+        let y = own.call("neg", &[x]);
+        own.graph.add_output(y);
+        own
+    };
+    let own = negated(ROWS);
+    // So long that workers help each other.
+    let shared = negated(LONG);
+    assert!(shared.native(2).0.schedule()[0].shared);
     let mut others = Builder::new(ROWS);
     let x = others.data("x");
     let y = others.call("reverse", &[x]);
@@ -25,7 +33,7 @@ fn graphs() -> [Builder; 3] {
     let b = both.call("reverse", &[y]);
     let c = both.call("add", &[a, b]);
     both.graph.add_output(c);
-    [own, others, both]
+    [own, others, both, shared]
 }
 
 #[test]
@@ -38,8 +46,8 @@ fn rows_are_fed_before_anybody_reads_them() {
         for threads in [1, 2, 3, 8] {
             let (mut native, mut native_state) = builder.native(threads);
             for step in 0..50 {
-                let x: Vec<usize> = (0..ROWS).map(|i| (i * 37 + step * 11) % 256).collect();
-                let y: Vec<usize> = (0..ROWS).map(|i| (i * 91 + step * 5) % 3000).collect();
+                let x: Vec<usize> = (0..builder.n).map(|i| (i * 37 + step * 11) % 256).collect();
+                let y: Vec<usize> = (0..builder.n).map(|i| (i * 91 + step * 5) % 3000).collect();
                 let feeds = [
                     Feed { input: "x".into(), array: Array::U8(&bytes), rows: &x },
                     Feed { input: 1.into(), array: Array::I64(&wide), rows: &y },
