@@ -264,6 +264,11 @@ impl Builder {
         self.push(Stmt::Store { element: Element::U8, address, extent, value: value.0 });
     }
 
+    /// Four vectors as sixteen columns, `step` bytes apart, see [`Stmt::StoreTransposed`].
+    pub fn store_transposed(&mut self, address: Address, step: i32, rows: [F; 4]) {
+        self.push(Stmt::StoreTransposed { address, step, values: rows.map(|row| row.0) });
+    }
+
     /// The low 32 bits of a count in every lane.
     pub fn splat(&mut self, count: Count) -> I {
         I(self.pure(Kind::Int, Op::Splat(count)))

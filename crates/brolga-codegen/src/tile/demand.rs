@@ -81,6 +81,11 @@ impl Demand {
                 Stmt::Store { extent, value, .. } => {
                     self.values[value.0 as usize] |= parts_of(*extent, self.parts)
                 }
+                Stmt::StoreTransposed { values, .. } => {
+                    for value in values {
+                        self.values[value.0 as usize] |= all(self.parts);
+                    }
+                }
                 Stmt::Rank1(rank1) => {
                     for (i, acc) in rank1.acc.iter().enumerate() {
                         self.var(acc.0, parts_of(extent_of(rank1, i % rank1.vectors), self.parts));

@@ -147,6 +147,21 @@ pub struct Address {
     pub offset: i32,
 }
 
+impl Address {
+    /// So many bytes farther on.
+    #[must_use]
+    pub fn plus(self, bytes: i32) -> Self {
+        Self { offset: self.offset.wrapping_add(bytes), ..self }
+    }
+}
+
+impl Stmt {
+    /// Whether it writes to memory.
+    pub(super) fn is_store(&self) -> bool {
+        matches!(self, Self::Store { .. } | Self::StoreTransposed { .. })
+    }
+}
+
 /// Which lanes of a vector a statement touches in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extent {
@@ -202,6 +217,16 @@ pub enum Stmt {
         extent: Extent,
         /// What.
         value: Value,
+    },
+    /// Lane l of four float values goes to memory at `step · l` bytes behind the address, 16 bytes in the order of the values: four rows
+    /// become sixteen columns.
+    StoreTransposed {
+        /// Where the lanes 0 go.
+        address: Address,
+        /// Bytes from one lane to the next.
+        step: i32,
+        /// What.
+        values: [Value; 4],
     },
     /// The cache line of this address will be needed soon. It changes nothing, and an instruction set may ignore it.
     Prefetch(Address),

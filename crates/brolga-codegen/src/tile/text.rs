@@ -82,6 +82,11 @@ impl TileProgram {
                     self.value(*value)
                 )
             }
+            Stmt::StoreTransposed { address, step, values } => {
+                let [a, b, c, d] = values.map(|value| self.value(value));
+                let address = self.address(*address);
+                writeln!(f, "store_transposed f32 {address} step {step}, {a}, {b}, {c}, {d}")
+            }
             Stmt::Prefetch(address) => writeln!(f, "prefetch {}", self.address(*address)),
             Stmt::Step { pointer, bytes, trips } => {
                 write!(f, "step {}, {bytes}", self.pointer_name(*pointer))?;

@@ -93,6 +93,10 @@ impl Checker<'_> {
                 self.extent(*extent)?;
                 self.operand(*value, element.kind())?;
             }
+            Stmt::StoreTransposed { address, values, .. } => {
+                self.address(*address)?;
+                values.iter().try_for_each(|value| self.operand(*value, Kind::Float))?;
+            }
             Stmt::Prefetch(address) => self.address(*address)?,
             Stmt::Step { pointer, trips, .. } => {
                 self.param(pointer.0, ParamKind::Pointer)?;

@@ -23,6 +23,7 @@ enum Act {
     Set(u8, u8),
     Get(u8),
     Store(u8, u8, u8),
+    StoreTransposed(u8, u8, u8, u8),
     Step(u8),
     Prefetch(u8),
     Repeat(u8, Vec<Act>),
@@ -43,6 +44,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => any::<(u8, u8)>().prop_map(|(a, b)| Act::Set(a, b)),
         2 => any::<u8>().prop_map(Act::Get),
         2 => any::<(u8, u8, u8)>().prop_map(|(a, b, c)| Act::Store(a, b, c)),
+        1 => any::<(u8, u8, u8, u8)>()
+            .prop_map(|(a, b, c, d)| Act::StoreTransposed(a, b, c, d)),
         1 => any::<u8>().prop_map(Act::Step),
         1 => any::<u8>().prop_map(Act::Prefetch),
     ];
@@ -205,6 +208,12 @@ impl Writer {
                     1 => b.store_i32(to, extent, pick(&scope.ints, x)),
                     _ => b.store_u8(to, extent, pick(&scope.ints, x)),
                 }
+            }
+            Act::StoreTransposed(..) if self.stored + 4 > OUTPUT_SLOTS => {}
+            Act::StoreTransposed(x, y, z, w) => {
+                let to = self.output.at(64 * self.stored);
+                self.stored += 4;
+                b.store_transposed(to, 16, [x, y, z, w].map(|i| pick(&scope.floats, i)));
             }
             // There and back, so that no loop leaves the buffers.
             // It may tell any address.

@@ -80,6 +80,18 @@ fn kinds() {
       at: %1: f = shl %0, 32
     "
     );
+    let transposed = |values| Stmt::StoreTransposed { address: Pointer(0).at(0), step: 16, values };
+    insta::assert_snapshot!(
+        broken(|p| {
+            p.values[0].kind = Kind::Int;
+            p.body[0] = Stmt::Let(Value(0), Op::Iota);
+            p.body[1] = transposed([Value(0); 4]);
+        }),
+        @"
+    tile program `broken`: %0 holds Int, expected Float
+      at: store_transposed f32 %p step 16, %0, %0, %0, %0
+    "
+    );
 }
 
 #[test]
@@ -245,6 +257,7 @@ fn text() {
     let v = b.reduce(Reduction::Max, v);
     let v = b.div(v, nan);
     b.store_f32(x.at(0), Extent::First(1), v);
+    b.store_transposed(y.at(16), 20, [v, nan, v, scale]);
     insta::assert_snapshot!(b.finish().expect("a right program"), @"
     tile everything(%x: ptr, %y: ptr, %n: count) {
       %0: f = broadcast f32 %x-4
@@ -277,6 +290,7 @@ fn text() {
       %19: f = reduce max %17
       %20: f = div %19, nan:0x7fc00000
       store f32 %x first 1, %20
+      store_transposed f32 %y+16 step 20, %20, nan:0x7fc00000, %20, %0
     }
     ");
 }

@@ -159,13 +159,22 @@ pub(super) fn transposed(
 ) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("transpose_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
-    let one = Extent::First(1);
+    let ahead = 4 * (AHEAD * LANES) as i32;
     let block = |b: &mut Builder, columns: usize| {
-        b.repeat(Trips::Const(count as u32), |b| {
-            b.prefetch(from.at(4 * (AHEAD * LANES) as i32));
+        let fours = if columns == LANES { count / 4 } else { 0 };
+        b.repeat(Trips::Const(fours as u32), |b| {
+            let places = [0, 1, 2, 3].map(|i| from.at((i * row) as i32));
+            places.iter().for_each(|place| b.prefetch(place.plus(ahead)));
+            let rows = places.map(|place| b.load_f32(place, Extent::Full));
+            b.store_transposed(to.at(0), step as i32, rows);
+            b.step(from, 4 * row, Trips::Const(1));
+            b.step(to, 16, Trips::Const(1));
+        });
+        b.repeat(Trips::Const((count - 4 * fours) as u32), |b| {
+            b.prefetch(from.at(ahead));
             for column in 0..columns {
-                let value = b.load_f32(from.at(4 * column as i32), one);
-                b.store_f32(to.at((column as i64 * step) as i32), one, value);
+                let value = b.load_f32(from.at(4 * column as i32), Extent::First(1));
+                b.store_f32(to.at((column as i64 * step) as i32), Extent::First(1), value);
             }
             b.step(from, row, Trips::Const(1));
             b.step(to, 4, Trips::Const(1));
@@ -174,7 +183,9 @@ pub(super) fn transposed(
         b.step(to, columns as i64 * step - 4 * count as i64, Trips::Const(1));
     };
     b.repeat(Trips::Const((columns / LANES) as u32), |b| block(b, LANES));
-    block(&mut b, columns % LANES);
+    if !columns.is_multiple_of(LANES) {
+        block(&mut b, columns % LANES);
+    }
     Ok(Arc::new(b.finish()?))
 }
 

@@ -13,7 +13,7 @@ use super::memory::{self, Place};
 use super::{PARTS, WIDTH, parts};
 use crate::tile::demand::{Demand, extent_of, lanes_of, parts_of};
 use crate::tile::program::{
-    Address, Count, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
+    Address, Count, Element, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
 };
 
 /// Writes `program` into a function at the builder's place; `args` are its arguments, 64-bit integers.
@@ -72,7 +72,7 @@ struct Emitter<'a, 'b, 'f> {
 fn is_lane_wise(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::Let(_, Op::Reduce(..) | Op::Load(_, _, Extent::Rest(_))) => false,
-        Stmt::Let(..) | Stmt::Set(..) => true,
+        Stmt::Let(..) | Stmt::Set(..) | Stmt::StoreTransposed { .. } => true,
         Stmt::Store { extent, .. } => !matches!(extent, Extent::Rest(_)),
         Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
     }
@@ -90,7 +90,7 @@ impl Emitter<'_, '_, '_> {
                 .iter()
                 .take_while(|stmt| {
                     let ends = !is_lane_wise(stmt) || stored && is_load(stmt);
-                    stored |= matches!(stmt, Stmt::Store { .. });
+                    stored |= stmt.is_store();
                     !ends
                 })
                 .count();
@@ -127,6 +127,14 @@ impl Emitter<'_, '_, '_> {
                     let value = self.part(value, part);
                     let place = self.place(address).plus(part * WIDTH * element.size());
                     memory::store(self.b, element, place, lanes, value);
+                }
+            }
+            Stmt::StoreTransposed { address, step, values } => {
+                let rows = values.map(|value| self.part(value, part));
+                for (lane, column) in (0i32..).zip(parts::transpose(self.b, rows)) {
+                    let lane = (part * WIDTH) as i32 + lane;
+                    let place = self.place(address.plus(step.wrapping_mul(lane)));
+                    memory::store(self.b, Element::F32, place, WIDTH, column);
                 }
             }
             _ => {}
@@ -231,7 +239,7 @@ impl Emitter<'_, '_, '_> {
             Stmt::Loop { trips, body } => self.repeat(*trips, body),
             // CLIF has no instruction for it.
             Stmt::Prefetch(_) => {}
-            Stmt::Set(..) | Stmt::Store { .. } => {}
+            Stmt::Set(..) | Stmt::Store { .. } | Stmt::StoreTransposed { .. } => {}
         }
     }
 
@@ -266,13 +274,13 @@ impl Emitter<'_, '_, '_> {
 
     fn row_factor(&mut self, rank1: &Rank1, row: usize) -> ClifValue {
         let place = self.place(rank1.a[row]);
-        memory::broadcast(self.b, crate::tile::program::Element::F32, place)
+        memory::broadcast(self.b, Element::F32, place)
     }
 
     fn column_factor(&mut self, rank1: &Rank1, (vector, part): (usize, usize)) -> ClifValue {
         let place = self.place(rank1.b).plus(4 * (LANES * vector + WIDTH * part));
         let lanes = lanes_of(extent_of(rank1, vector), part, PARTS);
-        memory::load(self.b, crate::tile::program::Element::F32, place, lanes)
+        memory::load(self.b, Element::F32, place, lanes)
     }
 
     fn multiply_add(

@@ -126,6 +126,16 @@ pub(super) fn shuffle(
     cast(b, ty, shuffled)
 }
 
+/// Four rows of four lanes as four columns.
+pub(super) fn transpose(b: &mut FunctionBuilder<'_>, rows: [Value; 4]) -> [Value; 4] {
+    let [upper, lower] = [[rows[0], rows[1]], [rows[2], rows[3]]]
+        .map(|[x, y]| [[0, 4, 1, 5], [2, 6, 3, 7]].map(|picks| shuffle(b, F32X4, x, y, picks)));
+    let picks = [[0, 1, 4, 5], [2, 3, 6, 7]];
+    std::array::from_fn(|column| {
+        shuffle(b, F32X4, upper[column / 2], lower[column / 2], picks[column % 2])
+    })
+}
+
 /// The fixed tree over the four parts of a vector, the result in all lanes.
 pub(super) fn reduce(
     b: &mut FunctionBuilder<'_>,

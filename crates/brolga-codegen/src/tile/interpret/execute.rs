@@ -80,6 +80,14 @@ impl<'a, M: Memory> Machine<'a, M> {
                     self.write(*element, start.wrapping_add((lane * element.size()) as u64), word)?;
                 }
             }
+            Stmt::StoreTransposed { address, step, values } => {
+                for (i, words) in values.map(|value| self.value(value)).into_iter().enumerate() {
+                    for (lane, word) in (0..).zip(words) {
+                        let place = address.plus(step.wrapping_mul(lane)).plus(4 * i as i32);
+                        self.write(Element::F32, self.address(place), word)?;
+                    }
+                }
+            }
             Stmt::Prefetch(_) => {}
             Stmt::Step { pointer, bytes, trips } => {
                 let distance = bytes.wrapping_mul(self.trips(*trips));

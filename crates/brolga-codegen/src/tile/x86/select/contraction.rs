@@ -77,8 +77,7 @@ impl Select<'_> {
     }
 
     fn column_address(&self, rank1: &Rank1, vector: usize) -> Address {
-        let offset = (4 * LANES * vector) as i32;
-        Address { offset: rank1.b.offset.wrapping_add(offset), ..rank1.b }
+        rank1.b.plus((4 * LANES * vector) as i32)
     }
 
     fn column_mem(&self, rank1: &Rank1, (vector, part): Column) -> Mem {

@@ -1,6 +1,7 @@
 //! Loads and stores, of whole registers and of the first lanes.
 
 use iced_x86::Code::{self, *};
+use smallvec::SmallVec;
 
 use super::Select;
 use crate::tile::demand::lanes_of;
@@ -192,6 +193,49 @@ impl Select<'_> {
                 if rest == 3 {
                     self.put(VEX_Vextractps_rm32_xmm_imm8, mem.plus(8), value, X, Some(2));
                 }
+            }
+        }
+    }
+
+    /// The lanes of four registers, each block of four lanes for itself: first pairs of rows are interleaved, then pairs of pairs.
+    pub(super) fn store_transposed(
+        &mut self,
+        address: Address,
+        step: i32,
+        part: usize,
+        [a, b, c, d]: [V; 4],
+    ) {
+        let full = self.full();
+        let mut pair = |avx2: Code, avx512: Code, x: V, y: V| {
+            let code = self.isa.either(avx2, avx512);
+            self.make(code, &[Operand::Reg(x, full), Operand::Reg(y, full)])
+        };
+        let mut columns = SmallVec::<[V; 4]>::new();
+        for (avx2, avx512) in [
+            (VEX_Vunpcklps_ymm_ymm_ymmm256, EVEX_Vunpcklps_zmm_k1z_zmm_zmmm512b32),
+            (VEX_Vunpckhps_ymm_ymm_ymmm256, EVEX_Vunpckhps_zmm_k1z_zmm_zmmm512b32),
+        ] {
+            let (upper, lower) = (pair(avx2, avx512, a, b), pair(avx2, avx512, c, d));
+            for (avx2, avx512) in [
+                (VEX_Vunpcklpd_ymm_ymm_ymmm256, EVEX_Vunpcklpd_zmm_k1z_zmm_zmmm512b64),
+                (VEX_Vunpckhpd_ymm_ymm_ymmm256, EVEX_Vunpckhpd_zmm_k1z_zmm_zmmm512b64),
+            ] {
+                columns.push(pair(avx2, avx512, upper, lower));
+            }
+        }
+        for lane in 0..self.isa.width() {
+            let place = (part * self.isa.width() + lane) as i32;
+            let mem = self.mem(address.plus(step.wrapping_mul(place)));
+            let (column, block) = (columns[lane % 4], lane / 4);
+            if block == 0 {
+                let code = self.isa.either(VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm);
+                self.put(code, mem, column, X, None);
+            } else {
+                let code = self.isa.either(
+                    VEX_Vextractf128_xmmm128_ymm_imm8,
+                    EVEX_Vextractf32x4_xmmm128_k1z_zmm_imm8,
+                );
+                self.put(code, mem, column, full, Some(block as u8));
             }
         }
     }

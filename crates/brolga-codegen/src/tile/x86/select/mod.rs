@@ -79,6 +79,9 @@ impl Uses {
                 Stmt::Set(_, value) | Stmt::Store { value, .. } => {
                     self.counts[value.0 as usize] += 1;
                 }
+                Stmt::StoreTransposed { values, .. } => {
+                    values.iter().for_each(|v| self.counts[v.0 as usize] += 1);
+                }
                 Stmt::Loop { body, .. } => self.block(body),
                 Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Rank1(_) => {}
             }
@@ -118,7 +121,7 @@ impl Select<'_> {
                 .iter()
                 .take_while(|stmt| {
                     let ends = !self.is_lane_wise(stmt) || stored && is_load(stmt);
-                    stored |= matches!(stmt, Stmt::Store { .. });
+                    stored |= stmt.is_store();
                     !ends
                 })
                 .count();
@@ -150,7 +153,7 @@ impl Select<'_> {
             Stmt::Let(_, Op::Load(element, _, extent)) | Stmt::Store { element, extent, .. } => {
                 !bytes(element, extent)
             }
-            Stmt::Let(..) | Stmt::Set(..) => true,
+            Stmt::Let(..) | Stmt::Set(..) | Stmt::StoreTransposed { .. } => true,
             Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
         }
     }
@@ -174,6 +177,10 @@ impl Select<'_> {
             {
                 let value = self.value(value, part);
                 self.store(element, address, extent, part, value);
+            }
+            Stmt::StoreTransposed { address, step, values } => {
+                let rows = values.map(|value| self.value(value, part));
+                self.store_transposed(address, step, part, rows);
             }
             _ => {}
         }
@@ -302,7 +309,7 @@ impl Select<'_> {
                 self.rests = rests;
                 self.listing.items.push(Item::End);
             }
-            Stmt::Set(..) | Stmt::Store { .. } => {}
+            Stmt::Set(..) | Stmt::Store { .. } | Stmt::StoreTransposed { .. } => {}
         }
     }
 
