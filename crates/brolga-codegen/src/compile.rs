@@ -7,6 +7,7 @@ use brolga_ir::ops::Kernel;
 use brolga_ir::{Graph, NodeId, Op};
 use cranelift_module::FuncId;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::host::Optimization;
@@ -75,7 +76,7 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
 
 /// Lowers all kernels, on all threads of the current rayon pool.
 fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKernels<'a>> {
-    let mut distinct: HashMap<&Kernel, usize> = HashMap::new();
+    let mut distinct: FxHashMap<&Kernel, usize> = FxHashMap::default();
     let mut first: Vec<(NodeId, &Kernel)> = Vec::new();
     let mut nodes: Vec<(NodeId, &Kernel, usize)> = Vec::new();
     for id in graph.order() {
@@ -119,7 +120,7 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
 }
 
 /// The functions of the stages of each lowered kernel.
-type StageFunctions = HashMap<*const Lowered, Vec<FuncId>>;
+type StageFunctions = FxHashMap<*const Lowered, Vec<FuncId>>;
 
 fn assemble(
     target: Arc<dyn TileTarget>,
@@ -130,7 +131,7 @@ fn assemble(
     if text {
         jit = jit.with_text();
     }
-    let mut stages = StageFunctions::new();
+    let mut stages = StageFunctions::default();
     for (_, kernel, lowered) in lowered {
         if stages.contains_key(&Arc::as_ptr(lowered)) {
             continue;
@@ -141,7 +142,7 @@ fn assemble(
             let id = jit.declare(&name, 4)?;
             let mut function = jit.function(id);
             let mut result = Ok(());
-            let mut imported = HashMap::new();
+            let mut imported = FxHashMap::default();
             nest::emit(&stage.nest, &mut function, jit.frontend_config(), |function, tile| {
                 *imported.entry(Arc::as_ptr(tile)).or_insert_with(|| {
                     let id = jit.tile(tile).unwrap_or_else(|error| {

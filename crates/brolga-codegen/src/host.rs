@@ -39,14 +39,16 @@ pub(crate) fn finish_isa(
     builder: cranelift_codegen::isa::Builder,
     optimization: Optimization,
 ) -> Result<OwnedTargetIsa> {
-    let opt_level = match optimization {
-        Optimization::Speed => "speed",
-        Optimization::AsWritten => "none",
+    // Kernels need few registers: they are loops around calls, each of them worth more than what a move costs.
+    let (opt_level, allocation) = match optimization {
+        Optimization::Speed => ("speed", "single_pass"),
+        Optimization::AsWritten => ("none", "backtracking"),
     };
     let verify = if cfg!(debug_assertions) { "true" } else { "false" };
     let mut flags = settings::builder();
     for (name, value) in [
         ("opt_level", opt_level),
+        ("regalloc_algorithm", allocation),
         ("is_pic", "false"),
         ("enable_verifier", verify),
         ("log2_min_function_alignment", "6"),

@@ -5,7 +5,6 @@
 //! memory. Code pages are writable until then and executable from then on, never both.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
 use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
 use cranelift_module::{FuncId, Linkage, Module, ModuleError, default_libcall_names};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::host::{self, CodeText, MachineCode, Optimization};
@@ -26,7 +26,7 @@ const ARENA_BYTES: usize = 64 << 20;
 pub struct Jit {
     module: JITModule,
     target: Arc<dyn TileTarget>,
-    tiles: HashMap<Arc<TileProgram>, FuncId>,
+    tiles: FxHashMap<Arc<TileProgram>, FuncId>,
     names: Vec<String>,
     pending: Vec<Pending>,
     text: bool,
@@ -76,7 +76,7 @@ impl Jit {
         Ok(Self {
             module: JITModule::new(builder),
             target,
-            tiles: HashMap::new(),
+            tiles: FxHashMap::default(),
             names: Vec::new(),
             pending: Vec::new(),
             text: false,
@@ -235,7 +235,7 @@ pub struct CompiledFunction {
 pub struct Code {
     module: ManuallyDrop<JITModule>,
     functions: Vec<CompiledFunction>,
-    tiles: HashMap<Arc<TileProgram>, FuncId>,
+    tiles: FxHashMap<Arc<TileProgram>, FuncId>,
     _owned: Vec<Arc<dyn Any + Send + Sync>>,
 }
 

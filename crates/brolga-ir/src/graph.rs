@@ -3,13 +3,15 @@
 mod data;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use petgraph::Direction;
 use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::EdgeRef;
+use petgraph::visit::{EdgeRef, NodeIndexable};
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -128,6 +130,19 @@ pub struct Graph {
     nodes: StableDiGraph<Node, Use, u32>,
     inputs: Vec<NodeId>,
     outputs: Vec<Output>,
+    revision: Revision,
+}
+
+/// What [`Graph::revision`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision(u64);
+
+/// One that no graph has had.
+impl Default for Revision {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Graph {
@@ -141,8 +156,20 @@ impl Graph {
         &self.name
     }
 
+    /// Which state of which graph this is: what has the same revision has not been changed in between. A clone begins with that of
+    /// its original.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// Every change does this.
+    fn change(&mut self) {
+        self.revision = Revision::default();
+    }
+
     /// Renames the function.
     pub fn set_name(&mut self, name: impl Into<String>) {
+        self.change();
         self.name = name.into();
     }
 
@@ -177,6 +204,7 @@ impl Graph {
         }
         let op = Parameter { name: name.into(), kind, ty };
         let value = self.add(op, &[], origin)?;
+        self.change();
         self.inputs.push(value.node);
         Ok(value)
     }
@@ -199,6 +227,7 @@ impl Graph {
         let unused = self.uses(id).is_empty()
             && self.outputs.iter().all(|o| o.value.node != id && o.replaces != Some(id));
         if unused {
+            self.change();
             self.inputs.retain(|&input| input != id);
             self.nodes.remove_node(id);
         }
@@ -238,6 +267,7 @@ impl Graph {
             let operands = operands.iter().map(operand);
             op.infer(&operands.collect::<Result<SmallVec<[&Type; 4]>, _>>()?)?
         };
+        self.change();
         let id = self.nodes.add_node(Node { op, types, origin });
         self.connect(id, operands);
         Ok(id)
@@ -251,16 +281,19 @@ impl Graph {
 
     /// Appends an output.
     pub fn add_output(&mut self, value: Value) {
+        self.change();
         self.outputs.push(Output { value, replaces: None });
     }
 
     /// Appends an output that becomes the next value of a state input.
     pub fn add_update(&mut self, state: NodeId, value: Value) {
+        self.change();
         self.outputs.push(Output { value, replaces: Some(state) });
     }
 
     /// Replaces all outputs.
     pub fn set_outputs(&mut self, outputs: Vec<Output>) {
+        self.change();
         self.outputs = outputs;
     }
 
@@ -282,6 +315,7 @@ impl Graph {
     /// # Panics
     /// If the id is not of this graph.
     pub fn origin_mut(&mut self, id: NodeId) -> &mut Origin {
+        self.change();
         &mut self.nodes[id].origin
     }
 
@@ -344,6 +378,7 @@ impl Graph {
 
     /// Lets everything that uses `old` use `new`, outputs included.
     pub fn replace(&mut self, old: Value, new: Value) {
+        self.change();
         let edges: Vec<_> = self
             .nodes
             .edges_directed(old.node, Direction::Outgoing)
@@ -363,6 +398,7 @@ impl Graph {
 
     /// Lets one operand of a node be another value.
     pub fn set_operand(&mut self, id: NodeId, slot: usize, value: Value) {
+        self.change();
         let edge = self
             .nodes
             .edges_directed(id, Direction::Incoming)
@@ -377,6 +413,7 @@ impl Graph {
     /// Removes a node and its edges. Inputs are removed with [`Graph::remove_input`].
     pub fn remove(&mut self, id: NodeId) {
         if !self.inputs.contains(&id) {
+            self.change();
             self.nodes.remove_node(id);
         }
     }
@@ -398,7 +435,11 @@ impl Graph {
         }
         let before = self.nodes.node_count();
         self.nodes.retain_nodes(|_, id| live.contains(&id));
-        before - self.nodes.node_count()
+        let removed = before - self.nodes.node_count();
+        if removed > 0 {
+            self.change();
+        }
+        removed
     }
 
     /// The number of nodes, inputs included.
@@ -419,21 +460,21 @@ impl Graph {
     /// Nodes in an order in which operands come before their uses: of those that are ready, the oldest comes first.
     /// Nodes on a cycle are missing.
     pub fn order(&self) -> Vec<NodeId> {
-        let mut waiting: HashMap<NodeId, usize> = HashMap::with_capacity(self.len());
+        // For each node, how many of its operands are not in the order yet.
+        let mut waiting = vec![0; self.nodes.node_bound()];
         let mut ready = BinaryHeap::new();
         for id in self.nodes.node_indices() {
-            match self.nodes.edges_directed(id, Direction::Incoming).count() {
-                0 => ready.push(Reverse(id)),
-                count => {
-                    waiting.insert(id, count);
-                }
+            let count = self.nodes.edges_directed(id, Direction::Incoming).count();
+            waiting[id.index()] = count;
+            if count == 0 {
+                ready.push(Reverse(id));
             }
         }
         let mut order = Vec::with_capacity(self.len());
         while let Some(Reverse(id)) = ready.pop() {
             order.push(id);
             for target in self.nodes.neighbors_directed(id, Direction::Outgoing) {
-                let count = waiting.get_mut(&target).expect("a target has incoming edges");
+                let count = &mut waiting[target.index()];
                 *count -= 1;
                 if *count == 0 {
                     ready.push(Reverse(target));
@@ -444,7 +485,7 @@ impl Graph {
     }
 
     /// The inputs in the order of the signature, then all other nodes in the order of [`Graph::order`]: topological too.
-    fn signature_first(&self) -> (Vec<NodeId>, HashMap<NodeId, usize>) {
+    fn signature_first(&self) -> (Vec<NodeId>, FxHashMap<NodeId, usize>) {
         let inputs: BTreeSet<NodeId> = self.inputs.iter().copied().collect();
         let inner = self.order().into_iter().filter(|id| !inputs.contains(id));
         let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();

@@ -11,6 +11,7 @@
 //! 7. an output that replaces an input replaces one of kind state and has its type, and no state is replaced twice;
 //! 8. the body of a kernel is valid, takes data alone, replaces nothing and returns something; bodies nest at most [`MAX_DEPTH`] deep.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -18,6 +19,7 @@ use crate::error::Mistake;
 use crate::graph::{Graph, NodeId, Output};
 use crate::op::Op;
 use crate::ops::{Kernel, ParameterKind};
+use crate::text::names::listing;
 use crate::text::snippet::Snippet;
 use crate::text::{MAX_DEPTH, Names, input_text, is_name, node_line, return_line, returned};
 
@@ -92,7 +94,8 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyErrors> {
 
 struct Verifier<'a> {
     graph: &'a Graph,
-    names: Names<'a>,
+    /// Made when there is something to report.
+    names: OnceCell<Names<'a>>,
     path: String,
     /// How many bodies are around the graph.
     depth: usize,
@@ -101,7 +104,11 @@ struct Verifier<'a> {
 
 impl<'a> Verifier<'a> {
     fn new(graph: &'a Graph, path: String, depth: usize, errors: &'a mut Vec<VerifyError>) -> Self {
-        Self { graph, names: Names::new(graph), path, depth, errors }
+        Self { graph, names: OnceCell::new(), path, depth, errors }
+    }
+
+    fn names(&self) -> &Names<'a> {
+        self.names.get_or_init(|| Names::new(self.graph))
     }
 
     /// Reports what is wrong with a statement, or with a part of it.
@@ -117,18 +124,18 @@ impl<'a> Verifier<'a> {
     }
 
     fn report_node(&mut self, id: NodeId, mistake: impl Into<Mistake>) {
-        self.report(node_line(self.graph, &self.names, id), None, mistake);
+        self.report(node_line(self.graph, self.names(), id), None, mistake);
     }
 
     fn graph(&mut self) {
         self.inputs();
-        for id in self.names.listing().to_vec() {
+        for id in listing(self.graph) {
             if let Err(mistake) = self.node(id) {
                 self.report_node(id, mistake);
             }
         }
         if let Some(cycle) = cycle(self.graph) {
-            let path: Vec<String> = cycle.iter().map(|&id| self.names.of(id)).collect();
+            let path: Vec<String> = cycle.iter().map(|&id| self.names().of(id)).collect();
             let message = format!("the node depends on itself: {}", path.join(" → "));
             self.report_node(cycle[0], message);
         }
@@ -212,10 +219,10 @@ impl<'a> Verifier<'a> {
     }
 
     fn outputs(&mut self) {
-        let texts = returned(self.graph, &self.names);
         let mut replaced = BTreeSet::new();
         for (place, output) in self.graph.outputs().iter().enumerate() {
             if let Err(mistake) = self.output(output, &mut replaced) {
+                let texts = returned(self.graph, self.names());
                 let before = return_line(&texts[..place]);
                 let column = before.chars().count() + if place > 0 { 3 } else { 2 };
                 let part = (column, texts[place].chars().count());
@@ -229,19 +236,20 @@ impl<'a> Verifier<'a> {
             return Err(Mistake::new("an output is a result that does not exist"));
         };
         let Some(state) = output.replaces else { return Ok(()) };
-        let (name, next) = (self.names.of(state), self.names.of(output.value));
+        let (name, next) = (|| self.names().of(state), || self.names().of(output.value));
         let parameter =
             self.graph.parameter(state).filter(|_| self.graph.inputs().contains(&state));
         match parameter {
-            None => Err(format!("{next} replaces something that is not an input").into()),
+            None => Err(format!("{} replaces something that is not an input", next()).into()),
             Some(p) if p.kind != ParameterKind::State => {
-                Err(format!("{next} replaces {name}, which is data and not state").into())
+                Err(format!("{} replaces {}, which is data and not state", next(), name()).into())
             }
             Some(p) if p.ty != *ty => {
+                let (name, next) = (name(), next());
                 Err(format!("{next} is {ty} and cannot replace {name}, which is {}", p.ty).into())
             }
             Some(_) if !replaced.insert(state) => {
-                Err(format!("the state {name} is replaced twice").into())
+                Err(format!("the state {} is replaced twice", name()).into())
             }
             Some(_) => Ok(()),
         }
@@ -250,7 +258,11 @@ impl<'a> Verifier<'a> {
 
 /// The nodes of a cycle, the first of them again at the end; `None` if there is none.
 fn cycle(graph: &Graph) -> Option<Vec<NodeId>> {
-    let ordered: BTreeSet<NodeId> = graph.order().into_iter().collect();
+    let ordered = graph.order();
+    if ordered.len() == graph.len() {
+        return None;
+    }
+    let ordered: BTreeSet<NodeId> = ordered.into_iter().collect();
     // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it was before.
     let mut path = vec![graph.ids().find(|id| !ordered.contains(id))?];
     loop {

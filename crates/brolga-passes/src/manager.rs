@@ -113,6 +113,7 @@ impl<'a> PassManager<'a> {
     pub fn run(&mut self, graph: &mut Graph) -> Result<Report, PassError> {
         let start = Instant::now();
         verify(graph).map_err(PassError::Input)?;
+        let mut verified = graph.revision();
         let mut rewrites = Rewrites::new(self.stop_after);
         let mut passes = Vec::with_capacity(self.passes.len());
         for pass in &self.passes {
@@ -130,7 +131,10 @@ impl<'a> PassManager<'a> {
                 let rule = rewrites.done().last().map_or("none", |rewrite| rewrite.rule.name);
                 return Err(PassError::Endless { pass: name, rewrites: most, rule });
             }
-            verify(graph).map_err(|errors| PassError::Verify { pass: name.clone(), errors })?;
+            if graph.revision() != verified {
+                verify(graph).map_err(|errors| PassError::Verify { pass: name.clone(), errors })?;
+                verified = graph.revision();
+            }
             pass.check(graph)?;
             if let Some(before) = before {
                 same_bits(&name, &before, graph)?;

@@ -9,11 +9,16 @@ use brolga_ir::{Graph, Tensor, Type};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
-use crate::memory::{Memory, Span, padded};
+use crate::memory::{ALIGNMENT, Memory, Span, padded};
+
+/// Bytes from which on a state is followed by a gap, and bytes of the gap. Weights and the optimizer's slots for them are read and written side by side.
+/// Many of them are whole pages long, and their elements would be in the same few sets of a cache.
+const PAGE: usize = 4096;
+const GAP: usize = 11 * ALIGNMENT;
 
 /// Names, types and places of all states of a model: weights, optimizer slots, counters, running statistics.
 ///
-/// States lie in the order in which they are declared, each at the next multiple of 64 bytes. A layout is cheap to clone.
+/// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is cheap to clone.
 #[derive(Clone)]
 pub struct StateLayout(Arc<Places>);
 
@@ -120,7 +125,10 @@ impl Places {
             return Err(RuntimeError::DuplicateState { name, first, second });
         }
         let end = match ty.check() {
-            Ok(()) => self.bytes.checked_add(padded(ty.bytes())),
+            Ok(()) => {
+                let gap = if ty.bytes() >= PAGE { GAP } else { 0 };
+                self.bytes.checked_add(padded(ty.bytes())).and_then(|end| end.checked_add(gap))
+            }
             Err(_) => None,
         };
         let Some(end) = end else { return Err(RuntimeError::StateSize { name, ty }) };

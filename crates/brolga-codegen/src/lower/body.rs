@@ -1,9 +1,8 @@
 //! What all lowerings need of a kernel's body.
 
-use std::collections::HashMap;
-
 use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, Type, Value};
+use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Touch};
@@ -16,7 +15,7 @@ pub(crate) struct Body<'a> {
 }
 
 /// Values of a body that have been recorded in the current block of a tile program.
-pub(crate) type Recorded = HashMap<Value, Lane<Builder>>;
+pub(crate) type Recorded = FxHashMap<Value, Lane<Builder>>;
 
 impl<'a> Body<'a> {
     /// # Errors

@@ -359,7 +359,7 @@ impl<'a> Columns<'a> {
                     broadcast(b, dtype, address)
                 })
             };
-            match body.record(b, &mut Recorded::new(), self.operand, &mut leaf) {
+            match body.record(b, &mut Recorded::default(), self.operand, &mut leaf) {
                 Ok(Lane::F(x)) => {
                     let x = if self.combine == Combine::Min { b.neg(x) } else { x };
                     let so_far = b.get(acc);

@@ -232,7 +232,7 @@ impl Epilogue {
         // Columns are loaded once and used for all rows.
         let mut columns: Vec<(usize, Value, Lane<Builder>)> = Vec::new();
         for cell in cells {
-            let mut recorded = Recorded::new();
+            let mut recorded = Recorded::default();
             for (value, _, lane) in columns
                 .iter()
                 .filter(|(column, _, _)| *column == cell.column)

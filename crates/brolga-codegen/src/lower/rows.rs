@@ -6,10 +6,10 @@
 
 mod tile;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use brolga_ir::{Op, Shape, Value};
+use rustc_hash::FxHashMap;
 
 use self::tile::Row;
 use super::body::{Body, Recorded};
@@ -43,7 +43,7 @@ struct Rows<'a> {
     columns: usize,
     /// How many of the domain's last axes make a row.
     row_axes: usize,
-    spaces: HashMap<Value, Space>,
+    spaces: FxHashMap<Value, Space>,
     /// The reductions with their level: those of level n depend on reductions below n alone.
     reductions: Vec<(Value, usize)>,
     leaves: Vec<Leaf>,
@@ -65,7 +65,7 @@ impl<'a> Rows<'a> {
             outer: Vec::new(),
             columns: 0,
             row_axes: reduced,
-            spaces: HashMap::new(),
+            spaces: FxHashMap::default(),
             reductions: Vec::new(),
             leaves: Vec::new(),
             domain,
@@ -104,7 +104,7 @@ impl<'a> Rows<'a> {
 
     fn classify(&mut self) -> Result<()> {
         let body = self.body;
-        let mut levels: HashMap<Value, usize> = HashMap::new();
+        let mut levels: FxHashMap<Value, usize> = FxHashMap::default();
         for &id in &body.order {
             let value = Value::from(id);
             let operands = body.graph.operands(id);
@@ -348,7 +348,7 @@ impl<'a> Rows<'a> {
             (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
         let outputs: Vec<Pointer> =
             (0..body.results().count()).map(|i| b.pointer(format!("out{i}"))).collect();
-        let mut row = Row { rows: self, inputs, outputs, known: Recorded::new(), columns };
+        let mut row = Row { rows: self, inputs, outputs, known: Recorded::default(), columns };
         let levels = self.reductions.iter().map(|(_, level)| level + 1).max().unwrap_or(0);
         for level in 0..levels {
             row.reduce(&mut b, level)?;

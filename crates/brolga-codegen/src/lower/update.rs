@@ -3,10 +3,10 @@
 //! A group is what hangs together through tensors; scalars are shared by all groups. Units are blocks of elements, numbered through all
 //! groups, so that many small tensors cost no more than one large one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use brolga_ir::{NodeId, Value};
+use rustc_hash::FxHashMap;
 
 use super::body::{Body, Recorded, broadcast, load, store};
 use super::{Lowered, Stage};
@@ -64,8 +64,8 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
 /// The groups, in the order of their first result.
 fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
     // The representative of each node's group: nodes that share a tensor have the same.
-    let mut parents: HashMap<NodeId, NodeId> = HashMap::new();
-    fn root(parents: &HashMap<NodeId, NodeId>, mut id: NodeId) -> NodeId {
+    let mut parents: FxHashMap<NodeId, NodeId> = FxHashMap::default();
+    fn root(parents: &FxHashMap<NodeId, NodeId>, mut id: NodeId) -> NodeId {
         while let Some(&parent) = parents.get(&id) {
             id = parent;
         }
@@ -124,7 +124,7 @@ fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Ar
     let outputs: Vec<Pointer> =
         (0..group.outputs.len()).map(|i| b.pointer(format!("out{i}"))).collect();
     let count: Count = b.count("count");
-    let mut known = Recorded::new();
+    let mut known = Recorded::default();
     for (&(value, _), &pointer) in scalars.iter().zip(&shared) {
         let lane = broadcast(&mut b, body.ty(value).dtype, pointer.at(0));
         known.insert(value, lane);

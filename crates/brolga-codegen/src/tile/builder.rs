@@ -1,9 +1,9 @@
 //! Writing a tile program.
 
-use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use brolga_ir::lanes::Lane;
+use rustc_hash::FxHashMap;
 
 use super::program::{
     Address, Constant, Count, Element, Extent, Kind, Op, Param, ParamKind, Pointer, Rank1,
@@ -92,14 +92,14 @@ pub struct Builder {
     program: TileProgram,
     /// The blocks that are open, the outermost first.
     blocks: Vec<Block>,
-    constants: HashMap<Constant, Value>,
+    constants: FxHashMap<Constant, Value>,
 }
 
 #[derive(Debug, Default)]
 struct Block {
     stmts: Vec<Stmt>,
     /// The pure operations recorded in this block.
-    known: HashMap<Op, Value>,
+    known: FxHashMap<Op, Value>,
 }
 
 impl Builder {
@@ -113,7 +113,7 @@ impl Builder {
             vars: Vec::new(),
             body: Vec::new(),
         };
-        Self { program, blocks: vec![Block::default()], constants: HashMap::new() }
+        Self { program, blocks: vec![Block::default()], constants: FxHashMap::default() }
     }
 
     /// The finished program.

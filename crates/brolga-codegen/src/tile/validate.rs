@@ -1,7 +1,5 @@
 //! The rules of a tile program.
 
-use std::collections::HashSet;
-
 use super::program::{
     Address, Constant, Count, Extent, Kind, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips,
     Value, Var,
@@ -34,9 +32,9 @@ impl TileProgram {
     pub fn validate(&self) -> Result<()> {
         let mut checker = Checker {
             program: self,
-            defined: HashSet::new(),
-            visible: HashSet::new(),
-            set: HashSet::new(),
+            defined: vec![false; self.values.len()],
+            visible: vec![false; self.values.len()],
+            set: vec![false; self.vars.len()],
         };
         checker.block(&self.body, 0)
     }
@@ -44,9 +42,11 @@ impl TileProgram {
 
 struct Checker<'a> {
     program: &'a TileProgram,
-    defined: HashSet<Value>,
-    visible: HashSet<Value>,
-    set: HashSet<Var>,
+    /// For each value, whether a statement has defined it, and whether the current block sees it.
+    defined: Vec<bool>,
+    visible: Vec<bool>,
+    /// For each variable, whether it is set.
+    set: Vec<bool>,
 }
 
 impl Checker<'_> {
@@ -75,18 +75,18 @@ impl Checker<'_> {
                     .values
                     .get(value.0 as usize)
                     .ok_or("the value has no entry in the table")?;
-                expect(data.constant.is_none(), "a constant is not defined by a statement")?;
-                expect(
-                    data.kind == kind,
-                    format!("the op gives {kind:?}, the value holds {:?}", data.kind),
-                )?;
-                expect(self.defined.insert(*value), "the value is defined twice")?;
-                self.visible.insert(*value);
+                expect(data.constant.is_none(), || "a constant is not defined by a statement")?;
+                expect(data.kind == kind, || {
+                    format!("the op gives {kind:?}, the value holds {:?}", data.kind)
+                })?;
+                let defined = std::mem::replace(&mut self.defined[value.0 as usize], true);
+                expect(!defined, || "the value is defined twice")?;
+                self.visible[value.0 as usize] = true;
             }
             Stmt::Set(var, value) => {
                 let kind = self.var(*var)?;
                 self.operand(*value, kind)?;
-                self.set.insert(*var);
+                self.set[var.0 as usize] = true;
             }
             Stmt::Store { element, address, extent, value } => {
                 self.address(*address)?;
@@ -105,7 +105,7 @@ impl Checker<'_> {
             Stmt::Rank1(rank1) => self.rank1(rank1)?,
             Stmt::Loop { trips, .. } => {
                 self.trips(*trips)?;
-                expect(depth < MAX_DEPTH, format!("loops are more than {MAX_DEPTH} deep"))?;
+                expect(depth < MAX_DEPTH, || format!("loops are more than {MAX_DEPTH} deep"))?;
             }
         }
         Ok(())
@@ -113,22 +113,20 @@ impl Checker<'_> {
 
     fn rank1(&self, rank1: &Rank1) -> Rule {
         let (rows, vectors) = (rank1.a.len(), rank1.vectors);
-        expect(rows > 0 && vectors > 0, "a contraction step has at least one row and one vector")?;
         expect(
-            rank1.acc.len() == rows * vectors,
-            format!("{rows} rows of {vectors} vectors have {} accumulators", rank1.acc.len()),
+            rows > 0 && vectors > 0,
+            || "a contraction step has at least one row and one vector",
         )?;
-        expect(
-            rank1.acc.iter().collect::<HashSet<_>>().len() == rank1.acc.len(),
-            "an accumulator is used twice",
-        )?;
-        expect(
-            !matches!(rank1.extent, Extent::Rest(_)),
-            "the lanes of a contraction step are constant",
-        )?;
+        expect(rank1.acc.len() == rows * vectors, || {
+            format!("{rows} rows of {vectors} vectors have {} accumulators", rank1.acc.len())
+        })?;
+        let twice = (1..rank1.acc.len()).any(|i| rank1.acc[..i].contains(&rank1.acc[i]));
+        expect(!twice, || "an accumulator is used twice")?;
+        let constant = !matches!(rank1.extent, Extent::Rest(_));
+        expect(constant, || "the lanes of a contraction step are constant")?;
         self.extent(rank1.extent)?;
         for &acc in &rank1.acc {
-            expect(self.var(acc)? == Kind::Float, "an accumulator is not a float variable")?;
+            expect(self.var(acc)? == Kind::Float, || "an accumulator is not a float variable")?;
             self.is_set(acc)?;
         }
         rank1.a.iter().chain([&rank1.b]).try_for_each(|address| self.address(*address))
@@ -163,13 +161,13 @@ impl Checker<'_> {
             Op::Unary(unary, a) => self.operands(unary.signature(), &[a]),
             Op::Binary(binary, a, b) => self.operands(binary.signature(), &[a, b]),
             Op::Shift(shift, a, bits) => {
-                expect(bits < 32, format!("a shift by {bits} bits, expected fewer than 32"))?;
+                expect(bits < 32, || format!("a shift by {bits} bits, expected fewer than 32"))?;
                 self.operands(shift.signature(), &[a])
             }
             Op::Fma(a, b, c) => self.operands((&[Kind::Float; 3], Kind::Float), &[a, b, c]),
             Op::Select(mask, a, b) => {
                 let kind = self.kind(a)?;
-                expect(kind != Kind::Mask, "a select between truth values")?;
+                expect(kind != Kind::Mask, || "a select between truth values")?;
                 self.operands((&[Kind::Mask, kind, kind], kind), &[mask, a, b])
             }
             Op::Reduce(reduction, a) => self.operands(reduction.signature(), &[a]),
@@ -185,7 +183,7 @@ impl Checker<'_> {
 
     fn operand(&self, value: Value, expected: Kind) -> Rule {
         let kind = self.kind(value)?;
-        expect(kind == expected, format!("%{} holds {kind:?}, expected {expected:?}", value.0))
+        expect(kind == expected, || format!("%{} holds {kind:?}, expected {expected:?}", value.0))
     }
 
     fn kind(&self, value: Value) -> Rule<Kind> {
@@ -194,12 +192,13 @@ impl Checker<'_> {
         match data.constant {
             Some(constant) => {
                 let kind = Constant::kind(constant);
-                expect(kind == data.kind, format!("%{} is a constant of another kind", value.0))?;
+                expect(kind == data.kind, || {
+                    format!("%{} is a constant of another kind", value.0)
+                })?;
             }
-            None => expect(
-                self.visible.contains(&value),
-                format!("%{} is not defined in this block or one around it", value.0),
-            )?,
+            None => expect(self.visible[value.0 as usize], || {
+                format!("%{} is not defined in this block or one around it", value.0)
+            })?,
         }
         Ok(data.kind)
     }
@@ -213,7 +212,7 @@ impl Checker<'_> {
     }
 
     fn is_set(&self, var: Var) -> Rule {
-        expect(self.set.contains(&var), format!("${} is read before it is set", var.0))
+        expect(self.set[var.0 as usize], || format!("${} is read before it is set", var.0))
     }
 
     fn address(&self, address: Address) -> Rule {
@@ -227,16 +226,15 @@ impl Checker<'_> {
     fn param(&self, index: u16, expected: ParamKind) -> Rule {
         let param = self.program.params.get(usize::from(index));
         let param = param.ok_or_else(|| format!("there is no parameter {index}"))?;
-        expect(param.kind == expected, format!("%{} is no {expected:?}", param.name))
+        expect(param.kind == expected, || format!("%{} is no {expected:?}", param.name))
     }
 
     fn extent(&self, extent: Extent) -> Rule {
         match extent {
             Extent::Full => Ok(()),
-            Extent::First(lanes) => expect(
-                (1..LANES).contains(&usize::from(lanes)),
-                format!("the first {lanes} lanes, expected 1 to {}", LANES - 1),
-            ),
+            Extent::First(lanes) => expect((1..LANES).contains(&usize::from(lanes)), || {
+                format!("the first {lanes} lanes, expected 1 to {}", LANES - 1)
+            }),
             Extent::Rest(count) => self.count(count),
         }
     }
@@ -249,6 +247,7 @@ impl Checker<'_> {
     }
 }
 
-fn expect(holds: bool, problem: impl Into<String>) -> Rule {
-    if holds { Ok(()) } else { Err(problem.into()) }
+/// The problem is put into words only if there is one.
+fn expect<T: Into<String>>(holds: bool, problem: impl FnOnce() -> T) -> Rule {
+    if holds { Ok(()) } else { Err(problem().into()) }
 }

@@ -17,7 +17,7 @@ mod encode;
 mod error;
 mod lexer;
 mod literal;
-mod names;
+pub(crate) mod names;
 mod number;
 mod parser;
 mod printer;

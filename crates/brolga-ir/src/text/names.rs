@@ -1,6 +1,6 @@
 //! The names values have in the text.
 
-use std::collections::{HashMap, HashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::graph::{Graph, NodeId, Value};
 
@@ -11,20 +11,13 @@ use crate::graph::{Graph, NodeId, Value};
 pub struct Names<'a> {
     graph: &'a Graph,
     listing: Vec<NodeId>,
-    numbers: HashMap<NodeId, usize>,
+    numbers: FxHashMap<NodeId, usize>,
 }
 
 impl<'a> Names<'a> {
     /// The names in this graph.
     pub fn new(graph: &'a Graph) -> Self {
-        let mut listing = graph.order();
-        if listing.len() < graph.len() {
-            let mut ordered = listing.clone();
-            ordered.sort_unstable();
-            listing.extend(graph.ids().filter(|id| ordered.binary_search(id).is_err()));
-        }
-        let inputs: HashSet<NodeId> = graph.inputs().iter().copied().collect();
-        listing.retain(|id| !inputs.contains(id));
+        let listing = listing(graph);
         let mut next = 0;
         let number = |&id: &NodeId| {
             let number = next;
@@ -50,4 +43,17 @@ impl<'a> Names<'a> {
             (None, None) => "%?".to_owned(),
         }
     }
+}
+
+/// The nodes that are not inputs, in the order of the text.
+pub(crate) fn listing(graph: &Graph) -> Vec<NodeId> {
+    let mut listing = graph.order();
+    if listing.len() < graph.len() {
+        let mut ordered = listing.clone();
+        ordered.sort_unstable();
+        listing.extend(graph.ids().filter(|id| ordered.binary_search(id).is_err()));
+    }
+    let inputs: FxHashSet<NodeId> = graph.inputs().iter().copied().collect();
+    listing.retain(|id| !inputs.contains(id));
+    listing
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use brolga_ir::ops::{Add, Exp, Kernel, KernelKind, Mul, Neg, ParameterKind, Relu};
-use brolga_ir::{DType, Graph, NodeId, Origin, Type, Value, verify};
+use brolga_ir::{DType, Graph, NodeId, Origin, Role, Type, Value, verify};
 
 use crate::sample::graph;
 
@@ -200,4 +200,48 @@ fn kernels_compare_by_their_bodies() {
     };
     assert_eq!(kernel("relu"), kernel("relu"));
     assert_ne!(kernel("relu"), kernel("exp"));
+}
+
+#[test]
+fn every_change_makes_a_new_revision() {
+    type Change = fn(&mut Graph, [NodeId; 4]);
+    let changes: [Change; 12] = [
+        |graph, _| graph.set_name("g"),
+        |graph, _| {
+            graph
+                .add_input("z", ParameterKind::Data, Type::f32([2]), Origin::default())
+                .expect("a new name");
+        },
+        |graph, [_, unused, ..]| assert!(graph.remove_input(unused)),
+        |graph, [x, ..]| {
+            graph.add(Exp, &[x.into()], Origin::default()).expect("exp takes floats");
+        },
+        |graph, [x, ..]| graph.add_output(x.into()),
+        |graph, [_, unused, exp, _]| graph.add_update(unused, exp.into()),
+        |graph, _| graph.set_outputs(Vec::new()),
+        |graph, [x, ..]| graph.origin_mut(x).role = Role::Backward,
+        |graph, [x, _, exp, _]| graph.replace(exp.into(), x.into()),
+        |graph, [_, unused, exp, _]| graph.set_operand(exp, 0, unused.into()),
+        |graph, [.., dead]| graph.remove(dead),
+        |graph, _| assert_eq!(graph.remove_dead(), 1),
+    ];
+    let graph = graph(
+        "graph f(%x: f32[2], state %unused: f32[2]) {
+          %0: f32[2] = exp %x
+          %1: f32[2] = exp %0
+          return %0
+        }",
+    );
+    let nodes: [NodeId; 4] = graph.ids().collect::<Vec<_>>().try_into().expect("four nodes");
+    for change in changes {
+        let mut changed = graph.clone();
+        assert_eq!(changed.revision(), graph.revision());
+        change(&mut changed, nodes);
+        assert_ne!(changed.revision(), graph.revision());
+    }
+    assert_ne!(Graph::new("f").revision(), Graph::new("f").revision());
+    let mut same = graph.clone();
+    assert!(!same.remove_input(nodes[0]), "it is used");
+    assert_eq!(same.remove_unneeded([nodes[3]]), 0);
+    assert_eq!(same.revision(), graph.revision());
 }

@@ -69,7 +69,7 @@ fn more_memory_than_allowed() {
     model.compile(compile).expect("the model is right");
     let (x, y) = (Array4::<f32>::zeros((4, 28, 28, 1)), Array::<u8, _>::zeros(4));
     insta::assert_snapshot!(message(model.fit(&x, &y, Fit::new())), @r"
-    graph `train_step` needs 648.0 KiB of memory, 97.7 KiB are allowed
+    graph `train_step` needs 648.7 KiB of memory, 97.7 KiB are allowed
 
     layer   role         states     values  at the peak
     conv2d  forward       384 B  253.5 KiB          0 B
@@ -91,8 +91,8 @@ fn more_memory_than_allowed() {
     scratch of the workers              0 B
     arena                         436.1 KiB
     arena, at least               436.1 KiB
-    states                        211.9 KiB
-    total                         648.0 KiB
+    states                        212.6 KiB
+    total                         648.7 KiB
 
     plan: 1.000 times its lower bound (largest first)
 

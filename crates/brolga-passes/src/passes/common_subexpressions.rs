@@ -11,11 +11,11 @@
 //!
 //! Refused: the order of `max` and `min` matters, since of +0 and −0 the second operand is taken.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
 
 use brolga_ir::{Graph, NodeId, Op, Value};
-use std::collections::hash_map::Entry;
+use rustc_hash::{FxHashMap, FxHasher};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
@@ -35,13 +35,13 @@ impl Pass for CommonSubexpressions {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         // Only looked up, never iterated: the hash order has no influence.
-        let mut seen: HashMap<u64, Vec<NodeId>> = HashMap::with_capacity(graph.len());
+        let mut seen: FxHashMap<u64, Vec<NodeId>> = FxHashMap::default();
         for id in graph.order() {
             if graph.parameter(id).is_some() {
                 continue;
             }
             let operands = key_operands(graph, id);
-            let mut hasher = DefaultHasher::new();
+            let mut hasher = FxHasher::default();
             (&graph.node(id).op, &operands).hash(&mut hasher);
             let same = |&first: &NodeId| {
                 graph.node(first).op == graph.node(id).op && key_operands(graph, first) == operands

@@ -1,9 +1,8 @@
 //! From a region to a kernel.
 
-use std::collections::HashMap;
-
 use brolga_ir::ops::{Constant, Kernel, KernelKind, ParameterKind};
 use brolga_ir::{Graph, Mistake, NodeId, Origin, Type, Value};
+use rustc_hash::FxHashMap;
 
 use super::{NodeSet, Schedule};
 use crate::values::{is_elementwise, is_returned, results, splat};
@@ -123,15 +122,15 @@ struct Body<'a> {
     outer: &'a Graph,
     graph: Graph,
     /// The value in the body for each value outside.
-    values: HashMap<Value, Value>,
+    values: FxHashMap<Value, Value>,
     /// The copy in the body for each splat constant outside.
-    constants: HashMap<NodeId, Value>,
+    constants: FxHashMap<NodeId, Value>,
     operands: Vec<Value>,
 }
 
 impl<'a> Body<'a> {
     fn new(name: String, outer: &'a Graph) -> Self {
-        let (values, constants) = (HashMap::new(), HashMap::new());
+        let (values, constants) = (FxHashMap::default(), FxHashMap::default());
         Self { outer, graph: Graph::new(name), values, constants, operands: Vec::new() }
     }
 

@@ -3,10 +3,9 @@
 //! A group is what leads to the next values of the weight and its slots: elementwise ops of the weight's shape and of the role of the
 //! last one, up to values that are computed otherwise.
 
-use std::collections::HashMap;
-
 use brolga_ir::ops::Constant;
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
+use rustc_hash::FxHashMap;
 
 use super::{NodeSet, Schedule, prologue};
 use crate::values::{elements, is_elementwise, is_returned, splat};
@@ -79,7 +78,7 @@ pub(crate) fn groups(graph: &Graph) -> Vec<Group> {
         .filter(|&id| is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() > 0)
         .collect();
     // Roots whose chains meet, a weight and its slots, form one group: `group_of` leads from each node to its chain's first root.
-    let mut group_of: HashMap<NodeId, usize> = HashMap::new();
+    let mut group_of: FxHashMap<NodeId, usize> = FxHashMap::default();
     let mut merged: Vec<usize> = (0..roots.len()).collect();
     for (place, &root) in roots.iter().enumerate() {
         let mut stack = vec![root];
@@ -123,7 +122,7 @@ impl Group {
     fn behind(graph: &Graph, roots: &[NodeId]) -> Option<Self> {
         let root = *roots.first()?;
         let mut order = Vec::new();
-        let mut places: HashMap<NodeId, usize> = HashMap::new();
+        let mut places: FxHashMap<NodeId, usize> = FxHashMap::default();
         for &root in roots {
             let mut stack = vec![(root, false)];
             while let Some((id, operands_done)) = stack.pop() {

@@ -22,6 +22,20 @@ fn states_lie_one_after_the_other_at_cache_lines() {
     assert_eq!(state.slice::<bool>("mask").unwrap().as_ptr() as usize - start, 128);
 }
 
+/// Weights and the optimizer's slots for them are read side by side; the same elements of them are in different sets of a cache.
+#[test]
+fn large_states_are_not_whole_pages_apart() {
+    let ty: Type = "f32[1024]".parse().unwrap();
+    let names = ["w", "momentum", "velocity"];
+    let state =
+        State::zeros(&StateLayout::new(names.map(|name| (name, ty.clone()))).unwrap()).unwrap();
+    let starts = names.map(|name| state.slice::<f32>(name).unwrap().as_ptr() as usize);
+    let places = starts.map(|start| start % 4096);
+    assert!(starts.iter().all(|start| start.is_multiple_of(64)));
+    let [w, momentum, velocity] = places;
+    assert!(w != momentum && momentum != velocity && velocity != w, "{places:?}");
+}
+
 #[test]
 fn values_come_back() {
     let mut state = State::zeros(&layout()).unwrap();

@@ -193,7 +193,7 @@ impl Cotangent {
         extent: Extent,
     ) -> Result<()> {
         let top = self.unpool.map_or(self.value, |(_, pooled, _)| pooled);
-        let mut recorded = Recorded::new();
+        let mut recorded = Recorded::default();
         let mut leaf = |b: &mut Builder, value: Value| {
             let index = self.leaves.iter().position(|(leaf, _)| *leaf == value)?;
             let dtype = body.ty(value).dtype;

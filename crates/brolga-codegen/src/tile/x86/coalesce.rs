@@ -1,5 +1,7 @@
 //! Copies that are not needed: reading a variable that keeps its value long enough, and setting it to what was computed for it.
 
+use smallvec::SmallVec;
+
 use super::inst::{Item, Listing, V};
 
 /// The loops of a listing.
@@ -54,9 +56,11 @@ impl Loops {
 /// Where a register is written and read, in ascending order.
 #[derive(Clone, Default)]
 struct Life {
-    writes: Vec<usize>,
-    reads: Vec<usize>,
+    writes: Places,
+    reads: Places,
 }
+
+type Places = SmallVec<[usize; 2]>;
 
 /// Removes copies. With `split`, results of a contraction keep theirs, so that they need not stay where the loop had them.
 pub(super) fn coalesce(listing: &mut Listing, split: bool) {
@@ -97,7 +101,7 @@ pub(super) fn coalesce(listing: &mut Listing, split: bool) {
     for (place, variable, src) in moves {
         let src = names[src.index()];
         let (value, life) = (&lives[src.index()], &lives[variable.index()]);
-        let [made] = *value.writes else { continue };
+        let [made] = value.writes[..] else { continue };
         let between = |&p: &usize| made < p && p < place;
         if variable == src
             || value.reads.last() != Some(&place)
@@ -110,7 +114,7 @@ pub(super) fn coalesce(listing: &mut Listing, split: bool) {
         let reads = std::mem::take(&mut lives[src.index()].reads);
         let life = &mut lives[variable.index()];
         merge(&mut life.reads, reads, place);
-        life.writes.retain(|&write| write != place);
+        life.writes.retain(|&mut write| write != place);
         life.writes.push(made);
         life.writes.sort_unstable();
         names[src.index()] = variable;
@@ -132,8 +136,8 @@ pub(super) fn coalesce(listing: &mut Listing, split: bool) {
 }
 
 /// All of both but the copy at `place`.
-fn merge(into: &mut Vec<usize>, reads: Vec<usize>, place: usize) {
+fn merge(into: &mut Places, reads: Places, place: usize) {
     into.extend(reads);
-    into.retain(|&read| read != place);
+    into.retain(|&mut read| read != place);
     into.sort_unstable();
 }

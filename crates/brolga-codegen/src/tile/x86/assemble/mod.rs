@@ -5,6 +5,7 @@ mod encoder;
 use iced_x86::Code::*;
 use iced_x86::Register::{self, AL, EAX, K0, R10, R11, R11D, RAX, RSP, XMM0, YMM0, ZMM0};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+use smallvec::SmallVec;
 
 use self::encoder::{Bytes, Label, Memory, Op};
 use super::Isa;
@@ -146,7 +147,7 @@ impl Assembler<'_> {
     }
 
     fn inst(&mut self, inst: &Inst) {
-        let operands: Vec<Op> =
+        let operands: SmallVec<[Op; 4]> =
             inst.operands.iter().map(|operand| self.operand(*operand)).collect();
         let mask = inst.mask.map(|(v, zeroing)| (self.register(v, Width::X), zeroing));
         self.bytes.emit_masked(inst.code, &operands, mask);

@@ -8,9 +8,8 @@ mod contraction;
 mod lanes;
 mod memory;
 
-use std::collections::HashMap;
-
 use iced_x86::Code;
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::Isa;
@@ -42,9 +41,9 @@ pub(super) fn select(isa: Isa, program: &TileProgram, order: Order) -> Listing {
         values: vec![Parts::default(); program.values.len()],
         uniform: vec![false; program.values.len()],
         vars: vec![Parts::default(); program.vars.len()],
-        constants: HashMap::new(),
-        rests: HashMap::new(),
-        compared: HashMap::new(),
+        constants: FxHashMap::default(),
+        rests: FxHashMap::default(),
+        compared: FxHashMap::default(),
         uses: Uses::of(program),
     };
     select.mark_accumulators(&program.body);
@@ -57,12 +56,13 @@ struct Uses {
     /// How often each value is used.
     counts: Vec<u32>,
     /// The choice that each mask makes, if it makes one.
-    choices: HashMap<Value, (Value, Value)>,
+    choices: FxHashMap<Value, (Value, Value)>,
 }
 
 impl Uses {
     fn of(program: &TileProgram) -> Self {
-        let mut uses = Self { counts: vec![0; program.values.len()], choices: HashMap::new() };
+        let mut uses =
+            Self { counts: vec![0; program.values.len()], choices: FxHashMap::default() };
         uses.block(&program.body);
         uses
     }
@@ -105,11 +105,11 @@ struct Select<'a> {
     /// Values whose parts are one register.
     uniform: Vec<bool>,
     vars: Vec<Parts>,
-    constants: HashMap<(Class, Constant), V>,
+    constants: FxHashMap<(Class, Constant), V>,
     /// Masks of what a count leaves over, known in the current block.
-    rests: HashMap<(Extent, usize), V>,
+    rests: FxHashMap<(Extent, usize), V>,
     /// Comparisons that are part of a minimum or maximum and have no instruction of their own.
-    compared: HashMap<Value, (Value, Value)>,
+    compared: FxHashMap<Value, (Value, Value)>,
     uses: Uses,
 }
 
