@@ -3,7 +3,7 @@
 use brolga_ir::lanes::Lanes;
 use smallvec::SmallVec;
 
-use crate::tile::{Builder, Extent, F, LANES, Pointer, Trips, Variable};
+use crate::tile::{Builder, Extent, F, LANES, Pointer, REACH, Trips, Variable};
 
 /// Steps in the body of the innermost loop: enough to hide what the loop costs, and what moving accumulators around at
 /// its end costs.
@@ -18,13 +18,13 @@ const FLAT: u32 = 16;
 #[derive(Debug, Clone)]
 pub struct Contraction {
     /// Where each row's first factor is: bytes from the pointer `a`.
-    pub rows: SmallVec<[i32; 8]>,
+    pub rows: SmallVec<[i64; 8]>,
     /// Columns of the result: consecutive floats of `b`, at least 1.
     pub lanes: usize,
     /// The loops over k, the outermost first; without loops k has one value.
     pub loops: SmallVec<[KLoop; 4]>,
     /// If not 0, the innermost loop prefetches each row's factors so many bytes farther on: those of a tile that comes later.
-    pub ahead: i32,
+    pub ahead: i64,
 }
 
 /// One loop over k.
@@ -44,7 +44,7 @@ pub enum Start<'a> {
     /// +0.
     Zero,
     /// The floats at the pointer, each row so many bytes behind it.
-    Memory(Pointer, &'a [i32]),
+    Memory(Pointer, &'a [i64]),
 }
 
 /// One vector of results.
@@ -63,8 +63,8 @@ pub struct Accumulator {
 impl Contraction {
     /// Rows `stride` bytes apart.
     #[must_use]
-    pub fn strided(rows: usize, stride: i32, lanes: usize, loops: &[KLoop]) -> Self {
-        let rows = (0i32..).map(|row| row.wrapping_mul(stride)).take(rows).collect();
+    pub fn strided(rows: usize, stride: i64, lanes: usize, loops: &[KLoop]) -> Self {
+        let rows = (0..rows as i64).map(|row| row * stride).collect();
         Self { rows, lanes, loops: SmallVec::from_slice(loops), ahead: 0 }
     }
 
@@ -88,8 +88,7 @@ impl Contraction {
                 let initial = match start {
                     Start::Zero => builder.float(0.0),
                     Start::Memory(pointer, rows) => {
-                        let offset = offset(i64::from(rows[row]) + 4 * column as i64);
-                        builder.load_f32(pointer.at(offset), extent)
+                        builder.load_f32(pointer.at(rows[row] + 4 * column as i64), extent)
                     }
                 };
                 builder.variable(initial)
@@ -139,9 +138,9 @@ fn flat_trips(loops: &[KLoop]) -> Option<u32> {
 }
 
 struct Emit<'a> {
-    rows: &'a [i32],
+    rows: &'a [i64],
     lanes: usize,
-    ahead: i32,
+    ahead: i64,
     acc: &'a [Variable<F>],
     a: Pointer,
     b: Pointer,
@@ -196,8 +195,9 @@ impl Emit<'_> {
         };
         builder.repeat(Trips::Const(trips / UNROLL), |builder| {
             if self.ahead != 0 {
-                for &row in self.rows {
-                    builder.prefetch(self.a.at(row.wrapping_add(self.ahead)));
+                let places = self.rows.iter().map(|&row| row + self.ahead);
+                for place in places.filter(|&place| place < REACH) {
+                    builder.prefetch(self.a.at(place));
                 }
             }
             body(builder, UNROLL);
@@ -211,15 +211,9 @@ impl Emit<'_> {
     }
 
     fn step(&self, builder: &mut Builder, a_offset: i64, b_offset: i64) {
-        let a: SmallVec<[_; 8]> =
-            self.rows.iter().map(|&row| self.a.at(offset(i64::from(row) + a_offset))).collect();
+        let a: SmallVec<[_; 8]> = self.rows.iter().map(|&row| self.a.at(row + a_offset)).collect();
         let vectors = self.lanes.div_ceil(LANES);
         let last = self.lanes - (vectors - 1) * LANES;
-        builder.rank1(self.acc, &a, self.b.at(offset(b_offset)), vectors, Extent::first(last));
+        builder.rank1(self.acc, &a, self.b.at(b_offset), vectors, Extent::first(last));
     }
-}
-
-/// Bytes from a pointer. Tensors whose rows are more than 2 GiB apart do not fit into any memory a kernel works on.
-fn offset(bytes: i64) -> i32 {
-    i32::try_from(bytes).unwrap_or(i32::MAX)
 }

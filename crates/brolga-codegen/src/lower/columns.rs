@@ -393,7 +393,7 @@ impl<'a> Columns<'a> {
         let extent = Extent::first(lanes);
         let mut acc = b.load_f32(from.at(0), extent);
         for piece in 1..pieces {
-            let x = b.load_f32(from.at((4 * piece * self.columns) as i32), extent);
+            let x = b.load_f32(from.at((4 * piece * self.columns) as i64), extent);
             acc = self.combine.combine(&mut b, acc, x);
         }
         if self.combine == Combine::Min {

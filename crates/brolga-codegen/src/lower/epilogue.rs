@@ -212,7 +212,7 @@ impl Epilogue {
                 let size = leaf.dtype.size();
                 for row in 0..rows {
                     for byte in (0..columns * size).step_by(LINE) {
-                        b.prefetch(pointer.at((row * row_step * size + byte) as i32));
+                        b.prefetch(pointer.at((row * row_step * size + byte) as i64));
                     }
                 }
             }
@@ -240,18 +240,18 @@ impl Epilogue {
             {
                 recorded.insert(value, lane);
             }
-            let element = (cell.row * row_step + cell.column) as i32;
+            let element = (cell.row * row_step + cell.column) as i64;
             let mut leaf = |b: &mut Builder, value: Value| {
                 if let Some(root) = self.roots.iter().position(|root| *root == value) {
                     return Some(cell.lanes[root]);
                 }
                 let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
                 let (leaf, pointer) = (&self.leaves[index], inputs[index]);
-                let size = leaf.dtype.size() as i32;
+                let size = leaf.dtype.size() as i64;
                 Some(match leaf.layout {
                     Layout::Full => load(b, leaf.dtype, pointer.at(element * size), cell.extent),
                     Layout::Column => {
-                        let address = pointer.at(cell.column as i32 * size);
+                        let address = pointer.at(cell.column as i64 * size);
                         let lane = load(b, leaf.dtype, address, cell.extent);
                         columns.push((cell.column, value, lane));
                         lane
@@ -269,7 +269,7 @@ impl Epilogue {
                 results.push(body.record(b, &mut recorded, sink.value, &mut leaf)?);
             }
             for ((sink, &output), lane) in self.sinks.iter().zip(outputs).zip(results) {
-                let address = output.at(element * sink.dtype.size() as i32);
+                let address = output.at(element * sink.dtype.size() as i64);
                 store(b, sink.dtype, address, cell.extent, lane);
             }
         }

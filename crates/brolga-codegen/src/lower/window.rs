@@ -144,7 +144,7 @@ impl PoolTile {
             let taps = (0..height).flat_map(|row| {
                 (0..width).map(move |column| {
                     let place = (row * self.width + column) * pitch;
-                    (row * width + column, from.at(4 * place as i32))
+                    (row * width + column, from.at(4 * place as i64))
                 })
             });
             if let Some((value, tap)) = maximum_of(b, taps, extent) {

@@ -265,7 +265,7 @@ impl Builder {
     }
 
     /// Four vectors as sixteen columns, `step` bytes apart, see [`Stmt::StoreTransposed`].
-    pub fn store_transposed(&mut self, address: Address, step: i32, rows: [F; 4]) {
+    pub fn store_transposed(&mut self, address: Address, step: i64, rows: [F; 4]) {
         self.push(Stmt::StoreTransposed { address, step, values: rows.map(|row| row.0) });
     }
 

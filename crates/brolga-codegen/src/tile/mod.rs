@@ -20,7 +20,7 @@ pub use cranelift::{Cranelift, emit};
 pub use interpret::{Buffer, Interpret, interpret};
 pub use program::{
     Address, Binary, Constant, Count, Element, Extent, Kind, LANES, Op, Param, ParamKind, Pointer,
-    Rank1, Reduction, Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
+    REACH, Rank1, Reduction, Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
 };
 pub use target::{TileShape, TileTarget};
 #[cfg(target_arch = "x86_64")]

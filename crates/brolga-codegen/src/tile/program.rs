@@ -3,6 +3,9 @@
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
 
+/// How far an address may be from its pointer: 2 GiB, which an instruction can express, less what a statement touches behind the address.
+pub const REACH: i64 = (1 << 31) - (1 << 12);
+
 /// A tile program: the innermost run of a kernel, written over logical vectors of [`LANES`] lanes.
 ///
 /// Plain data: two equal programs are the same function. A [`Builder`](super::Builder) writes it,
@@ -46,8 +49,8 @@ pub struct Pointer(pub u16);
 impl Pointer {
     /// The address `offset` bytes behind the pointer.
     #[must_use]
-    pub fn at(self, offset: i32) -> Address {
-        Address { pointer: self, offset }
+    pub fn at(self, offset: impl Into<i64>) -> Address {
+        Address { pointer: self, offset: offset.into() }
     }
 }
 
@@ -143,15 +146,15 @@ impl Element {
 pub struct Address {
     /// The pointer, as far as it has been moved.
     pub pointer: Pointer,
-    /// Bytes added to it.
-    pub offset: i32,
+    /// Bytes added to it, less than [`REACH`] in both directions.
+    pub offset: i64,
 }
 
 impl Address {
     /// So many bytes farther on.
     #[must_use]
-    pub fn plus(self, bytes: i32) -> Self {
-        Self { offset: self.offset.wrapping_add(bytes), ..self }
+    pub fn plus(self, bytes: i64) -> Self {
+        Self { offset: self.offset.saturating_add(bytes), ..self }
     }
 }
 
@@ -224,7 +227,7 @@ pub enum Stmt {
         /// Where the lanes 0 go.
         address: Address,
         /// Bytes from one lane to the next.
-        step: i32,
+        step: i64,
         /// What.
         values: [Value; 4],
     },

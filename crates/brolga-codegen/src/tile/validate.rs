@@ -1,8 +1,8 @@
 //! The rules of a tile program.
 
 use super::program::{
-    Address, Constant, Count, Extent, Kind, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips,
-    Value, Var,
+    Address, Constant, Count, Extent, Kind, LANES, Op, ParamKind, REACH, Rank1, Stmt, TileProgram,
+    Trips, Value, Var,
 };
 use crate::error::{Error, Result};
 
@@ -15,7 +15,7 @@ type Rule<T = ()> = std::result::Result<T, String>;
 impl TileProgram {
     /// Checks the rules that every instruction set relies on:
     ///
-    /// 1. A pointer is a pointer parameter, a count a count parameter.
+    /// 1. A pointer is a pointer parameter, a count a count parameter; addresses are less than [`REACH`] bytes from their pointers.
     /// 2. A value is defined once, before its use, in the block of the use or one around it; constants are never defined.
     /// 3. A variable is set before it is read.
     /// 4. Operands have the kinds of the operation, and a value has the kind of its operation.
@@ -93,8 +93,9 @@ impl Checker<'_> {
                 self.extent(*extent)?;
                 self.operand(*value, element.kind())?;
             }
-            Stmt::StoreTransposed { address, values, .. } => {
+            Stmt::StoreTransposed { address, step, values } => {
                 self.address(*address)?;
+                self.address(address.plus(step.saturating_mul(LANES as i64 - 1)))?;
                 values.iter().try_for_each(|value| self.operand(*value, Kind::Float))?;
             }
             Stmt::Prefetch(address) => self.address(*address)?,
@@ -216,7 +217,10 @@ impl Checker<'_> {
     }
 
     fn address(&self, address: Address) -> Rule {
-        self.param(address.pointer.0, ParamKind::Pointer)
+        self.param(address.pointer.0, ParamKind::Pointer)?;
+        expect(address.offset.unsigned_abs() < REACH.unsigned_abs(), || {
+            format!("{} bytes from a pointer, expected less than 2 GiB", address.offset)
+        })
     }
 
     fn count(&self, count: Count) -> Rule {

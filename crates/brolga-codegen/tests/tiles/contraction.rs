@@ -41,15 +41,15 @@ impl Case {
                 b_step: 4 * b_step as i64,
             })
             .collect();
-        let rows: SmallVec<_> = self.rows.iter().map(|&row| 4 * row as i32).collect();
+        let rows: SmallVec<_> = self.rows.iter().map(|&row| 4 * row as i64).collect();
         // What is prefetched may lie anywhere.
         let ahead = if self.from_memory { 0 } else { 1 << 20 };
         let tile = Contraction { rows, lanes: self.lanes, loops, ahead };
-        let out_rows: Vec<i32> =
-            (0..self.rows.len()).map(|row| (4 * row * self.lanes) as i32).collect();
+        let out_rows: Vec<i64> =
+            (0..self.rows.len()).map(|row| (4 * row * self.lanes) as i64).collect();
         let start = if self.from_memory { Start::Memory(out, &out_rows) } else { Start::Zero };
         for acc in tile.emit(&mut builder, a, b, start) {
-            let offset = out_rows[acc.row] + 4 * acc.column as i32;
+            let offset = out_rows[acc.row] + 4 * acc.column as i64;
             builder.store_f32(out.at(offset), acc.extent, acc.value);
         }
         builder.finish().expect("a right program")

@@ -129,12 +129,12 @@ fn bytes_keep_the_low_bits_of_integers() {
 /// Forwards, backwards, and with gaps that stay as they are.
 #[test]
 fn transposed_stores() {
-    for step in [16, 20, 132, -16, -24] {
+    for step in [16i32, 20, 132, -16, -24] {
         let mut b = Builder::new("transpose");
         let (x, y) = (b.pointer("x"), b.pointer("y"));
         let rows = [0, 1, 2, 3].map(|row| b.load_f32(x.at(64 * row), Extent::Full));
         let first = if step < 0 { -15 * step } else { 0 };
-        b.store_transposed(y.at(first), step, rows);
+        b.store_transposed(y.at(first), step.into(), rows);
         let len = (15 * step.unsigned_abs() / 4 + 4) as usize;
         let numbers: Vec<f32> = (0..64u8).map(f32::from).collect();
         let mut expected = vec![-1.0; len];

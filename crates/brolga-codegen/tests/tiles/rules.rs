@@ -95,6 +95,23 @@ fn kinds() {
 }
 
 #[test]
+fn addresses() {
+    insta::assert_snapshot!(
+        broken(|p| p.body.push(Stmt::Prefetch(Pointer(0).at(1i64 << 31)))),
+        @"
+    tile program `broken`: 2147483648 bytes from a pointer, expected less than 2 GiB
+      at: prefetch %p+2147483648
+    "
+    );
+    let transposed =
+        Stmt::StoreTransposed { address: Pointer(0).at(0), step: -1 << 28, values: [Value(0); 4] };
+    insta::assert_snapshot!(broken(|p| p.body.push(transposed)), @"
+    tile program `broken`: -4026531840 bytes from a pointer, expected less than 2 GiB
+      at: store_transposed f32 %p step -268435456, %0, %0, %0, %0
+    ");
+}
+
+#[test]
 fn parameters() {
     insta::assert_snapshot!(
         broken(|p| p.body.push(Stmt::Step { pointer: Pointer(1), bytes: 4, trips: Trips::Const(1) })),

@@ -147,3 +147,25 @@ fn kernels_that_do_not_fit_their_nodes() {
     assert_snapshot!(new(Compiled::new(kernels, ())), @"kernel `add`: a stage touches slot 4 of an operand table of 4");
     assert_snapshot!(new(Compiled::new([].into(), ())), @"kernel `add`: it has not been compiled");
 }
+
+/// Nothing of this size is allocated: the tile's rows lie farther apart than an instruction reaches.
+#[test]
+fn rows_that_no_tile_reaches() {
+    let text = "graph f(%x: f32[6,200000000], %w: f32[200000000,1]) {
+      %0: f32[6,1] = kernel %x, %w {kind=\"contraction\"} matmul(
+        %x: f32[6,200000000],
+        %w: f32[200000000,1]
+      ) {
+        %0: f32[6,1] = matmul %x, %w {transpose_a=false, transpose_b=false}
+        return %0
+      }
+      return %0
+    }";
+    let graph = parse_graph(text, "<test>").unwrap();
+    let options = Options { isa: Some(brolga_codegen::VectorIsa::V128), ..Options::default() };
+    let error = Executable::new(&graph, &layout(&[]), &options).unwrap_err();
+    assert_snapshot!(error, @"
+    tile program `contraction_6x1`: 2400000000 bytes from a pointer, expected less than 2 GiB
+      at: rank1 1 vectors of %b first 1 with
+    ");
+}

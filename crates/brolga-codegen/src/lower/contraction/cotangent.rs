@@ -175,7 +175,7 @@ impl Cotangent {
             for line in 0..window[0] {
                 for place in (0..(width - covered) * channels).step_by(LANES) {
                     let lanes = ((width - covered) * channels - place).min(LANES);
-                    let offset = 4 * (line * width * channels + place) as i32;
+                    let offset = 4 * (line * width * channels + place) as i64;
                     b.store_f32(target.at(offset), Extent::first(lanes), zero);
                 }
             }
@@ -226,7 +226,7 @@ impl Cotangent {
                 let chosen = b.ieq(index, tap);
                 let value = b.select(chosen, value, zero);
                 let offset = 4 * (row * width + column) * channels;
-                b.store_f32(target.at(offset as i32), extent, value);
+                b.store_f32(target.at(offset as i64), extent, value);
             }
         }
         Ok(())

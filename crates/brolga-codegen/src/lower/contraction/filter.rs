@@ -396,7 +396,7 @@ impl<'a> Filter<'a> {
             let vector = |b: &mut Builder, extent: Extent| -> Result<()> {
                 let mut value = b.load_f32(from.at(0), extent);
                 for piece in 1..parts {
-                    let at = from.at((piece as i64 * self.part_bytes) as i32);
+                    let at = from.at(piece as i64 * self.part_bytes);
                     let next = b.load_f32(at, extent);
                     value = b.add(value, next);
                 }
@@ -546,8 +546,8 @@ impl<'a> Filter<'a> {
                     .and_then(|()| pack(nest, pixels, filters, &column_tiles, [&dy, &dy_panels]));
                 for &(column, slices, lanes) in &column_tiles {
                     for &(row, tiles, rows) in &row_tiles {
-                        let offsets = |step: usize| -> Vec<i32> {
-                            (0..rows).map(|row| (4 * row * step) as i32).collect()
+                        let offsets = |step: usize| -> Vec<i64> {
+                            (0..rows).map(|row| (4 * row * step) as i64).collect()
                         };
                         let loops = [k_loop(pixels, 4 * rows as i64, 4 * lanes as i64)];
                         let kind = Sums::Continue;
@@ -624,10 +624,8 @@ impl<'a> Filter<'a> {
                 // Tiles whose rows lie alike, one constant step apart, are one loop.
                 for run in runs(chunk, size, &place, &weight) {
                     let start = chunk[run.start * size];
-                    let offsets = |of: &dyn Fn(Row) -> i64| -> Vec<i32> {
-                        (0..size)
-                            .map(|r| (of(chunk[run.start * size + r]) - of(start)) as i32)
-                            .collect()
+                    let offsets = |of: &dyn Fn(Row) -> i64| -> Vec<i64> {
+                        (0..size).map(|r| of(chunk[run.start * size + r]) - of(start)).collect()
                     };
                     let tile = tile(&offsets(&place), &offsets(&weight), lanes, &loops, area.kind)?;
                     let (place_step, weight_step) = if run.len() > 1 {
@@ -732,8 +730,8 @@ struct Area {
 
 /// Chains whose sums end in memory: rows at these offsets of `a`, and of the weights.
 fn tile(
-    a: &[i32],
-    weights: &[i32],
+    a: &[i64],
+    weights: &[i64],
     lanes: usize,
     loops: &[KLoop],
     kind: Sums,
@@ -747,7 +745,7 @@ fn tile(
     };
     let accumulators = contraction.emit(&mut b, x, dy, start);
     for acc in accumulators {
-        let offset = weights[acc.row] + 4 * acc.column as i32;
+        let offset = weights[acc.row] + 4 * acc.column as i64;
         let mut value = acc.value;
         if kind == Sums::Add {
             let before = b.load_f32(sums.at(offset), acc.extent);

@@ -208,7 +208,7 @@ impl Product<'_> {
                     Source::Direct => a_steps,
                     Source::Unit | Source::Shared => [4, 4 * size as i64],
                 };
-                let offsets: Vec<i32> = (0..size).map(|r| (r as i64 * row_step) as i32).collect();
+                let offsets: Vec<i64> = (0..size).map(|r| r as i64 * row_step).collect();
                 let tile = ContractionTile::of_chains(
                     self.body,
                     &self.epilogue,
@@ -216,7 +216,7 @@ impl Product<'_> {
                     (&self.chains, [a_step, b_step]),
                     &scratch[2],
                     // The rows of the next tile, whose first lines nothing else foresees.
-                    if self.is_streamed() { (size as i64 * row_step) as i32 } else { 0 },
+                    if self.is_streamed() { size as i64 * row_step } else { 0 },
                 )?;
                 parts.push((count, size, tile));
             }

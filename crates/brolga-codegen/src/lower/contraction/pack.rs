@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::nest::{Affine, Nest, NestBuilder};
-use crate::tile::{Builder, Extent, LANES, TileProgram, Trips};
+use crate::tile::{Builder, Extent, LANES, REACH, TileProgram, Trips};
 
 /// Rows that one trip of a loop copies.
 const UNROLL: usize = 4;
@@ -159,22 +159,25 @@ pub(super) fn transposed(
 ) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("transpose_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
-    let ahead = 4 * (AHEAD * LANES) as i32;
+    let ahead = 4 * (AHEAD * LANES) as i64;
+    // What lies farther apart than an address reaches is walked to.
+    let reaches = |bytes: i64| bytes < REACH;
+    let width = if reaches(LANES as i64 * step) { LANES } else { 1 };
     let block = |b: &mut Builder, columns: usize| {
-        let fours = if columns == LANES { count / 4 } else { 0 };
+        let fours = if columns == LANES && reaches(4 * row) { count / 4 } else { 0 };
         b.repeat(Trips::Const(fours as u32), |b| {
-            let places = [0, 1, 2, 3].map(|i| from.at((i * row) as i32));
+            let places = [0, 1, 2, 3].map(|i| from.at(i * row));
             places.iter().for_each(|place| b.prefetch(place.plus(ahead)));
             let rows = places.map(|place| b.load_f32(place, Extent::Full));
-            b.store_transposed(to.at(0), step as i32, rows);
+            b.store_transposed(to.at(0), step, rows);
             b.step(from, 4 * row, Trips::Const(1));
             b.step(to, 16, Trips::Const(1));
         });
         b.repeat(Trips::Const((count - 4 * fours) as u32), |b| {
             b.prefetch(from.at(ahead));
             for column in 0..columns {
-                let value = b.load_f32(from.at(4 * column as i32), Extent::First(1));
-                b.store_f32(to.at((column as i64 * step) as i32), Extent::First(1), value);
+                let value = b.load_f32(from.at(4 * column as i64), Extent::First(1));
+                b.store_f32(to.at(column as i64 * step), Extent::First(1), value);
             }
             b.step(from, row, Trips::Const(1));
             b.step(to, 4, Trips::Const(1));
@@ -182,9 +185,9 @@ pub(super) fn transposed(
         b.step(from, 4 * columns as i64 - count as i64 * row, Trips::Const(1));
         b.step(to, columns as i64 * step - 4 * count as i64, Trips::Const(1));
     };
-    b.repeat(Trips::Const((columns / LANES) as u32), |b| block(b, LANES));
-    if !columns.is_multiple_of(LANES) {
-        block(&mut b, columns % LANES);
+    b.repeat(Trips::Const((columns / width) as u32), |b| block(b, width));
+    if !columns.is_multiple_of(width) {
+        block(&mut b, columns % width);
     }
     Ok(Arc::new(b.finish()?))
 }
@@ -202,8 +205,8 @@ pub(super) fn spread(
         for panel in 0..panels {
             for column in (0..width).step_by(LANES) {
                 let extent = Extent::first((width - column).min(LANES));
-                let value = b.load_f32(from.at(4 * (panel * width + column) as i32), extent);
-                b.store_f32(to.at(4 * (panel * count * width + column) as i32), extent, value);
+                let value = b.load_f32(from.at(4 * (panel * width + column) as i64), extent);
+                b.store_f32(to.at(4 * (panel * count * width + column) as i64), extent, value);
             }
         }
         b.step(from, row, Trips::Const(1));
@@ -219,8 +222,8 @@ pub(super) fn rows(count: usize, columns: usize, row: i64) -> Result<Arc<TilePro
     let copy = |b: &mut Builder, row: i64, target: usize| {
         for column in (0..columns).step_by(LANES) {
             let extent = Extent::first((columns - column).min(LANES));
-            let value = b.load_f32(from.at((row + 4 * column as i64) as i32), extent);
-            b.store_f32(to.at(4 * (target + column) as i32), extent, value);
+            let value = b.load_f32(from.at(row + 4 * column as i64), extent);
+            b.store_f32(to.at(4 * (target + column) as i64), extent, value);
         }
     };
     b.repeat(Trips::Const((count / UNROLL) as u32), |b| {

@@ -304,7 +304,7 @@ impl Slide {
             }
             let mut done = 0;
             for (count, size) in even_split(along.0, shape.rows) {
-                let offsets: Vec<i32> = (0..size).map(|r| (r as i64 * along.1) as i32).collect();
+                let offsets: Vec<i64> = (0..size).map(|r| r as i64 * along.1).collect();
                 let row_step = along.2 as usize;
                 let tile = ContractionTile::new(
                     scope.body,

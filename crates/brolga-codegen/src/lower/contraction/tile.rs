@@ -42,7 +42,7 @@ impl Chains {
     fn emit(
         &self,
         builder: &mut Builder,
-        (rows, lanes, ahead): (&[i32], usize, i32),
+        (rows, lanes, ahead): (&[i64], usize, i64),
         (a, a_step): (Pointer, i64),
         (b, b_step): (Pointer, i64),
         sums: Option<Pointer>,
@@ -62,7 +62,7 @@ impl Chains {
         let (Some(sums), [first, middle @ .., last]) = (sums, &self.0[..]) else {
             return chain(builder, self.0.first().copied().unwrap_or(0));
         };
-        let place = |acc: &Accumulator| sums.at(4 * (acc.row * lanes + acc.column) as i32);
+        let place = |acc: &Accumulator| sums.at(4 * (acc.row * lanes + acc.column) as i64);
         for acc in chain(builder, *first) {
             builder.store_f32(place(&acc), acc.extent, acc.value);
         }
@@ -97,7 +97,7 @@ impl ContractionTile {
     pub(super) fn new(
         body: &Body<'_>,
         epilogue: &Epilogue,
-        rows: &[i32],
+        rows: &[i64],
         lanes: usize,
         loops: &[KLoop],
         row_step: usize,
@@ -119,10 +119,10 @@ impl ContractionTile {
     pub(super) fn of_chains(
         body: &Body<'_>,
         epilogue: &Epilogue,
-        (rows, lanes, row_step): (&[i32], usize, usize),
+        (rows, lanes, row_step): (&[i64], usize, usize),
         (chains, [a_step, b_step]): (&Chains, [i64; 2]),
         scratch: &Affine,
-        ahead: i32,
+        ahead: i64,
     ) -> Result<Self> {
         let sums = (chains.0.len() > 1).then(|| scratch.clone());
         let contract = |b: &mut Builder, [a, w]: [Pointer; 2], sums| {

@@ -186,7 +186,7 @@ impl Row<'_> {
                 }
                 for (&(index, value), lane) in full.iter().zip(lanes) {
                     let dtype = row.rows.body.ty(value).dtype;
-                    let address = row.outputs[index].at((place * dtype.size()) as i32);
+                    let address = row.outputs[index].at((place * dtype.size()) as i64);
                     store(b, dtype, address, extent, lane);
                 }
                 Ok(())
@@ -301,7 +301,7 @@ impl Row<'_> {
             }
             let index = rows.leaves.iter().position(|leaf| leaf.value == value)?;
             let dtype = rows.body.ty(value).dtype;
-            let address = self.inputs[index].at((place * dtype.size()) as i32);
+            let address = self.inputs[index].at((place * dtype.size()) as i64);
             Some(load(b, dtype, address, extent))
         };
         rows.body.record(b, recorded, value, &mut leaf)

@@ -281,7 +281,7 @@ impl Pool<'_> {
     ) -> Result<Vec<Lane<Builder>>> {
         let dims = &self.dims;
         let missing = || self.body.malformed("a pooling without the operand it needs");
-        let at = |place: i64| -> Address { from.at(4 * place as i32) };
+        let at = |place: i64| -> Address { from.at(4 * place) };
         let number = |tap: [usize; 2]| tap[0] * dims.taps[1] + tap[1];
         let all = (dims.taps[0] * dims.taps[1]) as f64;
         Ok(match self.action {
@@ -322,7 +322,7 @@ impl Pool<'_> {
                 let zero = b.float(0.0);
                 for &Tap { tap: reversed, place, .. } in taps {
                     let tap = [dims.taps[0] - 1 - reversed[0], dims.taps[1] - 1 - reversed[1]];
-                    let Lane::I(chosen) = load(b, DType::U8, index.at(place as i32), extent) else {
+                    let Lane::I(chosen) = load(b, DType::U8, index.at(place as i64), extent) else {
                         return Err(missing());
                     };
                     let (dy, tap) = (b.load_f32(at(place), extent), b.int(number(tap) as i64));

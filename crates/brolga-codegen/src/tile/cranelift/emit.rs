@@ -131,9 +131,9 @@ impl Emitter<'_, '_, '_> {
             }
             Stmt::StoreTransposed { address, step, values } => {
                 let rows = values.map(|value| self.part(value, part));
-                for (lane, column) in (0i32..).zip(parts::transpose(self.b, rows)) {
-                    let lane = (part * WIDTH) as i32 + lane;
-                    let place = self.place(address.plus(step.wrapping_mul(lane)));
+                for (lane, column) in (0..).zip(parts::transpose(self.b, rows)) {
+                    let lane = (part * WIDTH) as i64 + lane;
+                    let place = self.place(address.plus(step * lane));
                     memory::store(self.b, Element::F32, place, WIDTH, column);
                 }
             }
@@ -357,7 +357,8 @@ impl Emitter<'_, '_, '_> {
     fn place(&mut self, address: Address) -> Place {
         match self.params[usize::from(address.pointer.0)] {
             Param::Pointer(variable) => {
-                Place { base: self.b.use_var(variable), offset: address.offset }
+                // Validation: it is within reach.
+                Place { base: self.b.use_var(variable), offset: address.offset as i32 }
             }
             Param::Count(_) => unreachable!("validation: a pointer is a pointer parameter"),
         }

@@ -83,7 +83,7 @@ impl<'a, M: Memory> Machine<'a, M> {
             Stmt::StoreTransposed { address, step, values } => {
                 for (i, words) in values.map(|value| self.value(value)).into_iter().enumerate() {
                     for (lane, word) in (0..).zip(words) {
-                        let place = address.plus(step.wrapping_mul(lane)).plus(4 * i as i32);
+                        let place = address.plus(step * lane).plus(4 * i as i64);
                         self.write(Element::F32, self.address(place), word)?;
                     }
                 }
@@ -169,7 +169,7 @@ impl<'a, M: Memory> Machine<'a, M> {
     }
 
     fn address(&self, address: Address) -> u64 {
-        self.args[usize::from(address.pointer.0)].wrapping_add_signed(address.offset.into())
+        self.args[usize::from(address.pointer.0)].wrapping_add_signed(address.offset)
     }
 
     fn count(&self, count: Count) -> i64 {

@@ -77,7 +77,7 @@ impl Select<'_> {
     }
 
     fn column_address(&self, rank1: &Rank1, vector: usize) -> Address {
-        rank1.b.plus((4 * LANES * vector) as i32)
+        rank1.b.plus((4 * LANES * vector) as i64)
     }
 
     fn column_mem(&self, rank1: &Rank1, (vector, part): Column) -> Mem {

@@ -201,7 +201,7 @@ impl Select<'_> {
     pub(super) fn store_transposed(
         &mut self,
         address: Address,
-        step: i32,
+        step: i64,
         part: usize,
         [a, b, c, d]: [V; 4],
     ) {
@@ -224,8 +224,8 @@ impl Select<'_> {
             }
         }
         for lane in 0..self.isa.width() {
-            let place = (part * self.isa.width() + lane) as i32;
-            let mem = self.mem(address.plus(step.wrapping_mul(place)));
+            let place = (part * self.isa.width() + lane) as i64;
+            let mem = self.mem(address.plus(step * place));
             let (column, block) = (columns[lane % 4], lane / 4);
             if block == 0 {
                 let code = self.isa.either(VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm);

@@ -425,13 +425,13 @@ impl Select<'_> {
     }
 
     fn mem(&self, address: Address) -> Mem {
-        Mem { pointer: address.pointer, offset: address.offset, broadcast: false }
+        // Validation: it is within reach.
+        Mem { pointer: address.pointer, offset: address.offset as i32, broadcast: false }
     }
 
     /// The address of a part's first element.
     fn part_mem(&self, element: Element, address: Address, part: usize) -> Mem {
-        let offset = (part * self.isa.width() * element.size()) as i32;
-        self.mem(Address { offset: address.offset.wrapping_add(offset), ..address })
+        self.mem(address.plus((part * self.isa.width() * element.size()) as i64))
     }
 
     fn push(&mut self, code: Code, first: First, operands: &[Operand]) {
