@@ -322,7 +322,7 @@ impl Pool<'_> {
                 let zero = b.float(0.0);
                 for &Tap { tap: reversed, place, .. } in taps {
                     let tap = [dims.taps[0] - 1 - reversed[0], dims.taps[1] - 1 - reversed[1]];
-                    let Lane::I(chosen) = load(b, DType::U8, index.at(place as i64), extent) else {
+                    let Lane::I(chosen) = load(b, DType::U8, index.at(place), extent) else {
                         return Err(missing());
                     };
                     let (dy, tap) = (b.load_f32(at(place), extent), b.int(number(tap) as i64));
