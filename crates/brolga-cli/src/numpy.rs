@@ -32,7 +32,7 @@ pub(crate) fn text(tensor: &Tensor) -> String {
         shape.iter().map(|&extent| Axis::new(extent, is_summarised(tensor))).collect();
     let mut places = vec![];
     shown(&axes, &shape.strides(), 0, &mut places);
-    let elements = aligned(&tensor.data().pick(places.into_iter()));
+    let elements = aligned(&tensor.data().pick(&places));
     Printer { axes: &axes, elements: elements.into_iter() }.array(0)
 }
 

@@ -85,18 +85,27 @@ impl Data {
     ///
     /// # Panics
     /// If a place is outside; callers compute places from shapes that were checked.
-    pub fn pick(&self, places: impl Iterator<Item = usize>) -> Self {
-        map_data!(self, v => places.map(|place| v[place]).collect())
+    pub fn pick(&self, places: &[usize]) -> Self {
+        map_data!(self, v => places.iter().map(|&place| v[place]).collect())
     }
 
     /// The elements at these places, in this order, and zero (false) where there is none.
     ///
     /// # Panics
     /// If a place is outside; callers compute places from shapes that were checked.
-    pub fn pick_or_zero(&self, places: impl Iterator<Item = Option<usize>>) -> Self {
+    pub fn pick_or_zero(&self, places: &[Option<usize>]) -> Self {
         map_data!(self, v => {
-            places.map(|place| place.map_or_else(Default::default, |place| v[place])).collect()
+            places.iter().map(|place| place.map_or_else(Default::default, |at| v[at])).collect()
         })
+    }
+
+    /// The only element, so many times.
+    ///
+    /// # Panics
+    /// If there is not exactly one.
+    pub fn repeat(&self, count: usize) -> Self {
+        assert_eq!(self.len(), 1, "one element is repeated");
+        map_data!(self, v => vec![v[0]; count])
     }
 
     /// `count` elements, all of them zero (false).
@@ -204,8 +213,7 @@ impl Tensor {
     /// A tensor in which every element is `value`, converted as [`Data::from_f64`] does.
     pub fn full(ty: &Type, value: f64) -> Self {
         let one = Data::from_f64(ty.dtype, &[value]);
-        let places = std::iter::repeat_n(0, ty.shape.elements());
-        Self { shape: ty.shape.clone(), data: one.pick(places) }
+        Self { shape: ty.shape.clone(), data: one.repeat(ty.shape.elements()) }
     }
 
     /// A scalar.
@@ -265,8 +273,6 @@ impl Tensor {
     pub fn splat(&self) -> Option<Self> {
         let bits = self.data.canonical_bits();
         let first = bits.first()?;
-        bits.iter()
-            .all(|b| b == first)
-            .then(|| Self::of(Shape::scalar(), self.data.pick(std::iter::once(0))))
+        bits.iter().all(|b| b == first).then(|| Self::of(Shape::scalar(), self.data.pick(&[0])))
     }
 }

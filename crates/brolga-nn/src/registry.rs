@@ -197,15 +197,22 @@ pub(crate) fn read<T: DeserializeOwned + Object>(
     let parse = |config: Value| serde_json::from_value::<T>(config).map_err(|e| e.to_string());
     match parse(config.clone()) {
         Ok(object) => check_rest(class, config, &object.config()).map(|()| object),
-        Err(message) => {
-            let reads = |config| parse(config).map(drop);
-            let message = match culprit(config, &message, &reads) {
-                Some(key) => format!("`{key}`: {message}"),
-                None => message,
-            };
-            Err(NnError::Config { class: class.to_owned(), message })
-        }
+        Err(message) => Err(unreadable(class, config, message, &|rest| parse(rest).map(drop))),
     }
+}
+
+/// The error of a config that cannot be read, with the key that is to blame.
+fn unreadable(
+    class: &str,
+    config: &Value,
+    message: String,
+    reads: &dyn Fn(Value) -> Result<(), String>,
+) -> NnError {
+    let message = match culprit(config, &message, reads) {
+        Some(key) => format!("`{key}`: {message}"),
+        None => message,
+    };
+    NnError::Config { class: class.to_owned(), message }
 }
 
 /// An error if a key that is not among the known ones is set to something.

@@ -31,7 +31,7 @@ impl Operation for Broadcast {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let shape = &results[0].shape;
         let places = broadcast_places(operands[0].shape(), shape);
-        vec![Tensor::of(shape.clone(), operands[0].data().pick(places.into_iter()))]
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
     }
 
     /// The sum over the repeated axes; it is the driver's undoing of broadcasting.

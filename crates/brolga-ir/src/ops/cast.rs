@@ -72,35 +72,26 @@ impl Elementwise for Cast {
     }
 
     fn evaluate(&self, operands: &[&Tensor], result: &Type) -> Tensor {
-        let data = match operands[0].data() {
-            Data::F32(v) => from_float(self.dtype, v.iter().map(|&x| f64::from(x))),
-            Data::F64(v) => from_float(self.dtype, v.iter().copied()),
-            Data::BF16(v) => from_float(self.dtype, v.iter().map(|x| x.to_f64())),
-            Data::F16(v) => from_float(self.dtype, v.iter().map(|x| x.to_f64())),
-            Data::I64(v) => from_int(self.dtype, v.iter().copied()),
-            Data::I32(v) => from_int(self.dtype, v.iter().map(|&x| i64::from(x))),
-            Data::U8(v) => from_int(self.dtype, v.iter().map(|&x| i64::from(x))),
-            Data::Bool(v) => from_int(self.dtype, v.iter().map(|&x| i64::from(x))),
+        // Every float of the other formats is exact in f64, so that each conversion rounds once.
+        let data = match operands[0].to_i64() {
+            Some(integers) => from_int(self.dtype, integers),
+            None => Data::from_f64(self.dtype, &operands[0].data().to_f64()),
         };
         Tensor::of(result.shape.clone(), data)
     }
 }
 
-/// Every float of the other formats is exact in f64, so that each conversion rounds once.
-fn from_float(dtype: DType, values: impl Iterator<Item = f64>) -> Data {
-    Data::from_f64(dtype, &values.collect::<Vec<_>>())
-}
-
-fn from_int(dtype: DType, values: impl Iterator<Item = i64>) -> Data {
+fn from_int(dtype: DType, values: Vec<i64>) -> Data {
+    let each = values.into_iter();
     match dtype {
-        DType::F32 => Data::F32(values.map(|x| x as f32).collect()),
-        DType::F64 => Data::F64(values.map(|x| x as f64).collect()),
-        DType::BF16 => Data::BF16(values.map(|x| bf16::from_f32(x as f32)).collect()),
-        DType::F16 => Data::F16(values.map(|x| f16::from_f32(x as f32)).collect()),
-        DType::I64 => Data::I64(values.collect()),
-        DType::I32 => Data::I32(values.map(|x| x as i32).collect()),
-        DType::U8 => Data::U8(values.map(|x| x as u8).collect()),
-        DType::Bool => Data::Bool(values.map(|x| x != 0).collect()),
+        DType::F32 => Data::F32(each.map(|x| x as f32).collect()),
+        DType::F64 => Data::F64(each.map(|x| x as f64).collect()),
+        DType::BF16 => Data::BF16(each.map(|x| bf16::from_f32(x as f32)).collect()),
+        DType::F16 => Data::F16(each.map(|x| f16::from_f32(x as f32)).collect()),
+        DType::I64 => Data::I64(each.collect()),
+        DType::I32 => Data::I32(each.map(|x| x as i32).collect()),
+        DType::U8 => Data::U8(each.map(|x| x as u8).collect()),
+        DType::Bool => Data::Bool(each.map(|x| x != 0).collect()),
     }
 }
 

@@ -92,8 +92,11 @@ impl Constant {
     /// The tensor.
     pub fn tensor(&self) -> Tensor {
         let count = self.ty.shape.elements();
-        let stride = usize::from(self.value.len() != 1);
-        Tensor::of(self.ty.shape.clone(), self.value.pick((0..count).map(|i| i * stride)))
+        let value = match self.value.len() {
+            1 => self.value.repeat(count),
+            _ => self.value.clone(),
+        };
+        Tensor::of(self.ty.shape.clone(), value)
     }
 
     /// The only element there is, if all are the same, as `f64`.

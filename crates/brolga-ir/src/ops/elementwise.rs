@@ -1,6 +1,7 @@
 //! What all elementwise ops share: broadcasting, the choice of lanes, the loop of the reference evaluation.
 
 use half::{bf16, f16};
+use smallvec::SmallVec;
 
 use super::places::strided_places;
 use crate::error::Mistake;
@@ -43,22 +44,16 @@ pub trait Elementwise {
     {
         let wide = operands.iter().any(|t| matches!(t.dtype(), DType::F64 | DType::I64));
         if wide {
-            run(self, &mut ScalarF64, operands, result)
+            run(&|lanes, args| self.emit(lanes, args), &mut ScalarF64, operands, result)
         } else {
-            run(self, &mut ScalarF32, operands, result)
+            run(&|lanes, args| self.emit(lanes, args), &mut ScalarF32, operands, result)
         }
     }
 }
 
 impl<E: Elementwise> Operation for E {
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        if operands.len() != E::ARITY {
-            return Err(wrong_count(E::NAME, E::ARITY, operands.len()));
-        }
-        let dtypes: Vec<DType> = operands.iter().map(|t| t.dtype).collect();
-        let dtype = self.result(&dtypes)?;
-        let shape = broadcast(E::NAME, operands)?;
-        Ok(Types::from_elem(Type { dtype, shape }, 1))
+        infer(E::NAME, E::ARITY, &|dtypes| self.result(dtypes), operands)
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
@@ -68,6 +63,25 @@ impl<E: Elementwise> Operation for E {
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Elementwise::vjp(self, node)
     }
+}
+
+/// The element type of the result for those of the operands.
+type Rule<'a> = dyn Fn(&[DType]) -> Result<DType, Mistake> + 'a;
+
+/// The type rule, given the one of the element types.
+fn infer(
+    name: &str,
+    arity: usize,
+    result: &Rule<'_>,
+    operands: &[&Type],
+) -> Result<Types, Mistake> {
+    if operands.len() != arity {
+        return Err(wrong_count(name, arity, operands.len()));
+    }
+    let dtypes: SmallVec<[DType; 3]> = operands.iter().map(|t| t.dtype).collect();
+    let dtype = result(&dtypes)?;
+    let shape = broadcast(name, operands)?;
+    Ok(Types::from_elem(Type { dtype, shape }, 1))
 }
 
 /// The shape that the operands are broadcast to.
@@ -123,9 +137,12 @@ pub(super) fn truth(name: &str, dtypes: &[DType]) -> Result<DType, Mistake> {
     }
 }
 
+/// The program for one element.
+type Emit<'a, L> = dyn Fn(&mut L, &[Lane<L>]) -> Lane<L> + 'a;
+
 /// Runs the program for every element of the result.
 fn run<L: ScalarLanes>(
-    op: &impl Elementwise,
+    emit: &Emit<'_, L>,
     lanes: &mut L,
     operands: &[&Tensor],
     result: &Type,
@@ -140,7 +157,7 @@ fn run<L: ScalarLanes>(
             let place = places.as_ref().map_or(index, |places| places[index]);
             args.push(L::load(operand.data(), place));
         }
-        L::store(&mut data, index, op.emit(lanes, &args));
+        L::store(&mut data, index, emit(lanes, &args));
     }
     Tensor::of(result.shape.clone(), data)
 }

@@ -30,10 +30,11 @@ impl Operation for Gather {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (table, indices) = (operands[0], operands[1]);
         let (rows, width) = (table.shape()[0], table.shape()[1..].iter().product::<usize>());
-        let elements = places(indices, rows)
+        let elements: Vec<_> = places(indices, rows)
             .into_iter()
-            .flat_map(|row| (0..width).map(move |column| Some(row? * width + column)));
-        vec![Tensor::of(results[0].shape.clone(), table.data().pick_or_zero(elements))]
+            .flat_map(|row| (0..width).map(move |column| Some(row? * width + column)))
+            .collect();
+        vec![Tensor::of(results[0].shape.clone(), table.data().pick_or_zero(&elements))]
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

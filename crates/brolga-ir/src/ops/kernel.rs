@@ -36,8 +36,31 @@ pub enum KernelKind {
 pub struct Kernel {
     /// Which generator compiles it.
     pub kind: KernelKind,
-    /// The region as a function of data inputs; the operands in order.
+    /// The region as a function of data inputs; the operands in order. Its serde form is its text.
+    #[serde(with = "as_text")]
     pub body: Box<Graph>,
+}
+
+mod as_text {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    use crate::graph::Graph;
+    use crate::text::{TextOptions, parse_graph};
+    use crate::verify::verify;
+
+    pub(super) fn serialize<S: Serializer>(body: &Graph, serializer: S) -> Result<S::Ok, S::Error> {
+        verify(body).map_err(ser::Error::custom)?;
+        body.to_text(&TextOptions { locations: true }).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Box<Graph>, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        parse_graph(&text, "body").map(Box::new).map_err(de::Error::custom)
+    }
 }
 
 impl Operation for Kernel {

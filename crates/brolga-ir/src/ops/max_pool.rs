@@ -57,9 +57,8 @@ impl Operation for MaxPool {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let x = operands[0];
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
-        let maxima = dims.maxima(x.data()).into_iter();
-        let y = x.data().pick(maxima.map(|maximum| maximum.place));
-        vec![Tensor::of(results[0].shape.clone(), y)]
+        let places: Vec<_> = dims.maxima(x.data()).into_iter().map(|m| m.place).collect();
+        vec![Tensor::of(results[0].shape.clone(), x.data().pick(&places))]
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

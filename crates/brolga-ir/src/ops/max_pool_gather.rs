@@ -54,7 +54,7 @@ impl Operation for MaxPoolGather {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (x, index) = (operands[0], operands[1]);
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
-        let y = x.data().pick_or_zero(dims.places(index));
+        let y = x.data().pick_or_zero(&dims.places(index));
         vec![Tensor::of(results[0].shape.clone(), y)]
     }
 

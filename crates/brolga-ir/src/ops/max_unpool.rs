@@ -74,7 +74,7 @@ impl Operation for MaxUnpool {
 
 fn unpool<T: Float>(dims: &PoolDims, dy: &[T], index: &Tensor) -> Vec<T> {
     let mut dx = vec![T::ZERO; dims.input_shape().elements()];
-    for (place, &dy) in dims.places(index).zip(dy) {
+    for (place, &dy) in dims.places(index).into_iter().zip(dy) {
         if let Some(place) = place {
             dx[place] = dx[place] + dy;
         }

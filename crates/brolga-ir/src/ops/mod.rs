@@ -56,6 +56,18 @@ macro_rules! ops {
                 }
             }
 
+            /// Its attributes alone, as serde has them.
+            pub(crate) fn attributes<S: serde::Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                use serde::Serialize;
+                match self {
+                    $(Self::$etype(op) => op.serialize(serializer),)*
+                    $(Self::$otype(op) => op.serialize(serializer),)*
+                }
+            }
+
             /// The op's definition.
             pub fn definition(&self) -> &dyn crate::op::Operation {
                 match self {

@@ -32,10 +32,11 @@ impl Operation for OneHot {
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let one = Data::from_f64(self.dtype, &[1.0]);
-        let hot = places(operands[0], self.depth)
+        let hot: Vec<_> = places(operands[0], self.depth)
             .into_iter()
-            .flat_map(|class| (0..self.depth).map(move |k| (class == Some(k)).then_some(0)));
-        vec![Tensor::of(results[0].shape.clone(), one.pick_or_zero(hot))]
+            .flat_map(|class| (0..self.depth).map(move |k| (class == Some(k)).then_some(0)))
+            .collect();
+        vec![Tensor::of(results[0].shape.clone(), one.pick_or_zero(&hot))]
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -5,7 +5,6 @@ use smallvec::SmallVec;
 
 use super::places::strided_places;
 use crate::error::Mistake;
-use crate::map_data;
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -47,11 +46,7 @@ impl Operation for Pad {
         for (source, place) in strided_places(start, x.shape(), &steps).into_iter().enumerate() {
             sources[place] = Some(source);
         }
-        let sources = sources.into_iter();
-        let data = map_data!(x.data(), v => {
-            sources.map(|source| source.map_or_else(Default::default, |at| v[at])).collect()
-        });
-        vec![Tensor::of(shape.clone(), data)]
+        vec![Tensor::of(shape.clone(), x.data().pick_or_zero(&sources))]
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

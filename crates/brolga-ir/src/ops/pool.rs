@@ -129,28 +129,31 @@ impl PoolDims {
     fn maxima_of<T: Copy + PartialOrd>(&self, x: &[T]) -> Vec<Maximum> {
         let mut maxima = Vec::with_capacity(self.output_shape().elements());
         for window in self.windows() {
+            let taps = window.taps();
             for channel in 0..self.channels {
-                let of = |tap: Tap| Maximum { tap: tap.number, place: tap.input + channel };
+                let of = |tap: &Tap| Maximum { tap: tap.number, place: tap.input + channel };
                 let first = |best: Maximum, next: Maximum| {
                     if beats(x[next.place], x[best.place]) { next } else { best }
                 };
-                maxima.extend(window.taps().map(of).reduce(first));
+                maxima.extend(taps.iter().map(of).reduce(first));
             }
         }
         maxima
     }
 
     /// For each element of the result the element of the images that the tap in `index` reads, if it reads one.
-    pub(super) fn places(&self, index: &Tensor) -> impl Iterator<Item = Option<usize>> {
+    pub(super) fn places(&self, index: &Tensor) -> Vec<Option<usize>> {
         let Data::U8(index) = index.data() else {
             unreachable!("the type rule admits an index of u8")
         };
-        self.windows().flat_map(move |window| {
-            (0..self.channels).map(move |channel| {
-                let pixel = window.read(usize::from(index[window.output + channel]))?;
-                Some(pixel + channel)
-            })
-        })
+        let mut places = Vec::with_capacity(index.len());
+        for window in self.windows() {
+            for channel in 0..self.channels {
+                let pixel = window.read(usize::from(index[window.output + channel]));
+                places.push(pixel.map(|pixel| pixel + channel));
+            }
+        }
+        places
     }
 }
 
@@ -183,7 +186,7 @@ pub(super) struct Maximum {
     pub(super) place: usize,
 }
 
-impl<'a> PlacedWindow<'a> {
+impl PlacedWindow<'_> {
     fn rows(self) -> impl ExactSizeIterator<Item = (usize, usize)> {
         self.dims.window.taps(0, self.row, self.dims.taps[0], self.dims.input[0])
     }
@@ -193,13 +196,14 @@ impl<'a> PlacedWindow<'a> {
     }
 
     /// The taps that fall into the image, row-major.
-    pub(super) fn taps(self) -> impl Iterator<Item = Tap> + use<'a> {
-        self.rows().flat_map(move |(u, row)| {
+    pub(super) fn taps(self) -> Vec<Tap> {
+        let row = |(u, row)| {
             self.cols().map(move |(v, col)| Tap {
                 number: u * self.dims.taps[1] + v,
                 input: self.dims.pixel(self.image, row, col),
             })
-        })
+        };
+        self.rows().flat_map(row).collect()
     }
 
     /// The number by which an average divides: of the taps that fall into the image, or of all.

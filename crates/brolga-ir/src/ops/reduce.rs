@@ -89,7 +89,7 @@ pub(super) fn reduce<T: Copy>(
     shape: &Shape,
     axes: &[usize],
     identity: T,
-    combine: impl Fn(T, T) -> T,
+    combine: &dyn Fn(T, T) -> T,
 ) -> Vec<T> {
     let inner = inner_axes(shape.rank(), axes);
     let split = shape.rank() - inner;
@@ -98,9 +98,7 @@ pub(super) fn reduce<T: Copy>(
         values.to_vec()
     } else {
         let count = shape[..split].iter().product();
-        (0..count)
-            .map(|r| reduce_row(&values[r * row..(r + 1) * row], identity, &combine))
-            .collect()
+        (0..count).map(|r| reduce_row(&values[r * row..(r + 1) * row], identity, combine)).collect()
     };
     let outer = &axes[..axes.len() - inner];
     if outer.is_empty() {
@@ -134,7 +132,7 @@ pub(super) fn reduce<T: Copy>(
 }
 
 /// Reduces one contiguous row: 16 virtual lanes, then the tree.
-pub(super) fn reduce_row<T: Copy>(row: &[T], identity: T, combine: impl Fn(T, T) -> T) -> T {
+pub(super) fn reduce_row<T: Copy>(row: &[T], identity: T, combine: &dyn Fn(T, T) -> T) -> T {
     let mut lanes: SmallVec<[T; LANES]> = SmallVec::from_elem(identity, LANES);
     for (place, &value) in row.iter().enumerate() {
         let lane = &mut lanes[place % LANES];
@@ -175,7 +173,7 @@ mod tests {
             }
         };
         let places: Vec<usize> = (0..shape.elements()).collect();
-        let results = reduce(&places, &shape, axes, identity, combine);
+        let results = reduce(&places, &shape, axes, identity, &combine);
         let terms = terms.borrow();
         let text = |&at: &usize| terms.get(at).map_or("identity", String::as_str);
         results.iter().map(text).collect::<Vec<_>>().join(" ")

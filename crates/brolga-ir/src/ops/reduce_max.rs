@@ -37,13 +37,13 @@ impl Operation for ReduceMax {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (shape, axes) = (operands[0].shape(), &self.axes);
         let data = match operands[0].data() {
-            Data::F32(v) => Data::F32(reduce(v, shape, axes, f32::NEG_INFINITY, maximum)),
-            Data::F64(v) => Data::F64(reduce(v, shape, axes, f64::NEG_INFINITY, maximum)),
-            Data::BF16(v) => Data::BF16(reduce(v, shape, axes, bf16::NEG_INFINITY, maximum)),
-            Data::F16(v) => Data::F16(reduce(v, shape, axes, f16::NEG_INFINITY, maximum)),
-            Data::I64(v) => Data::I64(reduce(v, shape, axes, i64::MIN, maximum)),
-            Data::I32(v) => Data::I32(reduce(v, shape, axes, i32::MIN, maximum)),
-            Data::U8(v) => Data::U8(reduce(v, shape, axes, u8::MIN, maximum)),
+            Data::F32(v) => Data::F32(reduce(v, shape, axes, f32::NEG_INFINITY, &maximum)),
+            Data::F64(v) => Data::F64(reduce(v, shape, axes, f64::NEG_INFINITY, &maximum)),
+            Data::BF16(v) => Data::BF16(reduce(v, shape, axes, bf16::NEG_INFINITY, &maximum)),
+            Data::F16(v) => Data::F16(reduce(v, shape, axes, f16::NEG_INFINITY, &maximum)),
+            Data::I64(v) => Data::I64(reduce(v, shape, axes, i64::MIN, &maximum)),
+            Data::I32(v) => Data::I32(reduce(v, shape, axes, i32::MIN, &maximum)),
+            Data::U8(v) => Data::U8(reduce(v, shape, axes, u8::MIN, &maximum)),
             Data::Bool(_) => unreachable!("the type rule does not admit bool"),
         };
         vec![Tensor::of(results[0].shape.clone(), data)]

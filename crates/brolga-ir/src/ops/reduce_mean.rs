@@ -63,7 +63,7 @@ impl Operation for ReduceMean {
 }
 
 fn means<T: Float>(values: &[T], shape: &Shape, axes: &[usize], count: usize) -> Vec<T> {
-    let sums = reduce(values, shape, axes, T::ZERO, |a, b| a + b);
+    let sums = reduce(values, shape, axes, T::ZERO, &|a, b| a + b);
     sums.into_iter().map(|sum| sum / T::count(count)).collect()
 }
 

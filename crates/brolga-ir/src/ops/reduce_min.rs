@@ -37,13 +37,13 @@ impl Operation for ReduceMin {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (shape, axes) = (operands[0].shape(), &self.axes);
         let data = match operands[0].data() {
-            Data::F32(v) => Data::F32(reduce(v, shape, axes, f32::INFINITY, minimum)),
-            Data::F64(v) => Data::F64(reduce(v, shape, axes, f64::INFINITY, minimum)),
-            Data::BF16(v) => Data::BF16(reduce(v, shape, axes, bf16::INFINITY, minimum)),
-            Data::F16(v) => Data::F16(reduce(v, shape, axes, f16::INFINITY, minimum)),
-            Data::I64(v) => Data::I64(reduce(v, shape, axes, i64::MAX, minimum)),
-            Data::I32(v) => Data::I32(reduce(v, shape, axes, i32::MAX, minimum)),
-            Data::U8(v) => Data::U8(reduce(v, shape, axes, u8::MAX, minimum)),
+            Data::F32(v) => Data::F32(reduce(v, shape, axes, f32::INFINITY, &minimum)),
+            Data::F64(v) => Data::F64(reduce(v, shape, axes, f64::INFINITY, &minimum)),
+            Data::BF16(v) => Data::BF16(reduce(v, shape, axes, bf16::INFINITY, &minimum)),
+            Data::F16(v) => Data::F16(reduce(v, shape, axes, f16::INFINITY, &minimum)),
+            Data::I64(v) => Data::I64(reduce(v, shape, axes, i64::MAX, &minimum)),
+            Data::I32(v) => Data::I32(reduce(v, shape, axes, i32::MAX, &minimum)),
+            Data::U8(v) => Data::U8(reduce(v, shape, axes, u8::MAX, &minimum)),
             Data::Bool(_) => unreachable!("the type rule does not admit bool"),
         };
         vec![Tensor::of(results[0].shape.clone(), data)]

@@ -32,10 +32,10 @@ impl Operation for ReduceSum {
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (shape, axes) = (operands[0].shape(), &self.axes);
-        let half = |v: Vec<f32>| reduce(&v, shape, axes, 0.0, |a, b| a + b).into_iter();
+        let half = |v: Vec<f32>| reduce(&v, shape, axes, 0.0, &|a, b| a + b).into_iter();
         let data = match operands[0].data() {
-            Data::F32(v) => Data::F32(reduce(v, shape, axes, 0.0, |a, b| a + b)),
-            Data::F64(v) => Data::F64(reduce(v, shape, axes, 0.0, |a, b| a + b)),
+            Data::F32(v) => Data::F32(reduce(v, shape, axes, 0.0, &|a, b| a + b)),
+            Data::F64(v) => Data::F64(reduce(v, shape, axes, 0.0, &|a, b| a + b)),
             Data::BF16(v) => {
                 let sums = half(v.iter().map(|x| x.to_f32()).collect());
                 Data::BF16(sums.map(bf16::from_f32).collect())
@@ -44,9 +44,9 @@ impl Operation for ReduceSum {
                 let sums = half(v.iter().map(|x| x.to_f32()).collect());
                 Data::F16(sums.map(f16::from_f32).collect())
             }
-            Data::I64(v) => Data::I64(reduce(v, shape, axes, 0, i64::wrapping_add)),
-            Data::I32(v) => Data::I32(reduce(v, shape, axes, 0, i32::wrapping_add)),
-            Data::U8(v) => Data::U8(reduce(v, shape, axes, 0, u8::wrapping_add)),
+            Data::I64(v) => Data::I64(reduce(v, shape, axes, 0, &i64::wrapping_add)),
+            Data::I32(v) => Data::I32(reduce(v, shape, axes, 0, &i32::wrapping_add)),
+            Data::U8(v) => Data::U8(reduce(v, shape, axes, 0, &u8::wrapping_add)),
             Data::Bool(_) => unreachable!("the type rule does not admit bool"),
         };
         vec![Tensor::of(results[0].shape.clone(), data)]

@@ -38,7 +38,7 @@ impl Operation for Reverse {
             steps[axis] = -steps[axis];
         }
         let places = strided_places(start, shape, &steps);
-        vec![Tensor::of(shape.clone(), operands[0].data().pick(places.into_iter()))]
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -41,7 +41,7 @@ impl Operation for Transpose {
         let steps: Vec<_> = self.permutation.iter().map(|&axis| strides[axis] as isize).collect();
         let shape = &results[0].shape;
         let places = strided_places(0, shape, &steps);
-        vec![Tensor::of(shape.clone(), operands[0].data().pick(places.into_iter()))]
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -1,7 +1,7 @@
 //! The serde form of graphs: JSON there and back, and what a damaged form gets.
 
-use brolga_ir::ops::Constant;
-use brolga_ir::{Graph, Module, Op, Origin, Tensor};
+use brolga_ir::ops::{Constant, Kernel, KernelKind};
+use brolga_ir::{Graph, Module, Op, Origin, Tensor, TextOptions, Value};
 
 use crate::sample::{extremes, graph, train_step};
 
@@ -138,6 +138,58 @@ fn constants_keep_their_bits() {
         let text = serde_json::to_string(&op).expect("text");
         assert_eq!(serde_json::from_str::<Op>(&text).expect("the same form"), op);
     }
+}
+
+/// A graph whose only node is a kernel that doubles and was written at a line of a file.
+fn fused() -> Graph {
+    graph(
+        "graph f(%x: f32[2]) {
+          %0: f32[2] = kernel %x {kind=\"rows\"} double(%a: f32[2]) {
+            %0: f32[2] = add %a, %a   @dense #backward   // src/model.rs:7
+            return %0
+          }
+          return %0
+        }",
+    )
+}
+
+#[test]
+fn the_body_of_a_kernel_is_text() {
+    let text = serde_json::to_value(fused()).expect("a valid graph");
+    let body = text["nodes"][1]["body"].as_str().expect("a text").to_owned();
+    insta::assert_snapshot!(body, @"
+    graph double(%a: f32[2]) {
+      %0: f32[2] = add %a, %a   @dense #backward   // src/model.rs:7
+      return %0
+    }
+    ");
+    let back: Graph = serde_json::from_value(text.clone()).expect("the form it was written in");
+    let locations = TextOptions { locations: true };
+    assert_eq!(back.to_text(&locations), fused().to_text(&locations));
+
+    let mut damaged = text;
+    damaged["nodes"][1]["body"] = body.replace("add", "ad").into();
+    let error = serde_json::from_value::<Graph>(damaged).expect_err("no such op");
+    insta::assert_snapshot!(error, @"
+    body:2:16: error: there is no op `ad`
+      2 |   %0: f32[2] = ad %a, %a   @dense #backward   // src/model.rs:7
+        |                ^~
+      help: did you mean `add`?
+    ");
+}
+
+#[test]
+fn a_body_that_is_not_valid_is_not_written() {
+    let mut body = graph("graph k(%a: f32[2]) { return %a }");
+    let foreign = Value { node: fused().outputs()[0].value.node, port: 3 };
+    body.add_output(foreign);
+    let kernel = Op::from(Kernel { kind: KernelKind::Rows, body: Box::new(body) });
+    let error = serde_json::to_string(&kernel).expect_err("a result that does not exist");
+    insta::assert_snapshot!(error, @"
+    graph `k`: error: an output is a result that does not exist
+      | return %a, %?
+      |            ^~
+    ");
 }
 
 #[test]
