@@ -104,15 +104,17 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
     let lowered: Vec<Arc<Lowered>> = first
         .par_iter()
         .map(|(id, kernel)| {
-            lower(kernel, target).map(Arc::new).map_err(|error| match error {
-                Error::Kernel { kernel, problem } => {
-                    let kernel = match graph.node(*id).origin.layer.as_deref() {
-                        Some(layer) => format!("{kernel} (of {layer})"),
-                        None => kernel,
-                    };
-                    Error::Kernel { kernel, problem }
-                }
-                error => error,
+            lower(kernel, target).map(Arc::new).map_err(|error| {
+                let name = kernel.body.name();
+                let kernel = match graph.node(*id).origin.layer.as_deref() {
+                    Some(layer) => format!("{name} (of {layer})"),
+                    None => name.to_owned(),
+                };
+                let problem = match error {
+                    Error::Kernel { problem, .. } => problem,
+                    other => other.to_string(),
+                };
+                Error::Kernel { kernel, problem }
             })
         })
         .collect::<Result<_>>()?;

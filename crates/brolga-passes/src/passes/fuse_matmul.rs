@@ -8,7 +8,7 @@
 //!
 //! The ops have the shape of the product; what else they read has that shape too, or is one row for all rows, or one element.
 //!
-//! Refused: ops of another role (see [`epilogue`]), ops that would need the kernel's own result by another way, and a bias for
+//! Refused: ops of another role (a weight's update, say, behind a forward product), ops that would need the kernel's own result by another way, and a bias for
 //! each row instead of each column.
 
 use brolga_ir::ops::KernelKind;

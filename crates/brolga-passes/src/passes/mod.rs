@@ -1,23 +1,23 @@
 //! The passes, one file each. Every file opens with the goal, the graph before and after, what must hold, and what is refused.
 
-mod algebraic_simplification;
-mod canonical_reductions;
-mod canonical_shapes;
-mod common_subexpressions;
-mod constant_folding;
-mod dead_nodes;
-mod fuse_columns;
-mod fuse_conv_grads;
-mod fuse_conv_pool;
-mod fuse_elementwise;
-mod fuse_matmul;
-mod fuse_random;
-mod fuse_rows;
-mod fuse_updates;
-mod fuse_weight_updates;
-mod fuse_windows;
-mod outline;
-mod unpool_mask;
+pub mod algebraic_simplification;
+pub mod canonical_reductions;
+pub mod canonical_shapes;
+pub mod common_subexpressions;
+pub mod constant_folding;
+pub mod dead_nodes;
+pub mod fuse_columns;
+pub mod fuse_conv_grads;
+pub mod fuse_conv_pool;
+pub mod fuse_elementwise;
+pub mod fuse_matmul;
+pub mod fuse_random;
+pub mod fuse_rows;
+pub mod fuse_updates;
+pub mod fuse_weight_updates;
+pub mod fuse_windows;
+pub mod outline;
+pub mod unpool_mask;
 
 pub use algebraic_simplification::AlgebraicSimplification;
 pub use canonical_reductions::CanonicalReductions;

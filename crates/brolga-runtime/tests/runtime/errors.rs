@@ -158,14 +158,14 @@ fn rows_that_no_tile_reaches() {
       ) {
         %0: f32[6,1] = matmul %x, %w {transpose_a=false, transpose_b=false}
         return %0
-      }
+      } @dense
       return %0
     }";
     let graph = parse_graph(text, "<test>").unwrap();
     let options = Options { isa: Some(brolga_codegen::VectorIsa::V128), ..Options::default() };
     let error = Executable::new(&graph, &layout(&[]), &options).unwrap_err();
     assert_snapshot!(error, @"
-    tile program `contraction_6x1`: 2400000000 bytes from a pointer, expected less than 2 GiB
+    kernel `matmul (of dense)`: tile program `contraction_6x1`: 2400000000 bytes from a pointer, expected less than 2 GiB
       at: rank1 1 vectors of %b first 1 with
     ");
 }
