@@ -21,11 +21,11 @@ use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileTarget};
 
-/// From this many images on a unit is an image, if that stays in the second-level cache; otherwise a band of its rows, or a panel of weights if
-/// there are many.
+/// From this many images on a unit is an image, if that stays in the second-level cache; otherwise a band of its rows.
 const IMAGE_UNITS: usize = 8;
 const IMAGE_BYTES: usize = 512 << 10;
-const MANY_PANELS: usize = 16;
+/// Narrow panels from which on a unit may be a panel of weights.
+const MANY_PANELS: usize = 8;
 /// Bytes of a row of weights, and rows, from which on the columns of a tile are spread over too few sets of the cache.
 const WIDE_ROW: usize = 512;
 const MANY_ROWS: usize = 64;
@@ -112,9 +112,8 @@ pub(super) fn forward(
     let mut workspace = 0;
     if wide {
         slide.panel_width = panels.width;
-        let count = panels.results / panels.width;
-        let by_panel = panels.are_units(&dims, image_bytes) && pool.is_none();
-        if by_panel {
+        if let (Some(panels), None) = (panels.as_units(&dims, image_bytes), &pool) {
+            slide.panel_width = panels.width;
             slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));
             slide.by_panel(
                 &mut nest,
@@ -124,7 +123,8 @@ pub(super) fn forward(
             )?;
             let (reads, writes) = body.touches(|_| false);
             let nest = nest.finish();
-            let stage = Stage { nest, units: count, reads, writes, flops: flops(&dims) };
+            let units = panels.results / panels.width;
+            let stage = Stage { nest, units, reads, writes, flops: flops(&dims) };
             let (stages, scratch) = (vec![stage], panels.panel_bytes());
             return Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() });
         }
@@ -164,12 +164,13 @@ pub(super) fn forward(
 }
 
 impl Panels {
-    /// Whether each unit makes a panel and goes over all images with it: there are many panels, and few images or less of them than of weights.
-    fn are_units(&self, dims: &ConvDims, image_bytes: i64) -> bool {
+    /// Narrow panels of which each unit makes one, to go over all images with it out of the second-level cache: if there are enough of them, and fewer
+    /// bytes of images than of weights.
+    fn as_units(&self, dims: &ConvDims, image_bytes: i64) -> Option<Self> {
+        let width = LANES.min(self.width);
         let fewer = dims.batch as i64 * image_bytes < self.bytes() as i64;
-        self.groups == 1
-            && self.results / self.width >= MANY_PANELS
-            && (dims.batch < IMAGE_UNITS || fewer)
+        let many = self.results.is_multiple_of(width) && self.results / width >= MANY_PANELS;
+        (self.groups == 1 && fewer && many).then_some(Self { width, ..*self })
     }
 }
 
@@ -259,9 +260,11 @@ pub(super) fn grad_input(
             transposed: true,
         };
         slide.panel_width = width;
-        let count = channels / width;
-        let by_panel = panels.are_units(&dims, bytes) && slide.tiles_are_panels(target, width);
-        if let (true, Some(dy)) = (by_panel, body.input_slot(operands[0])) {
+        let by_panel = panels
+            .as_units(&dims, bytes)
+            .filter(|panels| slide.tiles_are_panels(target, panels.width));
+        if let (Some(panels), Some(dy)) = (by_panel, body.input_slot(operands[0])) {
+            slide.panel_width = panels.width;
             slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));
             let mut nest = NestBuilder::new("conv2d_grad_input");
             slide.by_panel(
@@ -272,7 +275,8 @@ pub(super) fn grad_input(
             )?;
             let (reads, writes) = body.touches(|_| false);
             let nest = nest.finish();
-            let stage = Stage { nest, units: count, reads, writes, flops: flops(&dims) };
+            let units = channels / panels.width;
+            let stage = Stage { nest, units, reads, writes, flops: flops(&dims) };
             let (stages, scratch) = (vec![stage], panels.panel_bytes());
             return Ok(Lowered { stages, workspace: 0, scratch, in_place: Vec::new() });
         }
