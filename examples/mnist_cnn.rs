@@ -45,6 +45,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    // What cannot be saved is told before the training, not behind it.
+    std::fs::create_dir_all(&args.output)
+        .map_err(|error| format!("--output {}: {error}", args.output.display()))?;
+
     let ((x_train, y_train), (x_test, y_test)) = mnist::load_data()?;
     let (x_train, x_test) = (images(x_train), images(x_test));
 
@@ -83,7 +87,6 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let classes = model.predict(&x_test)?;
     println!("Predictions: {:?}", classes.shape());
 
-    std::fs::create_dir_all(&args.output)?;
     model.save_weights(args.output.join("mnist_cnn.safetensors"))?;
     history.save_json(args.output.join("history.json"))?;
     let mut saved = "weights and history.json";
