@@ -2,12 +2,14 @@
 //!
 //! Everything is measured by tile programs, compiled as the tiles of kernels are, so that a limit says what an instruction set reaches
 //! when nothing is in its way: [`MultiplyAdds`] never leave their registers, [`Transfers`] do nothing but read, write or copy a set of
-//! memory that fits one of the [`levels`] of the machine's memory.
+//! memory that fits one of the [`levels`] of the machine's memory. [`ContractionSteps`] have their factors in the nearest of them, so
+//! that only the shape of the tile is in their way.
 //!
 //! Figures of a shared machine change from moment to moment. So a limit is measured in turns with what is compared with it.
 
 mod arithmetic;
 mod levels;
+mod steps;
 mod transfers;
 
 use std::sync::Barrier;
@@ -17,6 +19,7 @@ use crate::isa::VectorIsa;
 
 pub use arithmetic::{MultiplyAdds, multiply_adds};
 pub use levels::{Level, levels};
+pub use steps::ContractionSteps;
 pub use transfers::{Traffic, Transfers};
 
 /// Registers that are computed on independently of one another: more than the eight that two multiply-adds a cycle with four cycles of

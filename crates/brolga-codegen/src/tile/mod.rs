@@ -9,6 +9,7 @@ mod demand;
 mod interpret;
 mod program;
 mod record;
+mod shape;
 mod target;
 mod text;
 mod validate;
@@ -22,6 +23,7 @@ pub use program::{
     Address, Binary, Constant, Count, Element, Extent, Kind, LANES, Op, Param, ParamKind, Pointer,
     REACH, Rank1, Reduction, Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
 };
+pub use shape::cover_cycles;
 pub use target::{TileShape, TileTarget};
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};

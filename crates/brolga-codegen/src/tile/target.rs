@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cranelift_module::FuncId;
 
 use super::program::TileProgram;
+use super::shape;
 use crate::error::Result;
 use crate::host::MachineCode;
 
@@ -24,12 +25,21 @@ pub trait TileTarget: Send + Sync {
     /// The name users know it by.
     fn name(&self) -> &'static str;
 
+    /// Lanes of a register.
+    fn register_lanes(&self) -> usize;
+
+    /// Whether the accumulators of a contraction tile and the factors of a step have registers. A program whose tile does not fit is an error,
+    /// or slow. What is larger than a tile that does not fit does not fit either.
+    fn fits(&self, shape: TileShape) -> bool;
+
+    /// How many cycles one step of k of a tile takes whose factors are in L1, as the model has it that chooses among those that fit.
+    fn step_cycles(&self, shape: TileShape) -> f64;
+
     /// The contraction tile that suits a result of `rows` × `lanes` best, at least 1 × 1 and not larger than the result. Several tiles cover
     /// it; with `rows` split evenly none of them is small.
-    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape;
-
-    /// Whether the accumulators of such a tile and the factors of a step have registers. A program whose tile does not fit is an error, or slow.
-    fn fits(&self, shape: TileShape) -> bool;
+    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
+        shape::cheapest(self, rows, lanes)
+    }
 
     /// The program as the function `id` with the calling convention of System V, each parameter a 64-bit integer, no result.
     ///

@@ -38,12 +38,16 @@ impl TileTarget for Shapes {
         self.shapes.name()
     }
 
-    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
-        self.shapes.contraction_shape(rows, lanes)
+    fn register_lanes(&self) -> usize {
+        self.shapes.register_lanes()
     }
 
     fn fits(&self, shape: TileShape) -> bool {
         self.shapes.fits(shape)
+    }
+
+    fn step_cycles(&self, shape: TileShape) -> f64 {
+        self.shapes.step_cycles(shape)
     }
 
     /// The real code is assembled too: every tile has to fit its registers.

@@ -86,8 +86,15 @@ fn contraction_shapes_cover_rows_evenly() {
             );
         }
     }
-    let rows = |rows| target.contraction_shape(rows, 64).rows;
-    assert_eq!([11, 12, 13, 22, 24, 26, 32].map(rows), [11, 12, 7, 11, 8, 9, 11]);
+    let shape = |rows, lanes| {
+        let shape = target.contraction_shape(rows, lanes);
+        (shape.rows, shape.lanes)
+    };
+    assert_eq!(
+        [1, 2, 3, 7, 32].map(|rows| shape(rows, 64)),
+        [(1, 36), (2, 16), (1, 36), (2, 16), (2, 16)]
+    );
+    assert_eq!([7, 13, 26].map(|rows| shape(rows, 4)), [(7, 4), (7, 4), (9, 4)]);
 }
 
 #[test]

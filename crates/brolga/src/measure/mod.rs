@@ -1,17 +1,19 @@
 //! How fast programs are on this machine, beside what the machine can do.
 //!
-//! [`train_step`] measures the training step of a model, [`kernels`] each kernel of some programs. Both compare with limits that are
-//! measured in the same run, in turns with what is judged: [`Limits`] says what they are.
+//! [`train_step`] measures the training step of a model, [`kernels`] each kernel of some programs, [`tile_shapes`] the tiles of
+//! contractions. All compare with limits that are measured in the same run, in turns with what is judged: [`Limits`] says what they are.
 
 mod kernels;
 mod limits;
 mod step;
+mod tiles;
 
 use brolga_ir::{Data, Tensor, Type};
 
 pub use kernels::{Case, KernelTime, KernelTimes, kernels};
 pub use limits::{LevelLimits, Limits, Meter, Roof, Work};
 pub use step::{IsaLimit, StepReport, train_step};
+pub use tiles::{Choice, TileTime, TileTimes, tile_shapes};
 
 /// The most memory this process has had so far, in bytes; `None` where the system does not tell.
 pub fn peak_memory() -> Option<usize> {

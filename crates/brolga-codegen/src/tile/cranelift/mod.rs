@@ -17,12 +17,15 @@ use cranelift_module::FuncId;
 pub use emit::emit;
 
 use super::program::{LANES, TileProgram};
+use super::shape::step_cycles;
 use super::target::{TileShape, TileTarget};
 use crate::error::Result;
 use crate::host::{self, MachineCode, Optimization};
 
 /// Lanes of one register.
 const WIDTH: usize = 4;
+/// Cycles of a step that the spill of an accumulator takes.
+const SPILL: f64 = 0.9;
 /// Registers of one logical vector.
 const PARTS: usize = LANES / WIDTH;
 
@@ -53,23 +56,21 @@ impl TileTarget for Cranelift {
         "cranelift"
     }
 
-    /// Sixteen registers, and a multiply-add that overwrites a factor instead of the accumulator. So each factor that is used twice
-    /// needs a copy first, and a tile of one register by eleven rows does best: it holds one column factor, and each row
-    /// factor is loaded where it is used up.
-    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
-        let (max_rows, registers) = match rows {
-            0 | 1 => (1, 8),
-            2 => (2, 4),
-            3 => (3, 3),
-            4..=6 => (rows, 2),
-            7..=12 => (rows, 1),
-            _ => (rows.div_ceil(rows.div_ceil(11)), 1),
-        };
-        TileShape { rows: max_rows, lanes: lanes.min(registers * WIDTH).max(1) }
+    fn register_lanes(&self) -> usize {
+        WIDTH
     }
 
     fn fits(&self, shape: TileShape) -> bool {
         shape.rows * shape.lanes.div_ceil(WIDTH) <= 12
+    }
+
+    /// A multiply-add overwrites a factor instead of the accumulator, so each factor that is used twice needs a copy first. Where both
+    /// are, registers are left for eight accumulators; what is more is spilled in each step.
+    fn step_cycles(&self, shape: TileShape) -> f64 {
+        let TileShape { rows, lanes } = shape;
+        let registers = lanes.div_ceil(WIDTH);
+        let kept = if rows.min(registers) > 1 { 8 } else { 12 };
+        step_cycles(rows, registers) + SPILL * (rows * registers).saturating_sub(kept) as f64
     }
 
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {

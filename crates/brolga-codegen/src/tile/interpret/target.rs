@@ -15,7 +15,7 @@ use super::execute::Machine;
 use super::memory::Process;
 use crate::error::Result;
 use crate::host::{self, MachineCode, Optimization};
-use crate::tile::program::TileProgram;
+use crate::tile::program::{LANES, TileProgram};
 use crate::tile::target::{TileShape, TileTarget};
 
 /// Tiles that are interpreted when a kernel calls them: for tests, and for finding out whether a wrong result comes from a
@@ -40,12 +40,20 @@ impl TileTarget for Interpret {
         "interpret"
     }
 
-    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
-        TileShape { rows: rows.clamp(1, 8), lanes: lanes.clamp(1, 64) }
+    fn register_lanes(&self) -> usize {
+        LANES
     }
 
     fn fits(&self, _: TileShape) -> bool {
         true
+    }
+
+    fn step_cycles(&self, shape: TileShape) -> f64 {
+        (shape.rows * shape.lanes) as f64
+    }
+
+    fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
+        TileShape { rows: rows.clamp(1, 8), lanes: lanes.clamp(1, 64) }
     }
 
     /// A function that puts its arguments into an array and calls the interpreter.

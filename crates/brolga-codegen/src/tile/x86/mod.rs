@@ -13,7 +13,6 @@ mod codes;
 mod frame;
 mod inst;
 mod select;
-mod shape;
 
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use cranelift_module::FuncId;
 
 use self::select::Order;
 use super::program::{LANES, TileProgram};
+use super::shape::step_cycles;
 use super::target::{TileShape, TileTarget};
 use crate::error::{Error, Result};
 use crate::host::MachineCode;
@@ -54,6 +54,12 @@ impl Isa {
             Self::Avx2 => 16,
             Self::Avx512 => 32,
         }
+    }
+
+    /// Accumulators, the held factors and one that comes.
+    fn fits(self, rows: usize, columns: usize) -> bool {
+        let embedded = self == Self::Avx512 && columns == 1 || rows == 1;
+        rows * columns + rows.min(columns) + usize::from(!embedded) <= self.registers()
     }
 
     fn compile(self, program: &TileProgram, text: bool) -> Result<MachineCode> {
@@ -117,12 +123,16 @@ macro_rules! tile_target {
                 $text
             }
 
-            fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
-                shape::contraction_shape($isa, rows, lanes)
+            fn register_lanes(&self) -> usize {
+                $isa.width()
             }
 
             fn fits(&self, shape: TileShape) -> bool {
-                shape::shape_fits($isa, shape)
+                $isa.fits(shape.rows, shape.lanes.div_ceil($isa.width()))
+            }
+
+            fn step_cycles(&self, shape: TileShape) -> f64 {
+                step_cycles(shape.rows, shape.lanes.div_ceil($isa.width()))
             }
 
             fn compile(

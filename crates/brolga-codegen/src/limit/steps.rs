@@ -1,0 +1,117 @@
+//! How quick contraction tiles of each shape are.
+
+use std::sync::Arc;
+
+use super::together;
+use crate::error::Result;
+use crate::generators::{Contraction, KLoop, Start};
+use crate::isa::VectorIsa;
+use crate::jit::{Code, Jit};
+use crate::tile::{Builder, LANES, TileProgram, TileShape, Trips};
+
+/// Values of k, over which a tile goes again and again: few, so that its factors stay in L1.
+const DEPTH: usize = 64;
+/// Multiply-adds of a tile in a round: a tenth of a millisecond or more.
+const ROUND: usize = 1 << 22;
+
+/// A tile of one shape that multiplies and adds the same factors again and again, which lie in L1: what is left of the limit when
+/// nothing but the tile's own loads are in the way.
+pub struct ContractionSteps {
+    shape: TileShape,
+    run: unsafe extern "C" fn(*const f32, *const f32, *mut f32),
+    /// Owns the function.
+    _code: Code,
+}
+
+impl ContractionSteps {
+    /// The tile in this instruction set.
+    ///
+    /// # Errors
+    /// If this machine cannot run the instruction set, or the shape does not fit its registers.
+    pub fn new(isa: VectorIsa, shape: TileShape) -> Result<Self> {
+        let mut jit = Jit::new(isa.checked()?.target()?)?;
+        let id = jit.tile(&Arc::new(program(shape)?))?;
+        let code = jit.finish()?;
+        // SAFETY: the program has these three parameters, and its function lives as long as `code`.
+        let run = unsafe { std::mem::transmute::<*const u8, Tile>(code.address(id)) };
+        Ok(Self { shape, run, _code: code })
+    }
+
+    /// How many steps of k a second each of so many threads does at the same time.
+    #[must_use]
+    pub fn measure(&self, threads: usize) -> f64 {
+        let TileShape { rows, lanes } = self.shape;
+        let floats = [rows * DEPTH, lanes * DEPTH, rows * lanes];
+        let lines = |floats: usize| vec![Line { _floats: [0.0; LANES] }; floats.div_ceil(LANES)];
+        let mut sets = vec![floats.map(lines); threads.max(1)];
+        let steps = DEPTH * passes(self.shape);
+        // SAFETY: the program reads and writes these many floats.
+        let run = |[a, b, out]: &mut [Vec<Line>; 3]| unsafe {
+            (self.run)(a.as_ptr().cast(), b.as_ptr().cast(), out.as_mut_ptr().cast());
+        };
+        let time = together(&mut sets, run, run);
+        steps as f64 / time.as_secs_f64()
+    }
+}
+
+/// A cache line, so that no vector lies in two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line {
+    _floats: [f32; LANES],
+}
+
+type Tile = unsafe extern "C" fn(*const f32, *const f32, *mut f32);
+
+/// How often a tile of a round goes over all k.
+fn passes(TileShape { rows, lanes }: TileShape) -> usize {
+    (ROUND / (rows * lanes * DEPTH)).max(2)
+}
+
+fn program(shape: TileShape) -> Result<TileProgram> {
+    let TileShape { rows, lanes } = shape;
+    let mut builder = Builder::new(format!("steps_{rows}x{lanes}"));
+    let [a, b, out] = ["a", "b", "out"].map(|name| builder.pointer(name));
+    let again = KLoop { trips: Trips::Const(passes(shape) as u32), a_step: 0, b_step: 0 };
+    let steps = KLoop { trips: Trips::Const(DEPTH as u32), a_step: 4, b_step: 4 * lanes as i64 };
+    let tile = Contraction::strided(rows, 4 * DEPTH as i64, lanes, &[again, steps]);
+    for result in tile.emit(&mut builder, a, b, Start::Zero) {
+        let place = 4 * (result.row * lanes + result.column) as i64;
+        builder.store_f32(out.at(place), result.extent, result.value);
+    }
+    builder.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_done() {
+        for isa in VectorIsa::supported() {
+            let shape = TileShape { rows: 3, lanes: 16 };
+            let tile = ContractionSteps::new(isa, TileShape { rows: 1, ..shape }).expect("it fits");
+            let a = vec![1.0; DEPTH];
+            let b: Vec<f32> = (0..16 * DEPTH).map(|i| (i % 16) as f32 / 1024.0).collect();
+            let mut out = [0.0; 16];
+            // SAFETY: the memory is as long as the program asks.
+            unsafe { (tile.run)(a.as_ptr(), b.as_ptr(), out.as_mut_ptr()) };
+            let steps = DEPTH * passes(TileShape { rows: 1, ..shape });
+            for (lane, sum) in out.iter().enumerate() {
+                let term = lane as f32 / 1024.0;
+                let expected = (0..steps).fold(0.0_f32, |sum, _| 1.0_f32.mul_add(term, sum));
+                assert_eq!(sum.to_bits(), expected.to_bits(), "{isa}, lane {lane}");
+            }
+            assert!(tile.measure(2) > 0.0);
+        }
+    }
+
+    #[test]
+    fn a_tile_that_does_not_fit_is_an_error() {
+        if VectorIsa::Avx2.is_supported() {
+            assert!(
+                ContractionSteps::new(VectorIsa::Avx2, TileShape { rows: 8, lanes: 16 }).is_err()
+            );
+        }
+    }
+}
