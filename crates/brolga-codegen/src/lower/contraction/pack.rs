@@ -12,6 +12,9 @@ const UNROLL: usize = 4;
 /// Cache lines of a row that are fetched in advance when it is transposed.
 const AHEAD: usize = 2;
 
+/// Rows that are fetched in advance when parts of them are copied.
+const ROWS_AHEAD: usize = 16;
+
 /// Rows that one unit transposes.
 const ROWS: usize = 16;
 
@@ -226,7 +229,16 @@ pub(super) fn rows(count: usize, columns: usize, row: i64) -> Result<Arc<TilePro
             b.store_f32(to.at(4 * (target + column) as i64), extent, value);
         }
     };
+    // Where the rows are parts of longer ones, the machine does not foresee the next.
+    let ahead = (0..UNROLL).map(|i| (ROWS_AHEAD + i) as i64 * row);
+    let ahead: Vec<i64> =
+        ahead.filter(|&place| row > 4 * columns as i64 && place < REACH).collect();
     b.repeat(Trips::Const((count / UNROLL) as u32), |b| {
+        for &place in &ahead {
+            (0..columns)
+                .step_by(LANES)
+                .for_each(|column| b.prefetch(from.at(place + 4 * column as i64)));
+        }
         (0..UNROLL).for_each(|i| copy(b, i as i64 * row, i * columns));
         b.step(from, UNROLL as i64 * row, Trips::Const(1));
         b.step(to, (4 * UNROLL * columns) as i64, Trips::Const(1));
