@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::together;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::generators::{Contraction, KLoop, Start};
 use crate::isa::VectorIsa;
 use crate::jit::{Code, Jit};
@@ -24,12 +24,20 @@ pub struct ContractionSteps {
 }
 
 impl ContractionSteps {
-    /// The tile in this instruction set.
+    /// The tile in this instruction set; it has at least one row and one lane.
     ///
     /// # Errors
     /// If this machine cannot run the instruction set, or the shape does not fit its registers.
     pub fn new(isa: VectorIsa, shape: TileShape) -> Result<Self> {
-        let mut jit = Jit::new(isa.checked()?.target()?)?;
+        let target = isa.checked()?.target()?;
+        let shape = TileShape { rows: shape.rows.max(1), lanes: shape.lanes.max(1) };
+        if !target.fits(shape) {
+            return Err(Error::Registers {
+                program: format!("steps_{}x{}", shape.rows, shape.lanes),
+                problem: format!("the tile does not fit the registers of {isa}"),
+            });
+        }
+        let mut jit = Jit::new(target)?;
         let id = jit.tile(&Arc::new(program(shape)?))?;
         let code = jit.finish()?;
         // SAFETY: the program has these three parameters, and its function lives as long as `code`.
@@ -89,16 +97,16 @@ mod tests {
     #[test]
     fn every_step_is_done() {
         for isa in VectorIsa::supported() {
-            let shape = TileShape { rows: 3, lanes: 16 };
-            let tile = ContractionSteps::new(isa, TileShape { rows: 1, ..shape }).expect("it fits");
+            let shape = TileShape { rows: 1, lanes: 16 };
+            let tile = ContractionSteps::new(isa, shape).expect("it fits");
             let a = vec![1.0; DEPTH];
             let b: Vec<f32> = (0..16 * DEPTH).map(|i| (i % 16) as f32 / 1024.0).collect();
             let mut out = [0.0; 16];
             // SAFETY: the memory is as long as the program asks.
             unsafe { (tile.run)(a.as_ptr(), b.as_ptr(), out.as_mut_ptr()) };
-            let steps = DEPTH * passes(TileShape { rows: 1, ..shape });
             for (lane, sum) in out.iter().enumerate() {
                 let term = lane as f32 / 1024.0;
+                let steps = DEPTH * passes(shape);
                 let expected = (0..steps).fold(0.0_f32, |sum, _| 1.0_f32.mul_add(term, sum));
                 assert_eq!(sum.to_bits(), expected.to_bits(), "{isa}, lane {lane}");
             }
@@ -108,10 +116,10 @@ mod tests {
 
     #[test]
     fn a_tile_that_does_not_fit_is_an_error() {
-        if VectorIsa::Avx2.is_supported() {
-            assert!(
-                ContractionSteps::new(VectorIsa::Avx2, TileShape { rows: 8, lanes: 16 }).is_err()
-            );
-        }
+        let new = |rows, lanes| ContractionSteps::new(VectorIsa::V128, TileShape { rows, lanes });
+        let error = new(13, 4).err().expect("thirteen accumulators");
+        insta::assert_snapshot!(error, @"tile program `steps_13x4`: the tile does not fit the registers of 128");
+        assert!(new(usize::MAX, usize::MAX).is_err());
+        assert!(new(0, 0).is_ok(), "as one row of one lane");
     }
 }

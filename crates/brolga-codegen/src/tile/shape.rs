@@ -17,8 +17,9 @@ const OVERHEAD: f64 = 0.125;
 /// Cycles of a step of k of a tile of so many rows and registers in a row, if nothing is spilled: its multiply-adds, its loads or the
 /// latency of a chain, whichever takes longest.
 pub(super) fn step_cycles(rows: usize, registers: usize) -> f64 {
-    let multiply_adds = (rows * registers) as f64 / MULTIPLY_ADDS;
-    let loads = (rows + registers) as f64 / LOADS;
+    let (rows, registers) = (rows as f64, registers as f64);
+    let multiply_adds = rows * registers / MULTIPLY_ADDS;
+    let loads = (rows + registers) / LOADS;
     multiply_adds.max(loads).max(LATENCY) + OVERHEAD
 }
 
@@ -62,7 +63,7 @@ pub fn cover_cycles(
     let column = |lanes: usize| {
         [(larger, small + 1), (splits - larger, small)]
             .into_iter()
-            .filter(|&(count, rows)| count * rows * lanes > 0)
+            .filter(|&(count, rows)| count > 0 && rows > 0 && lanes > 0)
             .map(|(count, rows)| count as f64 * step_cycles(TileShape { rows, lanes }))
             .sum::<f64>()
     };

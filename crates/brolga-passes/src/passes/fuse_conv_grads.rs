@@ -103,7 +103,7 @@ pub(super) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, No
             bias_gradient(graph, *value) == Some(id)
                 && uses.iter().any(|(user, slot)| is_filter(*user) && *slot == 1)
         };
-        is_bias_gradient(graph, id) && graph.operands(id).first().is_some_and(cotangent)
+        graph.operands(id).first().is_some_and(cotangent)
     };
     let groups = groups(graph);
     let behind = groups.iter().filter_map(|group| {

@@ -208,6 +208,35 @@ mod tests {
         insta::assert_snapshot!(ops(FuseUpdates, text), @"tanh, update sub");
     }
 
+    /// None of them is the gradient of a bias that the kernel of the filter's gradient takes in.
+    #[test]
+    fn updates_behind_other_sums_are_fused() {
+        let text = |sums: &str| {
+            format!(
+                "graph f(%x: f32[2,6,7,3], %q: f32[2,4,5,4], state %u: f32[3], state %v: f32[4], state %w: f32[1,1,1,4]) {{
+                    {sums}
+                    return %f
+                }}"
+            )
+        };
+        let filter = "%f: f32[3,3,3,4] = conv2d_grad_filter %x, %q {kernel=[3,3]} #backward";
+        let images = "%b: f32[3] = reduce_sum %x {axes=[0,1,2], keepdims=false} #backward
+            %1: f32[3] = sub %u, %b #update";
+        let two = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
+            %c: f32[1,1,1,4] = reduce_sum %q {axes=[0,1,2], keepdims=true} #backward
+            %1: f32[4] = sub %v, %b #update
+            %2: f32[1,1,1,4] = sub %w, %c #update";
+        let subtrahend = "%f: f32[2,4,5,4] = sub %q, %q #backward
+            %b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
+            %1: f32[4] = sub %v, %b #update";
+        let updated = |sums: &str, states: &str| {
+            ops(FuseUpdates, &text(sums).replace("return %f", &format!("return %f, {states}")))
+        };
+        insta::assert_snapshot!(updated(&format!("{filter}\n{images}"), "%1 => %u"), @"conv2d_grad_filter, reduce_sum, update sub");
+        insta::assert_snapshot!(updated(&format!("{filter}\n{two}"), "%1 => %v, %2 => %w"), @"conv2d_grad_filter, reduce_sum, reduce_sum, update sub");
+        insta::assert_snapshot!(updated(subtrahend, "%1 => %v"), @"sub, reduce_sum, update sub");
+    }
+
     #[test]
     fn updates_behind_a_filters_gradient_are_refused() {
         refuses(

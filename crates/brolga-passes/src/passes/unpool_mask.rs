@@ -132,7 +132,7 @@ fn scalar(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
 #[cfg(test)]
 mod tests {
     use super::UnpoolMask;
-    use crate::testing::{refuses, run};
+    use crate::testing::{ops, refuses, run};
 
     /// A pooling of `%r` with a masked gradient; the parts in which the tests differ are filled in.
     fn text(pool: &str, mask: &str, chosen: &str) -> String {
@@ -186,8 +186,45 @@ mod tests {
 
     #[test]
     fn windows_that_overlap_are_refused() {
-        let pool = "padding=[[0,0],[0,0]], strides=[2,1], window=[2,4]";
-        refuses(UnpoolMask, &text(pool, "gt %r, %0", "%m, %u, %0"));
+        for pool in ["strides=[2,1], window=[2,4]", "strides=[1,2], window=[4,2]"] {
+            let pool = format!("padding=[[0,0],[0,0]], {pool}");
+            refuses(UnpoolMask, &text(&pool, "gt %r, %0", "%m, %u, %0"));
+        }
+    }
+
+    #[test]
+    fn windows_may_leave_gaps() {
+        let pool = "padding=[[0,0],[0,0]], strides=[3,2], window=[2,2]";
+        insta::assert_snapshot!(ops(UnpoolMask, &text(pool, "gt %r, %0", "%m, %u, %0")), @"max_pool, max_pool_index, constant, gt, select, max_unpool");
+    }
+
+    #[test]
+    fn constants_of_the_full_shape_become_one_element() {
+        let text = text(PLAIN, "gt %r, %0", "%m, %u, %0");
+        let text = text.replace("%0: f32[] =", "%0: f32[2,5,6,2] =");
+        insta::assert_snapshot!(run(UnpoolMask, &text), @"
+        graph f(%r: f32[2,5,6,2], %z: f32[2,5,6,2], %d: f32[2,2,3,2]) {
+          %0: f32[2,2,3,2] = max_pool %r {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+          %1: u8[2,2,3,2] = max_pool_index %r {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
+          %2: f32[] = constant {value=0}   @conv #backward
+          %3: bool[2,2,3,2] = gt %0, %2   @conv #backward
+          %4: f32[] = constant {value=0}   @conv #backward
+          %5: f32[2,2,3,2] = select %3, %d, %4   @conv #backward
+          %6: f32[2,5,6,2] = max_unpool %5, %1 {input=[5,6], padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
+          return %0, %6
+        }
+        ");
+    }
+
+    #[test]
+    fn an_activation_that_the_mask_repeats_is_refused() {
+        let text = text("strides=[2,2], window=[1,2]", "gt %r, %0", "%m, %u, %0")
+            .replace("%r: f32[2,5,6,2]", "%r: f32[2,1,6,2]")
+            .replace("%m: bool[2,5,6,2]", "%m: bool[2,1,6,2]")
+            .replace("[2,2,3,2]", "[2,1,3,2]")
+            .replace("[2,5,6,2]", "[2,2,6,2]")
+            .replace("input=[5,6]", "input=[2,6]");
+        refuses(UnpoolMask, &text);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl TileTarget for Cranelift {
     }
 
     fn fits(&self, shape: TileShape) -> bool {
-        shape.rows * shape.lanes.div_ceil(WIDTH) <= 12
+        shape.rows.saturating_mul(shape.lanes.div_ceil(WIDTH)) <= 12
     }
 
     /// A multiply-add overwrites a factor instead of the accumulator, so each factor that is used twice needs a copy first. Where both
@@ -70,7 +70,8 @@ impl TileTarget for Cranelift {
         let TileShape { rows, lanes } = shape;
         let registers = lanes.div_ceil(WIDTH);
         let kept = if rows.min(registers) > 1 { 8 } else { 12 };
-        step_cycles(rows, registers) + SPILL * (rows * registers).saturating_sub(kept) as f64
+        step_cycles(rows, registers)
+            + SPILL * rows.saturating_mul(registers).saturating_sub(kept) as f64
     }
 
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {

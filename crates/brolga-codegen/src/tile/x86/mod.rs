@@ -59,7 +59,8 @@ impl Isa {
     /// Accumulators, the held factors and one that comes.
     fn fits(self, rows: usize, columns: usize) -> bool {
         let embedded = self == Self::Avx512 && columns == 1 || rows == 1;
-        rows * columns + rows.min(columns) + usize::from(!embedded) <= self.registers()
+        let factors = rows.min(columns).saturating_add(usize::from(!embedded));
+        rows.saturating_mul(columns).saturating_add(factors) <= self.registers()
     }
 
     fn compile(self, program: &TileProgram, text: bool) -> Result<MachineCode> {
