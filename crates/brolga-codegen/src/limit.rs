@@ -26,6 +26,20 @@ pub use transfers::{Traffic, Transfers};
 /// latency keep busy, and with two constants fewer than the sixteen that the narrower instruction sets have.
 const REGISTERS: usize = 12;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Memory in whole cache lines, so that no vector lies in two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line {
+    _bytes: [u8; LINE],
+}
+
+impl Line {
+    const ZERO: Self = Self { _bytes: [0; LINE] };
+}
+
 /// As many registers as logical vectors.
 fn vectors(isa: VectorIsa) -> usize {
     REGISTERS * isa.bits() / 512

@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use super::together;
+use super::{LINE, Line, together};
 use crate::error::{Error, Result};
 use crate::generators::{Contraction, KLoop, Start};
 use crate::isa::VectorIsa;
 use crate::jit::{Code, Jit};
-use crate::tile::{Builder, LANES, TileProgram, TileShape, Trips};
+use crate::tile::{Builder, TileProgram, TileShape, Trips};
 
 /// Values of k, over which a tile goes again and again: few, so that its factors stay in L1.
 const DEPTH: usize = 64;
 /// Multiply-adds of a tile in a round: a tenth of a millisecond or more.
 const ROUND: usize = 1 << 22;
 
+/// The factors and the results.
+type Tile = unsafe extern "C" fn(*const f32, *const f32, *mut f32);
+
 /// A tile of one shape that multiplies and adds the same factors again and again, which lie in L1: what is left of the limit when
 /// nothing but the tile's own loads are in the way.
 pub struct ContractionSteps {
     shape: TileShape,
-    run: unsafe extern "C" fn(*const f32, *const f32, *mut f32),
+    run: Tile,
     /// Owns the function.
     _code: Code,
 }
@@ -50,7 +53,7 @@ impl ContractionSteps {
     pub fn measure(&self, threads: usize) -> f64 {
         let TileShape { rows, lanes } = self.shape;
         let floats = [rows * DEPTH, lanes * DEPTH, rows * lanes];
-        let lines = |floats: usize| vec![Line { _floats: [0.0; LANES] }; floats.div_ceil(LANES)];
+        let lines = |floats: usize| vec![Line::ZERO; (4 * floats).div_ceil(LINE)];
         let mut sets = vec![floats.map(lines); threads.max(1)];
         let steps = DEPTH * passes(self.shape);
         // SAFETY: the program reads and writes these many floats.
@@ -61,15 +64,6 @@ impl ContractionSteps {
         steps as f64 / time.as_secs_f64()
     }
 }
-
-/// A cache line, so that no vector lies in two.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line {
-    _floats: [f32; LANES],
-}
-
-type Tile = unsafe extern "C" fn(*const f32, *const f32, *mut f32);
 
 /// How often a tile of a round goes over all k.
 fn passes(TileShape { rows, lanes }: TileShape) -> usize {

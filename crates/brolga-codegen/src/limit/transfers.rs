@@ -4,14 +4,12 @@ use std::sync::Arc;
 
 use brolga_ir::lanes::Lanes;
 
-use super::{REGISTERS, together, vectors};
+use super::{LINE, Line, REGISTERS, together, vectors};
 use crate::error::Result;
 use crate::isa::VectorIsa;
 use crate::jit::{Code, Jit};
 use crate::tile::{Builder, Extent, TileProgram, Trips};
 
-/// Bytes of a logical vector: a cache line.
-const LINE: usize = 64;
 /// Logical vectors in the body of a loop: whole rounds of the accumulators of each instruction set.
 const UNROLL: usize = REGISTERS;
 /// Bytes in the body of a loop.
@@ -46,12 +44,6 @@ pub struct Transfers {
     sets: Vec<Vec<Line>>,
     /// Owns the functions.
     _code: Code,
-}
-
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line {
-    _bytes: [u8; LINE],
 }
 
 impl Transfers {
@@ -115,7 +107,7 @@ fn grow(set: &mut Vec<Line>, lines: usize) {
             unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
         }
     }
-    larger.resize(lines, Line { _bytes: [0; LINE] });
+    larger.resize(lines, Line::ZERO);
     *set = larger;
 }
 

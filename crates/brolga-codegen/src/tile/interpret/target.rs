@@ -49,7 +49,7 @@ impl TileTarget for Interpret {
     }
 
     fn step_cycles(&self, shape: TileShape) -> f64 {
-        (shape.rows * shape.lanes) as f64
+        shape.rows as f64 * shape.lanes as f64
     }
 
     fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
