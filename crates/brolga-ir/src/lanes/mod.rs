@@ -19,6 +19,15 @@ mod tanh;
 pub use philox::{PHILOX_BLOCK, philox4x32, random_bits_at};
 pub use scalar::{ScalarF32, ScalarF64};
 
+/// How wide the lanes of floats and integers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// `f32` and `i32`.
+    W32,
+    /// `f64` and `i64`.
+    W64,
+}
+
 /// The primitives of which every elementwise op consists.
 ///
 /// An implementation decides how many lanes a value has: one in the interpreter, sixteen in a tile program.
@@ -28,10 +37,15 @@ pub use scalar::{ScalarF32, ScalarF64};
 pub trait Lanes {
     /// Float lanes.
     type F: Copy;
-    /// Integer lanes (32 bits in native code).
+    /// Integer lanes, as wide as the floats.
     type I: Copy;
     /// Truth-value lanes.
     type M: Copy;
+
+    /// The width of `F` and `I`, which chooses the programs of the transcendental functions.
+    fn width(&self) -> Width {
+        Width::W32
+    }
 
     /// The same float in every lane. The `f64` of a constant is rounded to the lane's type.
     fn float(&mut self, value: f64) -> Self::F;
@@ -128,7 +142,11 @@ pub trait Lanes {
 
     /// The smallest positive normal number.
     fn smallest_normal(&mut self) -> Self::F {
-        self.float(f64::from(f32::MIN_POSITIVE))
+        let smallest = match self.width() {
+            Width::W32 => f64::from(f32::MIN_POSITIVE),
+            Width::W64 => f64::MIN_POSITIVE,
+        };
+        self.float(smallest)
     }
 
     /// eˣ, at most 2 ULP off.

@@ -1,6 +1,6 @@
 //! The interpreter's lanes: one number at a time.
 
-use super::Lanes;
+use super::{Lanes, Width};
 
 /// One `f32` lane with 32-bit integers: the reference for all native code.
 #[derive(Debug, Default, Clone, Copy)]
@@ -180,8 +180,8 @@ impl Lanes for ScalarF32 {
 impl Lanes for ScalarF64 {
     scalar_lanes!(f64, i64, u64);
 
-    fn smallest_normal(&mut self) -> f64 {
-        f64::MIN_POSITIVE
+    fn width(&self) -> Width {
+        Width::W64
     }
     fn exp(&mut self, x: f64) -> f64 {
         x.exp()
