@@ -77,7 +77,8 @@ impl<'a> Kernels<'a> {
             let layer = node.origin.layer.as_ref().map(|layer| format!(" @{layer}"));
             let (layer, role) = (layer.unwrap_or_default(), node.origin.role.name());
             let _ = writeln!(text, "\nkernel {}{layer} #{role}", entry.kernel.body.name());
-            let _ = writeln!(text, "  kind: {}", kind(entry.kernel));
+            let _ = writeln!(text, "  kind: {}", entry.kernel.kind.name());
+            let _ = writeln!(text, "  lowering: {}", entry.text.lowering);
             let _ = writeln!(text, "  ops: {}", ops(&entry.kernel.body).join(", "));
             let operands = self.graph.operands(entry.text.node);
             let _ = writeln!(text, "  operands: {}", self.values(operands));
@@ -101,6 +102,7 @@ impl<'a> Kernels<'a> {
             let mut document = json!({
                 "name": entry.kernel.body.name(),
                 "kind": entry.kernel.kind,
+                "lowering": entry.text.lowering,
                 "layer": node.origin.layer,
                 "role": node.origin.role,
                 "ops": ops(&entry.kernel.body),
@@ -135,12 +137,6 @@ impl<'a> Kernels<'a> {
         let value = |value| format!("{}: {}", self.names.of(value), self.graph.ty(value));
         values.into_iter().map(value).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// The kind as the text form writes it.
-fn kind(kernel: &Kernel) -> String {
-    let kind = serde_json::to_value(kernel.kind).ok();
-    kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// The ops of a body in order, without those that have no code.

@@ -10,11 +10,12 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
+use crate::general;
 use crate::host::Optimization;
 use crate::isa::VectorIsa;
 use crate::jit::{Code, Jit};
 use crate::kernel::{Compiled, CompiledKernel, KernelFn, Stage};
-use crate::lower::{Lowered, lower};
+use crate::lower::{self, Lowered, Lowering, lower};
 use crate::nest;
 use crate::tile::TileTarget;
 
@@ -36,13 +37,12 @@ impl CodegenOptions {
 }
 
 /// The kernels of a graph before they are machine code, each with its node. Equal kernels are lowered once.
-type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<Lowered>)>;
+type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<(Lowering, Lowered)>)>;
 
 /// Compiles every kernel of a graph of kernels into one module of machine code.
 ///
 /// # Errors
-/// If a kernel's body is not of the form that its kind promises, an element type has no native code, or this machine cannot run the
-/// instruction set.
+/// If a node that needs code is outside of a kernel, this machine cannot run the instruction set, or a lowering is wrong.
 pub fn compile(graph: &Graph, options: &CodegenOptions) -> Result<Compiled> {
     compile_for(graph, options.isa()?.checked()?.target()?)
 }
@@ -57,9 +57,10 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
     let mut kernels = HashMap::new();
     for (id, _, lowered) in &lowered {
         let entries = &stages[&Arc::as_ptr(lowered)];
+        let lowered = &lowered.1;
         let stages = (lowered.stages.iter().zip(entries))
             .map(|(stage, &function)| Stage {
-                name: stage.nest.name.clone(),
+                name: stage.code.name().to_owned(),
                 entry: entry(&code, function),
                 units: stage.units,
                 reads: stage.reads.clone(),
@@ -67,7 +68,7 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
                 flops: stage.flops,
             })
             .collect();
-        let Lowered { workspace, scratch, ref in_place, .. } = **lowered;
+        let Lowered { workspace, scratch, ref in_place, .. } = *lowered;
         kernels
             .insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
     }
@@ -101,7 +102,7 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
             }
         }
     }
-    let lowered: Vec<Arc<Lowered>> = first
+    let lowered: Vec<Arc<(Lowering, Lowered)>> = first
         .par_iter()
         .map(|(id, kernel)| {
             lower(kernel, target).map(Arc::new).map_err(|error| {
@@ -122,7 +123,7 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
 }
 
 /// The functions of the stages of each lowered kernel.
-type StageFunctions = FxHashMap<*const Lowered, Vec<FuncId>>;
+type StageFunctions = FxHashMap<*const (Lowering, Lowered), Vec<FuncId>>;
 
 fn assemble(
     target: Arc<dyn TileTarget>,
@@ -139,23 +140,33 @@ fn assemble(
             continue;
         }
         let mut functions = Vec::new();
-        for stage in &lowered.stages {
-            let name = format!("{}/{}", kernel.body.name(), stage.nest.name);
+        for stage in &lowered.1.stages {
+            let name = format!("{}/{}", kernel.body.name(), stage.code.name());
             let id = jit.declare(&name, 4)?;
             let mut function = jit.function(id);
             let mut result = Ok(());
             let mut imported = FxHashMap::default();
-            nest::emit(&stage.nest, &mut function, jit.frontend_config(), |function, tile| {
-                *imported.entry(Arc::as_ptr(tile)).or_insert_with(|| {
-                    let id = jit.tile(tile).unwrap_or_else(|error| {
-                        result = Err(error);
-                        id
+            let config = jit.frontend_config();
+            let optimization = match &stage.code {
+                lower::Code::Nest(nest) => {
+                    nest::emit(nest, &mut function, config, |function, tile| {
+                        *imported.entry(Arc::as_ptr(tile)).or_insert_with(|| {
+                            let id = jit.tile(tile).unwrap_or_else(|error| {
+                                result = Err(error);
+                                id
+                            });
+                            jit.import(id, function)
+                        })
                     });
-                    jit.import(id, function)
-                })
-            });
+                    Optimization::Speed
+                }
+                lower::Code::Loops(placed, stage) => {
+                    general::emit(placed, *stage, &mut function, config);
+                    Optimization::Scalar
+                }
+            };
             result?;
-            jit.define(id, function, Optimization::Speed);
+            jit.define(id, function, optimization);
             functions.push(id);
         }
         stages.insert(Arc::as_ptr(lowered), functions);
@@ -175,6 +186,8 @@ fn entry(code: &Code, function: FuncId) -> KernelFn {
 pub struct KernelText {
     /// The node.
     pub node: NodeId,
+    /// Which lowering it has, and why if it is the general one.
+    pub lowering: String,
     /// Its stages as loop nests.
     pub nests: Vec<String>,
     /// The tile programs that they call, each once.
@@ -197,14 +210,15 @@ pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> 
     for (node, _, lowered) in &lowered {
         let mut text = KernelText {
             node: *node,
-            nests: lowered.stages.iter().map(|stage| stage.nest.to_string()).collect(),
+            lowering: lowered.0.to_string(),
+            nests: lowered.1.stages.iter().map(|stage| stage.code.to_string()).collect(),
             tiles: Vec::new(),
             clif: Vec::new(),
             assembly: Vec::new(),
         };
         let mut tiles: Vec<Arc<crate::tile::TileProgram>> = Vec::new();
-        for stage in &lowered.stages {
-            for tile in stage.nest.tiles() {
+        for stage in &lowered.1.stages {
+            for tile in stage.code.tiles() {
                 if !tiles.contains(&tile) {
                     text.tiles.push(tile.to_string());
                     tiles.push(tile);

@@ -28,7 +28,7 @@ pub enum Error {
     #[error("no native code for this host: {0}")]
     Host(String),
 
-    /// A kernel's body is not of the form its kind promises, or has no native code: an element type, a size.
+    /// The code of a kernel breaks a rule: the lowering that wrote it is wrong.
     #[error("kernel `{kernel}`: {problem}")]
     Kernel {
         /// The kernel's name, and its layer where it is known.
@@ -36,6 +36,10 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+
+    /// A fast lowering does not take a kernel's body: the general one does.
+    #[error("{0}")]
+    Refused(String),
 
     /// Cranelift refused a function: whoever wrote the function is wrong.
     #[error("function `{function}` does not compile: {message}")]

@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 pub enum Optimization {
     /// Common subexpressions, loop-invariant code and dead code are found; pure instructions move to their use. For kernels.
     Speed,
+    /// As [`Speed`](Self::Speed), with registers given with more care. For scalar loops.
+    Scalar,
     /// Instructions stay in the order in which they were written. For tiles: their order decides what stays in
     /// registers.
     AsWritten,
@@ -42,6 +44,7 @@ pub(crate) fn finish_isa(
     // Kernels need few registers: they are loops around calls, each of them worth more than what a move costs.
     let (opt_level, allocation) = match optimization {
         Optimization::Speed => ("speed", "single_pass"),
+        Optimization::Scalar => ("speed", "backtracking"),
         Optimization::AsWritten => ("none", "backtracking"),
     };
     let verify = if cfg!(debug_assertions) { "true" } else { "false" };

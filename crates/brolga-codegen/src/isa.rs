@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 #[cfg(target_arch = "x86_64")]
 use crate::tile::{Avx2, Avx512};
-use crate::tile::{Cranelift, TileTarget};
+use crate::tile::{Cranelift, Scalar, TileTarget};
 
 /// The environment variable that forces an instruction set.
 pub const ISA_VARIABLE: &str = "BROLGA_ISA";
@@ -15,6 +15,8 @@ pub const ISA_VARIABLE: &str = "BROLGA_ISA";
 /// A vector instruction set. The choice never changes a bit of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VectorIsa {
+    /// No vectors: every kernel is compiled as scalar loops. Every host; slow, to compare with.
+    Scalar,
     /// 128-bit vectors by Cranelift: every host.
     V128,
     /// 256-bit vectors: x86-64 with AVX2 and FMA3.
@@ -25,12 +27,16 @@ pub enum VectorIsa {
 
 impl VectorIsa {
     /// All of them, the narrowest first.
-    pub const ALL: [Self; 3] = [Self::V128, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::V128, Self::Avx2, Self::Avx512];
 
-    /// The word for it: `128`, `avx2` or `avx512`.
+    /// Those that have vectors, the narrowest first.
+    pub const VECTORS: [Self; 3] = [Self::V128, Self::Avx2, Self::Avx512];
+
+    /// The word for it: `scalar`, `128`, `avx2` or `avx512`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Scalar => "scalar",
             Self::V128 => "128",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
@@ -41,6 +47,7 @@ impl VectorIsa {
     #[must_use]
     pub fn bits(self) -> usize {
         match self {
+            Self::Scalar => 32,
             Self::V128 => 128,
             Self::Avx2 => 256,
             Self::Avx512 => 512,
@@ -51,7 +58,7 @@ impl VectorIsa {
     #[must_use]
     pub fn is_supported(self) -> bool {
         match self {
-            Self::V128 => true,
+            Self::Scalar | Self::V128 => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::is_supported(),
             #[cfg(target_arch = "x86_64")]
@@ -61,9 +68,9 @@ impl VectorIsa {
         }
     }
 
-    /// Those that this machine can run, the narrowest first.
+    /// Those with vectors that this machine can run, the narrowest first.
     pub fn supported() -> impl DoubleEndedIterator<Item = Self> {
-        Self::ALL.into_iter().filter(|isa| isa.is_supported())
+        Self::VECTORS.into_iter().filter(|isa| isa.is_supported())
     }
 
     /// The widest that this machine can run.
@@ -101,7 +108,8 @@ impl VectorIsa {
         if self.is_supported() {
             return Ok(self);
         }
-        let known: Vec<&str> = Self::supported().map(Self::name).collect();
+        let known = Self::ALL.into_iter().filter(|isa| isa.is_supported());
+        let known: Vec<&str> = known.map(Self::name).collect();
         Err(Error::Host(format!("this machine has no {self}; it has {}", known.join(", "))))
     }
 
@@ -111,6 +119,7 @@ impl VectorIsa {
     /// [`Error::Host`] if this machine is of another architecture, or Cranelift does not know it.
     pub fn target(self) -> Result<Arc<dyn TileTarget>> {
         match self {
+            Self::Scalar => Ok(Arc::new(Scalar)),
             Self::V128 => Ok(Arc::new(Cranelift::host()?)),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Ok(Arc::new(Avx2)),
@@ -152,7 +161,7 @@ mod tests {
         }
         insta::assert_snapshot!(
             "sse2".parse::<VectorIsa>().expect_err("no such set"),
-            @"there is no instruction set `sse2`; there are 128, avx2, avx512"
+            @"there is no instruction set `sse2`; there are scalar, 128, avx2, avx512"
         );
     }
 

@@ -34,17 +34,24 @@ pub struct Jit {
 
 /// The functions of the C library that Cranelift calls on processors without the instructions. They are ours, so that nothing
 /// depends on which libraries a program happens to be linked with.
-fn library() -> [(&'static str, *const u8); 3] {
-    extern "C" fn fma(a: f32, b: f32, c: f32) -> f32 {
-        a.mul_add(b, c)
+fn library() -> [(&'static str, *const u8); 6] {
+    macro_rules! functions {
+        ($float:ty, $fma:literal, $floor:literal, $round:literal) => {{
+            extern "C" fn fma(a: $float, b: $float, c: $float) -> $float {
+                a.mul_add(b, c)
+            }
+            extern "C" fn floor(a: $float) -> $float {
+                a.floor()
+            }
+            extern "C" fn round(a: $float) -> $float {
+                a.round_ties_even()
+            }
+            [($fma, fma as *const u8), ($floor, floor as *const u8), ($round, round as *const u8)]
+        }};
     }
-    extern "C" fn floor(a: f32) -> f32 {
-        a.floor()
-    }
-    extern "C" fn round(a: f32) -> f32 {
-        a.round_ties_even()
-    }
-    [("fmaf", fma as *const u8), ("floorf", floor as *const u8), ("nearbyintf", round as *const u8)]
+    let [a, b, c] = functions!(f32, "fmaf", "floorf", "nearbyintf");
+    let [d, e, f] = functions!(f64, "fma", "floor", "nearbyint");
+    [a, b, c, d, e, f]
 }
 
 /// A function that waits for [`Jit::finish`].
@@ -159,6 +166,7 @@ impl Jit {
         let pending = std::mem::take(&mut self.pending);
         let kernels = Kernels {
             fast: host::isa(Optimization::Speed)?,
+            scalar: host::isa(Optimization::Scalar)?,
             written: host::isa(Optimization::AsWritten)?,
         };
         let (target, text) = (&self.target, self.text);
@@ -208,6 +216,7 @@ fn module_error(error: ModuleError) -> Error {
 
 struct Kernels {
     fast: OwnedTargetIsa,
+    scalar: OwnedTargetIsa,
     written: OwnedTargetIsa,
 }
 
@@ -215,6 +224,7 @@ impl Kernels {
     fn isa(&self, optimization: Optimization) -> &OwnedTargetIsa {
         match optimization {
             Optimization::Speed => &self.fast,
+            Optimization::Scalar => &self.scalar,
             Optimization::AsWritten => &self.written,
         }
     }

@@ -6,6 +6,7 @@
 
 mod compile;
 pub mod error;
+pub mod general;
 pub mod generators;
 pub mod host;
 mod isa;

@@ -9,6 +9,7 @@ pub mod error;
 pub mod graph;
 pub mod interpret;
 pub mod lanes;
+pub mod loops;
 pub mod op;
 pub mod ops;
 pub mod tensor;

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -27,6 +28,10 @@ pub trait Operation {
     ///
     /// The order of arithmetic here is the one every kernel keeps.
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor>;
+
+    /// Writes the results as scalar loops, in the order of arithmetic of [`Operation::evaluate`]: the form that runs natively for every
+    /// element type. The buffers have the types of the operands and results.
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]);
 
     /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no gradient.
     /// What is given for an operand that is not wanted is not looked at.

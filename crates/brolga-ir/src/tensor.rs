@@ -141,8 +141,8 @@ impl Data {
         match dtype {
             DType::F32 => Self::F32(values.iter().map(|&x| x as f32).collect()),
             DType::F64 => Self::F64(values.to_vec()),
-            DType::BF16 => Self::BF16(values.iter().map(|&x| bf16::from_f64(x)).collect()),
-            DType::F16 => Self::F16(values.iter().map(|&x| f16::from_f64(x)).collect()),
+            DType::BF16 => Self::BF16(values.iter().map(|&x| to_bf16(x)).collect()),
+            DType::F16 => Self::F16(values.iter().map(|&x| to_f16(x)).collect()),
             DType::I64 => Self::I64(values.iter().map(|&x| x as i64).collect()),
             DType::I32 => Self::I32(values.iter().map(|&x| x as i32).collect()),
             DType::U8 => Self::U8(values.iter().map(|&x| x as u8).collect()),
@@ -166,6 +166,35 @@ impl Data {
             Self::Bool(v) => v.iter().map(|&x| u64::from(x)).collect(),
         }
     }
+}
+
+/// The nearest `bf16`, ties to even.
+///
+/// Unlike [`bf16::from_f64`], which does not look at the lower half of the significand.
+#[must_use]
+pub fn to_bf16(x: f64) -> bf16 {
+    bf16::from_f32(round_to_odd(x))
+}
+
+/// The nearest `f16`, ties to even.
+///
+/// Unlike [`f16::from_f64`], which rounds to `f32` first on some processors, and ignores the lower half of the significand on others.
+#[must_use]
+pub fn to_f16(x: f64) -> f16 {
+    f16::from_f32(round_to_odd(x))
+}
+
+/// The `f32` next to x towards 0, with the last bit set where that is not x: what is rounded to a half afterwards is rounded as if once.
+///
+/// Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd" (2008).
+fn round_to_odd(x: f64) -> f32 {
+    let nearest = x as f32;
+    let back = f64::from(nearest);
+    if back == x || x.is_nan() {
+        return nearest;
+    }
+    let towards_zero = nearest.to_bits() - u32::from(back.abs() > x.abs());
+    f32::from_bits(towards_zero | 1)
 }
 
 /// Equality of bits: NaN equals NaN, −0 does not equal +0.
@@ -274,5 +303,39 @@ impl Tensor {
         let bits = self.data.canonical_bits();
         let first = bits.first()?;
         bits.iter().all(|b| b == first).then(|| Self::of(Shape::scalar(), self.data.pick(&[0])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_rounded_once() {
+        // 441 lies between the neighbours 440 and 442; the even one is 440.
+        assert_eq!(to_bf16(441.0), bf16::from_f32(440.0));
+        assert_eq!(to_bf16(f64::from_bits(441.0_f64.to_bits() + 1)), bf16::from_f32(442.0));
+        assert_eq!(to_bf16(f64::from_bits(443.0_f64.to_bits() - 1)), bf16::from_f32(442.0));
+        assert_eq!(to_f16(2049.0), f16::from_f32(2048.0));
+        assert_eq!(to_f16(f64::from_bits(2049.0_f64.to_bits() + 1)), f16::from_f32(2050.0));
+        assert_eq!(to_f16(-f64::from_bits(2049.0_f64.to_bits() + 1)), f16::from_f32(-2050.0));
+        let smallest = 2.0_f64.powi(-24);
+        assert_eq!(to_f16(smallest / 2.0), f16::ZERO);
+        assert_eq!(to_f16(f64::from_bits((smallest / 2.0).to_bits() + 1)), f16::from_bits(1));
+        assert_eq!(to_f16(f64::from_bits(65_520.0_f64.to_bits() - 1)), f16::MAX);
+        assert_eq!(to_f16(65_520.0), f16::INFINITY);
+        assert_eq!(to_f16(1e300), f16::INFINITY);
+        assert_eq!(to_bf16(-1e300), bf16::NEG_INFINITY);
+        assert_eq!(to_bf16(1e-300), bf16::ZERO);
+        assert!(to_bf16(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn halves_come_back_unchanged() {
+        for bits in 0..=u16::MAX {
+            let (b, f) = (bf16::from_bits(bits), f16::from_bits(bits));
+            assert!(to_bf16(b.to_f64()) == b || b.is_nan());
+            assert!(to_f16(f.to_f64()) == f || f.is_nan());
+        }
     }
 }

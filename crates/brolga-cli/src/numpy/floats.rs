@@ -3,7 +3,7 @@
 use std::fmt::{Display, LowerExp};
 
 use brolga_ir::Data;
-use half::{bf16, f16};
+use brolga_ir::tensor::{to_bf16, to_f16};
 
 /// The most digits behind the point, in arrays.
 const PRECISION: usize = 8;
@@ -24,10 +24,10 @@ impl Float {
             Data::F32(v) => v.iter().map(|x| Self::shortest(f64::from(*x), x, 1e6)).collect(),
             Data::F64(v) => v.iter().map(|x| Self::shortest(*x, x, 1e8)).collect(),
             Data::BF16(v) => {
-                v.iter().map(|&x| Self::half(x.to_f64(), |y| bf16::from_f64(y) == x, 1e2)).collect()
+                v.iter().map(|&x| Self::half(x.to_f64(), |y| to_bf16(y) == x, 1e2)).collect()
             }
             Data::F16(v) => {
-                v.iter().map(|&x| Self::half(x.to_f64(), |y| f16::from_f64(y) == x, 1e3)).collect()
+                v.iter().map(|&x| Self::half(x.to_f64(), |y| to_f16(y) == x, 1e3)).collect()
             }
             Data::I64(_) | Data::I32(_) | Data::U8(_) | Data::Bool(_) => return None,
         })

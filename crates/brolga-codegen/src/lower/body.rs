@@ -19,12 +19,12 @@ pub(crate) type Recorded = FxHashMap<Value, Lane<Builder>>;
 
 impl<'a> Body<'a> {
     /// # Errors
-    /// If a value has an element type without native code.
+    /// If a value has an element type without tiles.
     pub(crate) fn new(graph: &'a Graph) -> Result<Self> {
         let body = Self { graph, order: graph.order() };
         for &id in &body.order {
             for ty in &graph.node(id).types {
-                element(ty.dtype).map_err(|error| body.at(id, error))?;
+                element(ty.dtype).map_err(|error| body.malformed(error))?;
             }
         }
         Ok(body)
@@ -87,12 +87,19 @@ impl<'a> Body<'a> {
 
     /// An error about the form of the body.
     pub(crate) fn malformed(&self, problem: impl Into<String>) -> Error {
-        Error::Kernel { kernel: self.name().to_owned(), problem: problem.into() }
+        Error::Refused(problem.into())
     }
 
-    fn at(&self, id: NodeId, problem: String) -> Error {
-        let op = self.graph.node(id).op.name();
-        self.malformed(format!("`{op}`: {problem}"))
+    /// Fails unless the operands of a node are of these element types.
+    pub(crate) fn expect_types(&self, root: Value, types: &[DType]) -> Result<()> {
+        let operands = self.graph.operands(root.node);
+        match operands.iter().find(|&&value| !types.contains(&self.ty(value).dtype)) {
+            None => Ok(()),
+            Some(&other) => {
+                let (op, dtype) = (self.op(root).name(), self.ty(other).dtype);
+                Err(self.malformed(format!("`{op}` of {dtype} has no tiles")))
+            }
+        }
     }
 
     /// The touches of all operands and results: `parted` says which slots are cut into equal parts by the units.
@@ -141,15 +148,13 @@ impl<'a> Body<'a> {
 /// How an element type lies in memory.
 ///
 /// # Errors
-/// If it has no native code.
+/// If it has no tiles.
 pub(crate) fn element(dtype: DType) -> Result<Element, String> {
     match dtype {
         DType::F32 => Ok(Element::F32),
         DType::I32 => Ok(Element::I32),
         DType::U8 | DType::Bool => Ok(Element::U8),
-        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => Err(format!(
-            "{dtype} has no native code\n  help: cast to f32 or i32, or let the interpreter compute it"
-        )),
+        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => Err(format!("{dtype} has no tiles")),
     }
 }
 

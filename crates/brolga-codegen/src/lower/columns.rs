@@ -21,6 +21,9 @@ use crate::tile::{Builder, Extent, F, LANES, Pointer, TileProgram, Trips};
 /// Columns that one unit of the second stage combines.
 const BLOCK: usize = 1024;
 
+/// The element types that are reduced.
+const TYPES: &[DType] = &[DType::F32];
+
 /// How values are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Combine {
@@ -99,14 +102,9 @@ impl<'a> Columns<'a> {
         let domain = body.shape(operand);
         let adjacent = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
         let (Some(&first), true) = (axes.first(), adjacent) else {
-            return Err(body.malformed(format!(
-                "a reduction over axes {axes:?} of {domain} has no native code"
-            )));
+            return Err(body.malformed(format!("axes {axes:?} of {domain} are not neighbours")));
         };
-        if body.ty(operand).dtype != DType::F32 {
-            let dtype = body.ty(operand).dtype;
-            return Err(body.malformed(format!("a reduction of {dtype} has no native code")));
-        }
+        body.expect_types(root, TYPES)?;
         let split = first + axes.len();
         if split == domain.rank() {
             return Err(body.malformed(format!(
@@ -211,7 +209,7 @@ impl<'a> Columns<'a> {
         let operands: Vec<usize> = self.leaves.iter().map(|leaf| leaf.slot).collect();
         let touch = |slot, access| Touch { slot, access };
         stages.push(Stage {
-            nest: nest.finish(),
+            code: nest.finish().into(),
             units: kept * count,
             reads: operands.iter().map(|&slot| touch(slot, Access::Whole)).collect(),
             writes: vec![touch(body.workspace(), Access::Units)],
@@ -267,7 +265,13 @@ impl<'a> Columns<'a> {
         let mut reads: Vec<Touch> = reads.into_iter().filter(|t| epilogue.reads(t.slot)).collect();
         reads.push(touch(body.workspace(), Access::Whole));
         let flops = (kept * count * self.columns) as u64;
-        stages.push(Stage { nest: nest.finish(), units: kept * blocks, reads, writes, flops });
+        stages.push(Stage {
+            code: nest.finish().into(),
+            units: kept * blocks,
+            reads,
+            writes,
+            flops,
+        });
         Ok(Lowered {
             stages,
             workspace: part as usize * kept * count,

@@ -13,12 +13,16 @@ mod rows;
 mod update;
 mod window;
 
+use std::fmt;
+use std::sync::Arc;
+
 use brolga_ir::ops::{Kernel, KernelKind};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::general::{self, Placed};
 use crate::kernel::Touch;
 use crate::nest::Nest;
-use crate::tile::TileTarget;
+use crate::tile::{TileProgram, TileTarget};
 
 pub(crate) use body::Body;
 
@@ -39,7 +43,7 @@ pub struct Lowered {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stage {
     /// What a unit does.
-    pub nest: Nest,
+    pub code: Code,
     /// How many units there are; it follows from the shapes alone.
     pub units: usize,
     /// Which slots are read, and how.
@@ -50,11 +54,91 @@ pub struct Stage {
     pub flops: u64,
 }
 
-/// Lowers a kernel for an instruction set, whose registers decide about tile shapes.
+/// What a unit of a stage does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// A loop nest around tiles.
+    Nest(Nest),
+    /// A stage of scalar loops, by its number.
+    Loops(Arc<Placed>, usize),
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nest(nest) => nest.fmt(f),
+            Self::Loops(placed, stage) => placed.stage(*stage).fmt(f),
+        }
+    }
+}
+
+impl From<Nest> for Code {
+    fn from(nest: Nest) -> Self {
+        Self::Nest(nest)
+    }
+}
+
+impl Code {
+    /// What profiles and dumps call the stage.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Nest(nest) => &nest.name,
+            Self::Loops(placed, stage) => placed.name(*stage),
+        }
+    }
+
+    /// The tiles that it calls.
+    #[must_use]
+    pub fn tiles(&self) -> Vec<Arc<TileProgram>> {
+        match self {
+            Self::Nest(nest) => nest.tiles(),
+            Self::Loops(..) => Vec::new(),
+        }
+    }
+}
+
+/// Which lowering a kernel has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Lowering {
+    /// The fast one of its kind: loop nests around tiles.
+    Fast(KernelKind),
+    /// Scalar loops, for this reason.
+    General(String),
+}
+
+impl fmt::Display for Lowering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fast(kind) => write!(f, "tiles of `{}`", kind.name()),
+            Self::General(reason) => write!(f, "scalar loops ({reason})"),
+        }
+    }
+}
+
+/// Lowers a kernel for an instruction set, whose registers decide about tile shapes: by the fast lowering of its kind, if that takes the
+/// body, else by the general one.
 ///
 /// # Errors
-/// If the body is not of the form that the kind of kernel promises, or has an element type without native code.
-pub fn lower(kernel: &Kernel, target: &dyn TileTarget) -> Result<Lowered> {
+/// If a lowering writes what breaks a rule: it is wrong.
+pub fn lower(kernel: &Kernel, target: &dyn TileTarget) -> Result<(Lowering, Lowered)> {
+    match fast(kernel, target) {
+        Ok(lowered) => Ok((Lowering::Fast(kernel.kind), lowered)),
+        Err(Error::Refused(reason)) => {
+            Ok((Lowering::General(reason), general::lower(&kernel.body)?))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The fast lowering of a kernel's kind.
+///
+/// # Errors
+/// [`Error::Refused`] if it does not take the body.
+fn fast(kernel: &Kernel, target: &dyn TileTarget) -> Result<Lowered> {
+    if !target.has_tiles() {
+        return Err(Error::Refused(format!("`{}` has no tiles", target.name())));
+    }
     let body = Body::new(&kernel.body)?;
     match kernel.kind {
         KernelKind::Contraction => contraction::lower(&body, target),

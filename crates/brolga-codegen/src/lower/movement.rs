@@ -38,7 +38,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
 /// A stage whose units are cut by the first axis of the result.
 pub(super) fn single(body: &Body<'_>, nest: NestBuilder, units: usize, parted: bool) -> Lowered {
     let (reads, writes) = body.touches(|slot| parted && slot >= body.operands());
-    let stage = Stage { nest: nest.finish(), units, reads, writes, flops: 0 };
+    let stage = Stage { code: nest.finish().into(), units, reads, writes, flops: 0 };
     Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place: Vec::new() }
 }
 
@@ -157,7 +157,7 @@ pub(super) fn index_element(body: &Body<'_>, value: Value) -> Result<Element> {
     match body.ty(value).dtype {
         DType::I32 => Ok(Element::I32),
         DType::U8 => Ok(Element::U8),
-        other => Err(body.malformed(format!("indices of {other} have no native code"))),
+        other => Err(body.malformed(format!("indices of {other} have no tiles"))),
     }
 }
 

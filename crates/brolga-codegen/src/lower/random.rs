@@ -28,7 +28,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     };
     let elements = body.shape(root).elements();
     if elements / PHILOX_BLOCK > (u32::MAX / LANES as u32) as usize {
-        return Err(body.malformed("so many random numbers in one tensor have no native code"));
+        return Err(body.malformed("so many random numbers in one tensor have no tiles"));
     }
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
@@ -55,7 +55,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
         }
     });
     let (reads, writes) = body.touches(|_| false);
-    let stage = Stage { nest: nest.finish(), units, reads, writes, flops: 0 };
+    let stage = Stage { code: nest.finish().into(), units, reads, writes, flops: 0 };
     Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place: Vec::new() })
 }
 

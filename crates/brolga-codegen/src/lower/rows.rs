@@ -8,7 +8,7 @@ mod tile;
 
 use std::sync::Arc;
 
-use brolga_ir::{Op, Shape, Value};
+use brolga_ir::{DType, Op, Shape, Value};
 use rustc_hash::FxHashMap;
 
 use self::tile::Row;
@@ -17,6 +17,9 @@ use super::{Lowered, Stage};
 use crate::error::Result;
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{Builder, Pointer, TileProgram};
+
+/// The element types that are reduced.
+const TYPES: &[DType] = &[DType::F32];
 
 /// Elements of a unit where rows are not the units.
 const BLOCK: usize = 2048;
@@ -113,6 +116,7 @@ impl<'a> Rows<'a> {
             let shape = body.shape(value);
             let space = match op {
                 _ if is_reduction(op) => {
+                    body.expect_types(value, TYPES)?;
                     self.reductions.push((value, level));
                     levels.insert(value, level + 1);
                     self.spaces.insert(value, Space::Row);
@@ -250,7 +254,7 @@ impl<'a> Rows<'a> {
             }
         });
         let flops = (self.domain.elements() * self.body.order.len()) as u64;
-        let stage = Stage { nest: nest.finish(), units, reads, writes, flops };
+        let stage = Stage { code: nest.finish().into(), units, reads, writes, flops };
         let in_place = if self.reductions.is_empty() { self.in_place() } else { Vec::new() };
         Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place })
     }

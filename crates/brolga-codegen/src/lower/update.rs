@@ -57,7 +57,8 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     let (reads, writes) = body.touches(|_| false);
     let elements: usize = groups.iter().map(|group| group.elements).sum();
     let ops = body.order.len() / groups.len().max(1);
-    let stage = Stage { nest: nest.finish(), units, reads, writes, flops: (elements * ops) as u64 };
+    let stage =
+        Stage { code: nest.finish().into(), units, reads, writes, flops: (elements * ops) as u64 };
     Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place })
 }
 

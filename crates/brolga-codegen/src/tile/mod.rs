@@ -24,6 +24,6 @@ pub use program::{
     REACH, Rank1, Reduction, Shift, Stmt, TileProgram, Trips, Unary, Value, ValueData, Var,
 };
 pub use shape::cover_cycles;
-pub use target::{TileShape, TileTarget};
+pub use target::{Scalar, TileShape, TileTarget};
 #[cfg(target_arch = "x86_64")]
 pub use x86::{Avx2, Avx512};

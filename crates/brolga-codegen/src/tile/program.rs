@@ -1,5 +1,7 @@
 //! The data structure of a tile program.
 
+pub use brolga_ir::lanes::{Binary, Kind, Shift, Unary};
+
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
 
@@ -65,17 +67,6 @@ pub struct Value(pub u32);
 /// A variable: its place in [`TileProgram::vars`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Var(pub u32);
-
-/// What the lanes of a value hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// 32-bit floats.
-    Float,
-    /// 32-bit two's complement integers.
-    Int,
-    /// Truth values.
-    Mask,
-}
 
 /// Kind and, for a constant, the number of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -326,140 +317,32 @@ impl Op {
     }
 }
 
-macro_rules! operations {
-    ($(#[$doc:meta])* $name:ident: $([$($operand:ident),+] -> $result:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? })+) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($($(#[$variant_doc])* $variant,)+)+ }
+/// How all lanes of a vector are combined: lane l with lane l + 8, then l + 4, l + 2, l + 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// The sum.
+    Sum,
+    /// The maximum, by the choice of [`brolga_ir::ops::Max`] with the lower lane first: NaN if any lane is NaN, and of +0 and −0
+    /// the one in the higher lane.
+    Max,
+}
 
-        impl $name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$($(Self::$variant,)+)+];
+impl Reduction {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Sum, Self::Max];
 
-            /// The kinds of the operands and of the result.
-            #[must_use]
-            pub fn signature(self) -> (&'static [Kind], Kind) {
-                match self { $($(Self::$variant)|+ => (&[$(Kind::$operand),+], Kind::$result),)+ }
-            }
+    /// The kinds of the operand and of the result.
+    #[must_use]
+    pub fn signature(self) -> (&'static [Kind], Kind) {
+        (&[Kind::Float], Kind::Float)
+    }
 
-            /// The word in the text form.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self { $($(Self::$variant => $text,)+)+ }
-            }
+    /// The word in the text form.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Max => "max",
         }
-    };
-}
-
-operations! {
-    /// An operation on one value; meanings as in [`brolga_ir::lanes::Lanes`].
-    Unary:
-    [Float] -> Float {
-        /// √a.
-        Sqrt = "sqrt",
-        /// The sign bit inverted.
-        Neg = "neg",
-        /// The sign bit cleared.
-        Abs = "abs",
-        /// The largest integer not above a.
-        Floor = "floor",
-        /// The nearest integer, ties to even.
-        Round = "round",
-    }
-    [Float] -> Int {
-        /// Towards zero, saturating, 0 for NaN.
-        ToInt = "to_int",
-        /// The bits of a float.
-        Bits = "bits",
-    }
-    [Int] -> Float {
-        /// Rounded to nearest, ties to even.
-        ToFloat = "to_float",
-        /// The float with these bits.
-        FromBits = "from_bits",
-    }
-    [Mask] -> Mask {
-        /// Negation.
-        Not = "not",
-    }
-    [Mask] -> Int {
-        /// 1 where true, 0 elsewhere.
-        MaskToInt = "mask_to_int",
-    }
-}
-
-operations! {
-    /// An operation on two values; meanings as in [`brolga_ir::lanes::Lanes`].
-    Binary:
-    [Float, Float] -> Float {
-        /// a + b.
-        Add = "add",
-        /// a − b.
-        Sub = "sub",
-        /// a · b.
-        Mul = "mul",
-        /// a / b.
-        Div = "div",
-    }
-    [Float, Float] -> Mask {
-        /// a < b.
-        Lt = "lt",
-        /// a ≤ b.
-        Le = "le",
-        /// a = b.
-        Eq = "eq",
-    }
-    [Int, Int] -> Int {
-        /// a + b, wrapping.
-        IAdd = "iadd",
-        /// a − b, wrapping.
-        ISub = "isub",
-        /// a · b, wrapping.
-        IMul = "imul",
-        /// The upper 32 bits of the unsigned product.
-        UMulHi = "umulhi",
-        /// Bitwise and.
-        IAnd = "iand",
-        /// Bitwise or.
-        IOr = "ior",
-        /// Bitwise exclusive or.
-        IXor = "ixor",
-    }
-    [Int, Int] -> Mask {
-        /// a < b, signed.
-        ILt = "ilt",
-        /// a = b.
-        IEq = "ieq",
-    }
-    [Mask, Mask] -> Mask {
-        /// Conjunction.
-        And = "and",
-        /// Disjunction.
-        Or = "or",
-    }
-}
-
-operations! {
-    /// A shift of integers.
-    Shift:
-    [Int] -> Int {
-        /// To the left.
-        Left = "shl",
-        /// To the right, zeros moving in.
-        Right = "shr",
-        /// To the right, the sign moving in.
-        RightSigned = "sar",
-    }
-}
-
-operations! {
-    /// How all lanes of a vector are combined: lane l with lane l + 8, then l + 4, l + 2, l + 1.
-    Reduction:
-    [Float] -> Float {
-        /// The sum.
-        Sum = "sum",
-        /// The maximum, by the choice of [`brolga_ir::ops::Max`] with the lower lane first: NaN if any lane is NaN, and of +0 and −0
-        /// the one in the higher lane.
-        Max = "max",
     }
 }

@@ -6,7 +6,7 @@ use cranelift_module::FuncId;
 
 use super::program::TileProgram;
 use super::shape;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::MachineCode;
 
 /// The size of a contraction tile: so many rows of so many lanes of accumulators.
@@ -24,6 +24,11 @@ pub struct TileShape {
 pub trait TileTarget: Send + Sync {
     /// The name users know it by.
     fn name(&self) -> &'static str;
+
+    /// Whether there are tiles at all; without, every kernel is lowered to scalar loops.
+    fn has_tiles(&self) -> bool {
+        true
+    }
 
     /// Lanes of a register.
     fn register_lanes(&self) -> usize;
@@ -48,4 +53,34 @@ pub trait TileTarget: Send + Sync {
     /// # Errors
     /// If the program breaks a rule of [`TileProgram::validate`] in a way that shows only here.
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode>;
+}
+
+/// No vectors and no tiles: every kernel is scalar loops.
+#[derive(Debug, Clone, Copy)]
+pub struct Scalar;
+
+impl TileTarget for Scalar {
+    fn name(&self) -> &'static str {
+        "scalar"
+    }
+
+    fn has_tiles(&self) -> bool {
+        false
+    }
+
+    fn register_lanes(&self) -> usize {
+        1
+    }
+
+    fn fits(&self, _: TileShape) -> bool {
+        false
+    }
+
+    fn step_cycles(&self, _: TileShape) -> f64 {
+        f64::INFINITY
+    }
+
+    fn compile(&self, program: &Arc<TileProgram>, _: FuncId, _: bool) -> Result<MachineCode> {
+        Err(Error::Host(format!("tile program `{}` has no scalar form", program.name)))
+    }
 }

@@ -9,6 +9,7 @@ use brolga_codegen::{Result, VectorIsa, compile_for};
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
 use brolga_ir::{DType, Data, Graph, Op, Origin, Tensor, Tracer, Type, Var, interpret};
 use cranelift_module::FuncId;
+use half::{bf16, f16};
 
 /// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with interpreted tiles: what differs in a kernel is its
 /// shapes alone.
@@ -88,9 +89,12 @@ fn write(tensor: &Tensor) -> Buffer {
     let bytes: Vec<u8> = match tensor.data() {
         Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::BF16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::F16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::U8(v) => v.clone(),
         Data::Bool(v) => v.iter().map(|&x| u8::from(x)).collect(),
-        other => panic!("no native {}", other.dtype()),
     };
     let mut buffer = Buffer::new(bytes.len());
     let mut raw = buffer.raw();
@@ -103,14 +107,22 @@ fn write(tensor: &Tensor) -> Buffer {
 
 fn read(buffer: &Buffer, ty: &Type) -> Tensor {
     let raw = &buffer.raw()[..buffer.bytes];
-    let words =
-        || raw.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().expect("four bytes")));
+    macro_rules! elements {
+        ($ty:ty) => {
+            raw.chunks_exact(size_of::<$ty>())
+                .map(|bytes| <$ty>::from_le_bytes(bytes.try_into().expect("bytes of an element")))
+                .collect()
+        };
+    }
     let data = match ty.dtype {
-        DType::F32 => Data::F32(words().map(f32::from_bits).collect()),
-        DType::I32 => Data::I32(words().map(|x| x as i32).collect()),
+        DType::F32 => Data::F32(elements!(f32)),
+        DType::F64 => Data::F64(elements!(f64)),
+        DType::BF16 => Data::BF16(elements!(bf16)),
+        DType::F16 => Data::F16(elements!(f16)),
+        DType::I64 => Data::I64(elements!(i64)),
+        DType::I32 => Data::I32(elements!(i32)),
         DType::U8 => Data::U8(raw.to_vec()),
         DType::Bool => Data::Bool(raw.iter().map(|&x| x != 0).collect()),
-        other => panic!("no native {other}"),
     };
     Tensor::new(ty.shape.clone(), data).expect("the buffer has the type's size")
 }
@@ -201,8 +213,10 @@ pub(crate) fn data(ty: &Type, seed: u64, special: bool) -> Tensor {
         [0.0, -0.0, 1.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e-40, 3e38, 0.5];
     let values: Vec<f64> = (0..ty.shape.elements())
         .map(|_| match ty.dtype {
-            DType::F32 if special && next() % 7 == 0 => specials[next() as usize % specials.len()],
-            DType::F32 => (next() % 2001) as f64 / 500.0 - 2.0,
+            dtype if dtype.is_float() && special && next() % 7 == 0 => {
+                specials[next() as usize % specials.len()]
+            }
+            dtype if dtype.is_float() => (next() % 2001) as f64 / 500.0 - 2.0,
             DType::Bool => (next() % 2) as f64,
             DType::U8 => (next() % 5) as f64,
             _ => (next() % 21) as f64 - 4.0,

@@ -10,12 +10,14 @@
 
 mod exp;
 mod log;
+mod operations;
 mod philox;
 mod pow;
 mod scalar;
 mod sigmoid;
 mod tanh;
 
+pub use operations::{Binary, Kind, Shift, Unary};
 pub use philox::{PHILOX_BLOCK, philox4x32, random_bits_at};
 pub use scalar::{ScalarF32, ScalarF64};
 

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pool::wins as beats;
 use super::reduce::reduced_type;
 use crate::error::Mistake;
 use crate::for_each_dtype;
+use crate::loops::{Buffer, Index, Scalar, Writer};
 use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -49,6 +51,35 @@ impl Operation for Argmax {
                 .collect()
         });
         vec![Tensor::of(results[0].shape.clone(), Data::I32(places))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let shape = w.shape(operands[0]);
+        let mut extents = shape.to_vec();
+        extents[self.axis] = 1;
+        let found = w.shape(results[0]).elements();
+        if found == 0 {
+            return;
+        }
+        w.each(&extents, |w, at| {
+            let mut place = at.to_vec();
+            let first = w.load(operands[0], w.at(&shape, &place));
+            let zero = w.zero(DType::I32);
+            let (best, index) = (w.variable(first), w.variable(zero));
+            w.range(Index::number(1), Index::number(shape[self.axis]), |w, candidate| {
+                place[self.axis] = candidate.clone();
+                let next = w.load(operands[0], w.at(&shape, &place));
+                let (old, old_index) = (w.get(best), w.get(index));
+                let wins = beats(w, next, old);
+                let next_index = w.number(Scalar::I32, candidate);
+                let new = w.select(wins, next, old);
+                let new_index = w.select(wins, next_index, old_index);
+                w.set(best, new);
+                w.set(index, new_index);
+            });
+            let index = w.get(index);
+            w.store(results[0], w.at(&extents, at), index);
+        });
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

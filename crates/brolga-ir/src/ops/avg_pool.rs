@@ -7,6 +7,7 @@ use super::float::{Float, compute};
 use super::pool::PoolDims;
 use super::window::{Padding, Window};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -62,6 +63,25 @@ impl Operation for AvgPool {
         let pad = self.count_include_pad;
         let data = compute([x], |[x]| average(&dims, pad, x), |[x]| average(&dims, pad, x));
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (x, y) = (operands[0], results[0]);
+        let dims = self.dims(&w.shape(x)).expect("the type rule has accepted the images");
+        let (input, output, dtype) = (dims.input_shape(), dims.output_shape(), w.dtype(y));
+        w.each(&output, |w, at| {
+            let zero = w.zero(dtype);
+            let sum = w.variable(zero);
+            dims.each_covered(w, &at[1..3], |w, [row, column], _| {
+                let pixel = [at[0].clone(), row, column, at[3].clone()];
+                let next = w.load(x, w.at(&input, &pixel));
+                w.update(sum, |w, sum| w.add(sum, next));
+            });
+            let (sum, count) =
+                (w.get(sum), dims.divisor(w, dtype, self.count_include_pad, &at[1..3]));
+            let mean = w.divide_by(sum, count);
+            w.store(y, w.at(&output, at), mean);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

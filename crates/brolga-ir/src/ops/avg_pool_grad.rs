@@ -7,6 +7,7 @@ use super::float::{Float, compute};
 use super::pool::PoolDims;
 use super::window::{Padding, Window};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -64,6 +65,26 @@ impl Operation for AvgPoolGrad {
         let pad = self.count_include_pad;
         let data = compute([dy], |[dy]| spread(&dims, pad, dy), |[dy]| spread(&dims, pad, dy));
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (dy, dx) = (operands[0], results[0]);
+        let dims = self.dims(&w.shape(dy)).expect("the type rule has accepted the cotangent");
+        let (input, output, dtype) = (dims.input_shape(), dims.output_shape(), w.dtype(dx));
+        w.each(&input, |w, at| {
+            let zero = w.zero(dtype);
+            let sum = w.variable(zero);
+            dims.each_covering(w, &at[1..3], |w, window, _| {
+                let count = dims.divisor(w, dtype, self.count_include_pad, &window);
+                let [row, column] = window;
+                let place = [at[0].clone(), row, column, at[3].clone()];
+                let dy = w.load(dy, w.at(&output, &place));
+                let share = w.divide_by(dy, count);
+                w.update(sum, |w, sum| w.add(sum, share));
+            });
+            let sum = w.get(sum);
+            w.store(dx, w.at(&input, at), sum);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::elementwise::broadcast_places;
+use super::places::move_elements;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -32,6 +34,11 @@ impl Operation for Broadcast {
         let shape = &results[0].shape;
         let places = broadcast_places(operands[0].shape(), shape);
         vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let own = w.shape(operands[0]);
+        move_elements(w, operands[0], results[0], |w, at| w.broadcast_at(&own, at));
     }
 
     /// The sum over the repeated axes; it is the driver's undoing of broadcasting.

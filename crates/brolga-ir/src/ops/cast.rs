@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::elementwise::Elementwise;
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes};
+use crate::loops::{Number, Writer};
 use crate::op::Vjp;
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -69,6 +70,10 @@ impl Elementwise for Cast {
         let from = node.operands[0].dtype();
         let differentiable = from.is_float() && self.dtype.is_float();
         Ok(vec![differentiable.then(|| node.cotangent().cast(from))])
+    }
+
+    fn scalar(&self, w: &mut Writer, args: &[Number]) -> Number {
+        w.convert(args[0], self.dtype)
     }
 
     fn evaluate(&self, operands: &[&Tensor], result: &Type) -> Tensor {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::same;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -59,6 +60,21 @@ impl Operation for Concat {
             }
         }
         vec![Tensor::of(shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let shape = w.shape(results[0]);
+        let mut start = 0;
+        for &operand in operands {
+            let own = w.shape(operand);
+            w.each(&own, |w, at| {
+                let element = w.load(operand, w.at(&own, at));
+                let mut target = at.to_vec();
+                target[self.axis] = target[self.axis].clone() + start;
+                w.store(results[0], w.at(&shape, &target), element);
+            });
+            start += own[self.axis];
+        }
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::text;
@@ -114,6 +115,21 @@ impl Operation for Constant {
 
     fn evaluate(&self, _: &[&Tensor], _: &[Type]) -> Vec<Tensor> {
         vec![self.tensor()]
+    }
+
+    fn loops(&self, w: &mut Writer, _: &[Buffer], results: &[Buffer]) {
+        if self.value.len() == 1 {
+            return w.each(&[self.ty.shape.elements()], |w, at| {
+                let value = w.first(&self.value);
+                w.store(results[0], at[0].clone(), value);
+            });
+        }
+        w.stage(1, |w, _| {
+            for index in 0..self.value.len() {
+                let value = w.first(&self.value.pick(&[index]));
+                w.store(results[0], index.into(), value);
+            }
+        });
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

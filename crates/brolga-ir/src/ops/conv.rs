@@ -5,6 +5,7 @@
 
 use super::window::Window;
 use crate::error::Mistake;
+use crate::loops::{Index, Writer};
 
 /// The extents of a convolution, the same for its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,66 @@ impl ConvDims {
     /// The place in the filter of a tap's weights for a channel (within its group), at the first output channel.
     pub(super) fn weights(&self, [row, col]: [usize; 2], channel: usize) -> usize {
         ((row * self.kernel[1] + col) * self.group_channels() + channel) * self.filters
+    }
+
+    /// The index of a channel of a group in a pixel of an image.
+    pub(super) fn image_index(
+        &self,
+        w: &Writer,
+        image: &Index,
+        [row, column]: &[Index; 2],
+        group: &Index,
+        channel: &Index,
+    ) -> Index {
+        let [rows, columns] = self.input;
+        let extents = [self.batch, rows, columns, self.groups, self.group_channels()];
+        w.at(&extents, &[image, row, column, group, channel].map(Clone::clone))
+    }
+
+    /// The index of an output channel, given as group and number within it, in a pixel of the result.
+    pub(super) fn result_index(
+        &self,
+        w: &Writer,
+        image: &Index,
+        [row, column]: &[Index; 2],
+        filter: &[Index],
+    ) -> Index {
+        let [rows, columns] = self.output;
+        let extents = [self.batch, rows, columns, self.groups, self.group_filters()];
+        w.at(&extents, &[image, row, column, &filter[0], &filter[1]].map(Clone::clone))
+    }
+
+    /// The index of a weight in the filter.
+    pub(super) fn weight_index(
+        &self,
+        w: &Writer,
+        [row, column]: &[Index; 2],
+        channel: &Index,
+        filter: &[Index],
+    ) -> Index {
+        let [rows, columns] = self.kernel;
+        let extents = [rows, columns, self.group_channels(), self.groups, self.group_filters()];
+        w.at(&extents, &[row, column, channel, &filter[0], &filter[1]].map(Clone::clone))
+    }
+
+    /// Scalar loops over the outputs for which this tap falls into the image, row-major; `body` gets each output and the pixel it reads.
+    pub(super) fn each_product(
+        &self,
+        w: &mut Writer,
+        tap: &[Index],
+        body: impl FnOnce(&mut Writer, [Index; 2], [Index; 2]),
+    ) {
+        w.repeat(self.output[0], |w, i| {
+            let row = self.window.position(0, &i, &tap[0]);
+            let columns = |w: &mut Writer, row: Index| {
+                w.repeat(self.output[1], |w, j| {
+                    let column = self.window.position(1, &j, &tap[1]);
+                    let inside = |w: &mut Writer, column| body(w, [i, j], [row, column]);
+                    w.inside(column, self.input[1], inside, |_| {});
+                });
+            };
+            w.inside(row, self.input[0], columns, |_| {});
+        });
     }
 
     /// Fails unless a cotangent given for the result has its height and width.

@@ -7,6 +7,7 @@ use super::elementwise::float;
 use super::float::{Float, compute};
 use super::window::{IMAGES, Padding, Window, ones, rank_4};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -109,6 +110,27 @@ impl Operation for Conv2d {
             |[x, filter]| convolve(&dims, x, filter),
         );
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (x, filter, y) = (operands[0], operands[1], results[0]);
+        let dims =
+            self.dims(&w.shape(x), &w.shape(filter)).expect("the type rule has accepted them");
+        let [rows, columns] = dims.output;
+        let extents = [dims.batch, rows, columns, dims.groups, dims.group_filters()];
+        w.each(&extents, |w, at| {
+            let zero = w.zero(w.dtype(y));
+            let sum = w.variable(zero);
+            dims.window.each_tap(w, &at[1..3], dims.kernel, dims.input, |w, tap, pixel| {
+                w.repeat(dims.group_channels(), |w, channel| {
+                    let pixel = w.load(x, dims.image_index(w, &at[0], &pixel, &at[3], &channel));
+                    let weight = w.load(filter, dims.weight_index(w, &tap, &channel, &at[3..]));
+                    w.update(sum, |w, sum| w.multiply_add(pixel, weight, sum));
+                });
+            });
+            let sum = w.get(sum);
+            w.store(y, w.at(&extents, at), sum);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -6,9 +6,10 @@ use super::conv::{ConvDims, Given};
 use super::conv2d::one;
 use super::elementwise::float;
 use super::float::{Float, compute};
-use super::reduce::{piece_range, pieces};
+use super::reduce::{piece_range, pieces, write_pieces};
 use super::window::{IMAGES, Padding, Window, ones, rank_4};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -98,6 +99,28 @@ impl Operation for Conv2dGradFilter {
         let data =
             compute([x, dy], |[x, dy]| correlate(&dims, x, dy), |[x, dy]| correlate(&dims, x, dy));
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (x, dy, dw) = (operands[0], operands[1], results[0]);
+        let dims = self.dims(&w.shape(x), &w.shape(dy)).expect("the type rule has accepted them");
+        let [rows, columns] = dims.kernel;
+        let extents = [rows, columns, dims.group_channels(), dims.groups, dims.group_filters()];
+        w.each(&extents, |w, at| {
+            let total = write_pieces(w, dims.batch, Writer::add, |w, from, to| {
+                let zero = w.zero(w.dtype(dw));
+                let sum = w.variable(zero);
+                w.range(from, to, |w, image| {
+                    dims.each_product(w, &at[..2], |w, output, pixel| {
+                        let x = w.load(x, dims.image_index(w, &image, &pixel, &at[3], &at[2]));
+                        let dy = w.load(dy, dims.result_index(w, &image, &output, &at[3..]));
+                        w.update(sum, |w, sum| w.multiply_add(x, dy, sum));
+                    });
+                });
+                w.get(sum)
+            });
+            w.store(dw, w.at(&extents, at), total);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -8,6 +8,7 @@ use super::elementwise::float;
 use super::float::{Float, compute};
 use super::window::{IMAGES, Padding, Window, ones, rank_4};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -102,6 +103,28 @@ impl Operation for Conv2dGradInput {
             |[dy, filter]| transposed(&dims, dy, filter),
         );
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (dy, filter, dx) = (operands[0], operands[1], results[0]);
+        let dims =
+            self.dims(&w.shape(dy), &w.shape(filter)).expect("the type rule has accepted them");
+        let [rows, columns] = dims.input;
+        let extents = [dims.batch, rows, columns, dims.groups, dims.group_channels()];
+        w.each(&extents, |w, at| {
+            let zero = w.zero(w.dtype(dx));
+            let sum = w.variable(zero);
+            dims.window.each_reader(w, &at[1..3], dims.kernel, dims.output, |w, tap, output| {
+                w.repeat(dims.group_filters(), |w, f| {
+                    let filters = [at[3].clone(), f];
+                    let dy = w.load(dy, dims.result_index(w, &at[0], &output, &filters));
+                    let weight = w.load(filter, dims.weight_index(w, &tap, &at[4], &filters));
+                    w.update(sum, |w, sum| w.multiply_add(dy, weight, sum));
+                });
+            });
+            let sum = w.get(sum);
+            w.store(dx, w.at(&extents, at), sum);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -5,7 +5,8 @@ use smallvec::SmallVec;
 
 use super::places::strided_places;
 use crate::error::Mistake;
-use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64};
+use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64, Width};
+use crate::loops::{Buffer, Number, Writer};
 use crate::op::{Operation, Types, Vjp, wrong_count};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -37,6 +38,14 @@ pub trait Elementwise {
     /// If the op cannot be differentiated.
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake>;
 
+    /// The program on registers of scalar loops, in the lanes of the reference evaluation.
+    fn scalar(&self, w: &mut Writer, args: &[Number]) -> Number {
+        let wide = args.iter().any(|arg| arg.scalar.width() == Width::W64);
+        let mut lanes = w.lanes(if wide { Width::W64 } else { Width::W32 });
+        let args: SmallVec<[_; 3]> = args.iter().map(|arg| arg.lane()).collect();
+        Number::of(self.emit(&mut lanes, &args))
+    }
+
     /// The reference evaluation. Ops that convert between 32 and 64 bits have their own.
     fn evaluate(&self, operands: &[&Tensor], result: &Type) -> Tensor
     where
@@ -60,9 +69,32 @@ impl<E: Elementwise> Operation for E {
         vec![Elementwise::evaluate(self, operands, &results[0])]
     }
 
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        map(w, operands, results[0], &|w, args| self.scalar(w, args));
+    }
+
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Elementwise::vjp(self, node)
     }
+}
+
+/// One loop over the result, each element made by `scalar`.
+fn map(
+    w: &mut Writer,
+    operands: &[Buffer],
+    result: Buffer,
+    scalar: &dyn Fn(&mut Writer, &[Number]) -> Number,
+) {
+    let shape = w.shape(result);
+    w.each(&shape, |w, at| {
+        let mut args: SmallVec<[Number; 3]> = SmallVec::new();
+        for &operand in operands {
+            let index = w.broadcast_at(&w.shape(operand), at);
+            args.push(w.load(operand, index));
+        }
+        let number = scalar(w, &args);
+        w.store(result, w.at(&shape, at), number);
+    });
 }
 
 /// The element type of the result for those of the operands.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::{check_indices, places};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -35,6 +36,26 @@ impl Operation for Gather {
             .flat_map(|row| (0..width).map(move |column| Some(row? * width + column)))
             .collect();
         vec![Tensor::of(results[0].shape.clone(), table.data().pick_or_zero(&elements))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (table, indices, y) = (operands[0], operands[1], results[0]);
+        let shape = w.shape(table);
+        let (rows, width) = (shape[0], shape[1..].iter().product::<usize>());
+        let extents = [w.shape(indices).elements(), width];
+        w.each(&extents, |w, at| {
+            let zero = w.zero(w.dtype(y));
+            let element = w.variable(zero);
+            let row = w.load(indices, at[0].clone());
+            let row = w.index(row);
+            let inside = |w: &mut Writer, row: Index| {
+                let loaded = w.load(table, row * width + at[1].clone());
+                w.set(element, loaded);
+            };
+            w.inside(row, rows, inside, |_| {});
+            let element = w.get(element);
+            w.store(y, w.at(&extents, at), element);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Mistake;
+use crate::loops::{Buffer, Scalar, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::{Tracer, Var};
@@ -45,6 +46,17 @@ impl Operation for Iota {
             float => Data::from_f64(float, &indices.map(|i| i as f64).collect::<Vec<_>>()),
         };
         vec![Tensor::of(shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, _: &[Buffer], results: &[Buffer]) {
+        let Type { dtype, shape } = &self.ty;
+        w.each(shape, |w, at| {
+            let index = w.number(Scalar::I64, at[self.axis].clone());
+            // Every index is exact in f64, so that its conversion to a float rounds once.
+            let index = if dtype.is_float() { w.convert(index, DType::F64) } else { index };
+            let index = w.convert(index, *dtype);
+            w.store(results[0], w.at(shape, at), index);
+        });
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Mistake;
 use crate::graph::Graph;
 use crate::interpret::evaluate_body;
+use crate::loops::{Buffer, Writer, write_body};
 use crate::op::{Operation, Types, Vjp, wrong_count};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -28,6 +29,22 @@ pub enum KernelKind {
     Random,
     /// The same elementwise chain over several groups of tensors: all parameter updates.
     Update,
+}
+
+impl KernelKind {
+    /// The word in the text form.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Contraction => "contraction",
+            Self::Rows => "rows",
+            Self::Columns => "columns",
+            Self::Window => "window",
+            Self::Move => "move",
+            Self::Random => "random",
+            Self::Update => "update",
+        }
+    }
 }
 
 /// A fused region that becomes one native kernel. Its meaning is that of its body, evaluated node by node.
@@ -84,6 +101,10 @@ impl Operation for Kernel {
 
     fn evaluate(&self, operands: &[&Tensor], _: &[Type]) -> Vec<Tensor> {
         evaluate_body(&self.body, operands)
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        write_body(w, &self.body, operands, results);
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

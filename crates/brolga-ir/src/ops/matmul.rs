@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -107,6 +108,30 @@ impl Operation for Matmul {
             _ => unreachable!("the type rule admits numbers of one element type"),
         };
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let MatmulDims { batch, m, n, k } = self.dims(&w.shape(operands[0]), &w.shape(operands[1]));
+        let (a_extents, b_extents) = (
+            if self.transpose_a { [batch, k, m] } else { [batch, m, k] },
+            if self.transpose_b { [batch, n, k] } else { [batch, k, n] },
+        );
+        w.each(&[batch, m, n], |w, at| {
+            let [matrix, row, column] = [0, 1, 2].map(|axis| at[axis].clone());
+            let zero = w.zero(w.dtype(results[0]));
+            let sum = w.variable(zero);
+            w.repeat(k, |w, k| {
+                let swap =
+                    |swapped: bool, [x, y]: [Index; 2]| if swapped { [y, x] } else { [x, y] };
+                let [x, y] = swap(self.transpose_a, [row.clone(), k.clone()]);
+                let a = w.load(operands[0], w.at(&a_extents, &[matrix.clone(), x, y]));
+                let [x, y] = swap(self.transpose_b, [k, column.clone()]);
+                let b = w.load(operands[1], w.at(&b_extents, &[matrix.clone(), x, y]));
+                w.update(sum, |w, sum| w.multiply_add(a, b, sum));
+            });
+            let sum = w.get(sum);
+            w.store(results[0], w.at(&[batch, m, n], at), sum);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -6,6 +6,7 @@ use super::elementwise::number;
 use super::pool::PoolDims;
 use super::window::{Padding, Window};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -59,6 +60,16 @@ impl Operation for MaxPool {
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
         let places: Vec<_> = dims.maxima(x.data()).into_iter().map(|m| m.place).collect();
         vec![Tensor::of(results[0].shape.clone(), x.data().pick(&places))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let dims = self.dims(&w.shape(operands[0])).expect("the type rule has accepted the images");
+        let extents = dims.output_shape();
+        w.each(&extents, |w, at| {
+            let (best, _) = dims.write_maximum(w, operands[0], at);
+            let best = w.get(best);
+            w.store(results[0], w.at(&extents, at), best);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::pool::{PoolDims, check_indexed};
 use super::window::{Padding, Window};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -56,6 +57,31 @@ impl Operation for MaxPoolGather {
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
         let y = x.data().pick_or_zero(&dims.places(index));
         vec![Tensor::of(results[0].shape.clone(), y)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (x, index, y) = (operands[0], operands[1], results[0]);
+        let dims = self.dims(&w.shape(x)).expect("the type rule has accepted the images");
+        let (input, output) = (dims.input_shape(), dims.output_shape());
+        w.each(&output, |w, at| {
+            let zero = w.zero(w.dtype(y));
+            let element = w.variable(zero);
+            let chosen = w.load(index, w.at(&output, at));
+            let chosen = w.index(chosen);
+            let inside = |w: &mut Writer, tap: Index| {
+                let (u, v) = w.divide(&tap, dims.taps[1]);
+                let row = dims.window.position(0, &at[1], &u);
+                let column = dims.window.position(1, &at[2], &v);
+                w.all_inside(&[row, column], &dims.input, |w, pixel| {
+                    let pixel = [&at[0], &pixel[0], &pixel[1], &at[3]].map(Clone::clone);
+                    let loaded = w.load(x, w.at(&input, &pixel));
+                    w.set(element, loaded);
+                });
+            };
+            w.inside(chosen, dims.taps[0] * dims.taps[1], inside, |_| {});
+            let element = w.get(element);
+            w.store(y, w.at(&output, at), element);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

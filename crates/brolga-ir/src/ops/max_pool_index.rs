@@ -6,6 +6,7 @@ use super::elementwise::number;
 use super::pool::{PoolDims, check_indexed};
 use super::window::{Padding, Window};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -56,6 +57,16 @@ impl Operation for MaxPoolIndex {
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
         let taps = dims.maxima(x.data()).into_iter().map(|maximum| maximum.tap as u8);
         vec![Tensor::of(results[0].shape.clone(), Data::U8(taps.collect()))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let dims = self.dims(&w.shape(operands[0])).expect("the type rule has accepted the images");
+        let extents = dims.output_shape();
+        w.each(&extents, |w, at| {
+            let (_, tap) = dims.write_maximum(w, operands[0], at);
+            let tap = w.get(tap);
+            w.store(results[0], w.at(&extents, at), tap);
+        });
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

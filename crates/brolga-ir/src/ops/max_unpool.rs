@@ -7,6 +7,7 @@ use super::float::{Float, compute};
 use super::pool::{PoolDims, check_indexed};
 use super::window::{Padding, Window};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -63,6 +64,28 @@ impl Operation for MaxUnpool {
         let dims = self.dims(dy.shape()).expect("the type rule has accepted the cotangent");
         let data = compute([dy], |[dy]| unpool(&dims, dy, index), |[dy]| unpool(&dims, dy, index));
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (dy, index, dx) = (operands[0], operands[1], results[0]);
+        let dims = self.dims(&w.shape(dy)).expect("the type rule has accepted the cotangent");
+        let (input, output) = (dims.input_shape(), dims.output_shape());
+        w.each(&input, |w, at| {
+            let zero = w.zero(w.dtype(dx));
+            let sum = w.variable(zero);
+            dims.each_covering(w, &at[1..3], |w, [row, column], tap| {
+                let place = [at[0].clone(), row, column, at[3].clone()];
+                let chosen = w.load(index, w.at(&output, &place));
+                let chosen = w.index(chosen);
+                let add = |w: &mut Writer, _| {
+                    let dy = w.load(dy, w.at(&output, &place));
+                    w.update(sum, |w, sum| w.add(sum, dy));
+                };
+                w.inside(chosen - tap, 1, add, |_| {});
+            });
+            let sum = w.get(sum);
+            w.store(dx, w.at(&input, at), sum);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

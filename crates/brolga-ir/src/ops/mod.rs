@@ -81,6 +81,18 @@ macro_rules! ops {
                 matches!(self, $(Self::$etype(_))|*)
             }
 
+            /// An elementwise op on registers of scalar loops; `None` if the op is not elementwise.
+            pub fn scalar(
+                &self,
+                writer: &mut crate::loops::Writer,
+                args: &[crate::loops::Number],
+            ) -> Option<crate::loops::Number> {
+                match self {
+                    $(Self::$etype(op) => Some(op.scalar(writer, args)),)*
+                    _ => None,
+                }
+            }
+
             /// Runs the program of an elementwise op on lanes; `None` if the op is not elementwise.
             ///
             /// `args` are the operands; integers of 8 bits are zero-extended, and so must the result be stored.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index::{check_indices, places};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -37,6 +38,23 @@ impl Operation for OneHot {
             .flat_map(|class| (0..self.depth).map(move |k| (class == Some(k)).then_some(0)))
             .collect();
         vec![Tensor::of(results[0].shape.clone(), one.pick_or_zero(&hot))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let extents = [w.shape(operands[0]).elements(), self.depth];
+        w.each(&extents, |w, at| {
+            let zero = w.zero(self.dtype);
+            let element = w.variable(zero);
+            let class = w.load(operands[0], at[0].clone());
+            let class = w.index(class);
+            let hot = |w: &mut Writer, _| {
+                let one = w.first(&Data::from_f64(self.dtype, &[1.0]));
+                w.set(element, one);
+            };
+            w.inside(class - at[1].clone(), 1, hot, |_| {});
+            let element = w.get(element);
+            w.store(results[0], w.at(&extents, at), element);
+        });
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

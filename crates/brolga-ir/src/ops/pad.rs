@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::places::strided_places;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -47,6 +48,22 @@ impl Operation for Pad {
             sources[place] = Some(source);
         }
         vec![Tensor::of(shape.clone(), x.data().pick_or_zero(&sources))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (own, shape) = (w.shape(operands[0]), w.shape(results[0]));
+        w.each(&shape, |w, at| {
+            let zero = w.zero(w.dtype(results[0]));
+            let element = w.variable(zero);
+            let sources: Vec<Index> =
+                at.iter().zip(&self.low).map(|(at, &low)| at.clone() - low).collect();
+            w.all_inside(&sources, &own, |w, source| {
+                let loaded = w.load(operands[0], w.at(&own, source));
+                w.set(element, loaded);
+            });
+            let element = w.get(element);
+            w.store(results[0], w.at(&shape, at), element);
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

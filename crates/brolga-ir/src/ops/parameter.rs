@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -40,6 +41,14 @@ impl Operation for Parameter {
     /// The interpreter fills inputs in by itself; alone, a parameter is zero.
     fn evaluate(&self, _: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         vec![Tensor::zeros(&results[0])]
+    }
+
+    /// As the reference evaluation alone: zeros.
+    fn loops(&self, w: &mut Writer, _: &[Buffer], results: &[Buffer]) {
+        w.each(&[w.shape(results[0]).elements()], |w, at| {
+            let zero = w.zero(self.ty.dtype);
+            w.store(results[0], at[0].clone(), zero);
+        });
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -1,5 +1,22 @@
 //! Where elements lie in memory.
 
+use crate::loops::{Buffer, Index, Writer};
+
+/// Scalar loops that give each element of the result the operand's element at the index of `source`.
+pub(super) fn move_elements(
+    w: &mut Writer,
+    operand: Buffer,
+    result: Buffer,
+    source: impl FnOnce(&mut Writer, &[Index]) -> Index,
+) {
+    let shape = w.shape(result);
+    w.each(&shape, |w, at| {
+        let source = source(w, at);
+        let element = w.load(operand, source);
+        w.store(result, w.at(&shape, at), element);
+    });
+}
+
 /// The places `start + Σ iₖ · stepₖ` of all indices `i` below `extents`, in row-major order.
 pub(super) fn strided_places(start: usize, extents: &[usize], steps: &[isize]) -> Vec<usize> {
     extents.iter().zip(steps).fold(vec![start], |places, (&extent, &step)| {

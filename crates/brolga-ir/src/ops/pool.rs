@@ -3,6 +3,8 @@
 use super::window::{IMAGES, Window, rank_4};
 use crate::error::Mistake;
 use crate::for_each_dtype;
+use crate::lanes::{Lanes, Width};
+use crate::loops::{Buffer, Index, Number, Scalar, Variable, Writer};
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Shape, Type};
 
@@ -81,6 +83,116 @@ impl PoolDims {
             "`{op}`: a {rows}×{cols} window turns {h}×{w} images into {oh}×{ow} ones, \
              but the cotangent is {height}×{width}"
         )))
+    }
+
+    /// The pixels of an image that the window of an output covers on this axis: the first, and the one after the last.
+    fn covered(&self, w: &mut Writer, axis: usize, output: &Index) -> [Index; 2] {
+        let start = output * self.window.strides[axis] - self.window.padding[axis][0];
+        let end = w.min(start.clone() + self.taps[axis], self.input[axis].into());
+        [w.max(start, Index::default()), end]
+    }
+
+    /// Scalar loops over the pixels that the window of an output covers, row-major; `body` gets each with the number of its tap.
+    pub(super) fn each_covered(
+        &self,
+        w: &mut Writer,
+        output: &[Index],
+        body: impl FnOnce(&mut Writer, [Index; 2], Index),
+    ) {
+        let [rows, columns] = [0, 1].map(|axis| self.covered(w, axis, &output[axis]));
+        let [first, end] = rows;
+        w.range(first, end, |w, row| {
+            let [first, end] = columns;
+            w.range(first, end, |w, column| {
+                let pixel = [row, column];
+                let number = self.tap_number(output, &pixel);
+                body(w, pixel, number);
+            });
+        });
+    }
+
+    /// The number of the tap by which the window of an output reads a pixel.
+    fn tap_number(&self, output: &[Index], pixel: &[Index; 2]) -> Index {
+        let tap = |axis: usize| {
+            let origin = &output[axis] * self.window.strides[axis];
+            pixel[axis].clone() + self.window.padding[axis][0] - origin
+        };
+        tap(0) * self.taps[1] + tap(1)
+    }
+
+    /// Scalar loops over the outputs whose window covers a pixel, row-major; `body` gets each with the number of the tap on the pixel.
+    pub(super) fn each_covering(
+        &self,
+        w: &mut Writer,
+        pixel: &[Index],
+        body: impl FnOnce(&mut Writer, [Index; 2], Index),
+    ) {
+        let padded = [0, 1].map(|axis| pixel[axis].clone() + self.window.padding[axis][0]);
+        let [rows, columns] = [0, 1].map(|axis| {
+            let stride = self.window.strides[axis];
+            let lowest = padded[axis].clone() + stride - self.taps[axis];
+            let lowest = w.max(lowest, Index::default());
+            let (first, _) = w.divide(&lowest, stride);
+            let (last, _) = w.divide(&padded[axis], stride);
+            [first, w.min(last + 1, self.output[axis].into())]
+        });
+        let [first, end] = rows;
+        w.range(first, end, |w, row| {
+            let [first, end] = columns;
+            w.range(first, end, |w, column| {
+                let output = [row, column];
+                let [row, column] = [0, 1].map(|axis| pixel[axis].clone());
+                let number = self.tap_number(&output, &[row, column]);
+                body(w, output, number);
+            });
+        });
+    }
+
+    /// The number by which the average of an output divides, in the register of an element type.
+    pub(super) fn divisor(
+        &self,
+        w: &mut Writer,
+        dtype: DType,
+        include_pad: bool,
+        output: &[Index],
+    ) -> Number {
+        if include_pad {
+            return w.count(dtype, self.taps[0] * self.taps[1]);
+        }
+        let [rows, columns] = [0, 1].map(|axis| {
+            let [first, end] = self.covered(w, axis, &output[axis]);
+            w.number(Scalar::I64, end - first)
+        });
+        let zero = w.zero(DType::I64);
+        let count = w.multiply_add(rows, columns, zero);
+        w.convert(count, if dtype == DType::F64 { DType::F64 } else { DType::F32 })
+    }
+
+    /// The maximum of the window of an output and channel and the number of its tap: NaN before numbers, of equals the first.
+    pub(super) fn write_maximum(
+        &self,
+        w: &mut Writer,
+        x: Buffer,
+        at: &[Index],
+    ) -> (Variable, Variable) {
+        let extents = self.input_shape();
+        let element = |w: &mut Writer, [row, column]: [Index; 2]| {
+            w.load(x, w.at(&extents, &[at[0].clone(), row, column, at[3].clone()]))
+        };
+        let first = [0, 1].map(|axis| self.covered(w, axis, &at[1 + axis])[0].clone());
+        let number = self.tap_number(&at[1..3], &first);
+        let (first, number) = (element(w, first), w.number(Scalar::I32, number));
+        let (best, tap) = (w.variable(first), w.variable(number));
+        self.each_covered(w, &at[1..3], |w, pixel, number| {
+            let next = element(w, pixel);
+            let (old, old_tap) = (w.get(best), w.get(tap));
+            let wins = wins(w, next, old);
+            let number = w.number(Scalar::I32, number);
+            let (new, new_tap) = (w.select(wins, next, old), w.select(wins, number, old_tap));
+            w.set(best, new);
+            w.set(tap, new_tap);
+        });
+        (best, tap)
     }
 
     /// Fails unless this is the type of an index: `u8` of the shape of the result.
@@ -232,6 +344,16 @@ impl PlacedWindow<'_> {
 #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
 fn beats<T: PartialOrd>(next: T, best: T) -> bool {
     next > best || (next != next && best == best)
+}
+
+/// [`beats`] in registers of scalar loops.
+pub(super) fn wins(w: &mut Writer, next: Number, best: Number) -> Number {
+    let greater = w.greater(next, best);
+    let (next, best) = (w.is_nan(next), w.is_nan(best));
+    let mut lanes = w.lanes(Width::W32);
+    let number = lanes.not(best);
+    let first_nan = lanes.and(next, number);
+    lanes.or(greater, first_nan)
 }
 
 /// The most taps of a window whose numbers fit into `u8`.

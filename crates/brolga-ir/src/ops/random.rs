@@ -1,7 +1,8 @@
 //! What the random ops share: their operands and their bits.
 
 use crate::error::Mistake;
-use crate::lanes;
+use crate::lanes::{self, Lanes, Width};
+use crate::loops::{Buffer, Index, Number, Scalar, Writer};
 use crate::op::{Types, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Type};
@@ -32,6 +33,46 @@ pub(super) fn bits(operands: &[&Tensor], stream: u32, count: usize) -> impl Iter
     };
     let (seed, step) = ([seed[0] as u32, seed[1] as u32], step[0] as u32);
     (0..count).map(move |element| lanes::random_bits_at(seed, step, stream, element as u64))
+}
+
+/// Scalar loops that give each element what `number` makes of its random bits, an `i32`.
+pub(super) fn write(
+    w: &mut Writer,
+    operands: &[Buffer],
+    stream: u32,
+    result: Buffer,
+    number: impl FnOnce(&mut Writer, Number) -> Number,
+) {
+    let lanes = lanes::PHILOX_BLOCK / 4;
+    w.each(&[w.shape(result).elements()], |w, at| {
+        let (block, within) = w.divide(&at[0], lanes::PHILOX_BLOCK);
+        let (word, lane) = w.divide(&within, lanes);
+        let call = block * lanes + lane;
+        let (high, _) = w.divide(&call, 1 << 32);
+        let [low, high, word] = [call, high, word].map(|index| w.number(Scalar::I32, index));
+        let step = w.load(operands[1], Index::default());
+        let key = [0, 1].map(|half| w.load(operands[0], Index::number(half)));
+        let mut l = w.lanes(Width::W32);
+        let stream = l.int(i64::from(stream));
+        let words = lanes::philox4x32(&mut l, [low, high, step, stream], key);
+        let mut bits = words[0];
+        for (n, &other) in (1..).zip(&words[1..]) {
+            let n = l.int(n);
+            let chosen = l.ieq(word, n);
+            bits = l.iselect(chosen, other, bits);
+        }
+        let number = number(w, bits);
+        w.store(result, at[0].clone(), number);
+    });
+}
+
+/// [`uniform`] in registers of scalar loops.
+pub(super) fn write_uniform(w: &mut Writer, bits: Number) -> Number {
+    let mut l = w.lanes(Width::W32);
+    let step = l.float((-24.0_f64).exp2());
+    let upper = l.shr(bits, 8);
+    let upper = l.to_float(upper);
+    l.mul(upper, step)
 }
 
 /// The number in [0, 1) that random bits are: the upper 24 of them as a multiple of 2⁻²⁴.

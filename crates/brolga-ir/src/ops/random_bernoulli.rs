@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::random;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -60,6 +61,14 @@ impl Operation for RandomBernoulli {
         let truth = random::bits(operands, self.stream, shape.elements())
             .map(|bits| random::uniform(bits) < probability);
         vec![Tensor::of(shape.clone(), Data::Bool(truth.collect()))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        random::write(w, operands, self.stream, results[0], |w, bits| {
+            let uniform = random::write_uniform(w, bits);
+            let probability = w.float(DType::F32, f32::from(self.probability).into());
+            w.greater(probability, uniform)
+        });
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::random;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -33,6 +34,10 @@ impl Operation for RandomBits {
         let shape = &results[0].shape;
         let bits = random::bits(operands, self.stream, shape.elements());
         vec![Tensor::of(shape.clone(), Data::I32(bits.map(|bits| bits as i32).collect()))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        random::write(w, operands, self.stream, results[0], |_, bits| bits);
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::random;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -31,6 +32,10 @@ impl Operation for RandomUniform {
         let shape = &results[0].shape;
         let bits = random::bits(operands, self.stream, shape.elements());
         vec![Tensor::of(shape.clone(), Data::F32(bits.map(random::uniform).collect()))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        random::write(w, operands, self.stream, results[0], random::write_uniform);
     }
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -13,7 +13,9 @@
 use smallvec::SmallVec;
 
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Number, Variable, Writer};
 use crate::op::{Vjp, expect_operands};
+use crate::tensor::Data;
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
@@ -129,6 +131,112 @@ pub(super) fn reduce<T: Copy>(
     };
     let total = |base| (1..pieces).fold(piece(base, 0), |acc, p| combine(acc, piece(base, p)));
     places(&kept).into_iter().map(total).collect()
+}
+
+/// A reduction as scalar loops.
+pub(super) struct Reduction<'a> {
+    /// The axes that are reduced.
+    pub(super) axes: &'a [usize],
+    /// What lanes and pieces start with.
+    pub(super) identity: Data,
+    /// How two numbers become one.
+    pub(super) combine: Combine,
+    /// What becomes of the result.
+    pub(super) finish: &'a dyn Fn(&mut Writer, Number) -> Number,
+}
+
+/// How a reduction makes one number of two.
+pub(super) type Combine = fn(&mut Writer, Number, Number) -> Number;
+
+impl Reduction<'_> {
+    /// Writes the loops, in the order of the [module](self).
+    pub(super) fn write(&self, w: &mut Writer, x: Buffer, y: Buffer) {
+        let shape = w.shape(x);
+        let inner = inner_axes(shape.rank(), self.axes);
+        let split = shape.rank() - inner;
+        let outer = &self.axes[..self.axes.len() - inner];
+        let kept: Vec<usize> = (0..split).filter(|axis| !outer.contains(axis)).collect();
+        let extents: Vec<usize> = kept.iter().map(|&axis| shape[axis]).collect();
+        w.each(&extents, |w, at| {
+            let mut row = vec![Index::default(); split];
+            for (&axis, index) in kept.iter().zip(at) {
+                row[axis] = index.clone();
+            }
+            let total = match outer.split_first() {
+                None => self.row(w, x, &shape, &row),
+                Some((&first, others)) => {
+                    write_pieces(w, shape[first], self.combine, |w, from, to| {
+                        let identity = w.first(&self.identity);
+                        let sum = w.variable(identity);
+                        let extents: Vec<usize> = others.iter().map(|&axis| shape[axis]).collect();
+                        w.range(from, to, |w, index| {
+                            row[first] = index;
+                            w.over(&extents, |w, at| {
+                                for (&axis, index) in others.iter().zip(at) {
+                                    row[axis] = index.clone();
+                                }
+                                let next = self.row(w, x, &shape, &row);
+                                w.update(sum, |w, sum| (self.combine)(w, sum, next));
+                            });
+                        });
+                        w.get(sum)
+                    })
+                }
+            };
+            let total = (self.finish)(w, total);
+            w.store(y, w.at(&extents, at), total);
+        });
+    }
+
+    /// One row: its only element, or virtual lanes and then the tree.
+    fn row(&self, w: &mut Writer, x: Buffer, shape: &Shape, row: &[Index]) -> Number {
+        let (leading, trailing) = shape.split_at(row.len());
+        let length: usize = trailing.iter().product();
+        let start = w.at(leading, row) * length;
+        if inner_axes(shape.rank(), self.axes) == 0 {
+            return w.load(x, start);
+        }
+        let identity = w.first(&self.identity);
+        let lanes: Vec<Variable> = (0..LANES).map(|_| w.variable(identity)).collect();
+        let take = |w: &mut Writer, first: Index, lanes: &[Variable]| {
+            for (lane, &variable) in lanes.iter().enumerate() {
+                let next = w.load(x, first.clone() + lane);
+                w.update(variable, |w, sum| (self.combine)(w, sum, next));
+            }
+        };
+        w.repeat(length / LANES, |w, n| take(w, start.clone() + n * LANES, &lanes));
+        take(w, start + length / LANES * LANES, &lanes[..length % LANES]);
+        let mut sums: Vec<Number> = lanes.into_iter().map(|lane| w.get(lane)).collect();
+        while sums.len() > 1 {
+            let upper = sums.split_off(sums.len() / 2);
+            for (sum, upper) in sums.iter_mut().zip(upper) {
+                *sum = (self.combine)(w, *sum, upper);
+            }
+        }
+        sums[0]
+    }
+}
+
+/// The pieces of an axis, each from an index to below another, combined in ascending order.
+pub(super) fn write_pieces(
+    w: &mut Writer,
+    extent: usize,
+    combine: Combine,
+    mut piece: impl FnMut(&mut Writer, Index, Index) -> Number,
+) -> Number {
+    let count = pieces(extent);
+    let first = piece(w, Index::default(), Index::number(extent / count));
+    if count == 1 {
+        return first;
+    }
+    let total = w.variable(first);
+    w.range(Index::number(1), Index::number(count), |w, n| {
+        let (from, _) = w.divide(&(&n * extent), count);
+        let (to, _) = w.divide(&((n + 1) * extent), count);
+        let next = piece(w, from, to);
+        w.update(total, |w, total| combine(w, total, next));
+    });
+    w.get(total)
 }
 
 /// Reduces one contiguous row: 16 virtual lanes, then the tree.

@@ -4,9 +4,11 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::max::maximum;
-use super::reduce::{extremum_vjp, reduce, reduced_type};
+use super::elementwise::Elementwise;
+use super::max::{Max, maximum};
+use super::reduce::{Reduction, extremum_vjp, reduce, reduced_type};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -47,6 +49,16 @@ impl Operation for ReduceMax {
             Data::Bool(_) => unreachable!("the type rule does not admit bool"),
         };
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let identity = Data::from_f64(w.dtype(operands[0]), &[f64::NEG_INFINITY]);
+        let combine = |w: &mut Writer, a, b| Max.scalar(w, &[a, b]);
+        Reduction { axes: &self.axes, identity, combine, finish: &|_, extremum| extremum }.write(
+            w,
+            operands[0],
+            results[0],
+        );
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::float::{Float, compute};
-use super::reduce::{reduce, reduced_type};
+use super::reduce::{Reduction, reduce, reduced_type};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Number, Writer};
 use crate::op::{Operation, Types, Vjp};
-use crate::tensor::Tensor;
+use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
@@ -53,6 +54,21 @@ impl Operation for ReduceMean {
             |[values]| means(values, shape, axes, count),
         );
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let dtype = w.dtype(operands[0]);
+        let count = self.count(&w.shape(operands[0]));
+        let finish = |w: &mut Writer, sum: Number| {
+            let count = w.count(dtype, count);
+            w.divide_by(sum, count)
+        };
+        let identity = Data::zeros(dtype, 1);
+        Reduction { axes: &self.axes, identity, combine: Writer::add, finish: &finish }.write(
+            w,
+            operands[0],
+            results[0],
+        );
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

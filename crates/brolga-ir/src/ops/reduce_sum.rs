@@ -4,8 +4,9 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::reduce::{reduce, reduced_shape, reduced_type};
+use super::reduce::{Reduction, reduce, reduced_shape, reduced_type};
 use crate::error::Mistake;
+use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
@@ -50,6 +51,12 @@ impl Operation for ReduceSum {
             Data::Bool(_) => unreachable!("the type rule does not admit bool"),
         };
         vec![Tensor::of(results[0].shape.clone(), data)]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let identity = Data::zeros(w.dtype(operands[0]), 1);
+        Reduction { axes: &self.axes, identity, combine: Writer::add, finish: &|_, sum| sum }
+            .write(w, operands[0], results[0]);
     }
 
     /// The cotangent repeated along the axes.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Mistake;
+use crate::loops::{self, Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -33,6 +34,10 @@ impl Operation for Reshape {
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         vec![Tensor::of(results[0].shape.clone(), operands[0].data().clone())]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        loops::copy(w, operands[0], results[0]);
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

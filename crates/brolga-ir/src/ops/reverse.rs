@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::places::move_elements;
 use super::places::strided_places;
 use super::reduce::check_axes;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -39,6 +41,17 @@ impl Operation for Reverse {
         }
         let places = strided_places(start, shape, &steps);
         vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let shape = w.shape(operands[0]);
+        move_elements(w, operands[0], results[0], |w, at| {
+            let mut source = at.to_vec();
+            for &axis in &self.axes {
+                source[axis] = Index::number(shape[axis] - 1) - source[axis].clone();
+            }
+            w.at(&shape, &source)
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

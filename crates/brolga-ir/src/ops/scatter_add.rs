@@ -6,10 +6,11 @@ use super::elementwise::number;
 use super::float::compute;
 use super::index::{check_indices, places};
 use crate::error::Mistake;
+use crate::loops::{self, Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
-use crate::types::{Shape, Type};
+use crate::types::{DType, Shape, Type};
 
 /// `y[r, d..] = Σ updates[i.., d..]` over the places `i..` at which `indices` is `r`.
 ///
@@ -22,6 +23,9 @@ pub struct ScatterAdd {
     /// The number of rows of the result.
     pub rows: usize,
 }
+
+/// Columns of the table that one unit of the scalar loops fills.
+const COLUMNS: usize = 64;
 
 impl Operation for ScatterAdd {
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
@@ -55,6 +59,42 @@ impl Operation for ScatterAdd {
             ),
         };
         vec![Tensor::of(shape.clone(), data)]
+    }
+
+    /// The sums are kept in the result, or in `f32` where that is a half: cleared, added to in the order of the updates, and rounded.
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (indices, updates, y) = (operands[0], operands[1], results[0]);
+        let ty = w.ty(y).clone();
+        let is_half = matches!(ty.dtype, DType::BF16 | DType::F16);
+        let sums = if is_half { w.temporary(Type::f32(ty.shape.clone())) } else { y };
+        w.each(&[ty.shape.elements()], |w, at| {
+            let zero = w.zero(w.dtype(sums));
+            w.store(sums, at[0].clone(), zero);
+        });
+        let width: usize = ty.shape[1..].iter().product();
+        let count = w.shape(indices).elements();
+        let block = width.clamp(1, COLUMNS);
+        w.stage(width.div_ceil(block), |w, unit| {
+            let first = unit * block;
+            let end = w.min(first.clone() + block, width.into());
+            w.repeat(count, |w, update| {
+                let row = w.load(indices, update.clone());
+                let row = w.index(row);
+                let add = |w: &mut Writer, row: Index| {
+                    w.range(first, end, |w, column| {
+                        let next = w.load(updates, update * width + column.clone());
+                        let place = row * width + column;
+                        let sum = w.load(sums, place.clone());
+                        let sum = w.add(sum, next);
+                        w.store(sums, place, sum);
+                    });
+                };
+                w.inside(row, self.rows, add, |_| {});
+            });
+        });
+        if is_half {
+            loops::copy(w, sums, y);
+        }
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

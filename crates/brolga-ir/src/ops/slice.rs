@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::places::move_elements;
 use super::places::strided_places;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -63,6 +65,15 @@ impl Operation for Slice {
         let shape = &results[0].shape;
         let places = strided_places(start, shape, &steps);
         vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let own = w.shape(operands[0]);
+        move_elements(w, operands[0], results[0], |w, at| {
+            let place = |axis: usize| &at[axis] * self.strides[axis] + self.starts[axis];
+            let source: Vec<Index> = (0..at.len()).map(place).collect();
+            w.at(&own, &source)
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::places::move_elements;
 use super::places::strided_places;
 use crate::error::Mistake;
+use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -42,6 +44,17 @@ impl Operation for Transpose {
         let shape = &results[0].shape;
         let places = strided_places(0, shape, &steps);
         vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+    }
+
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let own = w.shape(operands[0]);
+        move_elements(w, operands[0], results[0], |w, at| {
+            let mut source = vec![Index::default(); at.len()];
+            for (index, &axis) in at.iter().zip(&self.permutation) {
+                source[axis] = index.clone();
+            }
+            w.at(&own, &source)
+        });
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {

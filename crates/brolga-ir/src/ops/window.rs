@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Mistake;
+use crate::loops::{Index, Writer};
 use crate::types::Shape;
 
 /// Positions added on each side of an image: `[[top, bottom], [left, right]]`.
@@ -81,6 +82,74 @@ impl Window {
             output[axis] = (padded - span) / stride + 1;
         }
         Ok(output)
+    }
+
+    /// The index in the input that a tap reads for an output on this axis; outside of the image in the padding.
+    pub(super) fn position(&self, axis: usize, output: &Index, tap: &Index) -> Index {
+        output * self.strides[axis] + tap * self.dilation[axis] - self.padding[axis][0]
+    }
+
+    /// Scalar loops over the taps of a window of extents `window` that fall into an image of extents `input` for this output, row-major;
+    /// `body` gets each tap and the pixel it reads.
+    pub(super) fn each_tap(
+        &self,
+        w: &mut Writer,
+        output: &[Index],
+        window: [usize; 2],
+        input: [usize; 2],
+        body: impl FnOnce(&mut Writer, [Index; 2], [Index; 2]),
+    ) {
+        w.repeat(window[0], |w, u| {
+            let row = self.position(0, &output[0], &u);
+            let columns = |w: &mut Writer, row: Index| {
+                w.repeat(window[1], |w, v| {
+                    let column = self.position(1, &output[1], &v);
+                    let inside = |w: &mut Writer, column| body(w, [u, v], [row, column]);
+                    w.inside(column, input[1], inside, |_| {});
+                });
+            };
+            w.inside(row, input[0], columns, |_| {});
+        });
+    }
+
+    /// Scalar loops over the taps by which a pixel is read, row-major; `body` gets each tap and the output that reads it.
+    pub(super) fn each_reader(
+        &self,
+        w: &mut Writer,
+        pixel: &[Index],
+        window: [usize; 2],
+        outputs: [usize; 2],
+        body: impl FnOnce(&mut Writer, [Index; 2], [Index; 2]),
+    ) {
+        w.repeat(window[0], |w, u| {
+            self.reader(w, 0, &pixel[0], &u.clone(), outputs[0], |w, row| {
+                w.repeat(window[1], |w, v| {
+                    let column = v.clone();
+                    self.reader(w, 1, &pixel[1], &column, outputs[1], |w, column| {
+                        body(w, [u, v], [row, column]);
+                    });
+                });
+            });
+        });
+    }
+
+    /// `body` for the output that reads a pixel by a tap on this axis, if there is one.
+    fn reader(
+        &self,
+        w: &mut Writer,
+        axis: usize,
+        pixel: &Index,
+        tap: &Index,
+        outputs: usize,
+        body: impl FnOnce(&mut Writer, Index),
+    ) {
+        let stride = self.strides[axis];
+        let start = pixel.clone() + self.padding[axis][0] - tap * self.dilation[axis];
+        let inside = |w: &mut Writer, start: Index| {
+            let (output, rest) = w.divide(&start, stride);
+            w.inside(rest, 1, |w, _| body(w, output), |_| {});
+        };
+        w.inside(start, outputs.saturating_mul(stride), inside, |_| {});
     }
 
     /// The place in the input that tap `tap` of the window reads for output `output` on this axis; `None` in the padding.

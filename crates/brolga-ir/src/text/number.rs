@@ -2,9 +2,7 @@
 
 use std::str::FromStr;
 
-use half::{bf16, f16};
-
-use crate::tensor::Data;
+use crate::tensor::{Data, to_bf16, to_f16};
 use crate::types::DType;
 
 /// A float, from what Rust's `Debug` writes: the shortest digits, with an exponent where it is large.
@@ -34,8 +32,8 @@ pub(super) fn elements(data: &Data) -> Vec<String> {
     match data {
         Data::F32(v) => v.iter().map(|&x| f32_to_text(x)).collect(),
         Data::F64(v) => v.iter().map(|&x| f64_to_text(x)).collect(),
-        Data::BF16(v) => v.iter().map(|x| half(x.to_f64(), |y| bf16::from_f64(y) == *x)).collect(),
-        Data::F16(v) => v.iter().map(|x| half(x.to_f64(), |y| f16::from_f64(y) == *x)).collect(),
+        Data::BF16(v) => v.iter().map(|x| half(x.to_f64(), |y| to_bf16(y) == *x)).collect(),
+        Data::F16(v) => v.iter().map(|x| half(x.to_f64(), |y| to_f16(y) == *x)).collect(),
         Data::I64(v) => v.iter().map(ToString::to_string).collect(),
         Data::I32(v) => v.iter().map(ToString::to_string).collect(),
         Data::U8(v) => v.iter().map(ToString::to_string).collect(),
@@ -49,12 +47,12 @@ pub(super) fn parse_elements(dtype: DType, texts: &[&str]) -> Result<Data, (usiz
         DType::F32 => Data::F32(each(texts, |t| parse_float(t, dtype, f32::is_infinite))?),
         DType::F64 => Data::F64(each(texts, |t| parse_float(t, dtype, f64::is_infinite))?),
         DType::BF16 => {
-            let wide = |t: &str| parse_float::<f64>(t, dtype, |x| bf16::from_f64(x).is_infinite());
-            Data::BF16(each(texts, |t| wide(t).map(bf16::from_f64))?)
+            let wide = |t: &str| parse_float::<f64>(t, dtype, |x| to_bf16(x).is_infinite());
+            Data::BF16(each(texts, |t| wide(t).map(to_bf16))?)
         }
         DType::F16 => {
-            let wide = |t: &str| parse_float::<f64>(t, dtype, |x| f16::from_f64(x).is_infinite());
-            Data::F16(each(texts, |t| wide(t).map(f16::from_f64))?)
+            let wide = |t: &str| parse_float::<f64>(t, dtype, |x| to_f16(x).is_infinite());
+            Data::F16(each(texts, |t| wide(t).map(to_f16))?)
         }
         DType::I64 => Data::I64(each(texts, |t| parse_int(t, dtype))?),
         DType::I32 => Data::I32(each(texts, |t| parse_int(t, dtype))?),

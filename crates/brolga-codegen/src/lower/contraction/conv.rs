@@ -124,7 +124,7 @@ pub(super) fn forward(
             let (reads, writes) = body.touches(|_| false);
             let nest = nest.finish();
             let units = panels.results / panels.width;
-            let stage = Stage { nest, units, reads, writes, flops: flops(&dims) };
+            let stage = Stage { code: nest.into(), units, reads, writes, flops: flops(&dims) };
             let (stages, scratch) = (vec![stage], panels.panel_bytes());
             return Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() });
         }
@@ -150,7 +150,7 @@ pub(super) fn forward(
         reads.push(Touch { slot: body.workspace(), access: Access::Whole });
     }
     stages.push(Stage {
-        nest: nest.finish(),
+        code: nest.finish().into(),
         units: if by_image { dims.batch } else { dims.batch * bands },
         reads,
         writes,
@@ -178,7 +178,7 @@ impl Panels {
 fn packing(body: &Body<'_>, panels: &Panels, w: usize, to: &Affine) -> Result<Stage> {
     let (nest, units) = panels.all(&Affine::slot(w), to)?;
     Ok(Stage {
-        nest,
+        code: nest.into(),
         units,
         reads: vec![Touch { slot: w, access: Access::Whole }],
         writes: vec![Touch { slot: body.workspace(), access: Access::Whole }],
@@ -276,7 +276,7 @@ pub(super) fn grad_input(
             let (reads, writes) = body.touches(|_| false);
             let nest = nest.finish();
             let units = channels / panels.width;
-            let stage = Stage { nest, units, reads, writes, flops: flops(&dims) };
+            let stage = Stage { code: nest.into(), units, reads, writes, flops: flops(&dims) };
             let (stages, scratch) = (vec![stage], panels.panel_bytes());
             return Ok(Lowered { stages, workspace: 0, scratch, in_place: Vec::new() });
         }
@@ -289,7 +289,7 @@ pub(super) fn grad_input(
         let (from, rows) = (Affine::slot(w), channels);
         let (nest, units) = pack::transpose(&from, &packed, taps, rows, dims.filters)?;
         stages.push(Stage {
-            nest,
+            code: nest.into(),
             units,
             reads: vec![Touch { slot: w, access: Access::Whole }],
             writes: vec![Touch { slot: body.workspace(), access: Access::Whole }],
@@ -320,7 +320,7 @@ pub(super) fn grad_input(
     reads.retain(|touch| touch.slot != w || is_read(w));
     reads.push(Touch { slot: body.workspace(), access: Access::Whole });
     let units = dims.batch * slide.bands;
-    stages.push(Stage { nest: nest.finish(), units, reads, writes, flops: flops(&dims) });
+    stages.push(Stage { code: nest.finish().into(), units, reads, writes, flops: flops(&dims) });
     Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
 }
 

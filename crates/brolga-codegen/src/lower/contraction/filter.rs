@@ -322,7 +322,7 @@ impl<'a> Filter<'a> {
             }
         }
         Ok(Stage {
-            nest: nest.finish(),
+            code: nest.finish().into(),
             units: count * self.blocks,
             reads,
             writes: self.written(),
@@ -348,7 +348,7 @@ impl<'a> Filter<'a> {
         nest.range(from, to, |nest, image| result = images(nest, &image.into(), Sums::Add));
         result?;
         Ok(Stage {
-            nest: nest.finish(),
+            code: nest.finish().into(),
             units: self.blocks,
             reads: self.read(),
             writes: self.written(),
@@ -372,7 +372,7 @@ impl<'a> Filter<'a> {
                 _ => sum.slot().into_iter().collect::<Vec<_>>(),
             };
             stages.push(Stage {
-                nest,
+                code: nest.into(),
                 units,
                 reads: beside.chain([self.body.workspace()]).map(whole).collect(),
                 writes: results.into_iter().map(whole).collect(),

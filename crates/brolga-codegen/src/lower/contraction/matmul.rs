@@ -352,7 +352,7 @@ impl Product<'_> {
             }
         }
         let flops = 2 * (batch * m * n * k) as u64;
-        stages.push(Stage { nest, units, reads, writes, flops });
+        stages.push(Stage { code: nest.into(), units, reads, writes, flops });
         Ok(Lowered {
             stages,
             workspace,
@@ -395,7 +395,7 @@ impl Product<'_> {
             first += count;
         }
         Ok(Stage {
-            nest: nest.finish(),
+            code: nest.finish().into(),
             units: batch * panels,
             reads: vec![Touch { slot: [self.a, self.b][factor], access: Access::Whole }],
             writes: vec![Touch { slot: self.body.workspace(), access: Access::Whole }],

@@ -11,11 +11,14 @@ mod sum;
 mod tile;
 mod weight_rows;
 
-use brolga_ir::{Op, Value};
+use brolga_ir::{DType, Op, Value};
 
 use super::{Body, Lowered};
 use crate::error::Result;
 use crate::tile::TileTarget;
+
+/// The element types of the factors, and so of the result.
+const TYPES: &[DType] = &[DType::F32];
 
 pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered> {
     let mut roots = body.order.iter().filter(|&&id| {
@@ -28,6 +31,7 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
         return Err(body.malformed("a contraction kernel holds exactly one contraction"));
     };
     let root = Value::from(root);
+    body.expect_types(root, TYPES)?;
     match body.op(root) {
         Op::Matmul(op) => matmul::lower(body, root, op, target),
         Op::Conv2d(op) => conv::forward(body, root, op, target),

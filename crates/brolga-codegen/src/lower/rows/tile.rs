@@ -62,11 +62,7 @@ impl Row<'_> {
             for (&value, accumulator) in mine.iter().zip(&accumulators) {
                 let operand = row.rows.body.graph.operands(value.node)[0];
                 let Lane::F(x) = row.full(b, recorded, operand, place, extent)? else {
-                    let dtype = row.rows.body.ty(operand).dtype;
-                    return Err(row
-                        .rows
-                        .body
-                        .malformed(format!("a reduction of {dtype} has no native code")));
+                    unreachable!("reductions are of floats")
                 };
                 let (Accumulator::Sum(variable)
                 | Accumulator::Max(variable)
@@ -134,7 +130,7 @@ impl Row<'_> {
     fn first_place(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
         let body = self.rows.body;
         if self.columns > 1 << 24 {
-            return Err(body.malformed("`argmax` along more than 2^24 elements has no native code"));
+            return Err(body.malformed("`argmax` counts at most 2^24 elements in floats"));
         }
         let operand = body.graph.operands(value.node)[0];
         let low = b.float(f64::NEG_INFINITY);
@@ -144,7 +140,7 @@ impl Row<'_> {
         let is_nan = b.is_nan(maximum);
         self.pass(b, &mut |row, b, recorded, place, extent| {
             let Lane::F(x) = row.full(b, recorded, operand, place, extent)? else {
-                return Err(row.rows.body.malformed("`argmax` of integers has no native code"));
+                unreachable!("reductions are of floats")
             };
             let (equal, nan) = (b.eq(x, maximum), b.is_nan(x));
             let nan = b.and(nan, is_nan);

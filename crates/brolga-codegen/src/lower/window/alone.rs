@@ -104,11 +104,11 @@ impl Pool<'_> {
         let (body, dims) = (self.body, &self.dims);
         let dtype = body.ty(self.source.0).dtype;
         if dtype != DType::F32 {
-            return Err(body.malformed(format!("pooling of {dtype} has no native code")));
+            return Err(body.malformed(format!("pooling of {dtype} has no tiles")));
         }
         if dims.taps[0] * dims.taps[1] > MAX_TAPS {
             return Err(
-                body.malformed(format!("a window of more than {MAX_TAPS} taps has no native code"))
+                body.malformed(format!("a window of more than {MAX_TAPS} taps is not unrolled"))
             );
         }
         let (result, source) =
@@ -176,7 +176,8 @@ impl Pool<'_> {
                 || Some(slot) == self.index
         });
         let taps = (dims.taps[0] * dims.taps[1] * body.shape(self.roots[0]).elements()) as u64;
-        let stage = Stage { nest: nest.finish(), units: dims.batch, reads, writes, flops: taps };
+        let stage =
+            Stage { code: nest.finish().into(), units: dims.batch, reads, writes, flops: taps };
         Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place: Vec::new() })
     }
 

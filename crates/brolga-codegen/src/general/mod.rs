@@ -1,0 +1,170 @@
+//! The general lowering: any body, any element type, as scalar loops through Cranelift.
+//!
+//! Every op writes itself as [`Loops`]; here they become stages. What the fast lowerings of [`lower`](crate::lower) do not take runs this way.
+
+mod convert;
+mod emit;
+mod numbers;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use brolga_ir::loops::{self, Buffer, Index, Loops, Step, Storage, Value, Writer, write_body};
+use brolga_ir::{Graph, Type};
+
+use crate::error::{Error, Result};
+use crate::kernel::{Access, Touch};
+use crate::lower::{Code, Lowered, Stage};
+
+pub(crate) use emit::emit;
+
+/// Buffers of the workspace start at multiples of this.
+const ALIGNMENT: usize = 64;
+
+/// Scalar loops with the places of their buffers in the operand table.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Placed {
+    /// The loops.
+    pub loops: Loops,
+    /// For each buffer its slot, and how many bytes after the slot's address it starts.
+    pub places: Vec<(usize, usize)>,
+}
+
+/// Lowers a body.
+///
+/// # Errors
+/// If an op's loops leave their buffers: the op is wrong.
+pub(crate) fn lower(body: &Graph) -> Result<Lowered> {
+    let of_input = |&id| body.ty(brolga_ir::Value::from(id)).clone();
+    let inputs: Vec<Type> = body.inputs().iter().map(of_input).collect();
+    let outputs: Vec<Type> = body.outputs().iter().map(|o| body.ty(o.value).clone()).collect();
+    let (given, results) = (inputs.len(), outputs.len());
+    let mut writer = Writer::new(inputs.into_iter().chain(outputs));
+    let buffer = |n: usize| Buffer(n as u32);
+    let operands: Vec<Buffer> = (0..given).map(buffer).collect();
+    let results: Vec<Buffer> = (given..given + results).map(buffer).collect();
+    write_body(&mut writer, body, &operands, &results);
+    let loops = writer.finish();
+    loops.check().map_err(|problem| Error::Kernel { kernel: body.name().to_owned(), problem })?;
+    let (places, workspace) = place(&loops, operands.len() + results.len());
+    let placed = Arc::new(Placed { loops, places });
+    let stage = |n: usize| stage(&placed, n);
+    let stages = (0..placed.loops.stages.len()).map(stage).collect();
+    Ok(Lowered { stages, workspace, scratch: 0, in_place: Vec::new() })
+}
+
+/// Where each buffer is, and how many bytes of workspace the temporaries take.
+fn place(loops: &Loops, slots: usize) -> (Vec<(usize, usize)>, usize) {
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    let mut workspace = 0;
+    for buffer in &loops.buffers {
+        let place = match buffer.storage {
+            Storage::Given(slot) => (slot as usize, 0),
+            Storage::View(other) => places[other.0 as usize],
+            Storage::Temporary => {
+                let start = workspace;
+                workspace += buffer.ty.bytes().next_multiple_of(ALIGNMENT);
+                (slots, start)
+            }
+        };
+        places.push(place);
+    }
+    (places, workspace)
+}
+
+fn stage(placed: &Arc<Placed>, number: usize) -> Stage {
+    let stage = &placed.loops.stages[number];
+    let mut uses = Uses::default();
+    uses.collect(&stage.body, 1);
+    let touches = |buffers: BTreeSet<Buffer>, own: &dyn Fn(Buffer) -> bool| {
+        let mut touches: Vec<Touch> = Vec::new();
+        for buffer in buffers {
+            let slot = placed.places[buffer.0 as usize].0;
+            let access = if own(buffer) { Access::Units } else { Access::Whole };
+            match touches.iter_mut().find(|touch| touch.slot == slot) {
+                Some(touch) => touch.access = Access::Whole,
+                None => touches.push(Touch { slot, access }),
+            }
+        }
+        touches
+    };
+    let unit = Index::from(stage.unit);
+    let by_units = |buffer: Buffer| {
+        let (_, offset) = placed.places[buffer.0 as usize];
+        let alone = uses.accesses.iter().filter(|(other, _)| *other == buffer);
+        // Temporaries share the workspace, of which a unit's part is not an equal part.
+        let is_given = matches!(placed.loops.buffers[buffer.0 as usize].storage, Storage::Given(_));
+        is_given
+            && offset == 0
+            && placed.loops.ty(buffer).shape.elements() == stage.units
+            && alone.clone().all(|(_, index)| *index == unit)
+    };
+    Stage {
+        reads: touches(uses.reads.clone(), &by_units),
+        writes: touches(uses.writes.clone(), &by_units),
+        flops: uses.flops.saturating_mul(stage.units as u64),
+        code: Code::Loops(Arc::clone(placed), number),
+        units: stage.units,
+    }
+}
+
+/// What the steps of a stage do.
+#[derive(Default)]
+struct Uses {
+    reads: BTreeSet<Buffer>,
+    writes: BTreeSet<Buffer>,
+    accesses: Vec<(Buffer, Index)>,
+    /// Arithmetic of one unit, as far as the counts of its loops are constant.
+    flops: u64,
+}
+
+impl Uses {
+    fn collect(&mut self, steps: &[Step], trips: u64) {
+        for step in steps {
+            match step {
+                Step::Loop { from, to, body, .. } => {
+                    let count = match (from.constant(), to.constant()) {
+                        (Some(from), Some(to)) => u64::try_from(to - from).unwrap_or(0),
+                        _ => 1,
+                    };
+                    self.collect(body, trips.saturating_mul(count));
+                }
+                Step::When { then, otherwise, .. } => {
+                    self.collect(then, trips);
+                    self.collect(otherwise, trips);
+                }
+                Step::Let(_, Value::Load(buffer, index)) => {
+                    self.reads.insert(*buffer);
+                    self.accesses.push((*buffer, index.clone()));
+                }
+                Step::Store(buffer, index, _) => {
+                    self.writes.insert(*buffer);
+                    self.accesses.push((*buffer, index.clone()));
+                }
+                Step::Let(_, value) => {
+                    self.flops = self.flops.saturating_add(trips.saturating_mul(flops(value)));
+                }
+                Step::Set(..) | Step::Atom(..) => {}
+            }
+        }
+    }
+}
+
+fn flops(value: &Value) -> u64 {
+    match value {
+        Value::Fma(..) => 2,
+        Value::Unary(..) | Value::Binary(..) => 1,
+        _ => 0,
+    }
+}
+
+impl Placed {
+    /// A stage's name.
+    pub(crate) fn name(&self, stage: usize) -> &str {
+        &self.stage(stage).name
+    }
+
+    pub(crate) fn stage(&self, stage: usize) -> &loops::Stage {
+        &self.loops.stages[stage]
+    }
+}

@@ -1,0 +1,228 @@
+//! Scalar loops: the form of an op that every element type and every shape has.
+//!
+//! Each op writes itself as loops over its elements, [`Operation::loops`](crate::op::Operation::loops), in the order of arithmetic of
+//! its reference evaluation. Code generation makes machine code of them wherever no faster form applies, so what the
+//! verifier accepts runs natively.
+//!
+//! A program is plain data: [`Stage`]s that run one after the other, each a body for every unit `0..units`, in any order and on
+//! any number of threads. [`Writer`] writes it, [`write_body`] fuses the elementwise ops of a kernel's body,
+//! [`Loops::check`] proves that no access leaves its buffer.
+
+mod arithmetic;
+mod body;
+mod check;
+mod index;
+mod text;
+mod writer;
+
+pub use arithmetic::Arithmetic;
+pub(crate) use body::copy;
+pub use body::write_body;
+pub(crate) use index::integer;
+pub use index::{Atom, Index};
+pub use writer::Writer;
+
+use crate::lanes::{Binary, Shift, Unary};
+use crate::types::{DType, Type};
+
+/// A tensor in memory: its index in [`Loops::buffers`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Buffer(pub u32);
+
+/// What a program knows of a buffer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct BufferData {
+    /// Element type and shape.
+    pub ty: Type,
+    /// Where its memory is.
+    pub storage: Storage,
+}
+
+/// Where the memory of a buffer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// The caller's tensor of this number.
+    Given(u32),
+    /// The program's own memory.
+    Temporary,
+    /// That of another buffer, under another shape.
+    View(Buffer),
+}
+
+/// What a register holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scalar {
+    /// A float of 32 bits; `bf16` and `f16` are widened to it.
+    F32,
+    /// A float of 64 bits.
+    F64,
+    /// An integer of 32 bits; `u8` is zero-extended to it.
+    I32,
+    /// An integer of 64 bits.
+    I64,
+    /// A truth value.
+    Mask,
+}
+
+impl Scalar {
+    /// What an element of this type is in a register.
+    #[must_use]
+    pub fn of(dtype: DType) -> Self {
+        match dtype {
+            DType::F32 | DType::BF16 | DType::F16 => Self::F32,
+            DType::F64 => Self::F64,
+            DType::I32 | DType::U8 => Self::I32,
+            DType::I64 => Self::I64,
+            DType::Bool => Self::Mask,
+        }
+    }
+}
+
+/// A number in a register, defined once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Number {
+    /// Which one.
+    pub id: u32,
+    /// What it holds.
+    pub scalar: Scalar,
+}
+
+/// A register that changes: an accumulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Variable {
+    /// Which one.
+    pub id: u32,
+    /// What it holds.
+    pub scalar: Scalar,
+}
+
+/// How an atom comes about, besides by a loop.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// `⌊a / divisor⌋`; `a` is not negative.
+    Quotient(Index, i64),
+    /// `a mod divisor`; `a` is not negative.
+    Remainder(Index, i64),
+    /// The smaller one.
+    Min(Index, Index),
+    /// The greater one.
+    Max(Index, Index),
+    /// An integer register.
+    Number(Number),
+    /// The same; inside [`Step::When`] it is known to be in the range.
+    Same(Index),
+}
+
+/// What a register is defined as. The meanings are those of [`Lanes`](crate::lanes::Lanes).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// A number with these bits.
+    Constant(u64),
+    /// An element, widened to its register.
+    Load(Buffer, Index),
+    /// What the variable holds now.
+    Get(Variable),
+    /// The low bits of an index.
+    Index(Index),
+    /// One operand.
+    Unary(Unary, Number),
+    /// Two operands.
+    Binary(Binary, Number, Number),
+    /// A shift by a constant.
+    Shift(Shift, Number, u32),
+    /// `a · b + c`, rounded once.
+    Fma(Number, Number, Number),
+    /// The second where the mask is true, else the third.
+    Select(Number, Number, Number),
+    /// The number as an element of this type, by the rule of [`Cast`](crate::ops::Cast), in that type's register.
+    Convert(Number, DType),
+}
+
+/// A step of the loops.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The body for each index from `from` up to, but not including, `to`.
+    Loop {
+        /// Counts up.
+        index: Atom,
+        /// The first value.
+        from: Index,
+        /// The value after the last.
+        to: Index,
+        /// What is done for each.
+        body: Vec<Step>,
+    },
+    /// An atom is defined.
+    Atom(Atom, Rule),
+    /// `then` if `from ≤ index < to`, else `otherwise`.
+    When {
+        /// What is compared.
+        index: Index,
+        /// The least value inside.
+        from: i64,
+        /// The value above the greatest inside.
+        to: i64,
+        /// What is done inside.
+        then: Vec<Step>,
+        /// What is done outside.
+        otherwise: Vec<Step>,
+    },
+    /// A register is defined.
+    Let(Number, Value),
+    /// The variable takes the value.
+    Set(Variable, Number),
+    /// An element is written, rounded or wrapped to the buffer's element type.
+    Store(Buffer, Index, Number),
+}
+
+/// A part of a program whose units are independent of one another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Stage {
+    /// What it computes, for people: the names of its ops.
+    pub name: String,
+    /// How many units there are; it follows from the shapes alone.
+    pub units: usize,
+    /// The unit.
+    pub unit: Atom,
+    /// What is done for each unit.
+    pub body: Vec<Step>,
+}
+
+/// A program of scalar loops.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Loops {
+    /// What runs one after the other.
+    pub stages: Vec<Stage>,
+    /// All buffers, those that the caller gives first.
+    pub buffers: Vec<BufferData>,
+    /// How many atoms, registers and variables there are.
+    pub counts: Counts,
+}
+
+/// How many atoms, registers and variables a program numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Counts {
+    /// Atoms.
+    pub atoms: u32,
+    /// Registers.
+    pub numbers: u32,
+    /// Variables.
+    pub variables: u32,
+}
+
+impl Loops {
+    /// The type of a buffer.
+    #[must_use]
+    pub fn ty(&self, buffer: Buffer) -> &Type {
+        &self.buffers[buffer.0 as usize].ty
+    }
+
+    /// The buffer that owns the memory of this one: itself, unless it is a view.
+    #[must_use]
+    pub fn owner(&self, mut buffer: Buffer) -> Buffer {
+        while let Storage::View(other) = self.buffers[buffer.0 as usize].storage {
+            buffer = other;
+        }
+        buffer
+    }
+}
