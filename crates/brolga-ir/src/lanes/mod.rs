@@ -10,25 +10,19 @@
 
 mod exp;
 mod log;
+mod log2;
 mod operations;
 mod philox;
 mod pow;
 mod scalar;
 mod sigmoid;
 mod tanh;
+mod width;
 
 pub use operations::{Binary, Kind, Shift, Unary};
 pub use philox::{PHILOX_BLOCK, philox4x32, random_bits_at};
 pub use scalar::{ScalarF32, ScalarF64};
-
-/// How wide the lanes of floats and integers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Width {
-    /// `f32` and `i32`.
-    W32,
-    /// `f64` and `i64`.
-    W64,
-}
+pub use width::Width;
 
 /// The primitives of which every elementwise op consists.
 ///
@@ -144,10 +138,7 @@ pub trait Lanes {
 
     /// The smallest positive normal number.
     fn smallest_normal(&mut self) -> Self::F {
-        let smallest = match self.width() {
-            Width::W32 => f64::from(f32::MIN_POSITIVE),
-            Width::W64 => f64::MIN_POSITIVE,
-        };
+        let smallest = self.width().smallest_normal();
         self.float(smallest)
     }
 
@@ -211,12 +202,21 @@ impl<L: Lanes + ?Sized> Clone for Lane<L> {
 impl<L: Lanes + ?Sized> Copy for Lane<L> {}
 
 /// c₀ + c₁x + c₂x² + … by Horner's rule, each step one [`Lanes::fma`].
-fn polynomial<L: Lanes>(l: &mut L, x: L::F, coefficients: &[f32]) -> L::F {
-    let mut terms = coefficients.iter().rev().map(|&c| f64::from(c));
-    let mut sum = l.float(terms.next().unwrap_or(0.0));
-    for c in terms {
+fn polynomial<L: Lanes>(l: &mut L, x: L::F, coefficients: &[f64]) -> L::F {
+    let mut terms = coefficients.iter().rev();
+    let mut sum = l.float(terms.next().copied().unwrap_or(0.0));
+    for &c in terms {
         let c = l.float(c);
         sum = l.fma(sum, x, c);
     }
     sum
+}
+
+/// x limited to a range. NaN stays.
+fn clamp<L: Lanes>(l: &mut L, x: L::F, [smallest, largest]: [f64; 2]) -> L::F {
+    let (smallest, largest) = (l.float(smallest), l.float(largest));
+    let too_small = l.lt(x, smallest);
+    let x = l.select(too_small, smallest, x);
+    let too_large = l.lt(largest, x);
+    l.select(too_large, largest, x)
 }

@@ -7,8 +7,6 @@ use super::{Lanes, Width};
 pub struct ScalarF32;
 
 /// One `f64` lane with 64-bit integers: the reference for gradients, and for `i64`.
-///
-/// The transcendental functions are the standard library's; no native code computes in `f64`.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct ScalarF64;
 
@@ -182,22 +180,5 @@ impl Lanes for ScalarF64 {
 
     fn width(&self) -> Width {
         Width::W64
-    }
-    fn exp(&mut self, x: f64) -> f64 {
-        x.exp()
-    }
-    fn log(&mut self, x: f64) -> f64 {
-        x.ln()
-    }
-    fn tanh(&mut self, x: f64) -> f64 {
-        x.tanh()
-    }
-    fn sigmoid(&mut self, x: f64) -> f64 {
-        // e⁻|ˣ| overflows for no x, so the lower tail keeps its precision.
-        let z = (-x.abs()).exp();
-        (if x < 0.0 { z } else { 1.0 }) / (1.0 + z)
-    }
-    fn pow(&mut self, x: f64, y: f64) -> f64 {
-        x.powf(y)
     }
 }

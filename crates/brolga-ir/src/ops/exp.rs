@@ -9,7 +9,7 @@ use crate::op::Vjp;
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = eˣ`, at most 2 ULP off in f32; the program is [`Lanes::exp`].
+/// `y = eˣ`, at most 2 ULP off; the program is [`Lanes::exp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Exp;
 

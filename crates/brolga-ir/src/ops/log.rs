@@ -9,7 +9,7 @@ use crate::op::Vjp;
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = ln x`, at most 2 ULP off in f32; the program is [`Lanes::log`]. `ln ±0 = −∞`, NaN for `x < 0`.
+/// `y = ln x`, at most 2 ULP off; the program is [`Lanes::log`]. `ln ±0 = −∞`, NaN for `x < 0`.
 ///
 /// The gradient is `dy / x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use crate::op::Vjp;
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = 1 / (1 + e⁻ˣ)`, at most 2 ULP off in f32; the program is [`Lanes::sigmoid`]. NaN stays.
+/// `y = 1 / (1 + e⁻ˣ)`, at most 2 ULP off; the program is [`Lanes::sigmoid`]. NaN stays.
 ///
 /// The gradient is `dy · (y · (1 − y))`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use crate::op::Vjp;
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = tanh x`, at most 2 ULP off in f32; the program is [`Lanes::tanh`]. ±0 and NaN stay.
+/// `y = tanh x`, at most 2 ULP off; the program is [`Lanes::tanh`]. ±0 and NaN stay.
 ///
 /// The gradient is `dy · (1 − y²)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

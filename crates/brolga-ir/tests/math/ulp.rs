@@ -1,4 +1,4 @@
-//! Errors of `f32` functions in units in the last place, measured against `f64`.
+//! Errors in units in the last place; those of `f32` functions, measured against `f64`.
 
 use std::fmt;
 use std::ops::Range;
@@ -30,12 +30,12 @@ pub(crate) const SIGMOID: Function = Function {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Worst {
     pub(crate) ulp: f64,
-    pub(crate) at: [f32; 2],
+    pub(crate) at: [f64; 2],
 }
 
 impl Worst {
-    pub(crate) fn see(&mut self, at: [f32; 2], got: f32, expected: f64) {
-        let ulp = error_in_ulp(got, expected);
+    pub(crate) fn see(&mut self, at: [f64; 2], ulp: f64) {
+        assert!(!ulp.is_nan(), "no error at {at:?}");
         if ulp > self.ulp {
             *self = Self { ulp, at };
         }
@@ -48,7 +48,7 @@ impl Worst {
 
 impl fmt::Display for Worst {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.4} ULP at {:?} ({:08x?})", self.ulp, self.at, self.at.map(f32::to_bits))
+        write!(f, "{:.4} ULP at {:?} ({:016x?})", self.ulp, self.at, self.at.map(f64::to_bits))
     }
 }
 
@@ -58,7 +58,8 @@ impl Function {
         let mut worst = Worst::default();
         for bits in range.step_by(stride) {
             let x = f32::from_bits(bits as u32);
-            worst.see([x, 0.0], (self.f32)(x), (self.f64)(f64::from(x)));
+            let error = error_in_ulp((self.f32)(x), (self.f64)(f64::from(x)));
+            worst.see([x.into(), 0.0], error);
         }
         worst
     }
@@ -85,4 +86,27 @@ pub(crate) fn error_in_ulp(got: f32, expected: f64) -> f64 {
     let expected = expected.abs().min(overflow);
     let exponent = (expected.to_bits() >> 52) as i32 - 1023;
     (got - expected).abs() / f64::from(exponent.clamp(-126, 127) - 23).exp2()
+}
+
+/// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+pub(crate) struct SplitMix(pub(crate) u64);
+
+impl SplitMix {
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number in [0, 1).
+    pub(crate) fn uniform(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A number in [smallest, largest).
+    pub(crate) fn between(&mut self, smallest: f64, largest: f64) -> f64 {
+        smallest + self.uniform() * (largest - smallest)
+    }
 }

@@ -1,12 +1,12 @@
-//! The transcendental functions of the arithmetic language on every float. Run with
-//! `cargo test --release -p brolga-ir --test exhaustive_math -- --ignored --nocapture --test-threads 1`.
-
-mod ulp;
+//! Every `f32`, and very many `f64`. Run with
+//! `cargo test --release -p brolga-ir --test math -- --ignored --nocapture --test-threads 1`.
 
 use std::thread;
 
 use brolga_ir::lanes::{Lanes, ScalarF32};
-use ulp::{EXP, Function, LOG, SIGMOID, TANH, Worst};
+
+use super::double::{self, Unary};
+use super::ulp::{EXP, Function, LOG, SIGMOID, SplitMix, TANH, Worst, error_in_ulp};
 
 /// The worst of what `part(i, parts)` finds, each part on a thread of its own.
 fn in_parallel(part: impl Fn(u64, u64) -> Worst + Sync) -> Worst {
@@ -68,7 +68,8 @@ fn pow() {
             let x = if pair % 2 == 0 { significand as f32 } else { any };
             let log2 = f64::from(x).log2();
             let y = ((random.uniform() * 278.0 - 150.0) / log2) as f32;
-            worst.see([x, y], ScalarF32.pow(x, y), f64::from(x).powf(f64::from(y)));
+            let error = error_in_ulp(ScalarF32.pow(x, y), f64::from(x).powf(f64::from(y)));
+            worst.see([x.into(), y.into()], error);
         }
         worst
     });
@@ -76,15 +77,43 @@ fn pow() {
     assert!(worst.ulp <= 2.5, "{worst}");
 }
 
-/// The generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
-struct SplitMix(u64);
+/// How many `f64` of each kind are drawn.
+const WIDE_SAMPLES: u64 = 1 << 25;
 
-impl SplitMix {
-    /// A number in [0, 1).
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
+fn check_many_wide(function: &Unary) {
+    let worst = in_parallel(|i, parts| function.worst(i, WIDE_SAMPLES / parts));
+    report(function.name, worst);
+    assert!(worst.ulp <= function.max_ulp, "{worst}");
+}
+
+#[test]
+#[ignore = "a hundred million numbers: minutes in a release build"]
+fn exp_of_f64() {
+    check_many_wide(&double::EXP);
+}
+
+#[test]
+#[ignore = "a hundred million numbers: minutes in a release build"]
+fn log_of_f64() {
+    check_many_wide(&double::LOG);
+}
+
+#[test]
+#[ignore = "a hundred million numbers: minutes in a release build"]
+fn tanh_of_f64() {
+    check_many_wide(&double::TANH);
+}
+
+#[test]
+#[ignore = "a hundred million numbers: minutes in a release build"]
+fn sigmoid_of_f64() {
+    check_many_wide(&double::SIGMOID);
+}
+
+#[test]
+#[ignore = "a quarter of a billion pairs: minutes in a release build"]
+fn pow_of_f64() {
+    let worst = in_parallel(|i, parts| double::worst_pow(i, WIDE_SAMPLES / parts));
+    report("pow", worst);
+    assert!(worst.ulp <= double::POW_MAX_ULP, "{worst}");
 }
