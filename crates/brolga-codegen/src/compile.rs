@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use brolga_ir::ops::Kernel;
+use brolga_ir::text::Names;
 use brolga_ir::{Graph, NodeId, Op};
 use cranelift_module::FuncId;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -105,21 +106,36 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
     let lowered: Vec<Arc<(Lowering, Lowered)>> = first
         .par_iter()
         .map(|(id, kernel)| {
-            lower(kernel, target).map(Arc::new).map_err(|error| {
-                let name = kernel.body.name();
-                let kernel = match graph.node(*id).origin.layer.as_deref() {
-                    Some(layer) => format!("{name} (of {layer})"),
-                    None => name.to_owned(),
-                };
-                let problem = match error {
-                    Error::Kernel { problem, .. } => problem,
-                    other => other.to_string(),
-                };
-                Error::Kernel { kernel, problem }
-            })
+            let lowered = lower(kernel, target).and_then(|lowered| {
+                lowered.check(&kernel.body)?;
+                Ok(Arc::new(lowered))
+            });
+            lowered.map_err(|error| named(error, graph, *id, kernel))
         })
         .collect::<Result<_>>()?;
     Ok(nodes.into_iter().map(|(id, kernel, i)| (id, kernel, Arc::clone(&lowered[i]))).collect())
+}
+
+/// An error of a kernel with the kernel's node and layer.
+fn named(error: Error, graph: &Graph, id: NodeId, kernel: &Kernel) -> Error {
+    let name = kernel.body.name();
+    let layer = graph.node(id).origin.layer.as_deref();
+    match error {
+        Error::OutOfBounds { nest, problem, step, .. } => {
+            let node = Names::new(graph).of(id);
+            let layer = layer.map(|layer| format!(" of {layer}")).unwrap_or_default();
+            Error::OutOfBounds { kernel: format!("{name} ({node}{layer})"), nest, problem, step }
+        }
+        error => {
+            let kernel =
+                layer.map_or_else(|| name.to_owned(), |layer| format!("{name} (of {layer})"));
+            let problem = match error {
+                Error::Kernel { problem, .. } => problem,
+                other => other.to_string(),
+            };
+            Error::Kernel { kernel, problem }
+        }
+    }
 }
 
 /// The functions of the stages of each lowered kernel.

@@ -41,6 +41,21 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
 
+    /// A kernel may touch memory that it must not: its lowering is wrong.
+    #[error(
+        "kernel `{kernel}`: the nest `{nest}` {problem}\n  at: {step}\n  help: the lowering is wrong, not the graph: please report it"
+    )]
+    OutOfBounds {
+        /// The kernel's name, and its node and layer where they are known.
+        kernel: String,
+        /// The stage's nest.
+        nest: String,
+        /// What it does: which bytes of what, and how many there are.
+        problem: String,
+        /// Which step, in the text form.
+        step: String,
+    },
+
     /// Cranelift refused a function: whoever wrote the function is wrong.
     #[error("function `{function}` does not compile: {message}")]
     Compile {

@@ -3,6 +3,7 @@
 //! One file a kind of kernel. Each reads the body's graph and writes [`Stage`]s; none of them emits machine code.
 
 mod body;
+mod check;
 mod columns;
 mod contraction;
 mod copy;

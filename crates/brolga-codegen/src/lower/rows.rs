@@ -210,9 +210,10 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Whether an operand lies along the row, one element after the other; else it has one value a row.
+    /// Whether an operand lies along the row, one element after the other; else it has one value a row. Along an empty row lie operands
+    /// without elements.
     fn is_along(&self, leaf: &Leaf, split: usize) -> bool {
-        (split..self.domain.rank()).any(|axis| self.domain[axis] > 1 && leaf.strides[axis] != 0)
+        (split..self.domain.rank()).any(|axis| self.domain[axis] != 1 && leaf.strides[axis] != 0)
     }
 
     fn lower(&self) -> Result<Lowered> {

@@ -1,8 +1,9 @@
 //! Loop nests: a stage of a kernel as loops, index arithmetic and calls of tiles.
 //!
 //! A [`Nest`] is plain data, as a tile program is. All extents are numbers, so every address is an operand's start plus a linear
-//! function of loop indices. [`emit`](emit()) turns it into a Cranelift function.
+//! function of loop indices. [`emit`](emit()) turns it into a Cranelift function, [`Nest::check`] proves that it stays inside its memory.
 
+mod check;
 mod emit;
 mod text;
 
@@ -12,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::tile::{Element, TileProgram};
 
+pub use check::{Breach, Room};
 pub use emit::emit;
 
 /// A stage: `body` once for each unit of a range.
@@ -232,11 +234,14 @@ impl NestBuilder {
 
     /// `⌊number / divisor⌋`.
     pub fn divide(&mut self, number: Affine, divisor: usize) -> Affine {
-        if divisor == 1 {
-            return number;
+        let divisor = divisor as i64;
+        let is_multiple = |factor: &i64| factor % divisor == 0;
+        if number.terms.iter().map(|(_, factor)| factor).chain([&number.offset]).all(is_multiple) {
+            let terms = number.terms.iter().map(|&(index, factor)| (index, factor / divisor));
+            return Affine { terms: terms.collect(), offset: number.offset / divisor, ..number };
         }
         let index = self.index();
-        self.push(Step::Divide { index, number, divisor: divisor as i64 });
+        self.push(Step::Divide { index, number, divisor });
         index.into()
     }
 

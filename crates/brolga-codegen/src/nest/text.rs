@@ -54,6 +54,19 @@ impl fmt::Display for Arg {
     }
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_steps(f, std::slice::from_ref(self), 0)
+    }
+}
+
+impl Step {
+    /// The text form's first line.
+    pub(super) fn line(&self) -> String {
+        self.to_string().lines().next().unwrap_or_default().to_owned()
+    }
+}
+
 fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Result {
     for step in steps {
         let indent = depth * 2;

@@ -6,6 +6,7 @@
 mod builder;
 mod cranelift;
 mod demand;
+mod footprint;
 mod interpret;
 mod program;
 mod record;
@@ -18,6 +19,7 @@ mod x86;
 
 pub use builder::{Builder, F, I, M, Typed, Variable};
 pub use cranelift::{Cranelift, emit};
+pub use footprint::{Linear, Reach, Term};
 pub use interpret::{Buffer, Interpret, interpret};
 pub use program::{
     Address, Binary, Constant, Count, Element, Extent, Kind, LANES, Op, Param, ParamKind, Pointer,

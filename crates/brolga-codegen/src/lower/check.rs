@@ -1,0 +1,50 @@
+//! The second line of defence behind the lowerings: what a kernel may touch follows from its operands alone.
+
+use brolga_ir::{Graph, Type};
+
+use super::body::element;
+use super::{Lowered, Stage};
+use crate::error::{Error, Result};
+use crate::kernel::Touch;
+use crate::nest::Room;
+use crate::tile::Element;
+
+impl Lowered {
+    /// Proves that every stage stays inside the operands and results of the kernel's body, the workspace and the scratch memory, touches
+    /// nothing but what it lists, and of what its units share in equal parts each its own.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`] with the first step for which that cannot be proven.
+    pub fn check(&self, body: &Graph) -> Result<()> {
+        let room = |name: String, bytes: usize, element: Option<Element>| Room {
+            name,
+            bytes,
+            element,
+            reads: None,
+            writes: None,
+        };
+        let typed = |name: String, ty: &Type| room(name, ty.bytes(), element(ty.dtype).ok());
+        let operands = body.inputs().iter().map(|&id| body.ty(id.into())).enumerate();
+        let results = body.outputs().iter().map(|output| body.ty(output.value)).enumerate();
+        let mut table: Vec<Room> = (operands.map(|(i, ty)| typed(format!("operand {i}"), ty)))
+            .chain(results.map(|(i, ty)| typed(format!("result {i}"), ty)))
+            .chain([room("the workspace".to_owned(), self.workspace, None)])
+            .collect();
+        for stage in &self.stages {
+            let Stage { nest, units, reads, writes, .. } = stage;
+            let access = |touches: &[Touch], slot: usize| {
+                touches.iter().find(|touch| touch.slot == slot).map(|touch| touch.access)
+            };
+            for (slot, room) in table.iter_mut().enumerate() {
+                (room.reads, room.writes) = (access(reads, slot), access(writes, slot));
+            }
+            nest.check(*units, &table, self.scratch).map_err(|breach| Error::OutOfBounds {
+                kernel: body.name().to_owned(),
+                nest: nest.name.clone(),
+                problem: breach.problem,
+                step: breach.step,
+            })?;
+        }
+        Ok(())
+    }
+}

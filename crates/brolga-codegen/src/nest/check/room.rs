@@ -1,0 +1,95 @@
+//! Where a nest may read and write.
+
+use super::facts::{Facts, Form, Range};
+use super::{Places, Rule};
+use crate::kernel::Access;
+use crate::nest::Nest;
+use crate::tile::Element;
+
+/// An entry of the operand table, and what a nest may do with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// What it is called in messages: `operand 0`.
+    pub name: String,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// How its elements lie in memory; `None` for memory without a type.
+    pub element: Option<Element>,
+    /// Which bytes a unit may read, if any.
+    pub reads: Option<Access>,
+    /// Which bytes a unit may write, if any. It may read them, too.
+    pub writes: Option<Access>,
+}
+
+/// What happens to the bytes between the least of `lows` and the greatest of `highs`, counted from the start of a room.
+pub(super) struct Touched<'a> {
+    pub(super) element: Element,
+    pub(super) writes: bool,
+    pub(super) lows: &'a [Form],
+    pub(super) highs: &'a [Form],
+}
+
+impl Room {
+    /// Proves that bytes may be touched, by one unit of so many.
+    pub(super) fn admits(&self, touched: &Touched<'_>, facts: &Facts, units: usize) -> Rule {
+        let Self { name, bytes, .. } = self;
+        let (element, verb) = (touched.element, if touched.writes { "writes" } else { "reads" });
+        // Floats may be moved as the integers with their bits.
+        let fits = |own: Element| own == element || (own, element) == (Element::F32, Element::I32);
+        if let Some(own) = self.element.filter(|&own| !fits(own)) {
+            return Err(format!("{verb} {element:?} of {name}, which holds {own:?}"));
+        }
+        let is_whole = |access| access == Some(Access::Whole);
+        let access = match touched.writes {
+            false if is_whole(self.reads) || is_whole(self.writes) => Some(Access::Whole),
+            false => self.reads.or(self.writes),
+            true => self.writes,
+        };
+        let (whole, count) = (*bytes as i64, units as i64);
+        match access {
+            None => Err(format!("{verb} {name}, which its stage does not list")),
+            Some(Access::Whole) => touched
+                .within(facts, 0, whole)
+                .map_err(|range| format!("{verb} {range} of {name}, which has {bytes}")),
+            Some(Access::Units) if whole % count != 0 => Err(format!(
+                "{verb} {name}, whose {bytes} bytes are not equal parts of {units} units"
+            )),
+            Some(Access::Units) => {
+                let part = whole / count;
+                touched.within(facts, part, part).map_err(|range| {
+                    format!("{verb} {range} of a unit's part of {name}, which has {part}")
+                })
+            }
+        }
+    }
+}
+
+impl Touched<'_> {
+    /// Whether everything lies in the `bytes` that start at the unit's number times `part`; the error is where it lies, in words.
+    fn within(&self, facts: &Facts, part: i64, bytes: i64) -> Rule {
+        let start = Form::index(Nest::UNIT);
+        let from_start = |places: &[Form]| -> Option<Places> {
+            places.iter().map(|place| place.plus(&start, -part)).collect()
+        };
+        let (Some(lows), Some(highs)) = (from_start(self.lows), from_start(self.highs)) else {
+            return Err("bytes beyond 64 bits".into());
+        };
+        let holds = |bound: fn(&Facts, &Form) -> Option<Range>| {
+            let starts = |low: &Form| bound(facts, low).is_some_and(|low| low.low >= 0);
+            let ends = |high: &Form| bound(facts, high).is_some_and(|high| high.high <= bytes);
+            lows.iter().all(starts) && highs.iter().all(ends)
+        };
+        if holds(Facts::quick) || holds(Facts::best) {
+            return Ok(());
+        }
+        let best = |places: &Places| -> Option<Vec<Range>> {
+            places.iter().map(|place| facts.best(place)).collect()
+        };
+        let (Some(lows), Some(highs)) = (best(&lows), best(&highs)) else {
+            return Err("bytes without a known range".into());
+        };
+        let low = lows.iter().map(|low| low.low).min().unwrap_or(0);
+        let high = highs.iter().map(|high| high.high).max().unwrap_or(0);
+        Err(format!("bytes {low}..{high}"))
+    }
+}

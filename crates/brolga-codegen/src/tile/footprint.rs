@@ -1,0 +1,268 @@
+//! Which bytes behind its pointers a tile program touches.
+//!
+//! Pointers move by constants, and loops count constants or arguments, so every place is a [`Linear`] form of the counts. A program is
+//! walked once, whatever its trip counts: the trips of a loop lie a constant step apart, so the first and the last one bound all of them.
+
+use smallvec::SmallVec;
+
+use super::program::{
+    Address, Count, Element, Extent, LANES, Op, Pointer, Rank1, Stmt, TileProgram, Trips,
+};
+
+/// What a count argument contributes to a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Term {
+    /// The count n itself.
+    Count(Count),
+    /// Its whole vectors, ⌊n / 16⌋.
+    Vectors(Count),
+}
+
+/// `constant + Σ term · factor`, in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Linear {
+    /// The constant.
+    pub constant: i64,
+    /// The terms, each once and with a factor other than 0.
+    pub terms: SmallVec<[(Term, i64); 2]>,
+}
+
+/// The bytes behind a pointer argument that a program reads as elements of a type, or those that it writes.
+///
+/// They lie between the least of `lows` and the greatest of `highs`; both are reached, unless a loop that an argument counts has no trips.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// The parameter.
+    pub pointer: Pointer,
+    /// How the elements lie in memory.
+    pub element: Element,
+    /// Whether the bytes are written; else they are read.
+    pub writes: bool,
+    /// Where they start: forms with different terms.
+    pub lows: SmallVec<[Linear; 1]>,
+    /// Where they end: the byte behind the last.
+    pub highs: SmallVec<[Linear; 1]>,
+}
+
+/// A part of the walk; the error says what has no linear form.
+type Walked<T = ()> = Result<T, String>;
+
+impl TileProgram {
+    /// The bytes that the program touches behind each of its pointers. Prefetches touch nothing.
+    ///
+    /// # Errors
+    /// Why it has no linear bounds, in words: a pointer's step within a loop depends on an argument, or places overflow 64 bits.
+    pub fn footprint(&self) -> Result<Vec<Reach>, String> {
+        let places = vec![Linear::default(); self.params.len()];
+        let mut walk = Walk { places, touched: SmallVec::new() };
+        walk.block(&self.body)?;
+        Ok(walk.touched.into_vec())
+    }
+}
+
+struct Walk {
+    /// Where each pointer is, counted from its argument.
+    places: Vec<Linear>,
+    touched: SmallVec<[Reach; 8]>,
+}
+
+impl Walk {
+    fn block(&mut self, block: &[Stmt]) -> Walked {
+        for stmt in block {
+            match stmt {
+                Stmt::Let(_, Op::Load(element, address, extent)) => {
+                    self.lanes(*address, *element, *extent, false)?;
+                }
+                Stmt::Let(_, Op::Broadcast(element, address)) => {
+                    self.lanes(*address, *element, Extent::First(1), false)?;
+                }
+                Stmt::Store { element, address, extent, .. } => {
+                    self.lanes(*address, *element, *extent, true)?;
+                }
+                Stmt::StoreTransposed { address, step, .. } => {
+                    let last = product(*step, LANES as i64 - 1)?;
+                    let ends = [last.min(0), sum(last.max(0), 16)?].map(Linear::number);
+                    self.touch(*address, Element::F32, ends, true)?;
+                }
+                Stmt::Rank1(rank1) => self.rank1(rank1)?,
+                Stmt::Step { pointer, bytes, trips } => {
+                    let place = &mut self.places[usize::from(pointer.0)];
+                    *place = place.plus(&Linear::number(*bytes).repeated(*trips)?, 1)?;
+                }
+                Stmt::Loop { trips, body } => self.repeat(*trips, body)?,
+                Stmt::Let(..) | Stmt::Set(..) | Stmt::Prefetch(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn rank1(&mut self, rank1: &Rank1) -> Walked {
+        for &a in &rank1.a {
+            self.lanes(a, Element::F32, Extent::First(1), false)?;
+        }
+        let whole = product(4 * LANES as i64, rank1.vectors as i64 - 1)?;
+        let end = lanes(rank1.extent, 4)?.shifted(whole)?;
+        self.touch(rank1.b, Element::F32, [Linear::number(0), end], false)
+    }
+
+    /// The lanes of an extent at an address.
+    fn lanes(
+        &mut self,
+        address: Address,
+        element: Element,
+        extent: Extent,
+        writes: bool,
+    ) -> Walked {
+        let end = lanes(extent, element.size())?;
+        self.touch(address, element, [Linear::number(0), end], writes)
+    }
+
+    /// Bytes between two distances from an address.
+    fn touch(
+        &mut self,
+        address: Address,
+        element: Element,
+        [low, high]: [Linear; 2],
+        writes: bool,
+    ) -> Walked {
+        let start = self.places[usize::from(address.pointer.0)].shifted(address.offset)?;
+        let (low, high) = (start.plus(&low, 1)?, start.plus(&high, 1)?);
+        let reach = self.reach(address.pointer, element, writes);
+        join(&mut reach.lows, low, i64::min);
+        join(&mut reach.highs, high, i64::max);
+        Ok(())
+    }
+
+    fn reach(&mut self, pointer: Pointer, element: Element, writes: bool) -> &mut Reach {
+        let key = (pointer, element, writes);
+        let same = |reach: &Reach| (reach.pointer, reach.element, reach.writes) == key;
+        let index = self.touched.iter().position(same).unwrap_or_else(|| {
+            let (lows, highs) = (SmallVec::new(), SmallVec::new());
+            self.touched.push(Reach { pointer, element, writes, lows, highs });
+            self.touched.len() - 1
+        });
+        &mut self.touched[index]
+    }
+
+    /// One trip is walked; the others lie a step apart, which is what the trip has moved each pointer by.
+    fn repeat(&mut self, trips: Trips, body: &[Stmt]) -> Walked {
+        if trips == Trips::Const(0) {
+            return Ok(());
+        }
+        let entry = self.places.clone();
+        let before = std::mem::take(&mut self.touched);
+        self.block(body)?;
+        let trip = std::mem::replace(&mut self.touched, before);
+        let mut steps = Vec::with_capacity(entry.len());
+        for (place, entry) in self.places.iter_mut().zip(entry) {
+            let step = place.plus(&entry, -1)?;
+            *place = entry.plus(&step.repeated(trips)?, 1)?;
+            steps.push(step);
+        }
+        for own in trip {
+            let step = &steps[usize::from(own.pointer.0)];
+            let last = step.repeated(trips)?.plus(step, -1)?;
+            // Which of the two trips touches the least byte; both may, where the step depends on arguments.
+            let first_is_least = !step.terms.is_empty() || step.constant >= 0;
+            let last_is_least = !step.terms.is_empty() || step.constant < 0;
+            let reach = self.reach(own.pointer, own.element, own.writes);
+            for low in own.lows {
+                if last_is_least {
+                    join(&mut reach.lows, low.plus(&last, 1)?, i64::min);
+                }
+                if first_is_least {
+                    join(&mut reach.lows, low, i64::min);
+                }
+            }
+            for high in own.highs {
+                if first_is_least {
+                    join(&mut reach.highs, high.plus(&last, 1)?, i64::max);
+                }
+                if last_is_least {
+                    join(&mut reach.highs, high, i64::max);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of the lanes of an extent.
+fn lanes(extent: Extent, size: usize) -> Walked<Linear> {
+    let size = size as i64;
+    Ok(match extent {
+        Extent::Full => Linear::number(size * LANES as i64),
+        Extent::First(lanes) => Linear::number(size * i64::from(lanes)),
+        Extent::Rest(count) => Linear::number(0)
+            .term(Term::Count(count), size)?
+            .term(Term::Vectors(count), -size * LANES as i64)?,
+    })
+}
+
+/// Of bounds with the same terms one is enough.
+fn join(bounds: &mut SmallVec<[Linear; 1]>, bound: Linear, pick: fn(i64, i64) -> i64) {
+    match bounds.iter_mut().find(|other| other.terms == bound.terms) {
+        Some(other) => other.constant = pick(other.constant, bound.constant),
+        None => bounds.push(bound),
+    }
+}
+
+impl Linear {
+    fn number(constant: i64) -> Self {
+        Self { constant, terms: SmallVec::new() }
+    }
+
+    fn shifted(&self, offset: i64) -> Walked<Self> {
+        Ok(Self { constant: sum(self.constant, offset)?, terms: self.terms.clone() })
+    }
+
+    fn term(mut self, term: Term, factor: i64) -> Walked<Self> {
+        match self.terms.iter_mut().find(|(other, _)| *other == term) {
+            Some((_, own)) => *own = sum(*own, factor)?,
+            None => self.terms.push((term, factor)),
+        }
+        self.terms.retain(|(_, factor)| *factor != 0);
+        // Equal forms have their terms in the same order.
+        self.terms.sort_unstable_by_key(|&(term, _)| match term {
+            Term::Count(count) => (count, false),
+            Term::Vectors(count) => (count, true),
+        });
+        Ok(self)
+    }
+
+    fn plus(&self, other: &Self, factor: i64) -> Walked<Self> {
+        let mut result = self.shifted(product(other.constant, factor)?)?;
+        for &(term, own) in &other.terms {
+            result = result.term(term, product(own, factor)?)?;
+        }
+        Ok(result)
+    }
+
+    /// A step, so many times.
+    fn repeated(&self, trips: Trips) -> Walked<Self> {
+        let by = |term: Term| match self.terms.is_empty() {
+            true => Self::number(0).term(term, self.constant),
+            false => Err("a pointer moves by a product of arguments".to_owned()),
+        };
+        match trips {
+            Trips::Const(trips) => Self::default().plus(self, trips.into()),
+            Trips::Count(count) => by(Term::Count(count)),
+            Trips::Vectors(count) => by(Term::Vectors(count)),
+            // Once or never.
+            Trips::Tail(_) if *self == Self::default() => Ok(Self::default()),
+            Trips::Tail(_) => Err("a pointer moves where a count leaves lanes over".to_owned()),
+        }
+    }
+}
+
+fn sum(a: i64, b: i64) -> Walked<i64> {
+    a.checked_add(b).ok_or_else(overflow)
+}
+
+fn product(a: i64, b: i64) -> Walked<i64> {
+    a.checked_mul(b).ok_or_else(overflow)
+}
+
+fn overflow() -> String {
+    "its places overflow 64 bits".to_owned()
+}
