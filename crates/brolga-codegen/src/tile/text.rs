@@ -74,7 +74,7 @@ impl TileProgram {
                 writeln!(f, "{} = {}", Shown(var_name(*var)), self.value(*value))
             }
             Stmt::Store { element, address, extent, value } => {
-                let (element, address) = (element_text(*element), self.address(*address));
+                let address = self.address(*address);
                 writeln!(
                     f,
                     "store {element} {address}{}, {}",
@@ -122,10 +122,10 @@ impl TileProgram {
         Shown(move |f: &mut Formatter<'_>| match *op {
             Op::Load(element, address, extent) => {
                 let (address, extent) = (self.address(address), self.extent(extent));
-                write!(f, "load {} {address}{extent}", element_text(element))
+                write!(f, "load {element} {address}{extent}")
             }
             Op::Broadcast(element, address) => {
-                write!(f, "broadcast {} {}", element_text(element), self.address(address))
+                write!(f, "broadcast {element} {}", self.address(address))
             }
             Op::Splat(count) => write!(f, "splat {}", self.count_name(count)),
             Op::Iota => write!(f, "iota"),
@@ -203,10 +203,12 @@ fn var_name(var: Var) -> impl Fn(&mut Formatter<'_>) -> fmt::Result {
     move |f| write!(f, "${}", var.0)
 }
 
-fn element_text(element: Element) -> &'static str {
-    match element {
-        Element::F32 => "f32",
-        Element::I32 => "i32",
-        Element::U8 => "u8",
+impl Display for Element {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::I32 => "i32",
+            Self::U8 => "u8",
+        })
     }
 }

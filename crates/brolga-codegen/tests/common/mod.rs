@@ -1,15 +1,18 @@
 //! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit for bit.
 
+mod graph;
+
 use std::sync::Arc;
 
 use brolga_codegen::host::MachineCode;
 use brolga_codegen::kernel::CompiledKernel;
 use brolga_codegen::tile::{Interpret, TileProgram, TileShape, TileTarget};
 use brolga_codegen::{Result, VectorIsa, compile_for};
-use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
-use brolga_ir::{DType, Data, Graph, Op, Origin, Tensor, Tracer, Type, Var, interpret};
+use brolga_ir::ops::KernelKind;
+use brolga_ir::{DType, Data, Graph, Op, Tensor, Tracer, Type, Var, interpret};
 use cranelift_module::FuncId;
 use half::{bf16, f16};
+use graph::kernel_graph;
 
 /// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with interpreted tiles: what differs in a kernel is its
 /// shapes alone.
@@ -162,42 +165,6 @@ fn run(kernel: &CompiledKernel, inputs: &[Tensor], results: &[Type], order: Orde
         assert!(buffer.guard_is_intact(), "slot {slot} was written behind its end");
     }
     (buffers[inputs.len()..].iter().zip(results)).map(|(b, ty)| read(b, ty)).collect()
-}
-
-/// A graph of one kernel whose body is traced by `build`: inputs of these types, returned values.
-pub(crate) fn kernel_graph(
-    kind: KernelKind,
-    inputs: &[Type],
-    build: impl Fn(&Tracer, &[Var]) -> Vec<Var>,
-) -> Graph {
-    let tracer = Tracer::new("kernel");
-    let vars: Vec<Var> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, ty)| tracer.input(&format!("x{i}"), ty.clone()))
-        .collect();
-    for var in build(&tracer, &vars) {
-        tracer.output(&var);
-    }
-    let mut body = tracer.finish().unwrap_or_else(|error| panic!("{error}"));
-    body.remove_dead();
-    let mut graph = Graph::new("main");
-    let operands: Vec<_> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, ty)| {
-            graph
-                .add_input(&format!("x{i}"), ParameterKind::Data, ty.clone(), Origin::default())
-                .expect("a fresh name")
-        })
-        .collect();
-    let results = body.outputs().len();
-    let op = Kernel { kind, body: Box::new(body) };
-    let node = graph.add_node(op, &operands, Origin::default()).expect("the body's types");
-    for port in 0..results {
-        graph.add_output(brolga_ir::Value { node, port: port as u32 });
-    }
-    graph
 }
 
 /// Numbers that look random, some of them special.

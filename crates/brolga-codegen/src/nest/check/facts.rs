@@ -68,10 +68,27 @@ impl Form {
         Self { constant: 0, terms: SmallVec::from_slice(&[(index, 1)]) }
     }
 
-    pub(super) fn of(affine: &Affine) -> Self {
-        let mut terms = SmallVec::from_slice(&affine.terms);
-        terms.sort_unstable_by_key(|&(index, _)| index);
-        Self { constant: affine.offset, terms }
+    /// What an affine number or address adds to its base; `None` if a number overflows.
+    pub(super) fn of(affine: &Affine) -> Option<Self> {
+        let mut form = Self { constant: affine.offset, terms: SmallVec::new() };
+        affine.terms.iter().try_for_each(|&(index, factor)| form.add(index, factor))?;
+        Some(form)
+    }
+
+    fn add(&mut self, index: Index, factor: i64) -> Option<()> {
+        match self.terms.binary_search_by_key(&index, |&(index, _)| index) {
+            Ok(place) => {
+                let own = self.terms[place].1.checked_add(factor)?;
+                if own == 0 {
+                    self.terms.remove(place);
+                } else {
+                    self.terms[place].1 = own;
+                }
+            }
+            Err(place) if factor != 0 => self.terms.insert(place, (index, factor)),
+            Err(_) => {}
+        }
+        Some(())
     }
 
     pub(super) fn is_constant(&self) -> bool {
@@ -87,13 +104,8 @@ impl Form {
         let mut result = self.clone();
         result.constant = result.constant.checked_add(other.constant.checked_mul(factor)?)?;
         for &(index, own) in &other.terms {
-            let own = own.checked_mul(factor)?;
-            match result.terms.binary_search_by_key(&index, |&(index, _)| index) {
-                Ok(place) => result.terms[place].1 = result.terms[place].1.checked_add(own)?,
-                Err(place) => result.terms.insert(place, (index, own)),
-            }
+            result.add(index, own.checked_mul(factor)?)?;
         }
-        result.terms.retain(|(_, factor)| *factor != 0);
         Some(result)
     }
 }
@@ -141,6 +153,11 @@ impl Facts {
                 Change::Fact => drop(self.facts.pop()),
             }
         }
+    }
+
+    /// Whether an index has a range here.
+    pub(super) fn is_defined(&self, index: Index) -> bool {
+        self.ranges.get(index.0 as usize).is_some_and(Option::is_some)
     }
 
     /// The range of an index from here on.

@@ -4,11 +4,11 @@
 //! [`Step::Read`] themselves, those of a tile by what the tile touches behind its pointers. What cannot be proven is refused. An integer
 //! that is read has the range of its type, so that a place that depends on it has to be inside a [`Step::When`].
 
+mod call;
 mod facts;
 mod room;
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -16,9 +16,9 @@ use smallvec::SmallVec;
 use self::facts::{Facts, Form, Range};
 pub use self::room::Room;
 use self::room::Touched;
-use super::{Affine, Arg, Base, Index, Nest, Step};
+use super::{Affine, Base, Index, Nest, Step};
 use crate::kernel::Access;
-use crate::tile::{Element, LANES, Linear, ParamKind, Reach, Term, TileProgram};
+use crate::tile::{Element, Reach, TileProgram};
 
 /// What a step of a nest does that it must not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,14 +55,12 @@ type Rule<T = ()> = Result<T, String>;
 /// The bounds of an access; there is one of a kind, unless a tile has counts.
 type Places = SmallVec<[Form; 1]>;
 
-/// An argument: where its address starts, and what is added; a number has no base.
-type Value = (Option<Base>, Form);
-
 struct Checker<'a> {
     facts: Facts,
     table: &'a [Room],
     scratch: Room,
     units: usize,
+    /// Of the tiles that have been called.
     footprints: FxHashMap<*const TileProgram, Rc<[Reach]>>,
 }
 
@@ -94,11 +92,13 @@ impl Checker<'_> {
                         "tests for a range whose end is in front of its start".into(),
                     ));
                 }
-                let inside = Range::new(*from, to - 1);
+                let inside = Range::new(*from, to.saturating_sub(1));
                 let outside = match known {
                     _ if inside.is_empty() => known,
                     Range { low, .. } if *from <= low => Range::new(*to, known.high),
-                    Range { high, .. } if high < *to => Range::new(known.low, from - 1),
+                    Range { high, .. } if high < *to => {
+                        Range::new(known.low, from.saturating_sub(1))
+                    }
                     _ => known,
                 };
                 self.where_in(&number, known.intersect(inside), |own| own.steps(then))?;
@@ -131,16 +131,22 @@ impl Checker<'_> {
         Ok(())
     }
 
+    /// What is added to the base.
+    fn form(&self, affine: &Affine) -> Rule<Form> {
+        if let Some((index, _)) = affine.terms.iter().find(|(i, _)| !self.facts.is_defined(*i)) {
+            return Err(format!("uses {index}, which is not defined here"));
+        }
+        Form::of(affine).ok_or_else(|| format!("computes {affine} beyond 64 bits"))
+    }
+
     /// A number with its range.
     fn number(&self, affine: &Affine) -> Rule<(Form, Range)> {
         if affine.base.is_some() {
             return Err(format!("takes the address {affine} for a number"));
         }
-        let form = Form::of(affine);
-        match self.facts.best(&form) {
-            Some(range) => Ok((form, range)),
-            None => Err(format!("computes {affine}, of which no range is known")),
-        }
+        let form = self.form(affine)?;
+        let range = self.facts.best(&form);
+        Ok((form, range.ok_or_else(|| format!("computes {affine} beyond 64 bits"))?))
     }
 
     /// Learns the range of a loop's index; false if the loop has no trips.
@@ -181,7 +187,7 @@ impl Checker<'_> {
         let Some(base) = address.base else {
             return Err(format!("takes the number {address} for an address"));
         };
-        let form = Form::of(address);
+        let form = self.form(address)?;
         let end = form.plus(&Form::number(element.size() as i64), 1);
         let end = end.ok_or("reads at an address beyond 64 bits")?;
         let touched = Touched { element, writes: false, lows: &[form], highs: &[end] };
@@ -192,121 +198,6 @@ impl Checker<'_> {
         };
         self.facts.define(index, range);
         Ok(())
-    }
-
-    /// Checks a call whose first arguments are `known`. The smaller of a number and a limit is the number where that is smaller, and the
-    /// limit elsewhere.
-    fn call(&mut self, tile: &Arc<TileProgram>, args: &[Arg], known: &mut Vec<Value>) -> Rule {
-        match args.get(known.len()) {
-            None => self.touches(tile, known),
-            Some(Arg::Affine(affine)) => {
-                known.push((affine.base, Form::of(affine)));
-                self.call(tile, args, known)?;
-                known.pop();
-                Ok(())
-            }
-            Some(Arg::Min(affine, limit)) => {
-                let (number, range) = self.number(affine)?;
-                let [below, above] =
-                    [Range::new(range.low, *limit), Range::new(*limit, range.high)];
-                for (range, value) in [
-                    (below.intersect(range), number.clone()),
-                    (above.intersect(range), Form::number(*limit)),
-                ] {
-                    self.where_in(&number, range, |own| {
-                        known.push((None, value));
-                        let called = own.call(tile, args, known);
-                        known.pop();
-                        called
-                    })?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Checks everything that a tile touches with these arguments.
-    fn touches(&mut self, tile: &Arc<TileProgram>, args: &[Value]) -> Rule {
-        if args.len() != tile.params.len() {
-            return Err(format!("has {} arguments for {}", args.len(), tile.params.len()));
-        }
-        for (param, (base, number)) in tile.params.iter().zip(args) {
-            match (param.kind, base) {
-                (ParamKind::Pointer, Some(_)) => {}
-                (ParamKind::Count, None) => match self.facts.best(number) {
-                    Some(range) if range.low >= 0 => {}
-                    _ => {
-                        return Err(format!("may call with a negative number for %{}", param.name));
-                    }
-                },
-                (kind, _) => return Err(format!("has no {kind:?} for %{}", param.name)),
-            }
-        }
-        let footprint = match self.footprints.get(&Arc::as_ptr(tile)) {
-            Some(footprint) => Rc::clone(footprint),
-            None => {
-                let footprint = tile.footprint().map_err(|problem| {
-                    format!("calls a tile whose footprint is not known: {problem}")
-                })?;
-                let footprint: Rc<[Reach]> = footprint.into();
-                self.footprints.insert(Arc::as_ptr(tile), Rc::clone(&footprint));
-                footprint
-            }
-        };
-        let mark = self.facts.mark();
-        let mut vectors = vec![None; args.len()];
-        for reach in &*footprint {
-            let (base, start) = &args[usize::from(reach.pointer.0)];
-            let Some(base) = base else { continue };
-            let mut places = |bounds: &[Linear]| -> Option<Places> {
-                bounds.iter().map(|bound| self.place(start, bound, args, &mut vectors)).collect()
-            };
-            let (lows, highs) = (places(&reach.lows), places(&reach.highs));
-            let (Some(lows), Some(highs)) = (lows, highs) else {
-                return Err("touches addresses beyond 64 bits".into());
-            };
-            let Reach { element, writes, .. } = *reach;
-            self.inside(*base, &Touched { element, writes, lows: &lows, highs: &highs })?;
-        }
-        self.facts.forget(mark);
-        Ok(())
-    }
-
-    /// A place behind an argument; `vectors` has the indices for the whole vectors of counts.
-    fn place(
-        &mut self,
-        start: &Form,
-        place: &Linear,
-        args: &[Value],
-        vectors: &mut [Option<Index>],
-    ) -> Option<Form> {
-        let mut form = start.plus(&Form::number(place.constant), 1)?;
-        for &(term, factor) in &place.terms {
-            let term = match term {
-                Term::Count(count) => args[usize::from(count.0)].1.clone(),
-                Term::Vectors(count) => {
-                    let count = usize::from(count.0);
-                    let index = match vectors[count] {
-                        Some(index) => index,
-                        None => self.vectors(&args[count].1)?,
-                    };
-                    vectors[count] = Some(index);
-                    Form::index(index)
-                }
-            };
-            form = form.plus(&term, factor)?;
-        }
-        Some(form)
-    }
-
-    /// An index for the whole vectors of a count.
-    fn vectors(&mut self, count: &Form) -> Option<Index> {
-        let range = self.facts.best(count)?;
-        let lanes = LANES as i64;
-        let index = self.facts.fresh(Range::new(range.low / lanes, range.high / lanes));
-        let rest = count.plus(&Form::index(index), -lanes)?;
-        self.facts.assume(&rest, Range::new(0, lanes - 1));
-        Some(index)
     }
 
     /// Checks that bytes behind a base may be touched: between the least of `lows` and the greatest of `highs`.

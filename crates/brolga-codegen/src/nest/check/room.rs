@@ -37,7 +37,7 @@ impl Room {
         // Floats may be moved as the integers with their bits.
         let fits = |own: Element| own == element || (own, element) == (Element::F32, Element::I32);
         if let Some(own) = self.element.filter(|&own| !fits(own)) {
-            return Err(format!("{verb} {element:?} of {name}, which holds {own:?}"));
+            return Err(format!("{verb} {element} of {name}, which holds {own}"));
         }
         let is_whole = |access| access == Some(Access::Whole);
         let access = match touched.writes {

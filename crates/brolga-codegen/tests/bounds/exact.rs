@@ -1,0 +1,53 @@
+//! Valid kernels are accepted, with not a byte more than they touch.
+
+use std::collections::HashMap;
+
+use brolga_codegen::lower::lower;
+use brolga_codegen::nest::Base;
+use proptest::prelude::*;
+
+use crate::kernels::{any_kernel, table, targets};
+use crate::run::{self, Span};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #[test]
+    fn kernels_of_all_kinds_are_accepted(kernel in any_kernel()) {
+        for target in targets() {
+            // A shape may have no native code.
+            let Ok(lowered) = lower(&kernel, &*target) else { continue };
+            let accepted = lowered.check(&kernel.body);
+            prop_assert!(accepted.is_ok(), "{}: {}", target.name(), accepted.unwrap_err());
+        }
+    }
+
+    /// The proven ranges end where the touched ones end: with a byte less, a kernel is refused.
+    #[test]
+    fn ranges_are_exact(kernel in any_kernel()) {
+        for target in targets() {
+            let Ok(lowered) = lower(&kernel, &*target) else { continue };
+            for stage in &lowered.stages {
+                let mut touched: HashMap<Base, Span> = HashMap::new();
+                run::stage(stage, &mut |_, (base, ..), span| {
+                    touched.entry(base).and_modify(|own| *own = own.join(span)).or_insert(span);
+                });
+                let mut rooms = table(&lowered, stage, &kernel.body);
+                // Values that are read may be any; the run has seen some of them. Parts of units end where the operand does.
+                let reads = stage.nest.to_string().contains(" = read ");
+                for (base, Span { high, .. }) in touched {
+                    let Base::Slot(slot) = base else { continue };
+                    let units = |access| access == Some(brolga_codegen::kernel::Access::Units);
+                    if reads || units(rooms[slot].reads) || units(rooms[slot].writes) {
+                        continue;
+                    }
+                    let bytes = std::mem::replace(&mut rooms[slot].bytes, high as usize);
+                    let exact = stage.nest.check(stage.units, &rooms, lowered.scratch);
+                    prop_assert!(exact.is_ok(), "{:?}\n{}", exact, stage.nest);
+                    rooms[slot].bytes -= 1;
+                    prop_assert!(stage.nest.check(stage.units, &rooms, lowered.scratch).is_err());
+                    rooms[slot].bytes = bytes;
+                }
+            }
+        }
+    }
+}
