@@ -107,7 +107,7 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
         .par_iter()
         .map(|(id, kernel)| {
             let lowered = lower(kernel, target).and_then(|lowered| {
-                lowered.check(&kernel.body)?;
+                lowered.1.check(&kernel.body)?;
                 Ok(Arc::new(lowered))
             });
             lowered.map_err(|error| named(error, graph, *id, kernel))

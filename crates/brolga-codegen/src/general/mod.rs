@@ -12,7 +12,6 @@ use std::sync::Arc;
 use brolga_ir::loops::{self, Buffer, Index, Loops, Step, Storage, Value, Writer, write_body};
 use brolga_ir::{Graph, Type};
 
-use crate::error::{Error, Result};
 use crate::kernel::{Access, Touch};
 use crate::lower::{Code, Lowered, Stage};
 
@@ -31,10 +30,7 @@ pub struct Placed {
 }
 
 /// Lowers a body.
-///
-/// # Errors
-/// If an op's loops leave their buffers: the op is wrong.
-pub(crate) fn lower(body: &Graph) -> Result<Lowered> {
+pub(crate) fn lower(body: &Graph) -> Lowered {
     let of_input = |&id| body.ty(brolga_ir::Value::from(id)).clone();
     let inputs: Vec<Type> = body.inputs().iter().map(of_input).collect();
     let outputs: Vec<Type> = body.outputs().iter().map(|o| body.ty(o.value).clone()).collect();
@@ -45,12 +41,11 @@ pub(crate) fn lower(body: &Graph) -> Result<Lowered> {
     let results: Vec<Buffer> = (given..given + results).map(buffer).collect();
     write_body(&mut writer, body, &operands, &results);
     let loops = writer.finish();
-    loops.check().map_err(|problem| Error::Kernel { kernel: body.name().to_owned(), problem })?;
     let (places, workspace) = place(&loops, operands.len() + results.len());
     let placed = Arc::new(Placed { loops, places });
     let stage = |n: usize| stage(&placed, n);
     let stages = (0..placed.loops.stages.len()).map(stage).collect();
-    Ok(Lowered { stages, workspace, scratch: 0, in_place: Vec::new() })
+    Lowered { stages, workspace, scratch: 0, in_place: Vec::new() }
 }
 
 /// Where each buffer is, and how many bytes of workspace the temporaries take.

@@ -3,7 +3,7 @@
 use brolga_ir::{Graph, Type};
 
 use super::body::element;
-use super::{Lowered, Stage};
+use super::{Code, Lowered, Stage};
 use crate::error::{Error, Result};
 use crate::kernel::Touch;
 use crate::nest::Room;
@@ -31,18 +31,27 @@ impl Lowered {
             .chain([room("the workspace".to_owned(), self.workspace, None)])
             .collect();
         for stage in &self.stages {
-            let Stage { nest, units, reads, writes, .. } = stage;
+            let Stage { code, units, reads, writes, .. } = stage;
             let access = |touches: &[Touch], slot: usize| {
                 touches.iter().find(|touch| touch.slot == slot).map(|touch| touch.access)
             };
             for (slot, room) in table.iter_mut().enumerate() {
                 (room.reads, room.writes) = (access(reads, slot), access(writes, slot));
             }
-            nest.check(*units, &table, self.scratch).map_err(|breach| Error::OutOfBounds {
+            let checked = match code {
+                Code::Nest(nest) => nest
+                    .check(*units, &table, self.scratch)
+                    .map_err(|breach| (breach.problem, breach.step)),
+                Code::Loops(placed, number) => placed
+                    .loops
+                    .check(placed.stage(*number))
+                    .map_err(|breach| (breach.problem, breach.step)),
+            };
+            checked.map_err(|(problem, step)| Error::OutOfBounds {
                 kernel: body.name().to_owned(),
-                nest: nest.name.clone(),
-                problem: breach.problem,
-                step: breach.step,
+                nest: code.name().to_owned(),
+                problem,
+                step,
             })?;
         }
         Ok(())

@@ -89,6 +89,23 @@ impl Code {
         }
     }
 
+    /// The loop nest, if it is one.
+    #[must_use]
+    pub fn as_nest(&self) -> Option<&Nest> {
+        match self {
+            Self::Nest(nest) => Some(nest),
+            Self::Loops(..) => None,
+        }
+    }
+
+    /// The loop nest, to be changed.
+    pub fn as_nest_mut(&mut self) -> Option<&mut Nest> {
+        match self {
+            Self::Nest(nest) => Some(nest),
+            Self::Loops(..) => None,
+        }
+    }
+
     /// The tiles that it calls.
     #[must_use]
     pub fn tiles(&self) -> Vec<Arc<TileProgram>> {
@@ -126,7 +143,7 @@ pub fn lower(kernel: &Kernel, target: &dyn TileTarget) -> Result<(Lowering, Lowe
     match fast(kernel, target) {
         Ok(lowered) => Ok((Lowering::Fast(kernel.kind), lowered)),
         Err(Error::Refused(reason)) => {
-            Ok((Lowering::General(reason), general::lower(&kernel.body)?))
+            Ok((Lowering::General(reason), general::lower(&kernel.body)))
         }
         Err(error) => Err(error),
     }

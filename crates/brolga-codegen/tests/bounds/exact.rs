@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use brolga_codegen::lower::lower;
 use brolga_codegen::nest::Base;
 use proptest::prelude::*;
 
-use crate::kernels::{any_kernel, table, targets};
+use crate::kernels::{any_kernel, nest, table, targets, tiled};
 use crate::run::{self, Span};
 
 proptest! {
@@ -15,7 +14,7 @@ proptest! {
     fn kernels_of_all_kinds_are_accepted(kernel in any_kernel()) {
         for target in targets() {
             // A shape may have no native code.
-            let Ok(lowered) = lower(&kernel, &*target) else { continue };
+            let Some(lowered) = tiled(&kernel, &*target) else { continue };
             let accepted = lowered.check(&kernel.body);
             prop_assert!(accepted.is_ok(), "{}: {}", target.name(), accepted.unwrap_err());
         }
@@ -25,7 +24,7 @@ proptest! {
     #[test]
     fn ranges_are_exact(kernel in any_kernel()) {
         for target in targets() {
-            let Ok(lowered) = lower(&kernel, &*target) else { continue };
+            let Some(lowered) = tiled(&kernel, &*target) else { continue };
             for stage in &lowered.stages {
                 let mut touched: HashMap<Base, Span> = HashMap::new();
                 run::stage(stage, &mut |_, (base, ..), span| {
@@ -33,7 +32,7 @@ proptest! {
                 });
                 let mut rooms = table(&lowered, stage, &kernel.body);
                 // Values that are read may be any; the run has seen some of them. Parts of units end where the operand does.
-                let reads = stage.nest.to_string().contains(" = read ");
+                let reads = nest(stage).to_string().contains(" = read ");
                 for (base, Span { high, .. }) in touched {
                     let Base::Slot(slot) = base else { continue };
                     let units = |access| access == Some(brolga_codegen::kernel::Access::Units);
@@ -41,10 +40,10 @@ proptest! {
                         continue;
                     }
                     let bytes = std::mem::replace(&mut rooms[slot].bytes, high as usize);
-                    let exact = stage.nest.check(stage.units, &rooms, lowered.scratch);
-                    prop_assert!(exact.is_ok(), "{:?}\n{}", exact, stage.nest);
+                    let exact = nest(stage).check(stage.units, &rooms, lowered.scratch);
+                    prop_assert!(exact.is_ok(), "{:?}\n{}", exact, nest(stage));
                     rooms[slot].bytes -= 1;
-                    prop_assert!(stage.nest.check(stage.units, &rooms, lowered.scratch).is_err());
+                    prop_assert!(nest(stage).check(stage.units, &rooms, lowered.scratch).is_err());
                     rooms[slot].bytes = bytes;
                 }
             }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use brolga_codegen::VectorIsa;
-use brolga_codegen::lower::{Lowered, Stage, lower};
-use brolga_codegen::nest::Room;
+use brolga_codegen::lower::{Lowered, Lowering, Stage, lower};
+use brolga_codegen::nest::{Nest, Room};
 use brolga_codegen::tile::{Element, TileTarget};
 use brolga_ir::ops::window::Window;
 use brolga_ir::ops::{Kernel, KernelKind};
@@ -35,7 +35,25 @@ pub(crate) fn targets() -> Vec<Arc<dyn TileTarget>> {
 /// The kernel for 128-bit vectors, whose tiles have the same shape on all machines.
 pub(crate) fn lowered(kernel: &Kernel) -> Lowered {
     let target = VectorIsa::V128.target().expect("this machine is known");
-    lower(kernel, &*target).expect("the kernel has native code")
+    tiled(kernel, &*target).expect("the kernel has tiles")
+}
+
+/// The kernel as nests of tiles, if it has them.
+pub(crate) fn tiled(kernel: &Kernel, target: &dyn TileTarget) -> Option<Lowered> {
+    match lower(kernel, target).expect("every kernel is lowered") {
+        (Lowering::Fast(_), lowered) => Some(lowered),
+        (Lowering::General(_), _) => None,
+    }
+}
+
+/// The nest of a stage.
+pub(crate) fn nest(stage: &Stage) -> &Nest {
+    stage.code.as_nest().expect("the kernel has tiles")
+}
+
+/// The nest of a stage, to be changed.
+pub(crate) fn nest_mut(stage: &mut Stage) -> &mut Nest {
+    stage.code.as_nest_mut().expect("the kernel has tiles")
 }
 
 /// The operand table of a stage, as its kernel's body has it.

@@ -15,7 +15,7 @@ use brolga_ir::{DType, Origin, Type};
 use cranelift_module::FuncId;
 
 use crate::graph::kernel_graph;
-use crate::kernels::{kernel, lowered};
+use crate::kernels::{kernel, lowered, nest_mut};
 
 /// What is said of a kernel's lowering after `change`.
 fn refused(kernel: &Kernel, change: impl FnOnce(&mut Lowered)) -> String {
@@ -42,7 +42,7 @@ fn steps(own: &mut Vec<Step>, visit: &mut dyn FnMut(&mut Step)) {
 
 /// Changes all calls of a stage.
 fn calls(lowered: &mut Lowered, stage: usize, change: impl Fn(&mut TileProgram, &mut Vec<Arg>)) {
-    steps(&mut lowered.stages[stage].nest.body, &mut |step| {
+    steps(&mut nest_mut(&mut lowered.stages[stage]).body, &mut |step| {
         if let Step::Call { tile, args } = step {
             change(Arc::make_mut(tile), args);
         }
@@ -162,7 +162,7 @@ fn products_with_panels() {
     // One panel more than there are.
     let panels = refused(&product, |own| {
         own.stages[0].units += 1;
-        steps(&mut own.stages[0].nest.body, &mut |step| match step {
+        steps(&mut nest_mut(&mut own.stages[0]).body, &mut |step| match step {
             Step::Divide { divisor, .. } => *divisor += 1,
             Step::When { to, .. } => *to += 1,
             Step::Loop { .. } | Step::Read { .. } | Step::Call { .. } => {}
@@ -193,7 +193,7 @@ fn convolutions() {
       help: the lowering is wrong, not the graph: please report it
     ");
     let bound = refused(&convolution, |own| {
-        steps(&mut own.stages[0].nest.body, &mut |step| {
+        steps(&mut nest_mut(&mut own.stages[0]).body, &mut |step| {
             if let Step::Loop { to, .. } = step {
                 to.offset += 1;
             }
@@ -242,7 +242,7 @@ fn columns() {
     let x = Type::f32([3, 50, 19]);
     let columns = kernel(KernelKind::Columns, &[x], |_, x| vec![x[0].reduce_sum(&[1], false)]);
     let divisor = refused(&columns, |own| {
-        steps(&mut own.stages[0].nest.body, &mut |step| {
+        steps(&mut nest_mut(&mut own.stages[0]).body, &mut |step| {
             if let Step::Divide { divisor, .. } = step {
                 *divisor -= 1;
             }
@@ -280,7 +280,7 @@ fn tables() {
     let types = [Type::f32([6, 19]), Type::new(DType::I32, [4, 3])];
     let gather = kernel(KernelKind::Move, &types, |_, x| vec![x[0].gather(&x[1])]);
     let without = refused(&gather, |own| {
-        let body = &mut own.stages[0].nest.body;
+        let body = &mut nest_mut(&mut own.stages[0]).body;
         let then = body.iter_mut().find_map(|step| match step {
             Step::When { then, .. } => Some(std::mem::take(then)),
             _ => None,
@@ -294,7 +294,7 @@ fn tables() {
       help: the lowering is wrong, not the graph: please report it
     ");
     let wide = refused(&gather, |own| {
-        steps(&mut own.stages[0].nest.body, &mut |step| {
+        steps(&mut nest_mut(&mut own.stages[0]).body, &mut |step| {
             if let Step::When { to, .. } = step {
                 *to += 1;
             }
@@ -341,8 +341,8 @@ fn steps_without_meaning() {
     let product = matmul(DType::F32, 8);
     let broken = |step: Step| {
         refused(&product, |own| {
-            own.stages[0].nest.indices += 2;
-            own.stages[0].nest.body.insert(0, step);
+            nest_mut(&mut own.stages[0]).indices += 2;
+            nest_mut(&mut own.stages[0]).body.insert(0, step);
         })
     };
     let unit = Affine::from(Index(0));

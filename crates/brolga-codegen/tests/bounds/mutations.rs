@@ -7,7 +7,7 @@ use brolga_codegen::nest::{Affine, Arg, Base, Step};
 use brolga_codegen::tile::{Op, Stmt, Trips};
 use proptest::prelude::*;
 
-use crate::kernels::{any_kernel, lowered, table};
+use crate::kernels::{any_kernel, lowered, nest_mut, table};
 use crate::run;
 
 /// Gives every number of a lowered kernel to `visit`: extents, offsets, factors, divisors, limits, slots, trips and steps of tiles.
@@ -16,7 +16,7 @@ pub(crate) fn numbers(lowered: &mut Lowered, visit: &mut dyn FnMut(&mut i64)) {
     unsigned(&mut lowered.scratch, visit);
     for stage in &mut lowered.stages {
         unsigned(&mut stage.units, visit);
-        steps(&mut stage.nest.body, visit);
+        steps(&mut nest_mut(stage).body, visit);
     }
 }
 

@@ -9,6 +9,8 @@ use brolga_codegen::tile::{
     Address, Element, Extent, Op, ParamKind, Pointer, Stmt, TileProgram, Trips,
 };
 
+use crate::kernels::nest;
+
 /// Bytes from `low` up to `high`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -103,14 +105,14 @@ impl Tile<'_> {
 /// Runs the units of a stage, and gives everything that is touched by each to `visit`; false if a step has no meaning.
 pub(crate) fn stage(stage: &Stage, visit: &mut Visit<'_>) -> bool {
     let mut machine = Machine {
-        indices: vec![0; stage.nest.indices as usize],
+        indices: vec![0; nest(stage).indices as usize],
         tiles: HashMap::new(),
         visit,
         has_meaning: true,
     };
     for unit in 0..stage.units {
         machine.indices[Nest::UNIT.0 as usize] = unit as i64;
-        machine.steps(&stage.nest.body);
+        machine.steps(&nest(stage).body);
     }
     machine.has_meaning
 }

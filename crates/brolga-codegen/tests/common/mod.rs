@@ -11,8 +11,8 @@ use brolga_codegen::{Result, VectorIsa, compile_for};
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{DType, Data, Graph, Op, Tensor, Tracer, Type, Var, interpret};
 use cranelift_module::FuncId;
-use half::{bf16, f16};
 use graph::kernel_graph;
+use half::{bf16, f16};
 
 /// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with interpreted tiles: what differs in a kernel is its
 /// shapes alone.

@@ -27,57 +27,65 @@ impl Interval {
 /// An index that is known to lie in an interval.
 type Known<'a> = Option<(&'a Index, Interval)>;
 
+/// An access that may leave its buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// Which elements of what, and how many there are.
+    pub problem: String,
+    /// The step, in the text form.
+    pub step: String,
+}
+
 impl Loops {
-    /// Checks every access of every stage.
+    /// Checks every access of a stage.
     ///
     /// # Errors
-    /// Which stage reads or writes which indices of which buffer outside of it.
-    pub fn check(&self) -> Result<(), String> {
-        for stage in &self.stages {
-            let mut ranges = vec![Interval::ALL; self.counts.atoms as usize];
-            ranges[stage.unit.0 as usize] = Interval { low: 0, high: stage.units as i128 - 1 };
-            Checker { loops: self, stage, ranges }.steps(&stage.body, None)?;
-        }
-        Ok(())
+    /// The first step that may read or write outside of a buffer, or divide a negative index.
+    pub fn check(&self, stage: &Stage) -> Result<(), Breach> {
+        let mut ranges = vec![Interval::ALL; self.counts.atoms as usize];
+        ranges[stage.unit.0 as usize] = Interval { low: 0, high: stage.units as i128 - 1 };
+        Checker { loops: self, ranges }.steps(&stage.body, None)
     }
 }
 
 struct Checker<'a> {
     loops: &'a Loops,
-    stage: &'a Stage,
     ranges: Vec<Interval>,
 }
 
 impl Checker<'_> {
-    fn steps(&mut self, steps: &[Step], known: Known<'_>) -> Result<(), String> {
-        for step in steps {
-            match step {
-                Step::Loop { index, from, to, body } => {
-                    let (from, to) = (self.interval(from), self.interval(to));
-                    let range = Interval { low: from.low, high: to.high - 1 };
-                    if !range.is_empty() {
-                        self.define(*index, range);
-                        self.steps(body, None)?;
-                    }
-                }
-                Step::Atom(atom, rule) => {
-                    let range = self.rule(rule, known)?;
-                    self.define(*atom, range);
-                }
-                Step::When { index, from, to, then, otherwise } => {
-                    let asked = Interval { low: i128::from(*from), high: i128::from(*to) - 1 };
-                    let inside = self.interval(index).intersect(asked);
-                    if !inside.is_empty() {
-                        self.steps(then, Some((index, inside)))?;
-                    }
-                    self.steps(otherwise, None)?;
-                }
-                Step::Let(_, Value::Load(buffer, index)) => self.access("reads", *buffer, index)?,
-                Step::Store(buffer, index, _) => self.access("writes", *buffer, index)?,
-                Step::Let(..) | Step::Set(..) => {}
+    fn steps(&mut self, steps: &[Step], known: Known<'_>) -> Result<(), Breach> {
+        steps.iter().try_for_each(|step| self.step(step, known))
+    }
+
+    fn step(&mut self, step: &Step, known: Known<'_>) -> Result<(), Breach> {
+        let breach = |problem: String| Breach { problem, step: step.to_string() };
+        match step {
+            Step::Loop { index, from, to, body } => {
+                let (from, to) = (self.interval(from), self.interval(to));
+                let range = Interval { low: from.low, high: to.high - 1 };
+                self.define(*index, range);
+                if range.is_empty() { Ok(()) } else { self.steps(body, None) }
             }
+            Step::Atom(atom, rule) => {
+                let range = self.rule(rule, known).map_err(breach)?;
+                self.define(*atom, range);
+                Ok(())
+            }
+            Step::When { index, from, to, then, otherwise } => {
+                let asked = Interval { low: i128::from(*from), high: i128::from(*to) - 1 };
+                let inside = self.interval(index).intersect(asked);
+                if !inside.is_empty() {
+                    self.steps(then, Some((index, inside)))?;
+                }
+                self.steps(otherwise, None)
+            }
+            Step::Let(_, Value::Load(buffer, index)) => {
+                self.access("reads", *buffer, index).map_err(breach)
+            }
+            Step::Store(buffer, index, _) => self.access("writes", *buffer, index).map_err(breach),
+            Step::Let(..) | Step::Set(..) => Ok(()),
         }
-        Ok(())
     }
 
     fn define(&mut self, atom: Atom, range: Interval) {
@@ -116,10 +124,7 @@ impl Checker<'_> {
     fn dividend(&self, index: &Index) -> Result<Interval, String> {
         let range = self.interval(index);
         if range.low < 0 {
-            return Err(format!(
-                "stage `{}` divides an index that may be {}",
-                self.stage.name, range.low
-            ));
+            return Err(format!("divides an index that may be {}", range.low));
         }
         Ok(range)
     }
@@ -143,8 +148,8 @@ impl Checker<'_> {
             return Ok(());
         }
         Err(format!(
-            "stage `{}` {verb} elements {} to {} of buffer {}, which has {elements}",
-            self.stage.name, range.low, range.high, buffer.0
+            "{verb} elements {} to {} of buffer {buffer}, which has {elements}",
+            range.low, range.high
         ))
     }
 }

@@ -18,6 +18,7 @@ mod writer;
 pub use arithmetic::Arithmetic;
 pub(crate) use body::copy;
 pub use body::write_body;
+pub use check::Breach;
 pub(crate) use index::integer;
 pub use index::{Atom, Index};
 pub use writer::Writer;

@@ -101,31 +101,36 @@ impl Display for Loops {
     }
 }
 
+/// The first line of what it does.
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loop { index, from, to, .. } => write!(f, "for {index} in {from}..{to} {{"),
+            Self::Atom(atom, rule) => write!(f, "{atom} = {rule}"),
+            Self::When { index, from, to, .. } => write!(f, "if {index} in {from}..{to} {{"),
+            Self::Let(number, value) => write!(f, "{number} = {value}"),
+            Self::Set(variable, number) => write!(f, "{variable} = {number}"),
+            Self::Store(buffer, index, number) => write!(f, "{buffer}[{index}] = {number}"),
+        }
+    }
+}
+
 fn steps(f: &mut Formatter<'_>, block: &[Step], depth: usize) -> fmt::Result {
     let indent = "  ".repeat(depth);
     for step in block {
+        writeln!(f, "{indent}{step}")?;
         match step {
-            Step::Loop { index, from, to, body } => {
-                writeln!(f, "{indent}for {index} in {from}..{to} {{")?;
-                steps(f, body, depth + 1)?;
-                writeln!(f, "{indent}}}")?;
-            }
-            Step::Atom(atom, rule) => writeln!(f, "{indent}{atom} = {rule}")?,
-            Step::When { index, from, to, then, otherwise } => {
-                writeln!(f, "{indent}if {index} in {from}..{to} {{")?;
+            Step::Loop { body, .. } => steps(f, body, depth + 1)?,
+            Step::When { then, otherwise, .. } => {
                 steps(f, then, depth + 1)?;
                 if !otherwise.is_empty() {
                     writeln!(f, "{indent}}} else {{")?;
                     steps(f, otherwise, depth + 1)?;
                 }
-                writeln!(f, "{indent}}}")?;
             }
-            Step::Let(number, value) => writeln!(f, "{indent}{number} = {value}")?,
-            Step::Set(variable, number) => writeln!(f, "{indent}{variable} = {number}")?,
-            Step::Store(buffer, index, number) => {
-                writeln!(f, "{indent}{buffer}[{index}] = {number}")?;
-            }
+            Step::Atom(..) | Step::Let(..) | Step::Set(..) | Step::Store(..) => continue,
         }
+        writeln!(f, "{indent}}}")?;
     }
     Ok(())
 }
