@@ -64,6 +64,16 @@ impl DType {
         }
     }
 
+    /// The type in which elements are summed and counted: `f32` for `bf16`, which counts to 256, and for
+    /// `f16`, which counts to 2048 and ends at 65504; itself for all others.
+    #[must_use]
+    pub fn accumulator(self) -> Self {
+        match self {
+            Self::BF16 | Self::F16 => Self::F32,
+            other => other,
+        }
+    }
+
     /// Whether the elements are floating-point numbers.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F32 | Self::F64 | Self::BF16 | Self::F16)

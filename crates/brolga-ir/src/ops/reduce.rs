@@ -71,13 +71,15 @@ pub(super) fn reduced_type(
     Ok(Type { dtype: x.dtype, shape: reduced_shape(&x.shape, axes, keepdims) })
 }
 
-/// The gradient of a maximum or minimum: the cotangent, divided equally among all elements that equal the result.
+/// The gradient of a maximum or minimum: the cotangent, divided equally among all elements that equal the result, in the
+/// accumulator's type.
 pub(super) fn extremum_vjp(node: &Vjp<'_>, axes: &[usize]) -> Var {
     let (x, y, dy) = (&node.operands[0], &node.results[0], node.cotangent());
+    let wide = x.dtype().accumulator();
     let kept = reduced_shape(x.shape(), axes, true);
-    let chosen = x.eq(&y.reshape(kept.clone())).cast(x.dtype());
+    let chosen = x.eq(&y.reshape(kept.clone())).cast(wide);
     let count = chosen.reduce_sum(axes, true);
-    chosen / count * dy.reshape(kept)
+    (chosen / count * dy.cast(wide).reshape(kept)).cast(x.dtype())
 }
 
 /// How many reduced axes are inner: the longest run that ends at the last axis.

@@ -17,7 +17,7 @@ use crate::types::{Shape, Type};
 /// The sum is [`ReduceSum`](super::ReduceSum)'s, starting from +0, and is then divided by `n`. `bf16` and `f16` are summed and divided in
 /// f32 and rounded at the end. The mean of nothing is NaN.
 ///
-/// The gradient is `dy / n` repeated along the axes.
+/// The gradient is `dy / n`, rounded in the same way, repeated along the axes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReduceMean {
@@ -73,8 +73,9 @@ impl Operation for ReduceMean {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let shape = node.operands[0].shape();
-        let share = node.cotangent() / self.count(shape) as f64;
-        Ok(vec![Some(share.restore_axes(shape, &self.axes))])
+        let dy = node.cotangent();
+        let share = dy.cast(dy.dtype().accumulator()) / self.count(shape) as f64;
+        Ok(vec![Some(share.cast(dy.dtype()).restore_axes(shape, &self.axes))])
     }
 }
 
@@ -141,6 +142,16 @@ mod tests {
         assert_eq!(dx, tensor([2, 4], [1.0_f32, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]));
         let mean = ReduceMean { keepdims: true, ..over(&[0, 2]) };
         assert_adjoint(mean, &[&integers([2, 3, 4])], &integers([1, 3, 1]));
+    }
+
+    #[test]
+    fn gradients_of_half_types_divide_by_counts_that_they_cannot_hold() {
+        let count = 70_000;
+        let dx = gradient(over(&[0]), &vector(vec![f16::ONE; count]), &tensor([], [f16::ONE]));
+        assert_eq!(dx, vector(vec![f16::from_f32(1.430_511_5e-5); count]));
+        let count = 257;
+        let dx = gradient(over(&[0]), &vector(vec![bf16::ONE; count]), &tensor([], [bf16::ONE]));
+        assert_eq!(dx, vector(vec![bf16::from_f32(1.0 / 257.0); count]));
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::types::Type;
 ///
 /// The minimum of nothing is ∞, or the greatest integer.
 ///
-/// The gradient is divided equally among all elements that equal the minimum: `dx = [x = y] / n · dy`, where `n` is their number.
+/// The gradient is divided equally among all elements that equal the minimum: `dx = [x = y] / n · dy`, where `n` is their number,
+/// counted and divided by in f32 for `bf16` and `f16`, and rounded at the end.
 /// Where the minimum is NaN, so is the gradient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,6 +135,17 @@ mod tests {
         assert_eq!(dx, tensor([3, 2], [3.0, f32::NAN, 3.0, f32::NAN, 0.0, f32::NAN]));
         let dx = gradient(over(&[1]), &tensor::<f32>([2, 0], []), &vector([1.0_f32, 2.0]));
         assert_eq!(dx, tensor::<f32>([2, 0], []));
+    }
+
+    #[test]
+    fn ties_are_counted_beyond_the_integers_of_half_types() {
+        let ties = 70_000;
+        let x = vector(vec![f16::ONE; ties]);
+        let dx = gradient(over(&[0]), &x, &tensor([], [f16::ONE]));
+        assert_eq!(dx, vector(vec![f16::from_f32(1.430_511_5e-5); ties]));
+        let x = vector(vec![bf16::ONE; ties]);
+        let dx = gradient(over(&[0]), &x, &tensor([], [bf16::from_f32(3.0)]));
+        assert_eq!(dx, vector(vec![bf16::from_f32(3.0 / ties as f32); ties]));
     }
 
     #[test]

@@ -86,11 +86,13 @@ pub fn mean(totals: &[Vec<f64>]) -> f64 {
 
 /// The statistic of a mean over samples: the sum of the samples' values times their weights, and the sum of the weights.
 ///
-/// What a sample has of further axes is averaged first.
+/// What a sample has of further axes is averaged first. Truth values, `bf16` and `f16` are summed in f32.
 #[track_caller]
 pub fn mean_statistics(values: &Var, sample_weight: Option<&Var>) -> Vec<Var> {
-    let values =
-        if values.dtype() == DType::Bool { values.cast(DType::F32) } else { values.clone() };
+    let values = values.cast(match values.dtype() {
+        DType::Bool => DType::F32,
+        dtype => dtype.accumulator(),
+    });
     let inner: Vec<usize> = (1..values.shape().rank()).collect();
     let mean = |x: &Var| if inner.is_empty() { x.clone() } else { x.reduce_mean(&inner, false) };
     let sum = |x: &Var| x.reduce_sum(&(0..x.shape().rank()).collect::<Vec<_>>(), false);
