@@ -7,8 +7,11 @@ use super::{Common, Optimizer, Slot, Update, check_momentum, optimizer};
 
 /// `v ← ρ·v + (1 − ρ)·g²`, `w ← w − η·g / √(v + ε)`.
 ///
-/// With `centered`, `a ← ρ·a + (1 − ρ)·g` and `v − a²` stands for `v` in the last formula; with momentum µ,
-/// `m ← µ·m + η·g / √(v + ε)`, `w ← w − m`.
+/// With `centered`, v is the variance of the gradient around its mean `a ← ρ·a + (1 − ρ)·g`: `v ← ρ·(v + (1 − ρ)·(g − a)²)` with
+/// the mean before the step. This is Keras's `v − a²`, which in floats cancels and can become negative; since it is another number
+/// than Keras's `velocity`, its slot has the name `variance`.
+///
+/// With momentum µ, `m ← µ·m + η·g / √(v + ε)`, `w ← w − m`.
 ///
 /// Hinton, "Neural networks for machine learning", lecture 6e (2012).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,29 +85,29 @@ impl Optimizer for RMSprop {
     }
 
     fn slots(&self) -> Vec<Slot> {
+        let spread = if self.centered { "variance" } else { "velocity" };
         let average = self.centered.then_some("average_gradient");
         let momentum = (self.momentum > 0.0).then_some("momentum");
-        ["velocity"].into_iter().chain(average).chain(momentum).map(Slot::zeros).collect()
+        [spread].into_iter().chain(average).chain(momentum).map(Slot::zeros).collect()
     }
 
     fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {
-        let mut slots = slots.iter();
-        let mut next = vec![];
-        let mean = |old: &Var, new: Var| old * self.rho + new * (1.0 - self.rho);
-        let Some(v) = slots.next() else { return Update { weight: weight.clone(), slots: next } };
-        let v = mean(v, gradient * gradient);
-        next.push(v.clone());
-        let mut spread = v;
-        if self.centered && let Some(average) = slots.next() {
-            let average = mean(average, gradient.clone());
-            spread = spread - &average * &average;
-            next.push(average);
-        }
-        let mut step = gradient * &scalars[0] / (spread + self.epsilon).sqrt();
-        if let Some(m) = slots.next() {
+        let mean = |old: &Var, new: &Var| old * self.rho + new * (1.0 - self.rho);
+        let (v, rest) = (&slots[0], &slots[1..]);
+        let (v, average, momentum) = match rest {
+            [average, momentum @ ..] if self.centered => {
+                let change = gradient - average;
+                let variance = (v + &change * &change * (1.0 - self.rho)) * self.rho;
+                (variance, Some(mean(average, gradient)), momentum)
+            }
+            momentum => (mean(v, &(gradient * gradient)), None, momentum),
+        };
+        let mut step = gradient * &scalars[0] / (&v + self.epsilon).sqrt();
+        if let [m] = momentum {
             step = m * self.momentum + step;
-            next.push(step.clone());
         }
-        Update { weight: weight - step, slots: next }
+        let momentum = (!momentum.is_empty()).then(|| step.clone());
+        let slots = [v].into_iter().chain(average).chain(momentum).collect();
+        Update { weight: weight - step, slots }
     }
 }
