@@ -23,6 +23,7 @@
 //! `docs/frontend.md` tells how a model becomes programs.
 
 pub mod activations;
+pub mod arguments;
 pub mod builtin;
 mod callback;
 pub mod callbacks;

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
+use crate::arguments::{self, Argument};
 use crate::error::NnError;
 
 /// An object that is known by a class name and a config with Keras's keys.
@@ -19,11 +20,16 @@ pub trait Object: fmt::Debug + Send + Sync {
 
     /// The arguments under Keras's names.
     fn config(&self) -> Value;
+
+    /// The arguments that are numbers, and which they may be; checked when the object is used.
+    fn arguments(&self) -> Vec<Argument> {
+        vec![]
+    }
 }
 
-/// Implements [`Object`] for a type that serde writes with Keras's keys.
+/// Implements [`Object`] for a type that serde writes with Keras's keys. A table says which numbers its arguments may be.
 macro_rules! object {
-    ($type:ident) => {
+    ($type:ident $({ $($argument:ident: $range:expr),* $(,)? } $(and $more:ident)?)?) => {
         impl crate::registry::Object for $type {
             fn class_name(&self) -> &'static str {
                 stringify!($type)
@@ -32,6 +38,12 @@ macro_rules! object {
             fn config(&self) -> serde_json::Value {
                 crate::registry::to_value(self)
             }
+
+            $(fn arguments(&self) -> Vec<crate::arguments::Argument> {
+                use crate::arguments::{Argument, Range::*};
+                let own = [$(Argument::new(stringify!($argument), &self.$argument, $range)),*];
+                own.into_iter()$(.chain(self.$more.arguments()))?.collect()
+            })?
         }
     };
 }
@@ -264,11 +276,14 @@ impl<T: Family + ?Sized> Choice<T> {
     /// The object.
     ///
     /// # Errors
-    /// If there is no class of this name.
+    /// If there is no class of this name, or an argument is out of its range.
     pub fn resolve(&self) -> Result<Arc<T>, NnError> {
         match self {
             Self::Named(name) => by_name(name),
-            Self::Object(object) => Ok(object.clone()),
+            Self::Object(object) => {
+                arguments::check(&**object)?;
+                Ok(object.clone())
+            }
         }
     }
 }

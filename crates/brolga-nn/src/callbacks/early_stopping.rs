@@ -3,6 +3,7 @@
 use ndarray::ArrayD;
 
 use super::monitor::{Mode, Monitor};
+use crate::arguments::{self, Argument, Range};
 use crate::callback::{Callback, Training};
 use crate::error::NnError;
 use crate::history::Logs;
@@ -122,6 +123,13 @@ impl EarlyStopping {
 
 impl Callback for EarlyStopping {
     fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
+        arguments::check_each(
+            "EarlyStopping",
+            &[
+                Argument::new("min_delta", &self.monitor.min_delta, Range::Finite),
+                Argument::new("baseline", &self.baseline, Range::Finite),
+            ],
+        )?;
         (self.wait, self.best_epoch) = (0, 0);
         (self.stopped_epoch, self.best_weights) = (None, None);
         self.monitor.begin("EarlyStopping", training.plan)

@@ -7,6 +7,7 @@ use brolga_ir::Mistake;
 
 use super::file_name::FileName;
 use super::monitor::{Mode, Monitor, check_reported};
+use crate::arguments::{self, Argument, Range};
 use crate::callback::{Callback, Training};
 use crate::error::NnError;
 use crate::history::Logs;
@@ -118,6 +119,9 @@ impl ModelCheckpoint {
 
     /// Checks the arguments, before a training.
     fn check(&mut self, training: &Training<'_>) -> Result<FileName, NnError> {
+        let threshold = &self.initial_value_threshold;
+        let threshold = Argument::new("initial_value_threshold", threshold, Range::Finite);
+        arguments::check_each(NAME, &[threshold])?;
         let mistake = |message: String, help: &str| {
             Err(NnError::Argument(Mistake::new(format!("{NAME}: {message}")).help(help)))
         };

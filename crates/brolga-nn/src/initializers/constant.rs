@@ -24,7 +24,7 @@ pub struct Constant {
 
 object!(Zeros);
 object!(Ones);
-object!(Constant);
+object!(Constant { value: Finite });
 
 impl Constant {
     /// This value everywhere.

@@ -30,8 +30,8 @@ pub struct TruncatedNormal {
     pub seed: Option<u64>,
 }
 
-object!(RandomNormal);
-object!(TruncatedNormal);
+object!(RandomNormal { mean: Finite, stddev: AtLeast(0.0) });
+object!(TruncatedNormal { mean: Finite, stddev: AtLeast(0.0) });
 
 impl Default for RandomNormal {
     fn default() -> Self {

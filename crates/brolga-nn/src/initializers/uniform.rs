@@ -4,7 +4,8 @@ use brolga_ir::Shape;
 use serde::{Deserialize, Serialize};
 
 use super::{Initializer, Random};
-use crate::registry::object;
+use crate::arguments::{Argument, Range};
+use crate::registry::{Object, to_value};
 
 /// Values uniformly distributed over `[minval, maxval)`; by default from −0.05 to 0.05.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,7 +19,22 @@ pub struct RandomUniform {
     pub seed: Option<u64>,
 }
 
-object!(RandomUniform);
+impl Object for RandomUniform {
+    fn class_name(&self) -> &'static str {
+        "RandomUniform"
+    }
+
+    fn config(&self) -> serde_json::Value {
+        to_value(self)
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        vec![
+            Argument::new("minval", &self.minval, Range::Finite),
+            Argument::new("maxval", &self.maxval, Range::AtLeast(self.minval)),
+        ]
+    }
+}
 
 impl Default for RandomUniform {
     fn default() -> Self {

@@ -49,7 +49,7 @@ pub struct VarianceScaling {
     pub seed: Option<u64>,
 }
 
-object!(VarianceScaling);
+object!(VarianceScaling { scale: Positive });
 
 impl Default for VarianceScaling {
     fn default() -> Self {

@@ -27,7 +27,7 @@ fn two() -> Pair {
     2.into()
 }
 
-layer!(AveragePooling2D);
+layer!(AveragePooling2D { pool_size: Count, strides: Count });
 
 /// Windows of 2×2, side by side.
 impl Default for AveragePooling2D {

@@ -4,7 +4,7 @@ use brolga_ir::ops::window::Window;
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, shapes, yes, zeros};
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Padding, Pair};
 use crate::initializers::Initializer;
@@ -47,7 +47,13 @@ fn one_group() -> usize {
     1
 }
 
-layer!(Conv2D);
+layer!(Conv2D {
+    filters: Count,
+    kernel_size: Count,
+    strides: Count,
+    dilation_rate: Count,
+    groups: Count,
+});
 
 impl Conv2D {
     /// A convolution with this many filters, whose window has this height and width.
@@ -141,7 +147,6 @@ impl Layer for Conv2D {
                     .help("images without a channel axis need one of extent 1: Input::new([28, 28, 1])"));
             }
         };
-        positive("filters", self.filters)?;
         let divides = |n: usize| self.groups > 0 && n.is_multiple_of(self.groups);
         if !divides(channels) || !divides(self.filters) {
             let message = format!(

@@ -3,7 +3,7 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, positive, shapes, yes, zeros};
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, yes, zeros};
 use crate::activations::Activation;
 use crate::initializers::Initializer;
 use crate::registry::Choice;
@@ -27,7 +27,7 @@ pub struct Dense {
     bias_initializer: Choice<dyn Initializer>,
 }
 
-layer!(Dense);
+layer!(Dense { units: Count });
 
 impl Dense {
     /// A layer with this many outputs.
@@ -84,7 +84,6 @@ impl Layer for Dense {
                 return Err(Mistake::new(message));
             }
         };
-        positive("units", self.units)?;
         let mut weights =
             vec![WeightSpec::trainable("kernel", [width, self.units], &self.kernel_initializer)];
         if self.use_bias {

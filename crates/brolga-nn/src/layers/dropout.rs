@@ -1,9 +1,9 @@
 //! Random zeros against overfitting.
 
-use brolga_ir::{Mistake, Type, Var};
+use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, layer};
+use super::{Base, Layer, layer};
 use crate::trace::Call;
 
 /// In training, each element is 0 with probability `rate` and multiplied by `1 / (1 − rate)` otherwise; in inference nothing is changed.
@@ -18,7 +18,7 @@ pub struct Dropout {
     rate: f64,
 }
 
-layer!(Dropout);
+layer!(Dropout { rate: Share });
 
 impl Dropout {
     /// Zeros with this probability, from 0 to 1.
@@ -30,14 +30,6 @@ impl Dropout {
 impl Layer for Dropout {
     fn base(&self) -> &Base {
         &self.base
-    }
-
-    fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
-        if (0.0..=1.0).contains(&self.rate) {
-            return Ok(vec![]);
-        }
-        let message = format!("a rate of {} is not a probability", self.rate);
-        Err(Mistake::new(message).help("the rate is a number from 0 to 1"))
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {

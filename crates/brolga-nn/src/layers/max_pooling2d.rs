@@ -26,7 +26,7 @@ fn two() -> Pair {
     2.into()
 }
 
-layer!(MaxPooling2D);
+layer!(MaxPooling2D { pool_size: Count, strides: Count });
 
 /// Windows of 2×2, side by side.
 impl Default for MaxPooling2D {

@@ -101,8 +101,8 @@ impl WeightSpec {
 
 /// Implements for a layer struct with the field `base` what all of them have: `name`, `trainable`, [`Object`].
 macro_rules! layer {
-    ($type:ident) => {
-        crate::registry::object!($type);
+    ($type:ident $($arguments:tt)?) => {
+        crate::registry::object!($type $($arguments)?);
 
         impl $type {
             /// Gives the layer a name.
@@ -127,15 +127,6 @@ pub(crate) use layer;
 pub(crate) fn shapes(inputs: &[Type]) -> String {
     let shape = |ty: &Type| with_batch(ty.shape.get(1..).unwrap_or_default());
     inputs.iter().map(shape).collect::<Vec<_>>().join(", ")
-}
-
-/// Fails if an argument that counts something is 0.
-pub(crate) fn positive(argument: &str, value: usize) -> Result<(), Mistake> {
-    if value > 0 {
-        return Ok(());
-    }
-    let message = format!("{argument} is 0: the layer would give nothing");
-    Err(Mistake::new(message).help(format!("{argument} must be at least 1")))
 }
 
 /// The default initializer of kernels.

@@ -4,6 +4,7 @@ use brolga_ir::{Mistake, Tensor, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, WeightSpec, layer};
+use crate::arguments::Numbers;
 use crate::trace::Call;
 
 /// `x · scale + offset`, in training and inference alike: `Rescaling::new(1.0 / 255.0)` brings bytes into 0 to 1.
@@ -52,7 +53,16 @@ impl From<Vec<f64>> for PerChannel {
     }
 }
 
-layer!(Rescaling);
+impl Numbers for PerChannel {
+    fn numbers(&self) -> Vec<f64> {
+        match self {
+            Self::One(number) => vec![*number],
+            Self::Each(numbers) => numbers.clone(),
+        }
+    }
+}
+
+layer!(Rescaling { scale: Finite, offset: Finite });
 
 impl Rescaling {
     /// A multiplication by this number, or by one for each channel.

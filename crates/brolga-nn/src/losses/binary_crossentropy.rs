@@ -24,7 +24,7 @@ pub struct BinaryCrossentropy {
     axis: LastAxis,
 }
 
-loss!(BinaryCrossentropy);
+loss!(BinaryCrossentropy { label_smoothing: Share });
 
 impl BinaryCrossentropy {
     /// Of probabilities, with the default reduction.

@@ -24,7 +24,7 @@ pub struct CategoricalCrossentropy {
     axis: LastAxis,
 }
 
-loss!(CategoricalCrossentropy);
+loss!(CategoricalCrossentropy { label_smoothing: Share });
 
 impl CategoricalCrossentropy {
     /// Of probabilities, with the default reduction.

@@ -122,8 +122,8 @@ impl TryFrom<i64> for LastAxis {
 
 /// Implements for a loss struct with the field `reduction` what all of them have.
 macro_rules! loss {
-    ($type:ident) => {
-        crate::registry::object!($type);
+    ($type:ident $($arguments:tt)?) => {
+        crate::registry::object!($type $($arguments)?);
 
         impl $type {
             /// How the losses of the samples become one number; their mean by default.

@@ -17,7 +17,7 @@ pub struct BinaryAccuracy {
     pub threshold: f64,
 }
 
-named!(BinaryAccuracy);
+named!(BinaryAccuracy { threshold: Finite });
 
 impl Default for BinaryAccuracy {
     fn default() -> Self {

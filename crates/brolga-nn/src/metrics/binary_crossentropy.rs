@@ -20,7 +20,7 @@ pub struct BinaryCrossentropy {
     axis: losses::LastAxis,
 }
 
-named!(BinaryCrossentropy);
+named!(BinaryCrossentropy { label_smoothing: Share });
 
 impl BinaryCrossentropy {
     /// Of probabilities.

@@ -20,7 +20,7 @@ pub struct CategoricalCrossentropy {
     axis: losses::LastAxis,
 }
 
-named!(CategoricalCrossentropy);
+named!(CategoricalCrossentropy { label_smoothing: Share });
 
 impl CategoricalCrossentropy {
     /// Of probabilities.

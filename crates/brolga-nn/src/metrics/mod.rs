@@ -116,8 +116,8 @@ impl<T: Metric + 'static> From<T> for Choice<dyn Metric> {
 
 /// Implements for a metric struct with the field `name` what all of them have.
 macro_rules! named {
-    ($type:ident) => {
-        crate::registry::object!($type);
+    ($type:ident $($arguments:tt)?) => {
+        crate::registry::object!($type $($arguments)?);
 
         impl $type {
             /// Reports the metric under another name.

@@ -5,6 +5,7 @@ use brolga_runtime::{Executable, Feed, State};
 
 use super::network::Built;
 use super::step::Plan;
+use crate::arguments::{self, Argument, Range};
 use crate::data::Data;
 use crate::error::NnError;
 use crate::losses::{Labels, Loss};
@@ -56,17 +57,19 @@ impl<'a> Samples<'a> {
             sample_weight: self.sample_weight.as_ref().map(|weight| weight.range(start, count)),
             prefix: self.prefix,
         };
+        let argument = Argument::new("validation_split", &share, Range::BelowOne);
+        arguments::check_each("fit", &[argument])?;
         if share == 0.0 {
             return Ok((range(0, self.len()), None));
         }
         let kept = (self.len() as f64 * (1.0 - share)) as usize;
-        if !(0.0..1.0).contains(&share) || kept == 0 || kept == self.len() {
+        if kept == 0 || kept == self.len() {
             let message = format!(
-                "fit: a validation_split of {share} leaves one part of {} samples empty",
+                "fit: a validation_split of {share:?} leaves one part of {} samples empty",
                 self.len()
             );
             return Err(NnError::Argument(
-                Mistake::new(message).help("the share is a number between 0 and 1"),
+                Mistake::new(message).help("give more samples, or validation_data"),
             ));
         }
         Ok((range(0, kept), Some(range(kept, self.len() - kept))))

@@ -117,7 +117,7 @@ fn metric(choice: &Choice<dyn Metric>) -> Result<(String, Arc<dyn Metric>), NnEr
             Ok((name.clone(), Arc::new(Accuracy::new())))
         }
         Choice::Named(name) => Ok((name.clone(), choice.resolve()?)),
-        Choice::Object(metric) => Ok((crate::metrics::name(&**metric), metric.clone())),
+        Choice::Object(metric) => Ok((crate::metrics::name(&**metric), choice.resolve()?)),
     }
 }
 

@@ -9,6 +9,7 @@ use super::nonfinite::of_evaluation;
 use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
 use super::totals::Totals;
+use crate::arguments::{self, Argument, Range};
 use crate::data::{Data, IntoData};
 use crate::error::NnError;
 use crate::history::Logs;
@@ -149,11 +150,9 @@ impl Pass<'_> {
 
     /// Checks the size of the batches, and compiles the programs before the first step.
     fn begin(&mut self, kind: Kind, samples: usize, weighted: bool) -> Result<(), NnError> {
-        if self.batch_size == 0 {
-            return Err(Mistake::new("a batch size of 0")
-                .help("batch_size must be at least 1")
-                .into());
-        }
+        let method = if kind == Kind::Predict { "predict" } else { "evaluate" };
+        let batch_size = Argument::new("batch_size", &self.batch_size, Range::Count);
+        arguments::check_each(method, &[batch_size])?;
         let sizes = batch_sizes(samples, self.batch_size);
         let keys = sizes.map(|batch| Key { kind, batch, weighted });
         self.session.prepare(self.plan, self.options, keys, 0)?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use brolga_ir::Mistake;
 use brolga_ir::lanes::random_bits_at;
 use brolga_runtime::{Executable, Options};
 
@@ -12,6 +11,7 @@ use super::evaluate::{Pass, batch_sizes};
 use super::nonfinite::{Watch, non_finite};
 use super::session::{Key, Kind, Session};
 use super::step::Plan;
+use crate::arguments::{self, Argument, Range};
 use crate::callback::{Callback, Training, TrainingPlan};
 use crate::data::{Data, IntoData};
 use crate::error::NnError;
@@ -193,13 +193,10 @@ impl Trainer<'_> {
 
     /// Checks the arguments and compiles the programs, before any memory is allocated for them.
     fn prepare(&mut self, fit: &Fit<'_>) -> Result<TrainingPlan, NnError> {
+        let batch_size = Argument::new("batch_size", &fit.batch_size, Range::Count);
+        arguments::check_each("fit", &[batch_size])?;
         let samples = self.samples.len();
         let batch_size = fit.batch_size.min(samples);
-        if batch_size == 0 {
-            return Err(NnError::Argument(
-                Mistake::new("fit: a batch size of 0").help("batch_size must be at least 1"),
-            ));
-        }
         let before = self.session.compile_time();
         let passes =
             [(Kind::Train, Some(&self.samples)), (Kind::Evaluate, self.validation.as_ref())];

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Model;
 use super::network::{Built, LayerRow, Network, Weight, batched};
 use super::step::random_states;
+use crate::arguments;
 use crate::error::NnError;
 use crate::layers::Layer;
 use crate::registry::{from_config, snake_case};
@@ -173,7 +174,8 @@ impl Network for Stack {
         for entry in &self.layers {
             let Entry { layer, name, location } = entry;
             let _scope = tracer.origin_scope(entry.origin());
-            let specs = layer.build(&[x.ty().clone()]).map_err(|mistake| entry.error(mistake))?;
+            let specs = arguments::check(&**layer).and_then(|()| layer.build(&[x.ty().clone()]));
+            let specs = specs.map_err(|mistake| entry.error(mistake))?;
             let mut params = 0;
             let mut vars = vec![];
             for spec in &specs {

@@ -13,6 +13,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::network::{Built, Weight};
 use super::step::{First, ITERATIONS, LEARNING_RATE, Plan, SEED, STEP, StateSpec};
+use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::initializers::words;
 use crate::report::{Compilation, Size};
@@ -266,8 +267,10 @@ impl Session {
     /// Lets the following steps use another learning rate.
     ///
     /// # Errors
-    /// If the model is not compiled.
+    /// If the model is not compiled, or the learning rate is negative or not finite.
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), NnError> {
+        let rate = Argument::new("learning_rate", &f64::from(learning_rate), Range::AtLeast(0.0));
+        arguments::check_each("set_learning_rate", &[rate])?;
         self.state_mut()?.slice_mut::<f32>(LEARNING_RATE)?.fill(learning_rate);
         Ok(())
     }

@@ -25,7 +25,12 @@ pub struct Adam {
     amsgrad: bool,
 }
 
-optimizer!(Adam);
+optimizer!(Adam {
+    learning_rate: AtLeast(0.0),
+    beta_1: BelowOne,
+    beta_2: BelowOne,
+    epsilon: AtLeast(0.0),
+});
 
 impl Default for Adam {
     fn default() -> Self {

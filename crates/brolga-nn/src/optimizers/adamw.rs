@@ -4,7 +4,8 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{Adam, Common, Optimizer, Slot, Step, Update};
-use crate::registry::object;
+use crate::arguments::Argument;
+use crate::registry::{Object, to_value};
 
 /// [`Adam`] with a weight decay of 0.004 that does not go through the moments.
 ///
@@ -13,7 +14,19 @@ use crate::registry::object;
 #[serde(from = "Adam", into = "Adam")]
 pub struct AdamW(Adam);
 
-object!(AdamW);
+impl Object for AdamW {
+    fn class_name(&self) -> &'static str {
+        "AdamW"
+    }
+
+    fn config(&self) -> serde_json::Value {
+        to_value(self)
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        self.0.arguments()
+    }
+}
 
 impl AdamW {
     /// With this learning rate (Keras's default is 1e-3), and the arguments of [`Adam`].

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use brolga_ir::{DType, Mistake, Origin, Var};
 use serde::{Deserialize, Serialize};
 
+use crate::arguments::{Argument, Range};
 use crate::registry::{Choice, Object, classes};
 
 classes! {
@@ -27,14 +28,6 @@ pub trait Optimizer: Object {
 
     /// The arguments that all optimizers have.
     fn common(&self) -> &Common;
-
-    /// Fails if arguments are out of their range.
-    ///
-    /// # Errors
-    /// What is out of range.
-    fn check(&self) -> Result<(), Mistake> {
-        Ok(())
-    }
 
     /// The tensors that are kept for each weight between steps, of its shape.
     fn slots(&self) -> Vec<Slot>;
@@ -99,41 +92,33 @@ pub struct Common {
     pub clipvalue: Option<f64>,
 }
 
-/// Fails if an optimizer's arguments are out of their range, or contradict each other.
+impl Common {
+    fn arguments(&self) -> [Argument; 4] {
+        [
+            Argument::new("weight_decay", &self.weight_decay, Range::AtLeast(0.0)),
+            Argument::new("clipnorm", &self.clipnorm, Range::Positive),
+            Argument::new("global_clipnorm", &self.global_clipnorm, Range::Positive),
+            Argument::new("clipvalue", &self.clipvalue, Range::Positive),
+        ]
+    }
+}
+
+/// Fails if an optimizer's bounds on gradients contradict each other.
 pub(crate) fn check(optimizer: &dyn Optimizer) -> Result<(), Mistake> {
     let Common { clipnorm, global_clipnorm, clipvalue, .. } = optimizer.common();
     let bounds =
         [("clipnorm", clipnorm), ("global_clipnorm", global_clipnorm), ("clipvalue", clipvalue)];
-    let set: Vec<_> = bounds.iter().filter_map(|(name, bound)| Some((*name, (**bound)?))).collect();
-    let mistake = |message: String, help: &str| {
-        Mistake::new(format!("{}: {message}", optimizer.class_name())).help(help)
-    };
-    if let [(first, _), (second, _), ..] = set[..] {
-        let message = format!("`{first}` and `{second}` are both set");
-        return Err(mistake(message, "gradients are bounded in one way"));
-    }
-    if let Some((name, bound)) = set.iter().find(|(_, bound)| bound.is_nan() || *bound < 0.0) {
-        let message = format!("`{name}` is {bound}");
-        return Err(mistake(message, "a bound is a number from 0 on"));
-    }
-    optimizer.check().map_err(|Mistake { message, help }| Mistake {
-        message: format!("{}: {message}", optimizer.class_name()),
-        help,
-    })
-}
-
-/// Fails unless a momentum lies between 0 and 1.
-pub(crate) fn check_momentum(momentum: f64) -> Result<(), Mistake> {
-    if (0.0..=1.0).contains(&momentum) {
-        return Ok(());
-    }
-    Err(Mistake::new(format!("`momentum` is {momentum}")).help("it is a number from 0 to 1"))
+    let mut set = bounds.iter().filter(|(_, bound)| bound.is_some()).map(|(name, _)| name);
+    let (Some(first), Some(second)) = (set.next(), set.next()) else { return Ok(()) };
+    let class = optimizer.class_name();
+    Err(Mistake::new(format!("{class}: `{first}` and `{second}` are both set"))
+        .help("gradients are bounded in one way"))
 }
 
 /// Implements for an optimizer struct with the field `common` what all of them have.
 macro_rules! optimizer {
-    ($type:ident) => {
-        crate::registry::object!($type);
+    ($type:ident $arguments:tt) => {
+        crate::registry::object!($type $arguments and common);
 
         impl $type {
             /// Each step multiplies the weights by `1 − learning_rate·weight_decay` before their update.

@@ -1,9 +1,9 @@
 //! RMSprop.
 
-use brolga_ir::{Mistake, Var};
+use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Optimizer, Slot, Update, check_momentum, optimizer};
+use super::{Common, Optimizer, Slot, Update, optimizer};
 
 /// `v ← ρ·v + (1 − ρ)·g²`, `w ← w − η·g / √(v + ε)`.
 ///
@@ -27,7 +27,12 @@ pub struct RMSprop {
     centered: bool,
 }
 
-optimizer!(RMSprop);
+optimizer!(RMSprop {
+    learning_rate: AtLeast(0.0),
+    rho: Share,
+    momentum: Share,
+    epsilon: AtLeast(0.0),
+});
 
 impl Default for RMSprop {
     fn default() -> Self {
@@ -78,10 +83,6 @@ impl Optimizer for RMSprop {
 
     fn common(&self) -> &Common {
         &self.common
-    }
-
-    fn check(&self) -> Result<(), Mistake> {
-        check_momentum(self.momentum)
     }
 
     fn slots(&self) -> Vec<Slot> {

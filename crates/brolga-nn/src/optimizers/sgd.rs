@@ -1,9 +1,9 @@
 //! Stochastic gradient descent.
 
-use brolga_ir::{Mistake, Var};
+use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Optimizer, Slot, Update, check_momentum, optimizer};
+use super::{Common, Optimizer, Slot, Update, optimizer};
 
 /// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m − η·g`.
 ///
@@ -19,7 +19,7 @@ pub struct SGD {
     nesterov: bool,
 }
 
-optimizer!(SGD);
+optimizer!(SGD { learning_rate: AtLeast(0.0), momentum: Share });
 
 impl Default for SGD {
     fn default() -> Self {
@@ -55,10 +55,6 @@ impl Optimizer for SGD {
 
     fn common(&self) -> &Common {
         &self.common
-    }
-
-    fn check(&self) -> Result<(), Mistake> {
-        check_momentum(self.momentum)
     }
 
     fn slots(&self) -> Vec<Slot> {

@@ -12,14 +12,6 @@ fn layers_that_do_not_fit_their_input() {
     layer `input_layer`: `parameter`: a tensor of type f32[2,18446744073709551615,2] is larger than the limit of 64 TiB
       at crates/brolga-nn/tests/errors/layers.rs:[line]
     ");
-    insta::assert_snapshot!(built(&[4], Dense::new(usize::MAX)), @r"
-    layer `dense`: `parameter`: a tensor of type f32[4,18446744073709551615] is larger than the limit of 64 TiB
-      at crates/brolga-nn/tests/errors/layers.rs:[line]
-    ");
-    insta::assert_snapshot!(built(&[4, 4, 1], MaxPooling2D::new(0)), @r"
-    layer `max_pooling2d`: `max_pool`: strides [0, 0], dilation [1, 1] and window [0, 0] must be at least 1
-      at crates/brolga-nn/tests/errors/layers.rs:[line]
-    ");
     insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(2, 5)), @r"
     layer `conv2d`: `conv2d`: a window of height 5 is larger than its input of height 4
       at crates/brolga-nn/tests/errors/layers.rs:[line]
@@ -53,16 +45,6 @@ fn layers_that_do_not_fit_their_input() {
     layer `dense`: Dense takes (None, .., inputs), given (None,)
       at crates/brolga-nn/tests/errors/layers.rs:[line]
     ");
-    insta::assert_snapshot!(built(&[4], Dense::new(0)), @r"
-    layer `dense`: units is 0: the layer would give nothing
-      at crates/brolga-nn/tests/errors/layers.rs:[line]
-      help: units must be at least 1
-    ");
-    insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(0, 3)), @r"
-    layer `conv2d`: filters is 0: the layer would give nothing
-      at crates/brolga-nn/tests/errors/layers.rs:[line]
-      help: filters must be at least 1
-    ");
     insta::assert_snapshot!(built(&[10], Reshape::new([3, -1])), @r"
     layer `reshape`: a sample of 10 elements cannot have the shape [3, -1]
       at crates/brolga-nn/tests/errors/layers.rs:[line]
@@ -82,11 +64,6 @@ fn layers_that_do_not_fit_their_input() {
     layer `rescaling`: scale is for 1 channels, the input has no axis of channels
       at crates/brolga-nn/tests/errors/layers.rs:[line]
       help: give one number, or one for each channel of the last axis
-    ");
-    insta::assert_snapshot!(built(&[10], Dropout::new(1.5)), @r"
-    layer `dropout`: a rate of 1.5 is not a probability
-      at crates/brolga-nn/tests/errors/layers.rs:[line]
-      help: the rate is a number from 0 to 1
     ");
     insta::assert_snapshot!(built(&[10], Dense::new(3).name("my layer")), @r"
     layer `my layer`: this is not a name for a layer

@@ -4,6 +4,7 @@ mod arguments;
 mod data;
 mod finite;
 mod layers;
+mod ranges;
 mod resources;
 
 use brolga_nn::prelude::*;
