@@ -177,8 +177,8 @@ fn batches_of_no_samples_are_an_error() -> Result<(), NnError> {
     model.compile(compile())?;
     let error = model.evaluate_with(&x, &y, Evaluate::new().batch_size(0).verbose(0));
     insta::assert_snapshot!(error.expect_err("no samples"), @"
-    a batch size of 0
-      help: batch_size must be at least 1
+    evaluate: `batch_size` is 0
+      help: it must be a whole number from 1 on
     ");
     assert!(model.predict_with(&x, Predict::new().batch_size(0).verbose(0)).is_err());
     Ok(())

@@ -3,7 +3,9 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, pair, reduction};
+use super::{
+    Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, pair, reduction, weighted,
+};
 use crate::trace::Prediction;
 
 /// `−Σ t·ln p` along the last axis, with distributions p and labels t (one-hot, or any other distribution).
@@ -79,5 +81,5 @@ pub fn categorical_crossentropy(
     } else {
         t * (1.0 - label_smoothing) + label_smoothing / classes
     };
-    -(t * log_p).reduce_sum(&[axis], false)
+    -weighted(&log_p, &t).reduce_sum(&[axis], false)
 }

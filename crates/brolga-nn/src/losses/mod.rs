@@ -159,7 +159,7 @@ pub fn compute(
         (None, None) => None,
     };
     let weighted = match &weight {
-        Some(weight) => &values * weight,
+        Some(weight) => self::weighted(&values, weight),
         None => values.clone(),
     };
     let axes: Vec<usize> = (0..weighted.shape().rank()).collect();
@@ -196,6 +196,12 @@ pub(crate) fn align(weight: &Var, values: &Var) -> Var {
     }
     shape.resize(rank.max(shape.len()), 1);
     weight.reshape(shape)
+}
+
+/// `values · weight`, and 0 where the weight is 0, also if the value is infinite there.
+pub(crate) fn weighted(values: &Var, weight: &Var) -> Var {
+    let counts = weight.ne(&weight.constant_like(0.0));
+    counts.select(&(values * weight), &values.constant_like(0.0))
 }
 
 fn divide_no_nan(a: &Var, b: &Var) -> Var {

@@ -59,7 +59,9 @@ impl Loss for SparseCategoricalCrossentropy {
         let values = sparse_categorical_crossentropy(y_true, y_pred, self.from_logits);
         // The one-hot vector of a class that the model does not have is zero, but an ignored class may be one it has.
         let Some(ignored) = self.ignore_class else { return values.into() };
-        let labels = y_true.cast(DType::F32).reshape(values.shape().clone());
+        let labels = y_true.cast(DType::I32).reshape(values.shape().clone());
+        // Labels beyond i32 became its ends when they were read.
+        let ignored = ignored.clamp(i32::MIN.into(), i32::MAX.into());
         let mask = labels.ne(&labels.constant_like(ignored as f64));
         let values = mask.select(&values, &values.constant_like(0.0));
         Losses { values, mask: Some(mask) }
@@ -82,6 +84,8 @@ pub fn sparse_categorical_crossentropy(
         return y_true.tracer().fail(Mistake::new(message));
     }
     let labels = if y_true.dtype().is_int() { y_true.clone() } else { y_true.cast(DType::I32) };
-    let hot = labels.reshape(shape).one_hot(classes, log_p.dtype());
-    -(hot * &log_p).reduce_sum(&[log_p.shape().rank() - 1], false)
+    // A selection, not a product: the logarithm of any other class may be −∞.
+    let hot = labels.reshape(shape).one_hot(classes, DType::Bool);
+    let own = hot.select(&log_p, &log_p.constant_like(0.0));
+    -own.reduce_sum(&[log_p.shape().rank() - 1], false)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use brolga_ir::{DType, Var};
 
-use crate::losses::align;
+use crate::losses::{align, weighted};
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Prediction;
 
@@ -102,7 +102,7 @@ pub fn mean_statistics(values: &Var, sample_weight: Option<&Var>) -> Vec<Var> {
             vec![sum(&mean(&values)), values.constant_like(samples as f64)]
         }
         Some(weight) => {
-            let weighted = mean(&(&values * align(weight, &values)));
+            let weighted = mean(&weighted(&values, &align(weight, &values)));
             vec![sum(&weighted), sum(weight)]
         }
     }

@@ -194,8 +194,25 @@ fn not_empty(data: &Data<'_>, what: &str) -> Result<(), NnError> {
     Err(NnError::Empty { what: what.to_owned(), shape: data.shape().to_vec() })
 }
 
+/// Checks that the loss depends on the output: the distribution over one class is always the same.
+pub(crate) fn check_output(built: &Built, loss: &dyn Loss) -> Result<(), NnError> {
+    let (layer, ty) = &built.output;
+    let distributions = built.softmax || loss.labels() != Labels::Values;
+    if !distributions || ty.shape.last() != Some(&1) {
+        return Ok(());
+    }
+    let loss = snake_case(loss.class_name());
+    let message = format!(
+        "{loss}: the output of layer `{layer}` has one class, whose probability is always 1: nothing would be trained"
+    );
+    let help = "for answers of yes or no, use the activation \"sigmoid\" and the loss \"binary_crossentropy\"; \
+                otherwise give the last layer a unit for each class";
+    Err(Mistake::new(message).help(help).into())
+}
+
 /// Checks that the labels have the shape that the loss takes, and that class numbers are in range.
 fn check_labels(built: &Built, loss: &dyn Loss, y: &Data<'_>, what: &str) -> Result<(), NnError> {
+    check_output(built, loss)?;
     let (labels, output) = (loss.labels(), &built.output.1);
     let expected = label_shape(labels, output);
     if !same_but_ones(&expected, y.sample_shape()) {

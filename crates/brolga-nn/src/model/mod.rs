@@ -27,7 +27,7 @@ pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
 pub use step::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
-use batch::Samples;
+use batch::{Samples, check_output};
 use evaluate::Pass;
 use fit::Trainer;
 use step::Plan;
@@ -101,7 +101,11 @@ impl<N: Network> Model<N> {
         match self.ready("compile", None) {
             // The first array given to `fit` tells the shape.
             Err(NnError::NotBuilt { .. }) => Ok(()),
-            other => other.map(|_| ()),
+            Err(error) => Err(error),
+            Ok((Plan { built, compiled, .. }, ..)) => {
+                let loss = compiled.and_then(|compiled| compiled.loss.as_deref());
+                loss.map_or(Ok(()), |loss| check_output(built, loss))
+            }
         }
     }
 

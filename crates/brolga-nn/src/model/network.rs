@@ -37,6 +37,8 @@ pub struct Built {
     pub layers: Vec<LayerRow>,
     /// The last layer, and the type of what it gives for a sample.
     pub output: (String, Type),
+    /// Whether what the last layer gives is a softmax.
+    pub softmax: bool,
 }
 
 /// A weight of a model.

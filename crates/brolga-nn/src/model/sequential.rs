@@ -14,7 +14,7 @@ use crate::arguments;
 use crate::error::NnError;
 use crate::layers::Layer;
 use crate::registry::{from_config, snake_case};
-use crate::trace::{Call, Context};
+use crate::trace::{Call, Context, Logits};
 
 /// A model in which each layer takes what the one before gives.
 pub type Sequential = Model<Stack>;
@@ -169,6 +169,7 @@ impl Network for Stack {
             weights: vec![],
             layers: vec![],
             output: (first.name.clone(), sample),
+            softmax: false,
         };
         known_so_far(&tracer)?;
         for entry in &self.layers {
@@ -205,6 +206,7 @@ impl Network for Stack {
             let class_name = layer.class_name();
             built.layers.push(LayerRow { name: name.clone(), class_name, output_shape, params });
         }
+        built.softmax = matches!(context.prediction(x).logits, Some(Logits::Softmax(_)));
         Ok(built)
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use brolga_ir::Type;
 
-use super::table::{Align, Column, write_table};
+use super::table::{Align, Column, longest_word, write_table};
 use crate::error::with_batch;
 use crate::model::{Built, LayerRow};
 
@@ -55,6 +55,8 @@ pub(crate) const LONGEST_LINE: usize = 88;
 pub(crate) const LINE_LENGTH: usize = 80 - 4;
 /// Shorter lines have no room for the three columns.
 const SHORTEST_LINE: usize = 40;
+/// What remains for the names of layers where numbers are long.
+const SHORTEST_NAME: usize = 12;
 
 impl Summary {
     /// The summary of a model that is built.
@@ -96,7 +98,7 @@ impl Summary {
         }
     }
 
-    /// The same with lines of this length, at least 40.
+    /// The same with lines of this length, at least 40, and longer where numbers need it.
     #[must_use]
     pub fn line_length(mut self, characters: usize) -> Self {
         self.line_length = characters;
@@ -109,15 +111,22 @@ impl Summary {
     }
 
     /// Keras's columns end at 45 %, 80 % and 100 % of the line; rich then takes 10 characters off them for frames and spaces.
-    fn columns(&self) -> [Column; 3] {
+    ///
+    /// Numbers are never cut: what their columns need beyond that is taken from the names of the layers, and when these have no more
+    /// to give, lines become longer.
+    fn columns(&self, rows: &[[String; 3]]) -> [Column; 3] {
         let length = self.line_length.max(SHORTEST_LINE);
         let end = |share: f64| (share * length as f64) as usize;
         let (first, second) = (end(0.45), end(0.8));
+        let needed = |column: usize| longest_word(rows.iter().map(|row| row[column].as_str()));
+        let shape = needed(1).max(second - first - 4);
+        let params = needed(2).max(length - second - 3);
+        let layer = (length - 10).saturating_sub(shape + params).max(SHORTEST_NAME);
         let (left, right) = (Align::Left, Align::Right);
         [
-            Column { title: "Layer (type)", align: left, width: first - 3 },
-            Column { title: "Output Shape", align: left, width: second - first - 4 },
-            Column { title: "Param #", align: right, width: length - second - 3 },
+            Column { title: "Layer (type)", align: left, width: layer },
+            Column { title: "Output Shape", align: left, width: shape },
+            Column { title: "Param #", align: right, width: params },
         ]
     }
 }
@@ -136,7 +145,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Model: \"{}\"", self.name)?;
         let rows: Vec<_> = self.layers.iter().map(SummaryRow::cells).collect();
-        write_table(f, &self.columns(), &rows)?;
+        write_table(f, &self.columns(&rows), &rows)?;
         writeln!(f, " Total params: {}", self.total())?;
         writeln!(f, " Trainable params: {}", self.trainable)?;
         writeln!(f, " Non-trainable params: {}", self.non_trainable)?;
@@ -288,6 +297,71 @@ mod tests {
             convolutional().line_length(0).to_string().lines().nth(1).map(|l| l.chars().count()),
             Some(40)
         );
+    }
+
+    /// Names give way, then lines become longer.
+    #[test]
+    fn numbers_are_never_cut() {
+        let mut summary = convolutional();
+        summary.layers = vec![
+            row("embedding_of_all_words", "Dense", &[200_000], 40_000_200_000),
+            row("dense", "Dense", &[usize::MAX, 1], usize::MAX),
+        ];
+        (summary.trainable, summary.optimizer) = (params(40_000_200_000), None);
+        insta::assert_snapshot!(summary, @r#"
+        Model: "sequential"
+        ┏━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+        ┃ Layer (type)       ┃ Output Shape           ┃                    Param # ┃
+        ┡━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+        │ embedding_of_all_… │ (None, 200000)         │             40,000,200,000 │
+        │ (Dense)            │                        │                            │
+        ├────────────────────┼────────────────────────┼────────────────────────────┤
+        │ dense (Dense)      │ (None,                 │ 18,446,744,073,709,551,615 │
+        │                    │ 18446744073709551615,  │                            │
+        │                    │ 1)                     │                            │
+        └────────────────────┴────────────────────────┴────────────────────────────┘
+         Total params: 40,000,200,000 (149.01 GB)
+         Trainable params: 40,000,200,000 (149.01 GB)
+         Non-trainable params: 0 (0.00 B)
+        "#);
+        insta::assert_snapshot!(summary.line_length(40), @r#"
+        Model: "sequential"
+        ┏━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━━━━━┓
+        ┃ Layer (type) ┃ Output Shape          ┃                    Param # ┃
+        ┡━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━━━━━┩
+        │ embedding_o… │ (None, 200000)        │             40,000,200,000 │
+        │ (Dense)      │                       │                            │
+        ├──────────────┼───────────────────────┼────────────────────────────┤
+        │ dense        │ (None,                │ 18,446,744,073,709,551,615 │
+        │ (Dense)      │ 18446744073709551615, │                            │
+        │              │ 1)                    │                            │
+        └──────────────┴───────────────────────┴────────────────────────────┘
+         Total params: 40,000,200,000 (149.01 GB)
+         Trainable params: 40,000,200,000 (149.01 GB)
+         Non-trainable params: 0 (0.00 B)
+        "#);
+        let mut small = convolutional().line_length(40);
+        small.layers.truncate(3);
+        insta::assert_snapshot!(small, @r#"
+        Model: "sequential"
+        ┏━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━┓
+        ┃ Layer (type)   ┃ Output     ┃  Param ┃
+        ┃                ┃ Shape      ┃      # ┃
+        ┡━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━┩
+        │ conv2d         │ (None, 26, │    320 │
+        │ (Conv2D)       │ 26, 32)    │        │
+        ├────────────────┼────────────┼────────┤
+        │ max_pooling2d  │ (None, 13, │      0 │
+        │ (MaxPooling2D) │ 13, 32)    │        │
+        ├────────────────┼────────────┼────────┤
+        │ conv2d_1       │ (None, 11, │ 18,496 │
+        │ (Conv2D)       │ 11, 64)    │        │
+        └────────────────┴────────────┴────────┘
+         Total params: 104,480 (408.12 KB)
+         Trainable params: 34,826 (136.04 KB)
+         Non-trainable params: 0 (0.00 B)
+         Optimizer params: 69,654 (272.09 KB)
+        "#);
     }
 
     #[test]

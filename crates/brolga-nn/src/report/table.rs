@@ -18,6 +18,11 @@ pub(crate) enum Align {
     Right,
 }
 
+/// The length of the longest word, which a column must have if no word of these cells may be cut.
+pub(crate) fn longest_word<'a>(cells: impl Iterator<Item = &'a str>) -> usize {
+    cells.flat_map(|cell| cell.split(' ')).map(length).max().unwrap_or(0)
+}
+
 /// Writes a table. Cells are broken between words; a word that is longer than its column ends with an ellipsis.
 pub(crate) fn write_table<const N: usize>(
     f: &mut fmt::Formatter<'_>,

@@ -3,6 +3,7 @@
 use brolga_nn::config::Padding;
 use brolga_nn::layers;
 use brolga_nn::prelude::*;
+use ndarray::{Array1, Array2};
 
 use crate::{built, compile, message};
 
@@ -70,6 +71,47 @@ fn layers_that_do_not_fit_their_input() {
       at crates/brolga-nn/tests/errors/layers.rs:[line]
       help: names consist of letters, digits and _ . - and do not start with a digit
     ");
+}
+
+#[test]
+fn outputs_of_one_class() {
+    let model = |units, activation, built: bool| {
+        let mut model = Sequential::new();
+        if built {
+            model.add(Input::new([4]));
+        }
+        model.add(Dense::new(units).activation(activation));
+        model
+    };
+    let of = |activation, loss| message(model(1, activation, true).compile(compile().loss(loss)));
+    insta::assert_snapshot!(of("softmax", "categorical_crossentropy"), @r#"
+    categorical_crossentropy: the output of layer `dense` has one class, whose probability is always 1: nothing would be trained
+      help: for answers of yes or no, use the activation "sigmoid" and the loss "binary_crossentropy"; otherwise give the last layer a unit for each class
+    "#);
+    insta::assert_snapshot!(of("softmax", "sparse_categorical_crossentropy"), @r#"
+    sparse_categorical_crossentropy: the output of layer `dense` has one class, whose probability is always 1: nothing would be trained
+      help: for answers of yes or no, use the activation "sigmoid" and the loss "binary_crossentropy"; otherwise give the last layer a unit for each class
+    "#);
+    insta::assert_snapshot!(of("linear", "sparse_categorical_crossentropy"), @r#"
+    sparse_categorical_crossentropy: the output of layer `dense` has one class, whose probability is always 1: nothing would be trained
+      help: for answers of yes or no, use the activation "sigmoid" and the loss "binary_crossentropy"; otherwise give the last layer a unit for each class
+    "#);
+    insta::assert_snapshot!(of("softmax", "binary_crossentropy"), @r#"
+    binary_crossentropy: the output of layer `dense` has one class, whose probability is always 1: nothing would be trained
+      help: for answers of yes or no, use the activation "sigmoid" and the loss "binary_crossentropy"; otherwise give the last layer a unit for each class
+    "#);
+    let (x, y) = (Array2::<f32>::zeros((5, 4)), Array1::<u8>::ones(5));
+    let mut late = model(1, "softmax", false);
+    late.compile(compile().loss("sparse_categorical_crossentropy")).expect("the shape comes later");
+    insta::assert_snapshot!(message(late.fit(&x, &y, Fit::new())), @r#"
+    sparse_categorical_crossentropy: the output of layer `dense` has one class, whose probability is always 1: nothing would be trained
+      help: for answers of yes or no, use the activation "sigmoid" and the loss "binary_crossentropy"; otherwise give the last layer a unit for each class
+    "#);
+    for (units, activation, loss) in
+        [(1, "sigmoid", "binary_crossentropy"), (2, "softmax", "categorical_crossentropy")]
+    {
+        model(units, activation, true).compile(compile().loss(loss)).expect("it can be trained");
+    }
 }
 
 #[test]

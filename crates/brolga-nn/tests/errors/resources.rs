@@ -68,15 +68,15 @@ fn more_memory_than_allowed() {
     let compile = compile().loss("sparse_categorical_crossentropy").memory_limit(100_000);
     model.compile(compile).expect("the model is right");
     let (x, y) = (Array4::<f32>::zeros((4, 28, 28, 1)), Array::<u8, _>::zeros(4));
-    insta::assert_snapshot!(message(model.fit(&x, &y, Fit::new())), @r"
-    graph `train_step` needs 648.7 KiB of memory, 97.7 KiB are allowed
+    insta::assert_snapshot!(message(model.fit(&x, &y, Fit::new())), @"
+    graph `train_step` needs 648.8 KiB of memory, 97.7 KiB are allowed
 
     layer   role         states     values  at the peak
     conv2d  forward       384 B  253.5 KiB          0 B
     dense   forward   211.3 KiB      384 B          0 B
     -       forward       128 B        0 B          0 B
     sgd     update        128 B      192 B          0 B
-    loss    forward         0 B    1.4 KiB         64 B
+    loss    forward         0 B    1.2 KiB         64 B
     loss    backward        0 B    3.1 KiB          0 B
     dense   backward        0 B  295.8 KiB    211.3 KiB
     conv2d  backward        0 B  106.0 KiB          0 B
@@ -85,14 +85,14 @@ fn more_memory_than_allowed() {
     -       update          0 B       64 B          0 B
 
     part                             memory
-    constants                         768 B
+    constants                         896 B
     inputs                         12.3 KiB
     results, outputs, workspaces  423.0 KiB
     scratch of the workers              0 B
-    arena                         436.1 KiB
-    arena, at least               436.1 KiB
+    arena                         436.2 KiB
+    arena, at least               436.2 KiB
     states                        212.6 KiB
-    total                         648.7 KiB
+    total                         648.8 KiB
 
     plan: 1.000 times its lower bound (largest first)
 
@@ -125,17 +125,17 @@ fn more_memory_than_allowed_for_all_programs() {
         assert!(error.starts_with("the programs need "), "{error}");
         assert_eq!(allocated, None, "a program has memory already");
         if backend == Backend::Interpreter {
-            insta::assert_snapshot!(error, @r"
-            the programs need 8.9 KiB of memory together, 4.4 KiB are allowed
+            insta::assert_snapshot!(error, @"
+            the programs need 9.2 KiB of memory together, 4.6 KiB are allowed
 
             program                       memory
-            train_step for a batch of 4  2.1 KiB
-            train_step for a batch of 3  2.1 KiB
-            eval_step for a batch of 4   1.1 KiB
-            eval_step for a batch of 3     896 B
+            train_step for a batch of 4  2.2 KiB
+            train_step for a batch of 3  2.2 KiB
+            eval_step for a batch of 4   1.2 KiB
+            eval_step for a batch of 3     960 B
             states                       1.3 KiB
             copies of the states         1.3 KiB
-            total                        8.9 KiB
+            total                        9.2 KiB
 
             train_step for a batch of 4
             layer    role      states   values  at the peak
