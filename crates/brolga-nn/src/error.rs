@@ -198,7 +198,7 @@ pub enum NnError {
         help: &'static str,
     },
     /// The system cannot read or write a file.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}\n  help: {}", path.display(), io_help(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -251,6 +251,24 @@ impl NnError {
             Self::Argument(mistake) => mistake,
             other => Mistake::new(other.to_string()),
         }
+    }
+}
+
+/// What to do about an error of the system.
+fn io_help(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "check the path: its folder must exist, and a file to be read too"
+        }
+        io::ErrorKind::NotADirectory => "check the path: a part of it is a file, not a folder",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "choose a path where the process may read and write, or change the permissions"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "free some space, or choose a path on another disk"
+        }
+        io::ErrorKind::TimedOut => "end the other process, or choose another path",
+        _ => "check the path and its disk, or choose another path",
     }
 }
 

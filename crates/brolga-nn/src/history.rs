@@ -109,9 +109,7 @@ impl History {
     /// # Errors
     /// If the file cannot be written.
     pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
-        let path = path.as_ref();
-        replace(path, (self.to_json() + "\n").as_bytes())
-            .map_err(|source| NnError::Io { path: path.to_owned(), source })
+        replace(path.as_ref(), (self.to_json() + "\n").as_bytes())
     }
 }
 

@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::session::{Session, mismatch};
 use crate::error::NnError;
-use crate::files::replace;
+use crate::files::{check_regular, replace};
 
 impl Session {
     /// Writes the weights as safetensors, under names such as `conv2d/kernel`.
@@ -111,7 +111,7 @@ fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<(), NnError> {
     });
     let views = views.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let file = safetensors::serialize(views, None).map_err(io::Error::other).map_err(failed)?;
-    replace(path, &file).map_err(failed)
+    replace(path, &file)
 }
 
 fn to_bytes(data: &Data) -> Vec<u8> {
@@ -128,6 +128,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, NnError> {
         message,
         help: "it must be a file that save_weights or save_state has written",
     };
+    check_regular(path)?;
     let bytes = fs::read(path).map_err(|source| NnError::Io { path: path.to_owned(), source })?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| error(format!("this is no complete safetensors file ({e})")))?;

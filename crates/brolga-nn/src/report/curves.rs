@@ -68,9 +68,7 @@ impl History {
     /// # Errors
     /// If the history has no epoch, or the file cannot be written.
     pub fn save_svg(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
-        let (path, svg) = (path.as_ref(), self.to_svg()?);
-        replace(path, svg.as_bytes())
-            .map_err(|source| NnError::Io { path: path.to_owned(), source })
+        replace(path.as_ref(), self.to_svg()?.as_bytes())
     }
 
     fn panels(&self) -> Vec<Panel<'_>> {

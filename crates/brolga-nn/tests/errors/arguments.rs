@@ -11,7 +11,6 @@ use crate::{classifier, compile, message, ones};
 
 #[test]
 fn arguments_that_make_no_sense() {
-    let (x, y) = (Array2::<f32>::zeros((5, 4)), Array1::<u8>::zeros(5));
     let mut model = classifier("sparse_categorical_crossentropy");
     let mut twice = Sequential::new();
     twice.add(Dense::new(3).name("a")).add(Dense::new(3).name("a"));
