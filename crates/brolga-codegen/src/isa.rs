@@ -19,7 +19,7 @@ pub enum VectorIsa {
     Scalar,
     /// 128-bit vectors by Cranelift: every host.
     V128,
-    /// 256-bit vectors: x86-64 with AVX2 and FMA3.
+    /// 256-bit vectors: x86-64 with AVX2, FMA3 and F16C.
     Avx2,
     /// 512-bit vectors: x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,

@@ -4,7 +4,7 @@ mod common;
 
 use brolga_ir::ops::KernelKind::{Rows, Update};
 use brolga_ir::{DType, Type};
-use common::check;
+use common::{check, check_as_is};
 
 #[test]
 fn elementwise_chains() {
@@ -68,7 +68,7 @@ fn operands_beside_reductions_that_keep_their_axes() {
 fn element_types() {
     for n in [1, 16, 19, 50] {
         let ty = |dtype| Type::new(dtype, [3, n]);
-        check(Rows, &[ty(DType::U8), ty(DType::Bool), ty(DType::I32)], |_, x| {
+        check_as_is(Rows, &[ty(DType::U8), ty(DType::Bool), ty(DType::I32)], |_, x| {
             let byte = x[0].cast(DType::F32);
             vec![
                 &byte * 0.5,
@@ -79,6 +79,40 @@ fn element_types() {
                 x[1].select(&x[2], &x[0].cast(DType::I32)),
             ]
         });
+    }
+}
+
+#[test]
+fn conversions() {
+    const FLOATS: [DType; 3] = [DType::F32, DType::BF16, DType::F16];
+    for n in [1, 16, 19, 50] {
+        for from in FLOATS.into_iter().chain([DType::U8, DType::Bool, DType::I32]) {
+            check_as_is(Rows, &[Type::new(from, [3, n])], |_, x| {
+                let number = x[0].cast(DType::F32) * 1.37;
+                FLOATS.into_iter().flat_map(|to| [x[0].cast(to), number.cast(to)]).collect()
+            });
+        }
+        for from in FLOATS {
+            check_as_is(Rows, &[Type::new(from, [3, n])], |_, x| {
+                [DType::U8, DType::Bool, DType::I32].map(|to| x[0].cast(to)).to_vec()
+            });
+        }
+    }
+}
+
+/// Each op rounds its result: neither sums nor squares are kept more exactly than their type says.
+#[test]
+fn chains_in_mixed_precision() {
+    for half in [DType::BF16, DType::F16] {
+        for n in [5, 16, 83] {
+            let types = [Type::new(half, [4, n]), Type::f32([4, n]), Type::new(half, [n])];
+            check_as_is(Rows, &types, |_, x| {
+                let sum = &x[0] + &x[1].cast(half) * &x[2];
+                let square = (&sum * &sum).tanh() * 0.1;
+                let wide = sum.cast(DType::F32) * &x[1];
+                vec![square.cast(DType::F32) + &wide, &square - &sum, square.maximum(&x[0]).exp()]
+            });
+        }
     }
 }
 
@@ -127,10 +161,28 @@ fn softmax_cross_entropy() {
             let shifted = &x[0] - &x[0].reduce_max(&[1], true);
             let e = shifted.exp();
             let sum = e.reduce_sum(&[1], true);
-            let hot = x[1].one_hot(columns, DType::F32);
+            let hot = x[1].one_hot(columns, x[0].dtype());
             let picked = (&hot * &(&shifted - &sum.log())).reduce_sum(&[1], false);
             let gradient = (&e / &sum - &hot) * &x[2];
             vec![-picked, gradient]
+        });
+    }
+}
+
+/// Parameters in f32 beside gradients in 16 bits, and a copy of them in 16 bits for the next step.
+#[test]
+fn updates_in_mixed_precision() {
+    for half in [DType::BF16, DType::F16] {
+        let mut types = vec![Type::f32([])];
+        for n in [1, 15, 33, 2100] {
+            types.extend([Type::f32([n]), Type::new(half, [n])]);
+        }
+        check_as_is(Update, &types, |_, x| {
+            let update = |tensors: &[brolga_ir::Var]| {
+                let next = &tensors[0] - tensors[1].cast(DType::F32) * &x[0];
+                [next.clone(), next.cast(half)]
+            };
+            x[1..].chunks_exact(2).flat_map(update).collect()
         });
     }
 }

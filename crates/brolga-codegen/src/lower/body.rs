@@ -44,6 +44,15 @@ impl<'a> Body<'a> {
         self.graph.inputs().iter().position(|&id| id == value.node)
     }
 
+    /// The slot where a factor of a contraction lies as f32: an operand's own, or a number behind all
+    /// slots that stands for the copy of a 16-bit operand, until [`widen`](super::contraction) gives
+    /// it a place.
+    pub(crate) fn factor_slot(&self, value: Value) -> Option<usize> {
+        let slot = self.input_slot(value)?;
+        let is_half = matches!(self.ty(value).dtype, DType::BF16 | DType::F16);
+        Some(if is_half { self.workspace() + 1 + slot } else { slot })
+    }
+
     /// The values returned with their slots.
     pub(crate) fn results(&self) -> impl Iterator<Item = (Value, usize)> + '_ {
         let first = self.operands();
@@ -82,7 +91,7 @@ impl<'a> Body<'a> {
 
     /// How the value lies in memory.
     pub(crate) fn element(&self, value: Value) -> Element {
-        element(self.ty(value).dtype).expect("`Body::new` has checked all element types")
+        known_element(self.ty(value).dtype)
     }
 
     /// An error about the form of the body.
@@ -136,7 +145,7 @@ impl<'a> Body<'a> {
                     let lane = op.emit(b, &args).ok_or_else(|| {
                         self.malformed(format!("`{}` is not elementwise", op.name()))
                     })?;
-                    wrap(b, self.ty(value).dtype, lane)
+                    hold(b, self.ty(value).dtype, lane)
                 }
             }
         };
@@ -152,9 +161,11 @@ impl<'a> Body<'a> {
 pub(crate) fn element(dtype: DType) -> Result<Element, String> {
     match dtype {
         DType::F32 => Ok(Element::F32),
+        DType::BF16 => Ok(Element::BF16),
+        DType::F16 => Ok(Element::F16),
         DType::I32 => Ok(Element::I32),
         DType::U8 | DType::Bool => Ok(Element::U8),
-        DType::F64 | DType::BF16 | DType::F16 | DType::I64 => Err(format!("{dtype} has no tiles")),
+        DType::F64 | DType::I64 => Err(format!("{dtype} has no tiles")),
     }
 }
 
@@ -167,15 +178,27 @@ pub(crate) fn constant(b: &mut Builder, dtype: DType, number: f64) -> Lane<Build
     }
 }
 
-/// The low byte of an integer whose element type has one.
-fn wrap(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
+/// What the element type holds of a result: the low byte of an integer, the nearest float.
+fn hold(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
     match (dtype, lane) {
         (DType::U8, Lane::I(x)) => {
             let byte = b.int(255);
             Lane::I(b.iand(x, byte))
         }
-        (_, lane) => lane,
+        (_, lane) => round(b, dtype, lane),
     }
+}
+
+/// The nearest number of the element type, for what is computed in f32 and rounded at its end.
+pub(crate) fn round(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
+    match lane {
+        Lane::F(x) => Lane::F(b.round_to(known_element(dtype), x)),
+        lane => lane,
+    }
+}
+
+fn known_element(dtype: DType) -> Element {
+    element(dtype).expect("`Body::new` has checked all element types")
 }
 
 /// Lanes from memory.
@@ -185,15 +208,13 @@ pub(crate) fn load(
     address: Address,
     extent: Extent,
 ) -> Lane<Builder> {
-    let element = element(dtype).expect("`Body::new` has checked all element types");
-    let lane = b.load(element, address, extent);
+    let lane = b.load(known_element(dtype), address, extent);
     truth(b, dtype, lane)
 }
 
 /// One element from memory in every lane.
 pub(crate) fn broadcast(b: &mut Builder, dtype: DType, address: Address) -> Lane<Builder> {
-    let element = element(dtype).expect("`Body::new` has checked all element types");
-    let lane = b.broadcast(element, address);
+    let lane = b.broadcast(known_element(dtype), address);
     truth(b, dtype, lane)
 }
 
@@ -216,13 +237,13 @@ pub(crate) fn store(
     extent: Extent,
     lane: Lane<Builder>,
 ) {
+    let element = known_element(dtype);
     match lane {
-        Lane::F(x) => b.store_f32(address, extent, x),
-        Lane::I(x) if dtype == DType::I32 => b.store_i32(address, extent, x),
-        Lane::I(x) => b.store_u8(address, extent, x),
+        Lane::F(x) => b.store(element, address, extent, x),
+        Lane::I(x) => b.store(element, address, extent, x),
         Lane::M(x) => {
             let x = b.mask_to_int(x);
-            b.store_u8(address, extent, x);
+            b.store(element, address, extent, x);
         }
     }
 }

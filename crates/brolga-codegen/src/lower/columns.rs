@@ -22,7 +22,7 @@ use crate::tile::{Builder, Extent, F, LANES, Pointer, TileProgram, Trips};
 const BLOCK: usize = 1024;
 
 /// The element types that are reduced.
-const TYPES: &[DType] = &[DType::F32];
+const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
 /// How values are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

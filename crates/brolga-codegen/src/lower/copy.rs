@@ -6,7 +6,7 @@ use brolga_ir::lanes::Lane;
 
 use crate::error::Result;
 use crate::nest::{Affine, NestBuilder};
-use crate::tile::{Builder, Element, Extent, LANES, TileProgram, Trips};
+use crate::tile::{Builder, Element, Extent, Kind, LANES, TileProgram, Trips};
 
 /// A run of elements: `count` of them, read `step` elements apart (0 repeats one), written one after the other.
 pub(super) fn run(element: Element, count: usize, step: i64) -> Result<Arc<TileProgram>> {
@@ -49,9 +49,9 @@ pub(super) fn fill(element: Element, count: usize, value: i64) -> Result<Arc<Til
 
     let mut b = Builder::new(format!("fill_{count}"));
     let to = b.pointer("to");
-    let lane = match element {
-        Element::F32 => Lane::F(b.float(value as f64)),
-        Element::I32 | Element::U8 => Lane::I(b.int(value)),
+    let lane = match element.kind() {
+        Kind::Float => Lane::F(b.float(value as f64)),
+        _ => Lane::I(b.int(value)),
     };
     b.repeat(Trips::Const((count / LANES) as u32), |b| {
         put(b, element, to.at(0), Extent::Full, lane);
@@ -71,9 +71,8 @@ fn put(
     lane: Lane<Builder>,
 ) {
     match lane {
-        Lane::F(x) => b.store_f32(address, extent, x),
-        Lane::I(x) if element == Element::U8 => b.store_u8(address, extent, x),
-        Lane::I(x) => b.store_i32(address, extent, x),
+        Lane::F(x) => b.store(element, address, extent, x),
+        Lane::I(x) => b.store(element, address, extent, x),
         Lane::M(_) => {}
     }
 }

@@ -3,7 +3,7 @@
 use brolga_ir::lanes::Lane;
 use brolga_ir::{DType, Value};
 
-use super::body::{Body, Recorded, broadcast, load, store};
+use super::body::{Body, Recorded, broadcast, load, round, store};
 use crate::error::Result;
 use crate::generators::Accumulator;
 use crate::nest::Affine;
@@ -20,7 +20,8 @@ pub(super) struct Place {
     pub(super) column: Affine,
 }
 
-/// A vector of results: where it is within a tile, and one value for each root.
+/// A vector of results: where it is within a tile, and one value for each root, not yet rounded to
+/// the root's element type.
 pub(super) struct Cell {
     pub(super) row: usize,
     pub(super) column: usize,
@@ -243,7 +244,7 @@ impl Epilogue {
             let element = (cell.row * row_step + cell.column) as i64;
             let mut leaf = |b: &mut Builder, value: Value| {
                 if let Some(root) = self.roots.iter().position(|root| *root == value) {
-                    return Some(cell.lanes[root]);
+                    return Some(round(b, body.ty(value).dtype, cell.lanes[root]));
                 }
                 let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
                 let (leaf, pointer) = (&self.leaves[index], inputs[index]);

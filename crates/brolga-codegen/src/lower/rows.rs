@@ -19,7 +19,7 @@ use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{Builder, Pointer, TileProgram};
 
 /// The element types that are reduced.
-const TYPES: &[DType] = &[DType::F32];
+const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
 /// Elements of a unit where rows are not the units.
 const BLOCK: usize = 2048;

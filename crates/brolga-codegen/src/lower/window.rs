@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use brolga_ir::lanes::Lanes;
 use brolga_ir::ops::ConvDims;
-use brolga_ir::{DType, Op, Value};
+use brolga_ir::{Op, Value};
 
 use super::{Body, Lowered};
 use crate::error::Result;
 use crate::nest::{Affine, NestBuilder};
-use crate::tile::{Address, Builder, Extent, F, I, LANES, TileProgram, Trips};
+use crate::tile::{Address, Builder, Element, Extent, F, I, Kind, LANES, TileProgram, Trips};
 
 mod alone;
 
@@ -21,12 +21,13 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
 /// each tap and where it is.
 pub(super) fn maximum_of(
     b: &mut Builder,
+    element: Element,
     taps: impl IntoIterator<Item = (usize, Address)>,
     extent: Extent,
 ) -> Option<(F, I)> {
     let mut best: Option<(F, I)> = None;
     for (tap, address) in taps {
-        let (value, tap) = (b.load_f32(address, extent), b.int(tap as i64));
+        let (value, tap) = (b.load_float(element, address, extent), b.int(tap as i64));
         best = Some(match best {
             None => (value, tap),
             Some((maximum, index)) => {
@@ -43,6 +44,8 @@ pub(super) fn maximum_of(
 /// Maximum pooling behind a convolution: a band of the activation in scratch memory becomes a row of the pooled image.
 pub(super) struct PoolTile {
     operand: Value,
+    /// How an element of the activation, and of the pooled image, lies in memory.
+    element: Element,
     window: [usize; 2],
     /// Rows and columns of the pooled image, and its channels.
     pooled: [usize; 3],
@@ -67,6 +70,7 @@ impl PoolTile {
             let shape = body.shape(value);
             let own = pool.get_or_insert(Self {
                 operand,
+                element: body.element(operand),
                 window,
                 pooled: [shape[1], shape[2], shape[3]],
                 width: dims.output[1],
@@ -77,7 +81,7 @@ impl PoolTile {
                 || padding != [[0; 2]; 2]
                 || own.window != window
                 || own.operand != operand
-                || body.ty(operand).dtype != DType::F32
+                || own.element.kind() != Kind::Float
             {
                 return Err(
                     body.malformed("poolings behind a convolution differ, overlap or are padded")
@@ -104,7 +108,7 @@ impl PoolTile {
         self.operand
     }
 
-    /// Pools `lanes` channels from `column` on of a band in scratch memory, whose pixels are `pitch` floats apart, to row `row` of an image.
+    /// Pools `lanes` channels from `column` on of a band in scratch memory, whose pixels are `pitch` elements apart, to row `row` of an image.
     pub(super) fn call(
         &self,
         nest: &mut NestBuilder,
@@ -124,9 +128,10 @@ impl PoolTile {
             let start = |slot: usize, size: i64| {
                 Affine::slot(slot).add(&element, size).plus(size * place as i64)
             };
-            let maximum = self.maximum.map(|slot| start(slot, 4));
+            let size = self.element.size() as i64;
+            let maximum = self.maximum.map(|slot| start(slot, size));
             let index = self.index.map(|slot| start(slot, 1));
-            let from = Affine::scratch().plus(4 * place as i64);
+            let from = Affine::scratch().plus(size * place as i64);
             nest.call(&tile, [Some(from), maximum, index].into_iter().flatten());
         }
         Ok(())
@@ -140,24 +145,25 @@ impl PoolTile {
         let maximum = self.maximum.map(|_| b.pointer("maximum"));
         let index = self.index.map(|_| b.pointer("index"));
         let extent = Extent::first(lanes);
+        let size = self.element.size() as i64;
         b.repeat(Trips::Const(columns as u32), |b| {
             let taps = (0..height).flat_map(|row| {
                 (0..width).map(move |column| {
                     let place = (row * self.width + column) * pitch;
-                    (row * width + column, from.at(4 * place as i64))
+                    (row * width + column, from.at(size * place as i64))
                 })
             });
-            if let Some((value, tap)) = maximum_of(b, taps, extent) {
+            if let Some((value, tap)) = maximum_of(b, self.element, taps, extent) {
                 if let Some(to) = maximum {
-                    b.store_f32(to.at(0), extent, value);
-                    b.step(to, 4 * channels as i64, Trips::Const(1));
+                    b.store(self.element, to.at(0), extent, value);
+                    b.step(to, size * channels as i64, Trips::Const(1));
                 }
                 if let Some(to) = index {
                     b.store_u8(to.at(0), extent, tap);
                     b.step(to, channels as i64, Trips::Const(1));
                 }
             }
-            b.step(from, 4 * (width * pitch) as i64, Trips::Const(1));
+            b.step(from, size * (width * pitch) as i64, Trips::Const(1));
         });
         Ok(Arc::new(b.finish()?))
     }

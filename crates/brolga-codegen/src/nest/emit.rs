@@ -100,6 +100,9 @@ impl<F: FnMut(&mut Function, &Arc<TileProgram>) -> FuncRef> Emitter<'_, F> {
                     let flags = MemFlagsData::trusted();
                     let value = match element {
                         Element::U8 => self.builder.ins().uload8(types::I64, flags, address, 0),
+                        Element::BF16 | Element::F16 => {
+                            self.builder.ins().uload16(types::I64, flags, address, 0)
+                        }
                         Element::I32 | Element::F32 => {
                             self.builder.ins().sload32(flags, address, 0)
                         }

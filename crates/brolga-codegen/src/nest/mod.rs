@@ -6,6 +6,7 @@
 mod check;
 mod emit;
 mod text;
+mod visit;
 
 use std::sync::Arc;
 

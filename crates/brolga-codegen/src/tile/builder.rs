@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use brolga_ir::lanes::Lane;
 use rustc_hash::FxHashMap;
 
+use super::halves::Halves;
 use super::program::{
     Address, Constant, Count, Element, Extent, Kind, Op, Param, ParamKind, Pointer, Rank1,
     Reduction, Stmt, TileProgram, Trips, Value, ValueData, Var,
@@ -93,6 +94,7 @@ pub struct Builder {
     /// The blocks that are open, the outermost first.
     blocks: Vec<Block>,
     constants: FxHashMap<Constant, Value>,
+    halves: Halves,
 }
 
 #[derive(Debug, Default)]
@@ -113,7 +115,12 @@ impl Builder {
             vars: Vec::new(),
             body: Vec::new(),
         };
-        Self { program, blocks: vec![Block::default()], constants: FxHashMap::default() }
+        Self {
+            program,
+            blocks: vec![Block::default()],
+            constants: FxHashMap::default(),
+            halves: Halves::default(),
+        }
     }
 
     /// The finished program.
@@ -211,9 +218,14 @@ impl Builder {
         self.lane(element, Op::Load(element, address, extent))
     }
 
+    /// Float lanes from an element that has such; those outside the extent are +0.
+    pub fn load_float(&mut self, element: Element, address: Address, extent: Extent) -> F {
+        F(self.record(Kind::Float, Op::Load(element, address, extent)))
+    }
+
     /// Float lanes from memory; those outside the extent are +0.
     pub fn load_f32(&mut self, address: Address, extent: Extent) -> F {
-        F(self.record(Kind::Float, Op::Load(Element::F32, address, extent)))
+        self.load_float(Element::F32, address, extent)
     }
 
     /// Integer lanes from 32-bit integers in memory; those outside the extent are 0.
@@ -243,9 +255,31 @@ impl Builder {
 
     fn lane(&mut self, element: Element, op: Op) -> Lane<Self> {
         let value = self.record(element.kind(), op);
-        match element {
-            Element::F32 => Lane::F(F(value)),
-            Element::I32 | Element::U8 => Lane::I(I(value)),
+        match element.kind() {
+            Kind::Float => Lane::F(F(value)),
+            _ => Lane::I(I(value)),
+        }
+    }
+
+    /// Float or integer lanes to memory. A number that was rounded to the element is rounded by
+    /// the store alone.
+    pub fn store<T: Typed>(
+        &mut self,
+        element: Element,
+        address: Address,
+        extent: Extent,
+        value: T,
+    ) {
+        let value = self.halves.source(element, value.untyped());
+        self.push(Stmt::Store { element, address, extent, value });
+    }
+
+    /// The nearest number that an element holds, ties to even: the value itself where it is known
+    /// to be one.
+    pub fn round_to(&mut self, element: Element, value: F) -> F {
+        match self.halves.holds(element, value.0) {
+            true => value,
+            false => F(self.pure(Kind::Float, Op::RoundTo(element, value.0))),
         }
     }
 
@@ -307,6 +341,7 @@ impl Builder {
         let value = *self.constants.entry(constant).or_insert(next);
         if value == next {
             self.program.values.push(ValueData { kind: constant.kind(), constant: Some(constant) });
+            self.halves.constant(value, constant);
         }
         value
     }
@@ -324,6 +359,7 @@ impl Builder {
     fn record(&mut self, kind: Kind, op: Op) -> Value {
         let value = Value(index(self.program.values.len()));
         self.program.values.push(ValueData { kind, constant: None });
+        self.halves.define(value, op);
         self.push(Stmt::Let(value, op));
         value
     }

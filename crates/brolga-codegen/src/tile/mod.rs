@@ -7,6 +7,7 @@ mod builder;
 mod cranelift;
 mod demand;
 mod footprint;
+mod halves;
 mod interpret;
 mod program;
 mod record;

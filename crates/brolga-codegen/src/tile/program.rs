@@ -106,6 +106,10 @@ impl Constant {
 pub enum Element {
     /// Four bytes, float lanes.
     F32,
+    /// The upper two bytes of a float: widened by a load, rounded to nearest even by a store.
+    BF16,
+    /// Two bytes of IEEE 754 half precision: widened by a load, rounded to nearest even by a store.
+    F16,
     /// Four bytes, integer lanes.
     I32,
     /// One byte, integer lanes: zero-extended by a load, the low byte by a store.
@@ -118,6 +122,7 @@ impl Element {
     pub fn size(self) -> usize {
         match self {
             Self::F32 | Self::I32 => 4,
+            Self::BF16 | Self::F16 => 2,
             Self::U8 => 1,
         }
     }
@@ -126,7 +131,7 @@ impl Element {
     #[must_use]
     pub fn kind(self) -> Kind {
         match self {
-            Self::F32 => Kind::Float,
+            Self::F32 | Self::BF16 | Self::F16 => Kind::Float,
             Self::I32 | Self::U8 => Kind::Int,
         }
     }
@@ -279,6 +284,9 @@ pub enum Op {
     FirstLanes(Extent),
     /// What the variable holds now.
     Get(Var),
+    /// What a store and a load of an element of 16 bits make of a float: the nearest number that it
+    /// holds, ties to even.
+    RoundTo(Element, Value),
     /// One operand.
     Unary(Unary, Value),
     /// Two operands.
@@ -309,7 +317,9 @@ impl Op {
             | Self::Iota
             | Self::FirstLanes(_)
             | Self::Get(_) => [None; 3],
-            Self::Unary(_, a) | Self::Shift(_, a, _) | Self::Reduce(_, a) => [Some(a), None, None],
+            Self::RoundTo(_, a) | Self::Unary(_, a) | Self::Shift(_, a, _) | Self::Reduce(_, a) => {
+                [Some(a), None, None]
+            }
             Self::Binary(_, a, b) => [Some(a), Some(b), None],
             Self::Fma(a, b, c) | Self::Select(a, b, c) => [Some(a), Some(b), Some(c)],
         };

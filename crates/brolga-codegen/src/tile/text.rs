@@ -131,6 +131,7 @@ impl TileProgram {
             Op::Iota => write!(f, "iota"),
             Op::FirstLanes(extent) => write!(f, "first_lanes{}", self.extent(extent)),
             Op::Get(var) => write!(f, "{}", Shown(var_name(var))),
+            Op::RoundTo(element, a) => write!(f, "round_to {element} {}", self.value(a)),
             Op::Unary(op, a) => write!(f, "{} {}", op.text(), self.value(a)),
             Op::Binary(op, a, b) => write!(f, "{} {}, {}", op.text(), self.value(a), self.value(b)),
             Op::Shift(op, a, bits) => write!(f, "{} {}, {bits}", op.text(), self.value(a)),
@@ -207,6 +208,8 @@ impl Display for Element {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::F32 => "f32",
+            Self::BF16 => "bf16",
+            Self::F16 => "f16",
             Self::I32 => "i32",
             Self::U8 => "u8",
         })

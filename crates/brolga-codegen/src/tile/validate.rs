@@ -1,8 +1,8 @@
 //! The rules of a tile program.
 
 use super::program::{
-    Address, Constant, Count, Extent, Kind, LANES, Op, ParamKind, REACH, Rank1, Stmt, TileProgram,
-    Trips, Value, Var,
+    Address, Constant, Count, Element, Extent, Kind, LANES, Op, ParamKind, REACH, Rank1, Stmt,
+    TileProgram, Trips, Value, Var,
 };
 use crate::error::{Error, Result};
 
@@ -19,7 +19,7 @@ impl TileProgram {
     /// 2. A value is defined once, before its use, in the block of the use or one around it; constants are never defined.
     /// 3. A variable is set before it is read.
     /// 4. Operands have the kinds of the operation, and a value has the kind of its operation.
-    /// 5. [`Extent::First`] has 1 to 15 lanes; a shift is below 32.
+    /// 5. [`Extent::First`] has 1 to 15 lanes; a shift is below 32; [`Op::RoundTo`] names an element of 16 bits.
     /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no [`Extent::Rest`].
     /// 7. Loops are at most eight deep.
     ///
@@ -158,6 +158,11 @@ impl Checker<'_> {
                 let kind = self.var(var)?;
                 self.is_set(var)?;
                 Ok(kind)
+            }
+            Op::RoundTo(element, a) => {
+                let is_half = matches!(element, Element::BF16 | Element::F16);
+                expect(is_half, || format!("a rounding to {element}, expected bf16 or f16"))?;
+                self.operands((&[Kind::Float], Kind::Float), &[a])
             }
             Op::Unary(unary, a) => self.operands(unary.signature(), &[a]),
             Op::Binary(binary, a, b) => self.operands(binary.signature(), &[a, b]),

@@ -91,6 +91,8 @@ impl Buffer {
 fn write(tensor: &Tensor) -> Buffer {
     let bytes: Vec<u8> = match tensor.data() {
         Data::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::BF16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+        Data::F16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::F64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
         Data::I64(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
@@ -193,8 +195,25 @@ pub(crate) fn data(ty: &Type, seed: u64, special: bool) -> Tensor {
         .expect("as many values as elements")
 }
 
-/// Compiles the kernel and compares it with the interpreter, on ordinary and on special numbers.
+/// Compiles the kernel and compares it with the interpreter, on ordinary and on special numbers: as it is, and with each 16-bit
+/// format in the place of f32.
 pub(crate) fn check(
+    kind: KernelKind,
+    inputs: &[Type],
+    build: impl Fn(&Tracer, &[Var]) -> Vec<Var>,
+) {
+    for dtype in [DType::F32, DType::BF16, DType::F16] {
+        let float = |ty: &Type| match ty.dtype {
+            DType::F32 => Type::new(dtype, ty.shape.clone()),
+            _ => ty.clone(),
+        };
+        let inputs: Vec<Type> = inputs.iter().map(float).collect();
+        check_as_is(kind, &inputs, &build);
+    }
+}
+
+/// Compiles the kernel and compares it with the interpreter, on ordinary and on special numbers.
+pub(crate) fn check_as_is(
     kind: KernelKind,
     inputs: &[Type],
     build: impl Fn(&Tracer, &[Var]) -> Vec<Var>,

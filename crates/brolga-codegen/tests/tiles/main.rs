@@ -6,6 +6,7 @@ mod contraction;
 #[cfg(target_arch = "x86_64")]
 mod emulate;
 mod functions;
+mod halves;
 mod instructions;
 mod machine_code;
 mod memory;

@@ -2,15 +2,23 @@
 
 use brolga_codegen::tile::{Buffer, Builder, Element, Extent, TileProgram, Trips, interpret};
 use brolga_ir::lanes::{Lane, Lanes};
+use half::{bf16, f16};
 
 use crate::support::{Arg, check};
 
-const ELEMENTS: [Element; 3] = [Element::F32, Element::I32, Element::U8];
+const ELEMENTS: [Element; 5] =
+    [Element::F32, Element::BF16, Element::F16, Element::I32, Element::U8];
 
 fn content(element: Element, len: usize) -> Arg {
     let number = |i: usize| (i * 37 % 251) as u8;
     match element {
         Element::F32 => Arg::F32((0..len).map(|i| f32::from(number(i)) - 100.0).collect()),
+        Element::BF16 => {
+            Arg::BF16((0..len).map(|i| bf16::from_f32(f32::from(number(i)) - 100.0)).collect())
+        }
+        Element::F16 => {
+            Arg::F16((0..len).map(|i| f16::from_f32(f32::from(number(i)) / 8.0 - 9.0)).collect())
+        }
         Element::I32 => Arg::I32((0..len).map(|i| i32::from(number(i)) * 1_000_003 - 7).collect()),
         Element::U8 => Arg::U8((0..len).map(number).collect()),
     }
@@ -19,6 +27,8 @@ fn content(element: Element, len: usize) -> Arg {
 fn blank(element: Element, len: usize) -> Arg {
     match element {
         Element::F32 => Arg::F32(vec![-1.0; len]),
+        Element::BF16 => Arg::BF16(vec![-bf16::ONE; len]),
+        Element::F16 => Arg::F16(vec![-f16::ONE; len]),
         Element::I32 => Arg::I32(vec![-1; len]),
         Element::U8 => Arg::U8(vec![0xee; len]),
     }
@@ -31,11 +41,10 @@ fn store(
     extent: Extent,
     lane: Lane<Builder>,
 ) {
-    match (element, lane) {
-        (Element::F32, Lane::F(value)) => b.store_f32(to, extent, value),
-        (Element::I32, Lane::I(value)) => b.store_i32(to, extent, value),
-        (Element::U8, Lane::I(value)) => b.store_u8(to, extent, value),
-        _ => unreachable!("a load gives the lanes of its element"),
+    match lane {
+        Lane::F(value) => b.store(element, to, extent, value),
+        Lane::I(value) => b.store(element, to, extent, value),
+        Lane::M(_) => unreachable!("a load gives numbers"),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Random programs: machine code gives the bits of the interpreter.
 
 use brolga_codegen::tile::{
-    Builder, Count, Extent, F, I, M, Pointer, Reduction, TileProgram, Trips, Variable,
+    Builder, Count, Element, Extent, F, I, M, Pointer, Reduction, TileProgram, Trips, Variable,
 };
-use brolga_ir::lanes::Lanes;
+use brolga_ir::lanes::{Lane, Lanes};
 use proptest::prelude::*;
 
 use crate::support::{Arg, check};
@@ -95,8 +95,14 @@ impl Writer {
             }
             Act::Load(offset, extent) => {
                 let (at, extent) = (self.input.at(i32::from(offset % 16) * 4), self.extent(extent));
-                match offset % 3 {
-                    0 => scope.floats.push(b.load_f32(at, extent)),
+                let mut float = |element: Element| match b.load(element, at, extent) {
+                    Lane::F(value) => scope.floats.push(value),
+                    _ => unreachable!("floats lie there"),
+                };
+                match offset % 5 {
+                    0 => float(Element::F32),
+                    3 => float(Element::BF16),
+                    4 => float(Element::F16),
                     1 => scope.ints.push(b.load_i32(at, extent)),
                     _ => scope.ints.push(b.load_u8(at, extent)),
                 }
@@ -106,7 +112,7 @@ impl Writer {
             }
             Act::FloatOp(op, x, y, z) => {
                 let [x, y, z] = [x, y, z].map(|i| pick(&scope.floats, i));
-                let value = match op % 12 {
+                let value = match op % 14 {
                     0 => b.add(x, y),
                     1 => b.sub(x, y),
                     2 => b.mul(x, y),
@@ -117,6 +123,8 @@ impl Writer {
                     7 => b.floor(x),
                     8 => b.round(x),
                     9 => b.exp(x),
+                    10 => b.round_to(Element::BF16, x),
+                    11 => b.round_to(Element::F16, x),
                     _ => b.fma(x, y, z),
                 };
                 scope.floats.push(value);
@@ -138,10 +146,8 @@ impl Writer {
                     10 => b.to_int(f),
                     11 => b.iota(),
                     12 => b.splat(self.count),
-                    // The bits of a NaN are not specified.
                     _ => {
-                        let (number, zero) = (b.eq(f, f), b.float(0.0));
-                        let number = b.select(number, f, zero);
+                        let number = number_or_zero(b, f);
                         b.bits(number)
                     }
                 };
@@ -203,8 +209,14 @@ impl Writer {
             Act::Store(kind, extent, x) => {
                 let (to, extent) = (self.output.at(64 * self.stored), self.extent(extent));
                 self.stored += 1;
-                match kind % 3 {
+                match kind % 5 {
                     0 => b.store_f32(to, extent, pick(&scope.floats, x)),
+                    3 | 4 => {
+                        // Two halves are compared as one float, in which the bits of a NaN show.
+                        let value = number_or_zero(b, pick(&scope.floats, x));
+                        let element = if kind % 5 == 3 { Element::BF16 } else { Element::F16 };
+                        b.store(element, to, extent, value);
+                    }
                     1 => b.store_i32(to, extent, pick(&scope.ints, x)),
                     _ => b.store_u8(to, extent, pick(&scope.ints, x)),
                 }
@@ -238,6 +250,12 @@ impl Writer {
             }
         }
     }
+}
+
+/// The bits of a NaN are not specified.
+fn number_or_zero(b: &mut Builder, x: F) -> F {
+    let (number, zero) = (b.eq(x, x), b.float(0.0));
+    b.select(number, x, zero)
 }
 
 fn write(acts: &[Act]) -> TileProgram {

@@ -6,11 +6,14 @@ use brolga_codegen::VectorIsa;
 use brolga_codegen::jit::{Code, Jit};
 use brolga_codegen::tile::{Buffer, Interpret, TileProgram, TileTarget, interpret};
 use cranelift_module::FuncId;
+use half::{bf16, f16};
 
 /// An argument with its content.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Arg {
     F32(Vec<f32>),
+    BF16(Vec<bf16>),
+    F16(Vec<f16>),
     I32(Vec<i32>),
     U8(Vec<u8>),
     Count(i64),
@@ -20,6 +23,8 @@ impl Arg {
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::F32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Self::BF16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
+            Self::F16(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Self::I32(v) => v.iter().flat_map(|x| x.to_le_bytes()).collect(),
             Self::U8(v) => v.clone(),
             Self::Count(_) => Vec::new(),
@@ -27,10 +32,12 @@ impl Arg {
     }
 
     fn with_bytes(&self, bytes: &[u8]) -> Self {
-        let words =
-            || bytes.chunks_exact(4).map(|word| <[u8; 4]>::try_from(word).expect("four bytes"));
+        let words = || bytes.as_chunks().0.iter().copied();
+        let halves = || bytes.as_chunks().0.iter().copied();
         match self {
             Self::F32(_) => Self::F32(words().map(f32::from_le_bytes).collect()),
+            Self::BF16(_) => Self::BF16(halves().map(bf16::from_le_bytes).collect()),
+            Self::F16(_) => Self::F16(halves().map(f16::from_le_bytes).collect()),
             Self::I32(_) => Self::I32(words().map(i32::from_le_bytes).collect()),
             Self::U8(_) => Self::U8(bytes.to_vec()),
             Self::Count(n) => Self::Count(*n),
@@ -39,12 +46,15 @@ impl Arg {
 
     /// The same bits, all NaNs being one value.
     pub(crate) fn same(&self, other: &Self) -> bool {
+        fn same<T: PartialOrd>(a: &[T], b: &[T], bits: impl Fn(&T) -> u32) -> bool {
+            let is_nan = |x: &T| x.partial_cmp(x).is_none();
+            let equal = |(x, y): (&T, &T)| bits(x) == bits(y) || is_nan(x) && is_nan(y);
+            a.len() == b.len() && a.iter().zip(b).all(equal)
+        }
         match (self, other) {
-            (Self::F32(a), Self::F32(b)) => {
-                let same =
-                    |(x, y): (&f32, &f32)| x.to_bits() == y.to_bits() || x.is_nan() && y.is_nan();
-                a.len() == b.len() && a.iter().zip(b).all(same)
-            }
+            (Self::F32(a), Self::F32(b)) => same(a, b, |x| x.to_bits()),
+            (Self::BF16(a), Self::BF16(b)) => same(a, b, |x| x.to_bits().into()),
+            (Self::F16(a), Self::F16(b)) => same(a, b, |x| x.to_bits().into()),
             (a, b) => a == b,
         }
     }

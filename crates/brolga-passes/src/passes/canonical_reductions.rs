@@ -14,8 +14,7 @@
 //! in their order, leaves their walk and the extent that is cut into pieces. A mean becomes a sum, a sum and a division by the
 //! count, which is what the mean does.
 //!
-//! Refused: sums and means of `bf16` and `f16` in two parts, because the first part would be rounded (no native code has these types,
-//! and the kind `move` takes any axes).
+//! Refused: sums and means of `bf16` and `f16` in two parts, because the first part would be rounded (the kind `move` takes any axes).
 
 use brolga_ir::ops::reduce::inner_axes;
 use brolga_ir::ops::{Div, ReduceSum, Reshape, Transpose};

@@ -43,7 +43,7 @@ pub(super) fn forward(
         .map_err(|mistake| body.malformed(mistake.to_string()))?;
     let pool = PoolTile::behind(body, &dims)?;
     let slot = |value| {
-        body.input_slot(value)
+        body.factor_slot(value)
             .ok_or_else(|| body.malformed("an operand of a convolution is computed inside"))
     };
     let (x, w) = (slot(operands[0])?, slot(operands[1])?);
@@ -198,10 +198,10 @@ pub(super) fn grad_input(
         .dims(body.shape(operands[0]), body.shape(operands[1]))
         .map_err(|mistake| body.malformed(mistake.to_string()))?;
     let w = body
-        .input_slot(operands[1])
+        .factor_slot(operands[1])
         .ok_or_else(|| body.malformed("the weights of a convolution are computed inside"))?;
     if is_product(&dims)
-        && let Some(dy) = body.input_slot(operands[0])
+        && let Some(dy) = body.factor_slot(operands[0])
     {
         let op = Matmul { transpose_a: false, transpose_b: true };
         return matmul::product(body, root, pixels(op, &dims, [dy, w]), target);
@@ -263,7 +263,7 @@ pub(super) fn grad_input(
         let by_panel = panels
             .as_units(&dims, bytes)
             .filter(|panels| slide.tiles_are_panels(target, panels.width));
-        if let (Some(panels), Some(dy)) = (by_panel, body.input_slot(operands[0])) {
+        if let (Some(panels), Some(dy)) = (by_panel, body.factor_slot(operands[0])) {
             slide.panel_width = panels.width;
             slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));
             let mut nest = NestBuilder::new("conv2d_grad_input");

@@ -32,7 +32,7 @@ pub(super) struct Cotangent {
 impl Cotangent {
     pub(super) fn new(body: &Body<'_>, value: Value, dims: &ConvDims) -> Result<Self> {
         let extents = [dims.output[0], dims.output[1], dims.filters];
-        if let Some(slot) = body.input_slot(value) {
+        if let Some(slot) = body.factor_slot(value) {
             let leaves = vec![(value, slot)];
             return Ok(Self {
                 value,

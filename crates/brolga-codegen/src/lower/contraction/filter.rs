@@ -58,7 +58,7 @@ pub(super) fn lower(
         .dims(body.shape(operands[0]), body.shape(operands[1]))
         .map_err(|mistake| body.malformed(mistake.to_string()))?;
     let x = body
-        .input_slot(operands[0])
+        .factor_slot(operands[0])
         .ok_or_else(|| body.malformed("the images of a convolution are computed inside"))?;
     // The gradient of the bias.
     let is_sum = |id: &NodeId| {
@@ -68,7 +68,7 @@ pub(super) fn lower(
     let bias = body.order.iter().copied().find(is_sum).map(Value::from);
     let pixels = dims.output[0] * dims.output[1];
     let k = dims.batch * pixels;
-    if let Some(dy) = body.input_slot(operands[1])
+    if let Some(dy) = body.factor_slot(operands[1])
         && is_product(&dims)
         && bias.is_none()
         && k <= MAX_PRODUCT

@@ -74,7 +74,7 @@ pub(super) fn lower(
     let operands = body.graph.operands(root.node);
     let dims = op.dims(body.shape(operands[0]), body.shape(operands[1]));
     let slot = |value| {
-        body.input_slot(value)
+        body.factor_slot(value)
             .ok_or_else(|| body.malformed("a factor of a product is computed inside"))
     };
     let slots = [slot(operands[0])?, slot(operands[1])?];

@@ -10,6 +10,7 @@ mod slide;
 mod sum;
 mod tile;
 mod weight_rows;
+mod widen;
 
 use brolga_ir::{DType, Op, Value};
 
@@ -18,7 +19,7 @@ use crate::error::Result;
 use crate::tile::TileTarget;
 
 /// The element types of the factors, and so of the result.
-const TYPES: &[DType] = &[DType::F32];
+const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
 pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered> {
     let mut roots = body.order.iter().filter(|&&id| {
@@ -32,11 +33,12 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
     };
     let root = Value::from(root);
     body.expect_types(root, TYPES)?;
-    match body.op(root) {
+    let lowered = match body.op(root) {
         Op::Matmul(op) => matmul::lower(body, root, op, target),
         Op::Conv2d(op) => conv::forward(body, root, op, target),
         Op::Conv2dGradInput(op) => conv::grad_input(body, root, op, target),
         Op::Conv2dGradFilter(op) => filter::lower(body, root, op, target),
         _ => Err(body.malformed("a contraction kernel holds exactly one contraction")),
-    }
+    };
+    widen::widen(body, lowered?)
 }

@@ -6,13 +6,14 @@ use crate::error::Result;
 use crate::lower::Body;
 use crate::lower::epilogue::Epilogue;
 use crate::nest::Affine;
+use crate::tile::Element;
 
 /// What becomes of the sums of the weights, or of the bias.
 #[derive(Debug)]
 pub(super) enum Sum {
     /// Nobody wants them.
     Unused,
-    /// They are a result, in this slot.
+    /// They are a result as they are, in this slot.
     Result(usize),
     /// Results are computed of them.
     Chain(Epilogue),
@@ -27,7 +28,9 @@ impl Sum {
         let own: Vec<(Value, usize)> = own.collect();
         match own[..] {
             [] => Ok(Self::Unused),
-            [(value, slot)] if value == root => Ok(Self::Result(slot)),
+            [(value, slot)] if value == root && body.element(root) == Element::F32 => {
+                Ok(Self::Result(slot))
+            }
             _ => {
                 let outputs: Vec<_> =
                     own.iter().map(|&(v, slot)| (v, Affine::slot(slot))).collect();

@@ -12,6 +12,9 @@ use crate::lower::{Body, Lowered};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{Builder, Extent, LANES, TileProgram, Trips};
 
+/// The element types of indices, and of what is added: sums of 16 bits would be rounded at every step.
+const TYPES: &[DType] = &[DType::F32, DType::I32, DType::U8];
+
 /// `y[i] = table[indices[i]]`; zeros where the index is out of range.
 pub(super) fn gather(body: &Body<'_>, root: Value) -> Result<Lowered> {
     let slots = operand_slots(body, root)?;
@@ -48,6 +51,7 @@ pub(super) fn scatter_add(body: &Body<'_>, root: Value, rows: usize) -> Result<L
     let shape = body.shape(root);
     let count: usize = shape[1..].iter().product();
     let positions = body.shape(operands[0]).elements();
+    body.expect_types(root, TYPES)?;
     let element = body.element(root);
     let bytes = (count * element.size()) as i64;
     let index_element = index_element(body, operands[0])?;

@@ -47,7 +47,7 @@ fn count_run(dtype: DType, count: usize, ascending: bool) -> Result<Arc<TileProg
     let number = b.variable(initial);
     let vector = |b: &mut Builder, extent: Extent| {
         let now = b.get(number);
-        let lane = if dtype == DType::F32 { Lane::F(b.to_float(now)) } else { Lane::I(now) };
+        let lane = if dtype.is_float() { Lane::F(b.to_float(now)) } else { Lane::I(now) };
         store(b, dtype, to.at(0), extent, lane);
         let step = b.int(if ascending { LANES as i64 } else { 0 });
         let next = b.iadd(now, step);
@@ -137,7 +137,8 @@ fn first_maximum(
         Lane::F(first) => {
             let best = b.variable(first);
             b.repeat(Trips::Const(extent as u32), |b| {
-                let (x, so_far) = (b.load_f32(from.at(0), lanes), b.get(best));
+                let Lane::F(x) = load(b, dtype, from.at(0), lanes) else { return };
+                let so_far = b.get(best);
                 let (not_above, number) = (b.le(x, so_far), b.eq(so_far, so_far));
                 let above = b.not(not_above);
                 let take = b.and(above, number);

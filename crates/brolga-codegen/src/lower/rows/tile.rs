@@ -6,7 +6,7 @@ use brolga_ir::{DType, Elementwise, Op, Value};
 
 use super::{Rows, Space, is_reduction};
 use crate::error::Result;
-use crate::lower::body::{Recorded, broadcast, load, store};
+use crate::lower::body::{Recorded, broadcast, load, round, store};
 use crate::tile::{Builder, Extent, F, I, LANES, Pointer, Reduction, Trips, Variable};
 
 /// What a pass does at a vector of places: what is recorded there, the first place counted from the pointers, the lanes.
@@ -84,6 +84,7 @@ impl Row<'_> {
         })?;
         for (value, accumulator) in mine.into_iter().zip(accumulators) {
             let lane = self.result(b, value, &accumulator)?;
+            let lane = round(b, rows.body.ty(value).dtype, lane);
             self.known.insert(value, lane);
         }
         Ok(())
@@ -336,7 +337,7 @@ impl Row<'_> {
                     };
                     let equal = b.ieq(index, hot);
                     match body.ty(value).dtype {
-                        DType::F32 => {
+                        dtype if dtype.is_float() => {
                             let (one, zero) = (b.float(1.0), b.float(0.0));
                             Lane::F(b.select(equal, one, zero))
                         }
@@ -344,7 +345,10 @@ impl Row<'_> {
                         _ => Lane::I(b.mask_to_int(equal)),
                     }
                 }
-                _ if body.ty(value).dtype == DType::F32 => Lane::F(b.to_float(index)),
+                _ if body.ty(value).dtype.is_float() => {
+                    let index = b.to_float(index);
+                    round(b, body.ty(value).dtype, Lane::F(index))
+                }
                 _ => Lane::I(index),
             };
             lanes.push((value, lane));

@@ -16,7 +16,10 @@ use crate::lower::contraction::lattice::{Segment, lattice};
 use crate::lower::epilogue::{Cell, Epilogue, Place};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
-use crate::tile::{Address, Builder, Extent, LANES, Pointer, TileProgram, Trips};
+use crate::tile::{Address, Builder, Element, Extent, LANES, Pointer, TileProgram, Trips};
+
+/// The element types that are pooled.
+const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
 /// Taps that one place may have: each is written out.
 const MAX_TAPS: usize = 4096;
@@ -100,10 +103,15 @@ impl Pool<'_> {
         matches!(self.action, Action::Unpool | Action::Spread { .. })
     }
 
+    /// How an element of the first operand lies in memory.
+    fn element(&self) -> Element {
+        self.body.element(self.source.0)
+    }
+
     fn lower(&self) -> Result<Lowered> {
         let (body, dims) = (self.body, &self.dims);
-        let dtype = body.ty(self.source.0).dtype;
-        if dtype != DType::F32 {
+        let (size, dtype) = (self.element().size() as i64, body.ty(self.source.0).dtype);
+        if !TYPES.contains(&dtype) {
             return Err(body.malformed(format!("pooling of {dtype} has no tiles")));
         }
         if dims.taps[0] * dims.taps[1] > MAX_TAPS {
@@ -153,7 +161,7 @@ impl Pool<'_> {
                             .add(&image, (result[0] * result[1] * dims.channels) as i64)
                             .add(&out_pixel, dims.channels as i64);
                         let place = Place { element, column: Affine::number(first as i64) };
-                        let source = Affine::slot(self.source.1).add(&from, 4);
+                        let source = Affine::slot(self.source.1).add(&from, size);
                         let index = self.index.map(|slot| {
                             // Places of taps lie as the windows do.
                             let at = if self.is_gradient() { &from } else { &place.element };
@@ -233,6 +241,7 @@ impl Pool<'_> {
         let pointers = epilogue.pointers(&mut b);
         let extent = Extent::first(lanes);
         let channels = self.dims.channels as i64;
+        let size = self.element().size() as i64;
         let (rows, columns) = if self.is_gradient() {
             (self.counts(0, row, 0), self.counts(1, column, 0))
         } else {
@@ -259,7 +268,7 @@ impl Pool<'_> {
                 let cell = Cell { row: 0, column: 0, extent, lanes };
                 epilogue.emit(self.body, b, &pointers, &[cell], 0)
             });
-            b.step(from, 4 * column.place_step * channels, Trips::Const(1));
+            b.step(from, size * column.place_step * channels, Trips::Const(1));
             if let Some(index) = index {
                 let along =
                     if self.is_gradient() { column.place_step * channels } else { channels };
@@ -282,13 +291,14 @@ impl Pool<'_> {
     ) -> Result<Vec<Lane<Builder>>> {
         let dims = &self.dims;
         let missing = || self.body.malformed("a pooling without the operand it needs");
-        let at = |place: i64| -> Address { from.at(4 * place) };
+        let element = self.element();
+        let at = |place: i64| -> Address { from.at(element.size() as i64 * place) };
         let number = |tap: [usize; 2]| tap[0] * dims.taps[1] + tap[1];
         let all = (dims.taps[0] * dims.taps[1]) as f64;
         Ok(match self.action {
             Action::Maximum => {
                 let numbered = taps.iter().map(|t| (number(t.tap), at(t.place)));
-                let (value, tap) = maximum_of(b, numbered, extent).ok_or_else(missing)?;
+                let (value, tap) = maximum_of(b, element, numbered, extent).ok_or_else(missing)?;
                 let lane = |root: &Value| match self.body.op(*root) {
                     Op::MaxPoolIndex(_) => Lane::I(tap),
                     _ => Lane::F(value),
@@ -302,7 +312,8 @@ impl Pool<'_> {
                 };
                 let mut result = b.float(0.0);
                 for &Tap { tap, place, .. } in taps {
-                    let (x, tap) = (b.load_f32(at(place), extent), b.int(number(tap) as i64));
+                    let (x, tap) =
+                        (b.load_float(element, at(place), extent), b.int(number(tap) as i64));
                     let hit = b.ieq(chosen, tap);
                     result = b.select(hit, x, result);
                 }
@@ -311,7 +322,7 @@ impl Pool<'_> {
             Action::Mean { include_pad } => {
                 let mut sum = b.float(0.0);
                 for &Tap { place, .. } in taps {
-                    let x = b.load_f32(at(place), extent);
+                    let x = b.load_float(element, at(place), extent);
                     sum = b.add(sum, x);
                 }
                 let count = b.float(if include_pad { all } else { taps.len() as f64 });
@@ -326,7 +337,8 @@ impl Pool<'_> {
                     let Lane::I(chosen) = load(b, DType::U8, index.at(place), extent) else {
                         return Err(missing());
                     };
-                    let (dy, tap) = (b.load_f32(at(place), extent), b.int(number(tap) as i64));
+                    let (dy, tap) =
+                        (b.load_float(element, at(place), extent), b.int(number(tap) as i64));
                     let hit = b.ieq(chosen, tap);
                     let share = b.select(hit, dy, zero);
                     sum = b.add(sum, share);
@@ -337,7 +349,7 @@ impl Pool<'_> {
                 let mut sum = b.float(0.0);
                 for &Tap { place, count, .. } in taps {
                     let (dy, count) = (
-                        b.load_f32(at(place), extent),
+                        b.load_float(element, at(place), extent),
                         b.float(if include_pad { all } else { count as f64 }),
                     );
                     let share = b.div(dy, count);

@@ -194,6 +194,7 @@ impl Checker<'_> {
         self.inside(base, &touched)?;
         let range = match element {
             Element::U8 => Range::new(0, u8::MAX.into()),
+            Element::BF16 | Element::F16 => Range::new(0, u16::MAX.into()),
             Element::I32 | Element::F32 => Range::new(i32::MIN.into(), i32::MAX.into()),
         };
         self.facts.define(index, range);

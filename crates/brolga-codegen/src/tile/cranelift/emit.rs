@@ -10,7 +10,7 @@ use cranelift_codegen::ir::{InstBuilder, Value as ClifValue};
 use cranelift_frontend::{FunctionBuilder, Variable};
 
 use super::memory::{self, Place};
-use super::{PARTS, WIDTH, parts};
+use super::{PARTS, WIDTH, halves, parts};
 use crate::tile::demand::{Demand, extent_of, lanes_of, parts_of};
 use crate::tile::program::{
     Address, Count, Element, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
@@ -161,6 +161,10 @@ impl Emitter<'_, '_, '_> {
             Op::Iota => self.iota(part),
             Op::FirstLanes(extent) => self.first_lanes(extent, part),
             Op::Get(var) => self.b.use_var(self.vars[var.0 as usize][part]),
+            Op::RoundTo(element, a) => {
+                let a = self.part(a, part);
+                halves::round_to(self.b, element, a)
+            }
             Op::Unary(op, a) => {
                 let a = self.part(a, part);
                 parts::unary(self.b, op, a)
@@ -189,7 +193,12 @@ impl Emitter<'_, '_, '_> {
         let uniform = match op {
             Op::Broadcast(..) | Op::Splat(_) | Op::Reduce(..) => true,
             Op::Load(..) | Op::Iota | Op::FirstLanes(_) | Op::Get(_) => false,
-            Op::Unary(..) | Op::Binary(..) | Op::Shift(..) | Op::Fma(..) | Op::Select(..) => {
+            Op::RoundTo(..)
+            | Op::Unary(..)
+            | Op::Binary(..)
+            | Op::Shift(..)
+            | Op::Fma(..)
+            | Op::Select(..) => {
                 op.operands().all(|operand| self.values[operand.0 as usize].uniform)
             }
         };

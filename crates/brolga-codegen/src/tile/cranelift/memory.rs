@@ -1,12 +1,13 @@
 //! Loads and stores of one part, whole or its first lanes, without touching a byte outside them.
 
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{F32, F32X4, I8, I8X16, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::types::{F32, F32X4, I8, I8X16, I16, I16X8, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{
     ConstantData, InstBuilder, MemFlagsData, StackSlot, StackSlotData, StackSlotKind, Type, Value,
 };
 use cranelift_frontend::FunctionBuilder;
 
+use super::halves::{narrow, widen};
 use super::parts::{cast, low_word, part_type};
 use super::{PARTS, WIDTH};
 use crate::tile::program::{Element, LANES};
@@ -63,11 +64,33 @@ pub(super) fn load(
             let vector = b.ins().insertlane(low, third, 2);
             cast(b, ty, vector)
         }
+        (Element::BF16 | Element::F16, _) => {
+            let halves = load_halves(b, place, lanes);
+            let vector = low_word(b, I16X8, halves);
+            let halves = b.ins().uwiden_low(vector);
+            widen(b, element, halves)
+        }
         (Element::U8, _) => {
             let bytes = load_bytes(b, place, lanes);
             let vector = low_word(b, I8X16, bytes);
             let halves = b.ins().uwiden_low(vector);
             b.ins().uwiden_low(halves)
+        }
+    }
+}
+
+/// The first `lanes` (1 to 4) halves as one integer of 32 or 64 bits.
+fn load_halves(b: &mut FunctionBuilder<'_>, place: Place, lanes: usize) -> Value {
+    match lanes {
+        WIDTH => place.load(b, I64),
+        1 => b.ins().uload16(I32, flags(), place.base, place.offset),
+        2 => place.load(b, I32),
+        _ => {
+            let low = b.ins().uload32(flags(), place.base, place.offset);
+            let third = place.plus(4);
+            let high = b.ins().uload16(I64, flags(), third.base, third.offset);
+            let high = b.ins().ishl_imm_u(high, 32);
+            b.ins().bor(low, high)
         }
     }
 }
@@ -99,6 +122,10 @@ pub(super) fn store(
     match (element, lanes) {
         (Element::F32 | Element::I32, WIDTH) => place.store(b, value),
         (Element::F32 | Element::I32, _) => store_words(b, place, lanes, value),
+        (Element::BF16 | Element::F16, _) => {
+            let halves = narrow(b, element, value);
+            store_halves(b, place, lanes, halves);
+        }
         (Element::U8, _) => store_bytes(b, place, lanes, value),
     }
 }
@@ -117,11 +144,37 @@ fn store_words(b: &mut FunctionBuilder<'_>, place: Place, lanes: usize, value: V
     }
 }
 
-fn store_bytes(b: &mut FunctionBuilder<'_>, place: Place, lanes: usize, value: Value) {
+/// The low 16 bits of each lane.
+fn store_halves(b: &mut FunctionBuilder<'_>, place: Place, lanes: usize, value: Value) {
+    let packed = pack(b, value, 2);
+    let packed = cast(b, I64X2, packed);
+    let word = b.ins().extractlane(packed, 0);
+    match lanes {
+        WIDTH => place.store(b, word),
+        1 => {
+            b.ins().istore16(flags(), word, place.base, place.offset);
+        }
+        _ => {
+            b.ins().istore32(flags(), word, place.base, place.offset);
+            if lanes == 3 {
+                let third = b.ins().ushr_imm_u(word, 32);
+                let place = place.plus(4);
+                b.ins().istore16(flags(), third, place.base, place.offset);
+            }
+        }
+    }
+}
+
+/// The lowest bytes of each lane, so many of each, side by side in the low lanes.
+fn pack(b: &mut FunctionBuilder<'_>, value: Value, size: u8) -> Value {
     let bytes = cast(b, I8X16, value);
-    let lowest = ConstantData::from((0..LANES as u8).map(|i| 4 * (i % 4)).collect::<Vec<u8>>());
-    let lowest = b.func.dfg.immediates.push(lowest);
-    let packed = b.ins().shuffle(bytes, bytes, lowest);
+    let lowest = (0..LANES as u8).map(|i| 4 * (i / size % 4) + i % size);
+    let lowest = b.func.dfg.immediates.push(ConstantData::from(lowest.collect::<Vec<u8>>()));
+    b.ins().shuffle(bytes, bytes, lowest)
+}
+
+fn store_bytes(b: &mut FunctionBuilder<'_>, place: Place, lanes: usize, value: Value) {
+    let packed = pack(b, value, 1);
     let packed = cast(b, I32X4, packed);
     let word = b.ins().extractlane(packed, 0);
     match lanes {
@@ -150,6 +203,11 @@ pub(super) fn broadcast(b: &mut FunctionBuilder<'_>, element: Element, place: Pl
         Element::I32 => {
             let number = place.load(b, I32);
             b.ins().splat(I32X4, number)
+        }
+        Element::BF16 | Element::F16 => {
+            let half = b.ins().uload16(I32, flags(), place.base, place.offset);
+            let halves = b.ins().splat(I32X4, half);
+            widen(b, element, halves)
         }
         Element::U8 => {
             let number = b.ins().uload8(I32, flags(), place.base, place.offset);
@@ -203,7 +261,11 @@ fn stack_place(b: &mut FunctionBuilder<'_>, slot: StackSlot) -> Place {
 
 /// Copies `count` elements.
 fn copy(b: &mut FunctionBuilder<'_>, element: Element, to: Place, from: Place, count: Value) {
-    let ty = if element.size() == 1 { I8 } else { I32 };
+    let ty = match element.size() {
+        1 => I8,
+        2 => I16,
+        _ => I32,
+    };
     let (head, body, exit) = (b.create_block(), b.create_block(), b.create_block());
     let index = b.append_block_param(head, I64);
     let zero = b.ins().iconst(I64, 0);

@@ -4,6 +4,7 @@
 //! a call of `f32::mul_add` for each lane: the same bits, at a small part of the speed. SSE4.1 is required there.
 
 mod emit;
+mod halves;
 mod memory;
 mod parts;
 

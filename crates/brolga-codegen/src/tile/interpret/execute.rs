@@ -1,5 +1,7 @@
 //! The statements of a tile program, one after the other.
 
+use half::{bf16, f16};
+
 use super::lanes::{self, Vector};
 use super::memory::{Buffer, Buffers, Memory};
 use crate::error::{Error, Result};
@@ -117,6 +119,7 @@ impl<'a, M: Memory> Machine<'a, M> {
                 std::array::from_fn(|lane| u32::from(lane < self.lanes(extent)))
             }
             Op::Get(var) => self.vars[var.0 as usize],
+            Op::RoundTo(element, a) => lanes::round_to(element, self.value(a)),
             Op::Unary(op, a) => lanes::unary(op, self.value(a)),
             Op::Binary(op, x, y) => lanes::binary(op, self.value(x), self.value(y)),
             Op::Shift(op, a, bits) => lanes::shift(op, self.value(a), bits),
@@ -151,6 +154,12 @@ impl<'a, M: Memory> Machine<'a, M> {
     fn read(&self, element: Element, address: u64) -> Result<u32, String> {
         let word = match element {
             Element::F32 | Element::I32 => self.memory.read(address).map(u32::from_le_bytes),
+            Element::BF16 => {
+                self.memory.read(address).map(|b| bf16::from_le_bytes(b).to_f32().to_bits())
+            }
+            Element::F16 => {
+                self.memory.read(address).map(|b| f16::from_le_bytes(b).to_f32().to_bits())
+            }
             Element::U8 => self.memory.read(address).map(|[byte]| u32::from(byte)),
         };
         word.ok_or_else(|| "reads outside its buffer".to_owned())
@@ -159,6 +168,12 @@ impl<'a, M: Memory> Machine<'a, M> {
     fn write(&mut self, element: Element, address: u64, word: u32) -> Done {
         let written = match element {
             Element::F32 | Element::I32 => self.memory.write(address, word.to_le_bytes()),
+            Element::BF16 => {
+                self.memory.write(address, bf16::from_f32(f32::from_bits(word)).to_le_bytes())
+            }
+            Element::F16 => {
+                self.memory.write(address, f16::from_f32(f32::from_bits(word)).to_le_bytes())
+            }
             Element::U8 => self.memory.write(address, [word.to_le_bytes()[0]]),
         };
         written.ok_or_else(|| "writes outside its buffer".to_owned())

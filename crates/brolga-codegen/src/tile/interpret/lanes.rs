@@ -1,8 +1,9 @@
 //! Arithmetic on sixteen lanes, each by the interpreter of the IR.
 
 use brolga_ir::lanes::{Lanes, ScalarF32};
+use half::{bf16, f16};
 
-use crate::tile::program::{Binary, Constant, LANES, Reduction, Shift, Unary};
+use crate::tile::program::{Binary, Constant, Element, LANES, Reduction, Shift, Unary};
 
 /// Sixteen words: the bits of floats, two's complement integers, or 0 and 1 for truth values.
 pub(super) type Vector = [u32; LANES];
@@ -22,6 +23,14 @@ fn float(word: u32) -> f32 {
 
 fn int(word: u32) -> i32 {
     word.cast_signed()
+}
+
+/// What a store and a load of the element make of floats.
+pub(super) fn round_to(element: Element, a: Vector) -> Vector {
+    a.map(|a| match element {
+        Element::F16 => f16::from_f32(float(a)).to_f32().to_bits(),
+        _ => bf16::from_f32(float(a)).to_f32().to_bits(),
+    })
 }
 
 pub(super) fn unary(op: Unary, a: Vector) -> Vector {

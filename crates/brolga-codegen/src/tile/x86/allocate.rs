@@ -186,7 +186,7 @@ impl Rewrite<'_> {
                     *src = self.load(*src);
                 }
             }
-            Item::BytesOut { src, .. } => {
+            Item::PackedOut { src, .. } => {
                 if self.is_in_memory(*src) {
                     *src = self.load(*src);
                 }
@@ -195,7 +195,7 @@ impl Rewrite<'_> {
             | Item::Rest { dst, .. }
             | Item::Splat { dst, .. }
             | Item::Byte { dst, .. }
-            | Item::BytesIn { dst, .. } => {
+            | Item::PackedIn { dst, .. } => {
                 if self.is_in_memory(*dst) {
                     let tmp = self.temporary(*dst);
                     stored = Some((*dst, tmp));

@@ -86,6 +86,8 @@ pub(super) fn predicate(op: Binary) -> Option<u8> {
     }
 }
 
+/// The rounding of `vcvtps2ph`: to nearest, ties to even, whatever the machine's mode.
+pub(super) const TO_NEAREST: u8 = 0;
 /// True where an operand is NaN.
 pub(super) const UNORDERED: u8 = 0x03;
 /// True where neither operand is NaN.

@@ -1,12 +1,12 @@
 //! Where arguments, loop counters and what fits no vector register are: general registers and the stack.
 //!
-//! `rax` and `r11` are free at any time; `r10` is, if bytes are copied one by one.
+//! `rax` and `r11` are free at any time; `r10` is, if elements are copied one by one.
 
 use iced_x86::Register::{self, R8, R9, R10, R12, R13, R14, R15, RBP, RBX, RCX, RDI, RDX, RSI};
 
 use super::allocate::Allocated;
 use super::inst::{Inst, Item, Mem, Operand};
-use crate::tile::program::{Count, Pointer, TileProgram, Trips};
+use crate::tile::program::{Count, LANES, Pointer, TileProgram, Trips};
 
 /// The registers of the first arguments, by the calling convention of System V.
 const ARGUMENTS: [Register; 6] = [RDI, RSI, RDX, RCX, R8, R9];
@@ -33,7 +33,7 @@ pub(super) struct Frame {
     pub(super) loaded: Vec<(Register, i32)>,
     /// Bytes of the frame below the saved registers.
     pub(super) bytes: i32,
-    /// Sixteen bytes for copies byte by byte.
+    /// Where elements are copied one by one.
     pub(super) buffer: i32,
 }
 
@@ -43,7 +43,8 @@ impl Frame {
         // How often each parameter and each counter is used, a loop counting eight times.
         let mut weights = vec![0_u64; params];
         let mut counters: Vec<u64> = Vec::new();
-        let mut bytes_copied = false;
+        // Bytes of the buffer for copies of elements one by one.
+        let mut copied = 0;
         let mut weight = 1_u64;
         for item in &code.items {
             match item {
@@ -58,8 +59,9 @@ impl Frame {
                     weights[usize::from(*c)] += weight;
                 }
                 Item::Byte { mem, .. } => weights[usize::from(mem.pointer.0)] += weight,
-                Item::BytesIn { mem, count, .. } | Item::BytesOut { mem, count, .. } => {
-                    bytes_copied = true;
+                Item::PackedIn { mem, count, size, .. }
+                | Item::PackedOut { mem, count, size, .. } => {
+                    copied = copied.max(LANES as i32 * size.bytes());
                     weights[usize::from(mem.pointer.0)] += weight;
                     weights[usize::from(count.0)] += weight;
                 }
@@ -82,7 +84,7 @@ impl Frame {
         }
 
         let mut free: Vec<Register> = PRESERVED.into_iter().rev().collect();
-        if !bytes_copied {
+        if copied == 0 {
             free.push(R10);
         }
         let mut wishes: Vec<(u64, usize)> = (ARGUMENTS.len()..params)
@@ -102,10 +104,10 @@ impl Frame {
         };
 
         let buffer = VECTOR * i32::try_from(code.slots).unwrap_or(i32::MAX / VECTOR);
-        let first_counter = buffer + 16;
+        let first_counter = buffer + copied;
         let homeless = (counters.iter().enumerate())
             .any(|(i, &weight)| weight > 0 && given_to(params + i).is_none());
-        let bytes = if code.slots > 0 || bytes_copied || homeless {
+        let bytes = if code.slots > 0 || copied > 0 || homeless {
             first_counter + 8 * counters.len() as i32
         } else {
             0

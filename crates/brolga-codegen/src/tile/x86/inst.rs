@@ -3,7 +3,7 @@
 use iced_x86::Code;
 use smallvec::SmallVec;
 
-use crate::tile::program::{Count, Pointer, Trips};
+use crate::tile::program::{Count, Element, Pointer, Trips};
 
 /// A virtual register: what holds one part of a value or of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,6 +94,34 @@ pub(super) struct Inst {
     pub(super) mask: Option<(V, bool)>,
 }
 
+/// Bytes of an element that is narrower than a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PackedSize {
+    One = 1,
+    Two = 2,
+}
+
+impl PackedSize {
+    pub(super) fn of(element: Element) -> Self {
+        match element {
+            Element::BF16 | Element::F16 => Self::Two,
+            Element::F32 | Element::I32 | Element::U8 => Self::One,
+        }
+    }
+
+    pub(super) fn bytes(self) -> i32 {
+        self as i32
+    }
+
+    /// How much of a register sixteen of them are.
+    pub(super) fn width(self) -> Width {
+        match self {
+            Self::One => Width::X,
+            Self::Two => Width::Y,
+        }
+    }
+}
+
 /// A step of the code, most of them one machine instruction. Every step reads all its operands before it writes one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Item {
@@ -131,17 +159,20 @@ pub(super) enum Item {
         dst: V,
         mem: Mem,
     },
-    /// As many bytes from memory as a count leaves over, the others zero, in the low half of a 256-bit register.
-    BytesIn {
+    /// As many elements from memory as a count leaves over, the others zero, side by side in the low
+    /// part of a 256-bit register.
+    PackedIn {
         dst: V,
         mem: Mem,
         count: Count,
+        size: PackedSize,
     },
-    /// As many of the sixteen low bytes to memory as a count leaves over.
-    BytesOut {
+    /// As many of the sixteen low elements to memory as a count leaves over.
+    PackedOut {
         src: V,
         mem: Mem,
         count: Count,
+        size: PackedSize,
     },
     /// A pointer moves.
     Step {
@@ -170,7 +201,7 @@ impl Item {
                 }
             }
             Self::Fma { factors, term, .. } => factors.iter().chain([term]).copied().for_each(f),
-            Self::Move { src, .. } | Self::BytesOut { src, .. } => f(*src),
+            Self::Move { src, .. } | Self::PackedOut { src, .. } => f(*src),
             _ => {}
         }
     }
@@ -188,8 +219,8 @@ impl Item {
             | Self::Rest { dst, .. }
             | Self::Splat { dst, .. }
             | Self::Byte { dst, .. }
-            | Self::BytesIn { dst, .. } => Some(*dst),
-            Self::BytesOut { .. } | Self::Step { .. } | Self::Begin(_) | Self::End => None,
+            | Self::PackedIn { dst, .. } => Some(*dst),
+            Self::PackedOut { .. } | Self::Step { .. } | Self::Begin(_) | Self::End => None,
         }
     }
 
@@ -218,8 +249,8 @@ impl Item {
             | Self::Rest { dst: v, .. }
             | Self::Splat { dst: v, .. }
             | Self::Byte { dst: v, .. }
-            | Self::BytesIn { dst: v, .. }
-            | Self::BytesOut { src: v, .. } => *v = f(*v),
+            | Self::PackedIn { dst: v, .. }
+            | Self::PackedOut { src: v, .. } => *v = f(*v),
             Self::Step { .. } | Self::Begin(_) | Self::End => {}
         }
     }

@@ -28,7 +28,7 @@ use crate::host::MachineCode;
 /// An instruction set that is assembled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Isa {
-    /// AVX2 with FMA3: 16 registers of 256 bits, masks in vector registers.
+    /// AVX2 with FMA3 and F16C: 16 registers of 256 bits, masks in vector registers.
     Avx2,
     /// AVX-512 F, BW, DQ and VL: 32 registers of 512 bits, masks in registers of their own.
     Avx512,
@@ -89,7 +89,7 @@ impl Isa {
     }
 }
 
-/// 256-bit vectors: [`TileTarget`] for x86-64 processors with AVX2 and FMA3.
+/// 256-bit vectors: [`TileTarget`] for x86-64 processors with AVX2, FMA3 and F16C.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Avx2;
 
@@ -101,7 +101,9 @@ impl Avx2 {
     /// Whether this machine has the instructions.
     #[must_use]
     pub fn is_supported() -> bool {
-        std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma")
+        std::is_x86_feature_detected!("avx2")
+            && std::is_x86_feature_detected!("fma")
+            && std::is_x86_feature_detected!("f16c")
     }
 }
 

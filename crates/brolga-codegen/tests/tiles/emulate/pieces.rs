@@ -1,5 +1,6 @@
 //! Instructions whose source and destination differ in size: broadcasts, insertions, extractions, conversions of width.
 
+use half::f16;
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::operands::{immediate8, signed};
@@ -45,6 +46,24 @@ pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool>
         let shape = Shape { element: to, count: width(i) / from };
         let source = m.source(i, 1, shape, Reads::All)?;
         m.write(i, resized(source, from, to, shape.count, false), shape)?;
+    } else if mnemonic == Mnemonic::Vcvtph2ps {
+        let shape = Shape::new(4, width(i));
+        let halves = m.source(i, 1, shape, Reads::Chosen(2))?;
+        let half = |lane: usize| f16::from_le_bytes(halves.0.as_chunks().0[lane]);
+        let words = std::array::from_fn(|lane| half(lane).to_f32().to_bits());
+        m.write(i, Vector::from_dwords(words), shape)?;
+    } else if mnemonic == Mnemonic::Vcvtps2ph {
+        // The immediate has the rounding; 4 and above mean that of the machine.
+        if immediate8(i) != Some(0) {
+            return Ok(false);
+        }
+        let shape = Shape { element: 2, count: width(i) / 4 };
+        let words = m.source(i, 1, shape, Reads::All)?.dwords();
+        let mut halves = Vector::ZERO;
+        for (half, word) in halves.0.as_chunks_mut().0.iter_mut().zip(words).take(shape.count) {
+            *half = f16::from_f32(f32::from_bits(word)).to_le_bytes();
+        }
+        m.write(i, halves, shape)?;
     } else if mnemonic == Mnemonic::Vpmovm2d {
         let mask = m.number(i, 1)?;
         let lane = |lane: usize| if mask >> lane & 1 == 1 { u32::MAX } else { 0 };

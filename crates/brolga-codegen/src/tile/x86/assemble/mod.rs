@@ -1,9 +1,10 @@
 //! From instructions with registers to bytes.
 
 mod encoder;
+mod packed;
 
 use iced_x86::Code::*;
-use iced_x86::Register::{self, AL, EAX, K0, R10, R11, R11D, RAX, RSP, XMM0, YMM0, ZMM0};
+use iced_x86::Register::{self, EAX, K0, R11, R11D, RAX, RSP, XMM0, YMM0, ZMM0};
 use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use smallvec::SmallVec;
 
@@ -138,8 +139,8 @@ impl Assembler<'_> {
                 self.bytes.emit(Movzx_r32_rm8, &[EAX.into(), memory]);
                 self.spread_eax(*dst);
             }
-            Item::BytesIn { dst, mem, count } => self.bytes_in(*dst, *mem, *count),
-            Item::BytesOut { src, mem, count } => self.bytes_out(*src, *mem, *count),
+            Item::PackedIn { dst, mem, count, size } => self.packed_in(*dst, *mem, *count, *size),
+            Item::PackedOut { src, mem, count, size } => self.packed_out(*src, *mem, *count, *size),
             Item::Step { pointer, bytes, trips } => self.step(*pointer, *bytes, *trips),
             Item::Begin(trips) => self.begin(*trips, rest),
             Item::End => self.end(),
@@ -372,39 +373,6 @@ impl Assembler<'_> {
                 self.bytes.emit(EVEX_Vpbroadcastd_zmm_k1z_r32, &[full.into(), EAX.into()])
             }
         }
-    }
-
-    /// Byte by byte into a zeroed buffer, from the last to the first.
-    fn bytes_in(&mut self, dst: V, mem: Mem, count: Count) {
-        let low = self.register(dst, Width::X);
-        let buffer = stack(self.frame.buffer);
-        self.bytes.emit(VEX_Vpxor_xmm_xmm_xmmm128, &[low.into(); 3]);
-        self.bytes.emit(VEX_Vmovups_xmmm128_xmm, &[buffer, low.into()]);
-        self.copy_bytes(mem, count, true);
-        self.bytes.emit(VEX_Vmovups_xmm_xmmm128, &[low.into(), buffer]);
-    }
-
-    fn bytes_out(&mut self, src: V, mem: Mem, count: Count) {
-        let low = self.register(src, Width::X);
-        self.bytes.emit(VEX_Vmovups_xmmm128_xmm, &[stack(self.frame.buffer), low.into()]);
-        self.copy_bytes(mem, count, false);
-    }
-
-    fn copy_bytes(&mut self, mem: Mem, count: Count, into_buffer: bool) {
-        let (top, exit) = (self.bytes.label(), self.bytes.label());
-        let base = self.in_register(self.frame.pointer(mem.pointer), R11);
-        self.load(R10, self.frame.count(count));
-        self.bytes.emit(And_rm64_imm8, &[R10.into(), Op::Int(LANES as i32 - 1)]);
-        self.bytes.jump(Je_rel32_64, exit);
-        self.bytes.bind(top);
-        let outside = Memory::Indexed(base, R10, 1, mem.offset.wrapping_sub(1));
-        let buffer = Memory::Indexed(RSP, R10, 1, self.frame.buffer - 1);
-        let (from, to) = if into_buffer { (outside, buffer) } else { (buffer, outside) };
-        self.bytes.emit(Movzx_r32_rm8, &[EAX.into(), from.into()]);
-        self.bytes.emit(Mov_rm8_r8, &[to.into(), AL.into()]);
-        self.bytes.emit(Dec_rm64, &[R10.into()]);
-        self.bytes.jump(Jne_rel32_64, top);
-        self.bytes.bind(exit);
     }
 
     /// Adds to a number in a register or on the stack.

@@ -5,14 +5,14 @@ use smallvec::SmallVec;
 
 use super::Select;
 use crate::tile::demand::lanes_of;
-use crate::tile::program::{Address, Element, Extent};
-use crate::tile::x86::Isa;
+use crate::tile::program::{Address, Element, Extent, Shift};
 use crate::tile::x86::inst::{First, Mem, Operand, V, Width};
+use crate::tile::x86::{Isa, codes};
 
 use Width::{X, Y, Z};
 
 impl Mem {
-    fn plus(self, bytes: usize) -> Self {
+    pub(super) fn plus(self, bytes: usize) -> Self {
         Self { offset: self.offset.wrapping_add(bytes as i32), ..self }
     }
 }
@@ -34,23 +34,28 @@ impl Select<'_> {
             (Isa::Avx512, element, extent) => {
                 let code = match element {
                     Element::F32 | Element::I32 => EVEX_Vmovups_zmm_k1z_zmmm512,
+                    Element::BF16 => EVEX_Vpmovzxwd_zmm_k1z_ymmm256,
+                    Element::F16 => EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae,
                     Element::U8 => EVEX_Vpmovzxbd_zmm_k1z_xmmm128,
                 };
-                if extent == Extent::Full {
-                    return self.make(code, &[Operand::Mem(mem)]);
-                }
-                let mask = self.first_lanes(extent, part);
                 let dst = self.vector();
                 let operands = [Operand::Reg(dst, Z), Operand::Mem(mem)];
-                self.push_masked(code, First::Written, &operands, mask, true);
-                dst
+                if extent == Extent::Full {
+                    self.push(code, First::Written, &operands);
+                } else {
+                    let mask = self.first_lanes(extent, part);
+                    self.push_masked(code, First::Written, &operands, mask, true);
+                }
+                if element == Element::BF16 { self.shift(Shift::Left, dst, 16) } else { dst }
             }
             (Isa::Avx2, Element::F32 | Element::I32, Extent::Rest(_)) => {
                 let mask = self.first_lanes(extent, part);
                 self.make(VEX_Vmaskmovps_ymm_ymm_m256, &[Operand::Reg(mask, Y), Operand::Mem(mem)])
             }
             (Isa::Avx2, Element::F32 | Element::I32, _) => self.load_words(mem, lanes),
-            (Isa::Avx2, Element::U8, _) => self.load_bytes(mem, lanes),
+            (Isa::Avx2, Element::BF16 | Element::F16 | Element::U8, _) => {
+                self.load_packed(element, mem, lanes)
+            }
         }
     }
 
@@ -69,48 +74,11 @@ impl Select<'_> {
         }
     }
 
-    /// The first 1 to 8 bytes, one in each lane.
-    fn load_bytes(&mut self, mem: Mem, lanes: usize) -> V {
-        match lanes {
-            8 => return self.make(VEX_Vpmovzxbd_ymm_xmmm64, &[Operand::Mem(mem)]),
-            4 => return self.make_at(VEX_Vpmovzxbd_xmm_xmmm32, X, &[Operand::Mem(mem)]),
-            _ => {}
-        }
-        let mut bytes = if lanes & 4 != 0 {
-            self.make_at(VEX_Vmovd_xmm_rm32, X, &[Operand::Mem(mem)])
-        } else {
-            self.word(0)
-        };
-        let mut place = lanes & 4;
-        for (size, code) in
-            [(2, VEX_Vpinsrw_xmm_xmm_r32m16_imm8), (1, VEX_Vpinsrb_xmm_xmm_r32m8_imm8)]
-        {
-            if lanes & size != 0 {
-                let index = Operand::Imm((place / size) as u8);
-                let sources = [Operand::Reg(bytes, X), Operand::Mem(mem.plus(place)), index];
-                bytes = self.make_at(code, X, &sources);
-                place += size;
-            }
-        }
-        self.widened(bytes, 0)
-    }
-
-    /// Eight bytes of a 128-bit register, one in each lane.
-    pub(super) fn widened(&mut self, bytes: V, part: usize) -> V {
-        let bytes = match part {
-            0 => bytes,
-            _ => {
-                let sources = [Operand::Reg(bytes, X), Operand::Imm(8)];
-                self.make_at(VEX_Vpsrldq_xmm_xmm_imm8, X, &sources)
-            }
-        };
-        self.make(VEX_Vpmovzxbd_ymm_xmmm64, &[Operand::Reg(bytes, X)])
-    }
-
     pub(super) fn broadcast(&mut self, element: Element, address: Address) -> V {
         let mem = self.mem(address);
         match element {
             Element::F32 | Element::I32 => self.broadcast_word(mem),
+            Element::BF16 | Element::F16 => self.broadcast_half(element, mem),
             Element::U8 => {
                 let dst = self.vector();
                 self.listing.items.push(crate::tile::x86::inst::Item::Byte { dst, mem });
@@ -136,11 +104,18 @@ impl Select<'_> {
         let mem = self.part_mem(element, address, part);
         match (self.isa, element, extent) {
             (Isa::Avx512, element, extent) => {
-                let code = match element {
-                    Element::F32 | Element::I32 => EVEX_Vmovups_zmmm512_k1z_zmm,
-                    Element::U8 => EVEX_Vpmovdb_xmmm128_k1z_zmm,
+                let (code, value, imm) = match element {
+                    Element::F32 | Element::I32 => (EVEX_Vmovups_zmmm512_k1z_zmm, value, None),
+                    Element::BF16 => (EVEX_Vpmovdw_ymmm256_k1z_zmm, self.bf16_bits(value), None),
+                    Element::F16 => {
+                        (EVEX_Vcvtps2ph_ymmm256_k1z_zmm_imm8_sae, value, Some(codes::TO_NEAREST))
+                    }
+                    Element::U8 => (EVEX_Vpmovdb_xmmm128_k1z_zmm, value, None),
                 };
-                let operands = [Operand::Mem(mem), Operand::Reg(value, Z)];
+                let operands: SmallVec<[Operand; 4]> = [Operand::Mem(mem), Operand::Reg(value, Z)]
+                    .into_iter()
+                    .chain(imm.map(Operand::Imm))
+                    .collect();
                 if extent == Extent::Full {
                     self.push(code, First::Read, &operands);
                 } else {
@@ -154,14 +129,13 @@ impl Select<'_> {
                 self.push(VEX_Vmaskmovps_m256_ymm_ymm, First::Read, &operands);
             }
             (Isa::Avx2, Element::F32 | Element::I32, _) => self.store_words(mem, lanes, value),
-            (Isa::Avx2, Element::U8, _) => {
-                let bytes = self.packed(value);
-                self.store_bytes(mem, lanes, bytes);
+            (Isa::Avx2, Element::BF16 | Element::F16 | Element::U8, _) => {
+                self.store_packed(element, mem, lanes, value);
             }
         }
     }
 
-    fn put(&mut self, code: Code, mem: Mem, value: V, width: Width, imm: Option<u8>) {
+    pub(super) fn put(&mut self, code: Code, mem: Mem, value: V, width: Width, imm: Option<u8>) {
         let operands = [Operand::Mem(mem), Operand::Reg(value, width)];
         match imm {
             Some(imm) => {
@@ -236,43 +210,6 @@ impl Select<'_> {
                     EVEX_Vextractf32x4_xmmm128_k1z_zmm_imm8,
                 );
                 self.put(code, mem, column, full, Some(block as u8));
-            }
-        }
-    }
-
-    /// The low bytes of eight lanes, in the low half of a 128-bit register.
-    fn packed(&mut self, value: V) -> V {
-        // In each half the lowest byte of each lane, then zeros.
-        let picks = self.words(|lane| if lane % 4 == 0 { 0x0c08_0400 } else { 0x8080_8080 });
-        let sources = [Operand::Reg(value, Y), Operand::Any(picks, Y)];
-        let low = self.make(VEX_Vpshufb_ymm_ymm_ymmm256, &sources);
-        let sources = [Operand::Reg(low, Y), Operand::Imm(1)];
-        let high = self.make_at(VEX_Vextracti128_xmmm128_ymm_imm8, X, &sources);
-        let sources = [Operand::Reg(low, X), Operand::Reg(high, X)];
-        self.make_at(VEX_Vpunpckldq_xmm_xmm_xmmm128, X, &sources)
-    }
-
-    /// The low bytes of sixteen lanes in a 128-bit register.
-    pub(super) fn packed_vector(&mut self, parts: [V; 2]) -> V {
-        let [low, high] = parts.map(|part| self.packed(part));
-        let sources = [Operand::Reg(low, X), Operand::Reg(high, X)];
-        self.make_at(VEX_Vpunpcklqdq_xmm_xmm_xmmm128, X, &sources)
-    }
-
-    fn store_bytes(&mut self, mem: Mem, lanes: usize, bytes: V) {
-        if lanes == 8 {
-            return self.put(VEX_Vmovq_xmmm64_xmm, mem, bytes, X, None);
-        }
-        let mut place = 0;
-        for (size, code) in [
-            (4, VEX_Vmovd_rm32_xmm),
-            (2, VEX_Vpextrw_r32m16_xmm_imm8),
-            (1, VEX_Vpextrb_r32m8_xmm_imm8),
-        ] {
-            if lanes & size != 0 {
-                let index = (size < 4).then_some((place / size) as u8);
-                self.put(code, mem.plus(place), bytes, X, index);
-                place += size;
             }
         }
     }

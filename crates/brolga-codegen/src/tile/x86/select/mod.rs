@@ -7,13 +7,16 @@
 mod contraction;
 mod lanes;
 mod memory;
+mod packed;
 
 use iced_x86::Code;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::Isa;
-use super::inst::{Class, Constant, First, Inst, Item, Listing, Mem, Operand, V, VData, Width};
+use super::inst::{
+    Class, Constant, First, Inst, Item, Listing, Mem, Operand, PackedSize, V, VData, Width,
+};
 use crate::tile::demand::{Demand, lanes_of};
 use crate::tile::program::{
     Address, Binary, Element, Extent, Kind, LANES, Op, Stmt, TileProgram, Value, Var,
@@ -145,13 +148,13 @@ impl Select<'_> {
 
     /// Whether each part of the statement can be done apart from the others.
     fn is_lane_wise(&self, stmt: &Stmt) -> bool {
-        let bytes = |element: Element, extent: Extent| {
-            self.isa == Isa::Avx2 && element == Element::U8 && matches!(extent, Extent::Rest(_))
+        let packed = |element: Element, extent: Extent| {
+            self.isa == Isa::Avx2 && element.size() < 4 && matches!(extent, Extent::Rest(_))
         };
         match *stmt {
             Stmt::Let(_, Op::Reduce(..)) => false,
             Stmt::Let(_, Op::Load(element, _, extent)) | Stmt::Store { element, extent, .. } => {
-                !bytes(element, extent)
+                !packed(element, extent)
             }
             Stmt::Let(..) | Stmt::Set(..) | Stmt::StoreTransposed { .. } => true,
             Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Rank1(_) | Stmt::Loop { .. } => false,
@@ -203,6 +206,10 @@ impl Select<'_> {
                 self.listing.items.push(Item::Move { dst, src });
                 dst
             }
+            Op::RoundTo(element, a) => {
+                let a = self.value(a, part);
+                self.round_to(element, a)
+            }
             Op::Unary(op, a) => {
                 let a = self.value(a, part);
                 self.unary(op, a)
@@ -243,9 +250,12 @@ impl Select<'_> {
         let uniform = match op {
             Op::Broadcast(..) | Op::Splat(_) | Op::Reduce(..) => true,
             Op::Load(..) | Op::Iota | Op::FirstLanes(_) | Op::Get(_) => false,
-            Op::Unary(..) | Op::Binary(..) | Op::Shift(..) | Op::Fma(..) | Op::Select(..) => {
-                op.operands().all(|operand| self.is_uniform(operand))
-            }
+            Op::RoundTo(..)
+            | Op::Unary(..)
+            | Op::Binary(..)
+            | Op::Shift(..)
+            | Op::Fma(..)
+            | Op::Select(..) => op.operands().all(|operand| self.is_uniform(operand)),
         };
         let index = value.0 as usize;
         self.uniform[index] = uniform;
@@ -269,12 +279,12 @@ impl Select<'_> {
     /// A statement that is written for all parts at once.
     fn whole(&mut self, stmt: &Stmt) {
         match stmt {
-            Stmt::Let(value, Op::Load(_, address, Extent::Rest(count))) => {
-                let bytes = self.vector();
+            Stmt::Let(value, Op::Load(element, address, Extent::Rest(count))) => {
+                let (dst, size) = (self.vector(), PackedSize::of(*element));
                 let mem = self.mem(*address);
-                self.listing.items.push(Item::BytesIn { dst: bytes, mem, count: *count });
+                self.listing.items.push(Item::PackedIn { dst, mem, count: *count, size });
                 for part in 0..self.isa.parts() {
-                    let wide = self.widened(bytes, part);
+                    let wide = self.unpack_part(*element, dst, part);
                     self.values[value.0 as usize][part] = Some(wide);
                 }
             }
@@ -283,11 +293,11 @@ impl Select<'_> {
                     self.define(*value, *op, 0);
                 }
             }
-            Stmt::Store { address, extent: Extent::Rest(count), value, .. } => {
+            Stmt::Store { element, address, extent: Extent::Rest(count), value } => {
                 let parts = [self.value(*value, 0), self.value(*value, 1)];
-                let src = self.packed_vector(parts);
+                let (src, size) = (self.pack_vector(*element, parts), PackedSize::of(*element));
                 let mem = self.mem(*address);
-                self.listing.items.push(Item::BytesOut { src, mem, count: *count });
+                self.listing.items.push(Item::PackedOut { src, mem, count: *count, size });
             }
             Stmt::Prefetch(address) => {
                 let mem = Operand::Mem(self.mem(*address));

@@ -118,6 +118,18 @@ fn widths() {
     let mut expected = [0; 16];
     expected[..2].copy_from_slice(&[0x002e_032c, 0x0000_03e9]);
     assert_eq!(after(INTS, narrow), expected);
+    let words = asm!(EVEX_Vpmovzxwd_zmm_k1z_ymmm256, ZMM1, memory(0));
+    assert_eq!(
+        after(before, zeroing(words)),
+        lanes(
+            MASK,
+            |lane| {
+                let word = before.memory[lane as usize / 2];
+                if lane % 2 == 0 { word & 0xffff } else { word >> 16 }
+            },
+            |_| 0
+        )
+    );
     let words = asm!(EVEX_Vpackusdw_zmm_k1z_zmm_zmmm512b32, ZMM1, ZMM2, ZMM3);
     let expected = lanes(
         0x3333,
@@ -125,4 +137,33 @@ fn widths() {
         |lane| (300 + (lane & !3) + 2 * (lane & 1)) * 0x0001_0001 + 0x0001_0000,
     );
     assert_eq!(after(INTS, words), expected);
+}
+
+#[test]
+fn half_precision() {
+    // 1, −2, the least number, infinity.
+    let mut before = INTS;
+    before.memory[..2].copy_from_slice(&[0xc000_3c00, 0x7c00_0001]);
+    let widen = asm!(EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae, ZMM1, memory(0));
+    let floats: [f32; 4] = [1.0, -2.0, 0.5f32.powi(24), f32::INFINITY];
+    assert_eq!(after(before, widen)[..4], floats.map(f32::to_bits));
+    // Only lanes 0 and 2 are chosen; what lies behind the memory is not read.
+    let mut before = INTS;
+    before.masks[0] = 0b101;
+    before.memory[14..].copy_from_slice(&[0xc000_3c00, 0x7c00_0001]);
+    let widen = merging(asm!(EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae, ZMM1, memory(56)));
+    let expected = [1.0f32.to_bits(), 1001, floats[2].to_bits(), 1003];
+    assert_eq!(after(before, widen)[..4], expected);
+    // Between two numbers, and half a unit above the greatest.
+    let mut before = INTS;
+    before.vectors[1][..4].copy_from_slice(
+        &[1.0 + 0.5f32.powi(11), 1.0 + 3.0 * 0.5f32.powi(11), -65520.0, 65519.996]
+            .map(f32::to_bits),
+    );
+    let narrow = asm!(EVEX_Vcvtps2ph_ymmm256_k1z_zmm_imm8_sae, YMM1, ZMM2, 0);
+    assert_eq!(after(before, narrow)[..2], [0x3c02_3c00, 0x7bff_fc00]);
+    before.masks[0] = 0b1010;
+    let store = merging(asm!(EVEX_Vcvtps2ph_ymmm256_k1z_zmm_imm8_sae, memory(56), ZMM2, 0));
+    let memory = before.run(&[store]).memory;
+    assert_eq!(memory[14..], [0x3c02_0054, 0x7bff_0055]);
 }

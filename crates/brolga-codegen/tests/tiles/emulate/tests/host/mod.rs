@@ -135,6 +135,7 @@ impl Random {
 fn check(body: &[Instruction], flags: &str) {
     if !(std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("fma")
+        && std::is_x86_feature_detected!("f16c")
         && std::is_x86_feature_detected!("bmi2"))
     {
         return;

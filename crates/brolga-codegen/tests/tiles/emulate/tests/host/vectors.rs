@@ -156,11 +156,15 @@ fn pieces() {
             VEX_Vpmovsxbd_ymm_xmmm64,
             VEX_Vpmovzxwd_ymm_xmmm128,
             VEX_Vpmovsxwd_ymm_xmmm128,
+            VEX_Vcvtph2ps_ymm_xmmm128,
             VEX_Vpmovzxdq_ymm_xmmm128,
             VEX_Vpmovsxdq_ymm_xmmm128,
         ],
     );
     one_source(XMM1, XMM2, &[VEX_Vbroadcastss_xmm_xmm, VEX_Vpmovzxbd_xmm_xmmm32]);
+    one_source(XMM1, XMM2, &[VEX_Vcvtph2ps_xmm_xmmm64]);
+    check(&[asm!(VEX_Vcvtps2ph_xmmm128_ymm_imm8, XMM1, YMM2, 0)], "");
+    check(&[asm!(VEX_Vcvtps2ph_xmmm128_ymm_imm8, scratch(6), YMM2, 0)], "");
     check(&[asm!(VEX_Vbroadcastss_ymm_m32, YMM1, scratch(4))], "");
     check(&[asm!(VEX_Vbroadcastsd_ymm_m64, YMM1, scratch(4))], "");
     check(&[asm!(VEX_Vbroadcastf128_ymm_m128, YMM1, scratch(4))], "");
