@@ -13,7 +13,7 @@
 //! 5. 2ⁿ is applied as 2^⌊n/2⌋ · 2^⌈n/2⌉. The first product is exact; the second rounds, once, where the result is
 //!    subnormal, and overflows to ∞.
 //!
-//! Largest error: over all `f32` 0.9 ULP, over 10⁸ random `f64` 0.90 ULP. 20 and 25 operations.
+//! Largest error: over all `f32` 0.9 ULP, over some 10⁸ random `f64` 0.90 ULP. 20 and 25 operations.
 
 use super::{Lanes, Width, clamp, polynomial};
 

@@ -214,7 +214,9 @@ pub(crate) fn sigmoid(x: f64) -> Scaled {
 pub(crate) fn pow(x: f64, y: f64) -> Scaled {
     let ordinary = |v: f64| v.is_finite() && v != 0.0;
     if !ordinary(x) || !ordinary(y) || (x < 0.0 && y.floor() != y) {
-        return Scaled::plain(x.powf(y));
+        // The standard library tells signaling NaNs from quiet ones; here NaN is one value.
+        let quiet = |v: f64| if v.is_nan() { f64::NAN } else { v };
+        return Scaled::plain(quiet(x).powf(quiet(y)));
     }
     let log = log_of(x.abs());
     let rough = y * log.hi;
