@@ -13,10 +13,11 @@ proptest! {
     #[test]
     fn kernels_of_all_kinds_are_accepted(kernel in any_kernel()) {
         for target in targets() {
-            // A shape may have no native code.
+            // A shape may have no tiles.
             let Some(lowered) = tiled(&kernel, &*target) else { continue };
-            let accepted = lowered.check(&kernel.body);
-            prop_assert!(accepted.is_ok(), "{}: {}", target.name(), accepted.unwrap_err());
+            if let Err(error) = lowered.check(&kernel.body) {
+                prop_assert!(false, "{}: {error}", target.name());
+            }
         }
     }
 
