@@ -265,7 +265,7 @@ fn whole_bodies() {
         check(Rows, &[values, classes], |_, x| {
             let s = x[0].shape();
             let column = x[0].reshape(s.iter().copied().chain([1]).collect::<Vec<_>>());
-            vec![&x[1].one_hot(1, DType::F32) * &column]
+            vec![&x[1].one_hot(1, column.dtype()) * &column]
         });
     }
 }
