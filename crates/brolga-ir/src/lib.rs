@@ -5,6 +5,7 @@
 //! (see [`lanes`] and the page of each op in [`ops`]), so that interpreter and native code give the same bits.
 
 pub mod dot;
+pub mod draw;
 pub mod error;
 pub mod graph;
 pub mod interpret;

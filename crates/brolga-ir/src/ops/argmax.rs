@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pool::wins as beats;
 use super::reduce::reduced_type;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::for_each_dtype;
 use crate::loops::{Buffer, Index, Scalar, Writer};
@@ -103,6 +104,18 @@ impl Var {
     #[must_use]
     pub fn argmax(&self, axis: usize, keepdims: bool) -> Var {
         self.unary(Argmax { axis, keepdims })
+    }
+}
+
+impl Draw for Argmax {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(
+            |shape| shape.iter().any(|&extent| extent > 0),
+            |pen| [pen.extent(2), pen.rng.between(1, 33)].into(),
+        );
+        let searched = |&axis: &usize| x.shape()[axis] > 0;
+        let axes: Vec<usize> = (0..x.shape().rank()).filter(searched).collect();
+        Some((Self { axis: pen.rng.pick(&axes), keepdims: pen.rng.one_in(2) }, vec![x]))
     }
 }
 

@@ -6,6 +6,7 @@ use super::elementwise::float;
 use super::float::{Float, compute};
 use super::pool::PoolDims;
 use super::window::{Padding, Window};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -121,6 +122,15 @@ impl Var {
         count_include_pad: bool,
     ) -> Var {
         self.unary(AvgPool { window, strides, padding, count_include_pad })
+    }
+}
+
+impl Draw for AvgPool {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.pooled_images();
+        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
+        let count_include_pad = pen.rng.one_in(2);
+        Some((Self { window, strides, padding, count_include_pad }, vec![x]))
     }
 }
 

@@ -6,6 +6,7 @@ use super::elementwise::float;
 use super::float::{Float, compute};
 use super::pool::PoolDims;
 use super::window::{Padding, Window};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -121,6 +122,18 @@ impl Var {
         count_include_pad: bool,
     ) -> Var {
         self.unary(AvgPoolGrad { input, window, strides, padding, count_include_pad })
+    }
+}
+
+impl Draw for AvgPoolGrad {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.pooled_images();
+        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
+        let (input, count_include_pad) = ([x.shape()[1], x.shape()[2]], pen.rng.one_in(2));
+        let op = Self { input, window, strides, padding, count_include_pad };
+        let [height, width] = op.window().output("avg_pool_grad", input, window).ok()?;
+        let dy = pen.value(x.dtype(), [x.shape()[0], height, width, x.shape()[3]]);
+        Some((op, vec![dy]))
     }
 }
 

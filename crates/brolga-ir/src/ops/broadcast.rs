@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::broadcast_places;
 use super::places::move_elements;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -54,6 +55,13 @@ impl Var {
     pub fn broadcast(&self, shape: impl Into<Shape>) -> Var {
         let shape = shape.into();
         if self.shape() == &shape { self.clone() } else { self.unary(Broadcast { shape }) }
+    }
+}
+
+impl Draw for Broadcast {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        Some((Self { shape: pen.wider(x.shape()) }, vec![x]))
     }
 }
 

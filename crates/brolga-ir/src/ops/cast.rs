@@ -4,6 +4,7 @@ use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
 use super::elementwise::Elementwise;
+use crate::draw::Pen;
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes};
 use crate::loops::{Number, Writer};
@@ -74,6 +75,10 @@ impl Elementwise for Cast {
 
     fn scalar(&self, w: &mut Writer, args: &[Number]) -> Number {
         w.convert(args[0], self.dtype)
+    }
+
+    fn draw_attributes(pen: &mut Pen) -> Option<Self> {
+        Some(Self { dtype: pen.rng.pick(&DType::ALL) })
     }
 
     fn evaluate(&self, operands: &[&Tensor], result: &Type) -> Tensor {

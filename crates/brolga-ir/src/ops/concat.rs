@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::elementwise::same;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
@@ -121,6 +122,28 @@ impl Var {
     pub fn concat(&self, others: &[&Var], axis: usize) -> Var {
         let operands: Vec<&Var> = std::iter::once(self).chain(others.iter().copied()).collect();
         self.tracer().apply(Concat { axis }, &operands)
+    }
+}
+
+impl Draw for Concat {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(
+            |shape| shape.rank() > 0,
+            |pen| {
+                let rank = pen.rng.between(1, 4);
+                pen.shape(rank)
+            },
+        );
+        let axis = pen.rng.below(x.shape().rank());
+        let mut operands = vec![x.clone()];
+        for _ in 0..pen.rng.below(3) {
+            let mut shape = x.shape().clone();
+            if pen.rng.one_in(2) {
+                shape.dims_mut()[axis] = pen.extent(shape.rank());
+            }
+            operands.push(pen.value(x.dtype(), shape));
+        }
+        Some((Self { axis }, operands))
     }
 }
 

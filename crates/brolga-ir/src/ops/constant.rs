@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -134,5 +135,12 @@ impl Operation for Constant {
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Ok(vec![])
+    }
+}
+
+impl Draw for Constant {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let ty = Type { dtype: pen.dtype(), shape: pen.any_shape() };
+        Some((Self::new(pen.numbers(&ty)), vec![]))
     }
 }

@@ -6,6 +6,7 @@ use super::conv::{ConvDims, Given};
 use super::elementwise::float;
 use super::float::{Float, compute};
 use super::window::{IMAGES, Padding, Window, ones, rank_4};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -195,6 +196,15 @@ impl Var {
     #[must_use]
     pub fn conv2d(&self, filter: &Var, window: Window, groups: usize) -> Var {
         self.binary(Conv2d::new(window, groups), filter)
+    }
+}
+
+impl Draw for Conv2d {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|shape| shape.rank() == 4, Pen::images);
+        let conv = pen.convolution(x.shape());
+        let filter = pen.value(x.dtype(), conv.filter());
+        Some((Self::new(conv.window, conv.groups), vec![x, filter]))
     }
 }
 

@@ -8,6 +8,7 @@ use super::elementwise::float;
 use super::float::{Float, compute};
 use super::reduce::{piece_range, pieces, write_pieces};
 use super::window::{IMAGES, Padding, Window, ones, rank_4};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -193,6 +194,15 @@ impl Var {
         groups: usize,
     ) -> Var {
         self.binary(Conv2dGradFilter::new(kernel, window, groups), dy)
+    }
+}
+
+impl Draw for Conv2dGradFilter {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|shape| shape.rank() == 4, Pen::images);
+        let conv = pen.convolution(x.shape());
+        let dy = pen.value(x.dtype(), conv.result());
+        Some((Self::new(conv.kernel, conv.window, conv.groups), vec![x, dy]))
     }
 }
 

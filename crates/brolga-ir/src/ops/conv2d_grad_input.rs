@@ -7,6 +7,7 @@ use super::conv2d::{FILTER, one};
 use super::elementwise::float;
 use super::float::{Float, compute};
 use super::window::{IMAGES, Padding, Window, ones, rank_4};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -178,6 +179,17 @@ impl Var {
         groups: usize,
     ) -> Var {
         self.binary(Conv2dGradInput::new(input, window, groups), filter)
+    }
+}
+
+impl Draw for Conv2dGradInput {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let (images, dtype) = (pen.images(), pen.dtype());
+        let conv = pen.convolution(&images);
+        let dy = pen.value(dtype, conv.result());
+        let filter = pen.value(dtype, conv.filter());
+        let op = Self::new([images[1], images[2]], conv.window, conv.groups);
+        Some((op, vec![dy, filter]))
     }
 }
 

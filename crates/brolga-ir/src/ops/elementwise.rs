@@ -1,9 +1,11 @@
 //! What all elementwise ops share: broadcasting, the choice of lanes, the loop of the reference evaluation.
 
 use half::{bf16, f16};
+use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
 use super::places::strided_places;
+use crate::draw::{Pen, without_attributes};
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64, Width};
 use crate::loops::{Buffer, Number, Writer};
@@ -44,6 +46,14 @@ pub trait Elementwise {
         let mut lanes = w.lanes(if wide { Width::W64 } else { Width::W32 });
         let args: SmallVec<[_; 3]> = args.iter().map(|arg| arg.lane()).collect();
         Number::of(self.emit(&mut lanes, &args))
+    }
+
+    /// The op with attributes drawn at random. One that has none needs no program of its own.
+    fn draw_attributes(_: &mut Pen) -> Option<Self>
+    where
+        Self: Sized + DeserializeOwned,
+    {
+        without_attributes()
     }
 
     /// The reference evaluation. Ops that convert between 32 and 64 bits have their own.

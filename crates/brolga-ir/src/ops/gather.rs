@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::index::{check_indices, places};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -86,6 +87,21 @@ impl Var {
     #[must_use]
     pub fn gather(&self, indices: &Var) -> Var {
         self.binary(Gather, indices)
+    }
+}
+
+impl Draw for Gather {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let table = pen.operand(
+            |shape| shape.rank() > 0 && shape.rank() < 5,
+            |pen| {
+                let rank = pen.rng.between(1, 3);
+                pen.shape(rank)
+            },
+        );
+        let indices = pen.index_shape(table.shape()[1..].iter().product());
+        let indices = pen.indices(indices);
+        Some((Self, vec![table, indices]))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Scalar, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -70,6 +71,14 @@ impl Tracer {
     #[must_use]
     pub fn iota(&self, ty: Type, axis: usize) -> Var {
         self.apply(Iota { ty, axis }, &[])
+    }
+}
+
+impl Draw for Iota {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let rank = pen.rng.between(1, 3);
+        let ty = Type { dtype: pen.dtype(), shape: pen.shape(rank) };
+        Some((Self { ty, axis: pen.rng.below(rank) }, vec![]))
     }
 }
 

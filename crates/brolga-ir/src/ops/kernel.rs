@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::graph::Graph;
 use crate::interpret::evaluate_body;
@@ -110,5 +111,12 @@ impl Operation for Kernel {
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Err(Mistake::new(format!("kernel `{}` cannot be differentiated", self.body.name()))
             .help("differentiate first, fuse afterwards"))
+    }
+}
+
+impl Draw for Kernel {
+    /// Kernels are what passes make of other ops.
+    fn draw(_: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        None
     }
 }

@@ -3,6 +3,7 @@
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -190,6 +191,21 @@ impl Var {
     #[must_use]
     pub fn matmul_with(&self, other: &Var, transpose_a: bool, transpose_b: bool) -> Var {
         self.binary(Matmul { transpose_a, transpose_b }, other)
+    }
+}
+
+impl Draw for Matmul {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let op = Self { transpose_a: pen.rng.one_in(3), transpose_b: pen.rng.one_in(3) };
+        let ranks = pen.rng.pick(&[2, 2, 2, 3, 4]);
+        let a = pen.operand(|shape| shape.rank() >= 2, |pen| pen.shape(ranks));
+        let (batch, last) = a.shape().split_at(a.shape().rank() - 2);
+        let (m, k) = if op.transpose_a { (last[1], last[0]) } else { (last[0], last[1]) };
+        let n = pen.columns(batch.iter().product(), m, k);
+        let last = if op.transpose_b { [n, k] } else { [k, n] };
+        let b: Shape = batch.iter().copied().chain(last).collect();
+        let b = pen.value(a.dtype(), b);
+        Some((op, vec![a, b]))
     }
 }
 

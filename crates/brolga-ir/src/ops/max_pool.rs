@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::elementwise::number;
 use super::pool::PoolDims;
 use super::window::{Padding, Window};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -101,6 +102,14 @@ impl Var {
     #[must_use]
     pub fn max_pool(&self, window: [usize; 2], strides: [usize; 2], padding: Padding) -> Var {
         self.unary(MaxPool { window, strides, padding })
+    }
+}
+
+impl Draw for MaxPool {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.pooled_images();
+        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
+        Some((Self { window, strides, padding }, vec![x]))
     }
 }
 

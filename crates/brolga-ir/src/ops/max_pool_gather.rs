@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pool::{PoolDims, check_indexed};
 use super::window::{Padding, Window};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -104,6 +105,17 @@ impl Var {
         padding: Padding,
     ) -> Var {
         self.binary(MaxPoolGather { window, strides, padding }, index)
+    }
+}
+
+impl Draw for MaxPoolGather {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.pooled_images();
+        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
+        let op = Self { window, strides, padding };
+        let index =
+            pen.pool_index(&x, op.dims(x.shape()).ok()?.output_shape(), window, op.window());
+        Some((op, vec![x, index]))
     }
 }
 

@@ -6,6 +6,7 @@ use super::elementwise::float;
 use super::float::{Float, compute};
 use super::pool::{PoolDims, check_indexed};
 use super::window::{Padding, Window};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -118,6 +119,19 @@ impl Var {
         padding: Padding,
     ) -> Var {
         self.binary(MaxUnpool { input, window, strides, padding }, index)
+    }
+}
+
+impl Draw for MaxUnpool {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.pooled_images();
+        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
+        let op = Self { input: [x.shape()[1], x.shape()[2]], window, strides, padding };
+        let [height, width] = op.window().output("max_unpool", op.input, window).ok()?;
+        let result = Shape::from([x.shape()[0], height, width, x.shape()[3]]);
+        let index = pen.pool_index(&x, result.clone(), window, op.window());
+        let dy = pen.value(x.dtype(), result);
+        Some((op, vec![dy, index]))
     }
 }
 

@@ -76,6 +76,15 @@ macro_rules! ops {
                 }
             }
 
+            /// Draws the op of this name with operands that fit; `None` if graphs are drawn without it, or there is no such op.
+            pub fn draw(name: &str, pen: &mut crate::draw::Pen) -> Option<crate::draw::Drawn> {
+                match name {
+                    $(stringify!($efile) => crate::draw::elementwise::<$etype>(pen),)*
+                    $(stringify!($ofile) => crate::draw::other::<$otype>(pen),)*
+                    _ => None,
+                }
+            }
+
             /// Whether each element of the result depends on the elements at the same place in the operands alone.
             pub fn is_elementwise(&self) -> bool {
                 matches!(self, $(Self::$etype(_))|*)

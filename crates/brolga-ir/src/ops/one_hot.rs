@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::index::{check_indices, places};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -68,6 +69,15 @@ impl Var {
     #[must_use]
     pub fn one_hot(&self, depth: usize, dtype: DType) -> Var {
         self.unary(OneHot { depth, dtype })
+    }
+}
+
+impl Draw for OneHot {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let shape = pen.index_shape(16);
+        let most = pen.limit() / shape.elements().max(1);
+        let indices = pen.indices(shape);
+        Some((Self { depth: pen.extent(2).min(most), dtype: pen.dtype() }, vec![indices]))
     }
 }
 

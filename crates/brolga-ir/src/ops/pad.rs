@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::places::strided_places;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -87,6 +88,14 @@ impl Var {
     #[must_use]
     pub fn pad(&self, low: &[usize], high: &[usize]) -> Var {
         self.unary(Pad { low: low.into(), high: high.into() })
+    }
+}
+
+impl Draw for Pad {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        let mut padding = || x.shape().iter().map(|_| pen.rng.pick(&[0, 0, 0, 1, 2, 5])).collect();
+        Some((Self { low: padding(), high: padding() }, vec![x]))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -53,5 +54,12 @@ impl Operation for Parameter {
 
     fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Ok(vec![])
+    }
+}
+
+impl Draw for Parameter {
+    /// A pen adds inputs by itself, as operands of other ops.
+    fn draw(_: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        None
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::random;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
@@ -82,6 +83,16 @@ impl Var {
     #[must_use]
     pub fn random_bernoulli(&self, step: &Var, ty: Type, probability: f32, stream: u32) -> Var {
         self.binary(RandomBernoulli { ty, probability: probability.into(), stream }, step)
+    }
+}
+
+impl Draw for RandomBernoulli {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let (seed, step) = pen.seed_and_step();
+        let ty = Type { dtype: DType::Bool, shape: pen.any_shape() };
+        let probability = pen.rng.pick(&[0.0_f32, 1e-8, 0.25, 0.5, 0.9, 1.0]).into();
+        let stream = pen.rng.below(3) as u32;
+        Some((Self { ty, probability, stream }, vec![seed, step]))
     }
 }
 

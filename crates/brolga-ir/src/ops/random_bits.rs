@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::random;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
@@ -51,6 +52,14 @@ impl Var {
     #[must_use]
     pub fn random_bits(&self, step: &Var, ty: Type, stream: u32) -> Var {
         self.binary(RandomBits { ty, stream }, step)
+    }
+}
+
+impl Draw for RandomBits {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let (seed, step) = pen.seed_and_step();
+        let ty = Type { dtype: DType::I32, shape: pen.any_shape() };
+        Some((Self { ty, stream: pen.rng.below(3) as u32 }, vec![seed, step]))
     }
 }
 

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::float::{Float, compute};
 use super::reduce::{Reduction, reduce, reduced_type};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Number, Writer};
 use crate::op::{Operation, Types, Vjp};
@@ -90,6 +91,14 @@ impl Var {
     #[must_use]
     pub fn reduce_mean(&self, axes: &[usize], keepdims: bool) -> Var {
         self.unary(ReduceMean { axes: axes.into(), keepdims })
+    }
+}
+
+impl Draw for ReduceMean {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        let axes = pen.axes(x.shape().rank());
+        Some((Self { axes, keepdims: pen.rng.one_in(2) }, vec![x]))
     }
 }
 

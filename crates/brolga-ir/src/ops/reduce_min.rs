@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::elementwise::Elementwise;
 use super::min::{Min, minimum};
 use super::reduce::{Reduction, extremum_vjp, reduce, reduced_type};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
@@ -73,6 +74,14 @@ impl Var {
     #[must_use]
     pub fn reduce_min(&self, axes: &[usize], keepdims: bool) -> Var {
         self.unary(ReduceMin { axes: axes.into(), keepdims })
+    }
+}
+
+impl Draw for ReduceMin {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        let axes = pen.axes(x.shape().rank());
+        Some((Self { axes, keepdims: pen.rng.one_in(2) }, vec![x]))
     }
 }
 

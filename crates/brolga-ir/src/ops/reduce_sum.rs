@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::reduce::{Reduction, reduce, reduced_shape, reduced_type};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Operation, Types, Vjp};
@@ -84,6 +85,14 @@ impl Var {
             return self.broadcast(shape.clone());
         }
         self.reshape(reduced_shape(shape, axes, true)).broadcast(shape.clone())
+    }
+}
+
+impl Draw for ReduceSum {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        let axes = pen.axes(x.shape().rank());
+        Some((Self { axes, keepdims: pen.rng.one_in(2) }, vec![x]))
     }
 }
 

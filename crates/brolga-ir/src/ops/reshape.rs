@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{self, Buffer, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -52,6 +53,13 @@ impl Var {
     pub fn reshape(&self, shape: impl Into<Shape>) -> Var {
         let shape = shape.into();
         if self.shape() == &shape { self.clone() } else { self.unary(Reshape { shape }) }
+    }
+}
+
+impl Draw for Reshape {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        Some((Self { shape: pen.regrouped(x.shape()) }, vec![x]))
     }
 }
 

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::places::move_elements;
 use super::places::strided_places;
 use super::reduce::check_axes;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -65,6 +66,13 @@ impl Var {
     #[must_use]
     pub fn reverse(&self, axes: &[usize]) -> Var {
         self.unary(Reverse { axes: axes.into() })
+    }
+}
+
+impl Draw for Reverse {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        Some((Self { axes: pen.axes(x.shape().rank()) }, vec![x]))
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::elementwise::number;
 use super::float::compute;
 use super::index::{check_indices, places};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{self, Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -131,6 +132,17 @@ impl Var {
     #[must_use]
     pub fn scatter_add(&self, indices: &Var, rows: usize) -> Var {
         indices.binary(ScatterAdd { rows }, self)
+    }
+}
+
+impl Draw for ScatterAdd {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let updates = pen.operand(|shape| shape.rank() < 5, Pen::any_shape);
+        let rank = pen.rng.below(updates.shape().rank().min(3) + 1);
+        let indices = pen.indices(&updates.shape()[..rank]);
+        let row: usize = updates.shape()[rank..].iter().product();
+        let most = pen.limit() / row.max(1);
+        Some((Self { rows: pen.extent(2).min(most) }, vec![indices, updates]))
     }
 }
 

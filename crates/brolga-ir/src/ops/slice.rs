@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::places::move_elements;
 use super::places::strided_places;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -119,6 +120,22 @@ impl Var {
     pub fn slice(&self, starts: &[usize], limits: &[usize], strides: &[usize]) -> Var {
         let (starts, limits, strides) = (starts.into(), limits.into(), strides.into());
         self.unary(Slice { starts, limits, strides })
+    }
+}
+
+impl Draw for Slice {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|_| true, Pen::any_shape);
+        let (mut starts, mut limits, mut strides) =
+            (SmallVec::new(), SmallVec::new(), SmallVec::new());
+        for &extent in x.shape().iter() {
+            let whole = pen.rng.one_in(2);
+            let start = if whole { 0 } else { pen.rng.below(extent + 1) };
+            starts.push(start);
+            limits.push(if whole { extent } else { pen.rng.between(start, extent) });
+            strides.push(pen.rng.pick(&[1, 1, 1, 2, 3]));
+        }
+        Some((Self { starts, limits, strides }, vec![x]))
     }
 }
 

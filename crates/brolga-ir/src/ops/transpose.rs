@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::places::move_elements;
 use super::places::strided_places;
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
 use crate::op::{Operation, Types, Vjp, expect_operands};
@@ -81,6 +82,18 @@ impl Var {
             return self.clone();
         }
         self.unary(Transpose { permutation: permutation.into() })
+    }
+}
+
+impl Draw for Transpose {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.operand(|shape| shape.rank() > 1, Pen::any_shape);
+        let rank = x.shape().rank();
+        let mut permutation: SmallVec<[usize; 4]> = (0..rank).collect();
+        for place in (1..rank).rev() {
+            permutation.swap(place, pen.rng.below(place + 1));
+        }
+        Some((Self { permutation }, vec![x]))
     }
 }
 

@@ -1,0 +1,106 @@
+//! Which ops were drawn for which element types.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use brolga_ir::{DType, Graph, NodeId, Op, Type};
+
+/// An op with the element types of its operands and its results, in this order.
+pub type Signature = (&'static str, Vec<DType>);
+
+/// How often each signature was drawn.
+#[derive(Debug, Clone, Default)]
+pub struct Coverage(BTreeMap<Signature, u64>);
+
+impl Coverage {
+    /// Counts the nodes of a graph.
+    pub fn add(&mut self, graph: &Graph) {
+        for id in graph.ids() {
+            let op = &graph.node(id).op;
+            if !matches!(op, Op::Parameter(_) | Op::Kernel(_)) {
+                *self.0.entry(signature(graph, id)).or_default() += 1;
+            }
+        }
+    }
+
+    /// Adds the counts of another part of the run.
+    pub fn merge(&mut self, other: &Self) {
+        for (signature, count) in &other.0 {
+            *self.0.entry(signature.clone()).or_default() += count;
+        }
+    }
+
+    /// Whether a signature was drawn.
+    pub fn has(&self, signature: &Signature) -> bool {
+        self.0.contains_key(signature)
+    }
+}
+
+/// The table op × element type: how many nodes had an operand or a result of the type.
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<20}", "op")?;
+        DType::ALL.iter().try_for_each(|dtype| write!(f, "{:>9}", dtype.name()))?;
+        for &op in Op::NAMES {
+            let of = |dtype: DType| -> u64 {
+                let counts = self
+                    .0
+                    .iter()
+                    .filter(|((name, types), _)| *name == op && types.contains(&dtype));
+                counts.map(|(_, count)| count).sum()
+            };
+            write!(f, "\n{op:<20}")?;
+            DType::ALL.iter().try_for_each(|&dtype| write!(f, "{:>9}", of(dtype)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The element types of a node; of the operands of `concat`, which are alike, one.
+fn signature(graph: &Graph, id: NodeId) -> Signature {
+    let node = graph.node(id);
+    let operands: Vec<&Type> = graph.operands(id).iter().map(|&v| graph.ty(v)).collect();
+    signature_of(&node.op, &operands, &node.types)
+}
+
+fn signature_of(op: &Op, operands: &[&Type], results: &[Type]) -> Signature {
+    let alike = if matches!(op, Op::Concat(_)) { 1 } else { operands.len() };
+    let types = operands[..alike].iter().copied().chain(results);
+    (op.name(), types.map(|ty| ty.dtype).collect())
+}
+
+/// Every signature that the type rule accepts for the op of this node, with these shapes and attributes but for their element types.
+pub fn accepted(graph: &Graph, id: NodeId) -> Vec<Signature> {
+    let node = graph.node(id);
+    let operands = graph.operands(id);
+    let mut found = vec![];
+    for op in DType::ALL.into_iter().filter_map(|dtype| retyped(&node.op, dtype)) {
+        for choice in 0..8_usize.pow(operands.len() as u32) {
+            let types: Vec<Type> = (operands.iter().enumerate())
+                .map(|(place, &value)| {
+                    let dtype = DType::ALL[choice / 8_usize.pow(place as u32) % 8];
+                    Type { dtype, shape: graph.ty(value).shape.clone() }
+                })
+                .collect();
+            let types: Vec<&Type> = types.iter().collect();
+            if let Ok(results) = op.infer(&types) {
+                found.push(signature_of(&op, &types, &results));
+            }
+        }
+    }
+    found
+}
+
+/// The op with this element type instead of the one in its attributes, if there is one.
+fn retyped(op: &Op, dtype: DType) -> Option<Op> {
+    let mut json = serde_json::to_value(op).ok()?;
+    for (_, attribute) in json.as_object_mut()? {
+        let Some(text) = attribute.as_str() else { continue };
+        if text.parse::<DType>().is_ok() {
+            *attribute = dtype.name().into();
+        } else if let Ok(ty) = text.parse::<Type>() {
+            *attribute = Type { dtype, ..ty }.to_string().into();
+        }
+    }
+    serde_json::from_value(json).ok()
+}

@@ -1,0 +1,12 @@
+//! The fuzzer: random graphs by every way there is, random bytes into every reader. See `docs/fuzzing.md`.
+
+pub mod compare;
+pub mod coverage;
+pub mod failure;
+mod gaps;
+pub mod graphs;
+mod motifs;
+mod native;
+pub mod plan;
+mod training;
+pub mod values;

@@ -1,0 +1,236 @@
+//! The shapes and windows that are drawn: small, odd, and around every edge of a vector.
+
+use smallvec::SmallVec;
+
+use super::pen::{Pen, WORK};
+use crate::ops::window::Window;
+use crate::types::{MAX_RANK, Shape};
+
+/// Extents of vectors and matrices.
+const EXTENTS: [usize; 24] =
+    [1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 18, 31, 32, 33, 47, 48, 49, 64, 65];
+/// Extents where there are many axes.
+const SMALL: [usize; 12] = [1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9];
+/// Numbers of channels.
+const CHANNELS: [usize; 16] = [1, 1, 2, 3, 3, 4, 5, 7, 8, 12, 15, 16, 17, 31, 32, 33];
+
+impl Pen {
+    /// An extent of one of `rank` axes; sometimes 0.
+    pub fn extent(&mut self, rank: usize) -> usize {
+        match self.rng.below(40) {
+            0 => 0,
+            _ if rank > 2 => self.rng.pick(&SMALL),
+            _ => self.rng.pick(&EXTENTS),
+        }
+    }
+
+    /// A shape of any rank, seldom of one above 4.
+    pub fn any_shape(&mut self) -> Shape {
+        let rank = match self.rng.below(32) {
+            0 => self.rng.between(5, MAX_RANK),
+            _ => self.rng.pick(&[0, 1, 1, 2, 2, 2, 3, 3, 4, 4]),
+        };
+        self.shape(rank)
+    }
+
+    /// A shape of this rank.
+    pub fn shape(&mut self, rank: usize) -> Shape {
+        // One axis may be long where the others are short.
+        let long = self.rng.below(2 * rank.max(1));
+        let extent = |axis: usize| {
+            let crowd = if axis == long { 1 } else { rank };
+            self.extent(crowd)
+        };
+        let shape = (0..rank).map(extent).collect();
+        self.fitted(shape)
+    }
+
+    /// The shape with some extents made small, so that its elements are not too many.
+    pub fn fitted(&mut self, mut shape: Shape) -> Shape {
+        let limit = self.limit();
+        while shape.iter().map(|&extent| extent.max(1)).product::<usize>() > limit {
+            let axis = self.rng.below(shape.rank());
+            shape.dims_mut()[axis] = self.rng.between(1, shape[axis].clamp(1, 3));
+        }
+        shape
+    }
+
+    /// A larger shape to which this one broadcasts.
+    pub fn wider(&mut self, shape: &Shape) -> Shape {
+        let mut wider: Vec<usize> = shape.to_vec();
+        for extent in &mut wider {
+            if *extent == 1 && self.rng.one_in(2) {
+                *extent = self.rng.pick(&[0, 2, 3, 5, 16, 17]);
+            }
+        }
+        while wider.len() < MAX_RANK && self.rng.one_in(2) {
+            wider.insert(0, self.rng.pick(&[1, 2, 3, 5]));
+        }
+        match wider.iter().product::<usize>() > self.limit() {
+            true => shape.clone(),
+            false => wider.into(),
+        }
+    }
+
+    /// Some of the axes, ascending: the last ones, the first ones, all, or any.
+    pub fn axes(&mut self, rank: usize) -> SmallVec<[usize; 4]> {
+        let cut = self.rng.below(rank + 1);
+        match self.rng.below(4) {
+            0 => (cut..rank).collect(),
+            1 => (0..cut).collect(),
+            2 if rank > 0 => [rank - 1].into_iter().collect(),
+            _ => (0..rank).filter(|_| self.rng.one_in(2)).collect(),
+        }
+    }
+
+    /// The shape of some images.
+    pub fn images(&mut self) -> Shape {
+        let batch = self.rng.pick(&[0, 1, 1, 2, 2, 3, 5, 9, 17]);
+        let side = |pen: &mut Self| match pen.rng.below(12) {
+            0 => pen.rng.pick(&[15, 16, 17, 31, 33]),
+            _ => pen.rng.between(1, 9),
+        };
+        let (height, width) = (side(self), side(self));
+        let channels = match self.rng.below(32) {
+            0 => 0,
+            _ => self.rng.pick(&CHANNELS),
+        };
+        self.fitted([batch, height, width, channels].into())
+    }
+
+    /// A window of so many taps for images of this height and width: strides, dilation, and as much padding as it needs or more. That
+    /// of a pooling has no dilation and less padding than taps.
+    pub fn window(&mut self, input: [usize; 2], pooling: bool) -> ([usize; 2], Window) {
+        let plain = self.rng.one_in(3);
+        let (mut taps, mut window) = ([1, 1], Window::default());
+        for axis in 0..2 {
+            let rng = &mut self.rng;
+            taps[axis] = rng.pick(&[1, 2, 2, 2, 3, 3, 4, 5]);
+            window.strides[axis] = match (plain, pooling) {
+                (true, true) => taps[axis],
+                (true, false) => 1,
+                _ => rng.pick(&[1, 1, 2, 2, 3, 4]),
+            };
+            if !pooling && !plain {
+                window.dilation[axis] = rng.pick(&[1, 1, 1, 2, 3]);
+            }
+            let span = (taps[axis] - 1) * window.dilation[axis] + 1;
+            let most = if pooling { taps[axis] - 1 } else { span };
+            if !plain {
+                window.padding[axis] = [rng.below(most + 1), rng.below(most + 1)];
+            }
+            let [before, after] = window.padding[axis];
+            let missing = span.saturating_sub(input[axis] + before + after);
+            let added = missing.min(most - before.min(most));
+            window.padding[axis] = [before + added, after + missing - added];
+        }
+        (taps, window)
+    }
+
+    /// Another shape of as many elements: flat, with axes of extent 1 more or less, or with axes split or merged.
+    pub fn regrouped(&mut self, shape: &Shape) -> Shape {
+        let mut dims = shape.to_vec();
+        let rank = dims.len();
+        match self.rng.below(5) {
+            0 => dims = vec![shape.elements()],
+            1 => dims.retain(|&extent| extent != 1),
+            2 if rank < MAX_RANK => dims.insert(self.rng.below(rank + 1), 1),
+            3 if rank > 1 => {
+                let axis = self.rng.below(rank - 1);
+                dims[axis] *= dims.remove(axis + 1);
+            }
+            _ if rank > 0 && rank < MAX_RANK => {
+                let axis = self.rng.below(rank);
+                let divisors: Vec<usize> =
+                    (1..=dims[axis]).filter(|d| dims[axis].is_multiple_of(*d)).collect();
+                if !divisors.is_empty() {
+                    let part = self.rng.pick(&divisors);
+                    dims[axis] /= part;
+                    dims.insert(axis + self.rng.below(2), part);
+                }
+            }
+            _ => {}
+        }
+        dims.into()
+    }
+
+    /// How many columns a matrix is to have that products with so much work a column do not become too long.
+    pub fn columns(&mut self, batch: usize, m: usize, k: usize) -> usize {
+        let work = (batch * m * k).max(1);
+        let most = (WORK / work).min(self.limit() / (batch * m.max(k)).max(1));
+        self.extent(2).min(most.max(1))
+    }
+
+    /// The shape of indices of rows of so many elements.
+    pub fn index_shape(&mut self, row: usize) -> Shape {
+        let rank = self.rng.below(3);
+        let mut shape = self.shape(rank);
+        while shape.elements() * row > self.limit() {
+            let axis = self.rng.below(rank.max(1));
+            match shape.dims_mut().get_mut(axis) {
+                Some(extent) => *extent /= 2,
+                None => break,
+            }
+        }
+        shape
+    }
+
+    /// The window of a pooling of images of this shape.
+    pub fn pooling(&mut self, images: &Shape) -> ([usize; 2], Window) {
+        self.window([images[1], images[2]], true)
+    }
+
+    /// What a convolution of images of this shape is like.
+    pub fn convolution(&mut self, images: &Shape) -> Convolution {
+        let [batch, height, width, channels] = [0, 1, 2, 3].map(|axis| images[axis]);
+        let (kernel, window) = self.window([height, width], false);
+        let output = (window.output("conv2d", [height, width], kernel)).unwrap_or([1, 1]);
+        let divisors: Vec<usize> = (1..=channels).filter(|d| channels % d == 0).collect();
+        let groups = match self.rng.below(4) {
+            0 if channels > 0 => self.rng.pick(&divisors),
+            1 if channels > 0 => self.rng.pick(&[1, channels]),
+            0 => self.rng.pick(&[1, 2]),
+            _ => 1,
+        };
+        let taken = channels / groups;
+        let pixels = batch * output[0] * output[1];
+        let work = pixels * kernel[0] * kernel[1] * taken.max(1) * groups;
+        let most = (WORK / work.max(1)).min(self.limit() / (pixels * groups).max(1)).max(1);
+        let filters = match self.rng.below(32) {
+            0 => 0,
+            _ => groups * self.rng.pick(&CHANNELS).min(most),
+        };
+        Convolution { kernel, window, groups, taken, filters, batch, output }
+    }
+}
+
+/// The extents of a drawn convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Convolution {
+    /// Height and width of the filter.
+    pub kernel: [usize; 2],
+    /// How the filter moves.
+    pub window: Window,
+    /// Into how many independent parts the channels are divided.
+    pub groups: usize,
+    /// Channels that a filter reads.
+    pub taken: usize,
+    /// Output channels, all groups together.
+    pub filters: usize,
+    /// The number of images.
+    pub batch: usize,
+    /// Height and width of the result.
+    pub output: [usize; 2],
+}
+
+impl Convolution {
+    /// The shape of its filter.
+    pub fn filter(&self) -> [usize; 4] {
+        [self.kernel[0], self.kernel[1], self.taken, self.filters]
+    }
+
+    /// The shape of its result.
+    pub fn result(&self) -> [usize; 4] {
+        [self.batch, self.output[0], self.output[1], self.filters]
+    }
+}
