@@ -30,6 +30,11 @@ impl Coverage {
         }
     }
 
+    /// Whether nothing was drawn.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a signature was drawn.
     pub fn has(&self, signature: &Signature) -> bool {
         self.0.contains_key(signature)

@@ -1,26 +1,22 @@
 //! What has no native code.
 
-use brolga_ir::{DType, Graph, NodeId, Op};
+use brolga_ir::{Graph, NodeId, Op};
+use brolga_runtime::RuntimeError;
 
-/// Whether some kernel has no native code, or such that is wrong.
-pub(crate) fn has_no_code(graph: &Graph) -> bool {
-    let wide = |dtype: DType| matches!(dtype, DType::F64 | DType::I64 | DType::BF16 | DType::F16);
+/// Whether native code is wrong: it takes the operands of products for floats.
+pub(crate) fn is_wrong(graph: &Graph) -> bool {
     let node = |id: NodeId| {
         let node = graph.node(id);
-        let integers = node.types.iter().any(|ty| ty.dtype.is_int())
-            || graph.operands(id).iter().any(|&value| graph.ty(value).dtype.is_int());
-        node.types.iter().any(|ty| wide(ty.dtype))
-            || match &node.op {
-                Op::Kernel(kernel) => has_no_code(&kernel.body),
-                Op::Matmul(_)
-                | Op::ReduceSum(_)
-                | Op::ReduceMax(_)
-                | Op::ReduceMin(_)
-                | Op::ScatterAdd(_)
-                | Op::OneHot(_) => integers,
-                Op::Argmax(_) => graph.operands(id).iter().any(|&v| graph.ty(v).dtype.is_int()),
-                _ => false,
-            }
+        match &node.op {
+            Op::Kernel(kernel) => is_wrong(&kernel.body),
+            Op::Matmul(_) => node.types.iter().any(|ty| ty.dtype.is_int()),
+            _ => false,
+        }
     };
     graph.ids().any(node)
+}
+
+/// Whether code generation refuses the graph.
+pub(crate) fn is_refused(error: &RuntimeError) -> bool {
+    matches!(error, RuntimeError::Codegen(_))
 }
