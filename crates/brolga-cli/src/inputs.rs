@@ -62,9 +62,7 @@ impl Inputs {
             CliError::argument(format!("input `{name}`: {reason}"), help)
         };
         if !text.ends_with(".npy") {
-            let constant = json!({ "type": ty, "value": text });
-            let constant = serde_json::from_value::<Constant>(constant);
-            return constant.map(|c| c.tensor()).map_err(|error| fails(error.to_string()));
+            return tensor_of_text(text, ty).map_err(fails);
         }
         let bytes = fs::read(text).map_err(|error| CliError::Read { path: text.clone(), error })?;
         let tensor = npy::read(&bytes).map_err(|reason| fails(format!("{text}: {reason}")))?;
@@ -73,6 +71,16 @@ impl Inputs {
             given => Err(fails(format!("expected {ty}, {text} has {given}"))),
         }
     }
+}
+
+/// The tensor that a text such as `1.5` or `[[1,2],[3,nan]]` gives for this type.
+///
+/// # Errors
+/// Why there is none, as a sentence.
+pub fn tensor_of_text(text: &str, ty: &Type) -> Result<Tensor, String> {
+    let constant = json!({ "type": ty, "value": text });
+    let constant = serde_json::from_value::<Constant>(constant);
+    constant.map(|constant| constant.tensor()).map_err(|error| error.to_string())
 }
 
 /// Numbers that depend on the type, the input's name and the seed alone: floats are multiples of 2⁻¹⁰ in [-1, 1), integers are from 0 to 9.

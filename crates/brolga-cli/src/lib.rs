@@ -17,7 +17,7 @@ mod filter;
 mod inputs;
 mod kernels;
 mod memory;
-mod npy;
+pub mod npy;
 mod numpy;
 mod streams;
 mod subject;
@@ -30,6 +30,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 pub use error::CliError;
+pub use inputs::tensor_of_text;
 pub use streams::Streams;
 
 use commands::Command;

@@ -11,7 +11,7 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 ///
 /// # Errors
 /// Why the file cannot be read, as a sentence.
-pub(crate) fn read(bytes: &[u8]) -> Result<Tensor, String> {
+pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it is not a file of NumPy")?;
     let truncated = || "the file is cut off in its header".to_owned();
     let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(truncated)?;

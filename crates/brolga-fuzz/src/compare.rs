@@ -90,7 +90,7 @@ fn required() -> Vec<Box<dyn Pass>> {
 }
 
 /// Printing and parsing again gives the same graph and the same bytes.
-fn text(graph: &Graph, what: &str) -> Result<(), Failure> {
+pub(crate) fn text(graph: &Graph, what: &str) -> Result<(), Failure> {
     let options = TextOptions { locations: true };
     let text = graph.to_text(&options);
     let again = parse_graph(&text, "<text>").map_err(|errors| Failure::new(what, errors))?;
@@ -103,7 +103,8 @@ fn text(graph: &Graph, what: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn json(graph: &Graph) -> Result<(), Failure> {
+/// Writing and reading JSON gives the same graph.
+pub(crate) fn json(graph: &Graph) -> Result<(), Failure> {
     let failed = |error: serde_json::Error| Failure::new("JSON", error);
     let text = serde_json::to_string(graph).map_err(failed)?;
     let again: Graph = serde_json::from_str(&text).map_err(failed)?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use brolga_fuzz::compare::examine;
 use brolga_fuzz::graph_target::Graphs;
 use brolga_fuzz::plan::Plan;
+use brolga_fuzz::readers::{Reader, Readers};
 use brolga_fuzz::supervise::{Worker, supervise};
 use brolga_fuzz::target::{Target, caught};
 use brolga_fuzz::worker::{Journal, Task, say, work};
@@ -19,6 +20,12 @@ use clap::{Args, Parser};
 enum Cli {
     /// Random graphs by every way there is, bit for bit
     Graphs(Run),
+    /// Damaged IR texts into the parser, the verifier, the printer and the passes
+    Text(Run),
+    /// Damaged files into the reader of `.npy`
+    Npy(Run),
+    /// Damaged values into the reader of `--input`
+    Input(Run),
     /// All comparisons on the graphs of a text
     Check {
         /// The path of an IR text file, or - for standard input
@@ -63,6 +70,9 @@ struct Run {
 fn main() -> ExitCode {
     let well = match Cli::parse() {
         Cli::Graphs(run) => run.run("graphs", &Graphs { seed: run.seed }),
+        Cli::Text(run) => run.run("text", &Readers::new(Reader::Text, run.seed)),
+        Cli::Npy(run) => run.run("npy", &Readers::new(Reader::Npy, run.seed)),
+        Cli::Input(run) => run.run("input", &Readers::new(Reader::Input, run.seed)),
         Cli::Check { file, seed, case } => check(&file, seed, case),
     };
     match well {

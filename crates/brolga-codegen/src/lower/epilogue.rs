@@ -76,6 +76,11 @@ pub(super) struct Epilogue {
 }
 
 impl Epilogue {
+    /// Whether an operand has one element for each column of the result.
+    pub(super) fn reads_columns(&self) -> bool {
+        self.leaves.iter().any(|leaf| leaf.layout == Layout::Column)
+    }
+
     /// The epilogue that computes `outputs`, each with the start of its tensor, from the main results `roots`, which have one shape.
     pub(super) fn new(
         body: &Body<'_>,

@@ -32,6 +32,9 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     }
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
+    if epilogue.reads_columns() {
+        return Err(body.malformed("numbers made in one run stand beside one element a column"));
+    }
     let (calls, rest) = (elements / PHILOX_BLOCK, elements % PHILOX_BLOCK);
     let units = elements.div_ceil(PHILOX_BLOCK * CALLS);
     let whole = tile(body, root, &epilogue, PHILOX_BLOCK)?;

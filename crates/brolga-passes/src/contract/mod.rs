@@ -84,6 +84,11 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
             let (main, behind) = split(body, &nodes, is_random)?;
             ensure(main.len() == 1, "there must be one random op")?;
             check_main(body, &main)?;
+            let shape = &body.ty(main[0].into()).shape;
+            let run =
+                |&value: &Value| same_or_one(body, value, shape) || splat(body, value).is_some();
+            let runs = behind.iter().all(|&id| body.operands(id).iter().all(run));
+            ensure(runs, "a node behind the numbers reads something repeated")?;
             check_behind(body, main[0], &behind)
         }
         KernelKind::Move => check_move(body, &nodes),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
 use super::{Checked, ensure};
-use crate::values::{elements, is_elementwise};
+use crate::values::is_elementwise;
 
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     for &id in nodes {
@@ -69,13 +69,11 @@ fn groups(body: &Graph, nodes: &[NodeId]) -> Vec<Vec<NodeId>> {
     groups
 }
 
-/// Whether an input is one element that every group reads.
+/// Whether an input is a scalar that every group reads.
 fn is_shared(body: &Graph, input: Value, groups: &[Vec<NodeId>]) -> bool {
     let users: Vec<NodeId> = body.uses_of(input).into_iter().map(|(user, _)| user).collect();
     let read_by = |group: &Vec<NodeId>| group.iter().any(|id| users.contains(id));
-    elements(body, input) == 1
-        && groups.iter().all(read_by)
-        && (groups.len() > 1 || body.ty(input).shape.rank() == 0)
+    body.ty(input).shape.rank() == 0 && groups.iter().all(read_by)
 }
 
 struct Program {

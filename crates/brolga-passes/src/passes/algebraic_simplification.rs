@@ -161,7 +161,8 @@ fn identity(graph: &Graph, id: NodeId) -> Option<(&'static Rule, Becomes)> {
             let (x, c) = scaled(graph, a)?;
             Some((&NEG_SCALED, Scaled(x, -c)))
         }
-        (Op::Abs(_), &[a]) if matches!(op(a), Op::Neg(_)) => {
+        // The negative of a byte is another byte.
+        (Op::Abs(_), &[a]) if matches!(op(a), Op::Neg(_)) && graph.ty(a).dtype != DType::U8 => {
             Some((&ABS_NEG, Node(ops::Abs.into(), vec![inner(a)])))
         }
         (Op::Max(_) | Op::Min(_), &[a, b]) if a == b => value(&SAME_EXTREMUM, a),
@@ -355,6 +356,12 @@ mod tests {
             AlgebraicSimplification,
             &text("f32", "%1: f32[9] = neg %x %y: f32[9] = sub %1, %z"),
         );
+    }
+
+    #[test]
+    fn bytes_have_no_sign() {
+        let lines = "%1: u8[9] = neg %x %y: u8[9] = abs %1";
+        refuses(AlgebraicSimplification, &text("u8", lines));
     }
 
     #[test]

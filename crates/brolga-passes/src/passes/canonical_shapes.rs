@@ -139,7 +139,7 @@ fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
             for operand in &mut operands {
                 if is_of_rows(graph, *operand, MAX_CHAIN) {
                     *operand = keep_last_axis(graph, *operand)?;
-                } else if elements(graph, *operand) > 1 {
+                } else if elements(graph, *operand) != 1 {
                     let own = graph.ty(*operand).shape.iter().copied();
                     let shape = own.chain([1]).collect();
                     *operand = graph.add(Reshape { shape }, &[*operand], origin.clone())?;
@@ -496,6 +496,24 @@ mod tests {
           %2: f32[3,5] = sub %x, %1
           %3: f32[3] = reshape %1 {shape=[3]}
           return %2, %3
+        }
+        ");
+    }
+
+    #[test]
+    fn operands_without_elements_get_the_axis_too() {
+        let text = "graph f(%x: f32[0,2,3], %w: f32[0,1]) {
+            %0: f32[0,2] = reduce_mean %x {axes=[2], keepdims=false}
+            %1: f32[0,2] = mul %w, %0
+            %2: f32[0,2,1] = reshape %1 {shape=[0,2,1]}
+            return %2
+        }";
+        insta::assert_snapshot!(run(CanonicalShapes, text), @r"
+        graph f(%x: f32[0,2,3], %w: f32[0,1]) {
+          %0: f32[0,1,1] = reshape %w {shape=[0,1,1]}
+          %1: f32[0,2,1] = reduce_mean %x {axes=[2], keepdims=true}
+          %2: f32[0,2,1] = mul %0, %1
+          return %2
         }
         ");
     }

@@ -5,10 +5,11 @@
 //! %1: f32[32,128] = cast %0                                   random_bernoulli_cast(..)
 //! ```
 //!
-//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. It runs later than the contractions, which take
-//! the mask of a dropout as an operand.
+//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product, if what else they read has the shape of the numbers or is one
+//! element: numbers are made in one run, whatever their shape. It runs later than the contractions, which take the mask of a dropout as an
+//! operand.
 //!
-//! Refused: ops of another role, ops that read the numbers as another shape or read one element for each row, and ops that would need
+//! Refused: ops of another role, ops that read the numbers as another shape or read something repeated, and ops that would need
 //! the kernel's own result by another way. Numbers with nothing behind them are left alone.
 
 use brolga_ir::ops::KernelKind;
@@ -16,7 +17,7 @@ use brolga_ir::{Graph, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue, streams};
+use crate::region::{NodeSet, Region, Schedule, epilogue, same_or_one};
 use crate::rewrites::{Rewrites, Rule};
 
 /// See the [module](self).
@@ -38,7 +39,7 @@ impl Pass for FuseRandom {
         };
         for id in schedule.seeds(graph, is_random) {
             let mut nodes = NodeSet::from([id]);
-            epilogue(graph, &schedule, &mut nodes, id, streams);
+            epilogue(graph, &schedule, &mut nodes, id, same_or_one);
             if nodes.len() > 1 && rewrites.allow(&EPILOGUE, graph, id) {
                 Region::around(graph, KernelKind::Random, id, nodes).fuse(graph, &mut schedule)?;
             }
@@ -89,7 +90,7 @@ mod tests {
     /// Random numbers and what uses them.
     fn numbers(lines: &str, outputs: &str) -> String {
         format!(
-            "graph f(%seed: i32[2], %step: i32[], %rows: f32[2,1]) {{
+            "graph f(%seed: i32[2], %step: i32[], %rows: f32[2,1], %columns: f32[4]) {{
                 %0: f32[2,4] = random_uniform %seed, %step {{stream=3}}
                 {lines}
                 return {outputs}
@@ -113,8 +114,9 @@ mod tests {
     }
 
     #[test]
-    fn one_element_for_each_row_is_refused() {
+    fn what_is_repeated_along_some_axes_is_refused() {
         refuses(FuseRandom, &numbers("%1: f32[2,4] = add %0, %rows", "%1"));
+        refuses(FuseRandom, &numbers("%1: f32[2,4] = add %0, %columns", "%1"));
     }
 
     #[test]

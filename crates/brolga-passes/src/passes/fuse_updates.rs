@@ -187,6 +187,21 @@ mod tests {
         insta::assert_snapshot!(ops(FuseUpdates, text), @"update mul_sub, update mul_sub, update mul_sub, update mul_sub");
     }
 
+    /// The kernel reads scalars and whole tensors; a tensor of one element that is repeated is neither.
+    #[test]
+    fn repeated_tensors_of_one_element_are_refused() {
+        for (shape, one) in [("[0,1]", "[1]"), ("[3]", "[1]"), ("[1,1]", "[1]"), ("[0]", "[1]")] {
+            let text = format!(
+                "graph f(%rate: f32{one}, state %w: f32{shape}, state %v: f32{shape}) {{
+                    %0: f32{shape} = mul %w, %rate
+                    %1: f32{shape} = mul %v, %rate
+                    return %0 => %w, %1 => %v
+                }}"
+            );
+            refuses(FuseUpdates, &text);
+        }
+    }
+
     #[test]
     fn groups_that_need_each_other_are_other_kernels() {
         let text = "graph f(%g: f32[3], state %a: f32[3], state %b: f32[3]) {

@@ -8,7 +8,7 @@ use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
 use rustc_hash::FxHashMap;
 
 use super::{NodeSet, Schedule, prologue};
-use crate::values::{elements, is_elementwise, is_returned, splat};
+use crate::values::{is_elementwise, is_returned, splat};
 
 /// What leads to the next values of one weight and its slots.
 pub(crate) struct Group {
@@ -16,7 +16,7 @@ pub(crate) struct Group {
     pub(crate) order: Vec<NodeId>,
     /// Operands of the group's shape, in the order of first use.
     pub(crate) own: Vec<Value>,
-    /// Operands of one element, in the order of first use.
+    /// Operands of rank 0, in the order of first use.
     pub(crate) scalars: Vec<Value>,
     /// What is computed.
     pub(crate) program: Program,
@@ -176,7 +176,7 @@ fn outside(
     if graph.ty(value).shape == *shape {
         return Some(Operand::Own(place_of(own, value)));
     }
-    (elements(graph, value) == 1).then(|| Operand::Scalar(place_of(scalars, value)))
+    (graph.ty(value).shape.rank() == 0).then(|| Operand::Scalar(place_of(scalars, value)))
 }
 
 fn place_of(values: &mut Vec<Value>, value: Value) -> usize {

@@ -1,0 +1,230 @@
+//! Damaged texts, arrays and inputs as cases.
+
+use std::time::Duration;
+
+use brolga_cli::{npy, tensor_of_text};
+use brolga_ir::draw::Rng;
+use brolga_ir::{DType, Graph, Op, Shape, TextOptions, Type, parse_module, to_dot, verify};
+use brolga_passes::optimize;
+
+use crate::compare::{json, text};
+use crate::coverage::Coverage;
+use crate::failure::Failure;
+use crate::graphs::graph;
+use crate::mutate::mutated;
+use crate::target::Target;
+
+/// What reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// The parser of graphs.
+    Text,
+    /// The reader of `.npy`.
+    Npy,
+    /// The reader of `--input`.
+    Input,
+}
+
+/// Damaged inputs for a reader.
+#[derive(Debug)]
+pub struct Readers {
+    seed: u64,
+    reader: Reader,
+    seeds: Vec<Vec<u8>>,
+    words: Vec<&'static str>,
+}
+
+impl Readers {
+    /// Cases of a seed for a reader.
+    pub fn new(reader: Reader, seed: u64) -> Self {
+        let seeds = match reader {
+            Reader::Text => texts(seed),
+            Reader::Npy => arrays(),
+            Reader::Input => lists(),
+        };
+        let dtypes = DType::ALL.into_iter().map(DType::name);
+        let others = [
+            "graph",
+            "return",
+            "state",
+            "kind",
+            "\"rows\"",
+            "\"contraction\"",
+            "value",
+            "axes",
+            "strides",
+            "padding",
+            "=>",
+            "//",
+            " // a.rs:1\n",
+            "#backward",
+            "@a",
+            "true",
+            "none",
+            "'descr':",
+            "'<f4'",
+            "fortran_order",
+            "True",
+            "'shape': (",
+            "\u{feff}",
+            "é",
+            "\u{1F600}",
+        ];
+        let words = Op::NAMES.iter().copied().chain(dtypes).chain(others).collect();
+        Self { seed, reader, seeds, words }
+    }
+
+    fn bytes(&self, case: u64) -> (Rng, Vec<u8>) {
+        let mut rng = Rng::new(self.seed, case);
+        let bytes = mutated(&mut rng, &self.seeds, &self.words);
+        (rng, bytes)
+    }
+}
+
+/// Small graphs, as drawn and as kernels.
+fn texts(seed: u64) -> Vec<Vec<u8>> {
+    let mut texts = vec![];
+    for case in 0..400 {
+        let Ok(graph) = graph(seed, case) else { continue };
+        let mut kernels = graph.clone();
+        let optimized = optimize(&mut kernels).is_ok();
+        for graph in [Some(graph), optimized.then_some(kernels)].into_iter().flatten() {
+            let text = graph.to_text(&TextOptions { locations: case % 4 == 0 });
+            if text.len() < 3_000 {
+                texts.push(text.into_bytes());
+            }
+        }
+    }
+    texts
+}
+
+fn arrays() -> Vec<Vec<u8>> {
+    let mut files = vec![];
+    for (descr, size) in
+        [("<f8", 8), ("<f4", 4), ("<f2", 2), ("<i8", 8), ("<i4", 4), ("|u1", 1), ("|b1", 1)]
+    {
+        for (shape, count) in [("()", 1), ("(3,)", 3), ("(2, 3)", 6), ("(0, 4)", 0)] {
+            let header = format!(
+                "{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}      \n"
+            );
+            for version in [1_u8, 2] {
+                let length = match version {
+                    1 => (header.len() as u16).to_le_bytes().to_vec(),
+                    _ => (header.len() as u32).to_le_bytes().to_vec(),
+                };
+                let data = vec![7_u8; size * count];
+                let parts =
+                    [b"\x93NUMPY".as_slice(), &[version, 0], &length, header.as_bytes(), &data];
+                files.push(parts.concat());
+            }
+        }
+    }
+    files
+}
+
+fn lists() -> Vec<Vec<u8>> {
+    let lists = [
+        "1",
+        "-0.5",
+        "nan",
+        "true",
+        "[]",
+        "[1,2,3]",
+        "[[1,2],[3,4]]",
+        "[[],[]]",
+        "[1.5, -inf, nan]",
+        "[true,false]",
+        "[[[1],[2]],[[3],[4]]]",
+        "[0,255,-1]",
+        "1e30",
+        "{value=1}",
+        "\"a\"",
+        "x.npy",
+    ];
+    lists.into_iter().map(Vec::from).collect()
+}
+
+impl Target for Readers {
+    fn try_case(&self, case: u64, _: &mut Coverage) -> Result<(), Failure> {
+        let (mut rng, bytes) = self.bytes(case);
+        match self.reader {
+            Reader::Text => read_text(&mut rng, &String::from_utf8_lossy(&bytes)),
+            Reader::Npy => read_array(&bytes),
+            Reader::Input => read_input(&mut rng, &String::from_utf8_lossy(&bytes)),
+        }
+    }
+
+    fn shrunk(&self, case: u64, _: &Failure, _: bool) -> String {
+        let (_, bytes) = self.bytes(case);
+        format!("{}\n", bytes.escape_ascii())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn memory(&self) -> Option<u64> {
+        Some(3 << 30)
+    }
+}
+
+fn read_text(rng: &mut Rng, given: &str) -> Result<(), Failure> {
+    let module = match parse_module(given, "<fuzz>") {
+        Ok(module) => module,
+        Err(errors) => {
+            return match errors.to_string().is_empty() {
+                true => Err(Failure::new("parser", "an error without a message")),
+                false => Ok(()),
+            };
+        }
+    };
+    module.graphs.iter().try_for_each(|graph| read_graph(rng, graph))
+}
+
+fn read_graph(rng: &mut Rng, graph: &Graph) -> Result<(), Failure> {
+    if let Err(errors) = verify(graph) {
+        return match errors.to_string().is_empty() {
+            true => Err(Failure::new("verifier", "an error without a message")),
+            false => Ok(()),
+        };
+    }
+    text(graph, "text")?;
+    if rng.one_in(8) {
+        json(graph)?;
+    }
+    if to_dot(graph).is_empty() {
+        return Err(Failure::new("picture", "it is empty"));
+    }
+    if rng.one_in(4) {
+        let mut kernels = graph.clone();
+        optimize(&mut kernels).map_err(|error| Failure::new("pipeline", error))?;
+    }
+    Ok(())
+}
+
+fn read_array(bytes: &[u8]) -> Result<(), Failure> {
+    match npy::read(bytes) {
+        Ok(tensor) if tensor.ty().bytes() > bytes.len() => {
+            Err(Failure::new("npy", "the array is larger than its file"))
+        }
+        Ok(_) => Ok(()),
+        Err(message) if message.is_empty() => {
+            Err(Failure::new("npy", "an error without a message"))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+fn read_input(rng: &mut Rng, text: &str) -> Result<(), Failure> {
+    let rank = rng.below(4);
+    let shape: Shape = (0..rank).map(|_| rng.below(4)).collect();
+    let ty = Type { dtype: rng.pick(&DType::ALL), shape };
+    match tensor_of_text(text, &ty) {
+        Ok(tensor) if tensor.ty() != ty => Err(Failure::new("input", "a tensor of another type")),
+        Ok(_) => Ok(()),
+        Err(message) if message.is_empty() => {
+            Err(Failure::new("input", "an error without a message"))
+        }
+        Err(_) => Ok(()),
+    }
+}
