@@ -132,7 +132,7 @@ impl Worker for Again<'_> {
     }
 
     fn only(&self, case: u64) -> Vec<String> {
-        let words = format!("{} --seed {} --only {case} --failures 0", self.name, self.run.seed);
+        let words = format!("{} --seed {} --only {case} --failures 1", self.name, self.run.seed);
         words.split(' ').map(str::to_owned).collect()
     }
 }

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use brolga_cli::{npy, tensor_of_text};
+use brolga_cli::{Streams, npy, tensor_of_text};
+use brolga_codegen::VectorIsa;
 use brolga_ir::draw::Rng;
-use brolga_ir::{DType, Graph, Op, Shape, TextOptions, Type, parse_module, to_dot, verify};
+use brolga_ir::{DType, Graph, NodeId, Op, Shape, TextOptions, Type, parse_module, to_dot, verify};
 use brolga_passes::optimize;
 
-use crate::compare::{json, text};
+use crate::compare::{examine, json, text};
 use crate::coverage::Coverage;
 use crate::failure::Failure;
 use crate::graphs::graph;
 use crate::mutate::mutated;
+use crate::plan::{Native, Plan};
 use crate::target::Target;
+use crate::values::Values;
 
 /// What reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +151,12 @@ impl Target for Readers {
     fn try_case(&self, case: u64, _: &mut Coverage) -> Result<(), Failure> {
         let (mut rng, bytes) = self.bytes(case);
         match self.reader {
-            Reader::Text => read_text(&mut rng, &String::from_utf8_lossy(&bytes)),
+            Reader::Text => {
+                if rng.one_in(8) {
+                    command(&bytes)?;
+                }
+                read_text(&mut rng, &String::from_utf8_lossy(&bytes))
+            }
             Reader::Npy => read_array(&bytes),
             Reader::Input => read_input(&mut rng, &String::from_utf8_lossy(&bytes)),
         }
@@ -195,11 +203,60 @@ fn read_graph(rng: &mut Rng, graph: &Graph) -> Result<(), Failure> {
     if to_dot(graph).is_empty() {
         return Err(Failure::new("picture", "it is empty"));
     }
-    if rng.one_in(4) {
-        let mut kernels = graph.clone();
-        optimize(&mut kernels).map_err(|error| Failure::new("pipeline", error))?;
+    match (is_small(graph), rng.below(8)) {
+        (true, 0 | 1) => run(rng, graph),
+        (_, 2) => {
+            let mut kernels = graph.clone();
+            let done = optimize(&mut kernels);
+            done.map(|_| ()).map_err(|error| Failure::new("pipeline", error))
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Whether the interpreter needs no more than a moment.
+fn is_small(graph: &Graph) -> bool {
+    let elements = |id: NodeId| {
+        let node = graph.node(id);
+        let results: usize = node.types.iter().map(|ty| ty.shape.elements()).sum();
+        let operands = graph.operands(id);
+        let work: u128 =
+            operands.iter().map(|&v| graph.ty(v).shape.elements().max(1) as u128).product();
+        let bodies = match &node.op {
+            Op::Kernel(kernel) => is_small(&kernel.body),
+            _ => true,
+        };
+        bodies && results <= 10_000 && work * (results as u128) < 1 << 32
+    };
+    graph.len() < 100 && graph.ids().all(elements)
+}
+
+/// By the interpreter, the passes and, seldom, native code.
+fn run(rng: &mut Rng, graph: &Graph) -> Result<(), Failure> {
+    let natives = rng.one_in(4).then(|| Native {
+        fused: rng.one_in(2),
+        isa: rng.pick(&VectorIsa::supported().collect::<Vec<_>>()),
+        threads: 1,
+    });
+    let plan = Plan {
+        values: vec![rng.pick(&Values::ALL)],
+        json: false,
+        alone: rng.one_in(8),
+        partial: vec![],
+        natives: natives.into_iter().collect(),
+    };
+    examine(graph, &plan, rng.next_u64())
+}
+
+/// The whole command, on bytes that need not be text.
+fn command(bytes: &[u8]) -> Result<(), Failure> {
+    let (mut stdin, mut stdout, mut stderr) = (bytes, vec![], vec![]);
+    let mut streams = Streams { stdin: &mut stdin, stdout: &mut stdout, stderr: &mut stderr };
+    let code = brolga_cli::run(["brolga", "verify", "-"], &mut streams);
+    match (code, stdout.is_empty(), stderr.is_empty()) {
+        (0, false, true) | (1, true, false) => Ok(()),
+        (code, ..) => Err(Failure::new("command", format!("exit code {code}"))),
+    }
 }
 
 fn read_array(bytes: &[u8]) -> Result<(), Failure> {

@@ -9,6 +9,8 @@ use crate::types::{MAX_RANK, Shape};
 /// Extents of vectors and matrices.
 const EXTENTS: [usize; 24] =
     [1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 18, 31, 32, 33, 47, 48, 49, 64, 65];
+/// Extents of which one is enough.
+const LONG: [usize; 8] = [96, 127, 128, 129, 255, 257, 300, 1025];
 /// Extents where there are many axes.
 const SMALL: [usize; 12] = [1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9];
 /// Numbers of channels.
@@ -19,6 +21,7 @@ impl Pen {
     pub fn extent(&mut self, rank: usize) -> usize {
         match self.rng.below(40) {
             0 => 0,
+            1 if rank <= 2 => self.rng.pick(&LONG),
             _ if rank > 2 => self.rng.pick(&SMALL),
             _ => self.rng.pick(&EXTENTS),
         }
@@ -105,7 +108,11 @@ impl Pen {
         let (mut taps, mut window) = ([1, 1], Window::default());
         for axis in 0..2 {
             let rng = &mut self.rng;
-            taps[axis] = rng.pick(&[1, 2, 2, 2, 3, 3, 4, 5]);
+            taps[axis] = match rng.below(64) {
+                0 if taps[0] == 1 => 65,
+                1 => 9,
+                _ => rng.pick(&[1, 2, 2, 2, 3, 3, 4, 5]),
+            };
             window.strides[axis] = match (plain, pooling) {
                 (true, true) => taps[axis],
                 (true, false) => 1,
