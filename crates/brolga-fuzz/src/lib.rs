@@ -3,7 +3,6 @@
 pub mod compare;
 pub mod coverage;
 pub mod failure;
-mod gaps;
 pub mod graph_target;
 pub mod graphs;
 mod motifs;
