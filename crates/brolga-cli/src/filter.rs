@@ -82,7 +82,7 @@ fn origins(graph: &Graph, id: NodeId, visit: &mut dyn FnMut(&Origin)) {
     visit(&node.origin);
     if let Op::Kernel(kernel) = &node.op {
         let body = &kernel.body;
-        let inner = body.ids().filter(|inner| !body.inputs().contains(inner));
+        let inner = body.ids().filter(|&inner| !body.is_input(inner));
         inner.for_each(|inner| origins(body, inner, visit));
     }
 }

@@ -1,16 +1,14 @@
 //! The dataflow graph: a function from inputs (data and state) to outputs and new states.
 
 mod data;
+mod nodes;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use petgraph::Direction;
-use petgraph::stable_graph::{NodeIndex, StableDiGraph};
-use petgraph::visit::{EdgeRef, NodeIndexable};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -20,8 +18,18 @@ use crate::op::Op;
 use crate::ops::{Parameter, ParameterKind};
 use crate::types::Type;
 
-/// The identity of a node within its graph.
-pub type NodeId = NodeIndex<u32>;
+use nodes::Nodes;
+
+/// The identity of a node within its graph. It stays as long as the node; afterwards another node may have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+
+impl NodeId {
+    /// A number of its own among the nodes of the graph, and not much larger than their number: a place in a table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// One result of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,13 +113,6 @@ pub struct Node {
     pub origin: Origin,
 }
 
-/// The end of an edge at its consumer: which result feeds which operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Use {
-    port: u32,
-    slot: u32,
-}
-
 /// What a graph returns in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Output {
@@ -127,9 +128,13 @@ pub struct Output {
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     name: String,
-    nodes: StableDiGraph<Node, Use, u32>,
+    nodes: Nodes,
     inputs: Vec<NodeId>,
+    /// The inputs by name.
+    names: HashMap<String, NodeId>,
     outputs: Vec<Output>,
+    /// The places among the outputs of each value that is returned.
+    returned: FxHashMap<Value, Vec<usize>>,
     revision: Revision,
 }
 
@@ -206,17 +211,23 @@ impl Graph {
         let value = self.add(op, &[], origin)?;
         self.change();
         self.inputs.push(value.node);
+        self.names.insert(name.to_owned(), value.node);
         Ok(value)
     }
 
     /// The input of this name.
     pub fn input(&self, name: &str) -> Option<NodeId> {
-        self.inputs.iter().copied().find(|&id| self.parameter(id).is_some_and(|p| p.name == name))
+        self.names.get(name).copied()
+    }
+
+    /// Whether the node is an input of the signature.
+    pub fn is_input(&self, id: NodeId) -> bool {
+        self.parameter(id).is_some_and(|parameter| self.input(&parameter.name) == Some(id))
     }
 
     /// The declaration of an input node.
     pub fn parameter(&self, id: NodeId) -> Option<&Parameter> {
-        match &self.nodes.node_weight(id)?.op {
+        match &self.nodes.get(id)?.op {
             Op::Parameter(parameter) => Some(parameter),
             _ => None,
         }
@@ -224,12 +235,13 @@ impl Graph {
 
     /// Takes an input away that nothing uses; tells whether it did.
     pub fn remove_input(&mut self, id: NodeId) -> bool {
-        let unused = self.uses(id).is_empty()
+        let unused = self.users(id).next().is_none()
             && self.outputs.iter().all(|o| o.value.node != id && o.replaces != Some(id));
         if unused {
             self.change();
             self.inputs.retain(|&input| input != id);
-            self.nodes.remove_node(id);
+            self.names.retain(|_, input| *input != id);
+            self.nodes.remove(id);
         }
         unused
     }
@@ -268,33 +280,31 @@ impl Graph {
             op.infer(&operands.collect::<Result<SmallVec<[&Type; 4]>, _>>()?)?
         };
         self.change();
-        let id = self.nodes.add_node(Node { op, types, origin });
-        self.connect(id, operands);
-        Ok(id)
-    }
-
-    fn connect(&mut self, id: NodeId, operands: &[Value]) {
-        for (slot, value) in operands.iter().enumerate() {
-            self.nodes.add_edge(value.node, id, Use { port: value.port, slot: slot as u32 });
-        }
+        Ok(self.nodes.add(Node { op, types, origin }, operands))
     }
 
     /// Appends an output.
     pub fn add_output(&mut self, value: Value) {
-        self.change();
-        self.outputs.push(Output { value, replaces: None });
+        self.push_output(Output { value, replaces: None });
     }
 
     /// Appends an output that becomes the next value of a state input.
     pub fn add_update(&mut self, state: NodeId, value: Value) {
+        self.push_output(Output { value, replaces: Some(state) });
+    }
+
+    fn push_output(&mut self, output: Output) {
         self.change();
-        self.outputs.push(Output { value, replaces: Some(state) });
+        self.returned.entry(output.value).or_default().push(self.outputs.len());
+        self.outputs.push(output);
     }
 
     /// Replaces all outputs.
     pub fn set_outputs(&mut self, outputs: Vec<Output>) {
         self.change();
-        self.outputs = outputs;
+        self.outputs.clear();
+        self.returned.clear();
+        outputs.into_iter().for_each(|output| self.push_output(output));
     }
 
     /// The node.
@@ -302,12 +312,12 @@ impl Graph {
     /// # Panics
     /// If the id is not of this graph.
     pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id]
+        self.get(id).expect("the node is of this graph")
     }
 
     /// The node, if the graph has it.
     pub fn get(&self, id: NodeId) -> Option<&Node> {
-        self.nodes.node_weight(id)
+        self.nodes.get(id)
     }
 
     /// The origin of a node, to be changed.
@@ -316,7 +326,7 @@ impl Graph {
     /// If the id is not of this graph.
     pub fn origin_mut(&mut self, id: NodeId) -> &mut Origin {
         self.change();
-        &mut self.nodes[id].origin
+        &mut self.nodes.get_mut(id).origin
     }
 
     /// The type of a value.
@@ -324,97 +334,85 @@ impl Graph {
     /// # Panics
     /// If the value is not of this graph.
     pub fn ty(&self, value: Value) -> &Type {
-        &self.nodes[value.node].types[value.port as usize]
+        &self.node(value.node).types[value.port as usize]
     }
 
     /// The type of a value, if the graph has it.
     pub fn try_ty(&self, value: Value) -> Option<&Type> {
-        self.nodes.node_weight(value.node)?.types.get(value.port as usize)
+        self.get(value.node)?.types.get(value.port as usize)
     }
 
     /// The operands of a node in order.
     pub fn operands(&self, id: NodeId) -> SmallVec<[Value; 4]> {
-        self.slots(id).into_iter().map(|(_, value)| value).collect()
+        self.nodes.operands(id).flatten().collect()
     }
 
-    /// The operands of a node with the slots they are in, ascending. In a valid graph the slots count from 0.
-    pub(crate) fn slots(&self, id: NodeId) -> SmallVec<[(usize, Value); 4]> {
-        let mut slots: SmallVec<[(usize, Value); 4]> = self
-            .nodes
-            .edges_directed(id, Direction::Incoming)
-            .map(|e| (e.weight().slot as usize, Value { node: e.source(), port: e.weight().port }))
-            .collect();
-        slots.sort_unstable_by_key(|(slot, _)| *slot);
-        slots
+    /// The nodes that compute the operands of a node, once for each operand, in order.
+    pub fn producers(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes.operands(id).flatten().map(|value| value.node)
+    }
+
+    /// The operands of a node in order; `None` for those whose nodes have been removed. A valid graph has none of these.
+    pub(crate) fn slots(&self, id: NodeId) -> impl Iterator<Item = Option<Value>> + '_ {
+        self.nodes.operands(id)
     }
 
     /// The nodes that use any result of this node and the operand place in each, in ascending order.
     pub fn uses(&self, id: NodeId) -> Vec<(NodeId, usize)> {
-        let mut uses: Vec<_> = self
-            .nodes
-            .edges_directed(id, Direction::Outgoing)
-            .map(|e| (e.target(), e.weight().slot as usize))
-            .collect();
+        let mut uses: Vec<_> =
+            self.nodes.uses(id).map(|each| (each.user, each.slot as usize)).collect();
         uses.sort_unstable();
         uses
     }
 
     /// The uses of one value, in ascending order.
     pub fn uses_of(&self, value: Value) -> Vec<(NodeId, usize)> {
-        let mut uses: Vec<_> = self
-            .nodes
-            .edges_directed(value.node, Direction::Outgoing)
-            .filter(|e| e.weight().port == value.port)
-            .map(|e| (e.target(), e.weight().slot as usize))
-            .collect();
+        let uses = self.nodes.uses(value.node).filter(|each| each.port == value.port);
+        let mut uses: Vec<_> = uses.map(|each| (each.user, each.slot as usize)).collect();
         uses.sort_unstable();
         uses
     }
 
+    /// The nodes that use any result of this node, once for each use, in no particular order.
+    pub fn users(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        self.nodes.uses(id).map(|each| each.user)
+    }
+
+    /// The nodes that use one value, once for each use, in no particular order.
+    pub fn users_of(&self, value: Value) -> impl Iterator<Item = NodeId> + '_ {
+        let uses = self.nodes.uses(value.node).filter(move |each| each.port == value.port);
+        uses.map(|each| each.user)
+    }
+
     /// Whether the value is returned.
     pub fn is_output(&self, value: Value) -> bool {
-        self.outputs.iter().any(|o| o.value == value)
+        self.returned.contains_key(&value)
     }
 
     /// Lets everything that uses `old` use `new`, outputs included.
     pub fn replace(&mut self, old: Value, new: Value) {
-        self.change();
-        let edges: Vec<_> = self
-            .nodes
-            .edges_directed(old.node, Direction::Outgoing)
-            .filter(|e| e.weight().port == old.port)
-            .map(|e| (e.id(), e.target(), e.weight().slot))
-            .collect();
-        for (edge, target, slot) in edges {
-            self.nodes.remove_edge(edge);
-            self.nodes.add_edge(new.node, target, Use { port: new.port, slot });
+        if old == new {
+            return;
         }
-        for output in &mut self.outputs {
-            if output.value == old {
-                output.value = new;
-            }
+        self.change();
+        self.nodes.replace(old, new);
+        if let Some(places) = self.returned.remove(&old) {
+            places.iter().for_each(|&place| self.outputs[place].value = new);
+            self.returned.entry(new).or_default().extend(places);
         }
     }
 
     /// Lets one operand of a node be another value.
     pub fn set_operand(&mut self, id: NodeId, slot: usize, value: Value) {
         self.change();
-        let edge = self
-            .nodes
-            .edges_directed(id, Direction::Incoming)
-            .find(|e| e.weight().slot as usize == slot)
-            .map(|e| e.id());
-        if let Some(edge) = edge {
-            self.nodes.remove_edge(edge);
-            self.nodes.add_edge(value.node, id, Use { port: value.port, slot: slot as u32 });
-        }
+        self.nodes.set_operand(id, slot, value);
     }
 
-    /// Removes a node and its edges. Inputs are removed with [`Graph::remove_input`].
+    /// Removes a node. Inputs are removed with [`Graph::remove_input`].
     pub fn remove(&mut self, id: NodeId) {
-        if !self.inputs.contains(&id) {
+        if !self.is_input(id) {
             self.change();
-            self.nodes.remove_node(id);
+            self.nodes.remove(id);
         }
     }
 
@@ -425,17 +423,18 @@ impl Graph {
 
     /// Removes every node that neither an output nor one of `kept` needs; inputs stay. Returns how many went.
     pub fn remove_unneeded(&mut self, kept: impl IntoIterator<Item = NodeId>) -> usize {
-        let mut live: BTreeSet<NodeId> = self.inputs.iter().copied().collect();
+        let mut live = vec![false; self.nodes.bound()];
         let mut stack: Vec<NodeId> = self.outputs.iter().map(|o| o.value.node).collect();
         stack.extend(kept);
+        stack.extend(&self.inputs);
         while let Some(id) = stack.pop() {
-            if live.insert(id) {
-                stack.extend(self.nodes.neighbors_directed(id, Direction::Incoming));
+            if live.get_mut(id.index()).is_some_and(|live| !std::mem::replace(live, true)) {
+                stack.extend(self.producers(id));
             }
         }
-        let before = self.nodes.node_count();
-        self.nodes.retain_nodes(|_, id| live.contains(&id));
-        let removed = before - self.nodes.node_count();
+        let before = self.len();
+        self.nodes.retain(|id| live[id.index()]);
+        let removed = before - self.len();
         if removed > 0 {
             self.change();
         }
@@ -444,27 +443,27 @@ impl Graph {
 
     /// The number of nodes, inputs included.
     pub fn len(&self) -> usize {
-        self.nodes.node_count()
+        self.nodes.len()
     }
 
     /// Whether there is no node.
     pub fn is_empty(&self) -> bool {
-        self.nodes.node_count() == 0
+        self.len() == 0
     }
 
     /// All nodes in ascending order of identity.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.nodes.node_indices()
+        self.nodes.ids()
     }
 
     /// Nodes in an order in which operands come before their uses: of those that are ready, the oldest comes first.
     /// Nodes on a cycle are missing.
     pub fn order(&self) -> Vec<NodeId> {
         // For each node, how many of its operands are not in the order yet.
-        let mut waiting = vec![0; self.nodes.node_bound()];
+        let mut waiting = vec![0; self.nodes.bound()];
         let mut ready = BinaryHeap::new();
-        for id in self.nodes.node_indices() {
-            let count = self.nodes.edges_directed(id, Direction::Incoming).count();
+        for id in self.ids() {
+            let count = self.producers(id).count();
             waiting[id.index()] = count;
             if count == 0 {
                 ready.push(Reverse(id));
@@ -473,7 +472,7 @@ impl Graph {
         let mut order = Vec::with_capacity(self.len());
         while let Some(Reverse(id)) = ready.pop() {
             order.push(id);
-            for target in self.nodes.neighbors_directed(id, Direction::Outgoing) {
+            for target in self.users(id) {
                 let count = &mut waiting[target.index()];
                 *count -= 1;
                 if *count == 0 {
@@ -486,8 +485,7 @@ impl Graph {
 
     /// The inputs in the order of the signature, then all other nodes in the order of [`Graph::order`]: topological too.
     fn signature_first(&self) -> (Vec<NodeId>, FxHashMap<NodeId, usize>) {
-        let inputs: BTreeSet<NodeId> = self.inputs.iter().copied().collect();
-        let inner = self.order().into_iter().filter(|id| !inputs.contains(id));
+        let inner = self.order().into_iter().filter(|&id| !self.is_input(id));
         let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();
         let places = order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
         (order, places)
@@ -498,7 +496,7 @@ impl Graph {
         let (order, places) = self.signature_first();
         let place = |id: NodeId| places.get(&id).copied();
         let node = |&id: &NodeId| {
-            let node = self.nodes.node_weight(id)?;
+            let node = self.get(id)?;
             let operands = self.operands(id).iter().map(|v| (place(v.node), v.port)).collect();
             let op = match &node.op {
                 Op::Parameter(parameter) => Err(parameter.kind),

@@ -2,7 +2,7 @@
 //!
 //! A graph is valid if
 //!
-//! 1. every operand slot of a node is filled exactly once, without gaps, by a result that exists;
+//! 1. every operand of a node is a result that exists;
 //! 2. there are no cycles;
 //! 3. the type rule of each node's op accepts the types of the operands and gives the types of the node;
 //! 4. no type exceeds the limits of rank and size;
@@ -14,6 +14,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::fmt;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Mistake;
 use crate::graph::{Graph, NodeId, Output};
@@ -170,11 +172,10 @@ impl<'a> Verifier<'a> {
             ty.check()?;
         }
         let mut operands = Vec::new();
-        for (place, (slot, value)) in self.graph.slots(id).into_iter().enumerate() {
-            if slot != place {
-                let problem = if slot < place { "is given twice" } else { "is missing" };
-                return Err(format!("operand {} {problem}", slot.min(place)).into());
-            }
+        for (place, value) in self.graph.slots(id).enumerate() {
+            let Some(value) = value else {
+                return Err(format!("operand {place} is missing").into());
+            };
             let ty = self.graph.try_ty(value);
             let missing = || format!("operand {place} is a result that does not exist");
             operands.push(ty.ok_or_else(missing)?);
@@ -238,7 +239,7 @@ impl<'a> Verifier<'a> {
         let Some(state) = output.replaces else { return Ok(()) };
         let (name, next) = (|| self.names().of(state), || self.names().of(output.value));
         let parameter =
-            self.graph.parameter(state).filter(|_| self.graph.inputs().contains(&state));
+            self.graph.parameter(state).filter(|_| self.graph.is_input(state));
         match parameter {
             None => Err(format!("{} replaces something that is not an input", next()).into()),
             Some(p) if p.kind != ParameterKind::State => {
@@ -262,15 +263,15 @@ fn cycle(graph: &Graph) -> Option<Vec<NodeId>> {
     if ordered.len() == graph.len() {
         return None;
     }
-    let ordered: BTreeSet<NodeId> = ordered.into_iter().collect();
+    let ordered: FxHashSet<NodeId> = ordered.into_iter().collect();
     // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it was before.
     let mut path = vec![graph.ids().find(|id| !ordered.contains(id))?];
+    let mut places = FxHashMap::from_iter([(path[0], 0)]);
     loop {
         let operands = graph.operands(*path.last()?);
         let next = operands.iter().map(|v| v.node).find(|id| !ordered.contains(id))?;
         path.push(next);
-        if let Some(start) = path.iter().position(|&id| id == next).filter(|&p| p + 1 < path.len())
-        {
+        if let Some(start) = places.insert(next, path.len() - 1) {
             let mut cycle = path.split_off(start);
             cycle.reverse();
             return Some(cycle);

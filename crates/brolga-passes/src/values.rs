@@ -50,5 +50,5 @@ pub(crate) fn results(graph: &Graph, node: NodeId) -> impl Iterator<Item = Value
 
 /// Whether any result of a node is returned.
 pub(crate) fn is_returned(graph: &Graph, node: NodeId) -> bool {
-    graph.outputs().iter().any(|output| output.value.node == node)
+    results(graph, node).any(|value| graph.is_output(value))
 }

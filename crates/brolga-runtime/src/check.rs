@@ -24,7 +24,7 @@ pub(crate) fn check_layout(tasks: &Tasks, order: &[TaskId], layout: &Layout) -> 
                 others.filter(|(_, other)| meet(address(result), address(**other)))
             {
                 let same = address(result) == address(other);
-                if !(same && task.kernel.in_place.contains(&(port, slot))) {
+                if !(same && task.in_place[port].contains(&slot)) {
                     return Err(format!("`{name}`, task {id}: result {port} overlaps slot {slot}"));
                 }
             }
@@ -118,7 +118,7 @@ mod tests {
         let [neg, add] = [0, 1].map(|task| wrong.tasks.tasks[task].results[0]);
         wrong.layout.buffers[add] = wrong.layout.buffers[neg];
         assert_eq!(check(&wrong).unwrap_err(), "`add`, task 1: result 0 overlaps slot 0");
-        wrong.tasks.tasks[1].kernel.in_place.push((0, 0));
+        wrong.tasks.tasks[1].in_place[0].push(0);
         let error = check(&wrong).unwrap_err();
         assert_eq!(
             error,

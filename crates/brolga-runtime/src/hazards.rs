@@ -7,15 +7,17 @@
 //! The rule says who does a unit unless others may help: a stage whose bytes no other stage between the same two barriers touches, or
 //! all only read, is open to any worker.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use brolga_codegen::kernel::Access;
 
 use crate::layout::Address;
 use crate::memory::Span;
+use crate::touched::Touched;
 
 /// Bytes that a stage touches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Footprint {
     pub(crate) address: Address,
     pub(crate) access: Access,
@@ -31,17 +33,22 @@ pub(crate) fn chunk(units: usize, worker: usize, threads: usize) -> Range<usize>
 
 /// Before which stages there has to be a barrier, given what each of them touches. The fewest that suffice.
 pub(crate) fn barriers(stages: &[Vec<Footprint>], threads: usize) -> Vec<bool> {
-    let mut since_barrier: Vec<&Footprint> = vec![];
+    let mut since_barrier = Accesses::default();
+    // Stages that touch the same bytes in the same way are one to all that come later.
+    let mut known = HashSet::new();
     let mut barriers = Vec::with_capacity(stages.len());
     for stage in stages {
         let conflict = |later: &Footprint| {
-            since_barrier.iter().any(|earlier| earlier.conflicts(later, threads))
+            since_barrier.meeting(later).any(|(earlier, _)| earlier.conflicts(later, threads))
         };
         let barrier = threads > 1 && stage.iter().any(conflict);
         if barrier {
-            since_barrier.clear();
+            since_barrier = Accesses::default();
+            known.clear();
         }
-        since_barrier.extend(stage);
+        for footprint in stage.iter().filter(|footprint| known.insert(**footprint)) {
+            since_barrier.insert(*footprint, 0);
+        }
         barriers.push(barrier);
     }
     barriers
@@ -53,10 +60,13 @@ pub(crate) fn open(stages: &[Vec<Footprint>], barriers: &[bool]) -> Vec<bool> {
     let mut start = 0;
     while start < stages.len() {
         let end = (start + 1..stages.len()).find(|&next| barriers[next]).unwrap_or(stages.len());
-        let between = start..end;
-        open.extend(between.clone().map(|stage| {
-            let mut others = between.clone().filter(|&other| other != stage);
-            !others.any(|other| meet(&stages[stage], &stages[other], Footprint::meets))
+        let mut between = Accesses::default();
+        for (stage, touched) in (start..end).zip(&stages[start..end]) {
+            touched.iter().for_each(|footprint| between.insert(*footprint, stage));
+        }
+        open.extend((start..end).zip(&stages[start..end]).map(|(stage, touched)| {
+            let met = |footprint| between.meeting(footprint).any(|(_, other)| *other != stage);
+            !touched.iter().any(met)
         }));
         start = end;
     }
@@ -65,20 +75,39 @@ pub(crate) fn open(stages: &[Vec<Footprint>], barriers: &[bool]) -> Vec<bool> {
 
 /// Whether a stage may touch bytes that another worker has fed: a stage by the rule those of another worker's units, a shared one any.
 pub(crate) fn interferes(
-    fed: &[Footprint],
+    fed: &Touched,
     stage: &[Footprint],
     shared: bool,
     threads: usize,
 ) -> bool {
-    meet(fed, stage, |a, b| if shared { a.meets(b) } else { a.conflicts(b, threads) })
+    let meets = |own: &Footprint| {
+        fed.overlapping(own).any(|(fed, _)| match shared {
+            true => fed.meets(own),
+            false => fed.conflicts(own, threads),
+        })
+    };
+    stage.iter().any(meets)
 }
 
-fn meet(
-    one: &[Footprint],
-    other: &[Footprint],
-    meets: impl Fn(&Footprint, &Footprint) -> bool,
-) -> bool {
-    one.iter().any(|a| other.iter().any(|b| meets(a, b)))
+/// What stages read and what they write.
+#[derive(Debug, Default)]
+struct Accesses {
+    reads: Touched,
+    writes: Touched,
+}
+
+impl Accesses {
+    fn insert(&mut self, footprint: Footprint, stage: usize) {
+        let of_kind = if footprint.writes { &mut self.writes } else { &mut self.reads };
+        of_kind.insert(footprint, stage);
+    }
+
+    /// What has bytes in common with a footprint, where one of both writes.
+    fn meeting(&self, footprint: &Footprint) -> impl Iterator<Item = &(Footprint, usize)> {
+        let reads = footprint.writes.then(|| self.reads.overlapping(footprint));
+        let any = footprint.units > 0 && footprint.address.span.bytes > 0;
+        self.writes.overlapping(footprint).chain(reads.into_iter().flatten()).filter(move |_| any)
+    }
 }
 
 impl Footprint {
@@ -202,13 +231,13 @@ mod tests {
 
     #[test]
     fn a_shared_stage_waits_for_the_feeds_of_all() {
-        let fed = [touch(0, 640, Units, 10, true)];
+        let fed = Touched::of(&[touch(0, 640, Units, 10, true)]);
         let read = |access| [touch(0, 640, access, 10, false)];
         assert!(!interferes(&fed, &read(Units), false, 2));
         assert!(interferes(&fed, &read(Units), true, 2));
         assert!(interferes(&fed, &read(Whole), false, 2));
         assert!(!interferes(&fed, &[touch(640, 640, Whole, 10, true)], true, 2));
-        assert!(!interferes(&[], &read(Whole), true, 2));
+        assert!(!interferes(&Touched::default(), &read(Whole), true, 2));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::memory::Memory;
 use crate::profile::Timers;
 use crate::signature::Signature;
 use crate::state::State;
+use crate::tasks::Home;
 
 /// A graph that the interpreter runs. Its arena holds data inputs and outputs alone.
 #[derive(Debug)]
@@ -38,8 +39,9 @@ impl Interpreter {
             match output.replaces {
                 None => spans.next().into_iter().for_each(|&span| arena.write(span, tensor)),
                 Some(id) => {
-                    let target = signature.states.iter().find(|state| state.node == id);
-                    target.into_iter().for_each(|s| state.memory_mut().write(s.span, tensor));
+                    if let Home::OldState(place) = signature.home(id) {
+                        state.memory_mut().write(signature.states[place].span, tensor);
+                    }
                 }
             }
         }

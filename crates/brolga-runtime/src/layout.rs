@@ -12,7 +12,7 @@ use crate::signature::Signature;
 use crate::tasks::{Home, TaskId, Tasks};
 
 /// Which memory an address is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Space {
     /// The executable's own.
     Arena,

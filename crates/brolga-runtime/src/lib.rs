@@ -33,6 +33,7 @@ pub mod table;
 mod tasks;
 mod team;
 mod together;
+mod touched;
 mod updates;
 
 pub use brolga_codegen::VectorIsa;

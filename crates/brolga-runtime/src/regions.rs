@@ -1,5 +1,7 @@
 //! Regions: the memory that buffers need in the planned part of the arena, and when.
 
+use std::collections::HashSet;
+
 use crate::memory::padded;
 use crate::plan::LiveRange;
 use crate::tasks::{BufferId, Home, TaskId, Tasks};
@@ -31,17 +33,19 @@ impl Regions {
         };
         for (place, &id) in order.iter().enumerate() {
             let task = &tasks.tasks[id];
+            let mut taken = HashSet::new();
             for &result in &task.results {
                 if tasks.buffers[result].home != Home::Planned {
                     continue;
                 }
                 let last = last_uses[result].max(place);
-                let region = match regions.dying(tasks, id, place, result) {
+                let region = match regions.dying(tasks, id, place, result, &taken) {
                     Some(region) => region,
                     None => regions.add(tasks.buffers[result].bytes, place, id),
                 };
                 regions.ranges[region].last = last;
                 regions.of_buffer[result] = Some(region);
+                taken.insert(region);
             }
             if task.kernel.workspace > 0 {
                 let region = regions.add(task.kernel.workspace, place, id);
@@ -57,20 +61,27 @@ impl Regions {
         self.ranges.len() - 1
     }
 
-    /// The region of an operand that the result may overwrite, since nothing needs it afterwards.
-    fn dying(&self, tasks: &Tasks, id: TaskId, place: usize, result: BufferId) -> Option<RegionId> {
+    /// The region of an operand that the result may overwrite, since nothing needs it afterwards and no other result has `taken` it.
+    fn dying(
+        &self,
+        tasks: &Tasks,
+        id: TaskId,
+        place: usize,
+        result: BufferId,
+        taken: &HashSet<RegionId>,
+    ) -> Option<RegionId> {
         let task = &tasks.tasks[id];
         let port = task.results.iter().position(|&buffer| buffer == result)?;
-        let pairs = task.kernel.in_place.iter().filter(|(r, _)| *r == port);
-        let mut candidates = pairs.filter_map(|&(_, slot)| {
+        let mut candidates = task.in_place[port].iter().filter_map(|&slot| {
             let operand = task.operands[slot];
             let same = tasks.buffers[operand].bytes == tasks.buffers[result].bytes;
             self.of_buffer[operand].filter(|_| same)
         });
         candidates.find(|&region| {
             let shared = |operand: BufferId| self.of_buffer[operand] == Some(region);
-            let taken = task.results.iter().any(|&other| self.of_buffer[other] == Some(region));
-            self.ranges[region].last == place && !taken && may_overwrite(tasks, id, result, shared)
+            self.ranges[region].last == place
+                && !taken.contains(&region)
+                && may_overwrite(tasks, id, result, shared)
         })
     }
 }

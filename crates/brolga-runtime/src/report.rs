@@ -1,5 +1,6 @@
 //! What needs how much memory.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use brolga_ir::{Graph, Origin, Role};
@@ -113,10 +114,10 @@ fn layers(
     peak: usize,
 ) -> Vec<LayerMemory> {
     let mut layers: Vec<LayerMemory> = vec![];
+    let mut places: HashMap<(String, Role), usize> = HashMap::new();
     let mut of = |origin: &Origin, add: &dyn Fn(&mut LayerMemory)| {
         let (layer, role) = (origin.layer.as_deref().unwrap_or_default(), origin.role);
-        let known = layers.iter().position(|row| row.layer == layer && row.role == role);
-        let row = known.unwrap_or_else(|| {
+        let row = *places.entry((layer.to_owned(), role)).or_insert_with(|| {
             let layer = layer.to_owned();
             layers.push(LayerMemory { layer, role, states: 0, values: 0, peak: 0 });
             layers.len() - 1

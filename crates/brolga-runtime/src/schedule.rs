@@ -7,6 +7,7 @@ use crate::hazards::{Footprint, barriers, interferes, open};
 use crate::layout::{Address, Layout, Space};
 use crate::memory::Span;
 use crate::tasks::{TaskId, Tasks};
+use crate::touched::Touched;
 
 /// A stage in its place.
 #[derive(Debug, Clone)]
@@ -102,6 +103,7 @@ pub(crate) fn schedule(
         stage.barrier = barriers[place];
         stage.shared = open[place] && stage.is_worth_sharing(threads);
     }
+    let fed = Touched::of(&fed);
     // The first barrier parts all stages behind it from the feeds.
     let before = stages.iter().zip(&footprints).take_while(|(stage, _)| !stage.barrier);
     let barrier_behind_feeds = before

@@ -1,5 +1,6 @@
 //! The signature of a program: which inputs and outputs it has, and which states.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use brolga_ir::ops::ParameterKind;
@@ -47,7 +48,6 @@ impl fmt::Display for InputRef<'_> {
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) ty: Type,
-    pub(crate) node: NodeId,
 }
 
 /// A state and where it lies in [`State`](crate::State).
@@ -65,6 +65,8 @@ pub(crate) struct Signature {
     pub(crate) states: Vec<StateInput>,
     /// The types of the outputs that replace no state.
     pub(crate) outputs: Vec<Type>,
+    /// Where the value of each input node is.
+    homes: HashMap<NodeId, Home>,
 }
 
 impl Signature {
@@ -76,14 +78,19 @@ impl Signature {
             inputs: vec![],
             states: vec![],
             outputs: vec![],
+            homes: HashMap::new(),
         };
         for &node in graph.inputs() {
             let Some(parameter) = graph.parameter(node) else { continue };
             let (name, ty) = (parameter.name.clone(), parameter.ty.clone());
             match parameter.kind {
-                ParameterKind::Data => signature.inputs.push(Input { name, ty, node }),
+                ParameterKind::Data => {
+                    signature.homes.insert(node, Home::Input(signature.inputs.len()));
+                    signature.inputs.push(Input { name, ty });
+                }
                 ParameterKind::State => {
                     let span = signature.locate(layout, &name, ty)?;
+                    signature.homes.insert(node, Home::OldState(signature.states.len()));
                     signature.states.push(StateInput { node, span });
                 }
             }
@@ -112,9 +119,7 @@ impl Signature {
 
     /// Where the value of an input node is.
     pub(crate) fn home(&self, node: NodeId) -> Home {
-        let data = self.inputs.iter().position(|input| input.node == node).map(Home::Input);
-        let state = || self.states.iter().position(|state| state.node == node);
-        data.or_else(|| state().map(Home::OldState)).expect("inputs of a graph are data or state")
+        *self.homes.get(&node).expect("inputs of a graph are data or state")
     }
 
     /// The place of a data input.

@@ -37,6 +37,8 @@ pub(crate) struct Buffer {
     pub(crate) producer: Option<TaskId>,
     /// Whether it is returned, so that it outlives the step.
     pub(crate) output: bool,
+    /// The tasks that read it, in ascending order.
+    pub(crate) readers: Vec<TaskId>,
 }
 
 /// Something that computes buffers from buffers.
@@ -47,8 +49,12 @@ pub(crate) struct Task {
     pub(crate) operands: Vec<BufferId>,
     pub(crate) results: Vec<BufferId>,
     pub(crate) kernel: CompiledKernel,
+    /// For each result the operands whose memory it may have.
+    pub(crate) in_place: Vec<Vec<usize>>,
     /// Tasks that have to come before, besides the producers of the operands.
-    pub(crate) after: Vec<TaskId>,
+    after: Vec<TaskId>,
+    /// The tasks that name this one there.
+    followers: Vec<TaskId>,
 }
 
 /// All that a step does, in no particular order but that operands come before their uses.
@@ -94,10 +100,9 @@ impl Tasks {
                         Op::Kernel(kernel) => kernel.body.name().to_owned(),
                         op => op.name().to_owned(),
                     };
-                    let (origin, after) = (node.origin.clone(), vec![]);
                     let kernel = kernel(id)?;
                     check_kernel(&name, &kernel, operands.len(), results.len())?;
-                    tasks.tasks.push(Task { name, origin, operands, results, kernel, after });
+                    tasks.push(name, node.origin.clone(), operands, results, kernel);
                     continue;
                 }
             };
@@ -115,22 +120,47 @@ impl Tasks {
     }
 
     fn buffer(&mut self, home: Home, bytes: usize, producer: Option<TaskId>) -> BufferId {
-        self.buffers.push(Buffer { home, bytes, producer, output: false });
+        self.buffers.push(Buffer { home, bytes, producer, output: false, readers: vec![] });
         self.buffers.len() - 1
+    }
+
+    /// Adds a task whose buffers are there.
+    fn push(
+        &mut self,
+        name: String,
+        origin: Origin,
+        operands: Vec<BufferId>,
+        results: Vec<BufferId>,
+        kernel: CompiledKernel,
+    ) {
+        let task = self.tasks.len();
+        for &operand in &operands {
+            let readers = &mut self.buffers[operand].readers;
+            if readers.last() != Some(&task) {
+                readers.push(task);
+            }
+        }
+        let mut in_place = vec![vec![]; results.len()];
+        kernel.in_place.iter().for_each(|&(result, operand)| in_place[result].push(operand));
+        let (after, followers) = (vec![], vec![]);
+        let task = Task { name, origin, operands, results, kernel, in_place, after, followers };
+        self.tasks.push(task);
+    }
+
+    /// Lets a task come after others.
+    pub(crate) fn put_after(&mut self, task: TaskId, others: impl IntoIterator<Item = TaskId>) {
+        for other in others {
+            self.tasks[task].after.push(other);
+            self.tasks[other].followers.push(task);
+        }
     }
 
     /// Adds a task that copies a buffer; returns the buffer of the copy.
     pub(crate) fn copy(&mut self, from: BufferId, home: Home, name: String) -> BufferId {
         let (task, bytes) = (self.tasks.len(), self.buffers[from].bytes);
         let copy = self.buffer(home, bytes, Some(task));
-        self.tasks.push(Task {
-            name,
-            origin: Origin { role: Role::Update, ..Origin::default() },
-            operands: vec![from],
-            results: vec![copy],
-            kernel: copy_kernel(bytes),
-            after: vec![],
-        });
+        let origin = Origin { role: Role::Update, ..Origin::default() };
+        self.push(name, origin, vec![from], vec![copy], copy_kernel(bytes));
         copy
     }
 
@@ -141,6 +171,13 @@ impl Tasks {
         producers.chain(after.iter().copied())
     }
 
+    /// The tasks that have to come after a task.
+    pub(crate) fn behind(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
+        let Task { results, followers, .. } = &self.tasks[task];
+        let readers = results.iter().flat_map(|&buffer| self.buffers[buffer].readers.iter());
+        readers.chain(followers).copied()
+    }
+
     /// The bytes that all buffers, workspaces and scratch memories would take side by side: no plan takes more.
     pub(crate) fn bytes(&self, threads: usize) -> usize {
         let size = |bytes: usize| bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
@@ -149,12 +186,6 @@ impl Tasks {
         let workspaces = kernels.clone().map(|kernel| size(kernel.workspace));
         let scratch = kernels.map(|kernel| size(kernel.scratch).saturating_mul(threads));
         buffers.chain(workspaces).chain(scratch).fold(0, usize::saturating_add)
-    }
-
-    /// The tasks that read a buffer, in ascending order.
-    pub(crate) fn readers(&self, buffer: BufferId) -> Vec<TaskId> {
-        let reads = |task: &Task| task.operands.contains(&buffer);
-        (0..self.tasks.len()).filter(|&task| reads(&self.tasks[task])).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 //! The next value is computed right into the state's memory wherever nothing can read the old one afterwards. If that is
 //! impossible, it is computed elsewhere and copied when nobody needs the old value any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::tasks::{BufferId, Home, TaskId, Tasks};
 
@@ -31,8 +31,8 @@ pub(crate) fn place_updates(tasks: &mut Tasks) {
                 tasks.buffers[copy].producer.expect("copies are computed")
             }
         };
-        let readers = tasks.readers(old);
-        tasks.tasks[writer].after.extend(readers.into_iter().filter(|&task| task != writer));
+        let readers = tasks.buffers[old].readers.clone();
+        tasks.put_after(writer, readers.into_iter().filter(|&task| task != writer));
     }
 }
 
@@ -65,7 +65,8 @@ fn writer_in_place(tasks: &Tasks, old: BufferId, value: BufferId) -> Option<Task
     let writer = buffer.producer?;
     let free = buffer.home == Home::Planned && !buffer.output;
     let allowed = free && may_overwrite(tasks, writer, value, |operand| operand == old);
-    let others: Vec<_> = tasks.readers(old).into_iter().filter(|&task| task != writer).collect();
+    let readers = tasks.buffers[old].readers.iter().copied();
+    let others: Vec<_> = readers.filter(|&task| task != writer).collect();
     (allowed && !depends(tasks, &others, writer)).then_some(writer)
 }
 
@@ -80,20 +81,27 @@ pub(crate) fn may_overwrite(
     let port = task.results.iter().position(|&buffer| buffer == result);
     port.is_some_and(|port| {
         let mut slots = (0..task.operands.len()).filter(|&slot| shared(task.operands[slot]));
-        slots.all(|slot| task.kernel.in_place.contains(&(port, slot)))
+        slots.all(|slot| task.in_place[port].contains(&slot))
     })
 }
 
 /// Whether any of the tasks needs what `on` computes, or has to come after it for another reason.
+///
+/// What comes before the tasks and what comes behind `on` is walked by turns, until one walk meets the start of the other or ends:
+/// next to nothing comes behind most updates, and a whole step before them.
 fn depends(tasks: &Tasks, of: &[TaskId], on: TaskId) -> bool {
-    let mut seen = vec![false; tasks.tasks.len()];
-    let mut stack = of.to_vec();
-    while let Some(task) = stack.pop() {
-        if task == on {
+    let targets: HashSet<TaskId> = of.iter().copied().collect();
+    let (mut before, mut behind) = (of.to_vec(), vec![on]);
+    let (mut seen_before, mut seen_behind) = (HashSet::new(), HashSet::new());
+    while let (Some(task), Some(other)) = (before.pop(), behind.pop()) {
+        if task == on || targets.contains(&other) {
             return true;
         }
-        if !std::mem::replace(&mut seen[task], true) {
-            stack.extend(tasks.before(task));
+        if seen_before.insert(task) {
+            before.extend(tasks.before(task));
+        }
+        if seen_behind.insert(other) {
+            behind.extend(tasks.behind(other));
         }
     }
     false

@@ -3,6 +3,7 @@
 use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, Type, Value};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::kernel::{Access, Touch};
@@ -12,6 +13,8 @@ use crate::tile::{Address, Builder, Element, Extent};
 pub(crate) struct Body<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) order: Vec<NodeId>,
+    /// The slot of each operand.
+    slots: FxHashMap<NodeId, usize>,
 }
 
 /// Values of a body that have been recorded in the current block of a tile program.
@@ -21,7 +24,8 @@ impl<'a> Body<'a> {
     /// # Errors
     /// If a value has an element type without tiles.
     pub(crate) fn new(graph: &'a Graph) -> Result<Self> {
-        let body = Self { graph, order: graph.order() };
+        let slots = graph.inputs().iter().enumerate().map(|(slot, &id)| (id, slot)).collect();
+        let body = Self { graph, order: graph.order(), slots };
         for &id in &body.order {
             for ty in &graph.node(id).types {
                 element(ty.dtype).map_err(|error| body.malformed(error))?;
@@ -41,7 +45,7 @@ impl<'a> Body<'a> {
 
     /// The slot of an operand, if the value is a body input.
     pub(crate) fn input_slot(&self, value: Value) -> Option<usize> {
-        self.graph.inputs().iter().position(|&id| id == value.node)
+        self.slots.get(&value.node).copied()
     }
 
     /// The slot where a factor of a contraction lies as f32: an operand's own, or a number behind all
@@ -126,31 +130,72 @@ impl<'a> Body<'a> {
         value: Value,
         leaf: &mut dyn FnMut(&mut Builder, Value) -> Option<Lane<Builder>>,
     ) -> Result<Lane<Builder>> {
-        if let Some(&lane) = recorded.get(&value) {
-            return Ok(lane);
-        }
-        let lane = if let Some(number) = self.splat(value) {
-            constant(b, self.ty(value).dtype, number)
-        } else if let Some(lane) = leaf(b, value) {
-            lane
-        } else {
-            let op = self.op(value);
-            let mut args = Vec::new();
-            for operand in self.graph.operands(value.node) {
-                args.push(self.record(b, recorded, operand, leaf)?);
-            }
-            match op {
-                Op::Broadcast(_) | Op::Reshape(_) if args.len() == 1 => args[0],
-                _ => {
-                    let lane = op.emit(b, &args).ok_or_else(|| {
-                        self.malformed(format!("`{}` is not elementwise", op.name()))
-                    })?;
-                    hold(b, self.ty(value).dtype, lane)
+        // Nodes whose operands are being recorded, from the value inwards, each with the lanes of its first operands.
+        let mut waiting: Vec<(NodeId, SmallVec<[Value; 4]>, Vec<Lane<Builder>>)> = Vec::new();
+        let mut next = value;
+        loop {
+            let Some(mut lane) = self.leaf(b, recorded, next, leaf) else {
+                let operands = self.graph.operands(next.node);
+                match operands.first() {
+                    Some(&first) => {
+                        waiting.push((next.node, operands, Vec::new()));
+                        next = first;
+                        continue;
+                    }
+                    None => return Err(self.not_elementwise(next)),
                 }
+            };
+            loop {
+                let Some((node, operands, lanes)) = waiting.last_mut() else { return Ok(lane) };
+                lanes.push(lane);
+                if let Some(&operand) = operands.get(lanes.len()) {
+                    next = operand;
+                    break;
+                }
+                lane = self.emit(b, Value::from(*node), lanes)?;
+                recorded.insert(Value::from(*node), lane);
+                waiting.pop();
             }
+        }
+    }
+
+    /// The lanes of a value that needs no operands.
+    fn leaf(
+        &self,
+        b: &mut Builder,
+        recorded: &mut Recorded,
+        value: Value,
+        leaf: &mut dyn FnMut(&mut Builder, Value) -> Option<Lane<Builder>>,
+    ) -> Option<Lane<Builder>> {
+        if let Some(&lane) = recorded.get(&value) {
+            return Some(lane);
+        }
+        let lane = match self.splat(value) {
+            Some(number) => constant(b, self.ty(value).dtype, number),
+            None => leaf(b, value)?,
         };
         recorded.insert(value, lane);
-        Ok(lane)
+        Some(lane)
+    }
+
+    /// The lanes of a value whose operands have these.
+    fn emit(
+        &self,
+        b: &mut Builder,
+        value: Value,
+        operands: &[Lane<Builder>],
+    ) -> Result<Lane<Builder>> {
+        match (self.op(value), operands) {
+            (Op::Broadcast(_) | Op::Reshape(_), &[lane]) => Ok(lane),
+            (op, _) => match op.emit(b, operands) {
+                Some(lane) => Ok(hold(b, self.ty(value).dtype, lane)),
+                None => Err(self.not_elementwise(value)),
+            },
+        }
+    }
+
+    fn not_elementwise(&self, value: Value) -> Error {
+        self.malformed(format!("`{}` is not elementwise", self.op(value).name()))
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use brolga_ir::{NodeId, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::body::{Body, Recorded, broadcast, load, store};
 use super::{Lowered, Stage};
@@ -66,42 +66,32 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
 fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
     // The representative of each node's group: nodes that share a tensor have the same.
     let mut parents: FxHashMap<NodeId, NodeId> = FxHashMap::default();
-    fn root(parents: &FxHashMap<NodeId, NodeId>, mut id: NodeId) -> NodeId {
-        while let Some(&parent) = parents.get(&id) {
-            id = parent;
-        }
-        id
-    }
     let is_tensor =
         |id: NodeId| body.shape(id.into()).rank() > 0 && body.splat(id.into()).is_none();
     for &id in body.order.iter().filter(|&&id| is_tensor(id)) {
-        for operand in body.graph.operands(id).iter().filter(|v| is_tensor(v.node)) {
-            let (own, other) = (root(&parents, id), root(&parents, operand.node));
+        for operand in body.graph.producers(id).filter(|&id| is_tensor(id)) {
+            let (own, other) = (root(&mut parents, id), root(&mut parents, operand));
             if own != other {
                 parents.insert(own, other);
             }
         }
     }
-    let mut groups: Vec<(NodeId, Group)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: FxHashMap<NodeId, usize> = FxHashMap::default();
     for (value, slot) in body.results() {
-        let key = root(&parents, value.node);
         let elements = body.shape(value).elements();
-        let group = match groups.iter().position(|(other, _)| *other == key) {
-            Some(index) => index,
-            None => {
-                groups.push((key, Group { elements, inputs: Vec::new(), outputs: Vec::new() }));
-                groups.len() - 1
-            }
-        };
-        groups[group].1.outputs.push((value, slot));
+        let place = *places.entry(root(&mut parents, value.node)).or_insert_with(|| {
+            groups.push(Group { elements, inputs: Vec::new(), outputs: Vec::new() });
+            groups.len() - 1
+        });
+        groups[place].outputs.push((value, slot));
     }
     for (slot, &id) in body.graph.inputs().iter().enumerate().filter(|(_, id)| is_tensor(**id)) {
-        let key = root(&parents, id);
-        if let Some((_, group)) = groups.iter_mut().find(|(other, _)| *other == key) {
-            group.inputs.push((id.into(), slot));
+        if let Some(&place) = places.get(&root(&mut parents, id)) {
+            groups[place].inputs.push((id.into(), slot));
         }
     }
-    for (_, group) in &groups {
+    for group in &groups {
         let mut members = group.inputs.iter().chain(&group.outputs);
         if let Some((value, _)) = members.find(|(v, _)| body.shape(*v).elements() != group.elements)
         {
@@ -112,7 +102,20 @@ fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
             )));
         }
     }
-    Ok(groups.into_iter().map(|(_, group)| group).collect())
+    Ok(groups)
+}
+
+/// The representative of a node. What is found is remembered.
+fn root(parents: &mut FxHashMap<NodeId, NodeId>, id: NodeId) -> NodeId {
+    let mut root = id;
+    while let Some(&parent) = parents.get(&root) {
+        root = parent;
+    }
+    let mut next = id;
+    while next != root {
+        next = parents.insert(next, root).unwrap_or(root);
+    }
+    root
 }
 
 /// The program of one group for a number of elements given as argument.
@@ -131,13 +134,8 @@ fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Ar
         known.insert(value, lane);
     }
     // What is computed of scalars alone stands outside of the loop.
-    for &id in &body.order {
-        let value = Value::from(id);
-        let scalar = |v: Value| body.shape(v).rank() == 0;
-        let computed = body.input_slot(value).is_none() && body.splat(value).is_none();
-        if computed && scalar(value) && feeds(body, value, group) {
-            body.record(&mut b, &mut known, value, &mut |_, _| None)?;
-        }
+    for value in computed_scalars(body, group) {
+        body.record(&mut b, &mut known, value, &mut |_, _| None)?;
     }
     let vector = |b: &mut Builder, extent: Extent| -> Result<()> {
         let mut recorded = known.clone();
@@ -170,18 +168,19 @@ fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Ar
     Ok(Arc::new(b.finish()?))
 }
 
-/// Whether a scalar is used by a group's results, directly or not.
-fn feeds(body: &Body<'_>, value: Value, group: &Group) -> bool {
-    let mut stack: Vec<Value> = group.outputs.iter().map(|(v, _)| *v).collect();
-    let mut seen: Vec<Value> = Vec::new();
-    while let Some(next) = stack.pop() {
-        if next == value {
-            return true;
-        }
-        if !seen.contains(&next) {
-            seen.push(next);
-            stack.extend(body.graph.operands(next.node));
+/// What a group's results need of what is computed of scalars, in the order of the body.
+fn computed_scalars(body: &Body<'_>, group: &Group) -> Vec<Value> {
+    let mut stack: Vec<NodeId> = group.outputs.iter().map(|(value, _)| value.node).collect();
+    let mut needed: FxHashSet<NodeId> = FxHashSet::default();
+    while let Some(id) = stack.pop() {
+        if needed.insert(id) {
+            stack.extend(body.graph.producers(id));
         }
     }
-    false
+    let computed = |id: &NodeId| {
+        let value = Value::from(*id);
+        let is_scalar = needed.contains(id) && body.shape(value).rank() == 0;
+        is_scalar && body.input_slot(value).is_none() && body.splat(value).is_none()
+    };
+    body.order.iter().copied().filter(computed).map(Value::from).collect()
 }

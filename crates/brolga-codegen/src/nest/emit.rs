@@ -6,6 +6,7 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, FuncRef, Function, InstBuilder, MemFlagsData, Value, types};
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use rustc_hash::FxHashMap;
 
 use super::{Affine, Arg, Base, Index, Nest, Step};
 use crate::tile::{Element, TileProgram};
@@ -76,7 +77,7 @@ fn collect_slots(steps: &[Step], slots: &mut Vec<usize>) {
 
 struct Emitter<'a, F> {
     builder: FunctionBuilder<'a>,
-    pointers: Vec<(usize, Value)>,
+    pointers: FxHashMap<usize, Value>,
     scratch: Value,
     indices: Vec<Option<Value>>,
     tile: &'a mut F,
@@ -168,9 +169,7 @@ impl<F: FnMut(&mut Function, &Arc<TileProgram>) -> FuncRef> Emitter<'_, F> {
         let mut sum = match affine.base {
             None => None,
             Some(Base::Scratch) => Some(self.scratch),
-            Some(Base::Slot(slot)) => {
-                self.pointers.iter().find(|(other, _)| *other == slot).map(|(_, pointer)| *pointer)
-            }
+            Some(Base::Slot(slot)) => self.pointers.get(&slot).copied(),
         };
         for &(index, factor) in &affine.terms {
             let value =

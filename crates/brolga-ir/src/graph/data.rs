@@ -47,7 +47,7 @@ impl Serialize for Graph {
         };
         let at = |value: Value| Ok((place(value.node)?, value.port));
         let node = |&id: &NodeId| {
-            let node = &self.nodes[id];
+            let node = self.node(id);
             Ok(NodeData {
                 op: node.op.clone(),
                 operands: self.operands(id).into_iter().map(at).collect::<Result<_, _>>()?,
@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for Graph {
                 op => graph.add_node(op, &operands, node.origin),
             }
             .map_err(|mistake| Error::custom(format!("node {place}: {mistake}")))?;
-            if graph.nodes[id].types != node.types {
+            if graph.node(id).types != node.types {
                 return Err(Error::custom(format!("node {place}: its types are not its op's")));
             }
             ids.push(id);
@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for Graph {
                 return Err(Error::custom(format!("node {} has no such result", output.value.0)));
             }
             let replaces = output.replaces.map(id).transpose()?;
-            graph.outputs.push(Output { value, replaces });
+            graph.push_output(Output { value, replaces });
         }
         verify(&graph).map_err(Error::custom)?;
         Ok(graph)

@@ -1,5 +1,7 @@
 //! Text to graphs: modules and signatures.
 
+use std::collections::HashSet;
+
 use super::cursor::{Cursor, Fault, Parse};
 use super::error::ParseErrors;
 use super::is_bare;
@@ -16,7 +18,7 @@ use crate::types::{DType, MAX_RANK, Shape, Type};
 /// The mistakes found: at most one for each statement, and no more than about twenty.
 pub fn parse_module(text: &str, file: &str) -> Result<Module, ParseErrors> {
     let mut cursor = Cursor::new(text, file);
-    let mut module = Module::default();
+    let (mut module, mut names) = (Module::default(), HashSet::new());
     if cursor.at_end() {
         let fault = Fault::new("there is no graph").at(&cursor.peek().span);
         cursor.report(fault.help("a graph reads like: graph f(%x: f32[2]) { return %x }"));
@@ -25,7 +27,7 @@ pub fn parse_module(text: &str, file: &str) -> Result<Module, ParseErrors> {
         cursor.broken_off = false;
         match graph(&mut cursor) {
             Ok((graph, span)) => {
-                if module.graph(graph.name()).is_some() {
+                if !names.insert(graph.name().to_owned()) {
                     let message = format!("there are two graphs named `{}`", graph.name());
                     cursor.report(Fault::new(message).at(&span));
                 }

@@ -1,6 +1,6 @@
 //! The statements of a body: their meaning. Names become values, calls become nodes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -9,7 +9,7 @@ use super::decode::{Decoder, data};
 use super::lexer::Span;
 use super::literal::{Entry, Literal, LiteralKind};
 use super::statement::{Binder, Call, Name, Returned};
-use crate::graph::{Graph, Origin, Value};
+use crate::graph::{Graph, NodeId, Origin, Value};
 use crate::op::Op;
 use crate::ops::{Constant, Kernel, KernelKind, ParameterKind};
 use crate::tensor::Data;
@@ -19,6 +19,8 @@ use crate::types::Type;
 pub(super) struct Scope<'a> {
     pub(super) graph: Graph,
     values: HashMap<&'a str, Definition>,
+    /// The states that are replaced.
+    replaced: HashSet<NodeId>,
 }
 
 struct Definition {
@@ -29,7 +31,7 @@ struct Definition {
 
 impl<'a> Scope<'a> {
     pub(super) fn new(graph: Graph) -> Self {
-        Self { graph, values: HashMap::new() }
+        Self { graph, values: HashMap::new(), replaced: HashSet::new() }
     }
 }
 
@@ -126,7 +128,7 @@ impl<'a> Cursor<'a> {
                 (value, Some(state)) => {
                     let target = self.resolve(scope, &state)?;
                     if let Some((value, target)) = value.zip(target) {
-                        update(&mut scope.graph, value, target, &name, &state)?;
+                        update(scope, value, target, &name, &state)?;
                     }
                 }
                 (Some(value), None) => scope.graph.add_output(value),
@@ -138,7 +140,7 @@ impl<'a> Cursor<'a> {
 }
 
 fn update(
-    graph: &mut Graph,
+    Scope { graph, replaced, .. }: &mut Scope<'_>,
     value: Value,
     target: Value,
     name: &Name<'_>,
@@ -152,7 +154,7 @@ fn update(
             .help("a state is an input declared as `state %w: f32[2]`")
             .at(&state.span));
     }
-    if graph.outputs().iter().any(|output| output.replaces == Some(target.node)) {
+    if replaced.contains(&target.node) {
         return Err(Fault::new(format!("the state `%{text}` is replaced twice")).at(&state.span));
     }
     let (ty, next) = (graph.ty(target), graph.ty(value));
@@ -160,6 +162,7 @@ fn update(
         let fault = Fault::new(format!("the state `%{text}` is {ty} and cannot become {next}"));
         return Err(fault.at(&(name.span.start..state.span.end)));
     }
+    replaced.insert(target.node);
     graph.add_update(target.node, value);
     Ok(())
 }

@@ -199,7 +199,7 @@ fn bodies_that_are_wrong() {
       |  = kernel %x {kind="rows"}   @dense
       | ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 
-    graph `outer/broken`: error: `relu` takes 1 operand, not 0
+    graph `outer/broken`: error: operand 0 is missing
       | %0: f32[2] = relu
       | ^~~~~~~~~~~~~~~~~
     "#);

@@ -1,5 +1,6 @@
 //! A model in which each layer takes what the one before gives.
 
+use std::collections::{HashMap, HashSet};
 use std::panic;
 use std::sync::Arc;
 
@@ -24,6 +25,10 @@ pub type Sequential = Model<Stack>;
 pub struct Stack {
     name: String,
     layers: Vec<Entry>,
+    /// How many layers have each name.
+    names: HashMap<String, usize>,
+    /// The number that comes next behind each class, where some were given.
+    numbers: HashMap<String, usize>,
 }
 
 #[derive(Debug)]
@@ -47,7 +52,7 @@ impl Entry {
 impl Sequential {
     /// A model without layers.
     pub fn new() -> Self {
-        Self::of(Stack { name: "sequential".to_owned(), layers: vec![] })
+        Self::of(Stack { name: "sequential".to_owned(), ..Stack::default() })
     }
 
     /// Appends a layer. Weights that the model already has keep their values.
@@ -61,6 +66,7 @@ impl Sequential {
     fn push(&mut self, layer: Arc<dyn Layer>, location: Option<Location>) -> &mut Self {
         let network = self.network_mut();
         let name = network.choose_name(&*layer);
+        *network.names.entry(name.clone()).or_default() += 1;
         network.layers.push(Entry { layer, name, location });
         self
     }
@@ -104,7 +110,7 @@ impl Default for Sequential {
 
 impl Stack {
     /// The layer's own name, or Keras's: the class, then the class with a number.
-    fn choose_name(&self, layer: &dyn Layer) -> String {
+    fn choose_name(&mut self, layer: &dyn Layer) -> String {
         if let Some(name) = &layer.base().name {
             return name.clone();
         }
@@ -113,14 +119,22 @@ impl Stack {
         } else {
             snake_case(layer.class_name())
         };
-        let taken = |name: &str| self.layers.iter().any(|entry| entry.name == name);
-        let numbered = (1..).map(|number| format!("{class}_{number}"));
-        std::iter::once(class.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or(class)
+        let mut name = class.clone();
+        // No number is free again, since layers stay.
+        let number = self.numbers.entry(class).or_default();
+        let class_length = name.len();
+        while self.names.contains_key(&name) {
+            *number += 1;
+            name.truncate(class_length);
+            name.push_str(&format!("_{number}"));
+        }
+        name
     }
 
     fn check_names(&self) -> Result<(), NnError> {
-        for (place, entry) in self.layers.iter().enumerate() {
-            let mistake = if self.layers[..place].iter().any(|other| other.name == entry.name) {
+        let mut names = HashSet::new();
+        for entry in &self.layers {
+            let mistake = if !names.insert(&entry.name) {
                 Mistake::new("another layer has this name already")
                     .help("give one of them another name")
             } else if !is_name(&entry.name) || entry.name.contains('/') {

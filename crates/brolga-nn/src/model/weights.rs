@@ -2,7 +2,7 @@
 //!
 //! A file is written beside its target, made durable and renamed: a crash leaves the old file or the new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -43,8 +43,8 @@ impl Session {
             };
             return Err(mismatch(&what, weight, given));
         }
-        let known = |name: &String| self.built.weights.iter().any(|weight| weight.path() == *name);
-        if let Some(foreign) = tensors.keys().find(|name| !known(name)) {
+        let known: HashSet<String> = self.built.weights.iter().map(|weight| weight.path()).collect();
+        if let Some(foreign) = tensors.keys().find(|name| !known.contains(*name)) {
             let message =
                 format!("the file has a weight `{foreign}`, the model has none of this name");
             return Err(NnError::Weights { what, message });

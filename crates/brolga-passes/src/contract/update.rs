@@ -1,8 +1,7 @@
 //! Kernels that do the same for groups of states.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{Checked, ensure};
 use crate::values::is_elementwise;
@@ -14,66 +13,69 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
             format!("`{}` is not elementwise", body.node(id).op.name()),
         )?;
     }
-    let groups = groups(body, nodes);
-    let ordered = groups.iter().flatten().eq(nodes);
+    let group_of = group_of(body, nodes);
+    let count = group_of.values().max().map_or(0, |last| last + 1);
+    ensure(count > 0, "the body is empty")?;
+    let ordered = nodes.iter().map(|id| group_of[id]).is_sorted();
     ensure(ordered, "the ops do not come group by group")?;
+    let groups: Vec<&[NodeId]> = nodes.chunk_by(|a, b| group_of[a] == group_of[b]).collect();
     let inputs: Vec<Value> = body.inputs().iter().map(|&id| Value::from(id)).collect();
-    let shared = inputs.iter().take_while(|&&input| is_shared(body, input, &groups)).count();
-    let first = program(body, groups.first().ok_or("the body is empty")?, &inputs[..shared])?;
+    let is_shared = |&&input: &&Value| is_shared(body, input, &group_of, count);
+    let shared = places(inputs.iter().take_while(is_shared));
+    let first = program(body, groups[0], &shared)?;
     let mut own = Vec::new();
     for group in &groups {
-        let group = program(body, group, &inputs[..shared])?;
+        let group = program(body, group, &shared)?;
         ensure(group.steps == first.steps, "two groups do not have the same program")?;
         own.extend(group.own);
     }
     // Each group's operands are in the order of first use, or in any other that is the same for all groups.
-    let places: Vec<usize> =
-        own.iter().filter_map(|value| inputs[shared..].iter().position(|v| v == value)).collect();
-    let (count, size) = (groups.len(), own.len() / groups.len());
-    ensure(places.len() == inputs.len() - shared, "an operand belongs to no group")?;
+    let known = places(&inputs[shared.len()..]);
+    let places: Vec<usize> = own.iter().filter_map(|value| known.get(value).copied()).collect();
+    let size = own.len() / count;
+    ensure(places.len() == known.len(), "an operand belongs to no group")?;
     let by_group = (0..count).all(|group| {
         let places = &places[group * size..(group + 1) * size];
         places.iter().all(|place| (group * size..(group + 1) * size).contains(place))
     });
     ensure(by_group, "the operands do not come group by group")?;
-    let group_of = |value: Value| groups.iter().position(|group| group.contains(&value.node));
-    let outputs: Vec<_> = body.outputs().iter().map(|output| group_of(output.value)).collect();
+    let outputs = body.outputs().iter().map(|output| group_of.get(&output.value.node));
     ensure(outputs.is_sorted(), "the results do not come group by group")
 }
 
-/// The connected parts of the body: nodes that read each other or a common operand that is not shared by all.
-fn groups(body: &Graph, nodes: &[NodeId]) -> Vec<Vec<NodeId>> {
-    let mut group_of: BTreeMap<NodeId, usize> = BTreeMap::new();
-    let mut groups: Vec<Vec<NodeId>> = Vec::new();
+/// The number of each node's group. Groups are connected parts of the body: nodes that read each other.
+fn group_of(body: &Graph, nodes: &[NodeId]) -> FxHashMap<NodeId, usize> {
+    let known: FxHashSet<NodeId> = nodes.iter().copied().collect();
+    let mut group_of = FxHashMap::default();
+    let mut groups = 0;
     for &start in nodes {
-        if group_of.contains_key(&start) {
-            continue;
-        }
-        let mut found = BTreeSet::from([start]);
         let mut stack = vec![start];
+        let new = !group_of.contains_key(&start);
         while let Some(id) = stack.pop() {
-            let operands = body.operands(id).into_iter().map(|value| value.node);
-            let users = body.uses(id).into_iter().map(|(user, _)| user);
-            for next in operands.chain(users) {
-                if nodes.contains(&next) && found.insert(next) {
-                    stack.push(next);
-                }
+            if known.contains(&id) && !group_of.contains_key(&id) {
+                group_of.insert(id, groups);
+                stack.extend(body.producers(id).chain(body.users(id)));
             }
         }
-        let members: Vec<NodeId> = nodes.iter().copied().filter(|id| found.contains(id)).collect();
-        members.iter().for_each(|&id| {
-            group_of.insert(id, groups.len());
-        });
-        groups.push(members);
+        groups += usize::from(new);
     }
-    groups
+    group_of
+}
+
+/// Where each value stands in a list.
+fn places<'a>(values: impl IntoIterator<Item = &'a Value>) -> FxHashMap<Value, usize> {
+    values.into_iter().enumerate().map(|(place, &value)| (value, place)).collect()
 }
 
 /// Whether an input is a scalar that every group reads.
-fn is_shared(body: &Graph, input: Value, groups: &[Vec<NodeId>]) -> bool {
-    let users: Vec<NodeId> = body.uses_of(input).into_iter().map(|(user, _)| user).collect();
-    let read_by = |group: &Vec<NodeId>| group.iter().any(|id| users.contains(id));
-    body.ty(input).shape.rank() == 0 && groups.iter().all(read_by)
+fn is_shared(
+    body: &Graph,
+    input: Value,
+    group_of: &FxHashMap<NodeId, usize>,
+    count: usize,
+) -> bool {
+    let readers = || body.users_of(input).filter_map(|user| group_of.get(&user));
+    body.ty(input).shape.rank() == 0 && readers().collect::<FxHashSet<_>>().len() == count
 }
 
 struct Program {
@@ -89,9 +91,15 @@ enum Operand {
     Constant(Op),
 }
 
-fn program(body: &Graph, group: &[NodeId], shared: &[Value]) -> Result<Program, String> {
+fn program(
+    body: &Graph,
+    group: &[NodeId],
+    shared: &FxHashMap<Value, usize>,
+) -> Result<Program, String> {
     let shape: &Shape = &body.ty(group[0].into()).shape;
-    let mut own: Vec<Value> = Vec::new();
+    let of_group: FxHashMap<NodeId, usize> =
+        group.iter().enumerate().map(|(step, &id)| (id, step)).collect();
+    let (mut own, mut own_places) = (Vec::new(), FxHashMap::default());
     let mut steps = Vec::new();
     for &id in group {
         let same = body.ty(id.into()).shape == *shape;
@@ -99,16 +107,15 @@ fn program(body: &Graph, group: &[NodeId], shared: &[Value]) -> Result<Program, 
         let mut operands = Vec::new();
         for value in body.operands(id) {
             let op = &body.node(value.node).op;
-            operands.push(if let Some(step) = group.iter().position(|&id| id == value.node) {
+            operands.push(if let Some(&step) = of_group.get(&value.node) {
                 Operand::Step(step)
             } else if matches!(op, Op::Constant(_)) {
                 Operand::Constant(op.clone())
-            } else if let Some(place) = shared.iter().position(|&input| input == value) {
+            } else if let Some(&place) = shared.get(&value) {
                 Operand::Shared(place)
             } else {
                 ensure(body.ty(value).shape == *shape, "a group reads a value of another shape")?;
-                let known = own.iter().position(|&input| input == value);
-                Operand::Own(known.unwrap_or_else(|| {
+                Operand::Own(*own_places.entry(value).or_insert_with(|| {
                     own.push(value);
                     own.len() - 1
                 }))

@@ -26,6 +26,8 @@
 
 use brolga_ir::ops::{self, Broadcast, Matmul, Reshape, Transpose};
 use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
@@ -97,7 +99,7 @@ fn reshape(
             let one = graph.add(one, &[operand(graph, x.node)], origin.clone())?;
             graph.add(Broadcast { shape }, &[one], origin).map(Some)
         }
-        _ if adds_last_axis(&graph.ty(x).shape, &shape) && is_of_rows(graph, x, MAX_CHAIN) => {
+        _ if adds_last_axis(&graph.ty(x).shape, &shape) && is_of_rows(graph, x) => {
             if !rewrites.allow(&KEEP_AXIS, graph, id) {
                 return Ok(None);
             }
@@ -114,43 +116,76 @@ fn adds_last_axis(from: &Shape, to: &Shape) -> bool {
     to.split_last().is_some_and(|(&last, rest)| last == 1 && rest == &from[..])
 }
 
-/// Whether the value is the reduction of rows along their last axis, without that axis, or computed of such ones elementwise.
-fn is_of_rows(graph: &Graph, value: Value, chain: usize) -> bool {
-    let op = &graph.node(value.node).op;
-    if let Some((axes, keepdims)) = row_reduction(op) {
-        return !keepdims && axes.len() == 1 && reduced_domain(graph, value.node).is_some();
+/// Whether the value is the reduction of rows along their last axis, without that axis, or computed of such ones elementwise. Chains
+/// of more than [`MAX_CHAIN`] ops are not followed.
+fn is_of_rows(graph: &Graph, value: Value) -> bool {
+    let (mut values, mut seen) = (vec![value], FxHashSet::from_iter([value]));
+    for _ in 0..=MAX_CHAIN {
+        if values.iter().any(|&value| is_row_reduction(graph, value)) {
+            return true;
+        }
+        let chained = values.iter().filter(|value| graph.node(value.node).op.is_elementwise());
+        let same = |v: &Value| graph.ty(*v).shape == graph.ty(value).shape;
+        let operands = chained.flat_map(|value| graph.operands(value.node)).filter(same);
+        values = operands.filter(|&operand| seen.insert(operand)).collect();
     }
-    let same = |v: &&Value| graph.ty(**v).shape == graph.ty(value).shape;
-    let operands = graph.operands(value.node);
-    op.is_elementwise()
-        && chain > 0
-        && operands.iter().filter(same).any(|&v| is_of_rows(graph, v, chain - 1))
+    false
 }
 
-/// Computes such a value as `[r.., 1]`; what used it uses a view.
-fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
-    let shape = graph.ty(value).shape.clone();
-    let node = graph.node(value.node);
-    let (op, origin) = (node.op.clone(), node.origin.clone());
-    let mut operands = graph.operands(value.node);
-    let kept = match keeping_axes(&op) {
-        Some(op) => graph.add(op, &operands, origin.clone())?,
-        None => {
-            for operand in &mut operands {
-                if is_of_rows(graph, *operand, MAX_CHAIN) {
-                    *operand = keep_last_axis(graph, *operand)?;
-                } else if elements(graph, *operand) != 1 {
-                    let own = graph.ty(*operand).shape.iter().copied();
-                    let shape = own.chain([1]).collect();
-                    *operand = graph.add(Reshape { shape }, &[*operand], origin.clone())?;
-                }
-            }
-            graph.add(op, &operands, origin.clone())?
+/// Whether the value is the reduction of rows along their last axis, without that axis.
+fn is_row_reduction(graph: &Graph, value: Value) -> bool {
+    row_reduction(&graph.node(value.node).op).is_some_and(|(axes, keepdims)| {
+        !keepdims && axes.len() == 1 && reduced_domain(graph, value.node).is_some()
+    })
+}
+
+/// A node that is computed anew with its last axis.
+struct Keeping {
+    value: Value,
+    op: Op,
+    operands: SmallVec<[Value; 4]>,
+    /// How many of the operands are the new node's.
+    done: usize,
+}
+
+impl Keeping {
+    fn new(graph: &Graph, value: Value) -> Self {
+        let (op, operands) = (&graph.node(value.node).op, graph.operands(value.node));
+        match keeping_axes(op) {
+            Some(op) => Self { value, op, done: operands.len(), operands },
+            None => Self { value, op: op.clone(), operands, done: 0 },
         }
-    };
-    let view = graph.add(Reshape { shape }, &[kept], origin)?;
-    graph.replace(value, view);
-    Ok(kept)
+    }
+}
+
+/// Computes such a value as `[r.., 1]`, and so its operands that are such values; what used them uses views.
+fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
+    let mut kept: FxHashMap<Value, Value> = FxHashMap::default();
+    let mut stack = vec![Keeping::new(graph, value)];
+    while let Some(Keeping { value, op, operands, done }) = stack.last_mut() {
+        let origin = graph.node(value.node).origin.clone();
+        let Some(operand) = operands.get_mut(*done) else {
+            let shape = graph.ty(*value).shape.clone();
+            let new = graph.add(op.clone(), operands, origin.clone())?;
+            let view = graph.add(Reshape { shape }, &[new], origin)?;
+            graph.replace(*value, view);
+            kept.insert(*value, new);
+            stack.pop();
+            continue;
+        };
+        if let Some(&new) = kept.get(operand) {
+            *operand = new;
+        } else if is_of_rows(graph, *operand) {
+            let operand = *operand;
+            stack.push(Keeping::new(graph, operand));
+            continue;
+        } else if elements(graph, *operand) != 1 {
+            let shape = graph.ty(*operand).shape.iter().copied().chain([1]).collect();
+            *operand = graph.add(Reshape { shape }, &[*operand], origin)?;
+        }
+        *done += 1;
+    }
+    Ok(kept[&value])
 }
 
 /// The same reduction with `keepdims`.

@@ -28,7 +28,7 @@ impl Pass for DeadNodes {
     }
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
-        let unused = |id| graph.uses(id).is_empty() && graph.parameter(id).is_none();
+        let unused = |id| graph.users(id).next().is_none() && graph.parameter(id).is_none();
         let dead = graph.ids().find(|&id| unused(id) && !crate::values::is_returned(graph, id));
         if let Some(id) = dead
             && rewrites.allow(&DEAD, graph, id)

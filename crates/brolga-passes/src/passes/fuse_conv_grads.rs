@@ -99,11 +99,13 @@ pub(super) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, No
     let is_filter = |id: NodeId| matches!(graph.node(id).op, Op::Conv2dGradFilter(_));
     let is_bias = |id: NodeId| {
         let cotangent = |value: &Value| {
-            let uses = graph.uses_of(*value);
             bias_gradient(graph, *value) == Some(id)
-                && uses.iter().any(|(user, slot)| is_filter(*user) && *slot == 1)
+                && graph
+                    .uses_of(*value)
+                    .into_iter()
+                    .any(|(user, slot)| is_filter(user) && slot == 1)
         };
-        graph.operands(id).first().is_some_and(cotangent)
+        is_bias_gradient(graph, id) && graph.operands(id).first().is_some_and(cotangent)
     };
     let groups = groups(graph);
     let behind = groups.iter().filter_map(|group| {
@@ -124,18 +126,23 @@ fn cotangent_slot(graph: &Graph, id: NodeId) -> Option<usize> {
 
 /// The only sum of the cotangent over images and places.
 fn bias_gradient(graph: &Graph, cotangent: Value) -> Option<NodeId> {
-    let users = graph.uses_of(cotangent);
-    let mut sums = users.iter().filter(|(user, _)| is_bias_gradient(graph, *user));
-    let (id, _) = sums.next()?;
-    sums.next().is_none().then_some(*id)
+    let mut sums = graph.users_of(cotangent).filter(|&user| is_bias_gradient(graph, user));
+    let id = sums.next()?;
+    sums.next().is_none().then_some(id)
 }
 
 fn is_bias_gradient(graph: &Graph, id: NodeId) -> bool {
     matches!(&graph.node(id).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2])
 }
 
+/// How many uses a cotangent has at most whose preparation is copied: of one with more it is better stored.
+const MAX_COPIES: usize = 64;
+
 /// The nodes that prepare a cotangent and can be copied into the kernels that use it.
 fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet {
+    if graph.users_of(cotangent).nth(MAX_COPIES).is_some() {
+        return NodeSet::new();
+    }
     let uses = graph.uses_of(cotangent);
     let is_filter = |id: NodeId| matches!(graph.node(id).op, Op::Conv2dGradFilter(_));
     let has_filter = uses.iter().any(|(user, _)| is_filter(*user));

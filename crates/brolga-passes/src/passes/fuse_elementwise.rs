@@ -19,11 +19,12 @@
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
+use rustc_hash::FxHashMap;
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::rows::{Domain, rows};
-use crate::region::{NodeSet, Region, Schedule};
+use crate::region::{MAX_NODES, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::is_elementwise;
 
@@ -42,9 +43,7 @@ impl Pass for FuseElementwise {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        let scalars: Vec<NodeId> =
-            schedule.nodes().into_iter().filter(|&id| is_scalar_op(graph, id)).collect();
-        fuse_scalars(graph, &mut schedule, scalars, rewrites)?;
+        fuse_scalars(graph, &mut schedule, rewrites)?;
         for id in schedule.nodes() {
             // A region that was fused may have taken this node, and a kernel its identity.
             if graph.get(id).is_none() || !is_elementwise(graph, id) || is_scalar_op(graph, id) {
@@ -67,27 +66,50 @@ fn is_scalar_op(graph: &Graph, id: NodeId) -> bool {
     is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() == 0
 }
 
-/// Fuses each scalar op with all later ones that need nothing from outside that needs the kernel.
+/// Fuses scalar ops with all later ones that need nothing from outside that needs the kernel.
 fn fuse_scalars(
     graph: &mut Graph,
     schedule: &mut Schedule,
-    mut scalars: Vec<NodeId>,
     rewrites: &mut Rewrites,
 ) -> Result<(), PassError> {
-    while let Some(&first) = scalars.first() {
-        let mut region = NodeSet::new();
-        for &id in &scalars {
-            region.insert(id);
-            if !schedule.is_convex(graph, &region) {
-                region.remove(&id);
+    let mut fused = false;
+    for level in levels(graph, schedule) {
+        // In the order of the schedule, a part of a convex region is convex.
+        for part in level.chunks(MAX_NODES) {
+            if part.len() > 1 && rewrites.allow(&SCALARS, graph, part[0]) {
+                let nodes = part.iter().copied().collect();
+                Region::around(graph, KernelKind::Rows, part[0], nodes)
+                    .fuse_unscheduled(graph, schedule)?;
+                fused = true;
             }
         }
-        scalars.retain(|id| !region.contains(id));
-        if region.len() > 1 && rewrites.allow(&SCALARS, graph, first) {
-            Region::around(graph, KernelKind::Rows, first, region).fuse(graph, schedule)?;
-        }
+    }
+    if fused {
+        *schedule = Schedule::new(graph);
     }
     Ok(())
+}
+
+/// The scalar ops, those of one level together: a level is what needs the level before by a way through other ops.
+fn levels(graph: &Graph, schedule: &Schedule) -> Vec<Vec<NodeId>> {
+    let mut levels: Vec<Vec<NodeId>> = Vec::new();
+    // For each node the first level that can read its results.
+    let mut first: FxHashMap<NodeId, usize> = FxHashMap::default();
+    for id in schedule.nodes() {
+        let is_scalar = is_scalar_op(graph, id);
+        let after = |producer: NodeId| {
+            let level = first.get(&producer).copied().unwrap_or(0);
+            // Another op that reads a scalar separates its readers from it.
+            level + usize::from(!is_scalar && is_scalar_op(graph, producer))
+        };
+        let level = graph.producers(id).map(after).max().unwrap_or(0);
+        first.insert(id, level);
+        if is_scalar {
+            levels.resize(levels.len().max(level + 1), Vec::new());
+            levels[level].push(id);
+        }
+    }
+    levels
 }
 
 #[cfg(test)]

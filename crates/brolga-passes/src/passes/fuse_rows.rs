@@ -37,7 +37,7 @@ use brolga_ir::{Graph, NodeId};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::rows::{reduced_domain, rows};
+use crate::region::rows::{MAX_SPAN, reduced_domain, rows};
 use crate::region::{NodeSet, Region, Schedule, prologue, repeats_columns};
 use crate::rewrites::{Rewrites, Rule};
 
@@ -58,7 +58,7 @@ impl Pass for FuseRows {
         let reduces = |graph: &Graph, id: &NodeId| reduced_domain(graph, *id).is_some();
         let mut seeds: Vec<NodeId> = schedule.nodes();
         seeds.retain(|id| reduces(graph, id));
-        for (place, &id) in seeds.iter().enumerate() {
+        for id in seeds {
             // A region that was fused may have taken this node, and a kernel its identity.
             let Some(domain) = reduced_domain(graph, id) else { continue };
             let nodes = if domain.is_long_row() {
@@ -68,8 +68,8 @@ impl Pass for FuseRows {
                 nodes.extend(prologue(graph, &schedule, graph.operands(id)[0], &nodes, fits));
                 nodes
             } else if domain.is_one_row() {
-                let same = |id: &&NodeId| reduced_domain(graph, **id).as_ref() == Some(&domain);
-                let together: Vec<NodeId> = seeds[place..].iter().filter(same).copied().collect();
+                let same = |id: &NodeId| reduced_domain(graph, *id).as_ref() == Some(&domain);
+                let together: Vec<NodeId> = schedule.from(id, MAX_SPAN).filter(same).collect();
                 rows(graph, &schedule, &together, domain)
             } else {
                 rows(graph, &schedule, &[id], domain)

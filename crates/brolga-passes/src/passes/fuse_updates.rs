@@ -18,8 +18,11 @@
 //! each group as one run of elements; and groups that need their own results by another way. Groups that differ in anything, element types
 //! and results included, or that need each other, are kernels of their own.
 
+use std::hash::{Hash, Hasher};
+
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, Origin};
+use rustc_hash::{FxHashMap, FxHasher};
 
 use super::fuse_conv_grads::updates;
 use crate::error::PassError;
@@ -36,6 +39,10 @@ const UPDATES: Rule = Rule {
     name: "fuse updates that are computed alike",
     reason: "one run over all weights instead of a call for each",
 };
+
+/// How many groups share a kernel at most. That saves all but a small part of the calls; the time to generate code for a kernel grows
+/// faster than its number of groups.
+const MAX_GROUPS: usize = 64;
 
 impl Pass for FuseUpdates {
     fn is_required(&self) -> bool {
@@ -64,13 +71,25 @@ impl Pass for FuseUpdates {
     }
 }
 
-/// Groups with the same program, in the order of their first ones.
+/// Groups with the same program, in the order of their first ones; of many, as many as one kernel takes.
 fn classes(groups: Vec<Group>) -> Vec<Vec<Group>> {
     let mut classes: Vec<Vec<Group>> = Vec::new();
+    // The last class of each program, by its hash. Only looked up, never iterated.
+    let mut last: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
     for group in groups {
-        match classes.iter_mut().find(|class| class[0].program == group.program) {
-            Some(class) => class.push(group),
-            None => classes.push(vec![group]),
+        let mut hasher = FxHasher::default();
+        group.program.hash(&mut hasher);
+        let known = last.entry(hasher.finish()).or_default();
+        match known.iter_mut().find(|class| classes[**class][0].program == group.program) {
+            Some(class) if classes[*class].len() < MAX_GROUPS => classes[*class].push(group),
+            Some(class) => {
+                *class = classes.len();
+                classes.push(vec![group]);
+            }
+            None => {
+                known.push(classes.len());
+                classes.push(vec![group]);
+            }
         }
     }
     classes

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use brolga_ir::{Graph, NodeId, Shape, Value};
 
-use super::{NodeSet, Schedule};
+use super::{Growing, MAX_NODES, NodeSet, Schedule};
 use crate::values::{elements, is_elementwise, is_returned, results};
 
 /// Whether an operand can be read along with a value of this shape while that is produced: it has the same shape, or is one row of the
@@ -59,33 +59,34 @@ pub(crate) fn epilogue(
     let role = graph.node(root).origin.role;
     let mut candidates = BTreeSet::new();
     let push = |candidates: &mut BTreeSet<_>, id: NodeId| {
-        candidates.extend(graph.uses(id).into_iter().map(|(user, _)| (schedule.place(user), user)));
+        candidates.extend(graph.users(id).map(|user| (schedule.place(user), user)));
     };
     push(&mut candidates, root);
+    let mut growing = Growing::new(schedule, std::mem::take(region));
     let mut added = NodeSet::new();
     // In the order of the schedule all operands of a candidate have been decided on before it.
-    while let Some((_, id)) = candidates.pop_first() {
+    while growing.nodes.len() < MAX_NODES
+        && let Some((_, id)) = candidates.pop_first()
+    {
         let node = graph.node(id);
         if !is_elementwise(graph, id) || node.types[0].shape != shape || node.origin.role != role {
             continue;
         }
         let operands = graph.operands(id);
-        let mut outside = operands.iter().filter(|value| !region.contains(&value.node));
-        if !outside.all(|&value| fits(graph, value, &shape)) {
-            continue;
-        }
-        let extends = schedule.extends(graph, region, id);
-        region.insert(id);
-        if extends || schedule.is_convex(graph, region) {
+        let mut outside = operands.iter().filter(|value| !growing.contains(value.node));
+        if outside.all(|&value| fits(graph, value, &shape))
+            && schedule.stays_convex(graph, &growing, id)
+        {
+            growing.insert(schedule, id);
             push(&mut candidates, id);
             added.insert(id);
-        } else {
-            region.remove(&id);
         }
     }
+    *region = growing.nodes;
     for id in added.clone() {
         for value in graph.operands(id) {
-            if !region.contains(&value.node) && graph.ty(value).shape == shape {
+            let room = region.len() < MAX_NODES;
+            if room && !region.contains(&value.node) && graph.ty(value).shape == shape {
                 let side = prologue(graph, schedule, value, &added, &fits);
                 region.extend(&side);
                 added.extend(side);
@@ -108,10 +109,11 @@ pub(crate) fn prologue(
     let mut chain = NodeSet::new();
     let mut candidates = BTreeSet::from([(schedule.place(value.node), value.node)]);
     // Against the order of the schedule all uses of a candidate have been decided on before it.
-    while let Some((_, id)) = candidates.pop_last() {
+    while chain.len() < MAX_NODES
+        && let Some((_, id)) = candidates.pop_last()
+    {
         let used_inside = |value: Value| {
-            let uses = graph.uses_of(value);
-            uses.iter().all(|(user, _)| users.contains(user) || chain.contains(user))
+            graph.users_of(value).all(|user| users.contains(&user) || chain.contains(&user))
         };
         let operands = graph.operands(id);
         if is_elementwise(graph, id)

@@ -60,7 +60,7 @@ impl Region {
         order
     }
 
-    /// Replaces the region by one kernel.
+    /// Replaces the region by one kernel, which takes its place in the schedule.
     ///
     /// Operands of the kernel are what the region uses from outside, in the order of first use. Splat constants of elementwise ops
     /// are copied into the body. Results are the values that are used outside, in the order of the nodes.
@@ -68,10 +68,36 @@ impl Region {
     /// # Errors
     /// If an op refuses its operands in the body, which types of a valid graph cannot cause.
     pub(crate) fn fuse(
-        mut self,
+        self,
         graph: &mut Graph,
         schedule: &mut Schedule,
     ) -> Result<NodeId, Mistake> {
+        let (nodes, copied) = (self.nodes.clone(), schedule.sort(&self.copied));
+        let replacement = self.replacement(graph, schedule)?;
+        let id = schedule.contract(graph, &nodes, |graph| replacement.insert(graph))?;
+        for copied in copied.into_iter().rev() {
+            if graph.users(copied).next().is_none() && !is_returned(graph, copied) {
+                graph.remove(copied);
+                schedule.forget(copied);
+            }
+        }
+        Ok(id)
+    }
+
+    /// As [`Region::fuse`], for a region that copies nothing and a schedule that is not used afterwards.
+    ///
+    /// # Errors
+    /// As [`Region::fuse`].
+    pub(crate) fn fuse_unscheduled(
+        self,
+        graph: &mut Graph,
+        schedule: &Schedule,
+    ) -> Result<NodeId, Mistake> {
+        self.replacement(graph, schedule)?.insert(graph)
+    }
+
+    /// The kernel that is to stand for the region.
+    fn replacement(mut self, graph: &Graph, schedule: &Schedule) -> Result<Replacement, Mistake> {
         let parts = match self.parts.take() {
             Some(parts) => parts,
             None => vec![Part { inputs: Vec::new(), order: self.order(graph, schedule) }],
@@ -89,20 +115,27 @@ impl Region {
         let leaving = leaving(graph, &self.nodes, &order);
         let (body, operands) = body.finish(&leaving);
         let kernel = Kernel { kind: self.kind, body: Box::new(body) };
-        let id = schedule.contract(graph, &self.nodes, |graph| {
-            let id = graph.add_node(kernel, &operands, self.origin)?;
-            for (port, &old) in leaving.iter().enumerate() {
-                graph.replace(old, Value { node: id, port: port as u32 });
-            }
-            self.nodes.iter().for_each(|&node| graph.remove(node));
-            Ok::<_, Mistake>(id)
-        })?;
-        for copied in schedule.sort(&self.copied).into_iter().rev() {
-            if graph.uses(copied).is_empty() && !is_returned(graph, copied) {
-                graph.remove(copied);
-                schedule.forget(copied);
-            }
+        Ok(Replacement { kernel, operands, leaving, nodes: self.nodes, origin: self.origin })
+    }
+}
+
+/// A kernel that is to stand for the nodes of a region.
+struct Replacement {
+    kernel: Kernel,
+    operands: Vec<Value>,
+    /// The values that become the kernel's results.
+    leaving: Vec<Value>,
+    nodes: NodeSet,
+    origin: Origin,
+}
+
+impl Replacement {
+    fn insert(self, graph: &mut Graph) -> Result<NodeId, Mistake> {
+        let id = graph.add_node(self.kernel, &self.operands, self.origin)?;
+        for (port, &old) in (0..).zip(&self.leaving) {
+            graph.replace(old, Value { node: id, port });
         }
+        self.nodes.iter().for_each(|&node| graph.remove(node));
         Ok(id)
     }
 }
@@ -111,7 +144,7 @@ impl Region {
 fn leaving(graph: &Graph, nodes: &NodeSet, order: &[NodeId]) -> Vec<Value> {
     let leaves = |value: &Value| {
         graph.is_output(*value)
-            || graph.uses_of(*value).iter().any(|(user, _)| !nodes.contains(user))
+            || graph.users_of(*value).any(|user| !nodes.contains(&user))
     };
     let own = order.iter().filter(|id| nodes.contains(id));
     own.flat_map(|&id| results(graph, id)).filter(leaves).collect()

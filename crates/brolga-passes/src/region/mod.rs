@@ -11,11 +11,15 @@ pub(crate) mod update;
 
 pub(crate) use chain::{broadcasts, epilogue, prologue, repeats_columns, same_or_one, streams};
 pub(crate) use fuse::{Part, Region};
-pub(crate) use schedule::Schedule;
+pub(crate) use schedule::{Growing, Schedule};
 
 use std::collections::BTreeSet;
 
 use brolga_ir::NodeId;
+
+/// How many nodes a region has at most. A kernel of more is not quicker than two, and the time to generate code for one grows faster
+/// than its size.
+pub(crate) const MAX_NODES: usize = 256;
 
 /// A set of nodes, iterated in one order on every machine.
 pub(crate) type NodeSet = BTreeSet<NodeId>;

@@ -4,12 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
-use super::{NodeSet, Schedule, broadcasts, repeats_columns};
+use super::{Growing, MAX_NODES, NodeSet, Schedule, broadcasts, repeats_columns};
 use crate::values::{elements, is_elementwise, splat};
 
 /// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit together. A loss and its gradient are
 /// neighbours; looking farther would make the time quadratic in the depth of a model.
-const MAX_SPAN: usize = 256;
+pub(crate) const MAX_SPAN: usize = 256;
+
+/// How many uses a value has at most whose reductions are looked for among them: of one with more, it would take too long to look
+/// through them again and again.
+const MAX_USES: usize = 256;
+
+/// How many reductions a region has at most: a row is read once for each that needs another.
+const MAX_REDUCTIONS: usize = 32;
 
 /// How many elements of a single row are computed by one worker for the sake of fusing.
 const MAX_SERIAL: usize = 1 << 14;
@@ -67,6 +74,8 @@ impl Domain {
 pub(crate) struct Rows {
     domain: Domain,
     places: BTreeMap<NodeId, Place>,
+    /// How many of the nodes are reductions.
+    reductions: usize,
 }
 
 /// The axes of a reduction that can stand in a body of rows.
@@ -79,6 +88,13 @@ pub(crate) fn row_reduction(op: &Op) -> Option<(&[usize], bool)> {
         Op::Argmax(op) => Some((std::slice::from_ref(&op.axis), op.keepdims)),
         _ => None,
     }
+}
+
+/// Whether a node's op is one that can stand in a body of rows at all.
+fn can_stand(graph: &Graph, id: NodeId) -> bool {
+    let op = &graph.node(id).op;
+    let repeats = matches!(op, Op::Broadcast(_) | Op::OneHot(_) | Op::Iota(_));
+    repeats || op.is_elementwise() || row_reduction(op).is_some()
 }
 
 /// The domain of a node that reduces the last axes alone.
@@ -100,29 +116,36 @@ pub(crate) fn rows(
     domain: Domain,
 ) -> NodeSet {
     let mut rows = Rows::new(domain);
-    let mut region = NodeSet::new();
+    let mut region = Growing::default();
     let mut candidates: BTreeSet<_> = seeds.iter().map(|&id| (schedule.place(id), id)).collect();
-    while let Some((_, id)) = candidates.pop_first() {
-        if region.contains(&id) {
+    let push = |candidates: &mut BTreeSet<_>, id: NodeId| {
+        candidates.insert((schedule.place(id), id));
+    };
+    while region.nodes.len() < MAX_NODES
+        && let Some((_, id)) = candidates.pop_first()
+    {
+        if region.contains(id) {
             continue;
         }
         for id in rows.grow(graph, schedule, &mut region, id) {
             for value in graph.operands(id) {
-                let users = graph.uses_of(value).into_iter().map(|(user, _)| user);
-                let siblings = users.filter(|&user| reduced_domain(graph, user).is_some());
-                candidates.extend(siblings.chain([value.node]).map(|id| (schedule.place(id), id)));
+                push(&mut candidates, value.node);
+                if graph.users_of(value).take(MAX_USES + 1).count() <= MAX_USES {
+                    let siblings = graph.users_of(value);
+                    let reductions = siblings.filter(|&user| reduced_domain(graph, user).is_some());
+                    reductions.for_each(|id| push(&mut candidates, id));
+                }
             }
-            let users = graph.uses(id).into_iter();
-            candidates.extend(users.map(|(user, _)| (schedule.place(user), user)));
+            graph.users(id).for_each(|user| push(&mut candidates, user));
         }
     }
-    region
+    region.nodes
 }
 
 impl Rows {
     /// A domain with what is known of its region's nodes.
     pub(crate) fn new(domain: Domain) -> Self {
-        Self { domain, places: BTreeMap::new() }
+        Self { domain, places: BTreeMap::new(), reductions: 0 }
     }
 
     /// Adds a node if it fits.
@@ -130,8 +153,7 @@ impl Rows {
         let Some(place) = self.fit(graph, id) else { return false };
         self.places.insert(id, place);
         // What read the node from outside must be able to read it inside.
-        let users = graph.uses(id).into_iter();
-        let mut inside = users.filter_map(|(user, _)| Some((user, *self.places.get(&user)?)));
+        let mut inside = graph.users(id).filter_map(|user| Some((user, *self.places.get(&user)?)));
         let fits = inside.all(|(user, place)| self.fit(graph, user) == Some(place));
         if !fits {
             self.places.remove(&id);
@@ -144,26 +166,29 @@ impl Rows {
         &mut self,
         graph: &Graph,
         schedule: &Schedule,
-        region: &mut NodeSet,
+        region: &mut Growing,
         id: NodeId,
     ) -> Vec<NodeId> {
-        let extends = schedule.extends(graph, region, id);
-        region.insert(id);
-        if !extends && schedule.span(region) > MAX_SPAN {
-            region.remove(&id);
+        let extends = can_stand(graph, id) && schedule.extends(graph, region, id);
+        if !can_stand(graph, id) || (!extends && region.span_with(schedule, id) > MAX_SPAN) {
             return Vec::new();
         }
-        let mut added = if extends { Vec::new() } else { schedule.hull(graph, region) };
+        let mut added = Vec::new();
+        if !extends {
+            region.nodes.insert(id);
+            added = schedule.hull(graph, &region.nodes);
+            region.nodes.remove(&id);
+        }
         added.push(id);
         let added = schedule.sort(&added);
-        let apart = |id| self.domain.is_long_row() && row_reduction(&graph.node(id).op).is_some();
-        let fits =
-            !added.iter().any(|&id| apart(id)) && added.iter().all(|&id| self.insert(graph, id));
-        if fits {
-            region.extend(&added);
+        let is_reduction = |id: &&NodeId| row_reduction(&graph.node(**id).op).is_some();
+        let reductions = self.reductions + added.iter().filter(is_reduction).count();
+        let most = if self.domain.is_long_row() { 0 } else { MAX_REDUCTIONS };
+        if reductions <= most.max(self.reductions) && added.iter().all(|&id| self.insert(graph, id)) {
+            self.reductions = reductions;
+            added.iter().for_each(|&id| region.insert(schedule, id));
             return added;
         }
-        region.remove(&id);
         added.iter().for_each(|id| {
             self.places.remove(id);
         });

@@ -1,6 +1,7 @@
 //! An order of the nodes that stays topological while regions are contracted to kernels.
 
 use brolga_ir::{Graph, NodeId, Op};
+use rustc_hash::FxHashSet;
 
 use super::NodeSet;
 
@@ -11,6 +12,109 @@ use super::NodeSet;
 pub(crate) struct Schedule {
     order: Vec<Option<NodeId>>,
     places: Vec<usize>,
+}
+
+/// A region under growth, and the places of its first and its last node.
+#[derive(Default)]
+pub(crate) struct Growing {
+    pub(crate) nodes: NodeSet,
+    bounds: Option<(usize, usize)>,
+}
+
+impl Growing {
+    /// A region of these nodes.
+    pub(crate) fn new(schedule: &Schedule, nodes: NodeSet) -> Self {
+        let bounds = schedule.bounds(&nodes);
+        Self { nodes, bounds }
+    }
+
+    pub(crate) fn contains(&self, id: NodeId) -> bool {
+        self.nodes.contains(&id)
+    }
+
+    pub(crate) fn insert(&mut self, schedule: &Schedule, id: NodeId) {
+        self.bounds = Some(self.bounds_with(schedule, id));
+        self.nodes.insert(id);
+    }
+
+    fn bounds_with(&self, schedule: &Schedule, id: NodeId) -> (usize, usize) {
+        let place = schedule.place(id);
+        self.bounds.map_or((place, place), |(first, last)| (first.min(place), last.max(place)))
+    }
+
+    /// How many places lie between the first and the last node, with one more node.
+    pub(crate) fn span_with(&self, schedule: &Schedule, id: NodeId) -> usize {
+        let (first, last) = self.bounds_with(schedule, id);
+        last - first
+    }
+}
+
+/// A walk along edges that lead out of a region.
+struct Walk<S, N, I> {
+    /// The nodes of the region that are still to be left.
+    starts: S,
+    /// The nodes at the other ends of a node's edges.
+    next: N,
+    /// The edges of a node of the region that are still to be followed.
+    leaving: Option<I>,
+    /// Those of nodes outside.
+    outside: Vec<I>,
+    seen: FxHashSet<NodeId>,
+}
+
+/// What one step of a walk has found.
+enum Step {
+    /// An edge back into the region.
+    Back,
+    /// That there is none.
+    Ended,
+    /// Nothing yet.
+    On,
+}
+
+impl<'a, S, N, I> Walk<S, N, I>
+where
+    S: Iterator<Item = &'a NodeId>,
+    N: Fn(NodeId) -> I,
+    I: Iterator<Item = NodeId>,
+{
+    fn new(starts: S, next: N) -> Self {
+        let seen = FxHashSet::default();
+        Self { starts, next, leaving: None, outside: Vec::new(), seen }
+    }
+
+    /// Follows one edge. Only from nodes that are `near` can a way lead back.
+    fn step(
+        &mut self,
+        near: impl Fn(NodeId) -> bool,
+        inside: impl Fn(NodeId) -> bool,
+    ) -> Step {
+        if let Some(edges) = self.outside.last_mut() {
+            match edges.next() {
+                Some(id) if inside(id) => return Step::Back,
+                Some(id) => self.visit(id, near),
+                None => drop(self.outside.pop()),
+            }
+        } else if let Some(edges) = &mut self.leaving {
+            match edges.next() {
+                Some(id) if inside(id) => {}
+                Some(id) => self.visit(id, near),
+                None => self.leaving = None,
+            }
+        } else {
+            match self.starts.next() {
+                Some(&id) => self.leaving = Some((self.next)(id)),
+                None => return Step::Ended,
+            }
+        }
+        Step::On
+    }
+
+    fn visit(&mut self, id: NodeId, near: impl Fn(NodeId) -> bool) {
+        if near(id) && self.seen.insert(id) {
+            self.outside.push((self.next)(id));
+        }
+    }
 }
 
 /// The nodes between the first and the last one of a region that do not belong to it, in order.
@@ -86,23 +190,67 @@ impl Schedule {
 
     /// Whether no way leads out of the region and back in.
     pub(crate) fn is_convex(&self, graph: &Graph, region: &NodeSet) -> bool {
-        self.split(graph, region).hull.is_empty()
+        let Some((first, last)) = self.bounds(region) else { return true };
+        let inside = |id: NodeId| region.contains(&id);
+        !self.leads_around(graph, (first, last), region.iter(), region.iter(), inside)
     }
 
     /// Whether a convex region surely stays convex with one more node. Its neighbours tell that in two cases:
     ///
     /// * all that uses the node is in the region: a way back into the region through the node is one without it;
     /// * it uses the region, and apart from that only what stands before the region: likewise, and no other way leads to it.
-    pub(crate) fn extends(&self, graph: &Graph, region: &NodeSet, id: NodeId) -> bool {
-        let users = graph.uses(id);
-        if !users.is_empty() && users.iter().all(|(user, _)| region.contains(user)) {
+    pub(crate) fn extends(&self, graph: &Graph, region: &Growing, id: NodeId) -> bool {
+        let mut users = graph.users(id).peekable();
+        if users.peek().is_some() && users.all(|user| region.contains(user)) {
             return true;
         }
-        let Some((first, _)) = self.bounds(region) else { return true };
+        let Some((first, _)) = region.bounds else { return true };
         let operands = graph.operands(id);
-        let inside = |node: NodeId| region.contains(&node);
+        let inside = |node: NodeId| region.contains(node);
         operands.iter().any(|value| inside(value.node))
             && operands.iter().all(|value| inside(value.node) || self.place(value.node) < first)
+    }
+
+    /// Whether a convex region stays convex with one more node.
+    pub(crate) fn stays_convex(&self, graph: &Graph, region: &Growing, id: NodeId) -> bool {
+        let Some((_, last)) = region.bounds else { return true };
+        if self.extends(graph, region, id) {
+            return true;
+        }
+        let inside = |node: NodeId| node == id || region.contains(node);
+        // Behind the region, only a way to the node can make it need its own result.
+        let to_region = if self.place(id) > last { 0 } else { usize::MAX };
+        let from = region.nodes.iter().chain([&id]);
+        let to = [&id].into_iter().chain(region.nodes.iter().take(to_region));
+        !self.leads_around(graph, region.bounds_with(self, id), from, to, inside)
+    }
+
+    /// Whether a way leads from a node of `from` to one of `to`, both inside of a region between these places, through nodes outside.
+    ///
+    /// The ways forward and backward are walked by turns, edge by edge, until one walk ends: a node that many others use, or one
+    /// with many operands, is not looked at further than the other walk takes.
+    fn leads_around<'a>(
+        &self,
+        graph: &'a Graph,
+        (first, last): (usize, usize),
+        from: impl Iterator<Item = &'a NodeId>,
+        to: impl Iterator<Item = &'a NodeId>,
+        inside: impl Fn(NodeId) -> bool,
+    ) -> bool {
+        let mut forward = Walk::new(from, |id| graph.users(id));
+        let mut backward = Walk::new(to, |id| graph.producers(id));
+        loop {
+            for step in [
+                forward.step(|id| self.place(id) < last, &inside),
+                backward.step(|id| self.place(id) > first, &inside),
+            ] {
+                match step {
+                    Step::Back => return true,
+                    Step::Ended => return false,
+                    Step::On => {}
+                }
+            }
+        }
     }
 
     /// The nodes on the ways out of the region and back in, in order: what is missing to make it convex.
@@ -156,9 +304,9 @@ impl Schedule {
         Some((places.clone().min()?, places.max()?))
     }
 
-    /// How many places lie between the first and the last node of a region.
-    pub(crate) fn span(&self, region: &NodeSet) -> usize {
-        self.bounds(region).map_or(0, |(first, last)| last - first)
+    /// The nodes from one on that stand less than `span` places behind it, in order.
+    pub(crate) fn from(&self, id: NodeId, span: usize) -> impl Iterator<Item = NodeId> + '_ {
+        self.order[self.place(id)..].iter().take(span).copied().flatten()
     }
 
     /// Lets `replace` exchange a convex region for one node, which takes its place in the order.
@@ -171,12 +319,31 @@ impl Schedule {
         region: &NodeSet,
         replace: impl FnOnce(&mut Graph) -> Result<NodeId, E>,
     ) -> Result<NodeId, E> {
-        let Split { free, behind, .. } = self.split(graph, region);
         let (first, last) = self.bounds(region).expect("a region is not empty");
+        if let Some(place) = self.free_place(graph, region) {
+            let kernel = replace(graph)?;
+            region.iter().for_each(|&id| self.forget(id));
+            self.write(place, [kernel]);
+            return Ok(kernel);
+        }
+        let Split { free, behind, .. } = self.split(graph, region);
         let kernel = replace(graph)?;
         self.order[first..=last].fill(None);
         self.write(first, free.into_iter().chain([kernel]).chain(behind));
         Ok(kernel)
+    }
+
+    /// A place for the kernel of a region for which nothing else has to move: its last, if all that uses the region stands behind it,
+    /// or its first, if all that it uses stands before it.
+    fn free_place(&self, graph: &Graph, region: &NodeSet) -> Option<usize> {
+        let (first, last) = self.bounds(region)?;
+        let outside = |id: &NodeId| !region.contains(id);
+        let mut users = region.iter().flat_map(|&id| graph.users(id)).filter(outside);
+        let mut producers = region.iter().flat_map(|&id| graph.producers(id)).filter(outside);
+        if users.all(|id| self.place(id) > last) {
+            return Some(last);
+        }
+        producers.all(|id| self.place(id) < first).then_some(first)
     }
 
     /// Forgets a node that was removed from the graph.

@@ -3,11 +3,13 @@
 //! A group is what leads to the next values of the weight and its slots: elementwise ops of the weight's shape and of the role of the
 //! last one, up to values that are computed otherwise.
 
+use std::collections::BTreeMap;
+
 use brolga_ir::ops::Constant;
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
 use rustc_hash::FxHashMap;
 
-use super::{NodeSet, Schedule, prologue};
+use super::{MAX_NODES, NodeSet, Schedule, prologue};
 use crate::values::{is_elementwise, is_returned, splat};
 
 /// What leads to the next values of one weight and its slots.
@@ -41,26 +43,26 @@ pub(crate) fn behind_gradient(
     let operands = nodes.iter().flat_map(|&id| graph.operands(id)).map(|value| value.node);
     let gradients: NodeSet = operands.filter(|&id| family(id)).collect();
     let [gradient] = gradients.into_iter().collect::<Vec<_>>()[..] else { return None };
-    let used_outside = graph.uses(gradient).iter().any(|(user, _)| !nodes.contains(user));
+    let used_outside = graph.users(gradient).any(|user| !nodes.contains(&user));
     (!used_outside && !is_returned(graph, gradient)).then_some((gradient, nodes))
 }
 
 /// What groups must have in common.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Program {
     steps: Vec<Step>,
     scalars: Vec<Value>,
     own: Vec<DType>,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Hash)]
 struct Step {
     op: Op,
     operands: Vec<Operand>,
     leaves: bool,
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Operand {
     Step(usize),
     Own(usize),
@@ -84,7 +86,7 @@ pub(crate) fn groups(graph: &Graph) -> Vec<Group> {
         let mut stack = vec![root];
         while let Some(id) = stack.pop() {
             if let Some(&met) = group_of.get(&id) {
-                let (a, b) = (find(&merged, met), find(&merged, place));
+                let (a, b) = (find(&mut merged, met), find(&mut merged, place));
                 merged[a.max(b)] = a.min(b);
                 continue;
             }
@@ -94,19 +96,24 @@ pub(crate) fn groups(graph: &Graph) -> Vec<Group> {
                 .extend(operands.iter().map(|v| v.node).filter(|&node| belongs(graph, node, root)));
         }
     }
-    let members = |first: usize| {
-        let same = (0..roots.len()).filter(|&place| find(&merged, place) == first);
-        same.map(|place| roots[place]).collect::<Vec<_>>()
-    };
-    let firsts = (0..roots.len()).filter(|&place| merged[place] == place);
-    firsts.filter_map(|first| Group::behind(graph, &members(first))).collect()
+    let mut members: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
+    for (place, &root) in roots.iter().enumerate() {
+        members.entry(find(&mut merged, place)).or_default().push(root);
+    }
+    members.values().filter_map(|roots| Group::behind(graph, roots)).collect()
 }
 
-fn find(merged: &[usize], mut place: usize) -> usize {
-    while merged[place] != place {
-        place = merged[place];
+/// The first of the places that were merged with this one. What is found is remembered.
+fn find(merged: &mut [usize], place: usize) -> usize {
+    let mut first = place;
+    while merged[first] != first {
+        first = merged[first];
     }
-    place
+    let mut next = place;
+    while next != first {
+        next = std::mem::replace(&mut merged[next], first);
+    }
+    first
 }
 
 /// Whether a node is part of the chain that leads to `root`.
@@ -118,7 +125,7 @@ fn belongs(graph: &Graph, id: NodeId, root: NodeId) -> bool {
 }
 
 impl Group {
-    /// The chains that lead to these roots; `None` if they read what no group may read.
+    /// The chains that lead to these roots; `None` if they are too long for one kernel or read what no group may read.
     fn behind(graph: &Graph, roots: &[NodeId]) -> Option<Self> {
         let root = *roots.first()?;
         let mut order = Vec::new();
@@ -140,6 +147,9 @@ impl Group {
                 stack.extend(inside.filter(|&id| belongs(graph, id, root)).map(|id| (id, false)));
             }
         }
+        if order.len() > MAX_NODES {
+            return None;
+        }
         let shape = &graph.ty(root.into()).shape;
         let (mut own, mut scalars) = (Vec::new(), Vec::new());
         let mut steps = Vec::with_capacity(order.len());
@@ -151,8 +161,7 @@ impl Group {
                     None => outside(graph, value, shape, &mut own, &mut scalars)?,
                 });
             }
-            let users = graph.uses(id);
-            let used_outside = users.iter().any(|(user, _)| !places.contains_key(user));
+            let used_outside = graph.users(id).any(|user| !places.contains_key(&user));
             let leaves = used_outside || graph.is_output(id.into());
             steps.push(Step { op: graph.node(id).op.clone(), operands, leaves });
         }

@@ -2,6 +2,7 @@
 
 mod check;
 mod greedy;
+mod heap;
 mod search;
 
 pub(crate) use check::check;
@@ -54,9 +55,15 @@ const PLANNERS: [Planner; 4] = [
 /// The planner that improves the others' best plan.
 const SEARCH: &str = "search";
 
+/// How many ranges there are at most for planners that compare all of them with each other.
+const MAX_RANGES: usize = 2048;
+
 /// The smallest plan that any planner finds.
 pub(crate) fn plan(ranges: &[LiveRange]) -> Plan {
     debug_assert!(ranges.iter().all(|range| range.bytes.is_multiple_of(ALIGNMENT)));
+    if ranges.len() > MAX_RANGES {
+        return heap::plan(ranges);
+    }
     let least = lower_bound(ranges);
     let mut best: Option<(Vec<usize>, Plan)> = None;
     for Planner { name, order } in &PLANNERS {
@@ -96,13 +103,17 @@ fn extent(ranges: &[LiveRange], offsets: &[usize]) -> usize {
 
 /// How much is needed before each of so many tasks.
 pub(crate) fn pressure(ranges: &[LiveRange], tasks: usize) -> Vec<usize> {
-    let mut needed = vec![0_usize; tasks];
+    // What is added with a task, and taken away with it.
+    let mut changes = vec![(0, 0); tasks + 1];
     for range in ranges {
-        for task in needed.iter_mut().take(range.last + 1).skip(range.first) {
-            *task += range.bytes;
-        }
+        changes[range.first.min(tasks)].0 += range.bytes;
+        changes[(range.last + 1).min(tasks)].1 += range.bytes;
     }
-    needed
+    let needed = changes.into_iter().scan(0, |needed, (added, removed)| {
+        *needed = *needed + added - removed;
+        Some(*needed)
+    });
+    needed.take(tasks).collect()
 }
 
 #[cfg(test)]
@@ -135,7 +146,7 @@ mod tests {
         assert_eq!(pressure(&ranges, 4), [256, 384, 128, 0]);
     }
 
-    fn live_range() -> impl Strategy<Value = LiveRange> {
+    pub(super) fn live_range() -> impl Strategy<Value = LiveRange> {
         (0_usize..20, 0_usize..30, 0_usize..10)
             .prop_map(|(lines, first, length)| range(lines, first, first + length))
     }

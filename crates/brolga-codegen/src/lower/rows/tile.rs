@@ -2,7 +2,8 @@
 
 use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::ops::Max;
-use brolga_ir::{DType, Elementwise, Op, Value};
+use brolga_ir::{DType, Elementwise, NodeId, Op, Value};
+use rustc_hash::FxHashSet;
 
 use super::{Rows, Space, is_reduction};
 use crate::error::Result;
@@ -246,36 +247,39 @@ impl Row<'_> {
     /// Records what has one value a row and can be known now, so that loops find it.
     fn hoist(&mut self, b: &mut Builder) -> Result<()> {
         let rows = self.rows;
+        // The values that are one a row and need no reduction that is not known.
+        let mut by_row: FxHashSet<NodeId> = FxHashSet::default();
         for &id in &rows.body.order {
             let value = Value::from(id);
-            if !self.known.contains_key(&value) && self.is_row_value(value) {
-                self.row_value(b, value)?;
+            let known = self.known.contains_key(&value);
+            if known || self.is_row_value(value, &by_row) {
+                by_row.insert(id);
+                if !known {
+                    self.row_value(b, value)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Whether the value is one a row and all reductions it needs are known.
-    fn is_row_value(&self, value: Value) -> bool {
+    /// Whether a value is one a row and can be known; `by_row` are those before it.
+    fn is_row_value(&self, value: Value, by_row: &FxHashSet<NodeId>) -> bool {
         let rows = self.rows;
-        if self.known.contains_key(&value) {
-            return true;
-        }
-        if let Some(leaf) = rows.leaves.iter().find(|leaf| leaf.value == value) {
-            return !rows.is_along(leaf, rows.outer.len());
+        if let Some(slot) = rows.body.input_slot(value) {
+            return !rows.is_along(&rows.leaves[slot], rows.outer.len());
         }
         let op = rows.body.op(value);
         rows.body.splat(value).is_some()
             || (!is_reduction(op)
                 && !matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Iota(_) | Op::OneHot(_))
-                && rows.body.graph.operands(value.node).iter().all(|&v| self.is_row_value(v)))
+                && rows.body.graph.producers(value.node).all(|id| by_row.contains(&id)))
     }
 
     /// Records a value that is one a row.
     fn row_value(&mut self, b: &mut Builder, value: Value) -> Result<Lane<Builder>> {
         let (rows, inputs) = (self.rows, &self.inputs);
         let mut leaf = |b: &mut Builder, value: Value| {
-            let index = rows.leaves.iter().position(|leaf| leaf.value == value)?;
+            let index = rows.body.input_slot(value)?;
             Some(broadcast(b, rows.body.ty(value).dtype, inputs[index].at(0)))
         };
         rows.body.record(b, &mut self.known, value, &mut leaf)
@@ -296,7 +300,7 @@ impl Row<'_> {
             if let Some((_, lane)) = one_hot.iter().find(|(own, _)| *own == value) {
                 return Some(*lane);
             }
-            let index = rows.leaves.iter().position(|leaf| leaf.value == value)?;
+            let index = rows.body.input_slot(value)?;
             let dtype = rows.body.ty(value).dtype;
             let address = self.inputs[index].at((place * dtype.size()) as i64);
             Some(load(b, dtype, address, extent))

@@ -1,0 +1,47 @@
+//! Bytes that stages touch, so that those that meet others are found without looking at all.
+
+use std::collections::BTreeMap;
+
+use crate::hazards::Footprint;
+use crate::layout::Space;
+
+/// Footprints by space, size and place, each with a stage.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    /// By the logarithm of their sizes, then by their offsets: what overlaps a range begins no further before it than it is long.
+    by_size: BTreeMap<(Space, u32), BTreeMap<usize, Vec<(Footprint, usize)>>>,
+}
+
+impl Touched {
+    /// The footprints of one stage.
+    pub(crate) fn of(footprints: &[Footprint]) -> Self {
+        let mut touched = Self::default();
+        footprints.iter().for_each(|footprint| touched.insert(*footprint, 0));
+        touched
+    }
+
+    /// Adds what a stage touches.
+    pub(crate) fn insert(&mut self, footprint: Footprint, stage: usize) {
+        let Footprint { address, units, .. } = footprint;
+        if address.span.bytes > 0 && units > 0 {
+            let class = (address.space, address.span.bytes.ilog2());
+            let starts = self.by_size.entry(class).or_default();
+            starts.entry(address.span.offset).or_default().push((footprint, stage));
+        }
+    }
+
+    /// What overlaps a footprint, whoever writes.
+    pub(crate) fn overlapping(
+        &self,
+        footprint: &Footprint,
+    ) -> impl Iterator<Item = &(Footprint, usize)> {
+        let (space, span) = (footprint.address.space, footprint.address.span);
+        let classes = self.by_size.range((space, 0)..=(space, u32::MAX));
+        let near = classes.flat_map(move |((_, class), starts)| {
+            let longest = 2_usize.saturating_pow(class + 1);
+            let first = (span.offset + 1).saturating_sub(longest);
+            starts.range(first..span.end().max(first)).flat_map(|(_, footprints)| footprints)
+        });
+        near.filter(move |(other, _)| other.address.span.end() > span.offset)
+    }
+}
