@@ -34,7 +34,7 @@ struct Args {
     /// Worker threads of the plan; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
-    /// The vector instruction set: `128`, `avx2` or `avx512`; by default that of `BROLGA_ISA`, or else the widest.
+    /// The vector instruction set: `scalar`, `128`, `avx2` or `avx512`; by default that of `BROLGA_ISA`, or else the widest.
     #[arg(long)]
     isa: Option<VectorIsa>,
     /// How often everything is compiled; the quickest counts.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use brolga_codegen::VectorIsa;
 use brolga_codegen::lower::{Lowering, lower};
 use brolga_ir::draw::{Pen, Rng};
-use brolga_ir::{DType, Op};
+use brolga_ir::{DType, Graph, NodeId, Op};
 use brolga_passes::{PassManager, pipeline};
 
 /// Draws of an op for an element type: enough to meet shapes of all kinds.
@@ -31,7 +31,7 @@ fn lowerings(op: &str, dtype: DType) -> BTreeSet<char> {
         PassManager::new(required).run(&mut graph).expect("every graph becomes one of kernels");
         for id in graph.ids() {
             let Op::Kernel(kernel) = &graph.node(id).op else { continue };
-            if kernel.body.ids().any(|id| kernel.body.node(id).op.name() == op) {
+            if kernel.body.ids().any(|id| is_of(&kernel.body, id, op, dtype)) {
                 let (lowering, _) = lower(kernel, &*target).expect("every kernel is lowered");
                 found.insert(match lowering {
                     Lowering::Fast(_) => 't',
@@ -41,6 +41,13 @@ fn lowerings(op: &str, dtype: DType) -> BTreeSet<char> {
         }
     }
     found
+}
+
+/// Whether a node is the op and takes or gives this element type.
+fn is_of(body: &Graph, id: NodeId, op: &str, dtype: DType) -> bool {
+    let operands = body.operands(id);
+    let mut types = operands.iter().map(|&value| body.ty(value)).chain(&body.node(id).types);
+    body.node(id).op.name() == op && types.any(|ty| ty.dtype == dtype)
 }
 
 fn table() -> String {

@@ -34,7 +34,7 @@ pub(crate) struct Dump {
     #[command(flatten)]
     differentiate: Differentiate,
     /// With --stage kernels, clif or asm: the vector instruction set, which this machine need not have [default: the widest it has]
-    #[arg(long, value_name = "128|avx2|avx512")]
+    #[arg(long, value_name = "scalar|128|avx2|avx512")]
     isa: Option<VectorIsa>,
     /// Add the file and line of each node as a comment
     #[arg(long)]

@@ -34,7 +34,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// The vector instruction set of machine code [default: the widest that this machine has]
-    #[arg(long, value_name = "128|avx2|avx512")]
+    #[arg(long, value_name = "scalar|128|avx2|avx512")]
     isa: Option<VectorIsa>,
     /// Run both and compare all bits; the exit code is 1 if any differ
     #[arg(long)]

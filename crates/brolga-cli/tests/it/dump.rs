@@ -106,7 +106,7 @@ fn code_is_shown_for_any_instruction_set() {
     assert_eq!(registers(&asm("avx2")), [true, false]);
     assert!(registers(&asm("avx512"))[1]);
     assert_snapshot!(stderr_of(2, &["dump", "-", "--isa", "sse2"], DENSE), @"
-    error: invalid value 'sse2' for '--isa <128|avx2|avx512>': there is no instruction set `sse2`; there are 128, avx2, avx512
+    error: invalid value 'sse2' for '--isa <scalar|128|avx2|avx512>': there is no instruction set `sse2`; there are scalar, 128, avx2, avx512
 
     For more information, try '--help'.
     ");
