@@ -1,11 +1,12 @@
 //! Contraction kernels: native code and interpreter give the same bits.
 
 mod common;
+mod tiled;
 
 use brolga_ir::Type;
 use brolga_ir::ops::KernelKind::Contraction;
 use brolga_ir::ops::window::Window;
-use common::check;
+use tiled::check_floats;
 
 #[test]
 fn matrix_products() {
@@ -33,7 +34,7 @@ fn matrix_products() {
         for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
             let a = if ta { [k, m] } else { [m, k] };
             let b = if tb { [n, k] } else { [k, n] };
-            check(Contraction, &[Type::f32(a), Type::f32(b)], |_, x| {
+            check_floats(Contraction, &[Type::f32(a), Type::f32(b)], |_, x| {
                 vec![x[0].matmul_with(&x[1], ta, tb)]
             });
         }
@@ -47,7 +48,7 @@ fn matrix_products_in_batches() {
         for (ta, tb) in [(false, false), (true, true)] {
             let a = if ta { [batch, k, 5] } else { [batch, 5, k] };
             let b = if tb { [batch, n, k] } else { [batch, k, n] };
-            check(Contraction, &[Type::f32(a), Type::f32(b)], |_, x| {
+            check_floats(Contraction, &[Type::f32(a), Type::f32(b)], |_, x| {
                 vec![x[0].matmul_with(&x[1], ta, tb)]
             });
         }
@@ -64,7 +65,7 @@ fn dense_layers() {
             Type::f32([m, n]),
             Type::f32([]),
         ];
-        check(Contraction, &types, |_, x| {
+        check_floats(Contraction, &types, |_, x| {
             let y = x[0].matmul(&x[1]) + &x[2];
             vec![y.relu(), (&y * &x[3]) + &x[4]]
         });
@@ -77,7 +78,7 @@ fn weights_are_updated_behind_their_gradient() {
         let weight = Type::f32([m, n]);
         let types =
             [Type::f32([batch, m]), Type::f32([batch, n]), weight.clone(), weight, Type::f32([])];
-        check(Contraction, &types, |_, x| {
+        check_floats(Contraction, &types, |_, x| {
             let gradient = x[0].matmul_with(&x[1], true, false);
             let momentum = &x[2] * 0.9 + gradient;
             let weight = &x[3] - &momentum * &x[4];
@@ -152,10 +153,10 @@ fn convolutions() {
     for case in cases() {
         let (x, w, y) = types(case);
         let (window, groups, filters) = (case.5, case.6, case.4);
-        check(Contraction, &[x.clone(), w.clone()], |_, x| {
+        check_floats(Contraction, &[x.clone(), w.clone()], |_, x| {
             vec![x[0].conv2d(&x[1], window, groups)]
         });
-        check(Contraction, &[x, w, Type::f32([filters]), y], |_, x| {
+        check_floats(Contraction, &[x, w, Type::f32([filters]), y], |_, x| {
             let y = x[0].conv2d(&x[1], window, groups) + &x[2];
             vec![(y + &x[3]).relu()]
         });
@@ -171,12 +172,12 @@ fn convolutions_with_pooling() {
             if pool[0] > y.shape[1] || pool[1] > y.shape[2] {
                 continue;
             }
-            check(Contraction, &[x.clone(), w.clone(), Type::f32([filters])], |_, x| {
+            check_floats(Contraction, &[x.clone(), w.clone(), Type::f32([filters])], |_, x| {
                 let y = (x[0].conv2d(&x[1], window, groups) + &x[2]).relu();
                 let none = [[0; 2]; 2];
                 vec![y.max_pool(pool, pool, none), y.max_pool_index(pool, pool, none)]
             });
-            check(Contraction, &[x.clone(), w.clone()], |_, x| {
+            check_floats(Contraction, &[x.clone(), w.clone()], |_, x| {
                 vec![x[0].conv2d(&x[1], window, groups).max_pool(pool, pool, [[0; 2]; 2])]
             });
         }
@@ -189,10 +190,10 @@ fn input_gradients() {
         let (x, w, y) = types(case);
         let (window, groups) = (case.5, case.6);
         let input = [x.shape[1], x.shape[2]];
-        check(Contraction, &[y.clone(), w.clone()], |_, v| {
+        check_floats(Contraction, &[y.clone(), w.clone()], |_, v| {
             vec![v[0].conv2d_grad_input(&v[1], input, window, groups)]
         });
-        check(Contraction, &[y.clone(), w.clone(), y], |_, v| {
+        check_floats(Contraction, &[y.clone(), w.clone(), y], |_, v| {
             let zero = v[0].constant_like(0.0);
             let masked = v[2].gt(&zero).select(&v[0], &zero);
             vec![masked.conv2d_grad_input(&v[1], input, window, groups)]
@@ -206,10 +207,10 @@ fn filter_gradients() {
         let (x, w, y) = types(case);
         let (window, groups) = (case.5, case.6);
         let kernel = [w.shape[0], w.shape[1]];
-        check(Contraction, &[x.clone(), y.clone()], |_, v| {
+        check_floats(Contraction, &[x.clone(), y.clone()], |_, v| {
             vec![v[0].conv2d_grad_filter(&v[1], kernel, window, groups)]
         });
-        check(Contraction, &[x, y], |_, v| {
+        check_floats(Contraction, &[x, y], |_, v| {
             vec![
                 v[0].conv2d_grad_filter(&v[1], kernel, window, groups),
                 v[1].reduce_sum(&[0, 1, 2], false),
@@ -230,12 +231,12 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
             (slot - &momentum * rate, momentum)
         };
         let rate = Type::f32([]);
-        check(Contraction, &[x.clone(), y.clone(), w.clone(), rate.clone()], |_, v| {
+        check_floats(Contraction, &[x.clone(), y.clone(), w.clone(), rate.clone()], |_, v| {
             let gradient = v[0].conv2d_grad_filter(&v[1], kernel, window, groups);
             let (weight, momentum) = update(&gradient, &v[2], &v[3]);
             vec![weight, momentum]
         });
-        check(Contraction, &[x.clone(), y.clone(), w.clone(), bias, rate], |_, v| {
+        check_floats(Contraction, &[x.clone(), y.clone(), w.clone(), bias, rate], |_, v| {
             let zero = v[1].constant_like(0.0);
             let masked = v[1].gt(&zero).select(&v[1], &zero);
             let gradient = masked.reduce_sum(&[0, 1, 2], false);
@@ -245,7 +246,7 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
             vec![weight, bias, momentum]
         });
         // The bias alone, and a gradient that is a result beside what is computed of it.
-        check(Contraction, &[x, y, w], |_, v| {
+        check_floats(Contraction, &[x, y, w], |_, v| {
             let gradient = v[0].conv2d_grad_filter(&v[1], kernel, window, groups);
             vec![&v[2] - &gradient, gradient, v[1].reduce_sum(&[0, 1, 2], false)]
         });
@@ -272,12 +273,12 @@ fn gradients_behind_pooling() {
                 masked.max_unpool(&v[2], full, pool, pool, [[0; 2]; 2])
             };
             let pooled = Type::f32(pooled);
-            check(
+            check_floats(
                 Contraction,
                 &[pooled.clone(), pooled.clone(), index.clone(), w.clone()],
                 |_, v| vec![unpool(v).conv2d_grad_input(&v[3], input, window, groups)],
             );
-            check(Contraction, &[pooled.clone(), pooled, index, x.clone()], |_, v| {
+            check_floats(Contraction, &[pooled.clone(), pooled, index, x.clone()], |_, v| {
                 let u = unpool(v);
                 vec![
                     v[3].conv2d_grad_filter(&u, kernel, window, groups),

@@ -1,10 +1,11 @@
 //! Kernels of rows and of updates: native code and interpreter give the same bits.
 
 mod common;
+mod tiled;
 
 use brolga_ir::ops::KernelKind::{Rows, Update};
 use brolga_ir::{DType, Type};
-use common::{check, check_as_is};
+use tiled::{check_floats, check_tiles};
 
 #[test]
 fn elementwise_chains() {
@@ -22,7 +23,7 @@ fn elementwise_chains() {
         vec![3, 0, 2],
     ] {
         let x = Type::f32(shape);
-        check(Rows, &[x.clone(), x], |_, x| {
+        check_floats(Rows, &[x.clone(), x], |_, x| {
             let y = (&x[0] * &x[1] + 1.0).exp();
             vec![(&y / &x[1]).relu(), y.gt(&x[0]), x[0].gt(&x[1]).select(&x[0], &y)]
         });
@@ -43,7 +44,7 @@ fn broadcasts() {
         (vec![2, 1, 3, 18], vec![4, 1, 18]),
     ] {
         let (rank_a, rank_b) = (Type::f32(a), Type::f32(b));
-        check(Rows, &[rank_a, rank_b], |_, x| vec![&x[0] - &x[1]]);
+        check_floats(Rows, &[rank_a, rank_b], |_, x| vec![&x[0] - &x[1]]);
     }
 }
 
@@ -56,7 +57,7 @@ fn operands_beside_reductions_that_keep_their_axes() {
         (vec![3, 3, 5], vec![3, 1]),
         (vec![3, 5], vec![1]),
     ] {
-        check(Rows, &[Type::f32(x.clone()), Type::f32(w)], |_, v| {
+        check_floats(Rows, &[Type::f32(x.clone()), Type::f32(w)], |_, v| {
             let last = x.len() - 1;
             let sum = v[0].reduce_sum(&[last], true);
             vec![&sum * &v[1], &sum + &v[0]]
@@ -68,7 +69,7 @@ fn operands_beside_reductions_that_keep_their_axes() {
 fn element_types() {
     for n in [1, 16, 19, 50] {
         let ty = |dtype| Type::new(dtype, [3, n]);
-        check_as_is(Rows, &[ty(DType::U8), ty(DType::Bool), ty(DType::I32)], |_, x| {
+        check_tiles(Rows, &[ty(DType::U8), ty(DType::Bool), ty(DType::I32)], |_, x| {
             let byte = x[0].cast(DType::F32);
             vec![
                 &byte * 0.5,
@@ -87,13 +88,13 @@ fn conversions() {
     const FLOATS: [DType; 3] = [DType::F32, DType::BF16, DType::F16];
     for n in [1, 16, 19, 50] {
         for from in FLOATS.into_iter().chain([DType::U8, DType::Bool, DType::I32]) {
-            check_as_is(Rows, &[Type::new(from, [3, n])], |_, x| {
+            check_tiles(Rows, &[Type::new(from, [3, n])], |_, x| {
                 let number = x[0].cast(DType::F32) * 1.37;
                 FLOATS.into_iter().flat_map(|to| [x[0].cast(to), number.cast(to)]).collect()
             });
         }
         for from in FLOATS {
-            check_as_is(Rows, &[Type::new(from, [3, n])], |_, x| {
+            check_tiles(Rows, &[Type::new(from, [3, n])], |_, x| {
                 [DType::U8, DType::Bool, DType::I32].map(|to| x[0].cast(to)).to_vec()
             });
         }
@@ -106,7 +107,7 @@ fn chains_in_mixed_precision() {
     for half in [DType::BF16, DType::F16] {
         for n in [5, 16, 83] {
             let types = [Type::new(half, [4, n]), Type::f32([4, n]), Type::new(half, [n])];
-            check_as_is(Rows, &types, |_, x| {
+            check_tiles(Rows, &types, |_, x| {
                 let sum = &x[0] + &x[1].cast(half) * &x[2];
                 let square = (&sum * &sum).tanh() * 0.1;
                 let wide = sum.cast(DType::F32) * &x[1];
@@ -120,7 +121,7 @@ fn chains_in_mixed_precision() {
 fn reductions_along_rows() {
     for columns in [1, 7, 16, 40, 64, 100] {
         let x = Type::f32([5, columns]);
-        check(Rows, &[x], |_, x| {
+        check_floats(Rows, &[x], |_, x| {
             vec![
                 x[0].reduce_sum(&[1], false),
                 x[0].reduce_max(&[1], true),
@@ -129,23 +130,27 @@ fn reductions_along_rows() {
                 (&x[0] * &x[0]).reduce_sum(&[1], true),
             ]
         });
-        check(Rows, &[Type::f32([columns])], |_, x| vec![x[0].reduce_sum(&[0], false)]);
-        check(Rows, &[Type::f32([3, 2, columns])], |_, x| vec![x[0].reduce_sum(&[1, 2], false)]);
-        check(Rows, &[Type::f32([3, columns])], |_, x| vec![x[0].reduce_sum(&[0, 1], false)]);
+        check_floats(Rows, &[Type::f32([columns])], |_, x| vec![x[0].reduce_sum(&[0], false)]);
+        check_floats(Rows, &[Type::f32([3, 2, columns])], |_, x| {
+            vec![x[0].reduce_sum(&[1, 2], false)]
+        });
+        check_floats(Rows, &[Type::f32([3, columns])], |_, x| {
+            vec![x[0].reduce_sum(&[0, 1], false)]
+        });
     }
 }
 
 #[test]
 fn argmax_along_rows() {
     for columns in [1, 10, 16, 33, 100] {
-        check(Rows, &[Type::f32([6, columns])], |_, x| vec![x[0].argmax(1, false)]);
+        check_floats(Rows, &[Type::f32([6, columns])], |_, x| vec![x[0].argmax(1, false)]);
     }
 }
 
 #[test]
 fn softmax() {
     for columns in [1, 10, 16, 31, 100] {
-        check(Rows, &[Type::f32([6, columns])], |_, x| {
+        check_floats(Rows, &[Type::f32([6, columns])], |_, x| {
             let shifted = &x[0] - &x[0].reduce_max(&[1], true);
             let e = shifted.exp();
             vec![&e / &e.reduce_sum(&[1], true)]
@@ -157,7 +162,7 @@ fn softmax() {
 fn softmax_cross_entropy() {
     for columns in [3, 10, 17] {
         let types = [Type::f32([6, columns]), Type::new(DType::I32, [6]), Type::f32([])];
-        check(Rows, &types, |_, x| {
+        check_floats(Rows, &types, |_, x| {
             let shifted = &x[0] - &x[0].reduce_max(&[1], true);
             let e = shifted.exp();
             let sum = e.reduce_sum(&[1], true);
@@ -177,7 +182,7 @@ fn updates_in_mixed_precision() {
         for n in [1, 15, 33, 2100] {
             types.extend([Type::f32([n]), Type::new(half, [n])]);
         }
-        check_as_is(Update, &types, |_, x| {
+        check_tiles(Update, &types, |_, x| {
             let update = |tensors: &[brolga_ir::Var]| {
                 let next = &tensors[0] - tensors[1].cast(DType::F32) * &x[0];
                 [next.clone(), next.cast(half)]
@@ -198,7 +203,7 @@ fn updates() {
             Type::f32(shape.clone()),
         ]);
     }
-    check(Update, &types, |_, x| {
+    check_floats(Update, &types, |_, x| {
         let mut results = Vec::new();
         for tensors in x[2..].chunks_exact(3) {
             let rate = &x[0] * &x[1];

@@ -11,12 +11,12 @@ use brolga_codegen::{Result, VectorIsa, compile_for};
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{DType, Data, Graph, Op, Tensor, Tracer, Type, Var, interpret};
 use cranelift_module::FuncId;
-use graph::kernel_graph;
+pub(crate) use graph::kernel_graph;
 use half::{bf16, f16};
 
 /// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with interpreted tiles: what differs in a kernel is its
 /// shapes alone.
-fn targets() -> Vec<Arc<dyn TileTarget>> {
+pub(crate) fn targets() -> Vec<Arc<dyn TileTarget>> {
     let known = |isa: VectorIsa| isa.target().ok();
     VectorIsa::ALL
         .into_iter()
@@ -193,25 +193,8 @@ pub(crate) fn data(ty: &Type, seed: u64, special: bool) -> Tensor {
         .expect("as many values as elements")
 }
 
-/// Compiles the kernel and compares it with the interpreter, on ordinary and on special numbers: as it is, and with each 16-bit
-/// format in the place of f32.
-pub(crate) fn check(
-    kind: KernelKind,
-    inputs: &[Type],
-    build: impl Fn(&Tracer, &[Var]) -> Vec<Var>,
-) {
-    for dtype in [DType::F32, DType::BF16, DType::F16] {
-        let float = |ty: &Type| match ty.dtype {
-            DType::F32 => Type::new(dtype, ty.shape.clone()),
-            _ => ty.clone(),
-        };
-        let inputs: Vec<Type> = inputs.iter().map(float).collect();
-        check_as_is(kind, &inputs, &build);
-    }
-}
-
 /// Compiles the kernel and compares it with the interpreter, on ordinary and on special numbers.
-pub(crate) fn check_as_is(
+pub(crate) fn check(
     kind: KernelKind,
     inputs: &[Type],
     build: impl Fn(&Tracer, &[Var]) -> Vec<Var>,
