@@ -81,7 +81,7 @@ impl Walk {
                 }
                 Stmt::StoreTransposed { address, step, .. } => {
                     let last = product(*step, LANES as i64 - 1)?;
-                    let ends = [last.min(0), sum(last.max(0), 16)?].map(Linear::number);
+                    let ends = [last.min(0), sum(last.max(0), 16)?];
                     self.touch(*address, Element::F32, ends, true)?;
                 }
                 Stmt::Rank1(rank1) => self.rank1(rank1)?,
@@ -98,11 +98,16 @@ impl Walk {
 
     fn rank1(&mut self, rank1: &Rank1) -> Walked {
         for &a in &rank1.a {
-            self.lanes(a, Element::F32, Extent::First(1), false)?;
+            self.touch(a, Element::F32, [0, 4], false)?;
         }
-        let whole = product(4 * LANES as i64, rank1.vectors as i64 - 1)?;
-        let end = lanes(rank1.extent, 4)?.shifted(whole)?;
-        self.touch(rank1.b, Element::F32, [Linear::number(0), end], false)
+        for vector in 0..rank1.vectors as i64 {
+            let last = vector + 1 == rank1.vectors as i64;
+            let extent = if last { rank1.extent } else { Extent::Full };
+            let offset = product(4 * LANES as i64, vector)?;
+            let b = Address { offset: sum(rank1.b.offset, offset)?, ..rank1.b };
+            self.lanes(b, Element::F32, extent, false)?;
+        }
+        Ok(())
     }
 
     /// The lanes of an extent at an address.
@@ -113,35 +118,39 @@ impl Walk {
         extent: Extent,
         writes: bool,
     ) -> Walked {
-        let end = lanes(extent, element.size())?;
-        self.touch(address, element, [Linear::number(0), end], writes)
+        let size = element.size() as i64;
+        let count = match extent {
+            Extent::Full => LANES as i64,
+            Extent::First(lanes) => lanes.into(),
+            Extent::Rest(count) => {
+                let start = &self.places[usize::from(address.pointer.0)];
+                let start = start.plus(&Linear::number(address.offset), 1)?;
+                let whole = -size * LANES as i64;
+                let end = start.clone().term(Term::Count(count), size)?;
+                let end = end.term(Term::Vectors(count), whole)?;
+                let reach = reach(&mut self.touched, (address.pointer, element, writes));
+                join(&mut reach.lows, start.constant, &start.terms, i64::min);
+                join(&mut reach.highs, end.constant, &end.terms, i64::max);
+                return Ok(());
+            }
+        };
+        self.touch(address, element, [0, size * count], writes)
     }
 
-    /// Bytes between two distances from an address.
+    /// The bytes between two distances from an address.
     fn touch(
         &mut self,
         address: Address,
         element: Element,
-        [low, high]: [Linear; 2],
+        [low, high]: [i64; 2],
         writes: bool,
     ) -> Walked {
-        let start = self.places[usize::from(address.pointer.0)].shifted(address.offset)?;
-        let (low, high) = (start.plus(&low, 1)?, start.plus(&high, 1)?);
-        let reach = self.reach(address.pointer, element, writes);
-        join(&mut reach.lows, low, i64::min);
-        join(&mut reach.highs, high, i64::max);
+        let place = &self.places[usize::from(address.pointer.0)];
+        let start = sum(place.constant, address.offset)?;
+        let reach = reach(&mut self.touched, (address.pointer, element, writes));
+        join(&mut reach.lows, sum(start, low)?, &place.terms, i64::min);
+        join(&mut reach.highs, sum(start, high)?, &place.terms, i64::max);
         Ok(())
-    }
-
-    fn reach(&mut self, pointer: Pointer, element: Element, writes: bool) -> &mut Reach {
-        let key = (pointer, element, writes);
-        let same = |reach: &Reach| (reach.pointer, reach.element, reach.writes) == key;
-        let index = self.touched.iter().position(same).unwrap_or_else(|| {
-            let (lows, highs) = (SmallVec::new(), SmallVec::new());
-            self.touched.push(Reach { pointer, element, writes, lows, highs });
-            self.touched.len() - 1
-        });
-        &mut self.touched[index]
     }
 
     /// One trip is walked; the others lie a step apart, which is what the trip has moved each pointer by.
@@ -165,21 +174,23 @@ impl Walk {
             // Which of the two trips touches the least byte; both may, where the step depends on arguments.
             let first_is_least = !step.terms.is_empty() || step.constant >= 0;
             let last_is_least = !step.terms.is_empty() || step.constant < 0;
-            let reach = self.reach(own.pointer, own.element, own.writes);
-            for low in own.lows {
+            let reach = reach(&mut self.touched, (own.pointer, own.element, own.writes));
+            for low in &own.lows {
                 if last_is_least {
-                    join(&mut reach.lows, low.plus(&last, 1)?, i64::min);
+                    let low = low.plus(&last, 1)?;
+                    join(&mut reach.lows, low.constant, &low.terms, i64::min);
                 }
                 if first_is_least {
-                    join(&mut reach.lows, low, i64::min);
+                    join(&mut reach.lows, low.constant, &low.terms, i64::min);
                 }
             }
-            for high in own.highs {
+            for high in &own.highs {
                 if first_is_least {
-                    join(&mut reach.highs, high.plus(&last, 1)?, i64::max);
+                    let high = high.plus(&last, 1)?;
+                    join(&mut reach.highs, high.constant, &high.terms, i64::max);
                 }
                 if last_is_least {
-                    join(&mut reach.highs, high, i64::max);
+                    join(&mut reach.highs, high.constant, &high.terms, i64::max);
                 }
             }
         }
@@ -187,33 +198,36 @@ impl Walk {
     }
 }
 
-/// The bytes of the lanes of an extent.
-fn lanes(extent: Extent, size: usize) -> Walked<Linear> {
-    let size = size as i64;
-    Ok(match extent {
-        Extent::Full => Linear::number(size * LANES as i64),
-        Extent::First(lanes) => Linear::number(size * i64::from(lanes)),
-        Extent::Rest(count) => Linear::number(0)
-            .term(Term::Count(count), size)?
-            .term(Term::Vectors(count), -size * LANES as i64)?,
-    })
+/// What is touched in this way so far.
+fn reach(
+    touched: &mut SmallVec<[Reach; 8]>,
+    key @ (pointer, element, writes): (Pointer, Element, bool),
+) -> &mut Reach {
+    let same = |reach: &Reach| (reach.pointer, reach.element, reach.writes) == key;
+    let index = touched.iter().position(same).unwrap_or_else(|| {
+        let (lows, highs) = (SmallVec::new(), SmallVec::new());
+        touched.push(Reach { pointer, element, writes, lows, highs });
+        touched.len() - 1
+    });
+    &mut touched[index]
 }
 
 /// Of bounds with the same terms one is enough.
-fn join(bounds: &mut SmallVec<[Linear; 1]>, bound: Linear, pick: fn(i64, i64) -> i64) {
-    match bounds.iter_mut().find(|other| other.terms == bound.terms) {
-        Some(other) => other.constant = pick(other.constant, bound.constant),
-        None => bounds.push(bound),
+fn join(
+    bounds: &mut SmallVec<[Linear; 1]>,
+    constant: i64,
+    terms: &SmallVec<[(Term, i64); 2]>,
+    pick: fn(i64, i64) -> i64,
+) {
+    match bounds.iter_mut().find(|other| other.terms == *terms) {
+        Some(other) => other.constant = pick(other.constant, constant),
+        None => bounds.push(Linear { constant, terms: terms.clone() }),
     }
 }
 
 impl Linear {
     fn number(constant: i64) -> Self {
         Self { constant, terms: SmallVec::new() }
-    }
-
-    fn shifted(&self, offset: i64) -> Walked<Self> {
-        Ok(Self { constant: sum(self.constant, offset)?, terms: self.terms.clone() })
     }
 
     fn term(mut self, term: Term, factor: i64) -> Walked<Self> {
@@ -231,7 +245,8 @@ impl Linear {
     }
 
     fn plus(&self, other: &Self, factor: i64) -> Walked<Self> {
-        let mut result = self.shifted(product(other.constant, factor)?)?;
+        let constant = sum(self.constant, product(other.constant, factor)?)?;
+        let mut result = Self { constant, terms: self.terms.clone() };
         for &(term, own) in &other.terms {
             result = result.term(term, product(own, factor)?)?;
         }

@@ -95,6 +95,11 @@ impl Form {
         self.terms.is_empty()
     }
 
+    /// Whether the difference of both is a constant.
+    pub(super) fn moves_as(&self, other: &Self) -> bool {
+        self.terms == other.terms
+    }
+
     fn factor(&self, index: Index) -> i64 {
         self.terms.iter().find(|(own, _)| *own == index).map_or(0, |&(_, factor)| factor)
     }

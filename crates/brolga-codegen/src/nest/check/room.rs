@@ -49,14 +49,14 @@ impl Room {
         match access {
             None => Err(format!("{verb} {name}, which its stage does not list")),
             Some(Access::Whole) => touched
-                .within(facts, 0, whole)
+                .within(facts, whole)
                 .map_err(|range| format!("{verb} {range} of {name}, which has {bytes}")),
             Some(Access::Units) if whole % count != 0 => Err(format!(
                 "{verb} {name}, whose {bytes} bytes are not equal parts of {units} units"
             )),
             Some(Access::Units) => {
                 let part = whole / count;
-                touched.within(facts, part, part).map_err(|range| {
+                touched.in_part(facts, part).map_err(|range| {
                     format!("{verb} {range} of a unit's part of {name}, which has {part}")
                 })
             }
@@ -65,27 +65,43 @@ impl Room {
 }
 
 impl Touched<'_> {
-    /// Whether everything lies in the `bytes` that start at the unit's number times `part`; the error is where it lies, in words.
-    fn within(&self, facts: &Facts, part: i64, bytes: i64) -> Rule {
-        let start = Form::index(Nest::UNIT);
-        let from_start = |places: &[Form]| -> Option<Places> {
-            places.iter().map(|place| place.plus(&start, -part)).collect()
+    /// Whether everything lies in the `part` bytes that start at the unit's number times `part`; the error is where it lies, in words.
+    fn in_part(&self, facts: &Facts, part: i64) -> Rule {
+        let unit = Form::index(Nest::UNIT);
+        let own = |places: &[Form]| -> Option<Places> {
+            places.iter().map(|place| place.plus(&unit, -part)).collect()
         };
-        let (Some(lows), Some(highs)) = (from_start(self.lows), from_start(self.highs)) else {
-            return Err("bytes beyond 64 bits".into());
-        };
-        let holds = |bound: fn(&Facts, &Form) -> Option<Range>| {
-            let starts = |low: &Form| bound(facts, low).is_some_and(|low| low.low >= 0);
-            let ends = |high: &Form| bound(facts, high).is_some_and(|high| high.high <= bytes);
-            lows.iter().all(starts) && highs.iter().all(ends)
+        match (own(self.lows), own(self.highs)) {
+            (Some(lows), Some(highs)) => {
+                Touched { lows: &lows, highs: &highs, ..*self }.within(facts, part)
+            }
+            _ => Err("bytes beyond 64 bits".into()),
+        }
+    }
+
+    /// Whether everything lies in the first `bytes`; the error is where it lies, in words.
+    fn within(&self, facts: &Facts, bytes: i64) -> Rule {
+        let starts = |low: Range| low.low >= 0;
+        let ends = |high: Range| high.high <= bytes;
+        let holds = |bound: fn(&Facts, &Form) -> Option<Range>| match (self.lows, self.highs) {
+            // Both ends move alike.
+            ([low], [high]) if low.moves_as(high) => bound(facts, low).is_some_and(|range| {
+                let length = high.constant.checked_sub(low.constant);
+                let last = length.and_then(|length| range.high.checked_add(length));
+                starts(range) && last.is_some_and(|last| last <= bytes)
+            }),
+            (lows, highs) => {
+                lows.iter().all(|low| bound(facts, low).is_some_and(starts))
+                    && highs.iter().all(|high| bound(facts, high).is_some_and(ends))
+            }
         };
         if holds(Facts::quick) || holds(Facts::best) {
             return Ok(());
         }
-        let best = |places: &Places| -> Option<Vec<Range>> {
+        let best = |places: &[Form]| -> Option<Vec<Range>> {
             places.iter().map(|place| facts.best(place)).collect()
         };
-        let (Some(lows), Some(highs)) = (best(&lows), best(&highs)) else {
+        let (Some(lows), Some(highs)) = (best(self.lows), best(self.highs)) else {
             return Err("bytes without a known range".into());
         };
         let low = lows.iter().map(|low| low.low).min().unwrap_or(0);
