@@ -64,6 +64,8 @@ pub(crate) fn table(lowered: &Lowered, stage: &Stage, body: &Graph) -> Vec<Room>
         DType::F32 => Element::F32,
         DType::I32 => Element::I32,
         DType::U8 | DType::Bool => Element::U8,
+        DType::BF16 => Element::BF16,
+        DType::F16 => Element::F16,
         other => panic!("no native {other}"),
     };
     let typed = operands.chain(results).map(|ty| (ty.bytes(), Some(element(ty.dtype))));
@@ -83,16 +85,22 @@ pub(crate) fn any_kernel() -> impl Strategy<Value = Kernel> {
     prop_oneof![product(), convolution(), rows(), window(), moved(), index(), update()]
 }
 
+/// Floats that tiles read and write.
+fn floats() -> impl Strategy<Value = DType> {
+    prop::sample::select(vec![DType::F32, DType::F32, DType::BF16, DType::F16])
+}
+
 fn product() -> impl Strategy<Value = Kernel> {
     let dims = (0usize..4, 0usize..40, 0usize..70, 0usize..70);
-    (dims, any::<[bool; 3]>()).prop_map(|((batch, m, k, n), [ta, tb, batched])| {
+    (dims, floats(), any::<[bool; 3]>()).prop_map(|((batch, m, k, n), dtype, [ta, tb, batched])| {
         let matrix = |rows, columns| match batched {
-            true => Type::f32([batch, rows, columns]),
-            false => Type::f32([rows, columns]),
+            true => Type::new(dtype, [batch, rows, columns]),
+            false => Type::new(dtype, [rows, columns]),
         };
         let a = if ta { matrix(k, m) } else { matrix(m, k) };
         let b = if tb { matrix(n, k) } else { matrix(k, n) };
-        kernel(KernelKind::Contraction, &[a, b, Type::f32([n]), matrix(m, n)], |_, x| {
+        let types = [a, b, Type::new(dtype, [n]), matrix(m, n)];
+        kernel(KernelKind::Contraction, &types, |_, x| {
             let y = x[0].matmul_with(&x[1], ta, tb);
             vec![(&y + &x[2]).relu(), &y * &x[3]]
         })
@@ -140,23 +148,24 @@ fn convolution() -> impl Strategy<Value = Kernel> {
 
 fn rows() -> impl Strategy<Value = Kernel> {
     let dims = (0usize..6, 0usize..6, prop_oneof![0usize..40, 2000usize..4200]);
-    (dims, 0usize..5).prop_map(|((a, b, c), role)| match role {
-        0 => kernel(KernelKind::Rows, &[Type::f32([a, b, c]), Type::f32([b, 1])], |_, x| {
-            vec![&x[0] * &x[1], x[0].gt(&x[1])]
-        }),
-        1 => kernel(KernelKind::Rows, &[Type::f32([c]), Type::new(DType::U8, [c])], |_, x| {
-            vec![&x[0] * x[1].cast(DType::F32)]
-        }),
-        2 => kernel(KernelKind::Rows, &[Type::f32([a, b, c])], |_, x| {
-            let e = (&x[0] - &x[0].reduce_max(&[2], true)).exp();
-            vec![&e / &e.reduce_sum(&[2], true), e.reduce_mean(&[2], false)]
-        }),
-        3 => kernel(KernelKind::Columns, &[Type::f32([a, b, c]), Type::f32([c])], |_, x| {
-            vec![(&x[0] * &x[1]).reduce_mean(&[0, 1], false)]
-        }),
-        _ => kernel(KernelKind::Columns, &[Type::f32([a, b, c])], |_, x| {
-            vec![x[0].reduce_max(&[1], true)]
-        }),
+    (dims, floats(), 0usize..5).prop_map(|((a, b, c), dtype, role)| {
+        let (x, row) = (Type::new(dtype, [a, b, c]), Type::new(dtype, [c]));
+        match role {
+            0 => kernel(KernelKind::Rows, &[x, Type::new(dtype, [b, 1])], |_, x| {
+                vec![&x[0] * &x[1], x[0].gt(&x[1])]
+            }),
+            1 => kernel(KernelKind::Rows, &[row, Type::new(DType::U8, [c])], |_, x| {
+                vec![&x[0] * x[1].cast(dtype)]
+            }),
+            2 => kernel(KernelKind::Rows, &[x], |_, x| {
+                let e = (&x[0] - &x[0].reduce_max(&[2], true)).exp();
+                vec![&e / &e.reduce_sum(&[2], true), e.reduce_mean(&[2], false)]
+            }),
+            3 => kernel(KernelKind::Columns, &[x, row], |_, x| {
+                vec![(&x[0] * &x[1]).reduce_mean(&[0, 1], false)]
+            }),
+            _ => kernel(KernelKind::Columns, &[x], |_, x| vec![x[0].reduce_max(&[1], true)]),
+        }
     })
 }
 
@@ -190,7 +199,8 @@ fn window() -> impl Strategy<Value = Kernel> {
 }
 
 fn moved() -> impl Strategy<Value = Kernel> {
-    let types = prop::sample::select(vec![DType::F32, DType::I32, DType::U8, DType::Bool]);
+    let types =
+        prop::sample::select(vec![DType::F32, DType::BF16, DType::I32, DType::U8, DType::Bool]);
     (types, (1usize..5, 1usize..20, 1usize..20), 0usize..6).prop_map(|(dtype, (a, b, c), role)| {
         let x = Type::new(dtype, [a, b, c]);
         kernel(KernelKind::Move, &[x.clone(), x], |_, x| {
