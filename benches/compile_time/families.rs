@@ -155,10 +155,9 @@ fn products_sum(tracer: &Tracer, n: usize) -> Vec<Var> {
 
 fn losses(tracer: &Tracer, n: usize) -> Vec<Var> {
     let inputs = inputs(tracer, n, &Type::f32([64]));
-    let mut means = inputs.iter().map(|x| x.unary(brolga::ir::ops::ReduceMean {
-        axes: [0].into_iter().collect(),
-        keepdims: false,
-    }));
+    let mut means = inputs.iter().map(|x| {
+        x.unary(brolga::ir::ops::ReduceMean { axes: [0].into_iter().collect(), keepdims: false })
+    });
     let first = means.next().unwrap_or_else(|| tracer.scalar(brolga::ir::DType::F32, 0.0));
     vec![means.fold(first, |sum, mean| sum + mean)]
 }

@@ -238,8 +238,7 @@ impl<'a> Verifier<'a> {
         };
         let Some(state) = output.replaces else { return Ok(()) };
         let (name, next) = (|| self.names().of(state), || self.names().of(output.value));
-        let parameter =
-            self.graph.parameter(state).filter(|_| self.graph.is_input(state));
+        let parameter = self.graph.parameter(state).filter(|_| self.graph.is_input(state));
         match parameter {
             None => Err(format!("{} replaces something that is not an input", next()).into()),
             Some(p) if p.kind != ParameterKind::State => {

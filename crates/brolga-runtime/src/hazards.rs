@@ -74,12 +74,7 @@ pub(crate) fn open(stages: &[Vec<Footprint>], barriers: &[bool]) -> Vec<bool> {
 }
 
 /// Whether a stage may touch bytes that another worker has fed: a stage by the rule those of another worker's units, a shared one any.
-pub(crate) fn interferes(
-    fed: &Touched,
-    stage: &[Footprint],
-    shared: bool,
-    threads: usize,
-) -> bool {
+pub(crate) fn interferes(fed: &Touched, stage: &[Footprint], shared: bool, threads: usize) -> bool {
     let meets = |own: &Footprint| {
         fed.overlapping(own).any(|(fed, _)| match shared {
             true => fed.meets(own),

@@ -1,11 +1,14 @@
 //! Kernels of kind `move`: one op that puts elements to other places.
 
+use std::collections::BTreeSet;
+
 use brolga_ir::{DType, Op, Shape, Value};
 
 use super::body::Body;
 use super::copy::{Strided, fill, run};
 use super::{Lowered, Stage, columns};
 use crate::error::Result;
+use crate::kernel::{Access, Touch};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::Element;
 
@@ -49,6 +52,9 @@ pub(super) fn operand_slots(body: &Body<'_>, root: Value) -> Result<Vec<usize>> 
     };
     body.graph.operands(root.node).iter().map(slot).collect()
 }
+
+/// How many copies share a stage at most: the time to compile a function grows faster than its size.
+const STAGE_COPIES: usize = 64;
 
 /// A copy between strided places: where it starts in each, in elements, and how it goes on.
 struct Copy {
@@ -126,30 +132,39 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
     let Some((_, result)) = body.results().next() else {
         return Err(body.malformed("a kernel without results"));
     };
-    let mut nest = NestBuilder::new(body.op(root).name());
-    if zero && shape.elements() > 0 {
-        nest.call(&fill(element, shape.elements(), 0)?, [Affine::slot(result)]);
-    }
     // The first axis is shared among workers if all copies run along the whole of it.
     let outer = shape.first().copied().unwrap_or(1);
     let parted = !zero && copies.len() == 1 && shape.rank() > 1;
-    for copy in &copies {
-        let axes = usize::from(parted);
-        let unit = |strides: &[i64]| {
-            Affine::number(0).term(Nest::UNIT, if parted { strides[0] } else { 0 })
-        };
-        let from =
-            Affine::slot(copy.slot).plus(copy.from * size).add(&unit(&copy.from_strides), size);
-        let target = Affine::slot(result).plus(copy.to * size).add(&unit(&to), size);
-        let strided = Strided {
-            element,
-            extents: copy.extents[axes..].to_vec(),
-            from: copy.from_strides[axes..].to_vec(),
-            to: to[axes..].to_vec(),
-        };
-        strided.nest(&mut nest, &from, &target)?;
+    let units = if parted { outer } else { 1 };
+    let mut stages = Vec::new();
+    for copies in copies.chunks(STAGE_COPIES) {
+        let mut nest = NestBuilder::new(body.op(root).name());
+        if zero && shape.elements() > 0 {
+            nest.call(&fill(element, shape.elements(), 0)?, [Affine::slot(result)]);
+        }
+        for copy in copies {
+            let axes = usize::from(parted);
+            let unit = |strides: &[i64]| {
+                Affine::number(0).term(Nest::UNIT, if parted { strides[0] } else { 0 })
+            };
+            let from =
+                Affine::slot(copy.slot).plus(copy.from * size).add(&unit(&copy.from_strides), size);
+            let target = Affine::slot(result).plus(copy.to * size).add(&unit(&to), size);
+            let strided = Strided {
+                element,
+                extents: copy.extents[axes..].to_vec(),
+                from: copy.from_strides[axes..].to_vec(),
+                to: to[axes..].to_vec(),
+            };
+            strided.nest(&mut nest, &from, &target)?;
+        }
+        let slots: BTreeSet<usize> = copies.iter().map(|copy| copy.slot).collect();
+        let reads = slots.into_iter().map(|slot| Touch { slot, access: Access::Whole }).collect();
+        let access = if parted { Access::Units } else { Access::Whole };
+        let writes = vec![Touch { slot: result, access }];
+        stages.push(Stage { code: nest.finish().into(), units, reads, writes, flops: 0 });
     }
-    Ok(single(body, nest, if parted { outer } else { 1 }, parted))
+    Ok(Lowered { stages, workspace: 0, scratch: 0, in_place: Vec::new() })
 }
 
 /// How indices lie in memory.

@@ -43,7 +43,8 @@ impl Session {
             };
             return Err(mismatch(&what, weight, given));
         }
-        let known: HashSet<String> = self.built.weights.iter().map(|weight| weight.path()).collect();
+        let known: HashSet<String> =
+            self.built.weights.iter().map(|weight| weight.path()).collect();
         if let Some(foreign) = tensors.keys().find(|name| !known.contains(*name)) {
             let message =
                 format!("the file has a weight `{foreign}`, the model has none of this name");

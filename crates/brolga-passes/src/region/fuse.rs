@@ -143,8 +143,7 @@ impl Replacement {
 /// The values of a region that are used outside, in this order of the nodes.
 fn leaving(graph: &Graph, nodes: &NodeSet, order: &[NodeId]) -> Vec<Value> {
     let leaves = |value: &Value| {
-        graph.is_output(*value)
-            || graph.users_of(*value).any(|user| !nodes.contains(&user))
+        graph.is_output(*value) || graph.users_of(*value).any(|user| !nodes.contains(&user))
     };
     let own = order.iter().filter(|id| nodes.contains(id));
     own.flat_map(|&id| results(graph, id)).filter(leaves).collect()

@@ -184,7 +184,8 @@ impl Rows {
         let is_reduction = |id: &&NodeId| row_reduction(&graph.node(**id).op).is_some();
         let reductions = self.reductions + added.iter().filter(is_reduction).count();
         let most = if self.domain.is_long_row() { 0 } else { MAX_REDUCTIONS };
-        if reductions <= most.max(self.reductions) && added.iter().all(|&id| self.insert(graph, id)) {
+        if reductions <= most.max(self.reductions) && added.iter().all(|&id| self.insert(graph, id))
+        {
             self.reductions = reductions;
             added.iter().for_each(|&id| region.insert(schedule, id));
             return added;

@@ -84,11 +84,7 @@ where
     }
 
     /// Follows one edge. Only from nodes that are `near` can a way lead back.
-    fn step(
-        &mut self,
-        near: impl Fn(NodeId) -> bool,
-        inside: impl Fn(NodeId) -> bool,
-    ) -> Step {
+    fn step(&mut self, near: impl Fn(NodeId) -> bool, inside: impl Fn(NodeId) -> bool) -> Step {
         if let Some(edges) = self.outside.last_mut() {
             match edges.next() {
                 Some(id) if inside(id) => return Step::Back,
