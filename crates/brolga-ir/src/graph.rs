@@ -2,10 +2,10 @@
 
 mod data;
 mod nodes;
+mod structure;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -481,63 +481,6 @@ impl Graph {
             }
         }
         order
-    }
-
-    /// The inputs in the order of the signature, then all other nodes in the order of [`Graph::order`]: topological too.
-    fn signature_first(&self) -> (Vec<NodeId>, FxHashMap<NodeId, usize>) {
-        let inner = self.order().into_iter().filter(|&id| !self.is_input(id));
-        let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();
-        let places = order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
-        (order, places)
-    }
-
-    /// The wiring without names and origins: what equality compares. What does not exist has no place.
-    fn structure(&self) -> Structure<'_> {
-        let (order, places) = self.signature_first();
-        let place = |id: NodeId| places.get(&id).copied();
-        let node = |&id: &NodeId| {
-            let node = self.get(id)?;
-            let operands = self.operands(id).iter().map(|v| (place(v.node), v.port)).collect();
-            let op = match &node.op {
-                Op::Parameter(parameter) => Err(parameter.kind),
-                op => Ok(op),
-            };
-            Some(NodeStructure { op, types: &node.types, operands })
-        };
-        let output = |o: &Output| (place(o.value.node), o.value.port, o.replaces.map(place));
-        Structure {
-            inputs: self.inputs.len(),
-            nodes: order.iter().map(node).collect(),
-            outputs: self.outputs.iter().map(output).collect(),
-        }
-    }
-}
-
-#[derive(PartialEq, Eq, Hash)]
-struct Structure<'a> {
-    inputs: usize,
-    nodes: Vec<Option<NodeStructure<'a>>>,
-    outputs: Vec<(Option<usize>, u32, Option<Option<usize>>)>,
-}
-
-#[derive(PartialEq, Eq, Hash)]
-struct NodeStructure<'a> {
-    op: Result<&'a Op, ParameterKind>,
-    types: &'a [Type],
-    operands: Vec<(Option<usize>, u32)>,
-}
-
-impl PartialEq for Graph {
-    fn eq(&self, other: &Self) -> bool {
-        self.structure() == other.structure()
-    }
-}
-
-impl Eq for Graph {}
-
-impl Hash for Graph {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.structure().hash(state);
     }
 }
 

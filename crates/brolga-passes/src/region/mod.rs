@@ -8,6 +8,7 @@ mod fuse;
 pub(crate) mod rows;
 mod schedule;
 pub(crate) mod update;
+mod walk;
 
 pub(crate) use chain::{broadcasts, epilogue, prologue, repeats_columns, same_or_one, streams};
 pub(crate) use fuse::{Part, Region};
