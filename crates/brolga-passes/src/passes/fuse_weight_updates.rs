@@ -10,8 +10,8 @@
 //! The gradient never leaves the registers. An update is a group as [`FuseUpdates`](super::FuseUpdates) has it, with the elementwise ops between the
 //! product and the group that nothing else uses.
 //!
-//! Refused: gradients that are returned, or that something else uses, as a norm over all gradients does; groups that end in two products;
-//! groups that read something repeated along only some axes; and groups that need their own results by another way.
+//! Refused: gradients that are returned, or that something else uses, as a norm over all gradients does; groups that end in two products, or
+//! in a product of one of their own values; groups that read something repeated along only some axes; and groups that need their own results by another way.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId, Op};
@@ -176,6 +176,19 @@ mod tests {
                 %3: f32[3,4] = mul %2, %0 #update
                 %4: f32[3,4] = sub %w, %3 #update
                 return %4 => %w, %0 => %v
+            }",
+        );
+    }
+
+    #[test]
+    fn a_product_of_a_value_of_the_group_is_refused() {
+        refuses(
+            FuseWeightUpdates,
+            "graph f(%x: f32[4,4], %g: f32[4,4], state %w: f32[4,4]) {
+                %0: f32[4,4] = add %w, %g #update
+                %1: f32[4,4] = matmul %x, %0 {transpose_a=false, transpose_b=false} #update
+                %2: f32[4,4] = add %0, %1 #update
+                return %2 => %w
             }",
         );
     }

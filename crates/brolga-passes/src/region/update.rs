@@ -26,8 +26,8 @@ pub(crate) struct Group {
 
 /// The gradient that a group ends with, a node of some family, and all nodes between it and the group's results.
 ///
-/// Elementwise ops in front of the group that nothing else uses belong to it. `None` if there is no such gradient or more than one, or if it is
-/// returned or something else uses it. Operands of those ops must satisfy `fits`.
+/// Elementwise ops in front of the group that nothing else uses belong to it. `None` if there is no such gradient or more than one, or if it
+/// reads a value of the group, is returned, or something else uses it. Operands of those ops must satisfy `fits`.
 pub(crate) fn behind_gradient(
     graph: &Graph,
     schedule: &Schedule,
@@ -43,8 +43,11 @@ pub(crate) fn behind_gradient(
     let operands = nodes.iter().flat_map(|&id| graph.operands(id)).map(|value| value.node);
     let gradients: NodeSet = operands.filter(|&id| family(id)).collect();
     let [gradient] = gradients.into_iter().collect::<Vec<_>>()[..] else { return None };
+    // Such a gradient would be computed of what stands behind it.
+    let reads_inside = graph.operands(gradient).iter().any(|value| nodes.contains(&value.node));
     let used_outside = graph.users(gradient).any(|user| !nodes.contains(&user));
-    (!used_outside && !is_returned(graph, gradient)).then_some((gradient, nodes))
+    (!reads_inside && !used_outside && !is_returned(graph, gradient))
+        .then_some((gradient, nodes))
 }
 
 /// What groups must have in common.
