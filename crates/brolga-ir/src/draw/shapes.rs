@@ -113,6 +113,8 @@ impl Pen {
                 1 => 9,
                 _ => rng.pick(&[1, 2, 2, 2, 3, 3, 4, 5]),
             };
+            // A byte numbers the taps of a maximum.
+            taps[axis] = taps[axis].min(256 / taps[0]);
             window.strides[axis] = match (plain, pooling) {
                 (true, true) => taps[axis],
                 (true, false) => 1,

@@ -46,8 +46,7 @@ pub(crate) fn behind_gradient(
     // Such a gradient would be computed of what stands behind it.
     let reads_inside = graph.operands(gradient).iter().any(|value| nodes.contains(&value.node));
     let used_outside = graph.users(gradient).any(|user| !nodes.contains(&user));
-    (!reads_inside && !used_outside && !is_returned(graph, gradient))
-        .then_some((gradient, nodes))
+    (!reads_inside && !used_outside && !is_returned(graph, gradient)).then_some((gradient, nodes))
 }
 
 /// What groups must have in common.
