@@ -129,18 +129,22 @@ fn cases() -> Vec<Case> {
             op: |x| x[0].reduce_max(&[0], false),
             loops: |x| {
                 slices!(x, F64: a);
-                let column = |column: usize| {
-                    let column = a[column..].iter().step_by(1000);
-                    column.fold(f64::NEG_INFINITY, |max, &x| {
-                        if max.is_nan() || max > x { max } else { x }
-                    })
-                };
+                let column =
+                    |column: usize| {
+                        let column = a[column..].iter().step_by(1000);
+                        column.fold(f64::NEG_INFINITY, |max, &x| {
+                            if max.is_nan() || max > x { max } else { x }
+                        })
+                    };
                 tensor(&[1000], Data::F64((0..1000).map(column).collect()))
             },
         },
         Case {
             name: "conv2d f64 3x3, 16 to 16 channels of 28x28",
-            inputs: vec![numbers(DType::F64, &[1, 28, 28, 16]), numbers(DType::F64, &[3, 3, 16, 16])],
+            inputs: vec![
+                numbers(DType::F64, &[1, 28, 28, 16]),
+                numbers(DType::F64, &[3, 3, 16, 16]),
+            ],
             op: |x| x[0].conv2d(&x[1], Window::default(), 1),
             loops: |x| {
                 slices!(x, F64: image, filter);
@@ -185,10 +189,12 @@ fn cases() -> Vec<Case> {
 /// The median of a program's times and of the Rust loops', and whether their results agree.
 fn measure(case: &Case, rounds: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     let tracer = Tracer::new("case");
-    let named = |(n, x): (usize, &Tensor)| (format!("x{n}"), x);
-    let inputs: Vec<(String, &Tensor)> = case.inputs.iter().enumerate().map(named).collect();
-    let vars: Vec<Var> =
-        inputs.iter().map(|(name, x)| tracer.input(name, Type::new(x.dtype(), x.shape().clone()))).collect();
+    let names = (0..).map(|n| format!("x{n}"));
+    let inputs: Vec<(String, &Tensor)> = names.zip(&case.inputs).collect();
+    let vars: Vec<Var> = inputs
+        .iter()
+        .map(|(name, x)| tracer.input(name, Type::new(x.dtype(), x.shape().clone())))
+        .collect();
     tracer.output(&(case.op)(&vars));
     drop(vars);
     let mut graph = tracer.finish()?;

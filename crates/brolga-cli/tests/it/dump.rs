@@ -80,12 +80,13 @@ fn nodes_are_chosen_by_layer_and_role() {
 fn kernels_are_shown_with_their_tiles() {
     let arguments = ["dump", "-", "--stage", "kernels", "--layer", "dense", "--isa", "128"];
     let text = stdout_of(&arguments, DENSE);
-    let head: Vec<&str> = text.lines().take(7).collect();
+    let head: Vec<&str> = text.lines().take(8).collect();
     assert_snapshot!(head.join("\n"), @"
     // graph predict, a filtered view: 1 of 2 kernels (layer dense), vectors of 128 bits (128)
 
     kernel matmul_add_relu @dense #forward
       kind: contraction
+      lowering: tiles of `contraction`
       ops: matmul, add, relu
       operands: %x: f32[2,3], %dense/kernel: f32[3,5], %dense/bias: f32[5]
       results: %0: f32[2,5]

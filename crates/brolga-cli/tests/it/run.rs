@@ -3,7 +3,7 @@ use std::fs;
 
 use insta::assert_snapshot;
 
-use crate::{DENSE, brolga_with, stderr_of, stdout_of};
+use crate::{DENSE, stderr_of, stdout_of};
 
 #[test]
 fn outputs_are_shown_as_numpy_shows_arrays() {
