@@ -4,6 +4,7 @@ mod docs;
 mod dot;
 mod graph;
 mod interpret;
+mod loops;
 mod mistakes;
 mod random;
 mod sample;
