@@ -170,7 +170,7 @@ impl Data {
 
 /// The nearest `bf16`, ties to even.
 ///
-/// Unlike [`bf16::from_f64`], which does not look at the lower half of the significand.
+/// Unlike [`half::bf16::from_f64`], which does not look at the lower half of the significand.
 #[must_use]
 pub fn to_bf16(x: f64) -> bf16 {
     bf16::from_f32(round_to_odd(x))
@@ -178,7 +178,7 @@ pub fn to_bf16(x: f64) -> bf16 {
 
 /// The nearest `f16`, ties to even.
 ///
-/// Unlike [`f16::from_f64`], which rounds to `f32` first on some processors, and ignores the lower half of the significand on others.
+/// Unlike [`half::f16::from_f64`], which rounds to `f32` first on some processors, and ignores the lower half of the significand on others.
 #[must_use]
 pub fn to_f16(x: f64) -> f16 {
     f16::from_f32(round_to_odd(x))

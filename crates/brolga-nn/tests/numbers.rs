@@ -57,7 +57,9 @@ fn half_types_count_further_than_they_can_hold() {
     let gradient = |function: fn(&Var) -> Var| {
         move |x: &Var| {
             let y = function(x);
-            brolga_autodiff::gradients(x.tracer(), &y, &[x.clone()]).expect("a gradient").remove(0)
+            brolga_autodiff::gradients(x.tracer(), &y, std::slice::from_ref(x))
+                .expect("a gradient")
+                .remove(0)
         }
     };
     let share = 240.0 / 2f64.powi(24);

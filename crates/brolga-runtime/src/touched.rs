@@ -9,8 +9,11 @@ use crate::layout::Space;
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
     /// By the logarithm of their sizes, then by their offsets: what overlaps a range begins no further before it than it is long.
-    by_size: BTreeMap<(Space, u32), BTreeMap<usize, Vec<(Footprint, usize)>>>,
+    by_size: BTreeMap<(Space, u32), ByOffset>,
 }
+
+/// Footprints of like sizes by their offsets.
+type ByOffset = BTreeMap<usize, Vec<(Footprint, usize)>>;
 
 impl Touched {
     /// The footprints of one stage.

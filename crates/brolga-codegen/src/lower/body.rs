@@ -17,6 +17,9 @@ pub(crate) struct Body<'a> {
     slots: FxHashMap<NodeId, usize>,
 }
 
+/// A node whose operands are being recorded, its operands, and the lanes of the first of them.
+type Waiting = (NodeId, SmallVec<[Value; 4]>, Vec<Lane<Builder>>);
+
 /// Values of a body that have been recorded in the current block of a tile program.
 pub(crate) type Recorded = FxHashMap<Value, Lane<Builder>>;
 
@@ -28,7 +31,7 @@ impl<'a> Body<'a> {
         let body = Self { graph, order: graph.order(), slots };
         for &id in &body.order {
             for ty in &graph.node(id).types {
-                element(ty.dtype).map_err(|error| body.malformed(error))?;
+                element(ty.dtype).map_err(|error| body.refused(error))?;
             }
         }
         Ok(body)
@@ -98,8 +101,8 @@ impl<'a> Body<'a> {
         known_element(self.ty(value).dtype)
     }
 
-    /// An error about the form of the body.
-    pub(crate) fn malformed(&self, problem: impl Into<String>) -> Error {
+    /// Why a fast lowering does not take the body.
+    pub(crate) fn refused(&self, problem: impl Into<String>) -> Error {
         Error::Refused(problem.into())
     }
 
@@ -110,7 +113,7 @@ impl<'a> Body<'a> {
             None => Ok(()),
             Some(&other) => {
                 let (op, dtype) = (self.op(root).name(), self.ty(other).dtype);
-                Err(self.malformed(format!("`{op}` of {dtype} has no tiles")))
+                Err(self.refused(format!("`{op}` of {dtype} has no tiles")))
             }
         }
     }
@@ -131,7 +134,7 @@ impl<'a> Body<'a> {
         leaf: &mut dyn FnMut(&mut Builder, Value) -> Option<Lane<Builder>>,
     ) -> Result<Lane<Builder>> {
         // Nodes whose operands are being recorded, from the value inwards, each with the lanes of its first operands.
-        let mut waiting: Vec<(NodeId, SmallVec<[Value; 4]>, Vec<Lane<Builder>>)> = Vec::new();
+        let mut waiting: Vec<Waiting> = Vec::new();
         let mut next = value;
         loop {
             let Some(mut lane) = self.leaf(b, recorded, next, leaf) else {
@@ -195,7 +198,7 @@ impl<'a> Body<'a> {
     }
 
     fn not_elementwise(&self, value: Value) -> Error {
-        self.malformed(format!("`{}` is not elementwise", self.op(value).name()))
+        self.refused(format!("`{}` is not elementwise", self.op(value).name()))
     }
 }
 

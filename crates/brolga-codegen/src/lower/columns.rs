@@ -92,24 +92,23 @@ impl<'a> Columns<'a> {
                 _ => continue,
             };
             if found.replace((Value::from(id), combine, axes, is_mean)).is_some() {
-                return Err(body.malformed("a columns kernel holds exactly one reduction"));
+                return Err(body.refused("a columns kernel holds exactly one reduction"));
             }
         }
         let Some((root, combine, axes, is_mean)) = found else {
-            return Err(body.malformed("a columns kernel holds exactly one reduction"));
+            return Err(body.refused("a columns kernel holds exactly one reduction"));
         };
         let operand = body.graph.operands(root.node)[0];
         let domain = body.shape(operand);
         let adjacent = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
         let (Some(&first), true) = (axes.first(), adjacent) else {
-            return Err(body.malformed(format!("axes {axes:?} of {domain} are not neighbours")));
+            return Err(body.refused(format!("axes {axes:?} of {domain} are not neighbours")));
         };
         body.expect_types(root, TYPES)?;
         let split = first + axes.len();
         if split == domain.rank() {
-            return Err(body.malformed(format!(
-                "a reduction over the last axis of {domain} is one along rows"
-            )));
+            return Err(body
+                .refused(format!("a reduction over the last axis of {domain} is one along rows")));
         }
         let reduced = domain[first..split].to_vec();
         let mut columns = Self {
@@ -143,7 +142,7 @@ impl<'a> Columns<'a> {
             let own = body.shape(value);
             if !own.broadcasts_to(domain) {
                 return Err(
-                    body.malformed(format!("an operand of shape {own} does not lie in {domain}"))
+                    body.refused(format!("an operand of shape {own} does not lie in {domain}"))
                 );
             }
             let lead = domain.rank() - own.rank();
@@ -162,7 +161,7 @@ impl<'a> Columns<'a> {
                 step *= domain[axis];
             }
             if !contiguous && !constant {
-                return Err(body.malformed(format!(
+                return Err(body.refused(format!(
                     "an operand of shape {own} repeats within the columns of {domain}"
                 )));
             }
@@ -370,7 +369,7 @@ impl<'a> Columns<'a> {
                     let next = self.combine.combine(b, so_far, x);
                     b.set(acc, next);
                 }
-                Ok(_) => result = Err(body.malformed("what is reduced is no float")),
+                Ok(_) => result = Err(body.refused("what is reduced is no float")),
                 Err(error) => result = Err(error),
             }
             for (leaf, &pointer) in self.leaves.iter().zip(&pointers) {

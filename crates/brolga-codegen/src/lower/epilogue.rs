@@ -296,5 +296,5 @@ fn layout(body: &Body<'_>, value: Value, root: Value) -> Result<Layout> {
     if columns && own[..rank - 1].iter().all(|&extent| extent == 1) {
         return Ok(Layout::Column);
     }
-    Err(body.malformed(format!("an operand of shape {own} is beside a result of shape {result}")))
+    Err(body.refused(format!("an operand of shape {own} is beside a result of shape {result}")))
 }

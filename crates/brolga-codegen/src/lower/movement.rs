@@ -23,7 +23,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
         .map(Value::from)
         .filter(|&value| !matches!(body.op(value), Op::Parameter(_) | Op::Constant(_)));
     let (Some(root), None) = (ops.next(), ops.next()) else {
-        return Err(body.malformed("a move kernel holds exactly one op"));
+        return Err(body.refused("a move kernel holds exactly one op"));
     };
     match body.op(root) {
         Op::ReduceSum(_) | Op::ReduceMean(_) | Op::ReduceMax(_) | Op::ReduceMin(_) => {
@@ -48,7 +48,7 @@ pub(super) fn single(body: &Body<'_>, nest: NestBuilder, units: usize, parted: b
 pub(super) fn operand_slots(body: &Body<'_>, root: Value) -> Result<Vec<usize>> {
     let slot = |&value: &Value| {
         body.input_slot(value)
-            .ok_or_else(|| body.malformed("an operand of a move is computed inside"))
+            .ok_or_else(|| body.refused("an operand of a move is computed inside"))
     };
     body.graph.operands(root.node).iter().map(slot).collect()
 }
@@ -122,7 +122,7 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
                 done += extents[op.axis] as i64;
             }
         }
-        op => return Err(body.malformed(format!("`{}` is no move", op.name()))),
+        op => return Err(body.refused(format!("`{}` is no move", op.name()))),
     }
     if copies.is_empty() {
         copies.push(copy);
@@ -130,7 +130,7 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
     let element = body.element(root);
     let size = element.size() as i64;
     let Some((_, result)) = body.results().next() else {
-        return Err(body.malformed("a kernel without results"));
+        return Err(body.refused("a kernel without results"));
     };
     // The first axis is shared among workers if all copies run along the whole of it.
     let outer = shape.first().copied().unwrap_or(1);
@@ -172,7 +172,7 @@ pub(super) fn index_element(body: &Body<'_>, value: Value) -> Result<Element> {
     match body.ty(value).dtype {
         DType::I32 => Ok(Element::I32),
         DType::U8 => Ok(Element::U8),
-        other => Err(body.malformed(format!("indices of {other} have no tiles"))),
+        other => Err(body.refused(format!("indices of {other} have no tiles"))),
     }
 }
 

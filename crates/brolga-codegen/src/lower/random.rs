@@ -19,21 +19,21 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     let mut roots =
         body.order.iter().copied().map(Value::from).filter(|&value| is_random(body.op(value)));
     let (Some(root), None) = (roots.next(), roots.next()) else {
-        return Err(body.malformed("a random kernel holds exactly one source of random numbers"));
+        return Err(body.refused("a random kernel holds exactly one source of random numbers"));
     };
     let operands = body.graph.operands(root.node);
     let (Some(seed), Some(step)) = (body.input_slot(operands[0]), body.input_slot(operands[1]))
     else {
-        return Err(body.malformed("the seed or the step is computed inside"));
+        return Err(body.refused("the seed or the step is computed inside"));
     };
     let elements = body.shape(root).elements();
     if elements / PHILOX_BLOCK > (u32::MAX / LANES as u32) as usize {
-        return Err(body.malformed("so many random numbers in one tensor have no tiles"));
+        return Err(body.refused("so many random numbers in one tensor have no tiles"));
     }
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
     if epilogue.reads_columns() {
-        return Err(body.malformed("numbers made in one run stand beside one element a column"));
+        return Err(body.refused("numbers made in one run stand beside one element a column"));
     }
     let (calls, rest) = (elements / PHILOX_BLOCK, elements % PHILOX_BLOCK);
     let units = elements.div_ceil(PHILOX_BLOCK * CALLS);
@@ -82,7 +82,7 @@ fn tile(
         Op::RandomBits(op) => op.stream,
         Op::RandomUniform(op) => op.stream,
         Op::RandomBernoulli(op) => op.stream,
-        op => return Err(body.malformed(format!("`{}` is no source of random numbers", op.name()))),
+        op => return Err(body.refused(format!("`{}` is no source of random numbers", op.name()))),
     };
     let (start, lane) = (b.splat(first), b.iota());
     let counter =

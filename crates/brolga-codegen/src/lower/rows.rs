@@ -127,7 +127,7 @@ impl<'a> Rows<'a> {
                 // Every place of the domain, or one value a row however its shape is written.
                 _ if *shape == self.domain => Space::Full,
                 _ if operands.iter().any(|v| self.spaces.get(v) == Some(&Space::Full)) => {
-                    return Err(body.malformed(format!(
+                    return Err(body.refused(format!(
                         "`{}` of shape {shape} is neither the domain {} nor one value a row",
                         op.name(),
                         self.domain
@@ -150,7 +150,7 @@ impl<'a> Rows<'a> {
             let rank = self.domain.rank();
             let aligned = self.align(value, shape);
             let Some(aligned) = aligned else {
-                return Err(body.malformed(format!(
+                return Err(body.refused(format!(
                     "an operand of shape {shape} does not lie in the domain {}",
                     self.domain
                 )));
@@ -204,7 +204,7 @@ impl<'a> Rows<'a> {
             if !constant && !contiguous {
                 return Err(self
                     .body
-                    .malformed("an operand repeats within a row that is reduced as a whole"));
+                    .refused("an operand repeats within a row that is reduced as a whole"));
             }
         }
         Ok(())
@@ -388,13 +388,13 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
             axes.iter().rev().zip((0..shape.rank()).rev()).all(|(axis, last)| *axis == last);
         match &found {
             _ if !trailing || axes.is_empty() => {
-                return Err(body.malformed(format!(
+                return Err(body.refused(format!(
                     "`{}` over axes {axes:?} of {shape} is not along rows",
                     op.name()
                 )));
             }
             Some((domain, reduced)) if domain != shape || *reduced != axes.len() => {
-                return Err(body.malformed("the reductions have different rows"));
+                return Err(body.refused("the reductions have different rows"));
             }
             _ => found = Some((shape.clone(), axes.len())),
         }
@@ -404,7 +404,7 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
     }
     let outputs = body.graph.outputs();
     let Some(first) = outputs.first() else {
-        return Err(body.malformed("a kernel without results"));
+        return Err(body.refused("a kernel without results"));
     };
     let shape = body.shape(first.value);
     let single = outputs.iter().all(|o| body.shape(o.value).elements() == 1);
@@ -415,7 +415,7 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
         return Ok((Shape::new(std::iter::repeat_n(1, rank)), 0));
     }
     if outputs.iter().any(|o| body.shape(o.value) != shape) {
-        return Err(body.malformed("the results have different shapes"));
+        return Err(body.refused("the results have different shapes"));
     }
     Ok((shape.clone(), 0))
 }

@@ -96,7 +96,7 @@ fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
         if let Some((value, _)) = members.find(|(v, _)| body.shape(*v).elements() != group.elements)
         {
             let shape = body.shape(*value);
-            return Err(body.malformed(format!(
+            return Err(body.refused(format!(
                 "a tensor of shape {shape} is in a group of {} elements",
                 group.elements
             )));

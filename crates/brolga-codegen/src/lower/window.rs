@@ -64,7 +64,7 @@ impl PoolTile {
                 Op::MaxPool(op) => (op.window, op.strides, op.padding, false),
                 Op::MaxPoolIndex(op) => (op.window, op.strides, op.padding, true),
                 _ if pool.is_none() => continue,
-                _ => return Err(body.malformed("an activation is returned beside its pooling")),
+                _ => return Err(body.refused("an activation is returned beside its pooling")),
             };
             let operand = body.graph.operands(value.node)[0];
             let shape = body.shape(value);
@@ -84,7 +84,7 @@ impl PoolTile {
                 || own.element.kind() != Kind::Float
             {
                 return Err(
-                    body.malformed("poolings behind a convolution differ, overlap or are padded")
+                    body.refused("poolings behind a convolution differ, overlap or are padded")
                 );
             }
             *(if is_index { &mut own.index } else { &mut own.maximum }) = Some(slot);
@@ -92,7 +92,7 @@ impl PoolTile {
         let results = body.results().count();
         match &pool {
             Some(own) if own.maximum.iter().chain(&own.index).count() != results => {
-                Err(body.malformed("an activation is returned beside its pooling"))
+                Err(body.refused("an activation is returned beside its pooling"))
             }
             _ => Ok(pool),
         }

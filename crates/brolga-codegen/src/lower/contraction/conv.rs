@@ -40,11 +40,11 @@ pub(super) fn forward(
     let operands = body.graph.operands(root.node);
     let dims = op
         .dims(body.shape(operands[0]), body.shape(operands[1]))
-        .map_err(|mistake| body.malformed(mistake.to_string()))?;
+        .map_err(|mistake| body.refused(mistake.to_string()))?;
     let pool = PoolTile::behind(body, &dims)?;
     let slot = |value| {
         body.factor_slot(value)
-            .ok_or_else(|| body.malformed("an operand of a convolution is computed inside"))
+            .ok_or_else(|| body.refused("an operand of a convolution is computed inside"))
     };
     let (x, w) = (slot(operands[0])?, slot(operands[1])?);
     if pool.is_none() && is_product(&dims) {
@@ -86,9 +86,7 @@ pub(super) fn forward(
     };
     let epilogue = Epilogue::new(body, &[root], &outputs, pool.is_some())?;
     if epilogue.is_scratch() && epilogue.has_full_leaf() {
-        return Err(
-            body.malformed("an operand of the result's shape stands in front of the pooling")
-        );
+        return Err(body.refused("an operand of the result's shape stands in front of the pooling"));
     }
     let shape = target.contraction_shape(dims.output[1], dims.group_filters());
     let panels = Panels {
@@ -196,10 +194,10 @@ pub(super) fn grad_input(
     let operands = body.graph.operands(root.node);
     let dims = op
         .dims(body.shape(operands[0]), body.shape(operands[1]))
-        .map_err(|mistake| body.malformed(mistake.to_string()))?;
+        .map_err(|mistake| body.refused(mistake.to_string()))?;
     let w = body
         .factor_slot(operands[1])
-        .ok_or_else(|| body.malformed("the weights of a convolution are computed inside"))?;
+        .ok_or_else(|| body.refused("the weights of a convolution are computed inside"))?;
     if is_product(&dims)
         && let Some(dy) = body.factor_slot(operands[0])
     {

@@ -56,7 +56,7 @@ impl Cotangent {
         if let Some((op, _, _)) = &unpool
             && (op.strides != op.window || op.padding != [[0; 2]; 2])
         {
-            return Err(body.malformed(
+            return Err(body.refused(
                 "an un-pooling with overlapping or padded windows is in front of a convolution",
             ));
         }
@@ -75,7 +75,7 @@ impl Cotangent {
         for (leaf, _) in &leaves {
             let own = body.shape(*leaf);
             if own != shape && own.elements() != 1 {
-                return Err(body.malformed(format!(
+                return Err(body.refused(format!(
                     "an operand of shape {own} is in front of a cotangent {shape}"
                 )));
             }
@@ -83,7 +83,7 @@ impl Cotangent {
         if let Some((_, _, index)) = unpool {
             let slot = body
                 .input_slot(index)
-                .ok_or_else(|| body.malformed("the index of an un-pooling is computed inside"))?;
+                .ok_or_else(|| body.refused("the index of an un-pooling is computed inside"))?;
             leaves.push((index, slot));
         }
         Ok(Self { value, slot: None, unpool, leaves, extents, inner })
@@ -205,7 +205,7 @@ impl Cotangent {
             })
         };
         let Lane::F(value) = body.record(b, &mut recorded, top, &mut leaf)? else {
-            return Err(body.malformed("a cotangent is no float"));
+            return Err(body.refused("a cotangent is no float"));
         };
         let Some((op, _, _)) = self.unpool else {
             b.store_f32(target.at(0), extent, value);
@@ -214,7 +214,7 @@ impl Cotangent {
         let index_pointer = sources[sources.len() - 1];
         let index = match b.load(Element::U8, index_pointer.at(0), extent) {
             Lane::I(index) => index,
-            _ => return Err(body.malformed("the index of an un-pooling is no integer")),
+            _ => return Err(body.refused("the index of an un-pooling is no integer")),
         };
         let [_, width, channels] = self.extents;
         let zero = b.float(0.0);

@@ -56,10 +56,10 @@ pub(super) fn lower(
     let operands = body.graph.operands(root.node);
     let dims = op
         .dims(body.shape(operands[0]), body.shape(operands[1]))
-        .map_err(|mistake| body.malformed(mistake.to_string()))?;
+        .map_err(|mistake| body.refused(mistake.to_string()))?;
     let x = body
         .factor_slot(operands[0])
-        .ok_or_else(|| body.malformed("the images of a convolution are computed inside"))?;
+        .ok_or_else(|| body.refused("the images of a convolution are computed inside"))?;
     // The gradient of the bias.
     let is_sum = |id: &NodeId| {
         let cotangent = body.graph.operands(*id).first() == Some(&operands[1]);
@@ -90,7 +90,7 @@ pub(super) fn lower(
     {
         let shape = body.shape(value);
         return Err(
-            body.malformed(format!("a result of shape {shape} is behind a filter's gradient"))
+            body.refused(format!("a result of shape {shape} is behind a filter's gradient"))
         );
     }
     let results = [Some(root), bias].map(|sum| Sum::new(body, sum));

@@ -75,7 +75,7 @@ pub(super) fn lower(
     let dims = op.dims(body.shape(operands[0]), body.shape(operands[1]));
     let slot = |value| {
         body.factor_slot(value)
-            .ok_or_else(|| body.malformed("a factor of a product is computed inside"))
+            .ok_or_else(|| body.refused("a factor of a product is computed inside"))
     };
     let slots = [slot(operands[0])?, slot(operands[1])?];
     product(body, root, Factors { op: *op, dims, chains: Chains::one(dims.k), slots }, target)

@@ -29,7 +29,7 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
         )
     });
     let (Some(&root), None) = (roots.next(), roots.next()) else {
-        return Err(body.malformed("a contraction kernel holds exactly one contraction"));
+        return Err(body.refused("a contraction kernel holds exactly one contraction"));
     };
     let root = Value::from(root);
     body.expect_types(root, TYPES)?;
@@ -38,7 +38,7 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
         Op::Conv2d(op) => conv::forward(body, root, op, target),
         Op::Conv2dGradInput(op) => conv::grad_input(body, root, op, target),
         Op::Conv2dGradFilter(op) => filter::lower(body, root, op, target),
-        _ => Err(body.malformed("a contraction kernel holds exactly one contraction")),
+        _ => Err(body.refused("a contraction kernel holds exactly one contraction")),
     };
     widen::widen(body, lowered?)
 }

@@ -168,7 +168,7 @@ fn first_maximum(
                 b.step(from, step, Trips::Const(1));
             });
         }
-        Lane::M(_) => return Err(body.malformed("`argmax` of truth values has no tiles")),
+        Lane::M(_) => return Err(body.refused("`argmax` of truth values has no tiles")),
     }
     let chosen = b.get(best_index);
     b.store_i32(to.at(0), lanes, chosen);

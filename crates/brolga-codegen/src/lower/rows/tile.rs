@@ -132,7 +132,7 @@ impl Row<'_> {
     fn first_place(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
         let body = self.rows.body;
         if self.columns > 1 << 24 {
-            return Err(body.malformed("`argmax` counts at most 2^24 elements in floats"));
+            return Err(body.refused("`argmax` counts at most 2^24 elements in floats"));
         }
         let operand = body.graph.operands(value.node)[0];
         let low = b.float(f64::NEG_INFINITY);
@@ -324,7 +324,7 @@ impl Row<'_> {
                 continue;
             }
             if self.columns / LANES > 4 {
-                return Err(body.malformed(format!(
+                return Err(body.refused(format!(
                     "`{}` along more than 79 columns is no part of a row",
                     op.name()
                 )));
@@ -335,9 +335,7 @@ impl Row<'_> {
                 Op::OneHot(_) => {
                     let hot = body.graph.operands(id)[0];
                     let Some(Lane::I(hot)) = recorded.get(&hot).copied() else {
-                        return Err(
-                            body.malformed("a one-hot vector of what is not one index a row")
-                        );
+                        return Err(body.refused("a one-hot vector of what is not one index a row"));
                     };
                     let equal = b.ieq(index, hot);
                     match body.ty(value).dtype {

@@ -75,10 +75,10 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
             }
             _ => continue,
         };
-        let dims = dims.map_err(|mistake| body.malformed(mistake.to_string()))?;
+        let dims = dims.map_err(|mistake| body.refused(mistake.to_string()))?;
         let slot = |value: Value| {
             body.input_slot(value)
-                .ok_or_else(|| body.malformed("an operand of a pooling is computed inside"))
+                .ok_or_else(|| body.refused("an operand of a pooling is computed inside"))
         };
         let source = (operands[0], slot(operands[0])?);
         let index = operands.get(1).map(|&value| slot(value)).transpose()?;
@@ -91,10 +91,10 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
             {
                 pool.roots.push(value);
             }
-            Some(_) => return Err(body.malformed("a window kernel holds one pooling")),
+            Some(_) => return Err(body.refused("a window kernel holds one pooling")),
         }
     }
-    pool.ok_or_else(|| body.malformed("a window kernel holds one pooling"))?.lower()
+    pool.ok_or_else(|| body.refused("a window kernel holds one pooling"))?.lower()
 }
 
 impl Pool<'_> {
@@ -112,11 +112,11 @@ impl Pool<'_> {
         let (body, dims) = (self.body, &self.dims);
         let (size, dtype) = (self.element().size() as i64, body.ty(self.source.0).dtype);
         if !TYPES.contains(&dtype) {
-            return Err(body.malformed(format!("pooling of {dtype} has no tiles")));
+            return Err(body.refused(format!("pooling of {dtype} has no tiles")));
         }
         if dims.taps[0] * dims.taps[1] > MAX_TAPS {
             return Err(
-                body.malformed(format!("a window of more than {MAX_TAPS} taps is not unrolled"))
+                body.refused(format!("a window of more than {MAX_TAPS} taps is not unrolled"))
             );
         }
         let (result, source) =
@@ -290,7 +290,7 @@ impl Pool<'_> {
         extent: Extent,
     ) -> Result<Vec<Lane<Builder>>> {
         let dims = &self.dims;
-        let missing = || self.body.malformed("a pooling without the operand it needs");
+        let missing = || self.body.refused("a pooling without the operand it needs");
         let element = self.element();
         let at = |place: i64| -> Address { from.at(element.size() as i64 * place) };
         let number = |tap: [usize; 2]| tap[0] * dims.taps[1] + tap[1];
