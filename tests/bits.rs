@@ -81,7 +81,8 @@ fn run(graph: &Graph, start: &State, backend: Backend, threads: usize) -> Result
         executable.run(&mut state)?;
         let outputs = (0..executable.outputs().len())
             .map(|place| Ok((format!("output {place}"), executable.output_tensor(place)?)));
-        let states = state.iter().map(|(name, tensor)| Ok((name.to_owned(), tensor)));
+        let names = state.layout().iter();
+        let states = names.map(|(name, _)| Ok((name.to_owned(), state.get(name)?)));
         steps.push(outputs.chain(states).collect::<Result<_>>()?);
     }
     Ok(steps)

@@ -1,7 +1,5 @@
 //! The values of a graph's inputs.
 
-use std::fs;
-
 use brolga_ir::ops::{Constant, Parameter};
 use brolga_ir::{DType, Data, Graph, Tensor, Type};
 use clap::Args;
@@ -53,8 +51,13 @@ impl Inputs {
     }
 
     fn value(&self, Parameter { name, ty, .. }: &Parameter) -> Result<Tensor, CliError> {
+        // Numbers of 8 bytes become the elements.
+        let needed = ty.bytes().saturating_add(ty.shape.elements().saturating_mul(8));
+        brolga_memory::check(needed).map_err(|error| {
+            CliError::argument(format!("input `{name}`: {ty}: {error}"), "make the graph smaller")
+        })?;
         let Some((_, text)) = self.given.iter().rev().find(|(given, _)| given == name) else {
-            return pseudo_random(ty, name, self.seed);
+            return Ok(pseudo_random(ty, name, self.seed));
         };
         let fails = |reason: String| {
             let help =
@@ -64,7 +67,8 @@ impl Inputs {
         if !text.ends_with(".npy") {
             return tensor_of_text(text, ty).map_err(fails);
         }
-        let bytes = fs::read(text).map_err(|error| CliError::Read { path: text.clone(), error })?;
+        let bytes = brolga_memory::read(text)
+            .map_err(|error| CliError::Read { path: text.clone(), error })?;
         let tensor = npy::read(&bytes).map_err(|reason| fails(format!("{text}: {reason}")))?;
         match tensor.ty() {
             given if given == *ty => Ok(tensor),
@@ -84,12 +88,7 @@ pub fn tensor_of_text(text: &str, ty: &Type) -> Result<Tensor, String> {
 }
 
 /// Numbers that depend on the type, the input's name and the seed alone: floats are multiples of 2⁻¹⁰ in [-1, 1), integers are from 0 to 9.
-fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Result<Tensor, CliError> {
-    let mut numbers = vec![];
-    numbers.try_reserve_exact(ty.shape.elements()).map_err(|_| {
-        let message = format!("the system does not give the memory for input `{name}`: {ty}");
-        CliError::argument(message, "make the graph smaller")
-    })?;
+fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Tensor {
     let mut state = fnv1a(name.bytes()).wrapping_add(seed);
     let number = |_| {
         let bits = split_mix_64(&mut state);
@@ -101,9 +100,9 @@ fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Result<Tensor, CliError> {
             }
         }
     };
-    numbers.extend((0..ty.shape.elements()).map(number));
-    Ok(Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
-        .expect("there are as many numbers as the shape has elements"))
+    let numbers: Vec<f64> = (0..ty.shape.elements()).map(number).collect();
+    Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
+        .expect("there are as many numbers as the shape has elements")
 }
 
 /// The generator SplitMix64 (Steele, Lea, Flood 2014).

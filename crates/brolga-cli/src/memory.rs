@@ -1,5 +1,6 @@
 //! How much memory an evaluation may take.
 
+use brolga_ir::interpret::bytes_needed;
 use brolga_ir::{Graph, Op};
 use clap::Args;
 
@@ -22,7 +23,7 @@ impl MemoryLimit {
     pub(crate) fn check(&self, graph: &Graph) -> Result<(), CliError> {
         let needed = bytes(graph);
         if needed <= self.bytes() {
-            return self.ask(graph, needed);
+            return granted(graph);
         }
         let needed = needed.div_ceil(1 << 20);
         let message = format!(
@@ -34,19 +35,17 @@ impl MemoryLimit {
     }
 }
 
-impl MemoryLimit {
-    /// Fails if the system does not give so much memory: whoever allocates it later would end the process.
-    fn ask(&self, graph: &Graph, bytes: usize) -> Result<(), CliError> {
-        if Vec::<u8>::new().try_reserve_exact(bytes).is_ok() {
-            return Ok(());
-        }
-        let message = format!(
-            "the values of graph `{}` take {} MiB, which the system does not give",
-            graph.name(),
-            bytes.div_ceil(1 << 20)
-        );
-        Err(CliError::argument(message, "make the graph smaller"))
-    }
+/// Fails if the machine does not grant what an evaluation and a look at its outputs need.
+fn granted(graph: &Graph) -> Result<(), CliError> {
+    // The bits of the largest output, of both backends where they are compared, and the inputs.
+    let elements = |value| graph.ty(value).shape.elements();
+    let outputs = graph.outputs().iter().map(|output| elements(output.value));
+    let bits = outputs.max().unwrap_or(0).saturating_mul(3 * size_of::<u64>());
+    let needed = bytes_needed(graph).saturating_add(bytes(graph)).saturating_add(bits);
+    brolga_memory::check(needed).map_err(|error| {
+        let message = format!("graph `{}`: {error}", graph.name());
+        CliError::argument(message, "make the graph smaller")
+    })
 }
 
 /// The bytes of all values, those inside of kernels included: what the interpreter needs at most.

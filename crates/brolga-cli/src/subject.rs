@@ -1,10 +1,11 @@
 //! What a command is about: the programs of a built-in model, or the graphs of a text.
 
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use brolga_ir::{Graph, parse_module, verify};
+use brolga_memory::{Limit, read_to_end};
 use brolga_nn::{Kind, Sequential, builtin};
 use clap::Args;
 
@@ -92,12 +93,18 @@ impl Subject {
             "-" => (None, "<stdin>"),
             path => (Some(Path::new(path)), path),
         };
-        let mut text = String::new();
+        // A parsed text takes some ten times the memory of its bytes.
+        let most = Limit::granted().map_or(usize::MAX, |limit| limit.bytes / 32);
         let read = match path {
-            None => streams.stdin.read_to_string(&mut text).map(|_| text),
-            Some(path) => fs::read_to_string(path),
+            None => read_to_end(&mut streams.stdin, most),
+            Some(path) => File::open(path).and_then(|file| read_to_end(file, most)),
         };
-        match read {
+        let text = read.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| {
+                io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8")
+            })
+        });
+        match text {
             Ok(text) => Ok((text, name.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(CliError::UnknownSubject {

@@ -179,8 +179,9 @@ impl fmt::Display for Header {
 
 /// Reads the values and the end of the file.
 fn values<T: Element>(source: &mut Source<'_>, header: &Header) -> Result<ArrayD<T>> {
+    let name = source.name.clone();
     let too_large = || Error::TooLarge {
-        what: source.name.clone(),
+        what: name.clone(),
         given: header.to_string(),
         help: "the file is damaged, or this machine has too little memory for it",
     };
@@ -188,9 +189,8 @@ fn values<T: Element>(source: &mut Source<'_>, header: &Header) -> Result<ArrayD
     let expected = len * size_of::<T>();
     let announced = || format!("{expected} bytes of data, for {header}");
 
-    let mut values = Vec::new();
     let can_come = usize::try_from(source.at_most).unwrap_or(usize::MAX) / size_of::<T>();
-    values.try_reserve_exact(len.min(can_come)).map_err(|_| too_large())?;
+    let mut values = brolga_memory::with_capacity(len.min(can_come)).map_err(|_| too_large())?;
 
     let mut buffer = vec![0; 1 << 16];
     let mut given = 0;
@@ -205,6 +205,7 @@ fn values<T: Element>(source: &mut Source<'_>, header: &Header) -> Result<ArrayD
                 given: format!("{given} bytes"),
             });
         }
+        brolga_memory::reserve(&mut values, filled / size_of::<T>()).map_err(|_| too_large())?;
         T::append(&buffer[..filled], &mut values);
     }
     if source.fill(&mut buffer[..1])? != 0 {

@@ -182,18 +182,20 @@ pub fn image_dataset_from_directory<T: Pixel>(
     let files = folder::images(directory, &classes)?;
 
     let shape = [files.len(), height, width, options.color_mode.channels()];
-    let mut pixels = shape::reserve(&shape).ok_or_else(|| Error::TooLarge {
+    let too_large = || Error::TooLarge {
         what: directory.display().to_string(),
         given: shape::array_type(T::NAME, &shape),
         help: "give a smaller `image_size`, or read the images as u8",
-    })?;
+    };
+    let mut pixels = shape::reserve(&shape).ok_or_else(too_large)?;
     let mut labels = Vec::with_capacity(files.len());
     let mut file_paths = Vec::with_capacity(files.len());
     for (label, path) in files {
         let image = decode::decode(&path, options.color_mode)?;
         resize::resize(&image, options.image_size, options.interpolation, |value| {
             pixels.push(T::from_f32(value));
-        });
+        })
+        .map_err(|_| too_large())?;
         labels.push(label);
         file_paths.push(path);
     }

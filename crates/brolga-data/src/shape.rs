@@ -13,9 +13,7 @@ pub(crate) fn checked_len(shape: &[usize], item_size: usize) -> Option<usize> {
 
 /// An empty vector with room for an array of the shape, or none where there is no such room.
 pub(crate) fn reserve<T>(shape: &[usize]) -> Option<Vec<T>> {
-    let mut elements = Vec::new();
-    elements.try_reserve_exact(checked_len(shape, size_of::<T>())?).ok()?;
-    Some(elements)
+    brolga_memory::with_capacity(checked_len(shape, size_of::<T>())?).ok()
 }
 
 /// The type of an array as Brolga writes it: `f32[32,28,28,1]`.

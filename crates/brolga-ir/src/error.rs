@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use brolga_memory::NotGranted;
+
 use crate::graph::{Location, Origin};
 use crate::verify::VerifyErrors;
 
@@ -97,6 +99,16 @@ pub enum EvalError {
         expected: String,
         /// The type given.
         given: String,
+    },
+    /// The values need more memory than the machine grants. None has been computed.
+    #[error(
+        "graph `{graph}`: on the interpreter {reason}\n  help: make the graph smaller, or compile it: native code needs less"
+    )]
+    Memory {
+        /// The graph's name.
+        graph: String,
+        /// How much is needed, and how much there is.
+        reason: NotGranted,
     },
     /// The graph is not valid.
     #[error(transparent)]

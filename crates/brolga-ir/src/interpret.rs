@@ -24,7 +24,8 @@ impl<F: FnMut(&Graph, NodeId, &[Tensor])> Observer for F {
 /// Evaluates a graph for these inputs, in the order of its signature; returns its outputs in order.
 ///
 /// # Errors
-/// If the inputs do not fit the signature, or the graph is not valid.
+/// If the inputs do not fit the signature, the graph is not valid, or its values need more memory than
+/// the machine grants.
 pub fn interpret(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
     interpret_with(graph, inputs, &mut |_: &Graph, _: NodeId, _: &[Tensor]| {})
 }
@@ -55,6 +56,8 @@ pub fn interpret_with(
             });
         }
     }
+    brolga_memory::check(bytes_needed(graph))
+        .map_err(|reason| EvalError::Memory { graph: name(), reason })?;
     let inputs: Vec<&Tensor> = inputs.iter().collect();
     Ok(evaluate(graph, &inputs, observer))
 }
@@ -66,16 +69,7 @@ pub(crate) fn evaluate_body(graph: &Graph, inputs: &[&Tensor]) -> Vec<Tensor> {
 
 fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> Vec<Tensor> {
     let order = graph.order();
-    // A value is dropped after its last use, so that a large graph needs little memory.
-    let mut last_use: HashMap<NodeId, usize> = HashMap::new();
-    for (place, &id) in order.iter().enumerate() {
-        for operand in graph.operands(id) {
-            last_use.insert(operand.node, place);
-        }
-    }
-    for output in graph.outputs() {
-        last_use.insert(output.value.node, usize::MAX);
-    }
+    let last_use = last_uses(graph, &order);
     let mut values: HashMap<NodeId, Vec<Tensor>> = HashMap::new();
     for (&id, &input) in graph.inputs().iter().zip(inputs) {
         values.insert(id, vec![input.clone()]);
@@ -104,4 +98,119 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
     }
     let output = |value: Value| values[&value.node][value.port as usize].clone();
     graph.outputs().iter().map(|o| output(o.value)).collect()
+}
+
+/// For each node whose results are used, the place in the order of the last use. Values are dropped
+/// there, so that a large graph needs little memory.
+fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
+    let mut last_use = HashMap::new();
+    for (place, &id) in order.iter().enumerate() {
+        for operand in graph.operands(id) {
+            last_use.insert(operand.node, place);
+        }
+    }
+    for output in graph.outputs() {
+        last_use.insert(output.value.node, usize::MAX);
+    }
+    last_use
+}
+
+/// The bytes that the interpreter needs at most at any time: values that are alive, what the op that is
+/// evaluated keeps besides, and a copy of the outputs.
+pub fn bytes_needed(graph: &Graph) -> usize {
+    let bytes = |id: NodeId| total(graph.node(id).types.iter().map(Type::bytes));
+    let order = graph.order();
+    let last_use = last_uses(graph, &order);
+    let mut alive = total(graph.inputs().iter().map(|&id| bytes(id)));
+    let mut most = alive;
+    for (place, &id) in order.iter().enumerate() {
+        if matches!(graph.node(id).op, Op::Parameter(_)) {
+            continue;
+        }
+        alive = alive.saturating_add(bytes(id));
+        most = most.max(alive.saturating_add(scratch(graph, id)));
+        let mut dropped: Vec<NodeId> = graph.operands(id).iter().map(|value| value.node).collect();
+        dropped.retain(|node| last_use.get(node) == Some(&place));
+        dropped.sort_unstable();
+        dropped.dedup();
+        dropped.extend((!last_use.contains_key(&id)).then_some(id));
+        alive = alive.saturating_sub(total(dropped.into_iter().map(bytes)));
+    }
+    let outputs = total(graph.outputs().iter().map(|output| graph.ty(output.value).bytes()));
+    most.max(alive.saturating_add(outputs))
+}
+
+/// The most bytes for an element of operands and results that ops keep while they are evaluated: two
+/// lists of places, or of values in another format.
+const SCRATCH: usize = 32;
+
+/// The bytes that an evaluation needs at most besides operands and results.
+fn scratch(graph: &Graph, id: NodeId) -> usize {
+    let node = graph.node(id);
+    let elements = |ty: &Type| ty.shape.elements();
+    let operands = graph.operands(id);
+    let operands = operands.iter().map(|&value| graph.ty(value));
+    match &node.op {
+        Op::Constant(_) => 0,
+        Op::Kernel(kernel) => bytes_needed(&kernel.body),
+        // Places of the operands that are repeated.
+        op if op.is_elementwise() => {
+            let result = &node.types[0];
+            let repeated = operands.filter(|ty| ty.shape != result.shape).count();
+            elements(result).saturating_mul(8 + 16 * repeated)
+        }
+        _ => total(operands.chain(&node.types).map(elements)).saturating_mul(SCRATCH),
+    }
+}
+
+fn total(parts: impl Iterator<Item = usize>) -> usize {
+    parts.fold(0, usize::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::parse_graph;
+
+    fn graph(text: &str) -> Graph {
+        parse_graph(text, "<test>").expect("the text is right")
+    }
+
+    #[test]
+    fn values_that_are_alive_together_are_counted() {
+        let chain = |length: usize| {
+            let nodes: String = (0..length)
+                .map(|i| match i {
+                    0 => "%0: f32[1000] = neg %x\n".to_owned(),
+                    _ => format!("%{i}: f32[1000] = neg %{}\n", i - 1),
+                })
+                .collect();
+            bytes_needed(&graph(&format!(
+                "graph f(%x: f32[1000]) {{\n{nodes}return %{}\n}}",
+                length - 1
+            )))
+        };
+        // Operand and result, and eight bytes an element besides.
+        assert_eq!((chain(1), chain(9)), (16_000, 16_000));
+    }
+
+    #[test]
+    fn what_no_machine_can_hold_is_an_error() {
+        let huge = graph(
+            "graph huge() {
+            %0: f32[1000000000000] = constant {value=1}
+            %1: f32[1000000000000] = neg %0
+            return %1
+        }",
+        );
+        let error = interpret(&huge, &[]).expect_err("16 TB");
+        let EvalError::Memory { reason, .. } = &error else { panic!("{error}") };
+        assert_eq!(reason.needed, 16_000_000_000_000);
+        let limit = reason.limit.expect("the system tells").to_string();
+        let message = error.to_string().replace(&limit, "the machine grants 8.0 GiB");
+        insta::assert_snapshot!(message, @r"
+        graph `huge`: on the interpreter 14.6 TiB of memory are needed, the machine grants 8.0 GiB
+          help: make the graph smaller, or compile it: native code needs less
+        ");
+    }
 }

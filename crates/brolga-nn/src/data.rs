@@ -2,15 +2,20 @@
 
 use std::borrow::Cow;
 
-use brolga_ir::DType;
+use brolga_ir::{DType, Mistake};
+use brolga_memory::NotGranted;
 use brolga_runtime::Array;
 use ndarray::{ArrayBase, ArrayRef, Dimension};
+
+use crate::error::NnError;
 
 /// An array of samples: the first axis counts them. Elements are converted to the model's type when a batch is copied.
 #[derive(Debug, Clone)]
 pub struct Data<'a> {
     shape: Vec<usize>,
     elements: Elements<'a>,
+    /// Why there are no elements: the array had to be copied, and there is no memory for it.
+    missing: Option<NotGranted>,
 }
 
 /// The elements in row-major order.
@@ -57,7 +62,7 @@ macro_rules! element {
             const DTYPE: DType = DType::$variant;
 
             fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_> {
-                Data { shape, elements: Elements::$variant(elements) }
+                Data { shape, elements: Elements::$variant(elements), missing: None }
             }
 
             fn to_f64(self) -> f64 {
@@ -76,7 +81,7 @@ macro_rules! as_i64 {
 
             fn wrap(elements: Cow<'_, [Self]>, shape: Vec<usize>) -> Data<'_> {
                 let number = |&x: &Self| i64::try_from(x).unwrap_or(i64::MAX);
-                Data { shape, elements: Elements::I64(elements.iter().map(number).collect()) }
+                Data::copied(elements.iter().map(number), shape)
             }
 
             fn to_f64(self) -> f64 {
@@ -106,6 +111,31 @@ impl<'a> Data<'a> {
         let elements = elements.into();
         let count = shape.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent));
         (count == Some(elements.len())).then(|| T::wrap(elements, shape.to_vec()))
+    }
+
+    /// The elements of an iterator.
+    fn copied<T: Element + 'a>(
+        elements: impl ExactSizeIterator<Item = T>,
+        mut shape: Vec<usize>,
+    ) -> Self
+    where
+        [T]: ToOwned<Owned = Vec<T>>,
+    {
+        match brolga_memory::collected(elements) {
+            Ok(elements) => T::wrap(Cow::Owned(elements), shape),
+            Err(error) => {
+                shape.iter_mut().take(1).for_each(|samples| *samples = 0);
+                Self { missing: Some(error), ..T::wrap(Cow::Owned(vec![]), shape) }
+            }
+        }
+    }
+
+    /// Fails if there was no memory for a copy of the array.
+    pub(crate) fn check_copied(&self, what: &str) -> Result<(), NnError> {
+        let Some(error) = self.missing else { return Ok(()) };
+        let help = "an array that is not in row-major order, or of a type that no program reads, is copied: \
+                    give a smaller one, or one that needs no copy";
+        Err(Mistake::new(format!("{what} cannot be copied: {error}")).help(help).into())
     }
 
     /// The extents.
@@ -149,9 +179,10 @@ impl<'a> Data<'a> {
         if let Some(samples) = shape.first_mut() {
             *samples = count;
         }
-        for_elements!(&self.elements, slice => {
+        let part = for_elements!(&self.elements, slice => {
             Element::wrap(Cow::Borrowed(&slice[start * width..(start + count) * width]), shape)
-        })
+        });
+        Data { missing: self.missing, ..part }
     }
 
     /// The elements as programs are fed with them.
@@ -215,11 +246,11 @@ where
 {
     fn into_data(self) -> Data<'a> {
         let array: &'a ArrayRef<T, D> = self;
-        let elements = match array.as_slice() {
-            Some(elements) => Cow::Borrowed(elements),
-            None => Cow::Owned(array.iter().copied().collect()),
-        };
-        T::wrap(elements, array.shape().to_vec())
+        let shape = array.shape().to_vec();
+        match array.as_slice() {
+            Some(elements) => T::wrap(Cow::Borrowed(elements), shape),
+            None => Data::copied(array.iter().copied(), shape),
+        }
     }
 }
 
@@ -302,6 +333,21 @@ mod tests {
         let large = (&large).into_data();
         assert_eq!(large.find([0], |x| x > 9e18).map(|(sample, ..)| sample), Some(0));
         assert_eq!((&[1u8, 2]).into_data().shape(), [2]);
+    }
+
+    #[test]
+    fn copies_that_no_memory_holds_are_errors() {
+        let one = array![0.5_f32];
+        let wide = one.broadcast((1 << 30, 1 << 30)).expect("one element repeated");
+        let data = (&wide).into_data();
+        assert_eq!(data.shape(), [0, 1 << 30]);
+        assert!((&data).into_data().check_copied("x").is_err());
+        let error = data.check_copied("x").expect_err("4 EiB").to_string();
+        let limit = data.missing.and_then(|error| error.limit).expect("the system tells");
+        insta::assert_snapshot!(error.replace(&limit.to_string(), "the machine grants 8.0 GiB"), @r"
+        x cannot be copied: 4194304.0 TiB of memory are needed, the machine grants 8.0 GiB
+          help: an array that is not in row-major order, or of a type that no program reads, is copied: give a smaller one, or one that needs no copy
+        ");
     }
 
     #[test]

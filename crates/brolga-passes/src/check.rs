@@ -1,5 +1,6 @@
 //! Whether a pass keeps the bits: the interpreter before and after.
 
+use brolga_ir::interpret::bytes_needed;
 use brolga_ir::{Graph, Tensor, interpret};
 
 use crate::error::PassError;
@@ -10,12 +11,17 @@ use crate::sample::{Sample, sample_inputs};
 /// # Errors
 /// If an output differs; the error tells which and where.
 pub(crate) fn same_bits(pass: &str, before: &Graph, after: &Graph) -> Result<(), PassError> {
+    let fail = |output: String, difference: String| {
+        let (pass, graph) = (pass.to_owned(), before.name().to_owned());
+        Err(PassError::Bits { pass, graph, output, difference })
+    };
+    // The inputs are made of numbers of 8 bytes; outputs are compared as such.
+    let needed = bytes_needed(before).max(bytes_needed(after)).saturating_mul(4);
+    if let Err(error) = brolga_memory::check(needed) {
+        return fail("all outputs".to_owned(), format!("the bits cannot be checked: {error}"));
+    }
     for sample in [Sample::Ordinary, Sample::Special] {
         let inputs = sample_inputs(before, sample);
-        let fail = |output: String, difference: String| {
-            let (pass, graph) = (pass.to_owned(), before.name().to_owned());
-            Err(PassError::Bits { pass, graph, output, difference })
-        };
         let (old, new) = match (interpret(before, &inputs), interpret(after, &inputs)) {
             (Ok(old), Ok(new)) => (old, new),
             (Err(error), _) | (_, Err(error)) => {

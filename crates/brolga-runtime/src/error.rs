@@ -2,6 +2,7 @@
 
 use brolga_ir::verify::VerifyErrors;
 use brolga_ir::{EvalError, Type};
+use brolga_memory::{Limit, NotGranted, SetBy};
 
 use crate::report::MemoryReport;
 use crate::table::bytes;
@@ -132,6 +133,9 @@ pub enum RuntimeError {
         /// The graph's name.
         graph: String,
     },
+    /// The caller's fault: states are copied from states of another layout.
+    #[error("states can be copied from states of the same names and types alone")]
+    OtherLayout,
     /// The caller's fault: the interpreter cannot evaluate the graph.
     #[error(transparent)]
     Interpreter(#[from] EvalError),
@@ -164,20 +168,20 @@ pub enum RuntimeError {
         problem: String,
     },
     /// The caller's fault: the program needs more memory than is allowed. Nothing has been allocated.
-    #[error("graph `{graph}` needs {} of memory, {} are allowed\n\n{report}\n  help: a smaller batch needs less", bytes(report.total), bytes(*limit))]
+    #[error("graph `{graph}` needs {} of memory, {limit}\n\n{report}\n  help: {}", bytes(report.total), less_memory(limit, ""))]
     MemoryLimit {
         /// The graph's name.
         graph: String,
-        /// The bytes allowed.
-        limit: usize,
+        /// The most that is allowed.
+        limit: Limit,
         /// What needs how much.
         report: Box<MemoryReport>,
     },
-    /// The caller's fault: programs need more memory together than is allowed. Nothing has been allocated.
-    #[error("the programs need {} of memory together, {} are allowed\n\n{memory}\n  help: a smaller batch needs less; if the batch divides the number of samples there is no program for a last, smaller one", bytes(memory.total()), bytes(*limit))]
+    /// The caller's fault: states and programs need more memory together than is allowed. Nothing has been allocated.
+    #[error("{}, {limit}\n\n{memory}\n  help: {}", memory.need(), less_memory(limit, memory.advice()))]
     MemoryLimitTogether {
-        /// The bytes allowed.
-        limit: usize,
+        /// The most that is allowed.
+        limit: Limit,
         /// What needs how much.
         memory: Box<MemoryTogether>,
     },
@@ -197,10 +201,16 @@ pub enum RuntimeError {
         /// Why not.
         reason: String,
     },
-    /// Nobody's fault: the system has no memory left.
-    #[error("the system does not give {bytes} bytes of memory")]
-    Allocation {
-        /// How much was asked for.
-        bytes: usize,
-    },
+    /// Nobody's fault: the machine has no memory left for it.
+    #[error("{0}\n  help: make it smaller, or free memory that other programs hold")]
+    Allocation(#[from] NotGranted),
+}
+
+/// What to do about a program that needs too much memory.
+fn less_memory(limit: &Limit, more: &str) -> String {
+    let batch = "a smaller batch and layers with fewer units need less";
+    match limit.set_by {
+        SetBy::Caller => format!("{batch}, a larger memory_limit allows more{more}"),
+        _ => format!("{batch}{more}"),
+    }
 }

@@ -89,6 +89,11 @@ impl Executable {
         if let Some(id) = graph.ids().find(|&id| !has_code(&graph.node(id).op)) {
             return Err(unsupported(graph, id));
         }
+        // The time to compile may grow with the extents. What no memory holds is refused before.
+        let largest = graph.ids().flat_map(|id| &graph.node(id).types).map(Type::bytes).max();
+        if brolga_memory::check(largest.unwrap_or(0)).is_err() {
+            Self::interpreter(graph, states, options)?;
+        }
         let compiled = compile(graph, &CodegenOptions { isa: options.isa })?;
         // SAFETY: code generation has just compiled these kernels for this graph, and vouches for them.
         unsafe { Self::plan_compiled(graph, compiled, states, options) }
@@ -153,7 +158,7 @@ impl Executable {
         let stages = schedule(tasks, order, layout, fed, options.threads);
         let timers = options.profile.then(|| prepared.timers(&stages.stages, options.threads));
         let constant = |&(id, span): &(NodeId, Span)| match &graph.node(id).op {
-            Op::Constant(constant) => Some((span, constant.tensor())),
+            Op::Constant(constant) => Some((span, constant.clone())),
             _ => None,
         };
         let constants = layout.constants.iter().filter_map(constant).collect();
@@ -228,7 +233,7 @@ impl Executable {
             let what = self.signature.describe_input(index);
             return Err(RuntimeError::TensorType { what, expected, given });
         }
-        self.arena.write(self.layout.inputs[index], tensor);
+        self.arena.write(self.layout.inputs[index], tensor.data());
         Ok(())
     }
 
@@ -283,10 +288,10 @@ impl Executable {
     /// An output as a tensor.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownOutput`].
+    /// [`RuntimeError::UnknownOutput`]; [`RuntimeError::Allocation`] if there is no memory for it.
     pub fn output_tensor(&self, index: usize) -> Result<Tensor, RuntimeError> {
         let ty = self.signature.output(index)?;
-        Ok(self.arena.tensor(self.layout.outputs[index], ty))
+        Ok(self.arena.tensor(self.layout.outputs[index], ty)?)
     }
 
     /// What needs how much memory. On the interpreter: what the graph as it is would need if each node were a kernel.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use brolga_ir::ops::ParameterKind;
 use brolga_ir::{Graph, NodeId, Op, Tensor, interpret_with};
+use brolga_memory::NotGranted;
 
 use crate::error::RuntimeError;
 use crate::layout::Layout;
@@ -29,7 +30,7 @@ impl Interpreter {
         arena: &mut Memory,
         state: &mut State,
     ) -> Result<(), RuntimeError> {
-        let operands = self.operands(signature, layout, arena, state);
+        let operands = self.operands(signature, layout, arena, state)?;
         let results = match &self.timers {
             None => interpret_with(&self.graph, &operands, &mut |_: &_, _, _: &_| {})?,
             Some(timers) => timers.step(|| self.run_timed(&operands, timers))?,
@@ -37,10 +38,11 @@ impl Interpreter {
         let mut spans = layout.outputs.iter();
         for (output, tensor) in self.graph.outputs().iter().zip(&results) {
             match output.replaces {
-                None => spans.next().into_iter().for_each(|&span| arena.write(span, tensor)),
+                None => spans.next().into_iter().for_each(|&span| arena.write(span, tensor.data())),
                 Some(id) => {
                     if let Home::OldState(place) = signature.home(id) {
-                        state.memory_mut().write(signature.states[place].span, tensor);
+                        let span = signature.states[place].span;
+                        state.memory_mut().write(span, tensor.data());
                     }
                 }
             }
@@ -54,7 +56,7 @@ impl Interpreter {
         layout: &Layout,
         arena: &Memory,
         state: &State,
-    ) -> Vec<Tensor> {
+    ) -> Result<Vec<Tensor>, NotGranted> {
         let (mut data, mut states) = (layout.inputs.iter(), signature.states.iter());
         let operand = |&id: &NodeId| {
             let parameter = self.graph.parameter(id)?;

@@ -1,13 +1,15 @@
 //! Raw memory: one allocation, read and written as slices of elements.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 use brolga_ir::{Data, Tensor, Type, for_each_dtype};
+use brolga_memory::NotGranted;
 use half::{bf16, f16};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
+use crate::parallel::for_each_chunk;
 
 /// Every value starts at a multiple of this: a cache line, and the widest vector.
 pub(crate) const ALIGNMENT: usize = 64;
@@ -35,12 +37,18 @@ impl Span {
     }
 }
 
+/// Bytes that a thread copies at a time.
+const CHUNK: usize = 16 << 20;
+
 /// An allocation that starts as zeros. It is freed on drop.
 ///
 /// Whoever writes through [`Memory::address`] keeps the bytes of each value valid for its element type.
 #[derive(Debug)]
 pub(crate) struct Memory {
+    /// The first byte that is used, aligned; the allocation may begin before it.
     start: NonNull<u8>,
+    bytes: usize,
+    allocation: NonNull<u8>,
     layout: Layout,
 }
 
@@ -52,50 +60,46 @@ unsafe impl Sync for Memory {}
 
 impl Memory {
     /// So many bytes, all zero.
+    ///
+    /// Large memory is fresh from the system: a page is given, and zeroed, when it is touched first,
+    /// by the thread that does so.
     pub(crate) fn zeroed(bytes: usize) -> Result<Self, RuntimeError> {
-        let failed = || RuntimeError::Allocation { bytes };
+        brolga_memory::check(bytes)?;
+        let failed = || NotGranted { needed: bytes, limit: None };
         let alignment = if bytes >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
-        let layout =
-            Layout::from_size_align(bytes.max(ALIGNMENT), alignment).map_err(|_| failed())?;
+        let bytes = bytes.max(ALIGNMENT);
+        // The system's zeros are had only for an ordinary alignment, so the rest is made here.
+        let size = bytes.checked_add(alignment).ok_or_else(failed)?;
+        let layout = Layout::from_size_align(size, 1).map_err(|_| failed())?;
         // SAFETY: the layout's size is not zero.
-        let start = NonNull::new(unsafe { alloc(layout) }).ok_or_else(failed)?;
-        let memory = Self { start, layout };
-        // Pages are chosen when they are touched first, which is by the zeros.
+        let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(failed)?;
+        let skipped = allocation.as_ptr().align_offset(alignment);
+        // SAFETY: less than `alignment` bytes are skipped, and so many are there besides.
+        let start = unsafe { allocation.add(skipped) };
+        let memory = Self { start, bytes, allocation, layout };
         memory.advise_huge_pages();
-        // SAFETY: the range is that of the allocation.
-        unsafe { start.write_bytes(0, layout.size()) };
         Ok(memory)
-    }
-
-    /// As [`Memory::zeroed`]; ends the process, as the standard library does, if there is not as much memory.
-    pub(crate) fn zeroed_or_abort(bytes: usize) -> Self {
-        Self::zeroed(bytes).unwrap_or_else(|_| {
-            let layout = Layout::from_size_align(bytes, ALIGNMENT).unwrap_or(Layout::new::<u8>());
-            handle_alloc_error(layout)
-        })
     }
 
     /// Asks the system for huge pages; it may not have any, and nothing depends on it.
     fn advise_huge_pages(&self) {
         #[cfg(target_os = "linux")]
-        if self.layout.align() == HUGE_PAGE {
+        if self.bytes >= HUGE_PAGE {
             // SAFETY: the range is that of a live allocation, and the advice does not change its content.
-            unsafe {
-                libc::madvise(self.start.as_ptr().cast(), self.layout.size(), libc::MADV_HUGEPAGE)
-            };
+            unsafe { libc::madvise(self.start.as_ptr().cast(), self.bytes, libc::MADV_HUGEPAGE) };
         }
     }
 
     /// The address of the byte at an offset.
     pub(crate) fn address(&self, offset: usize) -> *mut u8 {
-        debug_assert!(offset <= self.layout.size());
+        debug_assert!(offset <= self.bytes);
         self.start.as_ptr().wrapping_add(offset)
     }
 
     fn check<T>(&self, span: Span) -> usize {
         assert!(span.offset.is_multiple_of(ALIGNMENT), "values start at cache lines");
         assert!(
-            span.offset.checked_add(span.bytes).is_some_and(|end| end <= self.layout.size()),
+            span.offset.checked_add(span.bytes).is_some_and(|end| end <= self.bytes),
             "values lie within their memory"
         );
         span.bytes / size_of::<T>()
@@ -117,38 +121,46 @@ impl Memory {
     }
 
     /// A part as a tensor.
-    pub(crate) fn tensor(&self, span: Span, ty: &Type) -> Tensor {
+    pub(crate) fn tensor(&self, span: Span, ty: &Type) -> Result<Tensor, NotGranted> {
         use brolga_ir::DType::*;
+        fn copy<T: Element>(memory: &Memory, span: Span) -> Result<Vec<T>, NotGranted> {
+            brolga_memory::collected(memory.slice::<T>(span).iter().copied())
+        }
         let data = match ty.dtype {
-            F32 => Data::F32(self.slice::<f32>(span).to_vec()),
-            F64 => Data::F64(self.slice::<f64>(span).to_vec()),
-            BF16 => Data::BF16(self.slice::<bf16>(span).to_vec()),
-            F16 => Data::F16(self.slice::<f16>(span).to_vec()),
-            I64 => Data::I64(self.slice::<i64>(span).to_vec()),
-            I32 => Data::I32(self.slice::<i32>(span).to_vec()),
-            U8 => Data::U8(self.slice::<u8>(span).to_vec()),
-            Bool => Data::Bool(self.slice::<bool>(span).to_vec()),
+            F32 => Data::F32(copy(self, span)?),
+            F64 => Data::F64(copy(self, span)?),
+            BF16 => Data::BF16(copy::<bf16>(self, span)?),
+            F16 => Data::F16(copy::<f16>(self, span)?),
+            I64 => Data::I64(copy(self, span)?),
+            I32 => Data::I32(copy(self, span)?),
+            U8 => Data::U8(copy(self, span)?),
+            Bool => Data::Bool(copy(self, span)?),
         };
-        Tensor::new(ty.shape.clone(), data).expect("the part has the bytes of the type")
+        Ok(Tensor::new(ty.shape.clone(), data).expect("the part has the bytes of the type"))
     }
 
-    /// Writes a tensor into a part of as many bytes.
-    pub(crate) fn write(&mut self, span: Span, tensor: &Tensor) {
-        for_each_dtype!(tensor.data(), values => self.slice_mut(span).copy_from_slice(values));
+    /// Writes elements into a part: as many as it has, or one that all of them are.
+    pub(crate) fn write(&mut self, span: Span, data: &Data) {
+        for_each_dtype!(data, values => match (self.slice_mut(span), values.as_slice()) {
+            (part, [value]) => part.fill(*value),
+            (part, values) => part.copy_from_slice(values),
+        });
     }
 
-    /// Copies all bytes of a memory of the same size.
+    /// Copies all bytes of a memory of the same size, with all threads that the process may use.
     pub(crate) fn copy_from(&mut self, other: &Self) {
-        let bytes = self.layout.size();
-        assert_eq!(bytes, other.layout.size(), "copies have the size of the original");
-        let whole = Span { offset: 0, bytes };
-        self.slice_mut::<u8>(whole).copy_from_slice(other.slice(whole));
+        assert_eq!(self.bytes, other.bytes, "copies have the size of the original");
+        let whole = Span { offset: 0, bytes: self.bytes };
+        let from = other.slice::<u8>(whole);
+        for_each_chunk(self.slice_mut::<u8>(whole), CHUNK, |start, chunk| {
+            chunk.copy_from_slice(&from[start..start + chunk.len()]);
+        });
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: allocated in `zeroed` with this layout, and freed nowhere else.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        unsafe { dealloc(self.allocation.as_ptr(), self.layout) };
     }
 }

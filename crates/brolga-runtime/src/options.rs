@@ -24,7 +24,7 @@ pub struct Options {
     /// The vector instruction set of native code; by default the one that the environment variable `BROLGA_ISA` names, or else the widest
     /// that the machine has.
     pub isa: Option<VectorIsa>,
-    /// The most bytes that arena and states together may take.
+    /// The most bytes that arena and states together may take; what the machine grants is a limit in any case.
     pub memory_limit: Option<usize>,
     /// Whether each stage is timed.
     pub profile: bool,

@@ -2,7 +2,8 @@
 
 use std::any::Any;
 
-use brolga_ir::{Graph, Tensor};
+use brolga_ir::Graph;
+use brolga_ir::ops::Constant;
 
 use crate::error::RuntimeError;
 use crate::executable::{Engine, Executable};
@@ -31,7 +32,7 @@ pub(crate) enum Way {
     Native {
         prepared: Box<Prepared>,
         stages: Schedule,
-        constants: Vec<(Span, Tensor)>,
+        constants: Vec<(Span, Constant)>,
         code: Box<dyn Any + Send + Sync>,
     },
     Interpreter(Box<Graph>),
@@ -59,7 +60,7 @@ impl Planned {
             Way::Native { prepared, stages, constants, code } => {
                 let Prepared { tasks, layout, .. } = *prepared;
                 let mut arena = Memory::zeroed(layout.bytes)?;
-                constants.iter().for_each(|(span, tensor)| arena.write(*span, tensor));
+                constants.iter().for_each(|(span, constant)| arena.write(*span, constant.value()));
                 let schedule =
                     stages.stages.iter().map(|stage| StageInfo::new(&tasks, stage)).collect();
                 let step = Step::new(&tasks, &stages, &layout, &arena, timers, code)?;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use brolga_codegen::kernel::CompiledKernel;
 use brolga_ir::{Graph, NodeId};
+use brolga_memory::{Limit, NotGranted};
 
 use crate::check::check_layout;
 use crate::error::RuntimeError;
@@ -19,6 +20,13 @@ use crate::signature::Signature;
 use crate::state::StateLayout;
 use crate::tasks::{TaskId, Tasks};
 use crate::updates::place_updates;
+
+/// The limit that a program exceeds, if it does. What the machine grants is compared with the arena
+/// alone: the states may have their memory already.
+fn exceeded(report: &MemoryReport, options: &Options) -> Option<Limit> {
+    let by_caller = options.memory_limit.filter(|&bytes| report.total > bytes);
+    by_caller.map(Limit::of_caller).or_else(|| brolga_memory::check(report.arena).err()?.limit)
+}
 
 /// A program with a place for everything, and no memory yet.
 pub(crate) struct Prepared {
@@ -42,7 +50,7 @@ impl Prepared {
         place_updates(&mut tasks);
         let bytes = tasks.bytes(threads);
         if isize::try_from(bytes).is_err() {
-            return Err(RuntimeError::Allocation { bytes });
+            return Err(NotGranted { needed: bytes, limit: None }.into());
         }
         let order = order(&tasks);
         let regions = Regions::new(&tasks, &order);
@@ -50,13 +58,11 @@ impl Prepared {
         let layout = Layout::new(&tasks, signature, &regions, &plan, threads);
         debug_assert_eq!(check_layout(&tasks, &order, &layout), Ok(()));
         let report = MemoryReport::new(graph, signature, states, &tasks, &regions, &plan, &layout);
-        match options.memory_limit {
-            Some(limit) if report.total > limit => {
-                let (graph, report) = (signature.graph.clone(), Box::new(report));
-                Err(RuntimeError::MemoryLimit { graph, limit, report })
-            }
-            _ => Ok(Self { tasks, order, layout, report }),
+        if let Some(limit) = exceeded(&report, options) {
+            let (graph, report) = (signature.graph.clone(), Box::new(report));
+            return Err(RuntimeError::MemoryLimit { graph, limit, report });
         }
+        Ok(Self { tasks, order, layout, report })
     }
 
     /// Clocks for these stages.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use brolga_ir::ops::ParameterKind;
-use brolga_ir::{Graph, Tensor, Type};
+use brolga_ir::{Data, Graph, Tensor, Type};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
@@ -178,10 +178,10 @@ impl State {
     /// A state as a tensor.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownState`].
+    /// [`RuntimeError::UnknownState`]; [`RuntimeError::Allocation`] if there is no memory for it.
     pub fn get(&self, name: &str) -> Result<Tensor, RuntimeError> {
         let entry = self.layout.entry(name)?;
-        Ok(self.memory.tensor(entry.span, &entry.ty))
+        Ok(self.memory.tensor(entry.span, &entry.ty)?)
     }
 
     /// Gives a state a value.
@@ -194,7 +194,7 @@ impl State {
             let (expected, given) = (Box::new(entry.ty.clone()), Box::new(tensor.ty()));
             return Err(RuntimeError::TensorType { what: describe(name), expected, given });
         }
-        self.memory.write(entry.span, tensor);
+        self.memory.write(entry.span, tensor.data());
         Ok(())
     }
 
@@ -216,10 +216,36 @@ impl State {
         Ok(self.memory.slice_mut(entry.span))
     }
 
-    /// Names and values in the order of the memory.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Tensor)> {
-        let entries = self.layout.0.entries.iter();
-        entries.map(|entry| (entry.name.as_str(), self.memory.tensor(entry.span, &entry.ty)))
+    /// Gives all elements of a state one value, converted as [`Data::from_f64`] does.
+    ///
+    /// # Errors
+    /// [`RuntimeError::UnknownState`].
+    pub fn fill(&mut self, name: &str, value: f64) -> Result<(), RuntimeError> {
+        let entry = self.layout.entry(name)?;
+        self.memory.write(entry.span, &Data::from_f64(entry.ty.dtype, &[value]));
+        Ok(())
+    }
+
+    /// The same states in memory of their own.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Allocation`] if there is not as much memory.
+    pub fn try_clone(&self) -> Result<Self, RuntimeError> {
+        let mut copy = Self::zeros(&self.layout)?;
+        copy.memory.copy_from(&self.memory);
+        Ok(copy)
+    }
+
+    /// Takes over the values of states of the same layout.
+    ///
+    /// # Errors
+    /// [`RuntimeError::OtherLayout`] if the layouts differ.
+    pub fn copy_from(&mut self, other: &Self) -> Result<(), RuntimeError> {
+        if self.layout != other.layout {
+            return Err(RuntimeError::OtherLayout);
+        }
+        self.memory.copy_from(&other.memory);
+        Ok(())
     }
 
     pub(crate) fn memory(&self) -> &Memory {
@@ -228,23 +254,6 @@ impl State {
 
     pub(crate) fn memory_mut(&mut self) -> &mut Memory {
         &mut self.memory
-    }
-}
-
-impl Clone for State {
-    fn clone(&self) -> Self {
-        let mut memory = Memory::zeroed_or_abort(self.layout.bytes());
-        memory.copy_from(&self.memory);
-        Self { layout: self.layout.clone(), memory }
-    }
-
-    /// Copies into the memory that is there, if the layout is the same.
-    fn clone_from(&mut self, other: &Self) {
-        if self.layout == other.layout {
-            self.memory.copy_from(&other.memory);
-        } else {
-            *self = other.clone();
-        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use brolga_memory::bytes;
+
 /// Writes rows under a heading; the first `left` columns are aligned left, the others, numbers, right.
 ///
 /// # Errors
@@ -32,32 +34,4 @@ pub fn write_table(
     line(heading)?;
     rows.iter()
         .try_for_each(|row| line(&row.as_ref().iter().map(String::as_str).collect::<Vec<_>>()))
-}
-
-/// Bytes in the unit that suits them: `832 B`, `1.5 KiB`, `24.0 MiB`.
-#[must_use]
-pub fn bytes(count: usize) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    let mut size = count as f64 / 1024.0;
-    if size < 1.0 {
-        return format!("{count} B");
-    }
-    let mut unit = 0;
-    while size >= 999.95 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    format!("{size:.1} {}", UNITS[unit])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn bytes_have_units() {
-        let text = [0, 1023, 1024, 1536, 1 << 20, 3 << 30, usize::MAX].map(bytes);
-        assert_eq!(text[..6], ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "1.0 MiB", "3.0 GiB"]);
-        assert_eq!(text[6], "16777216.0 TiB");
-    }
 }

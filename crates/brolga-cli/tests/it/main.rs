@@ -5,6 +5,7 @@
 mod dump;
 mod first_model;
 mod json;
+mod limits;
 mod opt;
 mod run;
 mod usage;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use image::{DynamicImage, ImageError, ImageReader};
+use brolga_memory::Limit;
+use image::{DynamicImage, ImageError, ImageReader, Limits};
 
 use super::ColorMode;
 use crate::error::{Error, Result};
@@ -16,10 +17,16 @@ pub(super) struct Pixels {
 }
 
 /// Reads an image. The format follows from the content, not from the name. The decoder refuses
-/// images that would need more than 512 MiB.
+/// images that would need more than 512 MiB, or than an eighth of what the machine grants: to change the
+/// channels takes some copies.
 pub(super) fn decode(path: &Path, color_mode: ColorMode) -> Result<Pixels> {
     let io = |error| Error::io(path.display(), error);
-    let reader = ImageReader::open(path).map_err(io)?.with_guessed_format().map_err(io)?;
+    let mut reader = ImageReader::open(path).map_err(io)?.with_guessed_format().map_err(io)?;
+    let mut limits = Limits::default();
+    if let (Some(most), Some(granted)) = (limits.max_alloc, Limit::granted()) {
+        limits.max_alloc = Some(most.min(granted.bytes as u64 / 8));
+    }
+    reader.limits(limits);
     let image = reader.decode().map_err(|error| match error {
         ImageError::IoError(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             io(error)

@@ -1,5 +1,7 @@
 //! Bringing images to one size.
 
+use brolga_memory::NotGranted;
+
 use super::decode::Pixels;
 
 /// How images are resized. Both take the centres of pixels as the points to interpolate between,
@@ -26,7 +28,7 @@ impl Interpolation {
     ///
     /// The centre of output pixel `i` lies at `(i + 0.5) · old/new` of the input, where the centre
     /// of input pixel `k` is `k + 0.5`; what lies outside is the border's pixel.
-    fn between(self, old: usize, new: usize) -> Vec<Between> {
+    fn between(self, old: usize, new: usize) -> Result<Vec<Between>, NotGranted> {
         let scale = old as f32 / new as f32;
         let last = old - 1;
         let between = |i: usize| {
@@ -44,7 +46,7 @@ impl Interpolation {
                 }
             }
         };
-        (0..new).map(between).collect()
+        brolga_memory::collected((0..new).map(between))
     }
 }
 
@@ -54,10 +56,10 @@ pub(super) fn resize(
     (height, width): (usize, usize),
     interpolation: Interpolation,
     mut out: impl FnMut(f32),
-) {
+) -> Result<(), NotGranted> {
     let channels = image.channels;
-    let columns = interpolation.between(image.width, width);
-    for row in interpolation.between(image.height, height) {
+    let columns = interpolation.between(image.width, width)?;
+    for row in interpolation.between(image.height, height)? {
         for column in &columns {
             for channel in 0..channels {
                 let at = |y: usize, x: usize| {
@@ -68,6 +70,7 @@ pub(super) fn resize(
             }
         }
     }
+    Ok(())
 }
 
 fn lerp(a: f32, b: f32, weight: f32) -> f32 {

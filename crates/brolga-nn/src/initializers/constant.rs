@@ -34,19 +34,19 @@ impl Constant {
 }
 
 impl Initializer for Zeros {
-    fn values(&self, shape: &Shape, _: Random) -> Vec<f32> {
-        vec![0.0; shape.elements()]
+    fn fill(&self, _: &Shape, _: Random, _: usize, values: &mut [f32]) {
+        values.fill(0.0);
     }
 }
 
 impl Initializer for Ones {
-    fn values(&self, shape: &Shape, _: Random) -> Vec<f32> {
-        vec![1.0; shape.elements()]
+    fn fill(&self, _: &Shape, _: Random, _: usize, values: &mut [f32]) {
+        values.fill(1.0);
     }
 }
 
 impl Initializer for Constant {
-    fn values(&self, shape: &Shape, _: Random) -> Vec<f32> {
-        vec![self.value as f32; shape.elements()]
+    fn fill(&self, _: &Shape, _: Random, _: usize, values: &mut [f32]) {
+        values.fill(self.value as f32);
     }
 }

@@ -8,7 +8,8 @@ mod uniform;
 mod variance_scaling;
 
 use brolga_ir::Shape;
-use brolga_ir::lanes::random_bits_at;
+
+pub use brolga_runtime::{Distribution as RandomDistribution, Draw, Random};
 
 use crate::registry::{Choice, Object, family, snake_case};
 
@@ -40,64 +41,17 @@ family! {
 
 /// The first values of a weight.
 pub trait Initializer: Object {
-    /// The values of a weight of this shape in row-major order.
+    /// Writes the values of a weight of this shape, in row-major order, from the element `start` on.
     ///
-    /// `random` is the weight's own source of randomness; an initializer with a seed of its own uses that.
-    fn values(&self, shape: &Shape, random: Random) -> Vec<f32>;
+    /// Several threads write parts of one weight at a time, so the value of an element follows from its
+    /// place, not from calls before. `random` is the weight's own source of randomness; an initializer
+    /// with a seed of its own uses that.
+    fn fill(&self, shape: &Shape, random: Random, start: usize, values: &mut [f32]);
 }
 
 impl<T: Initializer + 'static> From<T> for Choice<dyn Initializer> {
     fn from(initializer: T) -> Self {
         Self::Object(std::sync::Arc::new(initializer))
-    }
-}
-
-/// A source of random numbers for one weight: each number is a function of seed, stream and place, by
-/// [`Philox`](brolga_ir::lanes::philox4x32).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Random {
-    seed: u64,
-    stream: u32,
-}
-
-/// Where the steps of a training count from 0, initial values take their numbers from above this step.
-const INITIAL: u32 = 1 << 31;
-
-impl Random {
-    /// The source of this stream under this seed.
-    pub fn new(seed: u64, stream: u32) -> Self {
-        Self { seed, stream }
-    }
-
-    /// The same stream under an initializer's own seed, if it has one.
-    #[must_use]
-    pub fn or_seed(self, seed: Option<u64>) -> Self {
-        seed.map_or(self, |seed| Self { seed, stream: 0 })
-    }
-
-    /// 32 random bits: draw `draw` at a place.
-    fn bits(self, place: usize, draw: u32) -> u32 {
-        random_bits_at(words(self.seed), INITIAL | draw, self.stream, place as u64)
-    }
-
-    /// A number from [0, 1) at a place.
-    pub fn uniform(self, place: usize) -> f64 {
-        f64::from(self.bits(place, 0)) / 2f64.powi(32)
-    }
-
-    /// A number of the standard normal distribution at a place, by Box and Muller's transform of draws `2·draw` and `2·draw + 1`.
-    pub fn normal(self, place: usize, draw: u32) -> f64 {
-        let [u, v] = [0, 1].map(|half| f64::from(self.bits(place, 2 * draw + half)));
-        let radius = (-2.0 * ((u + 1.0) / 2f64.powi(32)).ln()).sqrt();
-        radius * (std::f64::consts::TAU * v / 2f64.powi(32)).cos()
-    }
-
-    /// A number of the standard normal distribution within two standard deviations: the first draw that is.
-    pub fn truncated_normal(self, place: usize) -> f64 {
-        (0..INITIAL / 2)
-            .map(|draw| self.normal(place, draw))
-            .find(|x| x.abs() <= 2.0)
-            .unwrap_or(0.0)
     }
 }
 
@@ -109,11 +63,17 @@ pub(crate) fn words(seed: u64) -> [u32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::by_name;
+    use crate::registry::{Family, by_name};
+
+    fn values(initializer: &dyn Initializer, shape: &Shape, random: Random) -> Vec<f32> {
+        let mut values = vec![f32::NAN; shape.elements()];
+        initializer.fill(shape, random, 0, &mut values);
+        values
+    }
 
     fn moments(name: &str, shape: [usize; 2]) -> (f64, f64, f64) {
         let initializer = by_name::<dyn Initializer>(name).expect(name);
-        let values = initializer.values(&shape.into(), Random::new(7, 3));
+        let values = values(&*initializer, &shape.into(), Random::new(7, 3));
         let count = values.len() as f64;
         let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
         let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
@@ -149,14 +109,28 @@ mod tests {
 
     #[test]
     fn values_follow_seed_and_stream_alone() {
-        let values = |seed, stream| {
-            GlorotUniform::default().values(&[4, 4].into(), Random::new(seed, stream))
-        };
-        assert_eq!(values(1, 0), values(1, 0));
-        assert_ne!(values(1, 0), values(2, 0));
-        assert_ne!(values(1, 0), values(1, 1));
-        let own = GlorotUniform { seed: Some(5) };
         let shape = Shape::from([4, 4]);
-        assert_eq!(own.values(&shape, Random::new(1, 0)), own.values(&shape, Random::new(2, 9)));
+        let glorot =
+            |seed, stream| values(&GlorotUniform::default(), &shape, Random::new(seed, stream));
+        assert_eq!(glorot(1, 0), glorot(1, 0));
+        assert_ne!(glorot(1, 0), glorot(2, 0));
+        assert_ne!(glorot(1, 0), glorot(1, 1));
+        let own = GlorotUniform { seed: Some(5) };
+        let [first, second] = [Random::new(1, 0), Random::new(2, 9)];
+        assert_eq!(values(&own, &shape, first), values(&own, &shape, second));
+    }
+
+    #[test]
+    fn parts_are_those_of_the_whole() {
+        let (shape, random) = (Shape::from([30, 40]), Random::new(3, 1));
+        for name in <dyn Initializer>::classes().iter().map(|class| class.name) {
+            let initializer = by_name::<dyn Initializer>(name).expect(name);
+            let whole = values(&*initializer, &shape, random);
+            let mut parts = vec![f32::NAN; whole.len()];
+            for (part, start) in parts.chunks_mut(77).zip((0..).step_by(77)) {
+                initializer.fill(&shape, random, start, part);
+            }
+            assert_eq!(parts, whole, "{name}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use brolga_ir::Shape;
 use serde::{Deserialize, Serialize};
 
-use super::{Initializer, Random};
+use super::{Draw, Initializer, Random, RandomDistribution};
 use crate::registry::object;
 
 /// Values of a normal distribution; by default of mean 0 and standard deviation 0.05.
@@ -46,17 +46,24 @@ impl Default for TruncatedNormal {
 }
 
 impl Initializer for RandomNormal {
-    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
-        let random = random.or_seed(self.seed);
-        let value = |e| (self.mean + self.stddev * random.normal(e, 0)) as f32;
-        (0..shape.elements()).map(value).collect()
+    fn fill(&self, _: &Shape, random: Random, start: usize, values: &mut [f32]) {
+        let Self { mean, stddev, seed } = *self;
+        RandomDistribution { draw: Draw::Normal, offset: mean, factor: stddev, divisor: 1.0 }.fill(
+            random.or_seed(seed),
+            start as u64,
+            values,
+        );
     }
 }
 
 impl Initializer for TruncatedNormal {
-    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
-        let random = random.or_seed(self.seed);
-        let value = |e| (self.mean + self.stddev * random.truncated_normal(e)) as f32;
-        (0..shape.elements()).map(value).collect()
+    fn fill(&self, _: &Shape, random: Random, start: usize, values: &mut [f32]) {
+        let Self { mean, stddev, seed } = *self;
+        let draw = Draw::TruncatedNormal;
+        RandomDistribution { draw, offset: mean, factor: stddev, divisor: 1.0 }.fill(
+            random.or_seed(seed),
+            start as u64,
+            values,
+        );
     }
 }

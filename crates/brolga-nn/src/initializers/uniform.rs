@@ -3,7 +3,7 @@
 use brolga_ir::Shape;
 use serde::{Deserialize, Serialize};
 
-use super::{Initializer, Random};
+use super::{Draw, Initializer, Random, RandomDistribution};
 use crate::arguments::{Argument, Range};
 use crate::registry::{Object, to_value};
 
@@ -50,9 +50,12 @@ impl RandomUniform {
 }
 
 impl Initializer for RandomUniform {
-    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
-        let random = random.or_seed(self.seed);
-        let width = self.maxval - self.minval;
-        (0..shape.elements()).map(|e| (self.minval + width * random.uniform(e)) as f32).collect()
+    fn fill(&self, _: &Shape, random: Random, start: usize, values: &mut [f32]) {
+        let factor = self.maxval - self.minval;
+        RandomDistribution { draw: Draw::Uniform, offset: self.minval, factor, divisor: 1.0 }.fill(
+            random.or_seed(self.seed),
+            start as u64,
+            values,
+        );
     }
 }

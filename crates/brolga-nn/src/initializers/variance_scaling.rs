@@ -3,7 +3,7 @@
 use brolga_ir::Shape;
 use serde::{Deserialize, Serialize};
 
-use super::{Initializer, Random};
+use super::{Draw, Initializer, Random, RandomDistribution};
 use crate::registry::object;
 
 /// Which of a weight's connections are counted.
@@ -74,8 +74,7 @@ fn fans(shape: &Shape) -> (f64, f64) {
 }
 
 impl Initializer for VarianceScaling {
-    fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
-        let random = random.or_seed(self.seed);
+    fn fill(&self, shape: &Shape, random: Random, start: usize, values: &mut [f32]) {
         let (fan_in, fan_out) = fans(shape);
         let connections = match self.mode {
             FanMode::FanIn => fan_in,
@@ -83,15 +82,19 @@ impl Initializer for VarianceScaling {
             FanMode::FanAvg => (fan_in + fan_out) / 2.0,
         };
         let variance = self.scale / connections.max(1.0);
-        let deviation = variance.sqrt();
-        let value = |e: usize| match self.distribution {
+        let (draw, factor, divisor) = match self.distribution {
             Distribution::TruncatedNormal => {
-                random.truncated_normal(e) * deviation / TRUNCATED_DEVIATION
+                (Draw::TruncatedNormal, variance.sqrt(), TRUNCATED_DEVIATION)
             }
-            Distribution::UntruncatedNormal => random.normal(e, 0) * deviation,
-            Distribution::Uniform => (2.0 * random.uniform(e) - 1.0) * (3.0 * variance).sqrt(),
+            Distribution::UntruncatedNormal => (Draw::Normal, variance.sqrt(), 1.0),
+            Distribution::Uniform => (Draw::Symmetric, (3.0 * variance).sqrt(), 1.0),
         };
-        (0..shape.elements()).map(|e| value(e) as f32).collect()
+        // Adding −0 changes nothing.
+        RandomDistribution { draw, offset: -0.0, factor, divisor }.fill(
+            random.or_seed(self.seed),
+            start as u64,
+            values,
+        );
     }
 }
 
@@ -109,10 +112,10 @@ macro_rules! scaling {
         object!($name);
 
         impl Initializer for $name {
-            fn values(&self, shape: &Shape, random: Random) -> Vec<f32> {
+            fn fill(&self, shape: &Shape, random: Random, start: usize, values: &mut [f32]) {
                 let (mode, distribution) = (FanMode::$mode, Distribution::$distribution);
                 let scaling = VarianceScaling { scale: $scale, mode, distribution, seed: self.seed };
-                scaling.values(shape, random)
+                scaling.fill(shape, random, start, values);
             }
         }
     };

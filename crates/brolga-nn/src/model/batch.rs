@@ -1,7 +1,7 @@
 //! Samples, labels and weights: whether they fit the model, and their way into a program.
 
 use brolga_ir::{DType, Data as TensorData, Mistake, Tensor, Type};
-use brolga_runtime::{Executable, Feed, State};
+use brolga_runtime::{Executable, Feed, RuntimeError, State};
 
 use super::network::Built;
 use super::step::Plan;
@@ -30,11 +30,13 @@ impl<'a> Samples<'a> {
         prefix: &'static str,
     ) -> Result<Self, NnError> {
         let (x_name, y_name) = (format!("{prefix}x"), format!("{prefix}y"));
+        y.check_copied(&y_name)?;
         check_input(plan.built, &x, &x_name)?;
         same_length((&x_name, &x), (&y_name, &y))?;
         check_labels(plan.built, loss, &y, &y_name)?;
         if let Some(weight) = &sample_weight {
             let name = format!("{prefix}sample_weight");
+            weight.check_copied(&name)?;
             same_length((&x_name, &x), (&name, weight))?;
             if weight.sample_len() != 1 {
                 return Err(NnError::LabelShape {
@@ -119,7 +121,13 @@ impl<'a> Samples<'a> {
     }
 
     /// These samples of an input as a tensor.
-    pub(crate) fn tensor(&self, input: &str, ty: &Type, samples: &[usize]) -> Tensor {
+    pub(crate) fn tensor(
+        &self,
+        input: &str,
+        ty: &Type,
+        samples: &[usize],
+    ) -> Result<Tensor, NnError> {
+        brolga_memory::check(ty.bytes()).map_err(RuntimeError::from)?;
         let mut values = match ty.dtype {
             DType::I32 => TensorData::I32(vec![0; ty.shape.elements()]),
             _ => TensorData::F32(vec![0.0; ty.shape.elements()]),
@@ -131,7 +139,7 @@ impl<'a> Samples<'a> {
                 _ => {}
             }
         }
-        Tensor::new(ty.shape.clone(), values).unwrap_or_else(|| Tensor::zeros(ty))
+        Ok(Tensor::new(ty.shape.clone(), values).unwrap_or_else(|| Tensor::zeros(ty)))
     }
 
     /// The first number of an input, in these samples, that is not finite: its sample, its place in it and its value.
@@ -163,6 +171,7 @@ fn same_length(first: (&str, &Data<'_>), second: (&str, &Data<'_>)) -> Result<()
 
 /// Checks that the samples have the shape that the model takes.
 pub(crate) fn check_input(built: &Built, x: &Data<'_>, what: &str) -> Result<(), NnError> {
+    x.check_copied(what)?;
     let (layer, ty) = &built.input;
     let (expected, given) = (ty.shape.to_vec(), x.shape().to_vec());
     if x.sample_shape() == expected && !given.is_empty() {

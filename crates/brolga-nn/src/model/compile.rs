@@ -74,7 +74,7 @@ impl Compile {
     }
 
     /// The most bytes that the programs of the model may take together, its states and the copy of them that a training keeps included;
-    /// without a limit by default.
+    /// by default what the machine grants, which is a limit in any case.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.options.memory_limit = Some(bytes);
         self

@@ -1,7 +1,7 @@
 //! Loss and metrics of a trained model, and its predictions.
 
 use brolga_ir::Mistake;
-use brolga_runtime::Options;
+use brolga_runtime::{Options, RuntimeError};
 use ndarray::{ArrayD, IxDyn};
 
 use super::batch::{Samples, check_input, feed};
@@ -105,7 +105,7 @@ impl Pass<'_> {
         let metrics = self.plan.compiled.map(|compiled| compiled.metrics.as_slice());
         let mut totals = Totals::new(metrics.unwrap_or_default());
         let mut logs = Logs::new();
-        let order: Vec<usize> = (0..samples.len()).collect();
+        let order = in_order(samples.len())?;
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
             let key = Key { kind: Kind::Evaluate, batch: batch.len(), weighted };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
@@ -129,9 +129,10 @@ impl Pass<'_> {
         check_input(self.plan.built, x, "x")?;
         self.begin(Kind::Predict, x.samples(), false)?;
         let output = &self.plan.built.output.1;
-        let mut values = Vec::with_capacity(x.samples() * output.shape.elements());
+        let count = x.samples().saturating_mul(output.shape.elements());
+        let mut values = brolga_memory::with_capacity(count).map_err(RuntimeError::from)?;
         let logs = Logs::new();
-        let order: Vec<usize> = (0..x.samples()).collect();
+        let order = in_order(x.samples())?;
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
             let key = Key { kind: Kind::Predict, batch: batch.len(), weighted: false };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
@@ -160,6 +161,11 @@ impl Pass<'_> {
         self.progress.begin(samples.div_ceil(self.batch_size));
         Ok(())
     }
+}
+
+/// The numbers of so many samples, ascending.
+pub(crate) fn in_order(samples: usize) -> Result<Vec<usize>, NnError> {
+    Ok(brolga_memory::collected(0..samples).map_err(RuntimeError::from)?)
 }
 
 /// The sizes of the batches of so many samples: that of most, and that of the last if it is smaller.

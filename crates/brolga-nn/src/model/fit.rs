@@ -7,7 +7,7 @@ use brolga_runtime::{Executable, Options};
 
 use super::batch::Samples;
 use super::compile::Compiled;
-use super::evaluate::{Pass, batch_sizes};
+use super::evaluate::{Pass, batch_sizes, in_order};
 use super::nonfinite::{Watch, non_finite};
 use super::session::{Key, Kind, Session};
 use super::step::Plan;
@@ -139,6 +139,7 @@ pub(crate) struct Trainer<'a> {
 
 impl Trainer<'_> {
     pub(crate) fn run(mut self, mut fit: Fit<'_>) -> Result<History, NnError> {
+        self.session.show(fit.verbose);
         let compiled_before = self.session.compilations().len();
         let info = self.prepare(&fit)?;
         if fit.verbose != Verbose::Silent {
@@ -262,7 +263,7 @@ impl Trainer<'_> {
                 callback.on_batch_end(step, logs, &mut training)?;
             }
             if self.session.take_changed() || watch.is_due() {
-                watch.renew(step + 1, self.session.state_mut()?);
+                watch.renew(step + 1, self.session.state_mut()?)?;
             }
         }
         Ok(())
@@ -279,7 +280,7 @@ impl Trainer<'_> {
 
     /// The order of the samples in the next epoch: a permutation that follows from the seed and the number of steps done.
     fn order(&mut self, shuffle: bool) -> Result<Vec<usize>, NnError> {
-        let mut order: Vec<usize> = (0..self.samples.len()).collect();
+        let mut order = in_order(self.samples.len())?;
         if shuffle {
             let (seed, step) = self.session.random()?;
             for place in (1..order.len()).rev() {

@@ -92,7 +92,8 @@ impl<N: Network> Model<N> {
     /// Decides how the model is trained: optimizer, loss, metrics. Weights keep their values; the optimizer starts anew.
     ///
     /// # Errors
-    /// If a name does not exist, or the layers do not fit together.
+    /// If a name does not exist, the layers do not fit together, or the machine does not grant the memory
+    /// for weights and optimizer.
     pub fn compile(&mut self, compile: Compile) -> Result<(), NnError> {
         let (compiled, options) = compile.resolve()?;
         self.compiled = Some(compiled);
@@ -102,9 +103,10 @@ impl<N: Network> Model<N> {
             // The first array given to `fit` tells the shape.
             Err(NnError::NotBuilt { .. }) => Ok(()),
             Err(error) => Err(error),
-            Ok((Plan { built, compiled, .. }, ..)) => {
+            Ok((Plan { built, compiled, .. }, _, session)) => {
                 let loss = compiled.and_then(|compiled| compiled.loss.as_deref());
-                loss.map_or(Ok(()), |loss| check_output(built, loss))
+                loss.map_or(Ok(()), |loss| check_output(built, loss))?;
+                session.check_memory()
             }
         }
     }
@@ -117,9 +119,10 @@ impl<N: Network> Model<N> {
     /// Builds the model for samples of this shape, if its first layer does not say the shape itself.
     ///
     /// # Errors
-    /// If a layer does not fit its input.
+    /// If a layer does not fit its input, or the machine does not grant the memory for the weights. A model
+    /// that is only too large is built, and can be looked at.
     pub fn build(&mut self, sample_shape: &[usize]) -> Result<(), NnError> {
-        self.ready("build", Some(&Type::f32(sample_shape))).map(|_| ())
+        self.ready("build", Some(&Type::f32(sample_shape)))?.2.check_memory()
     }
 
     /// Layers, weights and types, where the model is built.
@@ -212,6 +215,7 @@ impl<N: Network> Model<N> {
         let loss = compiled.loss("evaluate")?;
         let data = (x.into_data(), y.into_data(), sample_weight);
         let samples = Samples::new(&plan, loss, data, "")?;
+        session.show(verbose);
         let progress = &mut Progress::new(verbose, session.compilations().len());
         Pass { plan: &plan, options, session, batch_size, progress }.measure(&samples)
     }
@@ -234,6 +238,7 @@ impl<N: Network> Model<N> {
         Predict { batch_size, verbose }: Predict,
     ) -> Result<ArrayD<f32>, NnError> {
         let (plan, options, session) = self.ready("predict", None)?;
+        session.show(verbose);
         let progress = &mut Progress::new(verbose, session.compilations().len());
         Pass { plan: &plan, options, session, batch_size, progress }.predict(&x.into_data())
     }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use brolga_ir::{Location, Origin, Role, TraceError, Tracer, Type, Var};
+use brolga_ir::{Location, Origin, Role, Tracer, Type, Var};
+use brolga_runtime::for_each_chunk;
 
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
@@ -58,10 +59,28 @@ pub struct Weight {
     pub location: Option<Location>,
 }
 
+/// How many elements of a weight a thread fills at a time.
+const CHUNK: usize = 1 << 20;
+
 impl Weight {
     /// The name of the model's state that holds it, such as `conv2d/kernel`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.layer, self.name)
+    }
+
+    /// Writes the first values of the weight with this number under this seed, with all threads that the
+    /// process may use; tells `filled` how many elements are done.
+    pub(crate) fn fill(
+        &self,
+        (seed, number): (u64, u32),
+        values: &mut [f32],
+        filled: impl Fn(usize) + Sync,
+    ) {
+        let random = Random::new(seed, number);
+        for_each_chunk(values, CHUNK, |start, part| {
+            self.initializer.fill(&self.ty.shape, random, start, part);
+            filled(part.len());
+        });
     }
 
     /// Where nodes that are about the weight come from.
@@ -84,22 +103,6 @@ pub struct LayerRow {
 }
 
 impl Built {
-    /// The first values of all weights under this seed.
-    pub(crate) fn initial(&self, seed: u64) -> Result<Vec<Vec<f32>>, NnError> {
-        let weights = self.weights.iter().zip(0..);
-        let values = |(weight, stream): (&Weight, u32)| {
-            let shape = &weight.ty.shape;
-            let values = weight.initializer.values(shape, Random::new(seed, stream));
-            if values.len() == shape.elements() {
-                return Ok(values);
-            }
-            let (class, given) = (weight.initializer.class_name(), values.len());
-            let message = format!("the initializer {class} gives {given} values for {}", weight.ty);
-            Err(TraceError { mistake: message.into(), origin: weight.origin(Role::Forward) }.into())
-        };
-        weights.map(values).collect()
-    }
-
     /// Declares the weights as states of a graph.
     pub(crate) fn declare(&self, tracer: &Tracer) -> Vec<Var> {
         let declare = |weight: &Weight| {

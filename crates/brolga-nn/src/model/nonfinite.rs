@@ -159,10 +159,11 @@ impl Watch {
     }
 
     /// Takes a new copy of the state, before step `first`.
-    pub(super) fn renew(&mut self, first: usize, state: &State) {
+    pub(super) fn renew(&mut self, first: usize, state: &State) -> Result<(), NnError> {
+        self.snapshot.copy_from(state)?;
         self.first = first;
-        self.snapshot.clone_from(state);
         self.rates.clear();
+        Ok(())
     }
 
     /// Repeats the steps since the snapshot up to the first that gives a number that is not finite, and explains it.
@@ -192,7 +193,7 @@ impl Watch {
         let steps = order.chunks(batch_size).enumerate().take(last + 1).skip(self.first);
         for ((step, batch), rate) in steps.zip(self.rates) {
             before.slice_mut::<f32>(LEARNING_RATE)?.fill(rate);
-            trainer.session.restore(before.clone())?;
+            trainer.session.restore(before.try_clone()?)?;
             let loss = trainer.step(batch)?.output::<f32>(0)?[0];
             let broken = non_finite(trainer.session.state_mut()?);
             let broken = broken.map(|name| format!("the next value of `{name}` is not finite"));
@@ -247,7 +248,7 @@ fn cause(
         .filter_map(|&id| graph.parameter(id))
         .map(|parameter| match parameter.kind {
             ParameterKind::State => Ok(state.get(&parameter.name)?),
-            ParameterKind::Data => Ok(samples.tensor(&parameter.name, &parameter.ty, batch)),
+            ParameterKind::Data => samples.tensor(&parameter.name, &parameter.ty, batch),
         })
         .collect::<Result<_, NnError>>()?;
     let mut ranges: HashMap<Value, Range> = HashMap::new();

@@ -2,12 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use brolga_ir::{Graph, Op, Tensor, Type};
+use brolga_ir::{Graph, Op, Role, Type};
 use brolga_runtime::{
-    Backend, Executable, MemoryReport, MemoryTogether, Options, Planned, Profile, State,
-    StateLayout,
+    Backend, Executable, MemoryReport, MemoryTogether, Options, Planned, Profile, RuntimeError,
+    State, StateLayout,
 };
 use ndarray::{ArrayD, IxDyn};
 
@@ -16,7 +17,7 @@ use super::step::{First, ITERATIONS, LEARNING_RATE, Plan, SEED, STEP, StateSpec}
 use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::initializers::words;
-use crate::report::{Compilation, Size};
+use crate::report::{Compilation, Filling, Size, Verbose, View};
 
 /// Which of a model's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,6 +56,8 @@ pub struct Session {
     compilations: Vec<Compilation>,
     /// Whether weights were set since [`Session::take_changed`].
     pub(super) changed: bool,
+    /// How much is shown while first weights are computed.
+    view: View,
 }
 
 impl Session {
@@ -65,8 +68,13 @@ impl Session {
             StateLayout::new(specs.iter().map(|spec| (spec.name.clone(), spec.ty.clone())))?;
         let built = plan.built.clone();
         let (programs, compilations) = (HashMap::new(), vec![]);
-        let (state, changed) = (None, false);
-        Ok(Self { built, specs, layout, state, seed, programs, compilations, changed })
+        let (state, changed, view) = (None, false, View::Silent);
+        Ok(Self { built, specs, layout, state, seed, programs, compilations, changed, view })
+    }
+
+    /// Decides how much is shown while first weights are computed: as much as of what they are for.
+    pub(crate) fn show(&mut self, verbose: Verbose) {
+        self.view = verbose.view(io::stdout().is_terminal());
     }
 
     /// Takes over the weights of a session of the same model before it was changed, wherever name and type are the same.
@@ -75,7 +83,9 @@ impl Session {
         let kept = |weight: &&Weight| old_state.layout().ty(&weight.path()) == Some(&weight.ty);
         let kept: Vec<String> = self.built.weights.iter().filter(kept).map(Weight::path).collect();
         let state = self.state_mut()?;
-        kept.iter().try_for_each(|path| Ok(state.set(path, &old_state.get(path)?)?))
+        kept.iter().try_for_each(|path| {
+            Ok(state.slice_mut::<f32>(path)?.copy_from_slice(old_state.slice(path)?))
+        })
     }
 
     /// Lets everything random that has no value yet follow another seed.
@@ -124,10 +134,8 @@ impl Session {
                 },
             ));
         }
-        if options.memory_limit.is_some() {
-            let new = planned.iter().map(|(key, program, _)| (*key, program.memory()));
-            self.memory_with(new, copies).check(options.memory_limit)?;
-        }
+        let new = planned.iter().map(|(key, program, _)| (*key, program.memory()));
+        self.memory_with(new, copies).check(options.memory_limit)?;
         for (key, program, mut compilation) in planned {
             let start = Instant::now();
             let executable = program.allocate()?;
@@ -152,7 +160,29 @@ impl Session {
             (format!("{} for a batch of {}", report.graph, key.batch), report.clone())
         };
         let programs = programs.into_iter().map(named).collect();
-        MemoryTogether { programs, states: self.layout.bytes(), copies }
+        let (states, layers) = (self.layout.bytes(), self.state_bytes());
+        let cached = self.programs.values().map(|program| program.executable.memory().arena);
+        let held = self.state.as_ref().map_or(0, |_| states) + cached.sum::<usize>();
+        MemoryTogether { programs, states, layers, copies, held }
+    }
+
+    /// Which layer has how many bytes of the states, and in which part of the step.
+    fn state_bytes(&self) -> Vec<(String, Role, usize)> {
+        let mut layers: Vec<(String, Role, usize)> = vec![];
+        for spec in &self.specs {
+            let (layer, role) = &spec.owner;
+            match layers.iter_mut().find(|row| row.0 == *layer && row.1 == *role) {
+                Some(row) => row.2 += spec.ty.bytes(),
+                None if layer.is_empty() => {}
+                None => layers.push((layer.clone(), *role, spec.ty.bytes())),
+            }
+        }
+        layers
+    }
+
+    /// Fails if the machine does not grant the memory of the states.
+    pub(crate) fn check_memory(&self) -> Result<(), NnError> {
+        Ok(self.memory_with(std::iter::empty(), 0).check(None)?)
     }
 
     /// A program and the state that it runs on.
@@ -177,15 +207,19 @@ impl Session {
     }
 
     fn initial(&self) -> Result<State, NnError> {
-        let weights = self.built.initial(self.seed)?;
+        self.check_memory()?;
         let mut state = State::zeros(&self.layout)?;
+        let bytes = self.built.weights.iter().map(|weight| weight.ty.bytes()).sum();
+        let filling = Filling::new(self.view, bytes);
         for spec in &self.specs {
             match spec.first {
-                First::Weight(place) => {
-                    state.slice_mut(&spec.name)?.copy_from_slice(&weights[place])
-                }
+                First::Weight(number) => self.built.weights[number as usize].fill(
+                    (self.seed, number),
+                    state.slice_mut(&spec.name)?,
+                    |elements| filling.done(elements * size_of::<f32>()),
+                ),
                 First::Value(0.0) => {}
-                First::Value(value) => state.set(&spec.name, &Tensor::full(&spec.ty, value))?,
+                First::Value(value) => state.fill(&spec.name, value)?,
             }
         }
         let [low, high] = words(self.seed).map(|word| word as i32);
@@ -220,8 +254,8 @@ impl Session {
         self.state_mut()?;
         let state = self.state.as_ref().expect("it was set above");
         let value = |weight: &Weight| {
-            let values = state.slice::<f32>(&weight.path())?.to_vec();
-            Ok(array(&weight.ty, values))
+            let values = state.slice::<f32>(&weight.path())?.iter().copied();
+            Ok(array(&weight.ty, brolga_memory::collected(values).map_err(RuntimeError::from)?))
         };
         self.built.weights.iter().map(value).collect()
     }
@@ -280,7 +314,7 @@ impl Session {
     /// # Errors
     /// If the system has no memory left.
     pub fn snapshot(&mut self) -> Result<State, NnError> {
-        Ok(self.state_mut()?.clone())
+        Ok(self.state_mut()?.try_clone()?)
     }
 
     /// Goes back to a [snapshot](Session::snapshot).

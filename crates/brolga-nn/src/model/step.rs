@@ -169,17 +169,26 @@ impl Plan<'_> {
     /// All states of the model with their types and first values: weights, optimizer slots, counters.
     pub(crate) fn states(&self) -> Vec<StateSpec> {
         let built = &self.built.weights;
-        let state = |name: String, ty: &Type, first| StateSpec { name, ty: ty.clone(), first };
-        let weights = built.iter().enumerate();
-        let mut states: Vec<_> =
-            weights.map(|(place, w)| state(w.path(), &w.ty, First::Weight(place))).collect();
+        let state = |name: String, ty: &Type, first| {
+            let (owner, ty) = ((String::new(), Role::Forward), ty.clone());
+            StateSpec { name, ty, first, owner }
+        };
+        let of = |weight: &Weight, role, name, first| {
+            let owner = (weight.layer.clone(), role);
+            StateSpec { name, ty: weight.ty.clone(), first, owner }
+        };
+        let weights = built.iter().zip(0..);
+        let mut states: Vec<_> = weights
+            .map(|(w, number)| of(w, Role::Forward, w.path(), First::Weight(number)))
+            .collect();
         if let Some(compiled) = self.compiled {
             let optimizer = &*compiled.optimizer;
             let prefix = state_prefix(optimizer);
             for slot in optimizer.slots() {
                 let trained = built.iter().filter(|weight| weight.trainable);
                 states.extend(trained.map(|weight| {
-                    state(slot_path(&prefix, weight, &slot), &weight.ty, First::Value(slot.initial))
+                    let name = slot_path(&prefix, weight, &slot);
+                    of(weight, Role::Update, name, First::Value(slot.initial))
                 }));
             }
             let rate = First::Value(optimizer.learning_rate());
@@ -198,13 +207,15 @@ pub(crate) struct StateSpec {
     pub(crate) name: String,
     pub(crate) ty: Type,
     pub(crate) first: First,
+    /// The layer, and the part of the step that it belongs to.
+    pub(crate) owner: (String, Role),
 }
 
 /// The first value of a state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum First {
-    /// That of the weight at this place of [`Built::weights`].
-    Weight(usize),
+    /// That of the weight with this number in [`Built::weights`].
+    Weight(u32),
     /// The same number everywhere.
     Value(f64),
 }

@@ -3,7 +3,6 @@
 //! A file is written beside its target, made durable and renamed: a crash leaves the old file or the new one.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -61,9 +60,10 @@ impl Session {
     /// # Errors
     /// If the file cannot be written; then the old one is still there.
     pub fn save_state(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
-        let tensors = self.state_mut()?.iter().map(|(name, tensor)| (name.to_owned(), tensor));
-        let tensors = tensors.collect();
-        write(path.as_ref(), tensors)
+        let state = self.state_mut()?;
+        let tensors =
+            state.layout().iter().map(|(name, _)| Ok((name.to_owned(), state.get(name)?)));
+        write(path.as_ref(), tensors.collect::<Result<_, NnError>>()?)
     }
 
     /// Reads what [`Session::save_state`] wrote. Nothing is changed unless all of it fits.
@@ -101,6 +101,9 @@ impl Session {
 
 fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<(), NnError> {
     let failed = |source: io::Error| NnError::Io { path: path.to_owned(), source };
+    // The elements as bytes, and the file.
+    let needed: usize = tensors.iter().map(|(_, tensor)| 2 * tensor.ty().bytes()).sum();
+    brolga_memory::check(needed).map_err(|error| failed(error.into()))?;
     let bytes: Vec<(String, Type, Vec<u8>)> = tensors
         .into_iter()
         .map(|(name, tensor)| (name, tensor.ty(), to_bytes(tensor.data())))
@@ -130,7 +133,10 @@ fn read(path: &Path) -> Result<BTreeMap<String, Tensor>, NnError> {
         help: "it must be a file that save_weights or save_state has written",
     };
     check_regular(path)?;
-    let bytes = fs::read(path).map_err(|source| NnError::Io { path: path.to_owned(), source })?;
+    let failed = |source: io::Error| NnError::Io { path: path.to_owned(), source };
+    let bytes = brolga_memory::read(path).map_err(failed)?;
+    // The tensors are as large as the file at most.
+    brolga_memory::check(bytes.len()).map_err(|error| failed(error.into()))?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|e| error(format!("this is no complete safetensors file ({e})")))?;
     let mut tensors = BTreeMap::new();

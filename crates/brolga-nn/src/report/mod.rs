@@ -2,6 +2,7 @@
 
 mod compilation;
 mod curves;
+mod filling;
 mod line;
 mod progress;
 pub(crate) mod series_map;
@@ -13,8 +14,11 @@ pub use compilation::Compilation;
 pub use summary::{Size, Summary, SummaryRow};
 pub use verbose::Verbose;
 
+pub(crate) use filling::Filling;
 pub(crate) use line::exponential;
 pub(crate) use progress::Progress;
+pub(crate) use verbose::View;
+
 pub(crate) use summary::{LINE_LENGTH, LONGEST_LINE};
 
 use std::fmt::Display;

@@ -101,7 +101,7 @@ fn more_memory_than_allowed() {
 
     plan: 1.000 times its lower bound (largest first)
 
-      help: a smaller batch needs less
+      help: a smaller batch and layers with fewer units need less, a larger memory_limit allows more
     ");
 }
 
@@ -182,7 +182,7 @@ fn more_memory_than_allowed_for_all_programs() {
             dense_1  forward   448 B    512 B          0 B
             loss     forward     0 B    768 B          0 B
 
-              help: a smaller batch needs less; if the batch divides the number of samples there is no program for a last, smaller one
+              help: a smaller batch and layers with fewer units need less, a larger memory_limit allows more; if the batch divides the number of samples there is no program for a last, smaller one
             ");
         }
     }

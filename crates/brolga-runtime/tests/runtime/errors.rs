@@ -90,7 +90,7 @@ fn memory_limit() {
 
     plan: 1.000 times its lower bound (largest first)
 
-      help: a smaller batch needs less
+      help: a smaller batch and layers with fewer units need less, a larger memory_limit allows more
     ");
     let huge = parse_graph(
         "graph huge(%x: f32[1048576,1048576]) {\n  %0: f32[1048576,1048576] = neg %x\n  return %0\n}",

@@ -76,8 +76,10 @@ impl Builder {
                 let outputs = [&native, &reference].map(|e| e.output_tensor(index).unwrap());
                 assert_eq!(outputs[0], outputs[1], "output {index} on {threads} threads");
             }
-            let states: Vec<_> = state.iter().collect();
-            assert_eq!(states, reference_state.iter().collect::<Vec<_>>(), "{threads} threads");
+            for (name, _) in state.layout().iter() {
+                let states = [&state, &reference_state].map(|state| state.get(name).unwrap());
+                assert_eq!(states[0], states[1], "state `{name}` on {threads} threads");
+            }
         }
         native
     }

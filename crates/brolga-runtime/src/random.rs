@@ -1,0 +1,332 @@
+//! Random numbers by the million: what initializers write into weights.
+
+mod normal;
+
+use brolga_ir::lanes::{PHILOX_BLOCK, ScalarF32, philox4x32, random_bits_at};
+
+use normal::{BoxMuller, Verdict};
+
+/// A source of random numbers: each number is a function of seed, stream and place, by
+/// [`Philox`](brolga_ir::lanes::philox4x32).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Random {
+    seed: u64,
+    stream: u32,
+}
+
+/// Where the steps of a training count from 0, initial values take their numbers from above this step.
+const INITIAL: u32 = 1 << 31;
+
+/// The bits of a block of places.
+type Bits = [u32; PHILOX_BLOCK];
+
+/// How many calls of the generator give them.
+const CALLS: usize = PHILOX_BLOCK / 4;
+
+impl Random {
+    /// The source of this stream under this seed.
+    pub fn new(seed: u64, stream: u32) -> Self {
+        Self { seed, stream }
+    }
+
+    /// The same stream under an initializer's own seed, if it has one.
+    #[must_use]
+    pub fn or_seed(self, seed: Option<u64>) -> Self {
+        seed.map_or(self, |seed| Self { seed, stream: 0 })
+    }
+
+    /// The low and the high half of the seed.
+    fn key(self) -> [u32; 2] {
+        halves(self.seed)
+    }
+
+    /// 32 random bits: draw `draw` at a place.
+    fn bits(self, place: u64, draw: u32) -> u32 {
+        random_bits_at(self.key(), INITIAL | draw, self.stream, place)
+    }
+
+    /// The four words of a call of the generator, whose number is given in halves.
+    #[inline(always)]
+    fn words(self, [low, high]: [u32; 2], draw: u32) -> [u32; 4] {
+        let key = self.key().map(|word| word as i32);
+        let counter = [low, high, INITIAL | draw, self.stream];
+        let words = philox4x32(&mut ScalarF32, counter.map(|word| word as i32), key);
+        words.map(|word| word as u32)
+    }
+
+    /// [`Random::bits`] of all places of a block.
+    #[inline(always)]
+    fn block(self, block: u64, draw: u32) -> Bits {
+        let mut bits = [0; PHILOX_BLOCK];
+        for lane in 0..CALLS {
+            let words = self.words(halves(block * CALLS as u64 + lane as u64), draw);
+            for (word, place) in words.into_iter().zip((lane..).step_by(CALLS)) {
+                bits[place] = word;
+            }
+        }
+        bits
+    }
+
+    /// [`Random::bits`] of places that lie anywhere.
+    #[inline(always)]
+    fn scattered(self, places: &[u64; PHILOX_BLOCK], draw: u32) -> Bits {
+        // Loops over numbers of one width, and comparisons instead of an index: so the compiler can do
+        // many places at once.
+        let [mut low, mut high] = [[0; PHILOX_BLOCK]; 2];
+        for ((low, high), &place) in low.iter_mut().zip(&mut high).zip(places) {
+            let (block, calls) = (place / PHILOX_BLOCK as u64, CALLS as u64);
+            [*low, *high] = halves(block * calls + place % calls);
+        }
+        let mut bits = places.map(|place| place as u32 % PHILOX_BLOCK as u32);
+        for ((bits, low), high) in bits.iter_mut().zip(low).zip(high) {
+            let [a, b, c, d] = self.words([low, high], draw);
+            let (within, calls) = (*bits, CALLS as u32);
+            let [first, second] =
+                [if within < calls { a } else { b }, if within < 3 * calls { c } else { d }];
+            *bits = if within < 2 * calls { first } else { second };
+        }
+        bits
+    }
+
+    /// A number from [0, 1) at a place.
+    pub fn uniform(self, place: u64) -> f64 {
+        unit(self.bits(place, 0))
+    }
+
+    /// A number of the standard normal distribution at a place, by Box and Muller's transform of draws
+    /// `2·draw` and `2·draw + 1`.
+    pub fn normal(self, place: u64, draw: u32) -> f64 {
+        let [u, v] = [0, 1].map(|half| f64::from(self.bits(place, 2 * draw + half)));
+        let radius = (-2.0 * ((u + 1.0) / 2f64.powi(32)).ln()).sqrt();
+        radius * (std::f64::consts::TAU * v / 2f64.powi(32)).cos()
+    }
+
+    /// A number of the standard normal distribution within two standard deviations: the first draw that is.
+    pub fn truncated_normal(self, place: u64) -> f64 {
+        (0..INITIAL / 2)
+            .map(|draw| self.normal(place, draw))
+            .find(|x| x.abs() <= 2.0)
+            .unwrap_or(0.0)
+    }
+}
+
+/// The low and the high half of a number.
+#[inline(always)]
+fn halves(number: u64) -> [u32; 2] {
+    [number as u32, (number >> 32) as u32]
+}
+
+/// The number from [0, 1) that these bits are the binary fraction of.
+#[inline(always)]
+fn unit(bits: u32) -> f64 {
+    f64::from(bits) / 4_294_967_296.0
+}
+
+/// How a number is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draw {
+    /// Uniformly from [0, 1).
+    Uniform,
+    /// Uniformly from [−1, 1).
+    Symmetric,
+    /// From the standard normal distribution.
+    Normal,
+    /// From the standard normal distribution within two standard deviations.
+    TruncatedNormal,
+}
+
+/// The numbers `offset + x · factor / divisor` of all places, where x is drawn from a source.
+///
+/// The number at a place is that of the formulas in `f64`, rounded once to `f32`. It depends on nothing else.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Distribution {
+    /// How x is drawn.
+    pub draw: Draw,
+    /// What is added. −0 leaves every number as it is.
+    pub offset: f64,
+    /// What x is multiplied by.
+    pub factor: f64,
+    /// What the product is divided by.
+    pub divisor: f64,
+}
+
+impl Distribution {
+    /// The number at a place.
+    pub fn at(&self, random: Random, place: u64) -> f32 {
+        self.value(match self.draw {
+            Draw::Uniform => random.uniform(place),
+            Draw::Symmetric => 2.0 * random.uniform(place) - 1.0,
+            Draw::Normal => random.normal(place, 0),
+            Draw::TruncatedNormal => random.truncated_normal(place),
+        })
+    }
+
+    #[inline(always)]
+    fn value(&self, x: f64) -> f32 {
+        (self.offset + x * self.factor / self.divisor) as f32
+    }
+
+    /// The numbers from the place `start` on: those of [`Distribution::at`], many at a time.
+    pub fn fill(&self, random: Random, start: u64, values: &mut [f32]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("fma") {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+                // SAFETY: the processor has the instructions.
+                return unsafe { self.fill_avx512(random, start, values) };
+            }
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: the processor has the instructions.
+                return unsafe { self.fill_avx2(random, start, values) };
+            }
+        }
+        self.fill_with::<false>(random, start, values);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512dq,fma")]
+    fn fill_avx512(&self, random: Random, start: u64, values: &mut [f32]) {
+        self.fill_with::<true>(random, start, values);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn fill_avx2(&self, random: Random, start: u64, values: &mut [f32]) {
+        self.fill_with::<true>(random, start, values);
+    }
+
+    /// As [`Distribution::fill`], with the instructions that the caller is compiled for; `FMA` says
+    /// whether a fused multiply-add is one of them.
+    #[inline(always)]
+    fn fill_with<const FMA: bool>(&self, random: Random, start: u64, values: &mut [f32]) {
+        let mut rejected = vec![];
+        let mut done = 0;
+        while done < values.len() {
+            let place = start + done as u64;
+            let (block, skipped) = (place / PHILOX_BLOCK as u64, place as usize % PHILOX_BLOCK);
+            let count = (values.len() - done).min(PHILOX_BLOCK - skipped);
+            let part = &mut values[done..done + count];
+            let bits = random.block(block, 0);
+            if let Draw::Uniform | Draw::Symmetric = self.draw {
+                copy(part, &self.uniforms(&bits), skipped);
+            } else {
+                let drawn = BoxMuller::<FMA>::new(self).draw(&bits, &random.block(block, 1));
+                copy(part, &drawn.values, skipped);
+                for index in drawn.doubtful() {
+                    let Some(at) = index.checked_sub(skipped).filter(|&at| at < count) else {
+                        continue;
+                    };
+                    match drawn.verdicts[index] {
+                        Verdict::Rejected => rejected.push(place + at as u64),
+                        _ => part[at] = self.at(random, place + at as u64),
+                    }
+                }
+            }
+            done += count;
+        }
+        self.draw_again::<FMA>(random, start, values, rejected);
+    }
+
+    #[inline(always)]
+    fn uniforms(&self, bits: &Bits) -> [f32; PHILOX_BLOCK] {
+        let (scale, shift) = if self.draw == Draw::Uniform { (1.0, 0.0) } else { (2.0, 1.0) };
+        bits.map(|bits| self.value(scale * unit(bits) - shift))
+    }
+
+    /// The following draws for places whose first one was rejected.
+    #[inline(always)]
+    fn draw_again<const FMA: bool>(
+        &self,
+        random: Random,
+        start: u64,
+        values: &mut [f32],
+        mut rejected: Vec<u64>,
+    ) {
+        for draw in 1.. {
+            let places = std::mem::take(&mut rejected);
+            if places.is_empty() {
+                return;
+            }
+            for places in places.chunks(PHILOX_BLOCK) {
+                let mut whole = [0; PHILOX_BLOCK];
+                whole[..places.len()].copy_from_slice(places);
+                let u = random.scattered(&whole, 2 * draw);
+                let v = random.scattered(&whole, 2 * draw + 1);
+                let drawn = BoxMuller::<FMA>::new(self).draw(&u, &v);
+                for (index, &place) in places.iter().enumerate() {
+                    let value = &mut values[(place - start) as usize];
+                    match drawn.verdicts[index] {
+                        Verdict::Sure => *value = drawn.values[index],
+                        Verdict::Unsure => *value = self.at(random, place),
+                        Verdict::Rejected => rejected.push(place),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies what a part of a block takes; whole blocks, which are most, without a call.
+#[inline(always)]
+fn copy(part: &mut [f32], block: &[f32; PHILOX_BLOCK], skipped: usize) {
+    match <&mut [f32; PHILOX_BLOCK]>::try_from(&mut *part) {
+        Ok(whole) => *whole = *block,
+        Err(_) => part.copy_from_slice(&block[skipped..skipped + part.len()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DRAWS: [Draw; 4] = [Draw::Uniform, Draw::Symmetric, Draw::Normal, Draw::TruncatedNormal];
+
+    type Fill = fn(&Distribution, Random, u64, &mut [f32]);
+
+    fn check(fill: Fill, distribution: &Distribution, start: u64, count: usize) {
+        let random = Random::new(7, 3);
+        let mut values = vec![f32::NAN; count];
+        fill(distribution, random, start, &mut values);
+        for (place, value) in (start..).zip(values) {
+            let expected = distribution.at(random, place);
+            assert_eq!(value.to_bits(), expected.to_bits(), "{distribution:?} at {place}");
+        }
+    }
+
+    #[test]
+    fn many_at_a_time_are_the_same_bits_as_one_at_a_time() {
+        let fills: [Fill; 2] = [Distribution::fill, Distribution::fill_with::<false>];
+        for fill in fills {
+            for draw in DRAWS {
+                for (offset, factor, divisor) in
+                    [(-0.0, 1.0, 1.0), (0.5, 0.05, 1.0), (-0.0, 0.3, 0.88), (1e6, -1e-3, 1.0)]
+                {
+                    let distribution = Distribution { draw, offset, factor, divisor };
+                    check(fill, &distribution, 0, 30_000);
+                }
+                let plain = Distribution { draw, offset: 0.0, factor: 1.0, divisor: 1.0 };
+                for (start, count) in [(0, 0), (1, 1), (63, 2), (64, 64), (5, 200), (1 << 40, 70)] {
+                    check(fill, &plain, start, count);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_distributions_are_the_same_too() {
+        for (offset, factor) in
+            [(0.0, 0.0), (0.0, f64::INFINITY), (f64::NAN, 1.0), (1e300, 1e300), (0.0, 1e-320)]
+        {
+            for draw in DRAWS {
+                let distribution = Distribution { draw, offset, factor, divisor: 1.0 };
+                let random = Random::new(1, 2);
+                let mut values = [0.0; 256];
+                distribution.fill(random, 0, &mut values);
+                for (place, value) in (0..).zip(values) {
+                    let expected = distribution.at(random, place);
+                    let same = value.to_bits() == expected.to_bits();
+                    assert!(same || value.is_nan() && expected.is_nan(), "{distribution:?}");
+                }
+            }
+        }
+    }
+}

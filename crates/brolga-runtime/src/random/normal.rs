@@ -1,0 +1,182 @@
+//! Box and Muller's transform, many places at a time.
+//!
+//! What is computed here is near the formula that [`Random::normal`](super::Random::normal) computes
+//! with the standard library's functions: within [`RELATIVE`] and [`ABSOLUTE`]. Both ends of that
+//! interval are rounded to `f32`. Where they give the same bits, so does the formula, since scaling and
+//! rounding are monotone; where they do not, the formula itself must be asked. That happens once in some
+//! ten thousand places.
+
+use brolga_ir::lanes::PHILOX_BLOCK;
+
+use super::{Bits, Distribution, Draw, unit};
+
+/// The error of a number as a part of it. The series below are nearer than 2⁻⁴³.
+const RELATIVE: f64 = 1.0 / (1_u64 << 38) as f64;
+/// The error besides. The formula rounds an angle of up to 2π, and so is 6.7 · 2⁻⁴⁹ off at most.
+const ABSOLUTE: f64 = 1.0 / (1_u64 << 44) as f64;
+/// The error of a number of magnitude 2.
+const AT_TWO: f64 = 2.0 * RELATIVE + ABSOLUTE;
+
+/// What is known of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Verdict {
+    /// It is the formula's, bit for bit.
+    Sure,
+    /// It may be the formula's neighbour.
+    Unsure,
+    /// It lies beyond two standard deviations, and must be drawn again.
+    Rejected,
+}
+
+/// The numbers of a block of places.
+pub(super) struct Drawn {
+    pub(super) values: [f32; PHILOX_BLOCK],
+    pub(super) verdicts: [Verdict; PHILOX_BLOCK],
+}
+
+impl Drawn {
+    /// The places whose numbers are not sure, ascending.
+    #[inline(always)]
+    pub(super) fn doubtful(&self) -> impl Iterator<Item = usize> {
+        let flags = self.verdicts.iter().zip(0..);
+        let mut set = flags.fold(0_u64, |set, (&verdict, place)| {
+            set | u64::from(verdict != Verdict::Sure) << place
+        });
+        std::iter::from_fn(move || {
+            let place = set.trailing_zeros() as usize;
+            set &= set.wrapping_sub(1);
+            (place < PHILOX_BLOCK).then_some(place)
+        })
+    }
+}
+
+/// The transform to the numbers of a distribution, with fused multiply-adds if `FMA`.
+pub(super) struct BoxMuller<const FMA: bool> {
+    offset: f64,
+    factor: f64,
+    /// Beyond which magnitude numbers are rejected.
+    bound: f64,
+}
+
+impl<const FMA: bool> BoxMuller<FMA> {
+    #[inline(always)]
+    pub(super) fn new(of: &Distribution) -> Self {
+        let bound = if of.draw == Draw::TruncatedNormal { 2.0 } else { f64::INFINITY };
+        Self { offset: of.offset, factor: of.factor / of.divisor, bound }
+    }
+
+    /// The numbers of these bits.
+    #[inline(always)]
+    pub(super) fn draw(&self, u: &Bits, v: &Bits) -> Drawn {
+        let mut drawn =
+            Drawn { values: [0.0; PHILOX_BLOCK], verdicts: [Verdict::Sure; PHILOX_BLOCK] };
+        for place in 0..PHILOX_BLOCK {
+            let x = radius::<FMA>(u[place]) * cosine::<FMA>(v[place]);
+            let error = fma::<FMA>(x.abs(), RELATIVE, ABSOLUTE) * self.factor.abs();
+            let [low, high] = [-error, error]
+                .map(|error| (self.offset + fma::<FMA>(x, self.factor, error)) as f32);
+            drawn.values[place] = low;
+            let near = x.abs() > self.bound - AT_TWO;
+            let verdict = if near || low.to_bits() != high.to_bits() {
+                Verdict::Unsure
+            } else {
+                Verdict::Sure
+            };
+            let beyond = x.abs() > self.bound + AT_TWO;
+            drawn.verdicts[place] = if beyond { Verdict::Rejected } else { verdict };
+        }
+        drawn
+    }
+}
+
+#[inline(always)]
+fn fma<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// A polynomial of these coefficients, that of the highest power last.
+#[inline(always)]
+fn polynomial<const FMA: bool, const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
+    coefficients.iter().rev().fold(0.0, |sum, &coefficient| fma::<FMA>(sum, x, coefficient))
+}
+
+/// √(−2 · ln((u + 1) / 2³²)).
+#[inline(always)]
+fn radius<const FMA: bool>(u: u32) -> f64 {
+    /// √½, so that the mantissa lies around 1, where the logarithm has no error of cancellation.
+    const LEAST: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
+    const TWO_52: f64 = 4_503_599_627_370_496.0;
+    let bits = (f64::from(u) + 1.0).to_bits();
+    let exponent = (bits - LEAST) >> 52;
+    let mantissa = f64::from_bits(bits - (exponent << 52));
+    let exponent = f64::from_bits(TWO_52.to_bits() | exponent) - (TWO_52 + 32.0);
+    // ln m = 2 artanh z, where |z| ≤ 0.172.
+    let z = (mantissa - 1.0) / (mantissa + 1.0);
+    let series =
+        [1.0, 1.0 / 3.0, 1.0 / 5.0, 1.0 / 7.0, 1.0 / 9.0, 1.0 / 11.0, 1.0 / 13.0, 1.0 / 15.0];
+    let artanh = z * polynomial::<FMA, 8>(z * z, series);
+    (-2.0 * fma::<FMA>(exponent, std::f64::consts::LN_2, 2.0 * artanh)).sqrt()
+}
+
+/// cos(2π · v / 2³²), the sine of an angle from −π/2 to π/2.
+#[inline(always)]
+fn cosine<const FMA: bool>(v: u32) -> f64 {
+    const FACTORIALS: [f64; 9] = {
+        let mut factors = [1.0; 9];
+        let mut k = 1;
+        while k < 9 {
+            let n = 2.0 * k as f64;
+            factors[k] = -factors[k - 1] / (n * (n + 1.0));
+            k += 1;
+        }
+        factors
+    };
+    let y = std::f64::consts::TAU * ((unit(v) - 0.5).abs() - 0.25);
+    y * polynomial::<FMA, 9>(y * y, FACTORIALS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The errors that the intervals allow for, with room to spare.
+    #[test]
+    fn series_are_near_the_functions() {
+        for step in 0..1_000_000_u32 {
+            let bits = step.wrapping_mul(0x9e37_79b9).rotate_left(step % 7);
+            let exact = (-2.0 * ((f64::from(bits) + 1.0) / 2f64.powi(32)).ln()).sqrt();
+            for near in [radius::<false>(bits), radius::<true>(bits)] {
+                assert!((near - exact).abs() <= exact * RELATIVE / 32.0, "radius of {bits}");
+            }
+            let exact = (std::f64::consts::TAU * f64::from(bits) / 2f64.powi(32)).cos();
+            for near in [cosine::<false>(bits), cosine::<true>(bits)] {
+                let error = exact.abs() * RELATIVE / 32.0 + ABSOLUTE / 16.0;
+                assert!((near - exact).abs() <= error, "cosine of {bits}");
+            }
+        }
+    }
+
+    #[test]
+    fn ends_of_the_range() {
+        assert_eq!(radius::<false>(u32::MAX), 0.0);
+        assert!((radius::<false>(0) - 6.660_436_5).abs() < 1e-6);
+        assert!((cosine::<false>(0) - 1.0).abs() < 1e-12);
+        assert!((cosine::<false>(1 << 31) + 1.0).abs() < 1e-12);
+        assert_eq!([cosine::<false>(1 << 30), cosine::<false>(3 << 30)], [0.0, 0.0]);
+    }
+
+    #[test]
+    fn few_places_are_unsure() {
+        let random = super::super::Random::new(1, 0);
+        let of = Distribution { draw: Draw::Normal, offset: -0.0, factor: 0.05, divisor: 1.0 };
+        let blocks = 0..2000;
+        let doubtful = |block| {
+            let drawn =
+                BoxMuller::<false>::new(&of).draw(&random.block(block, 0), &random.block(block, 1));
+            drawn.doubtful().count()
+        };
+        let count: usize = blocks.map(doubtful).sum();
+        assert!((1..200).contains(&count), "{count} of 128,000");
+    }
+}
