@@ -37,7 +37,7 @@ fn a_step_of_the_first_model_allocates_nothing() -> Result {
     optimize(&mut graph)?;
     let start = model.session()?.snapshot()?;
     for threads in [1, 2, 3, 8] {
-        let options = Options { threads, ..Options::default() };
+        let options = Options { threads, oversubscribe: true, ..Options::default() };
         let mut step = Executable::new(&graph, start.layout(), &options)?;
         let mut state = start.clone();
         step.run(&mut state)?;

@@ -69,7 +69,7 @@ fn same_bits(mut model: Sequential, kind: Kind, batch: usize) -> Result {
 type Step = Vec<(String, Tensor)>;
 
 fn run(graph: &Graph, start: &State, backend: Backend, threads: usize) -> Result<Vec<Step>> {
-    let options = Options { backend, threads, ..Options::default() };
+    let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
     let mut executable = Executable::new(graph, start.layout(), &options)?;
     let mut state = start.clone();
     let mut steps = vec![];

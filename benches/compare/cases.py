@@ -71,5 +71,11 @@ def products():
         yield Case("matmul", f"matmul {m}x{k}x{n}", command, 2 * m * k * n)
 
 
+def beside_another():
+    """Cases that are also measured while another process keeps a core busy."""
+    cases = [*training(), *prediction()]
+    return [case for case in cases if case.name in ("train mnist_cnn batch 32", "predict mnist_cnn batch 1")]
+
+
 def all_cases():
     return [*training(), *prediction(), *products(), *convolutions()]

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import report
-from cases import all_cases
+from cases import all_cases, beside_another
 from onnx_file import write_mnist_cnn
-from processes import OURS, PEERS, ROOT, Failed, Setup, Unavailable, Worker
+from processes import OURS, PEERS, ROOT, Failed, Setup, Spinner, Unavailable, Worker
 from processes import core_seconds, run, say
 
 AGREEMENT = 1e-4
@@ -30,7 +30,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--peers", type=words, default=names, help=f"of {','.join(names)}; `none` for Brolga alone")
-    add("--only", type=words, default=[], help="cases whose names contain one of these, or cold, build")
+    add("--only", type=words, default=[], help="cases whose names contain one of these, or busy, cold, build")
     add("--rounds", type=int, help="at least 7 for figures that are quoted; 7, with --quick 3")
     add("--quick", action="store_true", help="shorter warm-up and rounds, every eighth convolution, no build")
     add("--threads", type=int, help="for everybody; all cores by default")
@@ -75,6 +75,7 @@ class Comparison:
             "versions": {"python": platform.python_version()},
             "unavailable": {},
             "cases": [],
+            "busy": [],
             "cold": [],
             "build": [],
         }
@@ -88,7 +89,9 @@ class Comparison:
             raise SystemExit(f"error: Brolga's own worker: {error}") from None
         wanted = [peer for peer in PEERS if peer.name in self.options.peers]
         cases = self.cases()
-        needed = {case.command["run"] for case in cases} | ({"train"} if self.selected("cold") else set())
+        busy = beside_another() if self.selected("busy") else []
+        needed = {case.command["run"] for case in cases + busy}
+        needed |= {"train"} if self.selected("cold") else set()
         peers = [peer for peer in wanted if peer.runs & needed and self.available(peer)]
         if self.worker(OURS) is None:
             raise SystemExit(f"error: Brolga's own worker: {self.result['unavailable'][OURS.name]}")
@@ -96,6 +99,12 @@ class Comparison:
             say(f"[{number}/{len(cases)}] {case.name}")
             self.result["cases"].append(self.compare(case, peers))
             self.write()
+        for case in busy:
+            say(f"{case.name} beside a busy process")
+            for peer in [OURS, *peers]:
+                if case.command["run"] in peer.runs:
+                    self.result["busy"].append(self.beside(case, peer))
+                    self.write()
         self.end_workers()
         if self.selected("cold"):
             for peer in [OURS, *peers]:
@@ -107,7 +116,8 @@ class Comparison:
             self.result["build"] = self.build()
         self.write()
         entries = [entry for case in self.result["cases"] for entry in [case, *case["peers"]]]
-        return not any("error" in entry for entry in entries + self.result["cold"] + self.result["build"])
+        entries += self.result["busy"] + self.result["cold"] + self.result["build"]
+        return not any("error" in entry for entry in entries)
 
     def cases(self):
         cases = [case for case in all_cases() if self.selected(case.name)]
@@ -253,6 +263,31 @@ class Comparison:
         if None not in (before, own, after, then):
             self.others[0] += max(0.0, after - before - (then - own) / 1e9)
             self.others[1] += (time.perf_counter() - start) * (os.cpu_count() or 1)
+        return answer["seconds"] / answer["steps"]
+
+    def beside(self, case, peer):
+        """A step alone, and while another process keeps a core busy, in turns."""
+        row = {"case": case.name, "peer": peer.name}
+        alone, beside = [], []
+        try:
+            command = self.with_folder(case)
+            self.warm_up_of(peer, command)
+            steps = self.steps(peer, command)
+            for _ in range(self.options.rounds):
+                alone.append(self.seconds(peer, command, steps))
+                with Spinner(self.setup):
+                    beside.append(self.seconds(peer, command, steps))
+        except Failed as error:
+            say(f"  {peer.name}: {error}")
+            return row | {"error": str(error)}
+        finally:
+            self.forget(peer)
+        ratio = statistics.median(b / a for a, b in zip(alone, beside))
+        return row | {"alone": times(alone), "beside": times(beside), "ratio": ratio}
+
+    def seconds(self, peer, command, steps):
+        """Seconds of a step, of as many as are long beside the time slices of the system."""
+        answer = self.ask(peer, **command, steps=4 * steps, warm=self.warm)
         return answer["seconds"] / answer["steps"]
 
     def limit(self, case):

@@ -303,6 +303,23 @@ class Worker:
         self.process.stdout.close()
 
 
+class Spinner:
+    """A process that keeps a core busy, one of those that the workers may use."""
+
+    def __init__(self, setup):
+        self.setup = setup
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "while True: pass"], preexec_fn=lambda: pin(self.setup.cores)
+        )
+        time.sleep(0.2)
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
 def core_seconds():
     """Seconds for which the cores of this machine have computed, all together; `None` where the system does not tell."""
     try:

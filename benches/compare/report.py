@@ -42,6 +42,11 @@ def markdown(result):
         if cases:
             lines += ["", f"## {title}", "", *section_table(cases), *means(cases)]
     lines += best(result["cases"])
+    if result["busy"]:
+        fair = (result["threads"] + 1) / result["threads"]
+        lines += ["", "## Beside a process that keeps a core busy", ""]
+        lines += [f"How many times as long a step takes as alone. With time shared fairly it is {fair:.2f}.", ""]
+        lines += table(["case", "peer", "alone ms", "beside ms", "times"], map(busy_row, result["busy"]))
     if result["cold"]:
         lines += ["", "## A cold process: the first model, training, batch 32", ""]
         lines += [
@@ -127,6 +132,12 @@ def best(cases):
     if not rows:
         return []
     return ["", "## The fastest peer", "", *table(["case", "peer", "ratio"], rows)]
+
+
+def busy_row(busy):
+    if "error" in busy:
+        return [busy["case"], busy["peer"], f"**error: {busy['error']}**", "", ""]
+    return [busy["case"], busy["peer"], both(busy["alone"]), both(busy["beside"]), f"{busy['ratio']:.2f}"]
 
 
 def cold_row(cold):

@@ -35,6 +35,7 @@ fn run(graph: &Graph, way: &Native, steps: &Steps) -> Result<Vec<Left>, RuntimeE
     let options = Options {
         backend: Backend::Native,
         threads: way.threads,
+        oversubscribe: true,
         isa: Some(way.isa),
         ..Options::default()
     };

@@ -156,14 +156,15 @@ impl Executable {
         let Prepared { tasks, order, layout, report } = &*prepared;
         let fed = footprints(&signature, layout);
         let stages = schedule(tasks, order, layout, fed, options.threads);
-        let timers = options.profile.then(|| prepared.timers(&stages.stages, options.threads));
+        let workers = options.workers();
+        let timers = options.profile.then(|| prepared.timers(&stages.stages, workers));
         let constant = |&(id, span): &(NodeId, Span)| match &graph.node(id).op {
             Op::Constant(constant) => Some((span, constant.clone())),
             _ => None,
         };
         let constants = layout.constants.iter().filter_map(constant).collect();
         let (states, report) = (states.clone(), report.clone());
-        let way = Way::Native { prepared, stages, constants, code };
+        let way = Way::Native { prepared, stages, workers, constants, code };
         Ok(Planned { signature, states, report, timers, way })
     }
 
@@ -299,7 +300,7 @@ impl Executable {
         &self.report
     }
 
-    /// The stages in the order in which every worker walks them; none on the interpreter.
+    /// The stages in order; none on the interpreter.
     pub fn schedule(&self) -> &[StageInfo] {
         &self.schedule
     }

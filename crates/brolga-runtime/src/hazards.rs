@@ -1,11 +1,12 @@
-//! Hazards: where a worker has to wait for the others.
+//! Hazards: where the units of a stage have to wait for those of the stages before it.
 //!
-//! Worker `w` of `T` does the units `w·U/T .. (w+1)·U/T` of every stage, so it is known which bytes it touches. A stage needs a barrier
-//! before it if a worker touches bytes that *another* worker touched since the last barrier, and one of the two writes:
-//! read after write, write after read, write after write.
+//! The units of a stage are cut into lanes: lane `l` of `L` has the units `l·U/L .. (l+1)·U/L`. A
+//! barrier stands before a stage that touches bytes which stages behind the last barrier touch, too,
+//! and one of the two writes: read after write, write after read, write after write.
 //!
-//! The rule says who does a unit unless others may help: a stage whose bytes no other stage between the same two barriers touches, or
-//! all only read, is open to any worker.
+//! A worker does the units that a lane has of *short* stages one after the other. So bytes that
+//! short stages touch in the same lane need no barrier. The units of a *long* stage are done in any
+//! order, by whoever has time.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -25,60 +26,48 @@ pub(crate) struct Footprint {
     pub(crate) writes: bool,
 }
 
-/// The units that a worker does of a stage.
-pub(crate) fn chunk(units: usize, worker: usize, threads: usize) -> Range<usize> {
-    let cut = |worker: usize| (worker as u128 * units as u128 / threads as u128) as usize;
-    cut(worker)..cut(worker + 1)
+/// The units of a stage in a lane, or in general one of `parts` parts of about the same size.
+pub(crate) fn chunk(units: usize, part: usize, parts: usize) -> Range<usize> {
+    let cut = |part: usize| (part as u128 * units as u128 / parts as u128) as usize;
+    cut(part)..cut(part + 1)
 }
 
-/// Before which stages there has to be a barrier, given what each of them touches. The fewest that suffice.
-pub(crate) fn barriers(stages: &[Vec<Footprint>], threads: usize) -> Vec<bool> {
+/// Before which stages there has to be a barrier, given what each of them touches and whether it is
+/// long. The fewest that suffice.
+pub(crate) fn barriers(stages: &[Vec<Footprint>], long: &[bool], lanes: usize) -> Vec<bool> {
     let mut since_barrier = Accesses::default();
     // Stages that touch the same bytes in the same way are one to all that come later.
     let mut known = HashSet::new();
     let mut barriers = Vec::with_capacity(stages.len());
-    for stage in stages {
+    for (stage, &long) in stages.iter().zip(long) {
         let conflict = |later: &Footprint| {
-            since_barrier.meeting(later).any(|(earlier, _)| earlier.conflicts(later, threads))
+            let mut met = since_barrier.meeting(later);
+            met.any(|(earlier, kind)| long || *kind == LONG || earlier.conflicts(later, lanes))
         };
-        let barrier = threads > 1 && stage.iter().any(conflict);
+        let barrier = lanes > 1 && stage.iter().any(conflict);
         if barrier {
             since_barrier = Accesses::default();
             known.clear();
         }
-        for footprint in stage.iter().filter(|footprint| known.insert(**footprint)) {
-            since_barrier.insert(*footprint, 0);
+        let kind = if long { LONG } else { SHORT };
+        for footprint in stage.iter().filter(|footprint| known.insert((**footprint, kind))) {
+            since_barrier.insert(*footprint, kind);
         }
         barriers.push(barrier);
     }
     barriers
 }
 
-/// Which stages are open: any worker may do any of their units. Between two barriers no other stage touches their bytes, unless all read.
-pub(crate) fn open(stages: &[Vec<Footprint>], barriers: &[bool]) -> Vec<bool> {
-    let mut open = Vec::with_capacity(stages.len());
-    let mut start = 0;
-    while start < stages.len() {
-        let end = (start + 1..stages.len()).find(|&next| barriers[next]).unwrap_or(stages.len());
-        let mut between = Accesses::default();
-        for (stage, touched) in (start..end).zip(&stages[start..end]) {
-            touched.iter().for_each(|footprint| between.insert(*footprint, stage));
-        }
-        open.extend((start..end).zip(&stages[start..end]).map(|(stage, touched)| {
-            let met = |footprint| between.meeting(footprint).any(|(_, other)| *other != stage);
-            !touched.iter().any(met)
-        }));
-        start = end;
-    }
-    open
-}
+/// How accesses of long and of short stages are marked.
+const LONG: usize = 1;
+const SHORT: usize = 0;
 
-/// Whether a stage may touch bytes that another worker has fed: a stage by the rule those of another worker's units, a shared one any.
-pub(crate) fn interferes(fed: &Touched, stage: &[Footprint], shared: bool, threads: usize) -> bool {
+/// Whether a stage may touch bytes that have been fed in another lane; a long one, in any.
+pub(crate) fn interferes(fed: &Touched, stage: &[Footprint], long: bool, lanes: usize) -> bool {
     let meets = |own: &Footprint| {
-        fed.overlapping(own).any(|(fed, _)| match shared {
+        fed.overlapping(own).any(|(fed, _)| match long {
             true => fed.meets(own),
-            false => fed.conflicts(own, threads),
+            false => fed.conflicts(own, lanes),
         })
     };
     stage.iter().any(meets)
@@ -92,9 +81,9 @@ struct Accesses {
 }
 
 impl Accesses {
-    fn insert(&mut self, footprint: Footprint, stage: usize) {
-        let of_kind = if footprint.writes { &mut self.writes } else { &mut self.reads };
-        of_kind.insert(footprint, stage);
+    fn insert(&mut self, footprint: Footprint, kind: usize) {
+        let accesses = if footprint.writes { &mut self.writes } else { &mut self.reads };
+        accesses.insert(footprint, kind);
     }
 
     /// What has bytes in common with a footprint, where one of both writes.
@@ -116,12 +105,12 @@ impl Footprint {
             && overlap(&(a.span.offset..a.span.end()), &(b.span.offset..b.span.end()))
     }
 
-    /// Whether a worker touches here what another worker touches there, and one of them writes.
-    fn conflicts(&self, other: &Self, threads: usize) -> bool {
+    /// Whether a lane touches here what another lane touches there, and one of them writes.
+    fn conflicts(&self, other: &Self, lanes: usize) -> bool {
         self.meets(other)
-            && (0..threads).any(|worker| {
-                let own = self.bytes(chunk(self.units, worker, threads));
-                let chunk = chunk(other.units, worker, threads);
+            && (0..lanes).any(|lane| {
+                let own = self.bytes(chunk(self.units, lane, lanes));
+                let chunk = chunk(other.units, lane, lanes);
                 let others = [0..chunk.start, chunk.end..other.units];
                 others.into_iter().any(|units| overlap(&own, &other.bytes(units)))
             })
@@ -159,6 +148,10 @@ mod tests {
     fn touch(offset: usize, bytes: usize, access: Access, units: usize, writes: bool) -> Footprint {
         let address = Address { space: Space::Arena, span: Span { offset, bytes } };
         Footprint { address, access, units, writes }
+    }
+
+    fn barriers(stages: &[Vec<Footprint>], lanes: usize) -> Vec<bool> {
+        super::barriers(stages, &vec![false; stages.len()], lanes)
     }
 
     #[test]
@@ -213,19 +206,22 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_open_unless_others_touch_their_bytes() {
+    fn long_stages_need_a_barrier_wherever_bytes_meet() {
         let write = |offset| vec![touch(offset, 64, Units, 4, true)];
         let read = |offset| vec![touch(offset, 64, Units, 4, false)];
-        let stages = [write(0), read(0), write(64), read(128), read(128)];
-        let together = [false; 5];
-        assert_eq!(open(&stages, &together), [false, false, true, true, true]);
-        let apart = [false, true, false, false, false];
-        assert_eq!(open(&stages, &apart), [true; 5]);
-        assert_eq!(open(&[], &[]), []);
+        let stages = [write(0), read(0), write(64), read(0), read(128), write(128)];
+        let barriers = |long: [bool; 6]| super::barriers(&stages, &long, 2);
+        assert_eq!(barriers([false; 6]), [false; 6]);
+        assert_eq!(barriers([true; 6]), [false, true, false, false, false, true]);
+        // One of two suffices, be it the earlier or the later.
+        let only = |stage: usize| [0, 1, 2, 3, 4, 5].map(|other| other == stage);
+        assert_eq!(barriers(only(0)), [false, true, false, false, false, false]);
+        assert_eq!(barriers(only(3)), [false, false, false, true, false, false]);
+        assert_eq!(super::barriers(&stages, &[true; 6], 1), [false; 6]);
     }
 
     #[test]
-    fn a_shared_stage_waits_for_the_feeds_of_all() {
+    fn a_long_stage_waits_for_the_feeds_of_all_lanes() {
         let fed = Touched::of(&[touch(0, 640, Units, 10, true)]);
         let read = |access| [touch(0, 640, access, 10, false)];
         assert!(!interferes(&fed, &read(Units), false, 2));
@@ -264,43 +260,23 @@ mod tests {
     }
 
     proptest! {
-        /// Open stages may be done by anybody: no two stages between the same barriers, one of them open, have a byte in common that one writes.
+        /// Against the definition, byte by byte and lane by lane; any unit of a long stage is in any lane.
         #[test]
-        fn units_of_open_stages_meet_no_others(
-            stages in prop::collection::vec(prop::collection::vec(footprint(), 0..3), 0..8),
-            threads in 1_usize..6,
+        fn no_lane_overtakes_another(
+            stages in prop::collection::vec((prop::collection::vec(footprint(), 0..3), any::<bool>()), 0..8),
+            lanes in 1_usize..6,
         ) {
-            let barriers = barriers(&stages, threads);
-            let open = open(&stages, &barriers);
-            let touches = |f: &Footprint, byte| (0..f.units).any(|u| f.bytes(u..u + 1).contains(&byte));
-            let meets = |one: usize, other: usize| {
-                let pairs = stages[one].iter().flat_map(|a| stages[other].iter().map(move |b| (a, b)));
-                let mut writing = pairs.filter(|(a, b)| a.writes || b.writes);
-                writing.any(|(a, b)| (0..48).any(|byte| touches(a, byte) && touches(b, byte)))
-            };
-            let interval = |stage: usize| barriers[..=stage].iter().skip(1).filter(|&&b| b).count();
-            for (stage, _) in open.iter().enumerate().filter(|&(_, &open)| open) {
-                let mut others = (0..stages.len())
-                    .filter(|&other| other != stage && interval(other) == interval(stage));
-                prop_assert!(!others.any(|other| meets(stage, other)), "stage {}", stage);
-            }
-        }
-
-        /// Against the definition, byte by byte and worker by worker.
-        #[test]
-        fn no_worker_overtakes_another(
-            stages in prop::collection::vec(prop::collection::vec(footprint(), 0..3), 0..8),
-            threads in 1_usize..6,
-        ) {
-            let barriers = barriers(&stages, threads);
-            let touches = |f: &Footprint, worker, byte| {
-                chunk(f.units, worker, threads).any(|unit| f.bytes(unit..unit + 1).contains(&byte))
+            let (stages, long): (Vec<_>, Vec<bool>) = stages.into_iter().unzip();
+            let barriers = super::barriers(&stages, &long, lanes);
+            let touches = |stage: usize, f: &Footprint, lane, byte| {
+                let units = if long[stage] { 0..f.units } else { chunk(f.units, lane, lanes) };
+                units.into_iter().any(|unit| f.bytes(unit..unit + 1).contains(&byte))
             };
             let races = |one: usize, other: usize| {
                 let pairs = stages[one].iter().flat_map(|a| stages[other].iter().map(move |b| (a, b)));
                 let mut writing = pairs.filter(|(a, b)| a.writes || b.writes);
-                writing.any(|(a, b)| (0..48).any(|byte| (0..threads).any(|v| (0..threads).any(|w| {
-                    v != w && touches(a, v, byte) && touches(b, w, byte)
+                writing.any(|(a, b)| (0..48).any(|byte| (0..lanes).any(|v| (0..lanes).any(|w| {
+                    v != w && touches(one, a, v, byte) && touches(other, b, w, byte)
                 }))))
             };
             let mut start = 0;

@@ -6,8 +6,8 @@
 //!
 //! `docs/runtime.md` tells how plan, schedule and barriers fit together.
 
-mod barrier;
 mod check;
+mod claims;
 mod copy;
 mod element;
 mod error;
@@ -20,10 +20,12 @@ mod memory;
 mod options;
 mod order;
 mod parallel;
+mod phases;
 mod plan;
 mod planned;
 mod prepare;
 mod profile;
+mod progress;
 mod random;
 mod regions;
 mod report;
@@ -37,6 +39,7 @@ mod team;
 mod together;
 mod touched;
 mod updates;
+mod wait;
 
 pub use brolga_codegen::VectorIsa;
 pub use element::Element;

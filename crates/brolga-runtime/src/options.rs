@@ -1,8 +1,8 @@
 //! How a program is to be run.
 
-use std::thread::available_parallelism;
-
 use brolga_codegen::VectorIsa;
+
+use crate::wait::cores;
 
 /// Who computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -20,7 +20,11 @@ pub struct Options {
     /// Who computes.
     pub backend: Backend,
     /// How many threads compute, the caller's included; by default as many as the process may use.
+    /// Of more than that, work is cut for all, and as many compute as there are cores.
     pub threads: usize,
+    /// Whether more threads than cores compute if [`Options::threads`] says so. That is never faster;
+    /// it is for tests.
+    pub oversubscribe: bool,
     /// The vector instruction set of native code; by default the one that the environment variable `BROLGA_ISA` names, or else the widest
     /// that the machine has.
     pub isa: Option<VectorIsa>,
@@ -34,10 +38,18 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             backend: Backend::default(),
-            threads: available_parallelism().map_or(1, usize::from),
+            threads: cores(),
+            oversubscribe: false,
             isa: None,
             memory_limit: None,
             profile: false,
         }
+    }
+}
+
+impl Options {
+    /// How many threads will compute.
+    pub(crate) fn workers(&self) -> usize {
+        if self.oversubscribe { self.threads } else { self.threads.min(cores()) }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Way {
     Native {
         prepared: Box<Prepared>,
         stages: Schedule,
+        /// How many threads will compute.
+        workers: usize,
         constants: Vec<(Span, Constant)>,
         code: Box<dyn Any + Send + Sync>,
     },
@@ -57,13 +59,13 @@ impl Planned {
                 let interpreter = Interpreter { graph: *graph, timers };
                 (Engine::Interpreter(Box::new(interpreter)), layout, arena, vec![])
             }
-            Way::Native { prepared, stages, constants, code } => {
+            Way::Native { prepared, stages, workers, constants, code } => {
                 let Prepared { tasks, layout, .. } = *prepared;
                 let mut arena = Memory::zeroed(layout.bytes)?;
                 constants.iter().for_each(|(span, constant)| arena.write(*span, constant.value()));
                 let schedule =
                     stages.stages.iter().map(|stage| StageInfo::new(&tasks, stage)).collect();
-                let step = Step::new(&tasks, &stages, &layout, &arena, timers, code)?;
+                let step = Step::new(&tasks, &stages, &layout, &arena, workers, timers, code)?;
                 (Engine::Native(Box::new(step)), layout, arena, schedule)
             }
         };

@@ -46,13 +46,13 @@ pub struct KernelProfile {
 pub struct Profile {
     /// The graph's name.
     pub graph: String,
-    /// The number of threads.
+    /// How many threads computed.
     pub threads: usize,
     /// The number of steps.
     pub steps: u64,
     /// Nanoseconds of all steps.
     pub time_ns: u64,
-    /// Nanoseconds that all workers together waited at barriers.
+    /// Nanoseconds that all threads together did nothing in these steps: they waited for each other, or for a core.
     pub waiting_ns: u64,
     /// The kernels in the order of the schedule.
     pub kernels: Vec<KernelProfile>,
@@ -90,7 +90,7 @@ pub(crate) struct Timers {
     kernels: Box<[Timed]>,
     threads: usize,
     stages: Box<[AtomicU64]>,
-    waits: Box<[AtomicU64]>,
+    feeds: Box<[AtomicU64]>,
     steps: AtomicU64,
     time: AtomicU64,
 }
@@ -104,7 +104,7 @@ impl Timers {
             kernels: kernels.into(),
             threads,
             stages: clocks(stages * threads),
-            waits: clocks(threads),
+            feeds: clocks(threads),
             steps: AtomicU64::new(0),
             time: AtomicU64::new(0),
         }
@@ -116,7 +116,7 @@ impl Timers {
         timed(&self.time, work)
     }
 
-    /// Times a worker's part of a stage.
+    /// Times some of a worker's part of a stage.
     pub(crate) fn stage<R>(&self, stage: usize, worker: usize, work: impl FnOnce() -> R) -> R {
         timed(&self.stages[stage * self.threads + worker], work)
     }
@@ -126,20 +126,21 @@ impl Timers {
         self.stages[stage * self.threads].fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
-    /// Times a worker's wait.
-    pub(crate) fn wait(&self, worker: usize, work: impl FnOnce()) {
-        timed(&self.waits[worker], work);
+    /// Times a worker's part of feeding.
+    pub(crate) fn feed(&self, worker: usize, work: impl FnOnce()) {
+        timed(&self.feeds[worker], work);
     }
 
     /// Sets all clocks to zero.
     pub(crate) fn reset(&self) {
-        let clocks = self.stages.iter().chain(&self.waits).chain([&self.steps, &self.time]);
+        let clocks = self.stages.iter().chain(&self.feeds).chain([&self.steps, &self.time]);
         clocks.for_each(|clock| clock.store(0, Ordering::Relaxed));
     }
 
     pub(crate) fn profile(&self, graph: &str) -> Profile {
         let read = |clock: &AtomicU64| clock.load(Ordering::Relaxed);
         let (steps, time_ns) = (read(&self.steps), read(&self.time));
+        let busy: u64 = self.stages.iter().chain(&self.feeds).map(read).sum();
         let mut clocks = self.stages.chunks(self.threads);
         let kernels = self.kernels.iter().map(|kernel| {
             let stages = clocks.by_ref().take(kernel.stages);
@@ -170,7 +171,10 @@ impl Timers {
             steps,
             time_ns,
             kernels: kernels.collect(),
-            waiting_ns: self.waits.iter().map(read).sum(),
+            waiting_ns: match self.threads as u64 {
+                1 => 0,
+                threads => (time_ns * threads).saturating_sub(busy),
+            },
         }
     }
 }

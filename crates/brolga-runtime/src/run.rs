@@ -1,44 +1,36 @@
-//! The step as it runs: every worker walks the same list of stages.
+//! The step as it runs: phases of chunks, done by whichever workers have a core.
 
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use brolga_codegen::kernel::KernelFn;
 
-use crate::barrier::{Barrier, OwnLine};
 use crate::error::RuntimeError;
 use crate::feed::Placed;
 use crate::hazards::chunk;
 use crate::layout::{Layout, Space};
 use crate::memory::{Memory, Span};
+use crate::phases::{Chunk, Phases};
 use crate::profile::Timers;
+use crate::progress::Job;
 use crate::schedule::{Schedule, Scheduled, operand_table};
 use crate::state::State;
 use crate::tasks::Tasks;
 use crate::team::Team;
 
-/// In so many turns a worker takes its units of a shared stage.
-const TURNS: u64 = 16;
-
 /// A scheduled program with all addresses filled in. Nothing is computed when it runs that could be computed before.
 pub(crate) struct Step {
     stages: Box<[Call]>,
-    /// The units of each worker in each stage, stage by stage.
-    chunks: Box<[Range<u64>]>,
-    /// What each worker has to do in each shared stage.
-    offers: Box<[OwnLine<Box<[Offer]>>]>,
-    /// Whether this step is an odd one.
-    odd: bool,
-    threads: usize,
+    /// The units of each lane in each stage, stage by stage.
+    units: Box<[Range<u64>]>,
+    phases: Phases,
+    lanes: usize,
     table: Table,
     /// The scratch memory of each worker.
     scratch: Box<[Pointer]>,
     /// Where each data input begins.
     inputs: Box<[Pointer]>,
-    barrier_behind_feeds: bool,
-    barrier: Barrier,
     /// The threads, if there is more than one.
     team: Option<Arc<Team>>,
     timers: Option<Timers>,
@@ -50,39 +42,8 @@ struct Call {
     entry: KernelFn,
     /// Where the operand table of its kernel starts in the table of all.
     operands: usize,
-    barrier: bool,
-    /// Its number among the shared stages, if it is shared.
-    shared: Option<usize>,
-}
-
-/// The units of a worker in a shared stage, which any worker may take.
-struct Offer {
-    units: Range<u64>,
-    /// The first that nobody has taken, the end or beyond if there is none: in even steps, in odd steps.
-    next: [AtomicU64; 2],
-}
-
-impl Offer {
-    fn new(units: Range<u64>) -> Self {
-        Self { next: [0, 1].map(|_| AtomicU64::new(units.start)), units }
-    }
-
-    /// Puts all units up for the next step. Nobody takes any of them in this one.
-    fn renew(&self, odd: bool) {
-        self.next[usize::from(!odd)].store(self.units.start, Ordering::Relaxed);
-    }
-
-    /// Takes some units. Says nothing about memory: that is for the barriers.
-    fn take(&self, odd: bool) -> Option<Range<u64>> {
-        let Range { start, end } = self.units;
-        let next = &self.next[usize::from(odd)];
-        if next.load(Ordering::Relaxed) >= end {
-            return None;
-        }
-        let some = (end - start).div_ceil(TURNS);
-        let first = next.fetch_add(some, Ordering::Relaxed);
-        (first < end).then(|| first..end.min(first + some))
-    }
+    /// Whether its units are in chunks of their own.
+    long: bool,
 }
 
 /// An address in the arena or in the state of the current run.
@@ -104,26 +65,27 @@ struct Table {
 
 impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (stages, threads) = (self.stages.len(), self.threads);
+        let (stages, lanes) = (self.stages.len(), self.lanes);
         f.debug_struct("Step")
             .field("stages", &stages)
-            .field("threads", &threads)
+            .field("lanes", &lanes)
             .finish_non_exhaustive()
     }
 }
 
 impl Step {
-    /// Fills in the addresses.
+    /// Fills in the addresses, for so many threads.
     pub(crate) fn new(
         tasks: &Tasks,
         schedule: &Schedule,
         layout: &Layout,
         arena: &Memory,
+        threads: usize,
         timers: Option<Timers>,
         code: Box<dyn Any + Send + Sync>,
     ) -> Result<Self, RuntimeError> {
-        let Schedule { stages, barrier_behind_feeds } = schedule;
-        let threads = layout.scratch.len();
+        let lanes = layout.scratch.len();
+        let stages = &schedule.stages;
         let (mut pointers, mut in_state, mut starts) = (vec![], vec![], vec![]);
         for task in 0..tasks.tasks.len() {
             starts.push(pointers.len());
@@ -137,38 +99,26 @@ impl Step {
                 })));
             }
         }
-        let mut shared = 0;
         let call = |stage: &Scheduled| Call {
             entry: stage.entry,
             operands: starts[stage.task],
-            barrier: stage.barrier,
-            shared: stage.shared.then(|| {
-                shared += 1;
-                shared - 1
-            }),
+            long: stage.long,
         };
-        let units = |stage: &Scheduled, worker| {
-            let Range { start, end } = chunk(stage.units, worker, threads);
+        let units = |stage: &Scheduled, lane| {
+            let Range { start, end } = chunk(stage.units, lane, lanes);
             start as u64..end as u64
         };
-        let chunks = |stage| (0..threads).map(move |worker| units(stage, worker));
+        let units = |stage| (0..lanes).map(move |lane| units(stage, lane));
         let address = |span: &Span| Pointer(arena.address(span.offset));
-        let offers = |worker| {
-            let shared = stages.iter().filter(|stage| stage.shared);
-            OwnLine(shared.map(|stage| Offer::new(units(stage, worker))).collect())
-        };
         Ok(Self {
             stages: stages.iter().map(call).collect(),
-            chunks: stages.iter().flat_map(chunks).collect(),
-            offers: (0..threads).map(offers).collect(),
-            odd: false,
-            threads,
+            units: stages.iter().flat_map(units).collect(),
+            phases: Phases::new(schedule, lanes, !layout.inputs.is_empty()),
+            lanes,
             table: Table { pointers: pointers.into(), in_state: in_state.into() },
             scratch: layout.scratch.iter().map(address).collect(),
             inputs: layout.inputs.iter().map(address).collect(),
-            barrier_behind_feeds: *barrier_behind_feeds,
-            barrier: Barrier::new(threads),
-            team: if threads > 1 { Some(Team::of(threads)?) } else { None },
+            team: if threads > 1 { Some(Team::of(threads, lanes)?) } else { None },
             timers,
             _code: code,
         })
@@ -188,20 +138,16 @@ impl Step {
         for &(place, offset) in &self.table.in_state {
             self.table.pointers[place] = Pointer(state.memory_mut().address(offset));
         }
-        self.odd = !self.odd;
         let step = &*self;
-        let walk = |worker: usize| {
-            // SAFETY: the caller keeps the promises, and each worker has its own number.
-            unsafe {
-                match &step.timers {
-                    None => step.walk(worker, feeds),
-                    Some(timers) => step.walk_timed(worker, feeds, timers),
-                }
-            }
-        };
+        // SAFETY: the caller keeps the promises. Each worker has its own number and does one chunk
+        // at a time; each chunk is done once, when all phases before its own are done.
+        let work = |worker: usize, chunk: usize| unsafe { step.chunk(worker, chunk, feeds) };
+        let Phases { phases, feeding, .. } = &step.phases;
+        let phases = &phases[if feeds.is_empty() { *feeding } else { 0 }..];
+        let chunks = || phases.iter().flat_map(|phase| phase.begin()..phase.end());
         let run = || match &step.team {
-            None => walk(0),
-            Some(team) => team.run(&walk),
+            Some(team) => team.run(Job { phases, work: &work }),
+            None => chunks().for_each(|chunk| work(0, chunk)),
         };
         match &step.timers {
             None => run(),
@@ -209,86 +155,79 @@ impl Step {
         }
     }
 
-    /// Does a worker's part of each stage.
+    /// Does a chunk.
     ///
     /// # Safety
-    /// As [`Step::run`], whose table is filled; every worker calls it once for a step.
-    unsafe fn walk(&self, worker: usize, feeds: &[Placed<'_>]) {
-        self.offers[worker].0.iter().for_each(|offer| offer.renew(self.odd));
-        // SAFETY: the same promises.
-        if unsafe { self.feed(worker, feeds) } {
-            self.barrier.wait();
-        }
-        for (place, stage) in self.stages.iter().enumerate() {
-            if stage.barrier {
-                self.barrier.wait();
-            }
-            // SAFETY: the same promises.
-            unsafe { self.call(place, stage, worker) };
-        }
-    }
-
-    /// As [`Step::walk`], with a look at the clock around each stage.
-    ///
-    /// # Safety
-    /// As [`Step::walk`].
-    unsafe fn walk_timed(&self, worker: usize, feeds: &[Placed<'_>], timers: &Timers) {
-        self.offers[worker].0.iter().for_each(|offer| offer.renew(self.odd));
-        // SAFETY: the same promises.
-        if unsafe { self.feed(worker, feeds) } {
-            timers.wait(worker, || self.barrier.wait());
-        }
-        for (place, stage) in self.stages.iter().enumerate() {
-            if stage.barrier {
-                timers.wait(worker, || self.barrier.wait());
-            }
-            // SAFETY: the same promises.
-            timers.stage(place, worker, || unsafe { self.call(place, stage, worker) });
-        }
-    }
-
-    /// Copies a worker's part of the rows; returns whether all have to wait for each other then.
-    ///
-    /// # Safety
-    /// As [`Step::walk`].
-    unsafe fn feed(&self, worker: usize, feeds: &[Placed<'_>]) -> bool {
-        for feed in feeds {
-            let start = self.inputs[feed.input].0;
-            // SAFETY: the input begins there. This worker alone writes these rows, and no stage reads rows of another worker before the
-            // barrier that the schedule found necessary.
-            unsafe { feed.copy(start, chunk(feed.rows(), worker, self.threads)) };
-        }
-        !feeds.is_empty() && self.barrier_behind_feeds
-    }
-
-    /// Does a worker's part of one stage, and, if it is shared, what others have not begun with.
-    ///
-    /// # Safety
-    /// As [`Step::walk`]; every stage before this one is done as far as the barriers demand it.
-    #[inline]
-    unsafe fn call(&self, place: usize, stage: &Call, worker: usize) {
-        let run = |Range { start, end }: Range<u64>| {
-            let operands = self.table.pointers[stage.operands..].as_ptr().cast::<*mut u8>();
-            // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of the sizes and with the
-            // alignment promised, apart from each other where they have to be (the plan is checked); the units are within the
-            // stage's, and no other worker does them; the scratch memory is this worker's own; barriers keep workers apart where their
-            // bytes are the same.
-            unsafe { (stage.entry)(operands, self.scratch[worker].0, start, end) };
-        };
-        match stage.shared {
-            None => {
-                let units = &self.chunks[place * self.threads + worker];
-                if !units.is_empty() {
-                    run(units.clone());
+    /// As [`Step::run`], whose table is filled; the worker does nothing else, nobody else does this
+    /// chunk, and all phases before the chunk's are done.
+    unsafe fn chunk(&self, worker: usize, chunk: usize, feeds: &[Placed<'_>]) {
+        match &self.phases.chunks[chunk] {
+            Chunk::Lane { lane, feeds: begins_with_feeds, stages } => {
+                if *begins_with_feeds && !feeds.is_empty() {
+                    // SAFETY: the same promises.
+                    self.timed_feed(worker, || unsafe { self.feed(*lane, feeds) });
                 }
-            }
-            Some(shared) => {
-                for whose in (worker..self.threads).chain(0..worker) {
-                    while let Some(units) = self.offers[whose].0[shared].take(self.odd) {
-                        run(units);
+                for stage in stages.clone().filter(|&stage| !self.stages[stage].long) {
+                    let units = &self.units[stage * self.lanes + lane];
+                    if !units.is_empty() {
+                        // SAFETY: the same promises; the lane's units of earlier stages are done.
+                        unsafe { self.timed_call(stage, worker, units.clone()) };
                     }
                 }
             }
+            Chunk::Units { stage, units } => {
+                let units = units.start as u64..units.end as u64;
+                // SAFETY: the same promises.
+                unsafe { self.timed_call(*stage, worker, units) };
+            }
+        }
+    }
+
+    /// Copies a lane's part of the rows.
+    ///
+    /// # Safety
+    /// As [`Step::chunk`].
+    unsafe fn feed(&self, lane: usize, feeds: &[Placed<'_>]) {
+        for feed in feeds {
+            let start = self.inputs[feed.input].0;
+            // SAFETY: the input begins there. Each row is in one lane, and no stage reads rows of
+            // another lane before the barrier that the schedule found necessary.
+            unsafe { feed.copy(start, chunk(feed.rows(), lane, self.lanes)) };
+        }
+    }
+
+    /// Does some units of a stage.
+    ///
+    /// # Safety
+    /// As [`Step::chunk`].
+    #[inline]
+    unsafe fn call(&self, stage: &Call, worker: usize, units: Range<u64>) {
+        let operands = self.table.pointers[stage.operands..].as_ptr().cast::<*mut u8>();
+        // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of the sizes and with the
+        // alignment promised, apart from each other where they have to be (the plan is checked); the units are within the
+        // stage's, and no other worker does them; the scratch memory is this worker's own; phases and lanes keep units
+        // apart where their bytes are the same.
+        unsafe { (stage.entry)(operands, self.scratch[worker].0, units.start, units.end) };
+    }
+
+    /// The same, timed if a profile is made.
+    ///
+    /// # Safety
+    /// As [`Step::chunk`].
+    #[inline]
+    unsafe fn timed_call(&self, stage: usize, worker: usize, units: Range<u64>) {
+        // SAFETY: the same promises.
+        let call = || unsafe { self.call(&self.stages[stage], worker, units) };
+        match &self.timers {
+            None => call(),
+            Some(timers) => timers.stage(stage, worker, call),
+        }
+    }
+
+    fn timed_feed(&self, worker: usize, feed: impl FnOnce()) {
+        match &self.timers {
+            None => feed(),
+            Some(timers) => timers.feed(worker, feed),
         }
     }
 

@@ -1,9 +1,9 @@
-//! The schedule: the stages of all tasks in the order in which every worker walks them.
+//! The schedule: the stages of all tasks in order, with barriers between them.
 
 use brolga_codegen::kernel::{KernelFn, Touch};
 use brolga_ir::Role;
 
-use crate::hazards::{Footprint, barriers, interferes, open};
+use crate::hazards::{Footprint, barriers, interferes};
 use crate::layout::{Address, Layout, Space};
 use crate::memory::Span;
 use crate::tasks::{TaskId, Tasks};
@@ -21,28 +21,53 @@ pub(crate) struct Scheduled {
     pub(crate) read: usize,
     /// Bytes written.
     pub(crate) written: usize,
-    /// Whether all workers wait for each other before it.
+    /// Whether all that comes before has to be done before it.
     pub(crate) barrier: bool,
-    /// Whether a worker that has done its units does some of the others'.
-    pub(crate) shared: bool,
+    /// Whether its units are done in any order, by whoever has time.
+    pub(crate) long: bool,
 }
 
-/// Operations or bytes a worker from which on a stage is worth sharing: some 10 µs, since taking a unit of another worker costs 0.1 to 0.3 µs.
+/// Operations or bytes of a lane from which on a stage is long: some 10 µs, since a chunk more costs
+/// 0.1 to 0.3 µs if another worker takes it.
 const LONG_FLOPS: u64 = 1 << 20;
 const LONG_BYTES: usize = 1 << 16;
 
 impl Scheduled {
-    fn is_worth_sharing(&self, threads: usize) -> bool {
-        let is_long = self.flops / threads as u64 >= LONG_FLOPS
-            || (self.read + self.written) / threads >= LONG_BYTES;
-        threads > 1 && self.units >= 2 * threads && is_long
+    fn is_long(&self, lanes: usize) -> bool {
+        let is_worth_it = self.flops / lanes as u64 >= LONG_FLOPS
+            || (self.read + self.written) / lanes >= LONG_BYTES;
+        lanes > 1 && self.units >= 2 * lanes && is_worth_it
+    }
+
+    /// How much work it is for a worker alone: 1 is some 10 µs.
+    pub(crate) fn work(&self) -> f64 {
+        let bytes = (self.read + self.written) as f64;
+        self.flops as f64 / LONG_FLOPS as f64 + bytes / LONG_BYTES as f64
+    }
+
+    /// A stage without units.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        let kernel = crate::copy::copy_kernel(0);
+        let stage = &kernel.stages[0];
+        Self {
+            task: 0,
+            name: stage.name.clone(),
+            entry: stage.entry,
+            units: 0,
+            flops: 0,
+            read: 0,
+            written: 0,
+            barrier: false,
+            long: false,
+        }
     }
 }
 
 /// The stages of a program in order.
 pub(crate) struct Schedule {
     pub(crate) stages: Vec<Scheduled>,
-    /// Whether all workers wait for each other when they have fed the data inputs.
+    /// Whether all data inputs have to be fed before anything else.
     pub(crate) barrier_behind_feeds: bool,
 }
 
@@ -55,14 +80,14 @@ pub(crate) fn operand_table(tasks: &Tasks, layout: &Layout, task: TaskId) -> Vec
     buffers.map(|&buffer| layout.buffers[buffer]).chain([workspace]).collect()
 }
 
-/// The stages of the tasks in this order, those without work left out, with the barriers that so many threads need; `fed` is what feeding the
-/// data inputs writes.
+/// The stages of the tasks in this order, those without work left out, with the barriers that so many
+/// lanes need; `fed` is what feeding the data inputs writes.
 pub(crate) fn schedule(
     tasks: &Tasks,
     order: &[TaskId],
     layout: &Layout,
     fed: Vec<Footprint>,
-    threads: usize,
+    lanes: usize,
 ) -> Schedule {
     let mut stages = vec![];
     let mut footprints = vec![];
@@ -92,23 +117,21 @@ pub(crate) fn schedule(
                 read: bytes(false),
                 written: bytes(true),
                 barrier: false,
-                shared: false,
+                long: false,
             });
             footprints.push(touched);
         }
     }
-    let barriers = barriers(&footprints, threads);
-    let open = open(&footprints, &barriers);
+    let long: Vec<bool> = stages.iter().map(|stage| stage.is_long(lanes)).collect();
+    let barriers = barriers(&footprints, &long, lanes);
     for (place, stage) in stages.iter_mut().enumerate() {
-        stage.barrier = barriers[place];
-        stage.shared = open[place] && stage.is_worth_sharing(threads);
+        (stage.barrier, stage.long) = (barriers[place], long[place]);
     }
     let fed = Touched::of(&fed);
     // The first barrier parts all stages behind it from the feeds.
-    let before = stages.iter().zip(&footprints).take_while(|(stage, _)| !stage.barrier);
-    let barrier_behind_feeds = before
-        .map(|(stage, touched)| (stage.shared, &touched[..]))
-        .any(|(shared, touched)| interferes(&fed, touched, shared, threads));
+    let mut before = stages.iter().zip(&footprints).take_while(|(stage, _)| !stage.barrier);
+    let barrier_behind_feeds =
+        before.any(|(stage, touched)| interferes(&fed, touched, stage.long, lanes));
     Schedule { stages, barrier_behind_feeds }
 }
 
@@ -125,9 +148,10 @@ pub struct StageInfo {
     pub role: Role,
     /// Into how many units the work is cut.
     pub units: usize,
-    /// Whether all workers wait for each other before it.
+    /// Whether all that comes before has to be done before it.
     pub barrier: bool,
-    /// Whether a worker that has done its units does some of the others'.
+    /// Whether its units are handed out one after the other, to whoever has time; those of other
+    /// stages fall to lanes, one for each thread, that are handed out as they are.
     pub shared: bool,
 }
 
@@ -141,7 +165,7 @@ impl StageInfo {
             role: task.origin.role,
             units: stage.units,
             barrier: stage.barrier,
-            shared: stage.shared,
+            shared: stage.long,
         }
     }
 }

@@ -45,7 +45,7 @@ const PROGRAM: &str = r#"graph step(%x: f32[100,16], state %w: f32[100,16]) {
 fn program(threads: usize) -> (Executable, State) {
     let graph = parse_graph(PROGRAM, "<test>").expect("the text is right");
     let layout = StateLayout::of_graphs([&graph]).expect("it has one state");
-    let options = Options { threads, ..Options::default() };
+    let options = Options { threads, oversubscribe: true, ..Options::default() };
     let executable = Executable::new(&graph, &layout, &options).expect("it compiles");
     (executable, State::zeros(&layout).expect("there is memory"))
 }

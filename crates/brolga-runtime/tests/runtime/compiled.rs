@@ -23,7 +23,7 @@ fn compiled_kernels_give_the_bits_of_the_interpreter() {
     let graph = parse_graph(STEP, "<test>").unwrap_or_else(|errors| panic!("{errors}"));
     let layout = StateLayout::of_graphs([&graph]).unwrap();
     let run = |backend, threads| {
-        let options = Options { backend, threads, ..Options::default() };
+        let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
         let mut step = Executable::new(&graph, &layout, &options).unwrap();
         let mut state = State::zeros(&layout).unwrap();
         for (index, w) in state.slice_mut::<f32>("w").unwrap().iter_mut().enumerate() {
@@ -76,7 +76,7 @@ fn kernels_over_nothing_have_a_workspace_without_bytes() {
     let graph = parse_graph(EMPTY, "<test>").unwrap_or_else(|errors| panic!("{errors}"));
     let layout = StateLayout::of_graphs([&graph]).unwrap();
     let run = |backend, threads| {
-        let options = Options { backend, threads, ..Options::default() };
+        let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
         let mut program = Executable::new(&graph, &layout, &options).unwrap();
         for place in [3, 6] {
             program.input_mut::<f32>(place).unwrap().fill(0.7);

@@ -49,7 +49,7 @@ impl Builder {
     }
 
     pub(crate) fn native(&self, threads: usize) -> (Executable, State) {
-        native(&self.graph, &Options { threads, ..Options::default() })
+        native(&self.graph, &Options { threads, oversubscribe: true, ..Options::default() })
     }
 
     pub(crate) fn interpreter(&self) -> (Executable, State) {

@@ -14,7 +14,7 @@ fn builder() -> Builder {
 
 #[test]
 fn kernels_are_counted_and_timed() {
-    let options = Options { profile: true, threads: 2, ..Options::default() };
+    let options = Options { profile: true, threads: 2, oversubscribe: true, ..Options::default() };
     let (mut executable, mut state) = native(&builder().graph, &options);
     for _ in 0..3 {
         executable.run(&mut state).unwrap();

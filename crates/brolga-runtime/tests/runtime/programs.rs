@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::kernels::{Builder, DONE, PATIENT, UNIT, numbers};
+use crate::kernels::{Builder, DONE, PATIENT, UNIT, native, numbers};
 use brolga_ir::ops::{Constant, Reshape};
 use brolga_ir::{Origin, Shape, Tensor};
-use brolga_runtime::MemoryReport;
+use brolga_runtime::{MemoryReport, Options};
 
 const THREADS: [usize; 4] = [1, 2, 3, 8];
 
@@ -78,7 +78,7 @@ fn a_worker_helps_one_that_is_held_up() {
 }
 
 #[test]
-fn long_stages_apart_from_all_others_are_shared() {
+fn long_stages_are_shared() {
     let build = |n: usize| {
         let mut b = Builder::new(n);
         let (x, y) = (b.data("x"), b.data("y"));
@@ -89,9 +89,13 @@ fn long_stages_apart_from_all_others_are_shared() {
         b.graph.add_output(d);
         b
     };
-    // `add` reads what both wrote, each worker its own units.
-    let shared = |n, threads| shared(&build(n), threads);
-    assert_eq!(shared(1 << 15, 2), [false, false, false]);
+    assert_eq!(shared(&build(1 << 15), 2), [true; 3]);
+    // `add` reads what both wrote: any worker may have done it.
+    let flags =
+        |threads| barriers(&build(1 << 15), threads).into_iter().map(|(_, barrier)| barrier);
+    assert_eq!(flags(2).collect::<Vec<_>>(), [false, false, true]);
+    // Where stages are short, each lane reads its own units.
+    assert_eq!(flags(8).collect::<Vec<_>>(), [false; 3]);
     let mut apart = Builder::new(1 << 15);
     for name in ["x", "y"] {
         let value = apart.data(name);
@@ -356,4 +360,26 @@ fn executables_run_on_threads_of_their_own_at_the_same_time() {
             scope.spawn(|| (0..5).for_each(|_| drop(mixed().check(3))));
         }
     });
+}
+
+/// Work is cut for as many threads as are asked for, and done by as many as there are cores.
+#[test]
+fn more_threads_than_cores_are_not_started() {
+    let threads_of = |oversubscribe| {
+        let options = Options { threads: 64, oversubscribe, profile: true, ..Options::default() };
+        let (mut executable, mut state) = native(&mixed().graph, &options);
+        executable.run(&mut state).unwrap();
+        executable.profile().unwrap().threads
+    };
+    let cores = std::thread::available_parallelism().unwrap().get();
+    // A quota of CPU time counts as the next larger number of cores here, as the next smaller there.
+    assert!([cores, cores + 1].contains(&threads_of(false)));
+    assert_eq!(threads_of(true), 64);
+}
+
+#[test]
+fn many_threads_give_the_same_bits() {
+    for threads in [16, 64] {
+        mixed().check(threads);
+    }
 }
