@@ -39,7 +39,7 @@ fn a_step_of_the_first_model_allocates_nothing() -> Result {
     for threads in [1, 2, 3, 8] {
         let options = Options { threads, oversubscribe: true, ..Options::default() };
         let mut step = Executable::new(&graph, start.layout(), &options)?;
-        let mut state = start.clone();
+        let mut state = start.try_clone()?;
         step.run(&mut state)?;
         let before = CALLS.load(Ordering::Relaxed);
         for number in 1..4 {

@@ -71,7 +71,7 @@ type Step = Vec<(String, Tensor)>;
 fn run(graph: &Graph, start: &State, backend: Backend, threads: usize) -> Result<Vec<Step>> {
     let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
     let mut executable = Executable::new(graph, start.layout(), &options)?;
-    let mut state = start.clone();
+    let mut state = start.try_clone()?;
     let mut steps = vec![];
     for step in 0..STEPS {
         let inputs = executable.inputs().map(|(name, ty)| (name.to_owned(), ty.clone()));

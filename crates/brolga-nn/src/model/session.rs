@@ -84,7 +84,8 @@ impl Session {
         let kept: Vec<String> = self.built.weights.iter().filter(kept).map(Weight::path).collect();
         let state = self.state_mut()?;
         kept.iter().try_for_each(|path| {
-            Ok(state.slice_mut::<f32>(path)?.copy_from_slice(old_state.slice(path)?))
+            state.slice_mut::<f32>(path)?.copy_from_slice(old_state.slice(path)?);
+            Ok(())
         })
     }
 
