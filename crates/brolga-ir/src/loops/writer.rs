@@ -117,12 +117,12 @@ impl Writer {
         self.stage(units, |w, unit| {
             let mut indices = vec![Index::default(); outer];
             let mut rest = unit;
-            for axis in (0..outer).rev() {
-                if axis == 0 {
-                    indices[0] = rest.clone();
-                } else {
-                    (rest, indices[axis]) = w.divide(&rest, extents[axis]);
-                }
+            let first = extents[..outer].iter().position(|&extent| extent > 1).unwrap_or(outer);
+            for axis in (first + 1..outer).rev() {
+                (rest, indices[axis]) = w.divide(&rest, extents[axis]);
+            }
+            if first < outer {
+                indices[first] = rest;
             }
             w.nest(&extents[outer..], indices, body);
         });
