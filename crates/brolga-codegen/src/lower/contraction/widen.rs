@@ -37,11 +37,15 @@ pub(super) fn widen(body: &Body<'_>, mut lowered: Lowered) -> Result<Lowered> {
             }
         });
     }
-    if copies.is_empty() {
-        return Ok(lowered);
+    // Without elements nothing is computed, and a stage lists copies that it does not read.
+    let is_copy = |touch: &Touch| touch.slot > body.workspace();
+    let lists_copies = |stage: &Stage| stage.reads.iter().any(is_copy);
+    if !copies.is_empty() || lowered.stages.iter().any(lists_copies) {
+        lowered.stages.iter_mut().for_each(|stage| relocate(body, stage, &copies));
     }
-    lowered.stages.iter_mut().for_each(|stage| relocate(body, stage, &copies));
-    lowered.stages.insert(0, front(body, &copies)?);
+    if !copies.is_empty() {
+        lowered.stages.insert(0, front(body, &copies)?);
+    }
     Ok(lowered)
 }
 
