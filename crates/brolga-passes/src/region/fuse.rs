@@ -195,11 +195,13 @@ impl<'a> Body<'a> {
         Ok(inside)
     }
 
-    /// Lets a value from outside be an operand of the kernel. A parameter keeps its name.
+    /// Lets a value from outside be an operand of the kernel. A parameter keeps its name the first time: parts have operands of their own.
     fn input(&mut self, value: Value) -> Result<Value, Mistake> {
         let name = match self.outer.parameter(value.node) {
-            Some(parameter) => parameter.name.clone(),
-            None => {
+            Some(parameter) if self.graph.input(&parameter.name).is_none() => {
+                parameter.name.clone()
+            }
+            _ => {
                 let places = self.operands.len()..;
                 let mut names = places.map(|place| format!("v{place}"));
                 names.find(|name| self.free(name)).expect("there are more names than operands")
