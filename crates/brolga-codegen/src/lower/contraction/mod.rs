@@ -16,6 +16,7 @@ use brolga_ir::{DType, Op, Value};
 
 use super::{Body, Lowered};
 use crate::error::Result;
+use crate::kernel::Access;
 use crate::tile::TileTarget;
 
 /// The element types of the factors, and so of the result.
@@ -40,5 +41,18 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
         Op::Conv2dGradFilter(op) => filter::lower(body, root, op, target),
         _ => Err(body.refused("a contraction kernel holds exactly one contraction")),
     };
-    widen::widen(body, lowered?)
+    let mut lowered = lowered?;
+    read_shared_factors_whole(body, root, &mut lowered);
+    widen::widen(body, lowered)
+}
+
+/// A factor that other ops of the body read too is touched by more than a unit's own part of it.
+fn read_shared_factors_whole(body: &Body<'_>, root: Value, lowered: &mut Lowered) {
+    for factor in body.graph.operands(root.node) {
+        let Some(slot) = body.input_slot(factor) else { continue };
+        if body.graph.uses_of(factor).len() > 1 {
+            let reads = lowered.stages.iter_mut().flat_map(|stage| &mut stage.reads);
+            reads.filter(|touch| touch.slot == slot).for_each(|touch| touch.access = Access::Whole);
+        }
+    }
 }
