@@ -26,6 +26,9 @@ fn model() -> Result<Sequential> {
     Ok(model)
 }
 
+/// How long a saver may take until its first save on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Starts this test anew, which then saves without end.
 fn saver(path: &Path) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
@@ -38,16 +41,23 @@ fn names(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(fs::read_dir(folder)?.map(|entry| entry.map(name)).collect::<std::io::Result<_>>()?)
 }
 
-/// Kills two savers of one file at a time of its own, after the first save of this round.
+/// Kills two savers of one file after the first save of this round: at some time, and in every other round while one of them writes.
 fn kill_while_saving(path: &Path, round: u32) -> Result {
     let before = fs::metadata(path)?.modified()?;
     let mut savers = [saver(path)?, saver(path)?];
     let begin = Instant::now();
     while fs::metadata(path)?.modified()? == before {
-        assert!(begin.elapsed() < Duration::from_secs(60), "nothing is saved");
+        assert!(begin.elapsed() < PATIENCE, "nothing is saved");
         thread::sleep(Duration::from_millis(1));
     }
-    thread::sleep(Duration::from_micros(u64::from(round) * 1370 % 20_000));
+    if round.is_multiple_of(2) {
+        let folder = path.parent().ok_or("no folder")?;
+        while names(folder)?.len() == 1 && begin.elapsed() < PATIENCE {
+            thread::yield_now();
+        }
+    } else {
+        thread::sleep(Duration::from_micros(u64::from(round) * 1370 % 20_000));
+    }
     savers.iter_mut().try_for_each(Child::kill)?;
     savers.iter_mut().try_for_each(|saver| saver.wait().map(drop))?;
     Ok(())
@@ -67,14 +77,17 @@ fn the_file_is_whole_and_nothing_stays_longer_than_to_the_next_save() -> Result 
     let path = folder.path().join("state.safetensors");
     model.save_state(&path)?;
     let mut left_over = 0;
-    for round in 0..20 {
+    for round in 0..50 {
         kill_while_saving(&path, round)?;
         model.load_state(&path)?;
         let names = names(folder.path())?;
         left_over += names.len() - 1;
         assert!(names.len() <= 2, "{names:?}");
+        if round >= 9 && left_over >= 3 {
+            break;
+        }
     }
-    assert!(left_over > 0, "no process was killed while it wrote");
+    assert!(left_over >= 3, "no process was killed while it wrote");
     model.save_state(&path)?;
     assert_eq!(names(folder.path())?, BTreeSet::from(["state.safetensors".to_owned()]));
     Ok(())
