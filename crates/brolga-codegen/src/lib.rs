@@ -4,6 +4,7 @@
 //! lanes. The [`generators`] write them, a [`tile::TileTarget`] turns each into a function of its own, and
 //! [`jit`] compiles tiles and kernels together.
 
+mod clif;
 mod compile;
 pub mod error;
 pub mod general;

@@ -4,10 +4,11 @@
 
 use brolga_ir::lanes::{Binary, Shift, Unary};
 use brolga_ir::loops::Scalar;
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F32, F64, I8, I32, I64};
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
+
+use crate::clif;
 
 /// The type of a register.
 pub(super) fn register(scalar: Scalar) -> Type {
@@ -58,24 +59,7 @@ pub(super) fn unary(b: &mut FunctionBuilder<'_>, op: Unary, a: Value, to: Scalar
 }
 
 pub(super) fn binary(b: &mut FunctionBuilder<'_>, op: Binary, x: Value, y: Value) -> Value {
-    match op {
-        Binary::Add => b.ins().fadd(x, y),
-        Binary::Sub => b.ins().fsub(x, y),
-        Binary::Mul => b.ins().fmul(x, y),
-        Binary::Div => b.ins().fdiv(x, y),
-        Binary::Lt => b.ins().fcmp(FloatCC::LessThan, x, y),
-        Binary::Le => b.ins().fcmp(FloatCC::LessThanOrEqual, x, y),
-        Binary::Eq => b.ins().fcmp(FloatCC::Equal, x, y),
-        Binary::IAdd => b.ins().iadd(x, y),
-        Binary::ISub => b.ins().isub(x, y),
-        Binary::IMul => b.ins().imul(x, y),
-        Binary::UMulHi => umulhi(b, x, y),
-        Binary::IAnd | Binary::And => b.ins().band(x, y),
-        Binary::IOr | Binary::Or => b.ins().bor(x, y),
-        Binary::IXor => b.ins().bxor(x, y),
-        Binary::ILt => b.ins().icmp(IntCC::SignedLessThan, x, y),
-        Binary::IEq => b.ins().icmp(IntCC::Equal, x, y),
-    }
+    clif::binary(b, op, x, y, umulhi)
 }
 
 /// The upper 32 bits of the product of the low 32 bits.

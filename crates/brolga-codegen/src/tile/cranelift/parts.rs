@@ -2,11 +2,12 @@
 //!
 //! Masks are `I32X4` of all ones or zeros.
 
-use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
+use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32X4, I8X16, I32, I32X4, I64X2};
 use cranelift_codegen::ir::{ConstantData, Endianness, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
 
+use crate::clif;
 use crate::tile::program::{Binary, Constant, Kind, Reduction, Shift, Unary};
 
 /// The type of a register.
@@ -67,24 +68,7 @@ pub(super) fn unary(b: &mut FunctionBuilder<'_>, op: Unary, a: Value) -> Value {
 }
 
 pub(super) fn binary(b: &mut FunctionBuilder<'_>, op: Binary, x: Value, y: Value) -> Value {
-    match op {
-        Binary::Add => b.ins().fadd(x, y),
-        Binary::Sub => b.ins().fsub(x, y),
-        Binary::Mul => b.ins().fmul(x, y),
-        Binary::Div => b.ins().fdiv(x, y),
-        Binary::Lt => b.ins().fcmp(FloatCC::LessThan, x, y),
-        Binary::Le => b.ins().fcmp(FloatCC::LessThanOrEqual, x, y),
-        Binary::Eq => b.ins().fcmp(FloatCC::Equal, x, y),
-        Binary::IAdd => b.ins().iadd(x, y),
-        Binary::ISub => b.ins().isub(x, y),
-        Binary::IMul => b.ins().imul(x, y),
-        Binary::UMulHi => umulhi(b, x, y),
-        Binary::IAnd | Binary::And => b.ins().band(x, y),
-        Binary::IOr | Binary::Or => b.ins().bor(x, y),
-        Binary::IXor => b.ins().bxor(x, y),
-        Binary::ILt => b.ins().icmp(IntCC::SignedLessThan, x, y),
-        Binary::IEq => b.ins().icmp(IntCC::Equal, x, y),
-    }
+    clif::binary(b, op, x, y, umulhi)
 }
 
 /// The upper halves of the 64-bit products, two lanes at a time.
