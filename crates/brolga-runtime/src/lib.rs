@@ -9,6 +9,7 @@
 mod check;
 mod claims;
 mod copy;
+mod cores;
 mod element;
 mod error;
 mod executable;
@@ -19,6 +20,7 @@ mod layout;
 mod memory;
 mod options;
 mod order;
+mod pace;
 mod parallel;
 mod phases;
 mod plan;

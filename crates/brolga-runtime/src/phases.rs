@@ -51,6 +51,11 @@ impl Phase {
         self.long
     }
 
+    /// The work of the step from here to its end, as [`Scheduled::work`] counts it.
+    pub(crate) fn work_left(&self) -> f64 {
+        self.work_left
+    }
+
     /// Whether the step has enough to do from here on that waking a helper pays.
     pub(crate) fn is_worth_waking(&self) -> bool {
         self.work_left >= WORTH_WAKING

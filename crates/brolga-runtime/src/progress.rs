@@ -18,11 +18,12 @@
 use std::cell::UnsafeCell;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::thread::yield_now;
 use std::time::Instant;
 
 use crate::claims::Claims;
+use crate::cores;
 use crate::hazards::chunk;
 use crate::phases::Phase;
 use crate::wait::{Bell, OwnLine, Patience, spin};
@@ -35,8 +36,9 @@ const GRACE: u32 = 32;
 /// Nanoseconds that a worker computes before it offers its core to others. A worker that the system
 /// takes off its core is most likely in the middle of a chunk, which all others have to wait for;
 /// one that goes by itself, between chunks, holds up nobody. Less than the time slice of the
-/// system, which is 0.7 ms or more; and so long that offering, some 0.3 µs, costs nothing.
-const TURN: u64 = 500_000;
+/// system, which is 1.4 ms or more where there are two cores; and not much less, since Linux takes
+/// from who offers a core whatever is left of its slice.
+const TURN: u64 = 1_000_000;
 
 /// Nanoseconds between two jobs after which the caller begins a new turn, since it may have slept.
 const PAUSE: u64 = 50_000;
@@ -111,6 +113,8 @@ struct Seat {
     chunks: AtomicU32,
     /// When its turn began, in nanoseconds since the start of the team.
     turn: AtomicU64,
+    /// On which core that was.
+    core: AtomicUsize,
     /// When a caller last left.
     paused: AtomicU64,
 }
@@ -154,9 +158,10 @@ impl Shared {
         Moment(self.moment.0.load(Ordering::SeqCst))
     }
 
-    /// Runs a job on the caller's thread and on those helpers that get a core in time.
-    pub(crate) fn run(&self, job: Job<'_>) {
-        let Some(first_phase) = job.phases.first() else { return };
+    /// Runs a job on the caller's thread and on those helpers that get a core in time; returns how
+    /// many nanoseconds that took.
+    pub(crate) fn run(&self, job: Job<'_>) -> u64 {
+        let Some(first_phase) = job.phases.first() else { return 0 };
         while self.busy.0.swap(true, Ordering::Acquire) {
             self.patience.wait(&self.callers.0, || !self.busy.0.load(Ordering::SeqCst));
         }
@@ -164,7 +169,7 @@ impl Shared {
         let seat = &self.seats[0].0;
         let now = self.now();
         if now.saturating_sub(seat.paused.load(Ordering::Relaxed)) > PAUSE {
-            seat.turn.store(now, Ordering::Relaxed);
+            self.begin_turn(0);
         }
         let opened = self.moment().next(true);
         // Nothing is being done, so nothing is added meanwhile.
@@ -181,13 +186,15 @@ impl Shared {
         let mut moment = opened;
         while moment.is_open() {
             match self.work(&active, moment, 0) {
-                Left::Nothing => self.wait(seat, &self.callers, || self.moment() != moment),
-                Left::Some => self.offer_core(seat),
+                Left::Nothing => self.wait(0, &self.callers, || self.moment() != moment),
+                Left::Some => self.offer_core(0),
             }
             moment = self.moment();
         }
-        seat.paused.store(self.now(), Ordering::Relaxed);
         drop(session);
+        let end = self.now();
+        seat.paused.store(end, Ordering::Relaxed);
+        end.saturating_sub(now)
     }
 
     /// What a helper does all its life.
@@ -197,7 +204,7 @@ impl Shared {
         loop {
             let is_new = |moment: Moment| moment.is_open() && moment != seen;
             let closing = || self.closing.load(Ordering::SeqCst);
-            self.wait(seat, &self.helpers, || is_new(self.moment()) || closing());
+            self.wait(worker, &self.helpers, || is_new(self.moment()) || closing());
             if closing() {
                 return;
             }
@@ -212,7 +219,7 @@ impl Shared {
             self.leave(seat);
             match left {
                 Left::Nothing => seen = moment,
-                Left::Some => self.offer_core(seat),
+                Left::Some => self.offer_core(worker),
             }
         }
     }
@@ -237,15 +244,23 @@ impl Shared {
     }
 
     /// Waits until the condition holds. A sleep ends a turn.
-    fn wait(&self, seat: &Seat, bell: &OwnLine<Bell>, condition: impl Fn() -> bool) {
+    fn wait(&self, worker: usize, bell: &OwnLine<Bell>, condition: impl Fn() -> bool) {
         if self.patience.wait(&bell.0, condition) {
-            seat.turn.store(self.now(), Ordering::Relaxed);
+            self.begin_turn(worker);
         }
     }
 
     /// Lets others have the core, if they want it, and begins a new turn.
-    fn offer_core(&self, seat: &Seat) {
+    fn offer_core(&self, worker: usize) {
         yield_now();
+        self.begin_turn(worker);
+    }
+
+    /// Begins a turn, on a core that no worker before this one has, if it may run on another.
+    fn begin_turn(&self, worker: usize) {
+        let seat = &self.seats[worker].0;
+        let taken = || self.seats[..worker].iter().map(|seat| seat.0.core.load(Ordering::Relaxed));
+        seat.core.store(cores::move_off(taken), Ordering::Relaxed);
         seat.turn.store(self.now(), Ordering::Relaxed);
     }
 

@@ -4,7 +4,7 @@ mod normal;
 
 use brolga_ir::lanes::{PHILOX_BLOCK, ScalarF32, philox4x32, random_bits_at};
 
-use normal::{BoxMuller, Verdict};
+use normal::{BoxMuller, places_of};
 
 /// A source of random numbers: each number is a function of seed, stream and place, by
 /// [`Philox`](brolga_ir::lanes::philox4x32).
@@ -67,9 +67,9 @@ impl Random {
         bits
     }
 
-    /// [`Random::bits`] of places that lie anywhere.
+    /// [`Random::bits`] of places that lie anywhere, each with the number of its draw.
     #[inline(always)]
-    fn scattered(self, places: &[u64; PHILOX_BLOCK], draw: u32) -> Bits {
+    fn scattered(self, places: &[u64; PHILOX_BLOCK], draws: &[u32; PHILOX_BLOCK]) -> Bits {
         // Loops over numbers of one width, and comparisons instead of an index: so the compiler can do
         // many places at once.
         let [mut low, mut high] = [[0; PHILOX_BLOCK]; 2];
@@ -78,8 +78,8 @@ impl Random {
             [*low, *high] = halves(block * calls + place % calls);
         }
         let mut bits = places.map(|place| place as u32 % PHILOX_BLOCK as u32);
-        for ((bits, low), high) in bits.iter_mut().zip(low).zip(high) {
-            let [a, b, c, d] = self.words([low, high], draw);
+        for (((bits, low), high), draw) in bits.iter_mut().zip(low).zip(high).zip(draws) {
+            let [a, b, c, d] = self.words([low, high], *draw);
             let (within, calls) = (*bits, CALLS as u32);
             let [first, second] =
                 [if within < calls { a } else { b }, if within < 3 * calls { c } else { d }];
@@ -198,7 +198,7 @@ impl Distribution {
     /// whether a fused multiply-add is one of them.
     #[inline(always)]
     fn fill_with<const FMA: bool>(&self, random: Random, start: u64, values: &mut [f32]) {
-        let mut rejected = vec![];
+        let mut rejected = Rejected::default();
         let mut done = 0;
         while done < values.len() {
             let place = start + done as u64;
@@ -211,19 +211,23 @@ impl Distribution {
             } else {
                 let drawn = BoxMuller::<FMA>::new(self).draw(&bits, &random.block(block, 1));
                 copy(part, &drawn.values, skipped);
-                for index in drawn.doubtful() {
-                    let Some(at) = index.checked_sub(skipped).filter(|&at| at < count) else {
-                        continue;
-                    };
-                    match drawn.verdicts[index] {
-                        Verdict::Rejected => rejected.push(place + at as u64),
-                        _ => part[at] = self.at(random, place + at as u64),
-                    }
+                let inside = (u64::MAX >> (PHILOX_BLOCK - count)) << skipped;
+                for index in places_of(drawn.unsure & inside) {
+                    part[index - skipped] = self.at(random, place + (index - skipped) as u64);
+                }
+                for index in places_of(drawn.rejected & inside) {
+                    rejected.push(place + (index - skipped) as u64, 1);
+                }
+                // While the numbers are in the cache.
+                while rejected.places.len() >= PHILOX_BLOCK {
+                    self.draw_again::<FMA>(random, start, values, &mut rejected);
                 }
             }
             done += count;
         }
-        self.draw_again::<FMA>(random, start, values, rejected);
+        while !rejected.places.is_empty() {
+            self.draw_again::<FMA>(random, start, values, &mut rejected);
+        }
     }
 
     #[inline(always)]
@@ -232,36 +236,57 @@ impl Distribution {
         bits.map(|bits| self.value(scale * unit(bits) - shift))
     }
 
-    /// The following draws for places whose first one was rejected.
+    /// The next draw for a block of the places whose last one was rejected.
     #[inline(always)]
     fn draw_again<const FMA: bool>(
         &self,
         random: Random,
         start: u64,
         values: &mut [f32],
-        mut rejected: Vec<u64>,
+        rejected: &mut Rejected,
     ) {
-        for draw in 1.. {
-            let places = std::mem::take(&mut rejected);
-            if places.is_empty() {
-                return;
-            }
-            for places in places.chunks(PHILOX_BLOCK) {
-                let mut whole = [0; PHILOX_BLOCK];
-                whole[..places.len()].copy_from_slice(places);
-                let u = random.scattered(&whole, 2 * draw);
-                let v = random.scattered(&whole, 2 * draw + 1);
-                let drawn = BoxMuller::<FMA>::new(self).draw(&u, &v);
-                for (index, &place) in places.iter().enumerate() {
-                    let value = &mut values[(place - start) as usize];
-                    match drawn.verdicts[index] {
-                        Verdict::Sure => *value = drawn.values[index],
-                        Verdict::Unsure => *value = self.at(random, place),
-                        Verdict::Rejected => rejected.push(place),
-                    }
-                }
+        let (places, draws, count) = rejected.pop();
+        let u = random.scattered(&places, &draws.map(|draw| 2 * draw));
+        let v = random.scattered(&places, &draws.map(|draw| 2 * draw + 1));
+        let drawn = BoxMuller::<FMA>::new(self).draw(&u, &v);
+        for ((place, value), index) in places.iter().zip(drawn.values).zip(0..count) {
+            let number = &mut values[(place - start) as usize];
+            if drawn.rejected >> index & 1 == 1 {
+                rejected.push(*place, draws[index] + 1);
+            } else {
+                let is_sure = drawn.unsure >> index & 1 == 0;
+                *number = if is_sure { value } else { self.at(random, *place) };
             }
         }
+    }
+}
+
+/// Places to be drawn again.
+#[derive(Default)]
+struct Rejected {
+    places: Vec<u64>,
+    /// The number of the next draw of each.
+    draws: Vec<u32>,
+}
+
+impl Rejected {
+    #[inline(always)]
+    fn push(&mut self, place: u64, draw: u32) {
+        self.places.push(place);
+        self.draws.push(draw);
+    }
+
+    /// Takes the last ones, a block of them if there are as many; the rest of the block is zeros.
+    #[inline(always)]
+    fn pop(&mut self) -> ([u64; PHILOX_BLOCK], [u32; PHILOX_BLOCK], usize) {
+        let (mut places, mut draws) = ([0; PHILOX_BLOCK], [0; PHILOX_BLOCK]);
+        let rest = self.places.len().saturating_sub(PHILOX_BLOCK);
+        let count = self.places.len() - rest;
+        places[..count].copy_from_slice(&self.places[rest..]);
+        draws[..count].copy_from_slice(&self.draws[rest..]);
+        self.places.truncate(rest);
+        self.draws.truncate(rest);
+        (places, draws, count)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use brolga_codegen::kernel::KernelFn;
 
@@ -11,7 +12,8 @@ use crate::feed::Placed;
 use crate::hazards::chunk;
 use crate::layout::{Layout, Space};
 use crate::memory::{Memory, Span};
-use crate::phases::{Chunk, Phases};
+use crate::pace::Pace;
+use crate::phases::{Chunk, Phase, Phases};
 use crate::profile::Timers;
 use crate::progress::Job;
 use crate::schedule::{Schedule, Scheduled, operand_table};
@@ -33,6 +35,7 @@ pub(crate) struct Step {
     inputs: Box<[Pointer]>,
     /// The threads, if there is more than one.
     team: Option<Arc<Team>>,
+    pace: Pace,
     timers: Option<Timers>,
     /// The machine code, and so the last to be dropped.
     _code: Box<dyn Any + Send + Sync>,
@@ -110,10 +113,12 @@ impl Step {
         };
         let units = |stage| (0..lanes).map(move |lane| units(stage, lane));
         let address = |span: &Span| Pointer(arena.address(span.offset));
+        let phases = Phases::new(schedule, lanes, !layout.inputs.is_empty());
         Ok(Self {
             stages: stages.iter().map(call).collect(),
             units: stages.iter().flat_map(units).collect(),
-            phases: Phases::new(schedule, lanes, !layout.inputs.is_empty()),
+            pace: Pace::new(phases.phases.first().map_or(0.0, Phase::work_left)),
+            phases,
             lanes,
             table: Table { pointers: pointers.into(), in_state: in_state.into() },
             scratch: layout.scratch.iter().map(address).collect(),
@@ -145,14 +150,22 @@ impl Step {
         let Phases { phases, feeding, .. } = &step.phases;
         let phases = &phases[if feeds.is_empty() { *feeding } else { 0 }..];
         let chunks = || phases.iter().flat_map(|phase| phase.begin()..phase.end());
-        let run = || match &step.team {
-            Some(team) => team.run(Job { phases, work: &work }),
-            None => chunks().for_each(|chunk| work(0, chunk)),
+        let alone = || chunks().for_each(|chunk| work(0, chunk));
+        let mut took = 0;
+        let mut run = || match &step.team {
+            Some(team) if !step.pace.is_alone() => took = team.run(Job { phases, work: &work }),
+            Some(_) => {
+                let start = Instant::now();
+                alone();
+                took = start.elapsed().as_nanos() as u64;
+            }
+            None => alone(),
         };
         match &step.timers {
             None => run(),
             Some(timers) => timers.step(run),
         }
+        self.pace.count(took);
     }
 
     /// Does a chunk.

@@ -79,12 +79,13 @@ impl Team {
         }
     }
 
-    /// Runs a job, the caller as worker 0; returns when all its chunks are done.
+    /// Runs a job, the caller as worker 0; returns when all its chunks are done, and how many
+    /// nanoseconds they took.
     ///
     /// # Panics
     /// If a chunk has panicked on any thread.
-    pub(crate) fn run(&self, job: Job<'_>) {
-        self.shared.run(job);
+    pub(crate) fn run(&self, job: Job<'_>) -> u64 {
+        self.shared.run(job)
     }
 }
 

@@ -17,38 +17,35 @@ const ABSOLUTE: f64 = 1.0 / (1_u64 << 44) as f64;
 /// The error of a number of magnitude 2.
 const AT_TWO: f64 = 2.0 * RELATIVE + ABSOLUTE;
 
-/// What is known of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Verdict {
-    /// It is the formula's, bit for bit.
-    Sure,
-    /// It may be the formula's neighbour.
-    Unsure,
-    /// It lies beyond two standard deviations, and must be drawn again.
-    Rejected,
-}
-
-/// The numbers of a block of places.
+/// The numbers of a block of places, and what is known of them: a bit for each place.
 pub(super) struct Drawn {
     pub(super) values: [f32; PHILOX_BLOCK],
-    pub(super) verdicts: [Verdict; PHILOX_BLOCK],
+    /// The number may be the neighbour of the formula's, or be to be rejected; no other is.
+    pub(super) unsure: u64,
+    /// The number lies beyond two standard deviations, and must be drawn again.
+    pub(super) rejected: u64,
 }
 
-impl Drawn {
-    /// The places whose numbers are not sure, ascending.
-    #[inline(always)]
-    pub(super) fn doubtful(&self) -> impl Iterator<Item = usize> {
-        let flags = self.verdicts.iter().zip(0..);
-        let mut set = flags.fold(0_u64, |set, (&verdict, place)| {
-            set | u64::from(verdict != Verdict::Sure) << place
-        });
-        std::iter::from_fn(move || {
-            let place = set.trailing_zeros() as usize;
-            set &= set.wrapping_sub(1);
-            (place < PHILOX_BLOCK).then_some(place)
-        })
-    }
+/// The places of these bits, ascending.
+#[inline(always)]
+pub(super) fn places_of(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (place < PHILOX_BLOCK).then_some(place)
+    })
+}
+
+/// A bit for each flag.
+#[inline(always)]
+fn bits_of(flags: [bool; PHILOX_BLOCK]) -> u64 {
+    // The product has byte i, which is 0 or 1, at bit 56 + i, and nothing else there.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (eights, _) = flags.as_chunks::<8>();
+    eights.iter().rev().fold(0, |bits, eight| {
+        let bytes = u64::from_le_bytes(eight.map(u8::from));
+        bits << 8 | bytes.wrapping_mul(GATHER) >> 56
+    })
 }
 
 /// The transform to the numbers of a distribution, with fused multiply-adds if `FMA`.
@@ -69,24 +66,20 @@ impl<const FMA: bool> BoxMuller<FMA> {
     /// The numbers of these bits.
     #[inline(always)]
     pub(super) fn draw(&self, u: &Bits, v: &Bits) -> Drawn {
-        let mut drawn =
-            Drawn { values: [0.0; PHILOX_BLOCK], verdicts: [Verdict::Sure; PHILOX_BLOCK] };
+        let mut values = [0.0; PHILOX_BLOCK];
+        let [mut unsure, mut rejected] = [[false; PHILOX_BLOCK]; 2];
         for place in 0..PHILOX_BLOCK {
             let x = radius::<FMA>(u[place]) * cosine::<FMA>(v[place]);
             let error = fma::<FMA>(x.abs(), RELATIVE, ABSOLUTE) * self.factor.abs();
             let [low, high] = [-error, error]
                 .map(|error| (self.offset + fma::<FMA>(x, self.factor, error)) as f32);
-            drawn.values[place] = low;
-            let near = x.abs() > self.bound - AT_TWO;
-            let verdict = if near || low.to_bits() != high.to_bits() {
-                Verdict::Unsure
-            } else {
-                Verdict::Sure
-            };
+            values[place] = low;
             let beyond = x.abs() > self.bound + AT_TWO;
-            drawn.verdicts[place] = if beyond { Verdict::Rejected } else { verdict };
+            let near = x.abs() > self.bound - AT_TWO;
+            rejected[place] = beyond;
+            unsure[place] = !beyond && (near || low.to_bits() != high.to_bits());
         }
-        drawn
+        Drawn { values, unsure: bits_of(unsure), rejected: bits_of(rejected) }
     }
 }
 
@@ -167,6 +160,16 @@ mod tests {
     }
 
     #[test]
+    fn each_flag_is_a_bit() {
+        for set in [0, 1, u64::MAX, 0x8000_0000_0000_0001, 0x0123_4567_89ab_cdef] {
+            let flags = std::array::from_fn(|place| set >> place & 1 == 1);
+            assert_eq!(bits_of(flags), set);
+            let places = places_of(set).fold(0, |bits, place| bits | 1 << place);
+            assert_eq!(places, set);
+        }
+    }
+
+    #[test]
     fn few_places_are_unsure() {
         let random = super::super::Random::new(1, 0);
         let of = Distribution { draw: Draw::Normal, offset: -0.0, factor: 0.05, divisor: 1.0 };
@@ -174,9 +177,9 @@ mod tests {
         let doubtful = |block| {
             let drawn =
                 BoxMuller::<false>::new(&of).draw(&random.block(block, 0), &random.block(block, 1));
-            drawn.doubtful().count()
+            drawn.unsure.count_ones()
         };
-        let count: usize = blocks.map(doubtful).sum();
+        let count: u32 = blocks.map(doubtful).sum();
         assert!((1..200).contains(&count), "{count} of 128,000");
     }
 }

@@ -36,7 +36,7 @@ fn mixed(seed: u64) -> u64 {
 
 /// Runs a job so often, and checks each time that each chunk is done once, when all phases before
 /// its own are done. Some chunks let others have the core in the middle.
-fn check(run: impl Fn(Job<'_>), phases: &[Phase], times: u64, seed: u64) {
+fn check<T>(run: impl Fn(Job<'_>) -> T, phases: &[Phase], times: u64, seed: u64) {
     let chunks = phases.last().map_or(0, Phase::end);
     let counts: Vec<AtomicU64> = (0..chunks).map(|_| AtomicU64::new(0)).collect();
     let began: Vec<usize> = phases
