@@ -20,7 +20,9 @@ mod tanh;
 mod width;
 
 pub use operations::{Binary, Kind, Shift, Unary};
-pub use philox::{PHILOX_BLOCK, philox4x32, random_bits_at};
+pub use philox::{
+    PHILOX_BLOCK, PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL, philox4x32, random_bits_at,
+};
 pub use scalar::{ScalarF32, ScalarF64};
 pub use width::Width;
 

@@ -6,10 +6,12 @@ use super::{Lanes, ScalarF32};
 /// How many consecutive elements sixteen calls with consecutive counters give (see [`random_bits_at`]).
 pub const PHILOX_BLOCK: usize = 64;
 
-const ROUNDS: usize = 10;
-const MULTIPLIERS: [i64; 2] = [0xD251_1F53, 0xCD9E_8D57];
-/// The golden ratio and √3 − 1, as fractions of 2³².
-const WEYL: [i64; 2] = [0x9E37_79B9, 0xBB67_AE85];
+/// How many rounds [`philox4x32`] has.
+pub const PHILOX_ROUNDS: usize = 10;
+/// What the words 0 and 2 are multiplied by in each round.
+pub const PHILOX_MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
+/// What the key grows by between rounds: the golden ratio and √3 − 1, as fractions of 2³².
+pub const PHILOX_WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Philox 4x32-10: four random words from a counter of four words and a key of two.
 ///
@@ -20,11 +22,11 @@ const WEYL: [i64; 2] = [0x9E37_79B9, 0xBB67_AE85];
 ///
 /// Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 pub fn philox4x32<L: Lanes>(l: &mut L, counter: [L::I; 4], key: [L::I; 2]) -> [L::I; 4] {
-    let multipliers = MULTIPLIERS.map(|value| l.int(value));
-    let weyl = WEYL.map(|value| l.int(value));
+    let multipliers = PHILOX_MULTIPLIERS.map(|value| l.int(value.into()));
+    let weyl = PHILOX_WEYL.map(|value| l.int(value.into()));
     let mut words = counter;
     let mut key = key;
-    for round in 0..ROUNDS {
+    for round in 0..PHILOX_ROUNDS {
         if round > 0 {
             key = [l.iadd(key[0], weyl[0]), l.iadd(key[1], weyl[1])];
         }
