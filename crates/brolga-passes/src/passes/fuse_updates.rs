@@ -115,7 +115,12 @@ fn convex(graph: &Graph, schedule: &Schedule, groups: Vec<Group>) -> (Vec<Group>
     (together, rest)
 }
 
-fn fuse(graph: &mut Graph, schedule: &mut Schedule, groups: Vec<Group>) -> Result<(), PassError> {
+fn fuse(
+    graph: &mut Graph,
+    schedule: &mut Schedule,
+    mut groups: Vec<Group>,
+) -> Result<(), PassError> {
+    groups.iter_mut().for_each(|group| group.renew(graph));
     let nodes: NodeSet = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
     let scalars = groups.first().map(|group| group.scalars.clone()).unwrap_or_default();
     let shared = Part { inputs: scalars, order: Vec::new() };
@@ -230,6 +235,16 @@ mod tests {
             return %0 => %a, %2 => %b
         }";
         insta::assert_snapshot!(ops(FuseUpdates, text), @"update sub, reverse, update sub");
+    }
+
+    #[test]
+    fn a_group_reads_what_the_kernel_of_another_one_computes() {
+        let text = "graph f(%g: f32[3], state %a: f32[3], state %b: f32[3]) {
+            %0: f32[3] = tanh %a
+            %1: f32[3] = sub %0, %g #update
+            return %0 => %a, %1 => %b
+        }";
+        insta::assert_snapshot!(ops(FuseUpdates, text), @"update tanh, update sub");
     }
 
     #[test]

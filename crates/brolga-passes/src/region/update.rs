@@ -171,6 +171,19 @@ impl Group {
         let program = Program { steps, scalars: scalars.clone(), own: dtypes };
         Some(Self { order, own, scalars, program })
     }
+
+    /// Reads its operands anew, after nodes of other groups, which it may need, became kernels.
+    pub(crate) fn renew(&mut self, graph: &Graph) {
+        let inside: NodeSet = self.order.iter().copied().collect();
+        (self.own, self.scalars) = (Vec::new(), Vec::new());
+        for value in self.order.iter().flat_map(|&id| graph.operands(id)) {
+            if inside.contains(&value.node) || splat(graph, value).is_some() {
+                continue;
+            }
+            let is_scalar = graph.ty(value).shape.rank() == 0;
+            place_of(if is_scalar { &mut self.scalars } else { &mut self.own }, value);
+        }
+    }
 }
 
 /// How a group of this shape reads a value from outside.

@@ -308,7 +308,7 @@ pub(super) fn grad_input(
     let scope = Scope { body, target, epilogue: &epilogue, number: &number, image: &image };
     slide.nest(&scope, &mut nest, None, band.as_ref())?;
     let beside: Vec<usize> = epilogue.full_slots().collect();
-    let cotangents: Vec<usize> = cotangent.full_slots().collect();
+    let cotangents: Vec<usize> = cotangent.full_slots(body).collect();
     let is_whole = |slot: usize| slot == w || (cotangents.contains(&slot) && !by_image);
     let is_read = |slot: usize| beside.contains(&slot) || cotangents.contains(&slot);
     // Bands are equal parts of the result if every class has as many rows.

@@ -94,9 +94,10 @@ impl Cotangent {
         if self.slot.is_some() { 0 } else { 4 * self.extents.iter().product::<usize>() }
     }
 
-    /// Slots read image by image.
-    pub(super) fn full_slots(&self) -> impl Iterator<Item = usize> + '_ {
-        self.leaves.iter().map(|(_, slot)| *slot)
+    /// Slots read image by image; what has one element is read for every image.
+    pub(super) fn full_slots(&self, body: &Body<'_>) -> impl Iterator<Item = usize> {
+        let leaves = self.leaves.iter().filter(|(leaf, _)| body.shape(*leaf).elements() != 1);
+        leaves.map(|(_, slot)| *slot)
     }
 
     /// Writes the steps that make the cotangent of one image, and tells where it is then.

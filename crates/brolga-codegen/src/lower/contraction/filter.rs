@@ -225,7 +225,7 @@ impl<'a> Filter<'a> {
             self.results.iter().filter_map(Sum::chain).flat_map(Epilogue::slots).collect();
         let is_front = |slot: &usize| {
             *slot == self.x
-                || self.cotangent.full_slots().any(|read| read == *slot)
+                || self.cotangent.full_slots(self.body).any(|read| read == *slot)
                 || !behind.contains(slot)
         };
         (0..self.body.operands()).filter(is_front).collect()
