@@ -18,6 +18,9 @@ pub type Types = SmallVec<[Type; 1]>;
 /// Each op is a value: a struct of its attributes, in a file of its own below `ops/`. Its attributes in the text form are
 /// the fields of the struct as serde sees them.
 pub trait Operation {
+    /// What the op is like.
+    fn family(&self) -> Family<'_>;
+
     /// The types of the results for operands of these types.
     ///
     /// # Errors
@@ -39,6 +42,86 @@ pub trait Operation {
     /// # Errors
     /// If the op cannot be differentiated.
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake>;
+}
+
+/// The name of an op in the text form, which is that of its file; the list of ops gives it.
+pub trait Named {
+    /// The name.
+    const NAME: &'static str;
+}
+
+/// What an op is like: all that passes and code generation need to know to treat it as they treat its kin. An op's own attributes
+/// are asked where one op alone is meant.
+///
+/// A family without a fast lowering is compiled of [`Operation::loops`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family<'a> {
+    /// A value that is there when the graph runs: nothing is computed.
+    Source,
+    /// The bytes of the operand under another shape: nothing is computed.
+    View,
+    /// Each element of the result depends on the elements at the same place in the operands alone.
+    Elementwise(Cost),
+    /// Elements along axes become one.
+    Reduction {
+        /// How.
+        combine: Combine,
+        /// The axes, ascending.
+        axes: &'a [usize],
+        /// Whether they stay, with extent 1.
+        keepdims: bool,
+    },
+    /// Sums of products of two operands.
+    Contraction {
+        /// Which operand is the cotangent, if it is the gradient of a contraction.
+        cotangent: Option<usize>,
+    },
+    /// Windows that walk over images, and the gradients of such walks.
+    Window,
+    /// Elements are copied, and nothing is computed of them.
+    Movement,
+    /// Elements that follow from their own place, and from an index at most.
+    Places,
+    /// Random numbers of a stream.
+    Random {
+        /// Which op asks.
+        stream: u32,
+    },
+    /// Whatever is like nothing else; it is compiled of scalar loops.
+    Other,
+    /// A graph that runs in place of the node.
+    Call,
+}
+
+/// What a reduction makes of the elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combine {
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The largest.
+    Max,
+    /// The smallest.
+    Min,
+    /// The place of the first of the largest.
+    Argmax,
+}
+
+/// How long an elementwise op takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// A few instructions: computing it twice costs less than storing its result.
+    Cheap,
+    /// A division, a root, or a program of many instructions.
+    Expensive,
+}
+
+impl Family<'_> {
+    /// Whether something is computed or moved when the graph runs.
+    pub fn has_code(self) -> bool {
+        !matches!(self, Self::Source | Self::View)
+    }
 }
 
 /// A node to be differentiated.

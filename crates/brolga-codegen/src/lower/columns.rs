@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use brolga_ir::lanes::{Lane, Lanes};
+use brolga_ir::op::{self, Family};
 use brolga_ir::ops::Max;
 use brolga_ir::ops::reduce::pieces;
-use brolga_ir::{DType, Elementwise, Op, Shape, Value};
+use brolga_ir::{DType, Elementwise, Shape, Value};
 
 use super::body::{Body, Recorded, broadcast, load};
 use super::epilogue::{Cell, Epilogue, Place};
@@ -84,12 +85,15 @@ impl<'a> Columns<'a> {
     fn new(body: &'a Body<'a>) -> Result<Self> {
         let mut found = None;
         for &id in &body.order {
-            let (combine, axes, is_mean) = match &body.graph.node(id).op {
-                Op::ReduceSum(op) => (Combine::Sum, &op.axes, false),
-                Op::ReduceMean(op) => (Combine::Sum, &op.axes, true),
-                Op::ReduceMax(op) => (Combine::Max, &op.axes, false),
-                Op::ReduceMin(op) => (Combine::Min, &op.axes, false),
-                _ => continue,
+            let Family::Reduction { combine, axes, .. } = body.graph.node(id).op.family() else {
+                continue;
+            };
+            let (combine, is_mean) = match combine {
+                op::Combine::Sum => (Combine::Sum, false),
+                op::Combine::Mean => (Combine::Sum, true),
+                op::Combine::Max => (Combine::Max, false),
+                op::Combine::Min => (Combine::Min, false),
+                op::Combine::Argmax => return Err(body.refused("places of maxima are no columns")),
             };
             if found.replace((Value::from(id), combine, axes, is_mean)).is_some() {
                 return Err(body.refused("a columns kernel holds exactly one reduction"));

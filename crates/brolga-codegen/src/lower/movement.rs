@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use brolga_ir::op::Family;
 use brolga_ir::{DType, Op, Shape, Value};
 
 use super::body::Body;
@@ -21,19 +22,17 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
         .iter()
         .copied()
         .map(Value::from)
-        .filter(|&value| !matches!(body.op(value), Op::Parameter(_) | Op::Constant(_)));
+        .filter(|&value| body.op(value).family() != Family::Source);
     let (Some(root), None) = (ops.next(), ops.next()) else {
         return Err(body.refused("a move kernel holds exactly one op"));
     };
     match body.op(root) {
-        Op::ReduceSum(_) | Op::ReduceMean(_) | Op::ReduceMax(_) | Op::ReduceMin(_) => {
-            columns::lower(body)
-        }
         Op::Gather(_) => gather::gather(body, root),
         Op::ScatterAdd(op) => gather::scatter_add(body, root, op.rows),
         Op::Iota(op) => places::iota(body, root, op.axis),
         Op::OneHot(op) => places::one_hot(body, root, op.depth),
         Op::Argmax(op) => places::argmax(body, root, op.axis),
+        op if matches!(op.family(), Family::Reduction { .. }) => columns::lower(body),
         _ => strided(body, root),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use brolga_ir::lanes::{Lane, Lanes, PHILOX_BLOCK, philox4x32};
+use brolga_ir::op::Family;
 use brolga_ir::{Op, Value};
 
 use super::body::Body;
@@ -63,7 +64,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
 }
 
 fn is_random(op: &Op) -> bool {
-    matches!(op, Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_))
+    matches!(op.family(), Family::Random { .. })
 }
 
 /// One call of Philox, for the first `elements` of its block.
@@ -78,11 +79,9 @@ fn tile(
     let first = b.count("counter");
     let pointers = epilogue.pointers(&mut b);
     let key = [b.broadcast_i32(seed.at(0)), b.broadcast_i32(seed.at(4))];
-    let stream = match body.op(root) {
-        Op::RandomBits(op) => op.stream,
-        Op::RandomUniform(op) => op.stream,
-        Op::RandomBernoulli(op) => op.stream,
-        op => return Err(body.refused(format!("`{}` is no source of random numbers", op.name()))),
+    let Family::Random { stream } = body.op(root).family() else {
+        let name = body.op(root).name();
+        return Err(body.refused(format!("`{name}` is no source of random numbers")));
     };
     let (start, lane) = (b.splat(first), b.iota());
     let counter =

@@ -8,6 +8,7 @@ mod tile;
 
 use std::sync::Arc;
 
+use brolga_ir::op::Family;
 use brolga_ir::{DType, Op, Shape, Value};
 use rustc_hash::FxHashMap;
 
@@ -101,7 +102,7 @@ impl<'a> Rows<'a> {
             outer == inner * self.domain[axis] || self.domain[axis - 1] == 1
         }) && self.body.order.iter().all(|&id| {
             // These know their place along the last axis.
-            !matches!(self.body.graph.node(id).op, Op::OneHot(_) | Op::Iota(_))
+            self.body.graph.node(id).op.family() != Family::Places
         })
     }
 
@@ -114,16 +115,16 @@ impl<'a> Rows<'a> {
             let op = body.op(value);
             let level = operands.iter().filter_map(|v| levels.get(v)).max().copied().unwrap_or(0);
             let shape = body.shape(value);
-            let space = match op {
-                _ if is_reduction(op) => {
+            let space = match op.family() {
+                Family::Reduction { .. } => {
                     body.expect_types(value, TYPES)?;
                     self.reductions.push((value, level));
                     levels.insert(value, level + 1);
                     self.spaces.insert(value, Space::Row);
                     continue;
                 }
-                Op::Parameter(_) | Op::Constant(_) => continue,
-                Op::OneHot(_) | Op::Iota(_) => Space::Full,
+                Family::Source => continue,
+                Family::Places => Space::Full,
                 // Every place of the domain, or one value a row however its shape is written.
                 _ if *shape == self.domain => Space::Full,
                 _ if operands.iter().any(|v| self.spaces.get(v) == Some(&Space::Full)) => {
@@ -262,10 +263,7 @@ impl<'a> Rows<'a> {
 
     /// Whether places along the row differ in their operands alone.
     fn row_uniform(&self) -> bool {
-        self.body
-            .order
-            .iter()
-            .all(|&id| !matches!(self.body.graph.node(id).op, Op::OneHot(_) | Op::Iota(_)))
+        self.body.order.iter().all(|&id| self.body.graph.node(id).op.family() != Family::Places)
     }
 
     /// Results may replace operands that are read at the same place, and before.
@@ -364,10 +362,7 @@ impl<'a> Rows<'a> {
 }
 
 fn is_reduction(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::ReduceSum(_) | Op::ReduceMean(_) | Op::ReduceMax(_) | Op::ReduceMin(_) | Op::Argmax(_)
-    )
+    matches!(op.family(), Family::Reduction { .. })
 }
 
 /// The shape over which a body works, and how many of its last axes are reduced.
@@ -375,14 +370,7 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
     let mut found: Option<(Shape, usize)> = None;
     for &id in &body.order {
         let op = &body.graph.node(id).op;
-        let axes: Vec<usize> = match op {
-            Op::ReduceSum(op) => op.axes.to_vec(),
-            Op::ReduceMean(op) => op.axes.to_vec(),
-            Op::ReduceMax(op) => op.axes.to_vec(),
-            Op::ReduceMin(op) => op.axes.to_vec(),
-            Op::Argmax(op) => vec![op.axis],
-            _ => continue,
-        };
+        let Family::Reduction { axes, .. } = op.family() else { continue };
         let shape = body.shape(body.graph.operands(id)[0]);
         let trailing =
             axes.iter().rev().zip((0..shape.rank()).rev()).all(|(axis, last)| *axis == last);

@@ -8,7 +8,7 @@ use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::for_each_dtype;
 use crate::loops::{Buffer, Index, Scalar, Writer};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Combine, Family, Named, Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
@@ -27,14 +27,23 @@ pub struct Argmax {
 }
 
 impl Operation for Argmax {
+    fn family(&self) -> Family<'_> {
+        Family::Reduction {
+            combine: Combine::Argmax,
+            axes: std::slice::from_ref(&self.axis),
+            keepdims: self.keepdims,
+        }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let ty = reduced_type("argmax", operands, &[self.axis], self.keepdims)?;
+        let name = Self::NAME;
+        let ty = reduced_type(Self::NAME, operands, &[self.axis], self.keepdims)?;
         let (x, axis) = (operands[0], self.axis);
         match x.shape[axis] {
-            0 => Err(Mistake::new(format!("`argmax`: axis {axis} of {x} has no element"))
+            0 => Err(Mistake::new(format!("`{name}`: axis {axis} of {x} has no element"))
                 .help("the axis must have an extent of at least 1")),
             extent if i32::try_from(extent - 1).is_err() => {
-                Err(Mistake::new(format!("`argmax`: the places of axis {axis} of {x} exceed i32")))
+                Err(Mistake::new(format!("`{name}`: the places of axis {axis} of {x} exceed i32")))
             }
             _ => Ok(Types::from_elem(Type { dtype: DType::I32, shape: ty.shape }, 1)),
         }

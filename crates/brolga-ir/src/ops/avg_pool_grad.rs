@@ -9,7 +9,7 @@ use super::window::{Padding, Window};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -48,14 +48,18 @@ impl AvgPoolGrad {
     /// # Errors
     /// If the window does not fit, or does not give such a result.
     pub fn dims(&self, dy: &Shape) -> Result<PoolDims, Mistake> {
-        PoolDims::of_result("avg_pool_grad", dy, self.input, self.window, self.window())
+        PoolDims::of_result(Self::NAME, dy, self.input, self.window, self.window())
     }
 }
 
 impl Operation for AvgPoolGrad {
+    fn family(&self) -> Family<'_> {
+        Family::Window
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [dy] = expect_operands("avg_pool_grad", operands)?;
-        let dtype = float("avg_pool_grad", &[dy.dtype])?;
+        let [dy] = expect_operands(Self::NAME, operands)?;
+        let dtype = float(Self::NAME, &[dy.dtype])?;
         let shape = self.dims(&dy.shape)?.input_shape();
         Ok(Types::from_elem(Type { dtype, shape }, 1))
     }
@@ -131,7 +135,7 @@ impl Draw for AvgPoolGrad {
         let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
         let (input, count_include_pad) = ([x.shape()[1], x.shape()[2]], pen.rng.one_in(2));
         let op = Self { input, window, strides, padding, count_include_pad };
-        let [height, width] = op.window().output("avg_pool_grad", input, window).ok()?;
+        let [height, width] = op.window().output(Self::NAME, input, window).ok()?;
         let dy = pen.value(x.dtype(), [x.shape()[0], height, width, x.shape()[3]]);
         Some((op, vec![dy]))
     }

@@ -7,7 +7,7 @@ use super::places::move_elements;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -21,11 +21,16 @@ pub struct Broadcast {
 }
 
 impl Operation for Broadcast {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("broadcast", operands)?;
+        let name = Self::NAME;
+        let [x] = expect_operands(Self::NAME, operands)?;
         if !x.shape.broadcasts_to(&self.shape) {
             let (from, to) = (&x.shape, &self.shape);
-            return Err(Mistake::new(format!("`broadcast`: {from} does not broadcast to {to}"))
+            return Err(Mistake::new(format!("`{name}`: {from} does not broadcast to {to}"))
                 .help("aligned at the last axis, an extent must be 1 or that of the target"));
         }
         Ok(Types::from_elem(Type { dtype: x.dtype, shape: self.shape.clone() }, 1))

@@ -8,7 +8,7 @@ use crate::draw::Pen;
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes};
 use crate::loops::{Number, Writer};
-use crate::op::Vjp;
+use crate::op::{Cost, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
@@ -25,8 +25,8 @@ pub struct Cast {
 }
 
 impl Elementwise for Cast {
-    const NAME: &'static str = "cast";
     const ARITY: usize = 1;
+    const COST: Cost = Cost::Cheap;
 
     fn result(&self, _: &[DType]) -> Result<DType, Mistake> {
         Ok(self.dtype)

@@ -8,7 +8,7 @@ use super::elementwise::same;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
@@ -24,23 +24,30 @@ pub struct Concat {
 }
 
 impl Operation for Concat {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let name = Self::NAME;
         let Some(&first) = operands.first() else {
-            return Err(Mistake::new("`concat` takes at least one operand, none was given"));
+            return Err(Mistake::new(format!(
+                "`{name}` takes at least one operand, none was given"
+            )));
         };
         let axis = self.axis;
         if axis >= first.shape.rank() {
-            return Err(Mistake::new(format!("`concat`: there is no axis {axis} in {first}")));
+            return Err(Mistake::new(format!("`{name}`: there is no axis {axis} in {first}")));
         }
         let dtypes: Vec<DType> = operands.iter().map(|ty| ty.dtype).collect();
-        let dtype = same("concat", &dtypes)?;
+        let dtype = same(Self::NAME, &dtypes)?;
         let mut shape = first.shape.clone();
         for &other in &operands[1..] {
             let fits = other.shape.rank() == shape.rank()
                 && (0..shape.rank()).all(|at| at == axis || other.shape[at] == shape[at]);
             if !fits {
                 return Err(Mistake::new(format!(
-                    "`concat`: {first} and {other} cannot follow each other along axis {axis}"
+                    "`{name}`: {first} and {other} cannot follow each other along axis {axis}"
                 ))
                 .help("the ranks, and the extents of all other axes, must be equal"));
             }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::text;
 use crate::trace::Var;
@@ -71,13 +71,14 @@ impl Constant {
     }
 
     fn check(&self) -> Result<(), Mistake> {
+        let name = Self::NAME;
         let (given, expected) = (self.value.len(), self.ty.shape.elements());
         if self.value.dtype() == self.ty.dtype && (given == expected || given == 1) {
             return Ok(());
         }
         let (ty, dtype) = (&self.ty, self.value.dtype());
         Err(Mistake::new(format!(
-            "`constant` of type {ty} has {given} values of type {dtype}, expected {expected} or one for all"
+            "`{name}` of type {ty} has {given} values of type {dtype}, expected {expected} or one for all"
         )))
     }
 
@@ -108,8 +109,12 @@ impl Constant {
 }
 
 impl Operation for Constant {
+    fn family(&self) -> Family<'_> {
+        Family::Source
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [] = expect_operands("constant", operands)?;
+        let [] = expect_operands(Self::NAME, operands)?;
         self.check()?;
         Ok(Types::from_elem(self.ty.clone(), 1))
     }

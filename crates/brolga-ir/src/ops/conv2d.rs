@@ -9,7 +9,7 @@ use super::window::{IMAGES, Padding, Window, ones, rank_4};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -65,7 +65,7 @@ impl Conv2d {
     /// # Errors
     /// If they do not fit together.
     pub fn dims(&self, x: &Shape, filter: &Shape) -> Result<ConvDims, Mistake> {
-        let op = "conv2d";
+        let op = Self::NAME;
         let [batch, height, width, channels] = rank_4(op, IMAGES, x)?;
         let [kernel_height, kernel_width, taken, filters] = rank_4(op, FILTER, filter)?;
         let (groups, window) = (self.groups, self.window());
@@ -93,9 +93,13 @@ impl Conv2d {
 }
 
 impl Operation for Conv2d {
+    fn family(&self) -> Family<'_> {
+        Family::Contraction { cotangent: None }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x, filter] = expect_operands("conv2d", operands)?;
-        let dtype = float("conv2d", &[x.dtype, filter.dtype])?;
+        let [x, filter] = expect_operands(Self::NAME, operands)?;
+        let dtype = float(Self::NAME, &[x.dtype, filter.dtype])?;
         let dims = self.dims(&x.shape, &filter.shape)?;
         let [height, width] = dims.output;
         let shape = [dims.batch, height, width, dims.filters];

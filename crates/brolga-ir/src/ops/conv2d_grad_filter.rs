@@ -11,7 +11,7 @@ use super::window::{IMAGES, Padding, Window, ones, rank_4};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -61,7 +61,7 @@ impl Conv2dGradFilter {
     /// # Errors
     /// If they do not fit together.
     pub fn dims(&self, x: &Shape, dy: &Shape) -> Result<ConvDims, Mistake> {
-        let op = "conv2d_grad_filter";
+        let op = Self::NAME;
         let [batch, height, width, channels] = rank_4(op, IMAGES, x)?;
         let [given, output_height, output_width, filters] = rank_4(op, IMAGES, dy)?;
         if given != batch {
@@ -85,9 +85,13 @@ impl Conv2dGradFilter {
 }
 
 impl Operation for Conv2dGradFilter {
+    fn family(&self) -> Family<'_> {
+        Family::Contraction { cotangent: Some(1) }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x, dy] = expect_operands("conv2d_grad_filter", operands)?;
-        let dtype = float("conv2d_grad_filter", &[x.dtype, dy.dtype])?;
+        let [x, dy] = expect_operands(Self::NAME, operands)?;
+        let dtype = float(Self::NAME, &[x.dtype, dy.dtype])?;
         let dims = self.dims(&x.shape, &dy.shape)?;
         let [height, width] = dims.kernel;
         let shape = [height, width, dims.group_channels(), dims.filters];

@@ -10,7 +10,7 @@ use super::window::{IMAGES, Padding, Window, ones, rank_4};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -59,7 +59,7 @@ impl Conv2dGradInput {
     /// # Errors
     /// If they do not fit together.
     pub fn dims(&self, dy: &Shape, filter: &Shape) -> Result<ConvDims, Mistake> {
-        let op = "conv2d_grad_input";
+        let op = Self::NAME;
         let [batch, height, width, given] = rank_4(op, IMAGES, dy)?;
         let [kernel_height, kernel_width, taken, filters] = rank_4(op, FILTER, filter)?;
         if given != filters {
@@ -86,9 +86,13 @@ impl Conv2dGradInput {
 }
 
 impl Operation for Conv2dGradInput {
+    fn family(&self) -> Family<'_> {
+        Family::Contraction { cotangent: Some(0) }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [dy, filter] = expect_operands("conv2d_grad_input", operands)?;
-        let dtype = float("conv2d_grad_input", &[dy.dtype, filter.dtype])?;
+        let [dy, filter] = expect_operands(Self::NAME, operands)?;
+        let dtype = float(Self::NAME, &[dy.dtype, filter.dtype])?;
         let dims = self.dims(&dy.shape, &filter.shape)?;
         let [height, width] = dims.input;
         let shape = [dims.batch, height, width, dims.channels];

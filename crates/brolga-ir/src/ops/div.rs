@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::elementwise::{Elementwise, float};
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes};
-use crate::op::Vjp;
+use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
@@ -14,8 +14,8 @@ use crate::types::DType;
 pub struct Div;
 
 impl Elementwise for Div {
-    const NAME: &'static str = "div";
     const ARITY: usize = 2;
+    const COST: Cost = Cost::Expensive;
 
     fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
         float(Self::NAME, operands)

@@ -9,7 +9,7 @@ use crate::draw::{Pen, without_attributes};
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64, Width};
 use crate::loops::{Buffer, Number, Writer};
-use crate::op::{Operation, Types, Vjp, wrong_count};
+use crate::op::{Cost, Family, Named, Operation, Types, Vjp, wrong_count};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
@@ -19,11 +19,11 @@ use crate::types::{DType, Shape, Type};
 /// Operands are broadcast to a common shape by NumPy's rule. The program [`Elementwise::emit`] is the op's meaning: the
 /// interpreter runs it on scalars, code generation records it. `f64` and `i64` are computed in 64-bit lanes, everything else in
 /// 32-bit ones; `bf16` and `f16` are widened, and each result is rounded.
-pub trait Elementwise {
-    /// The name in the text form.
-    const NAME: &'static str;
+pub trait Elementwise: Named {
     /// The number of operands.
     const ARITY: usize;
+    /// How long it takes.
+    const COST: Cost;
 
     /// The element type of the result.
     ///
@@ -71,6 +71,10 @@ pub trait Elementwise {
 }
 
 impl<E: Elementwise> Operation for E {
+    fn family(&self) -> Family<'_> {
+        Family::Elementwise(E::COST)
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
         infer(E::NAME, E::ARITY, &|dtypes| self.result(dtypes), operands)
     }

@@ -6,7 +6,7 @@ use super::index::{check_indices, places};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -19,11 +19,16 @@ use crate::types::{Shape, Type};
 pub struct Gather;
 
 impl Operation for Gather {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [table, indices] = expect_operands("gather", operands)?;
-        check_indices("gather", indices.dtype)?;
+        let name = Self::NAME;
+        let [table, indices] = expect_operands(Self::NAME, operands)?;
+        check_indices(Self::NAME, indices.dtype)?;
         let Some((_, row)) = table.shape.split_first() else {
-            return Err(Mistake::new(format!("`gather` takes a table [rows, ..], not {table}")));
+            return Err(Mistake::new(format!("`{name}` takes a table [rows, ..], not {table}")));
         };
         let shape: Shape = indices.shape.iter().chain(row).copied().collect();
         Ok(Types::from_elem(Type { dtype: table.dtype, shape }, 1))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Scalar, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::{Tracer, Var};
 use crate::types::{DType, Type};
@@ -24,14 +24,19 @@ pub struct Iota {
 }
 
 impl Operation for Iota {
+    fn family(&self) -> Family<'_> {
+        Family::Places
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [] = expect_operands("iota", operands)?;
+        let name = Self::NAME;
+        let [] = expect_operands(Self::NAME, operands)?;
         let Self { ty, axis } = self;
         if *axis >= ty.shape.rank() {
-            return Err(Mistake::new(format!("`iota`: there is no axis {axis} in {ty}")));
+            return Err(Mistake::new(format!("`{name}`: there is no axis {axis} in {ty}")));
         }
         if ty.dtype == DType::Bool {
-            return Err(Mistake::new("`iota` gives numbers, not bool"));
+            return Err(Mistake::new(format!("`{name}` gives numbers, not bool")));
         }
         Ok(Types::from_elem(ty.clone(), 1))
     }

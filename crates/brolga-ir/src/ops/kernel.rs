@@ -7,7 +7,7 @@ use crate::error::Mistake;
 use crate::graph::Graph;
 use crate::interpret::evaluate_body;
 use crate::loops::{Buffer, Writer, write_body};
-use crate::op::{Operation, Types, Vjp, wrong_count};
+use crate::op::{Family, Operation, Types, Vjp, wrong_count};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -82,6 +82,10 @@ mod as_text {
 }
 
 impl Operation for Kernel {
+    fn family(&self) -> Family<'_> {
+        Family::Call
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
         let inputs = self.body.inputs();
         if inputs.len() != operands.len() {

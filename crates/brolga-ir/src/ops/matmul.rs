@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
@@ -52,24 +52,29 @@ impl Matmul {
 }
 
 impl Operation for Matmul {
+    fn family(&self) -> Family<'_> {
+        Family::Contraction { cotangent: None }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [a, b] = expect_operands("matmul", operands)?;
+        let name = Self::NAME;
+        let [a, b] = expect_operands(Self::NAME, operands)?;
         if a.dtype != b.dtype || a.dtype == DType::Bool {
             return Err(Mistake::new(format!(
-                "`matmul` takes numbers of one element type, not {} and {}",
+                "`{name}` takes numbers of one element type, not {} and {}",
                 a.dtype, b.dtype
             )));
         }
         let (ra, rb) = (a.shape.rank(), b.shape.rank());
         if ra < 2 || ra != rb || a.shape[..ra - 2] != b.shape[..rb - 2] {
-            return Err(Mistake::new(format!("`matmul`: {a} and {b} are no batches of matrices"))
+            return Err(Mistake::new(format!("`{name}`: {a} and {b} are no batches of matrices"))
                 .help("both need the same rank, at least 2, and equal extents before the last two axes"));
         }
         let inner = |shape: &Shape, last: bool| shape[ra - 1 - usize::from(!last)];
         let (ka, kb) = (inner(&a.shape, !self.transpose_a), inner(&b.shape, self.transpose_b));
         if ka != kb {
             return Err(Mistake::new(format!(
-                "`matmul`: the contracted extents differ, {ka} in {a} and {kb} in {b}"
+                "`{name}`: the contracted extents differ, {ka} in {a} and {kb} in {b}"
             )));
         }
         let dims = self.dims(&a.shape, &b.shape);

@@ -8,7 +8,7 @@ use super::window::{Padding, Window};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -44,14 +44,18 @@ impl MaxPool {
     /// # Errors
     /// If the window does not fit.
     pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
-        PoolDims::of_images("max_pool", x, self.window, self.window())
+        PoolDims::of_images(Self::NAME, x, self.window, self.window())
     }
 }
 
 impl Operation for MaxPool {
+    fn family(&self) -> Family<'_> {
+        Family::Window
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("max_pool", operands)?;
-        let dtype = number("max_pool", &[x.dtype])?;
+        let [x] = expect_operands(Self::NAME, operands)?;
+        let dtype = number(Self::NAME, &[x.dtype])?;
         let shape = self.dims(&x.shape)?.output_shape();
         Ok(Types::from_elem(Type { dtype, shape }, 1))
     }

@@ -7,7 +7,7 @@ use super::window::{Padding, Window};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -40,16 +40,20 @@ impl MaxPoolGather {
     /// # Errors
     /// If the window does not fit.
     pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
-        check_indexed("max_pool_gather", self.window)?;
-        PoolDims::of_images("max_pool_gather", x, self.window, self.window())
+        check_indexed(Self::NAME, self.window)?;
+        PoolDims::of_images(Self::NAME, x, self.window, self.window())
     }
 }
 
 impl Operation for MaxPoolGather {
+    fn family(&self) -> Family<'_> {
+        Family::Window
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x, index] = expect_operands("max_pool_gather", operands)?;
+        let [x, index] = expect_operands(Self::NAME, operands)?;
         let dims = self.dims(&x.shape)?;
-        dims.expect_index("max_pool_gather", &index)?;
+        dims.expect_index(Self::NAME, &index)?;
         Ok(Types::from_elem(Type { dtype: x.dtype, shape: dims.output_shape() }, 1))
     }
 

@@ -8,7 +8,7 @@ use super::window::{Padding, Window};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
@@ -40,15 +40,19 @@ impl MaxPoolIndex {
     /// # Errors
     /// If the window does not fit.
     pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
-        check_indexed("max_pool_index", self.window)?;
-        PoolDims::of_images("max_pool_index", x, self.window, self.window())
+        check_indexed(Self::NAME, self.window)?;
+        PoolDims::of_images(Self::NAME, x, self.window, self.window())
     }
 }
 
 impl Operation for MaxPoolIndex {
+    fn family(&self) -> Family<'_> {
+        Family::Window
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("max_pool_index", operands)?;
-        number("max_pool_index", &[x.dtype])?;
+        let [x] = expect_operands(Self::NAME, operands)?;
+        number(Self::NAME, &[x.dtype])?;
         let shape = self.dims(&x.shape)?.output_shape();
         Ok(Types::from_elem(Type { dtype: DType::U8, shape }, 1))
     }

@@ -9,7 +9,7 @@ use super::window::{Padding, Window};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -46,17 +46,21 @@ impl MaxUnpool {
     /// # Errors
     /// If the window does not fit, or does not give such a result.
     pub fn dims(&self, dy: &Shape) -> Result<PoolDims, Mistake> {
-        check_indexed("max_unpool", self.window)?;
-        PoolDims::of_result("max_unpool", dy, self.input, self.window, self.window())
+        check_indexed(Self::NAME, self.window)?;
+        PoolDims::of_result(Self::NAME, dy, self.input, self.window, self.window())
     }
 }
 
 impl Operation for MaxUnpool {
+    fn family(&self) -> Family<'_> {
+        Family::Window
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [dy, index] = expect_operands("max_unpool", operands)?;
-        let dtype = float("max_unpool", &[dy.dtype])?;
+        let [dy, index] = expect_operands(Self::NAME, operands)?;
+        let dtype = float(Self::NAME, &[dy.dtype])?;
         let dims = self.dims(&dy.shape)?;
-        dims.expect_index("max_unpool", &index)?;
+        dims.expect_index(Self::NAME, &index)?;
         Ok(Types::from_elem(Type { dtype, shape: dims.input_shape() }, 1))
     }
 
@@ -127,7 +131,7 @@ impl Draw for MaxUnpool {
         let x = pen.pooled_images();
         let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
         let op = Self { input: [x.shape()[1], x.shape()[2]], window, strides, padding };
-        let [height, width] = op.window().output("max_unpool", op.input, window).ok()?;
+        let [height, width] = op.window().output(Self::NAME, op.input, window).ok()?;
         let result = Shape::from([x.shape()[0], height, width, x.shape()[3]]);
         let index = pen.pool_index(&x, result.clone(), window, op.window());
         let dy = pen.value(x.dtype(), result);

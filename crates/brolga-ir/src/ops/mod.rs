@@ -76,6 +76,11 @@ macro_rules! ops {
                 }
             }
 
+            /// What the op is like.
+            pub fn family(&self) -> crate::op::Family<'_> {
+                self.definition().family()
+            }
+
             /// Draws the op of this name with operands that fit; `None` if graphs are drawn without it, or there is no such op.
             pub fn draw(name: &str, pen: &mut crate::draw::Pen) -> Option<crate::draw::Drawn> {
                 match name {
@@ -117,6 +122,8 @@ macro_rules! ops {
             }
         }
 
+        $(impl crate::op::Named for $etype { const NAME: &'static str = stringify!($efile); })*
+        $(impl crate::op::Named for $otype { const NAME: &'static str = stringify!($ofile); })*
         $(impl From<$etype> for Op { fn from(op: $etype) -> Self { Self::$etype(op) } })*
         $(impl From<$otype> for Op { fn from(op: $otype) -> Self { Self::$otype(op) } })*
     };

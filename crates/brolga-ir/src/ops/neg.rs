@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::elementwise::{Elementwise, number};
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes};
-use crate::op::Vjp;
+use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
@@ -14,8 +14,8 @@ use crate::types::DType;
 pub struct Neg;
 
 impl Elementwise for Neg {
-    const NAME: &'static str = "neg";
     const ARITY: usize = 1;
+    const COST: Cost = Cost::Cheap;
 
     fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
         number(Self::NAME, operands)

@@ -6,7 +6,7 @@ use super::index::{check_indices, places};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
@@ -25,9 +25,13 @@ pub struct OneHot {
 }
 
 impl Operation for OneHot {
+    fn family(&self) -> Family<'_> {
+        Family::Places
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [indices] = expect_operands("one_hot", operands)?;
-        check_indices("one_hot", indices.dtype)?;
+        let [indices] = expect_operands(Self::NAME, operands)?;
+        check_indices(Self::NAME, indices.dtype)?;
         let shape: Shape = indices.shape.iter().copied().chain([self.depth]).collect();
         Ok(Types::from_elem(Type { dtype: self.dtype, shape }, 1))
     }

@@ -7,7 +7,7 @@ use super::places::strided_places;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -25,12 +25,17 @@ pub struct Pad {
 }
 
 impl Operation for Pad {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("pad", operands)?;
+        let name = Self::NAME;
+        let [x] = expect_operands(Self::NAME, operands)?;
         let (rank, low, high) = (x.shape.rank(), self.low.len(), self.high.len());
         if [low, high] != [rank; 2] {
             return Err(Mistake::new(format!(
-                "`pad`: {x} has {rank} axes, but the padding is for {low} in front and for {high} behind"
+                "`{name}`: {x} has {rank} axes, but the padding is for {low} in front and for {high} behind"
             )));
         }
         // What saturates is beyond the limit of a tensor's size, which is checked for every op.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -34,8 +34,12 @@ pub struct Parameter {
 }
 
 impl Operation for Parameter {
+    fn family(&self) -> Family<'_> {
+        Family::Source
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [] = expect_operands("parameter", operands)?;
+        let [] = expect_operands(Self::NAME, operands)?;
         Ok(Types::from_elem(self.ty.clone(), 1))
     }
 

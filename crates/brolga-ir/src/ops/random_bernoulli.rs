@@ -6,7 +6,7 @@ use super::random;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
@@ -46,14 +46,19 @@ impl From<Probability> for f32 {
 }
 
 impl Operation for RandomBernoulli {
+    fn family(&self) -> Family<'_> {
+        Family::Random { stream: self.stream }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let name = Self::NAME;
         let probability = f32::from(self.probability);
         if !(0.0..=1.0).contains(&probability) {
             return Err(Mistake::new(format!(
-                "`random_bernoulli`: {probability} is not a probability between 0 and 1"
+                "`{name}`: {probability} is not a probability between 0 and 1"
             )));
         }
-        random::check("random_bernoulli", operands, &self.ty, DType::Bool)
+        random::check(Self::NAME, operands, &self.ty, DType::Bool)
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {

@@ -6,7 +6,7 @@ use super::random;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
@@ -25,8 +25,12 @@ pub struct RandomUniform {
 }
 
 impl Operation for RandomUniform {
+    fn family(&self) -> Family<'_> {
+        Family::Random { stream: self.stream }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        random::check("random_uniform", operands, &self.ty, DType::F32)
+        random::check(Self::NAME, operands, &self.ty, DType::F32)
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {

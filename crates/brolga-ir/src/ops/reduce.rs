@@ -14,7 +14,8 @@ use smallvec::SmallVec;
 
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Number, Variable, Writer};
-use crate::op::{Vjp, expect_operands};
+use crate::op::{Combine, Family, Vjp, expect_operands};
+use crate::ops::{Argmax, Op, ReduceMax, ReduceMean, ReduceMin, ReduceSum};
 use crate::tensor::Data;
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
@@ -32,6 +33,25 @@ pub fn pieces(extent: usize) -> usize {
 /// The places that piece `piece` of `pieces` covers.
 pub fn piece_range(extent: usize, pieces: usize, piece: usize) -> std::ops::Range<usize> {
     piece * extent / pieces..(piece + 1) * extent / pieces
+}
+
+impl Op {
+    /// The same reduction over other axes; `None` if the op is no reduction, or none over so many axes.
+    #[must_use]
+    pub fn over(&self, axes: &[usize], keepdims: bool) -> Option<Self> {
+        let Family::Reduction { combine, .. } = self.family() else { return None };
+        let several = axes.into();
+        Some(match combine {
+            Combine::Sum => ReduceSum { axes: several, keepdims }.into(),
+            Combine::Mean => ReduceMean { axes: several, keepdims }.into(),
+            Combine::Max => ReduceMax { axes: several, keepdims }.into(),
+            Combine::Min => ReduceMin { axes: several, keepdims }.into(),
+            Combine::Argmax => match *axes {
+                [axis] => Argmax { axis, keepdims }.into(),
+                _ => return None,
+            },
+        })
+    }
 }
 
 /// Checks the axes of a reduction: each below the rank, ascending, none twice.
@@ -142,13 +162,13 @@ pub(super) struct Reduction<'a> {
     /// What lanes and pieces start with.
     pub(super) identity: Data,
     /// How two numbers become one.
-    pub(super) combine: Combine,
+    pub(super) combine: Combiner,
     /// What becomes of the result.
     pub(super) finish: &'a dyn Fn(&mut Writer, Number) -> Number,
 }
 
 /// How a reduction makes one number of two.
-pub(super) type Combine = fn(&mut Writer, Number, Number) -> Number;
+pub(super) type Combiner = fn(&mut Writer, Number, Number) -> Number;
 
 impl Reduction<'_> {
     /// Writes the loops, in the order of the [module](self).
@@ -223,7 +243,7 @@ impl Reduction<'_> {
 pub(super) fn write_pieces(
     w: &mut Writer,
     extent: usize,
-    combine: Combine,
+    combine: Combiner,
     mut piece: impl FnMut(&mut Writer, Index, Index) -> Number,
 ) -> Number {
     let count = pieces(extent);

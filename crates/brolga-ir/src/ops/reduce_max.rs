@@ -10,7 +10,7 @@ use super::reduce::{Reduction, extremum_vjp, reduce, reduced_type};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Combine, Family, Named, Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::Type;
@@ -33,8 +33,12 @@ pub struct ReduceMax {
 }
 
 impl Operation for ReduceMax {
+    fn family(&self) -> Family<'_> {
+        Family::Reduction { combine: Combine::Max, axes: &self.axes, keepdims: self.keepdims }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let ty = reduced_type("reduce_max", operands, &self.axes, self.keepdims)?;
+        let ty = reduced_type(Self::NAME, operands, &self.axes, self.keepdims)?;
         Ok(Types::from_elem(ty, 1))
     }
 

@@ -8,7 +8,7 @@ use super::reduce::{Reduction, reduce, reduced_type};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Number, Writer};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Combine, Family, Named, Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -37,10 +37,15 @@ impl ReduceMean {
 }
 
 impl Operation for ReduceMean {
+    fn family(&self) -> Family<'_> {
+        Family::Reduction { combine: Combine::Mean, axes: &self.axes, keepdims: self.keepdims }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let ty = reduced_type("reduce_mean", operands, &self.axes, self.keepdims)?;
+        let name = Self::NAME;
+        let ty = reduced_type(Self::NAME, operands, &self.axes, self.keepdims)?;
         if !ty.dtype.is_float() {
-            return Err(Mistake::new(format!("`reduce_mean` takes floats, not {}", ty.dtype))
+            return Err(Mistake::new(format!("`{name}` takes floats, not {}", ty.dtype))
                 .help("convert the operand with `cast`"));
         }
         Ok(Types::from_elem(ty, 1))

@@ -8,7 +8,7 @@ use super::reduce::{Reduction, reduce, reduced_shape, reduced_type};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
-use crate::op::{Operation, Types, Vjp};
+use crate::op::{Combine, Family, Named, Operation, Types, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -27,8 +27,12 @@ pub struct ReduceSum {
 }
 
 impl Operation for ReduceSum {
+    fn family(&self) -> Family<'_> {
+        Family::Reduction { combine: Combine::Sum, axes: &self.axes, keepdims: self.keepdims }
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let ty = reduced_type("reduce_sum", operands, &self.axes, self.keepdims)?;
+        let ty = reduced_type(Self::NAME, operands, &self.axes, self.keepdims)?;
         Ok(Types::from_elem(ty, 1))
     }
 

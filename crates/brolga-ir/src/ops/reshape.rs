@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{self, Buffer, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
@@ -19,15 +19,20 @@ pub struct Reshape {
 }
 
 impl Operation for Reshape {
+    fn family(&self) -> Family<'_> {
+        Family::View
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("reshape", operands)?;
+        let name = Self::NAME;
+        let [x] = expect_operands(Self::NAME, operands)?;
         let ty = Type { dtype: x.dtype, shape: self.shape.clone() };
-        ty.check().map_err(|reason| format!("`reshape`: {reason}"))?;
+        ty.check().map_err(|reason| format!("`{name}`: {reason}"))?;
         let (from, to) = (x.shape.elements(), ty.shape.elements());
         if from != to {
             let (x, shape) = (&x.shape, &self.shape);
             return Err(Mistake::new(format!(
-                "`reshape`: {x} has {from} elements, {shape} has {to}"
+                "`{name}`: {x} has {from} elements, {shape} has {to}"
             )));
         }
         Ok(Types::from_elem(ty, 1))

@@ -9,7 +9,7 @@ use super::reduce::check_axes;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -25,9 +25,13 @@ pub struct Reverse {
 }
 
 impl Operation for Reverse {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("reverse", operands)?;
-        check_axes("reverse", &self.axes, &x.shape)?;
+        let [x] = expect_operands(Self::NAME, operands)?;
+        check_axes(Self::NAME, &self.axes, &x.shape)?;
         Ok(Types::from_elem(x, 1))
     }
 

@@ -8,7 +8,7 @@ use super::index::{check_indices, places};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{self, Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
@@ -29,13 +29,18 @@ pub struct ScatterAdd {
 const COLUMNS: usize = 64;
 
 impl Operation for ScatterAdd {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [indices, updates] = expect_operands("scatter_add", operands)?;
-        check_indices("scatter_add", indices.dtype)?;
-        let dtype = number("scatter_add", &[updates.dtype])?;
+        let name = Self::NAME;
+        let [indices, updates] = expect_operands(Self::NAME, operands)?;
+        check_indices(Self::NAME, indices.dtype)?;
+        let dtype = number(Self::NAME, &[updates.dtype])?;
         let Some(row) = updates.shape.strip_prefix(&*indices.shape) else {
             return Err(Mistake::new(format!(
-                "`scatter_add`: the updates {updates} are not one row for each of the indices {indices}"
+                "`{name}`: the updates {updates} are not one row for each of the indices {indices}"
             ))
             .help("the shape of the updates must begin with that of the indices"));
         };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::elementwise::{Elementwise, same};
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes};
-use crate::op::Vjp;
+use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
@@ -14,13 +14,14 @@ use crate::types::DType;
 pub struct Select;
 
 impl Elementwise for Select {
-    const NAME: &'static str = "select";
     const ARITY: usize = 3;
+    const COST: Cost = Cost::Cheap;
 
     fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
+        let name = Self::NAME;
         if operands[0] != DType::Bool {
             let given = operands[0];
-            return Err(Mistake::new(format!("`select` takes a mask of bool first, not {given}")));
+            return Err(Mistake::new(format!("`{name}` takes a mask of bool first, not {given}")));
         }
         same(Self::NAME, &operands[1..])
     }

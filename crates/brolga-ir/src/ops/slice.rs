@@ -8,7 +8,7 @@ use super::places::strided_places;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -30,25 +30,30 @@ pub struct Slice {
 }
 
 impl Operation for Slice {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("slice", operands)?;
+        let name = Self::NAME;
+        let [x] = expect_operands(Self::NAME, operands)?;
         let rank = x.shape.rank();
         let counts = [self.starts.len(), self.limits.len(), self.strides.len()];
         if counts != [rank; 3] {
             let [starts, limits, strides] = counts;
             return Err(Mistake::new(format!(
-                "`slice`: {x} has {rank} axes, but there are {starts} starts, {limits} limits and {strides} strides"
+                "`{name}`: {x} has {rank} axes, but there are {starts} starts, {limits} limits and {strides} strides"
             )));
         }
         let extent = |axis: usize| {
             let (start, limit, stride) = (self.starts[axis], self.limits[axis], self.strides[axis]);
             if stride == 0 {
-                return Err(Mistake::new(format!("`slice`: the stride of axis {axis} is 0"))
+                return Err(Mistake::new(format!("`{name}`: the stride of axis {axis} is 0"))
                     .help("strides must be at least 1"));
             }
             if start > limit || limit > x.shape[axis] {
                 return Err(Mistake::new(format!(
-                    "`slice`: axis {axis} of {x} has no places from {start} to {limit}"
+                    "`{name}`: axis {axis} of {x} has no places from {start} to {limit}"
                 ))
                 .help("start ≤ limit ≤ extent is needed on each axis"));
             }

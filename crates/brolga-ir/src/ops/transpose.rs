@@ -8,7 +8,7 @@ use super::places::strided_places;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
-use crate::op::{Operation, Types, Vjp, expect_operands};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -24,14 +24,19 @@ pub struct Transpose {
 }
 
 impl Operation for Transpose {
+    fn family(&self) -> Family<'_> {
+        Family::Movement
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let [x] = expect_operands("transpose", operands)?;
+        let name = Self::NAME;
+        let [x] = expect_operands(Self::NAME, operands)?;
         let permutation = self.permutation.as_slice();
         let mut axes = self.permutation.clone();
         axes.sort_unstable();
         if !axes.iter().copied().eq(0..x.shape.rank()) {
             return Err(Mistake::new(format!(
-                "`transpose`: {permutation:?} is not an order of the axes of {x}"
+                "`{name}`: {permutation:?} is not an order of the axes of {x}"
             ))
             .help("each axis must occur once, counted from 0"));
         }

@@ -1,5 +1,6 @@
 //! Kernels around one contraction.
 
+use brolga_ir::op::Family;
 use brolga_ir::ops::{MaxPool, MaxPoolIndex};
 use brolga_ir::{Graph, NodeId, Op, Value};
 
@@ -8,7 +9,7 @@ use crate::region::same_or_one;
 use crate::values::{elements, splat};
 
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
-    let (main, _) = split(body, nodes, is_contraction)?;
+    let (main, _) = split(body, nodes, |family| matches!(family, Family::Contraction { .. }))?;
     let &[main] = &main[..] else { return Err(format!("there are {} contractions", main.len())) };
     let in_front = ancestors(body, main);
     let (front, others): (Vec<NodeId>, Vec<NodeId>) =
@@ -34,11 +35,10 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     }
 }
 
-/// Which operand of a gradient of a convolution is the cotangent.
+/// Which operand of the gradient of a contraction is the cotangent.
 fn cotangent_slot(op: &Op) -> Option<usize> {
-    match op {
-        Op::Conv2dGradInput(_) => Some(0),
-        Op::Conv2dGradFilter(_) => Some(1),
+    match op.family() {
+        Family::Contraction { cotangent } => cotangent,
         _ => None,
     }
 }
@@ -66,10 +66,6 @@ fn check_chain(body: &Graph, root: NodeId, chain: &[NodeId]) -> Checked {
         ensure(body.operands(id).iter().all(fits), format!("`{name}` reads another shape"))?;
     }
     Ok(())
-}
-
-fn is_contraction(op: &Op) -> bool {
-    matches!(op, Op::Matmul(_) | Op::Conv2d(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_))
 }
 
 fn check_front(body: &Graph, main: NodeId, front: &[NodeId]) -> Checked {

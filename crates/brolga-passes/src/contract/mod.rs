@@ -5,6 +5,7 @@ mod update;
 
 use std::fmt;
 
+use brolga_ir::op::Family;
 use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
@@ -36,7 +37,7 @@ pub fn check_kernels(graph: &Graph) -> Result<(), Vec<Violation>> {
     for id in graph.order() {
         let node = graph.node(id);
         let (name, checked) = match &node.op {
-            Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) => continue,
+            op if !op.family().has_code() => continue,
             Op::Kernel(kernel) => {
                 (format!("kernel `{}`", kernel.body.name()), check(graph, id, kernel))
             }
@@ -62,7 +63,7 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
     let nodes: Vec<NodeId> = body.order().into_iter().filter(|&id| is_code(body, id)).collect();
     for &id in &nodes {
         let op = &body.node(id).op;
-        let alone = !matches!(op, Op::Kernel(_) | Op::Reshape(_));
+        let alone = !matches!(op.family(), Family::Call | Family::View);
         ensure(alone, format!("`{}` cannot stand in a body", op.name()))?;
     }
     for (&input, operand) in body.inputs().iter().zip(graph.operands(id)) {
@@ -78,9 +79,7 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
         KernelKind::Columns => check_columns(body, &nodes),
         KernelKind::Window => check_window(body, &nodes),
         KernelKind::Random => {
-            let is_random = |op: &Op| {
-                matches!(op, Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_))
-            };
+            let is_random = |family: Family<'_>| matches!(family, Family::Random { .. });
             let (main, behind) = split(body, &nodes, is_random)?;
             ensure(main.len() == 1, "there must be one random op")?;
             check_main(body, &main)?;
@@ -98,7 +97,7 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
 
 /// Whether a node of a body is neither an input nor a constant.
 fn is_code(body: &Graph, id: NodeId) -> bool {
-    !matches!(body.node(id).op, Op::Parameter(_) | Op::Constant(_))
+    body.node(id).op.family() != Family::Source
 }
 
 fn is_input(body: &Graph, value: Value) -> bool {
@@ -109,10 +108,10 @@ fn is_input(body: &Graph, value: Value) -> bool {
 fn split(
     body: &Graph,
     nodes: &[NodeId],
-    family: impl Fn(&Op) -> bool,
+    is_main: impl Fn(Family<'_>) -> bool,
 ) -> Result<(Vec<NodeId>, Vec<NodeId>), String> {
     let (main, others): (Vec<_>, Vec<_>) =
-        nodes.iter().copied().partition(|&id| family(&body.node(id).op));
+        nodes.iter().copied().partition(|&id| is_main(body.node(id).op.family()));
     ensure(!main.is_empty(), "the op that makes its kind is missing")?;
     Ok((main, others))
 }
@@ -194,17 +193,7 @@ fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
 }
 
 fn check_window(body: &Graph, nodes: &[NodeId]) -> Checked {
-    let (main, behind) = split(body, nodes, |op| {
-        matches!(
-            op,
-            Op::MaxPool(_)
-                | Op::MaxPoolIndex(_)
-                | Op::MaxUnpool(_)
-                | Op::MaxPoolGather(_)
-                | Op::AvgPool(_)
-                | Op::AvgPoolGrad(_)
-        )
-    })?;
+    let (main, behind) = split(body, nodes, |family| family == Family::Window)?;
     check_main(body, &main)?;
     let first = match main[..] {
         [one] => one,
@@ -231,24 +220,10 @@ fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {
     let &[id] = nodes else { return Err(format!("there are {} ops, expected one", nodes.len())) };
     let op = &body.node(id).op;
     let moves = matches!(
-        op,
-        Op::Transpose(_)
-            | Op::Slice(_)
-            | Op::Pad(_)
-            | Op::Concat(_)
-            | Op::Reverse(_)
-            | Op::Gather(_)
-            | Op::ScatterAdd(_)
-            | Op::Broadcast(_)
-            | Op::Iota(_)
-            | Op::OneHot(_)
-            | Op::ReduceSum(_)
-            | Op::ReduceMean(_)
-            | Op::ReduceMax(_)
-            | Op::ReduceMin(_)
-            | Op::Argmax(_)
+        op.family(),
+        Family::Movement | Family::Places | Family::Reduction { .. } | Family::Other
     );
-    ensure(moves, format!("`{}` does not move elements", op.name()))?;
+    ensure(moves, format!("`{}` has a kernel of another kind", op.name()))?;
     check_main(body, &[id])
 }
 

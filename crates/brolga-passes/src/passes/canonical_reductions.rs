@@ -16,6 +16,7 @@
 //!
 //! Refused: sums and means of `bf16` and `f16` in two parts, because the first part would be rounded (the kind `move` takes any axes).
 
+use brolga_ir::op::{Combine, Family};
 use brolga_ir::ops::reduce::inner_axes;
 use brolga_ir::ops::{Div, ReduceSum, Reshape, Transpose};
 use brolga_ir::{DType, Data, Graph, Mistake, NodeId, Op, Origin, Shape, Value};
@@ -45,24 +46,18 @@ const SPLIT: Rule =
 const TOGETHER: Rule =
     Rule { name: "outer axes together", reason: "they are walked in the same order" };
 
-/// The axes, for the four reductions that combine numbers.
-fn axes_mut(op: &mut Op) -> Option<(&mut smallvec::SmallVec<[usize; 4]>, &mut bool)> {
-    match op {
-        Op::ReduceSum(op) => Some((&mut op.axes, &mut op.keepdims)),
-        Op::ReduceMean(op) => Some((&mut op.axes, &mut op.keepdims)),
-        Op::ReduceMax(op) => Some((&mut op.axes, &mut op.keepdims)),
-        Op::ReduceMin(op) => Some((&mut op.axes, &mut op.keepdims)),
+/// The axes of a reduction that combines numbers.
+fn axes(op: &Op) -> Option<&[usize]> {
+    match op.family() {
+        Family::Reduction { combine, axes, .. } if combine != Combine::Argmax => Some(axes),
         _ => None,
     }
 }
 
 /// The same reduction over other axes, which it drops.
 fn over(op: &Op, axes: impl IntoIterator<Item = usize>) -> Op {
-    let mut op = op.clone();
-    if let Some((own, keepdims)) = axes_mut(&mut op) {
-        (*own, *keepdims) = (axes.into_iter().collect(), false);
-    }
-    op
+    let axes: Vec<usize> = axes.into_iter().collect();
+    op.over(&axes, false).unwrap_or_else(|| op.clone())
 }
 
 fn canonical(
@@ -70,13 +65,12 @@ fn canonical(
     id: NodeId,
     rewrites: &mut Rewrites,
 ) -> Result<Option<Value>, Mistake> {
-    let mut op = graph.node(id).op.clone();
-    let Some((axes, _)) = axes_mut(&mut op) else { return Ok(None) };
-    let axes = axes.clone();
+    let op = graph.node(id).op.clone();
+    let Some(axes) = axes(&op) else { return Ok(None) };
     let x = graph.operands(id)[0];
     let (from, origin) = (graph.ty(x).shape.clone(), graph.node(id).origin.clone());
     let result = graph.ty(id.into()).shape.clone();
-    let inner = inner_axes(from.rank(), &axes);
+    let inner = inner_axes(from.rank(), axes);
     let (outer_axes, split) = (&axes[..axes.len() - inner], from.rank() - inner);
     let value = if axes.is_empty() {
         if !rewrites.allow(&NO_AXES, graph, id) {

@@ -24,6 +24,7 @@
 //!
 //! Nothing here computes, so no bit can change.
 
+use brolga_ir::op::Family;
 use brolga_ir::ops::{self, Broadcast, Matmul, Reshape, Transpose};
 use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -190,17 +191,10 @@ fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
 
 /// The same reduction with `keepdims`.
 fn keeping_axes(op: &Op) -> Option<Op> {
-    let mut op = op.clone();
-    let keepdims = match &mut op {
-        Op::ReduceSum(op) => &mut op.keepdims,
-        Op::ReduceMean(op) => &mut op.keepdims,
-        Op::ReduceMax(op) => &mut op.keepdims,
-        Op::ReduceMin(op) => &mut op.keepdims,
-        Op::Argmax(op) => &mut op.keepdims,
-        _ => return None,
-    };
-    *keepdims = true;
-    Some(op)
+    match op.family() {
+        Family::Reduction { axes, .. } => op.over(axes, true),
+        _ => None,
+    }
 }
 
 fn transpose(

@@ -29,6 +29,7 @@
 
 use std::collections::BTreeMap;
 
+use brolga_ir::op::{Cost, Family};
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId, Op, Value};
 
@@ -57,7 +58,8 @@ impl Pass for FuseConvGrads {
         let mut schedule = Schedule::new(graph);
         // In the order of the schedule, what is behind a gradient is taken before the next layer's gradients look at it.
         let updates = updates(graph, &schedule);
-        let is_gradient = |op: &Op| matches!(op, Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_));
+        let is_gradient =
+            |op: &Op| matches!(op.family(), Family::Contraction { cotangent: Some(_) });
         for id in schedule.seeds(graph, is_gradient) {
             let Some(slot) = cotangent_slot(graph, id) else { continue };
             let cotangent = graph.operands(id)[slot];
@@ -115,11 +117,10 @@ pub(super) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, No
     behind.collect()
 }
 
-/// Which operand of a gradient of a convolution is the cotangent.
+/// Which operand of the gradient of a contraction is the cotangent.
 fn cotangent_slot(graph: &Graph, id: NodeId) -> Option<usize> {
-    match graph.node(id).op {
-        Op::Conv2dGradInput(_) => Some(0),
-        Op::Conv2dGradFilter(_) => Some(1),
+    match graph.node(id).op.family() {
+        Family::Contraction { cotangent } => cotangent,
         _ => None,
     }
 }
@@ -162,26 +163,10 @@ fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet 
         _ => (NodeSet::new(), cotangent, users),
     };
     let chain = prologue(graph, schedule, value, &users, same_or_one);
-    if chain.iter().all(|&id| is_cheap(&graph.node(id).op)) {
+    if chain.iter().all(|&id| graph.node(id).op.family() == Family::Elementwise(Cost::Cheap)) {
         copied.extend(chain);
     }
     copied
-}
-
-/// Whether computing an op twice costs less than storing its result.
-fn is_cheap(op: &Op) -> bool {
-    op.is_elementwise()
-        && !matches!(
-            op,
-            Op::Exp(_)
-                | Op::Log(_)
-                | Op::Tanh(_)
-                | Op::Sigmoid(_)
-                | Op::Pow(_)
-                | Op::Sqrt(_)
-                | Op::Rsqrt(_)
-                | Op::Div(_)
-        )
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! Refused: ops of another role, ops that read the numbers as another shape or read something repeated, and ops that would need
 //! the kernel's own result by another way. Numbers with nothing behind them are left alone.
 
+use brolga_ir::op::Family;
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, Op};
 
@@ -34,9 +35,7 @@ impl Pass for FuseRandom {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        let is_random = |op: &Op| {
-            matches!(op, Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_))
-        };
+        let is_random = |op: &Op| matches!(op.family(), Family::Random { .. });
         for id in schedule.seeds(graph, is_random) {
             let mut nodes = NodeSet::from([id]);
             epilogue(graph, &schedule, &mut nodes, id, same_or_one);

@@ -14,6 +14,7 @@
 //! shape, those that read a row for each image instead of one for all, and those that would need the kernel's own result by another way. A
 //! window with nothing around it is left alone.
 
+use brolga_ir::op::Family;
 use brolga_ir::ops::{KernelKind, MaxPoolIndex};
 use brolga_ir::{Graph, NodeId, Op};
 
@@ -50,14 +51,8 @@ impl Pass for FuseWindows {
 
 /// Ops that kernels of the kind `window` are made around.
 fn is_window(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::MaxPool(_)
-            | Op::MaxUnpool(_)
-            | Op::MaxPoolGather(_)
-            | Op::AvgPool(_)
-            | Op::AvgPoolGrad(_)
-    )
+    // The places of maxima are computed beside the maxima.
+    op.family() == Family::Window && !matches!(op, Op::MaxPoolIndex(_))
 }
 
 /// The places of the maxima that a node pools.

@@ -7,8 +7,9 @@
 //! Parameters stay, and so do `reshape`s, which are views and need no code, and constants: of those that are splats, elementwise ops
 //! have a copy in their bodies. What the result must be is written down in [`contract`](crate::contract) and checked.
 
+use brolga_ir::op::Family;
 use brolga_ir::ops::KernelKind;
-use brolga_ir::{Graph, NodeId, Op};
+use brolga_ir::{Graph, NodeId};
 
 use crate::contract::check_kernels;
 use crate::error::PassError;
@@ -48,22 +49,17 @@ impl Pass for Outline {
 
 /// The kind of kernel that computes a node alone; `None` if it needs none.
 fn kind(graph: &Graph, id: NodeId) -> Option<KernelKind> {
-    Some(match &graph.node(id).op {
-        Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) | Op::Kernel(_) => return None,
-        Op::Matmul(_) | Op::Conv2d(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_) => {
-            KernelKind::Contraction
+    Some(match graph.node(id).op.family() {
+        Family::Source | Family::View | Family::Call => return None,
+        Family::Elementwise(_) => KernelKind::Rows,
+        Family::Contraction { .. } => KernelKind::Contraction,
+        Family::Window => KernelKind::Window,
+        Family::Random { .. } => KernelKind::Random,
+        Family::Reduction { .. } if reduced_domain(graph, id).is_some() => KernelKind::Rows,
+        Family::Reduction { .. } if column_axes(graph, id).is_some() => KernelKind::Columns,
+        Family::Reduction { .. } | Family::Movement | Family::Places | Family::Other => {
+            KernelKind::Move
         }
-        Op::MaxPool(_)
-        | Op::MaxPoolIndex(_)
-        | Op::MaxUnpool(_)
-        | Op::MaxPoolGather(_)
-        | Op::AvgPool(_)
-        | Op::AvgPoolGrad(_) => KernelKind::Window,
-        Op::RandomBits(_) | Op::RandomUniform(_) | Op::RandomBernoulli(_) => KernelKind::Random,
-        op if op.is_elementwise() => KernelKind::Rows,
-        _ if reduced_domain(graph, id).is_some() => KernelKind::Rows,
-        _ if column_axes(graph, id).is_some() => KernelKind::Columns,
-        _ => KernelKind::Move,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use brolga_ir::op::Family;
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
 use super::{Growing, MAX_NODES, NodeSet, Schedule, broadcasts, repeats_columns};
@@ -80,12 +81,8 @@ pub(crate) struct Rows {
 
 /// The axes of a reduction that can stand in a body of rows.
 pub(crate) fn row_reduction(op: &Op) -> Option<(&[usize], bool)> {
-    match op {
-        Op::ReduceSum(op) => Some((&op.axes, op.keepdims)),
-        Op::ReduceMean(op) => Some((&op.axes, op.keepdims)),
-        Op::ReduceMax(op) => Some((&op.axes, op.keepdims)),
-        Op::ReduceMin(op) => Some((&op.axes, op.keepdims)),
-        Op::Argmax(op) => Some((std::slice::from_ref(&op.axis), op.keepdims)),
+    match op.family() {
+        Family::Reduction { axes, keepdims, .. } => Some((axes, keepdims)),
         _ => None,
     }
 }
@@ -93,7 +90,7 @@ pub(crate) fn row_reduction(op: &Op) -> Option<(&[usize], bool)> {
 /// Whether a node's op is one that can stand in a body of rows at all.
 fn can_stand(graph: &Graph, id: NodeId) -> bool {
     let op = &graph.node(id).op;
-    let repeats = matches!(op, Op::Broadcast(_) | Op::OneHot(_) | Op::Iota(_));
+    let repeats = matches!(op, Op::Broadcast(_)) || op.family() == Family::Places;
     repeats || op.is_elementwise() || row_reduction(op).is_some()
 }
 

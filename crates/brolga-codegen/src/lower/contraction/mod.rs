@@ -12,7 +12,8 @@ mod tile;
 mod weight_rows;
 mod widen;
 
-use brolga_ir::{DType, Op, Value};
+use brolga_ir::op::Family;
+use brolga_ir::{DType, NodeId, Op, Value};
 
 use super::{Body, Lowered};
 use crate::error::Result;
@@ -23,12 +24,9 @@ use crate::tile::TileTarget;
 const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
 pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered> {
-    let mut roots = body.order.iter().filter(|&&id| {
-        matches!(
-            body.graph.node(id).op,
-            Op::Matmul(_) | Op::Conv2d(_) | Op::Conv2dGradInput(_) | Op::Conv2dGradFilter(_)
-        )
-    });
+    let is_root =
+        |id: &&NodeId| matches!(body.graph.node(**id).op.family(), Family::Contraction { .. });
+    let mut roots = body.order.iter().filter(is_root);
     let (Some(&root), None) = (roots.next(), roots.next()) else {
         return Err(body.refused("a contraction kernel holds exactly one contraction"));
     };
@@ -39,7 +37,7 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
         Op::Conv2d(op) => conv::forward(body, root, op, target),
         Op::Conv2dGradInput(op) => conv::grad_input(body, root, op, target),
         Op::Conv2dGradFilter(op) => filter::lower(body, root, op, target),
-        _ => Err(body.refused("a contraction kernel holds exactly one contraction")),
+        op => Err(body.refused(format!("no tiles multiply for `{}`", op.name()))),
     };
     let mut lowered = lowered?;
     read_shared_factors_whole(body, root, &mut lowered);

@@ -1,6 +1,7 @@
 //! The tile of one row: a pass for each level of reductions, and one for the results.
 
 use brolga_ir::lanes::{Lane, Lanes};
+use brolga_ir::op::Family;
 use brolga_ir::ops::Max;
 use brolga_ir::{DType, Elementwise, NodeId, Op, Value};
 use rustc_hash::FxHashSet;
@@ -271,7 +272,7 @@ impl Row<'_> {
         let op = rows.body.op(value);
         rows.body.splat(value).is_some()
             || (!is_reduction(op)
-                && !matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Iota(_) | Op::OneHot(_))
+                && !matches!(op.family(), Family::Source | Family::Places)
                 && rows.body.graph.producers(value.node).all(|id| by_row.contains(&id)))
     }
 
@@ -320,7 +321,7 @@ impl Row<'_> {
         for &id in &body.order {
             let value = Value::from(id);
             let op = body.op(value);
-            if !matches!(op, Op::OneHot(_) | Op::Iota(_)) || recorded.contains_key(&value) {
+            if op.family() != Family::Places || recorded.contains_key(&value) {
                 continue;
             }
             if self.columns / LANES > 4 {
