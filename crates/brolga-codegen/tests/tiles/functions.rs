@@ -40,6 +40,7 @@ fn machine_code_gives_the_bits_of_the_interpreter() {
     };
     check(program("exp", |b, x| b.exp(x)));
     check(program("log", |b, x| b.log(x)));
+    check(program("erf", |b, x| b.erf(x)));
     check(program("tanh", |b, x| b.tanh(x)));
     check(program("sigmoid", |b, x| b.sigmoid(x)));
     check(program("pow", |b, x| {

@@ -8,6 +8,7 @@
 //! Arithmetic is IEEE 754 with round-to-nearest-even and gradual underflow. All NaNs are one value: sign and
 //! payload of a NaN are not specified.
 
+mod erf;
 mod exp;
 mod log;
 mod log2;
@@ -158,6 +159,14 @@ pub trait Lanes {
         Self: Sized,
     {
         log::log(self, x)
+    }
+
+    /// 2/√π · ∫₀ˣ e^(−t²) dt, at most 2 ULP off.
+    fn erf(&mut self, x: Self::F) -> Self::F
+    where
+        Self: Sized,
+    {
+        erf::erf(self, x)
     }
 
     /// The hyperbolic tangent, at most 2 ULP off.

@@ -141,6 +141,7 @@ ops! {
         log: Log,
         sqrt: Sqrt,
         rsqrt: Rsqrt,
+        erf: Erf,
         tanh: Tanh,
         sigmoid: Sigmoid,
         pow: Pow,

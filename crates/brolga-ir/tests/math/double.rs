@@ -62,6 +62,13 @@ pub(crate) const TANH: Unary = Unary {
     ranges: &[-20.0..20.0, 0.0..2.0, 0.173..0.25],
     max_ulp: 2.0,
 };
+pub(crate) const ERF: Unary = Unary {
+    name: "erf",
+    function: |x| ScalarF64.erf(x),
+    reference: reference::erf,
+    ranges: &[-6.0..6.0, 0.0..1.0, 0.85..1.5],
+    max_ulp: 2.0,
+};
 pub(crate) const SIGMOID: Unary = Unary {
     name: "sigmoid",
     function: |x| ScalarF64.sigmoid(x),
@@ -133,6 +140,11 @@ fn tanh_is_within_two_ulp() {
 }
 
 #[test]
+fn erf_is_within_two_ulp() {
+    ERF.check([0.9, 3.0, 5.92, 6.0].into_iter());
+}
+
+#[test]
 fn sigmoid_is_within_two_ulp() {
     SIGMOID.check(halfway(LN_2).chain([36.736_8, 37.429_9, 745.133_219_101_941, 746.0]));
 }
@@ -146,6 +158,17 @@ fn tanh_is_odd_to_the_bit_and_saturates() {
         assert!(tanh <= 1.0, "x = {x}");
         assert!(x < 19.07 || tanh == 1.0, "x = {x}");
         assert!(x > 1e-9 || tanh == x, "x = {x}");
+    }
+}
+
+#[test]
+fn erf_is_odd_to_the_bit_and_saturates() {
+    for bits in (0..=f64::INFINITY.to_bits()).step_by(0x0000_0fed_cba9_8765) {
+        let x = f64::from_bits(bits);
+        let erf = ScalarF64.erf(x);
+        assert_eq!(ScalarF64.erf(-x).to_bits(), (-erf).to_bits(), "x = {x}");
+        assert!(erf <= 1.0, "x = {x}");
+        assert!(x < 5.93 || erf == 1.0, "x = {x}");
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 use brolga_ir::lanes::{Lanes, ScalarF32};
 
 use super::double::{self, Unary};
-use super::ulp::{EXP, Function, LOG, SIGMOID, SplitMix, TANH, Worst, error_in_ulp};
+use super::ulp::{ERF, EXP, Function, LOG, SIGMOID, SplitMix, TANH, Worst, error_in_ulp};
 
 /// The worst of what `part(i, parts)` finds, each part on a thread of its own.
 fn in_parallel(part: impl Fn(u64, u64) -> Worst + Sync) -> Worst {
@@ -40,6 +40,12 @@ fn exp() {
 #[ignore = "every float: about two minutes in a release build"]
 fn log() {
     check_every_float(&LOG);
+}
+
+#[test]
+#[ignore = "every float: about two minutes in a release build"]
+fn erf() {
+    check_every_float(&ERF);
 }
 
 #[test]
@@ -96,6 +102,12 @@ fn exp_of_f64() {
 #[ignore = "a hundred million numbers: minutes in a release build"]
 fn log_of_f64() {
     check_many_wide(&double::LOG);
+}
+
+#[test]
+#[ignore = "a hundred million numbers: minutes in a release build"]
+fn erf_of_f64() {
+    check_many_wide(&double::ERF);
 }
 
 #[test]

@@ -14,6 +14,9 @@ pub(crate) struct Double {
 }
 
 const ONE: Double = Double { hi: 1.0, lo: 0.0 };
+/// 2/√π.
+const TWO_PER_SQRT_PI: Double =
+    Double { hi: std::f64::consts::FRAC_2_SQRT_PI, lo: 1.533_545_961_316_588e-17 };
 const LN_2: Double = Double { hi: std::f64::consts::LN_2, lo: 2.319_046_813_846_299_6e-17 };
 
 impl From<f64> for Double {
@@ -198,6 +201,29 @@ pub(crate) fn tanh(x: f64) -> Scaled {
         (ONE - e) / (ONE + e)
     };
     if x < 0.0 { -tanh } else { tanh }.into()
+}
+
+/// erf y = 2/√π · e^(−y²) · Σ 2ᵏ·y²ᵏ⁺¹ / (1·3·…·(2k + 1)), odd in y; all terms are positive.
+pub(crate) fn erf(x: f64) -> Scaled {
+    let y = x.abs().min(9.0);
+    if x.is_nan() || x == 0.0 {
+        return Scaled::plain(x);
+    }
+    if y < 1e-100 {
+        // The next term is smaller by y²; scaling keeps the rest of the product.
+        let Double { hi, lo } = TWO_PER_SQRT_PI * Double::from(times_power_of_two(x, 512));
+        return Scaled { value: Double { hi, lo }, exponent: -512 };
+    }
+    let square = Double::from(y) * Double::from(y);
+    let mut sum = Double::from(0.0);
+    for k in (1..=400).rev() {
+        let ratio = (square + square) / Double::from(f64::from(2 * k + 1));
+        sum = (sum + ONE) * ratio;
+    }
+    let Scaled { value, exponent } = exp_of(-square);
+    let power = value.times_power_of_two(exponent);
+    let erf = TWO_PER_SQRT_PI * power * Double::from(y) * (sum + ONE);
+    if x < 0.0 { -erf } else { erf }.into()
 }
 
 /// σ(x) = 1 / (1 + e⁻ˣ) for x ≥ 0 and eˣ / (1 + eˣ) for x < 0.

@@ -2,7 +2,7 @@
 
 use brolga_ir::lanes::{Lanes, ScalarF32};
 
-use super::ulp::{self, EXP, Function, LOG, SIGMOID, TANH, Worst};
+use super::ulp::{self, ERF, EXP, Function, LOG, SIGMOID, TANH, Worst};
 
 /// How many floats on each side of a special point are tried.
 const NEIGHBOURS: i64 = 400;
@@ -56,6 +56,11 @@ fn tanh_is_within_two_ulp() {
 }
 
 #[test]
+fn erf_is_within_two_ulp() {
+    check(&ERF, [0.9, 3.0, 3.919, 4.0].into_iter());
+}
+
+#[test]
 fn sigmoid_is_within_two_ulp() {
     check(&SIGMOID, halfway(std::f64::consts::LN_2).chain([16.64, 17.33, 103.972_084, 104.0]));
 }
@@ -69,6 +74,17 @@ fn tanh_is_odd_to_the_bit_and_saturates() {
         assert!(tanh <= 1.0, "x = {x}");
         assert!(x < 9.02 || tanh == 1.0, "x = {x}");
         assert!(x > 1e-5 || tanh == x, "x = {x}");
+    }
+}
+
+#[test]
+fn erf_is_odd_to_the_bit_and_saturates() {
+    for bits in (0..=f32::INFINITY.to_bits()).step_by(4093) {
+        let x = f32::from_bits(bits);
+        let erf = ScalarF32.erf(x);
+        assert_eq!(ScalarF32.erf(-x).to_bits(), (-erf).to_bits(), "x = {x}");
+        assert!(erf <= 1.0, "x = {x}");
+        assert!(x < 3.92 || erf == 1.0, "x = {x}");
     }
 }
 

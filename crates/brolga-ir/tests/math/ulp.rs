@@ -19,6 +19,8 @@ pub(crate) const LOG: Function =
     Function { name: "log", f32: |x| ScalarF32.log(x), f64: |x| ScalarF64.log(x), max_ulp: 1.0 };
 pub(crate) const TANH: Function =
     Function { name: "tanh", f32: |x| ScalarF32.tanh(x), f64: |x| ScalarF64.tanh(x), max_ulp: 2.0 };
+pub(crate) const ERF: Function =
+    Function { name: "erf", f32: |x| ScalarF32.erf(x), f64: |x| ScalarF64.erf(x), max_ulp: 2.0 };
 pub(crate) const SIGMOID: Function = Function {
     name: "sigmoid",
     f32: |x| ScalarF32.sigmoid(x),

@@ -1,8 +1,8 @@
 //! Elementwise ops, away from their kinks.
 
 use brolga_ir::ops::{
-    Abs, Add, Cast, Div, Exp, Flush, Log, Max, Min, Mul, Neg, Pow, Relu, Rsqrt, Select, Sigmoid,
-    Sqrt, Sub, Tanh,
+    Abs, Add, Cast, Div, Erf, Exp, Flush, Log, Max, Min, Mul, Neg, Pow, Relu, Rsqrt, Select,
+    Sigmoid, Sqrt, Sub, Tanh,
 };
 use brolga_ir::{DType, Data, Op, Tensor};
 
@@ -35,9 +35,10 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn unary() -> Vec<Case> {
-    let anywhere: [Op; 8] = [
+    let anywhere: [Op; 9] = [
         Neg.into(),
         Exp.into(),
+        Erf.into(),
         Tanh.into(),
         Sigmoid.into(),
         Relu.into(),
