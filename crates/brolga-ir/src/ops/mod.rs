@@ -180,6 +180,7 @@ ops! {
         reduce_max: ReduceMax,
         reduce_min: ReduceMin,
         argmax: Argmax,
+        cumsum: Cumsum,
         matmul: Matmul,
         conv2d: Conv2d,
         conv2d_grad_input: Conv2dGradInput,

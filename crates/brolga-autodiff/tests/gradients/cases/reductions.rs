@@ -1,6 +1,6 @@
-//! Reductions over every set of axes.
+//! Reductions over every set of axes, and sums along every axis.
 
-use brolga_ir::ops::{ReduceMax, ReduceMean, ReduceMin, ReduceSum};
+use brolga_ir::ops::{Cumsum, ReduceMax, ReduceMean, ReduceMin, ReduceSum};
 use brolga_ir::{Op, Shape};
 
 use crate::check::{Case, case, check, shapes, subsets};
@@ -10,6 +10,13 @@ pub(crate) fn cases() -> Vec<Case> {
     let long = [Shape::from([17]), Shape::from([17, 2]), Shape::from([2, 9, 17])];
     let mut cases = Vec::new();
     for shape in shapes().into_iter().chain(long) {
+        for axis in 0..shape.rank() {
+            for [exclusive, reverse] in [[false, false], [false, true], [true, false], [true, true]]
+            {
+                let op = Cumsum { axis, exclusive, reverse };
+                cases.push(case(op, [Numbers::default().any(shape.clone())]));
+            }
+        }
         for axes in subsets(shape.rank()) {
             let count: usize = axes.iter().map(|&axis| shape[axis]).product();
             for keepdims in [false, true] {
