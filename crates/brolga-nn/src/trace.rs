@@ -1,7 +1,7 @@
 //! What a layer sees while it is traced.
 
 use brolga_ir::ops::Argmax;
-use brolga_ir::{Mistake, Tracer, Type, Value, Var};
+use brolga_ir::{DType, Mistake, Tracer, Type, Value, Var};
 
 use crate::activations::Activation;
 
@@ -13,6 +13,7 @@ pub struct Context {
     random: Option<(Var, Var)>,
     streams: u32,
     probabilities: Vec<(Value, Logits)>,
+    losses: Vec<Var>,
 }
 
 /// What a probability was computed from. Losses take it, where it is known, instead of the rounded probability.
@@ -48,6 +49,7 @@ impl Context {
             random: None,
             streams: 0,
             probabilities: vec![],
+            losses: vec![],
         }
     }
 
@@ -68,18 +70,58 @@ impl Context {
             self.probabilities.iter().rev().find(|(value, _)| Some(*value) == output.value());
         Prediction { logits: known.map(|(_, logits)| logits.clone()), output }
     }
+
+    /// What layers have added to the loss so far, in the order of their calls.
+    pub fn losses(&self) -> &[Var] {
+        &self.losses
+    }
+}
+
+/// The weights of one layer in a trace.
+#[derive(Debug, Clone, Default)]
+pub struct Weights(Vec<Traced>);
+
+/// A weight: the state before the step, and its value after what layers have done to it so far.
+#[derive(Debug, Clone)]
+struct Traced {
+    name: String,
+    trained: bool,
+    state: Var,
+    value: Var,
+}
+
+impl Weights {
+    /// Weights of these names, of which the optimizer trains those that say so.
+    pub fn new<N: Into<String>>(weights: impl IntoIterator<Item = (N, Var, bool)>) -> Self {
+        let traced = |(name, state, trained): (N, Var, bool)| {
+            let (name, value) = (name.into(), state.clone());
+            Traced { name, trained, state, value }
+        };
+        Self(weights.into_iter().map(traced).collect())
+    }
+
+    /// The weights before the step, in the order of their declarations.
+    pub fn states(&self) -> impl Iterator<Item = &Var> {
+        self.0.iter().map(|weight| &weight.state)
+    }
+
+    /// The weights that the layer has updated, with their next values.
+    pub fn updates(&self) -> impl Iterator<Item = (&Var, &Var)> {
+        let updated = |weight: &&Traced| weight.state.value() != weight.value.value();
+        self.0.iter().filter(updated).map(|weight| (&weight.state, &weight.value))
+    }
 }
 
 /// One layer's view of the trace: its weights, and what it may ask for.
 #[derive(Debug)]
 pub struct Call<'a> {
     context: &'a mut Context,
-    weights: Vec<(&'a str, Var)>,
+    weights: &'a mut Weights,
 }
 
 impl<'a> Call<'a> {
     /// The view of a layer with these weights.
-    pub fn new(context: &'a mut Context, weights: Vec<(&'a str, Var)>) -> Self {
+    pub fn new(context: &'a mut Context, weights: &'a mut Weights) -> Self {
         Self { context, weights }
     }
 
@@ -93,28 +135,69 @@ impl<'a> Call<'a> {
         self.context.training
     }
 
-    /// The only input of a layer that takes one.
+    /// What a layer of one input and one output gives.
+    ///
+    /// A mistake if there are more inputs or fewer.
     #[track_caller]
-    pub fn single(&self, inputs: &[Var]) -> Var {
+    pub fn map(&mut self, inputs: &[Var], layer: impl FnOnce(&mut Self, Var) -> Var) -> Vec<Var> {
         match inputs {
-            [input] => input.clone(),
+            [input] => vec![layer(self, input.clone())],
             _ => {
                 let message = format!("the layer takes one input, {} were given", inputs.len());
-                self.tracer().fail(Mistake::new(message))
+                vec![self.tracer().fail(Mistake::new(message))]
             }
         }
     }
 
-    /// The layer's weight of this name.
+    /// The layer's weight of this name. One that was [updated](Call::update) before, in this call
+    /// or in an earlier one of the same layer, has its new value.
     #[track_caller]
     pub fn weight(&self, name: &str) -> Var {
-        match self.weights.iter().find(|(known, _)| *known == name) {
-            Some((_, weight)) => weight.clone(),
-            None => {
-                let message =
-                    format!("the layer has no weight `{name}`; `build` declares the weights");
-                self.tracer().fail(Mistake::new(message))
-            }
+        match self.weights.0.iter().find(|weight| weight.name == name) {
+            Some(weight) => weight.value.clone(),
+            None => self.tracer().fail(no_weight(name)),
+        }
+    }
+
+    /// Gives a weight that is not trained another value, such as a moving mean its next one: in
+    /// training it has that value from here on, and the training step leaves it in the model's
+    /// state. In inference nothing changes.
+    ///
+    /// A mistake if there is no such weight, if the optimizer trains it, or if the value has
+    /// another type.
+    #[track_caller]
+    pub fn update(&mut self, name: &str, value: &Var) {
+        let Some(weight) = self.weights.0.iter_mut().find(|weight| weight.name == name) else {
+            self.tracer().fail(no_weight(name));
+            return;
+        };
+        let (expected, given) = (weight.state.ty(), value.ty());
+        if weight.trained {
+            let message =
+                format!("the layer updates its weight `{name}`, which the optimizer trains");
+            let help = "declare it with `WeightSpec::non_trainable`";
+            self.tracer().fail(Mistake::new(message).help(help));
+        } else if expected != given {
+            let message =
+                format!("the layer updates its weight `{name}`: {expected} with a value {given}");
+            self.tracer().fail(Mistake::new(message).help("both must have the same type"));
+        } else if self.context.training {
+            weight.value = value.clone();
+        }
+    }
+
+    /// Adds a number, such as a regularizer's, to the loss of training and evaluation. Gradients
+    /// flow through it.
+    ///
+    /// A mistake if it is not `f32[]`.
+    #[track_caller]
+    pub fn add_loss(&mut self, value: &Var) {
+        if *value.ty() == Type::scalar(DType::F32) {
+            self.context.losses.push(value.clone());
+        } else {
+            let message = format!("the layer adds {} to the loss, which is f32[]", value.ty());
+            let help = "reduce it to one number: x.reduce_mean(&axes, false)";
+            self.tracer().fail(Mistake::new(message).help(help));
         }
     }
 
@@ -144,6 +227,10 @@ impl<'a> Call<'a> {
         self.context.streams += 1;
         seed.random_bernoulli(step, ty, probability, stream)
     }
+}
+
+fn no_weight(name: &str) -> Mistake {
+    Mistake::new(format!("the layer has no weight `{name}`; `build` declares the weights"))
 }
 
 /// The place of the greatest element along the last axis, which stays away.

@@ -4,7 +4,7 @@ use brolga_ir::{DType, Data, Tensor, Tracer, Type, Var};
 use brolga_nn::activations::{log_softmax, softmax};
 use brolga_nn::optimizers::Optimizer;
 use brolga_nn::prelude::*;
-use brolga_nn::trace::{Call, Context};
+use brolga_nn::trace::{Call, Context, Weights};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 use ndarray::array;
 
@@ -126,7 +126,7 @@ fn of_logits(
     let z = tracer.input("z", Type::f32([1, 2]));
     let y = tracer.input("y", label.ty());
     let mut context = Context::inference(&tracer);
-    let p = Call::new(&mut context, vec![]).activate(&Activation::Softmax, &z);
+    let p = Call::new(&mut context, &mut Weights::default()).activate(&Activation::Softmax, &z);
     let value = losses::compute(loss, &y, &context.prediction(p), None);
     tracer.output(&value);
     tracer.output(&brolga_autodiff::gradients(&tracer, &value, &[z]).expect("a gradient")[0]);

@@ -2,7 +2,7 @@
 
 use brolga_ir::{Type, Var};
 use brolga_nn::layers::{Base, Layer};
-use brolga_nn::model::Network;
+use brolga_nn::model::{Network, Port};
 use brolga_nn::prelude::*;
 use brolga_nn::registry::Object;
 use brolga_nn::trace::Call;
@@ -13,7 +13,7 @@ fn shape(input: &[usize], layer: impl Layer + 'static) -> Option<Vec<usize>> {
     let mut model = Sequential::new();
     model.add(layer);
     model.build(input).ok()?;
-    Some(model.built()?.output.1.shape.to_vec())
+    Some(model.built()?.outputs[0].ty.shape.to_vec())
 }
 
 /// How many places a window takes on an axis.
@@ -86,8 +86,8 @@ impl Layer for Own {
         &self.0
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        self.1(&call.single(inputs))
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |_, x| self.1(&x))
     }
 }
 
@@ -101,7 +101,8 @@ fn a_layer_of_the_users_own_is_a_layer() -> Result<(), NnError> {
     model.add(Input::new([2]));
     model.add(own(|x| x * x)).add(own(|x| x + 1.0));
     let built = model.network().build(None)?;
-    assert_eq!(built.output, ("own_1".to_owned(), Type::f32([2])));
+    let output = Port { name: "own_1".to_owned(), ty: Type::f32([2]), softmax: false };
+    assert_eq!(built.outputs, [output]);
     let names: Vec<_> = built.layers.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["input_layer", "own", "own_1"]);
     Ok(())
@@ -133,6 +134,6 @@ fn an_activation_is_an_argument_and_a_layer() -> Result<(), NnError> {
     let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["input_layer", "dense", "positive", "activation"]);
     let built = model.network().build(None)?;
-    assert_eq!(*built.output.1.shape, [4]);
+    assert_eq!(*built.outputs[0].ty.shape, [4]);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use brolga_ir::{DType, Op, Role, Tensor, Tracer, Type, interpret};
 use brolga_nn::prelude::*;
-use brolga_nn::trace::{Call, Context};
+use brolga_nn::trace::{Call, Context, Weights};
 use brolga_nn::{Kind, TrainingPlan};
 use brolga_runtime::Backend;
 use ndarray::{Array1, Array2, ArrayD, array};
@@ -285,8 +285,9 @@ fn dropout_keeps_a_share_and_scales_it() -> Result<(), Box<dyn std::error::Error
         let step = tracer.input("step", Type::scalar(DType::I32));
         let x = tracer.input("x", Type::f32([count / 100, 100]));
         let mut context = Context::training(&tracer, &seed, &step);
-        let y = Dropout::new(rate).call(&mut Call::new(&mut context, vec![]), &[x]);
-        tracer.output(&y);
+        let mut weights = Weights::default();
+        let y = Dropout::new(rate).call(&mut Call::new(&mut context, &mut weights), &[x]);
+        tracer.output(&y[0]);
         let graph = tracer.finish()?;
         let inputs = graph.inputs().iter().map(|&id| Tensor::full(graph.ty(id.into()), 1.0));
         let results = interpret(&graph, &inputs.collect::<Vec<_>>())?;

@@ -29,8 +29,7 @@ impl Layer for Activation {
         &self.base
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let x = call.single(inputs);
-        call.activate(&self.activation, &x)
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| call.activate(&self.activation, &x))
     }
 }

@@ -164,17 +164,19 @@ impl Layer for Conv2D {
         Ok(weights)
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let (x, kernel) = (call.single(inputs), call.weight("kernel"));
-        let &[_, height, width, _] = &x.shape()[..] else { return x };
-        let (strides, dilation) = (self.strides.0, self.dilation_rate.0);
-        match self.padding.amounts([height, width], self.kernel_size.0, strides, dilation) {
-            Ok(padding) => {
-                let y = x.conv2d(&kernel, Window { strides, padding, dilation }, self.groups);
-                let sum = if self.use_bias { y + call.weight("bias") } else { y };
-                call.activate(&self.activation, &sum)
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            let kernel = call.weight("kernel");
+            let &[_, height, width, _] = &x.shape()[..] else { return x };
+            let (strides, dilation) = (self.strides.0, self.dilation_rate.0);
+            match self.padding.amounts([height, width], self.kernel_size.0, strides, dilation) {
+                Ok(padding) => {
+                    let y = x.conv2d(&kernel, Window { strides, padding, dilation }, self.groups);
+                    let sum = if self.use_bias { y + call.weight("bias") } else { y };
+                    call.activate(&self.activation, &sum)
+                }
+                Err(mistake) => call.tracer().fail(mistake),
             }
-            Err(mistake) => call.tracer().fail(mistake),
-        }
+        })
     }
 }

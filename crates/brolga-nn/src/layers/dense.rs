@@ -92,18 +92,20 @@ impl Layer for Dense {
         Ok(weights)
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let (x, kernel) = (call.single(inputs), call.weight("kernel"));
-        let product = if x.shape().rank() == 2 {
-            x.matmul(&kernel)
-        } else {
-            let mut shape = x.shape().to_vec();
-            let width = shape.pop().unwrap_or(1);
-            let rows = shape.iter().product();
-            shape.push(self.units);
-            x.reshape([rows, width]).matmul(&kernel).reshape(shape)
-        };
-        let sum = if self.use_bias { product + call.weight("bias") } else { product };
-        call.activate(&self.activation, &sum)
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            let kernel = call.weight("kernel");
+            let product = if x.shape().rank() == 2 {
+                x.matmul(&kernel)
+            } else {
+                let mut shape = x.shape().to_vec();
+                let width = shape.pop().unwrap_or(1);
+                let rows = shape.iter().product();
+                shape.push(self.units);
+                x.reshape([rows, width]).matmul(&kernel).reshape(shape)
+            };
+            let sum = if self.use_bias { product + call.weight("bias") } else { product };
+            call.activate(&self.activation, &sum)
+        })
     }
 }

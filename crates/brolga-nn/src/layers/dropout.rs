@@ -32,15 +32,16 @@ impl Layer for Dropout {
         &self.base
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let x = call.single(inputs);
-        if !call.training() || self.rate == 0.0 {
-            return x;
-        }
-        let kept = 1.0 - self.rate;
-        let mask = call.random_bernoulli(Type::new(brolga_ir::DType::Bool, x.shape().clone()), kept as f32);
-        // At a rate of 1 nothing is kept, and the scale does not matter.
-        let scale = if kept > 0.0 { 1.0 / kept } else { 0.0 };
-        mask.select(&(&x * scale), &x.constant_like(0.0))
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            if !call.training() || self.rate == 0.0 {
+                return x;
+            }
+            let kept = 1.0 - self.rate;
+            let mask = call.random_bernoulli(Type::new(brolga_ir::DType::Bool, x.shape().clone()), kept as f32);
+            // At a rate of 1 nothing is kept, and the scale does not matter.
+            let scale = if kept > 0.0 { 1.0 / kept } else { 0.0 };
+            mask.select(&(&x * scale), &x.constant_like(0.0))
+        })
     }
 }

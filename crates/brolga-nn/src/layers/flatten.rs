@@ -27,11 +27,12 @@ impl Layer for Flatten {
         &self.base
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let x = call.single(inputs);
-        match x.shape()[..] {
-            [batch, ref rest @ ..] => x.reshape([batch, rest.iter().product()]),
-            [] => call.tracer().fail(Mistake::new("Flatten takes (None, ..), given a scalar")),
-        }
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            match x.shape()[..] {
+                [batch, ref rest @ ..] => x.reshape([batch, rest.iter().product()]),
+                [] => call.tracer().fail(Mistake::new("Flatten takes (None, ..), given a scalar")),
+            }
+        })
     }
 }

@@ -37,15 +37,16 @@ impl Layer for GlobalAveragePooling2D {
         &self.base
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let x = call.single(inputs);
-        if x.shape().rank() != 4 {
-            let message = format!(
-                "GlobalAveragePooling2D takes images (None, height, width, channels), given {}",
-                shapes(&[x.ty().clone()])
-            );
-            return call.tracer().fail(Mistake::new(message));
-        }
-        x.reduce_mean(&[1, 2], self.keepdims)
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            if x.shape().rank() != 4 {
+                let message = format!(
+                    "GlobalAveragePooling2D takes images (None, height, width, channels), given {}",
+                    shapes(&[x.ty().clone()])
+                );
+                return call.tracer().fail(Mistake::new(message));
+            }
+            x.reduce_mean(&[1, 2], self.keepdims)
+        })
     }
 }

@@ -59,8 +59,8 @@ impl Layer for Input {
         Err(Mistake::new(message).help("a model has one Input, and it is the first layer"))
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        call.single(inputs)
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |_, x| x)
     }
 
     fn input_type(&self) -> Option<Type> {

@@ -62,19 +62,20 @@ impl Layer for MaxPooling2D {
         &self.base
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let x = call.single(inputs);
-        let (window, strides) = (self.pool_size.0, self.strides.unwrap_or(self.pool_size).0);
-        let &[_, height, width, _] = &x.shape()[..] else {
-            let message = format!(
-                "MaxPooling2D takes images (None, height, width, channels), given {}",
-                shapes(&[x.ty().clone()])
-            );
-            return call.tracer().fail(Mistake::new(message));
-        };
-        match self.padding.amounts([height, width], window, strides, [1, 1]) {
-            Ok(padding) => x.max_pool(window, strides, padding),
-            Err(mistake) => call.tracer().fail(mistake),
-        }
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            let (window, strides) = (self.pool_size.0, self.strides.unwrap_or(self.pool_size).0);
+            let &[_, height, width, _] = &x.shape()[..] else {
+                let message = format!(
+                    "MaxPooling2D takes images (None, height, width, channels), given {}",
+                    shapes(&[x.ty().clone()])
+                );
+                return call.tracer().fail(Mistake::new(message));
+            };
+            match self.padding.amounts([height, width], window, strides, [1, 1]) {
+                Ok(padding) => x.max_pool(window, strides, padding),
+                Err(mistake) => call.tracer().fail(mistake),
+            }
+        })
     }
 }

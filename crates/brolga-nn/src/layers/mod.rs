@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use brolga_ir::{Mistake, Type, Var};
+use brolga_ir::{Mistake, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::error::with_batch;
@@ -42,10 +42,12 @@ pub trait Layer: Object {
         Ok(vec![])
     }
 
-    /// Adds what the layer computes to the graph. The first axis of each input is the batch.
+    /// Adds what the layer computes to the graph and returns its outputs. The first axis of inputs
+    /// and outputs is the batch.
     ///
-    /// Mistakes are kept by the tracer, with the layer's name.
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var;
+    /// A layer of one input and one output writes `call.map(inputs, |call, x| ..)`. Mistakes are
+    /// kept by the tracer, with the layer's name.
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var>;
 
     /// For a layer that stands for the input of the model: the type of its samples, without the batch.
     fn input_type(&self) -> Option<Type> {
@@ -91,11 +93,21 @@ impl WeightSpec {
     /// A trainable `f32` weight.
     pub fn trainable(
         name: &str,
-        shape: impl Into<brolga_ir::Shape>,
+        shape: impl Into<Shape>,
         initializer: &Choice<dyn Initializer>,
     ) -> Self {
         let (name, initializer) = (name.to_owned(), initializer.clone());
         Self { name, ty: Type::f32(shape), initializer, trainable: true }
+    }
+
+    /// An `f32` weight that the optimizer leaves alone, such as a moving mean: [`Call::update`]
+    /// changes it.
+    pub fn non_trainable(
+        name: &str,
+        shape: impl Into<Shape>,
+        initializer: &Choice<dyn Initializer>,
+    ) -> Self {
+        Self { trainable: false, ..Self::trainable(name, shape, initializer) }
     }
 }
 

@@ -117,9 +117,10 @@ impl Layer for Rescaling {
         Ok(vec![])
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let x = call.single(inputs);
-        let scaled = &x * self.scale.constant(&x);
-        if self.offset == zero() { scaled } else { scaled + self.offset.constant(&x) }
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |_, x| {
+            let scaled = &x * self.scale.constant(&x);
+            if self.offset == zero() { scaled } else { scaled + self.offset.constant(&x) }
+        })
     }
 }

@@ -42,22 +42,23 @@ impl Layer for Reshape {
         &self.base
     }
 
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Var {
-        let x = call.single(inputs);
-        let elements = x.shape().iter().skip(1).product();
-        match (x.shape().first(), self.extents(elements)) {
-            (Some(&batch), Some(extents)) => {
-                x.reshape(std::iter::once(batch).chain(extents).collect::<Vec<_>>())
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            let elements = x.shape().iter().skip(1).product();
+            match (x.shape().first(), self.extents(elements)) {
+                (Some(&batch), Some(extents)) => {
+                    x.reshape(std::iter::once(batch).chain(extents).collect::<Vec<_>>())
+                }
+                _ => {
+                    let message = format!(
+                        "a sample of {elements} elements cannot have the shape {:?}",
+                        self.target_shape
+                    );
+                    let help = "the product of the extents must be the same; one extent may be -1";
+                    call.tracer().fail(Mistake::new(message).help(help))
+                }
             }
-            _ => {
-                let message = format!(
-                    "a sample of {elements} elements cannot have the shape {:?}",
-                    self.target_shape
-                );
-                let help = "the product of the extents must be the same; one extent may be -1";
-                call.tracer().fail(Mistake::new(message).help(help))
-            }
-        }
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use brolga_ir::{DType, Data as TensorData, Mistake, Tensor, Type};
 use brolga_runtime::{Executable, Feed, RuntimeError, State};
 
-use super::network::Built;
+use super::network::Port;
 use super::step::Plan;
 use crate::arguments::{self, Argument, Range};
 use crate::data::Data;
@@ -14,9 +14,9 @@ use crate::registry::snake_case;
 /// The samples of a training or an evaluation, checked against the model.
 #[derive(Debug, Clone)]
 pub(crate) struct Samples<'a> {
-    pub(crate) x: Data<'a>,
-    pub(crate) y: Data<'a>,
-    pub(crate) sample_weight: Option<Data<'a>>,
+    /// The arrays, under the names of the programs' inputs; all of the same length.
+    arrays: Vec<(String, Data<'a>)>,
+    weighted: bool,
     /// What messages say before the arrays' names: `""` or `"validation "`.
     prefix: &'static str,
 }
@@ -29,11 +29,13 @@ impl<'a> Samples<'a> {
         (x, y, sample_weight): (Data<'a>, Data<'a>, Option<Data<'a>>),
         prefix: &'static str,
     ) -> Result<Self, NnError> {
+        let built = plan.built;
+        let (input, output) = (built.input()?, built.output()?);
         let (x_name, y_name) = (format!("{prefix}x"), format!("{prefix}y"));
         y.check_copied(&y_name)?;
-        check_input(plan.built, &x, &x_name)?;
+        check_input(input, &x, &x_name)?;
         same_length((&x_name, &x), (&y_name, &y))?;
-        check_labels(plan.built, loss, &y, &y_name)?;
+        check_labels(output, loss, &y, &y_name)?;
         if let Some(weight) = &sample_weight {
             let name = format!("{prefix}sample_weight");
             weight.check_copied(&name)?;
@@ -48,16 +50,20 @@ impl<'a> Samples<'a> {
                 });
             }
         }
-        Ok(Self { x, y, sample_weight, prefix })
+        let weighted = sample_weight.is_some();
+        let of_output = |role| output.program_input(role, &built.outputs);
+        let mut arrays = vec![(input.program_input("x", &built.inputs), x), (of_output("y"), y)];
+        arrays.extend(sample_weight.map(|weight| (of_output("sample_weight"), weight)));
+        Ok(Self { arrays, weighted, prefix })
     }
 
     /// Cuts off this share at the end, as Keras does: what stays are the first `⌊n·(1 − share)⌋` samples.
     pub(crate) fn split(&self, share: f64) -> Result<(Samples<'_>, Option<Samples<'_>>), NnError> {
-        let range = |start, count| Samples {
-            x: self.x.range(start, count),
-            y: self.y.range(start, count),
-            sample_weight: self.sample_weight.as_ref().map(|weight| weight.range(start, count)),
-            prefix: self.prefix,
+        let range = |start, count| {
+            let arrays = self.arrays.iter();
+            let arrays = arrays.map(|(name, data)| (name.clone(), data.range(start, count)));
+            let arrays = arrays.collect();
+            Samples { arrays, weighted: self.weighted, prefix: self.prefix }
         };
         let argument = Argument::new("validation_split", &share, Range::BelowOne);
         arguments::check_each("fit", &[argument])?;
@@ -78,11 +84,11 @@ impl<'a> Samples<'a> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.x.samples()
+        self.arrays.first().map_or(0, |(_, data)| data.samples())
     }
 
     pub(crate) fn weighted(&self) -> bool {
-        self.sample_weight.is_some()
+        self.weighted
     }
 
     /// Runs a program on these samples.
@@ -92,32 +98,21 @@ impl<'a> Samples<'a> {
         state: &mut State,
         samples: &[usize],
     ) -> Result<(), NnError> {
-        let (x, y) = (feed("x", &self.x, samples), feed("y", &self.y, samples));
-        match &self.sample_weight {
-            Some(weight) => {
-                program.run_fed(&[x, y, feed("sample_weight", weight, samples)], state)?;
-            }
-            None => program.run_fed(&[x, y], state)?,
-        }
-        Ok(())
+        let feeds = self.arrays.iter().map(|(name, data)| feed(name, data, samples));
+        Ok(program.run_fed(&feeds.collect::<Vec<_>>(), state)?)
     }
 
     /// Fails if these samples have a number that is not finite.
     pub(crate) fn check_finite(&self, samples: &[usize]) -> Result<(), NnError> {
-        let found = ["x", "y", "sample_weight"]
-            .iter()
-            .find_map(|name| Some((*name, self.find_non_finite(name, samples)?)));
+        let mut names = self.arrays.iter().map(|(name, _)| name);
+        let found = names.find_map(|name| Some((name, self.find_non_finite(name, samples)?)));
         let Some((name, (sample, element, value))) = found else { return Ok(()) };
         Err(NnError::Data { input: format!("{}{name}", self.prefix), sample, element, value })
     }
 
     /// The array of an input of the programs.
     fn input(&self, name: &str) -> Option<&Data<'a>> {
-        match name {
-            "x" => Some(&self.x),
-            "y" => Some(&self.y),
-            _ => self.sample_weight.as_ref(),
-        }
+        self.arrays.iter().find(|(known, _)| known == name).map(|(_, data)| data)
     }
 
     /// These samples of an input as a tensor.
@@ -170,9 +165,9 @@ fn same_length(first: (&str, &Data<'_>), second: (&str, &Data<'_>)) -> Result<()
 }
 
 /// Checks that the samples have the shape that the model takes.
-pub(crate) fn check_input(built: &Built, x: &Data<'_>, what: &str) -> Result<(), NnError> {
+pub(crate) fn check_input(port: &Port, x: &Data<'_>, what: &str) -> Result<(), NnError> {
     x.check_copied(what)?;
-    let (layer, ty) = &built.input;
+    let Port { name: layer, ty, .. } = port;
     let (expected, given) = (ty.shape.to_vec(), x.shape().to_vec());
     if x.sample_shape() == expected && !given.is_empty() {
         return not_empty(x, what);
@@ -204,9 +199,9 @@ fn not_empty(data: &Data<'_>, what: &str) -> Result<(), NnError> {
 }
 
 /// Checks that the loss depends on the output: the distribution over one class is always the same.
-pub(crate) fn check_output(built: &Built, loss: &dyn Loss) -> Result<(), NnError> {
-    let (layer, ty) = &built.output;
-    let distributions = built.softmax || loss.labels() != Labels::Values;
+pub(crate) fn check_output(port: &Port, loss: &dyn Loss) -> Result<(), NnError> {
+    let Port { name: layer, ty, softmax } = port;
+    let distributions = *softmax || loss.labels() != Labels::Values;
     if !distributions || ty.shape.last() != Some(&1) {
         return Ok(());
     }
@@ -220,9 +215,9 @@ pub(crate) fn check_output(built: &Built, loss: &dyn Loss) -> Result<(), NnError
 }
 
 /// Checks that the labels have the shape that the loss takes, and that class numbers are in range.
-fn check_labels(built: &Built, loss: &dyn Loss, y: &Data<'_>, what: &str) -> Result<(), NnError> {
-    check_output(built, loss)?;
-    let (labels, output) = (loss.labels(), &built.output.1);
+fn check_labels(port: &Port, loss: &dyn Loss, y: &Data<'_>, what: &str) -> Result<(), NnError> {
+    check_output(port, loss)?;
+    let (labels, output) = (loss.labels(), &port.ty);
     let expected = label_shape(labels, output);
     if !same_but_ones(&expected, y.sample_shape()) {
         return Err(NnError::LabelShape {
@@ -235,7 +230,7 @@ fn check_labels(built: &Built, loss: &dyn Loss, y: &Data<'_>, what: &str) -> Res
     }
     match (labels, output.shape.last()) {
         (Labels::Classes { ignored }, Some(&classes)) => {
-            check_classes(built, y, what, classes, ignored)
+            check_classes(port, y, what, classes, ignored)
         }
         _ => Ok(()),
     }
@@ -272,7 +267,7 @@ fn label_help(labels: Labels, output: &Type, given: &[usize]) -> String {
 }
 
 fn check_classes(
-    built: &Built,
+    port: &Port,
     y: &Data<'_>,
     what: &str,
     classes: usize,
@@ -283,7 +278,7 @@ fn check_classes(
         !known && ignored.is_none_or(|ignored| label != ignored as f64)
     };
     let Some((row, _, value)) = y.find(0..y.samples(), wrong) else { return Ok(()) };
-    let (layer, what) = (built.output.0.clone(), what.to_owned());
+    let (layer, what) = (port.name.clone(), what.to_owned());
     let help = if value.fract() != 0.0 {
         "class numbers are integers".to_owned()
     } else if value == classes as f64 {

@@ -126,9 +126,11 @@ impl Pass<'_> {
 
     /// The model's output for these samples.
     pub(crate) fn predict(mut self, x: &Data<'_>) -> Result<ArrayD<f32>, NnError> {
-        check_input(self.plan.built, x, "x")?;
+        let built = self.plan.built;
+        let (input, output) = (built.input()?, &built.output()?.ty);
+        check_input(input, x, "x")?;
+        let name = input.program_input("x", &built.inputs);
         self.begin(Kind::Predict, x.samples(), false)?;
-        let output = &self.plan.built.output.1;
         let count = x.samples().saturating_mul(output.shape.elements());
         let mut values = brolga_memory::with_capacity(count).map_err(RuntimeError::from)?;
         let logs = Logs::new();
@@ -136,7 +138,7 @@ impl Pass<'_> {
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
             let key = Key { kind: Kind::Predict, batch: batch.len(), weighted: false };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
-            program.executable.run_fed(&[feed("x", x, batch)], state)?;
+            program.executable.run_fed(&[feed(&name, x, batch)], state)?;
             values.extend_from_slice(program.executable.output(0)?);
             self.progress.step(step + 1, &logs);
         }

@@ -21,7 +21,7 @@ use ndarray::ArrayD;
 pub use compile::{Compile, Compiled};
 pub use evaluate::{Evaluate, Predict};
 pub use fit::Fit;
-pub use network::{Built, LayerRow, Network, Weight};
+pub use network::{Built, BuiltLayer, Network, Port, Weight, call};
 pub use nonfinite::{Cause, NonFinite};
 pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
@@ -105,7 +105,8 @@ impl<N: Network> Model<N> {
             Err(error) => Err(error),
             Ok((Plan { built, compiled, .. }, _, session)) => {
                 let loss = compiled.and_then(|compiled| compiled.loss.as_deref());
-                loss.map_or(Ok(()), |loss| check_output(built, loss))?;
+                let output = built.output();
+                loss.map_or(Ok(()), |loss| check_output(output?, loss))?;
                 session.check_memory()
             }
         }
@@ -134,7 +135,10 @@ impl<N: Network> Model<N> {
     fn ready(&mut self, method: &'static str, input: Option<&Type>) -> Result<Parts<'_>, NnError> {
         let built = match self.built.take() {
             Some(built) => built,
-            None => self.network.build(input).map_err(|error| error.in_method(method))?,
+            None => self
+                .network
+                .build(input.map(std::slice::from_ref))
+                .map_err(|error| error.in_method(method))?,
         };
         let built = &*self.built.insert(built);
         let plan = Plan { network: &self.network, built, compiled: self.compiled.as_ref() };
@@ -292,7 +296,7 @@ impl<N: Network> Model<N> {
     /// If the model is not built.
     pub fn count_params(&mut self) -> Result<usize, NnError> {
         let (plan, ..) = self.ready("count_params", None)?;
-        Ok(plan.built.weights.iter().map(|weight| weight.ty.shape.elements()).sum())
+        Ok(plan.built.weights().map(|weight| weight.ty.shape.elements()).sum())
     }
 
     /// The values of all weights; see [`Session::get_weights`].

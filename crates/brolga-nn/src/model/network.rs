@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use brolga_ir::{Location, Origin, Role, Tracer, Type, Var};
+use brolga_ir::{DType, Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
 use brolga_runtime::for_each_chunk;
 
+use crate::arguments;
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
-use crate::trace::Context;
+use crate::layers::{Layer, WeightSpec};
+use crate::trace::{Call, Context, Logits, Weights};
 
 /// The layers of a model and how they are wired.
 pub trait Network {
@@ -17,30 +19,64 @@ pub trait Network {
     /// The names and class names of the layers, whether the model is built or not.
     fn layer_names(&self) -> Vec<(&str, &'static str)>;
 
-    /// The weights and types of the model, for samples of the type that it declares or, where it declares none, of type `input`.
+    /// The ports and layers of the model, for samples of the types that it declares or, where it
+    /// declares none, of types `inputs`.
     ///
     /// # Errors
-    /// If a layer does not fit its input; [`NnError::NotBuilt`] if there is no type at all.
-    fn build(&self, input: Option<&Type>) -> Result<Built, NnError>;
+    /// If a layer does not fit its inputs; [`NnError::NotBuilt`] if there are no types at all.
+    fn build(&self, inputs: Option<&[Type]>) -> Result<Built, NnError>;
 
-    /// Adds what the model computes to the graph. `weights` are in the order of [`Built::weights`].
-    fn forward(&self, context: &mut Context, weights: &[Var], input: &Var) -> Var;
+    /// Adds what the model computes to the graph: a value for each of [`Built::outputs`]. `weights`
+    /// are those of [`Built::layers`], `inputs` are batches of [`Built::inputs`].
+    ///
+    /// # Errors
+    /// The first mistake of a layer.
+    fn forward(
+        &self,
+        context: &mut Context,
+        weights: &mut [Weights],
+        inputs: &[Var],
+    ) -> Result<Vec<Var>, NnError>;
 }
 
 /// A network whose types are known. All types are those of one sample: the batch is not counted.
 #[derive(Debug, Clone)]
 pub struct Built {
-    /// The layer that takes the input, and the type of a sample.
-    pub input: (String, Type),
-    /// The weights in the order of the layers.
-    pub weights: Vec<Weight>,
-    /// The layers in order.
-    pub layers: Vec<LayerRow>,
-    /// The last layer, and the type of what it gives for a sample.
-    pub output: (String, Type),
-    /// Whether what the last layer gives is a softmax.
+    /// What the model takes.
+    pub inputs: Vec<Port>,
+    /// The layers in order, with their weights. A layer that is called in several places is one of
+    /// them.
+    pub layers: Vec<BuiltLayer>,
+    /// What the model gives.
+    pub outputs: Vec<Port>,
+}
+
+/// An input or an output of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    /// The name: that of the layer which takes or gives it.
+    pub name: String,
+    /// The type of a sample.
+    pub ty: Type,
+    /// Whether a softmax gave it.
     pub softmax: bool,
 }
+
+/// A layer with its weights.
+#[derive(Debug, Clone)]
+pub struct BuiltLayer {
+    /// The path.
+    pub name: String,
+    /// The class name.
+    pub class_name: &'static str,
+    /// The types of what it gives for a sample, where it was called first.
+    pub outputs: Vec<Type>,
+    /// The weights, as the layer declares them.
+    pub weights: Vec<Weight>,
+}
+
+/// The batch with which types are found out: one that no layer takes for an axis of extent 1.
+const SAMPLES: usize = 2;
 
 /// A weight of a model.
 #[derive(Debug, Clone)]
@@ -63,6 +99,27 @@ pub struct Weight {
 const CHUNK: usize = 1 << 20;
 
 impl Weight {
+    /// What a layer declares.
+    fn new(
+        spec: &WeightSpec,
+        path: &str,
+        layer: &dyn Layer,
+        origin: &Origin,
+    ) -> Result<Self, Mistake> {
+        if spec.ty.dtype != DType::F32 {
+            let message = format!("the weight `{}` is {}", spec.name, spec.ty);
+            return Err(Mistake::new(message).help("weights are f32"));
+        }
+        Ok(Self {
+            layer: path.to_owned(),
+            name: spec.name.clone(),
+            ty: spec.ty.clone(),
+            initializer: spec.initializer.resolve().map_err(NnError::into_mistake)?,
+            trainable: spec.trainable && layer.base().trainable,
+            location: origin.location.clone(),
+        })
+    }
+
     /// The name of the model's state that holds it, such as `conv2d/kernel`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.layer, self.name)
@@ -89,33 +146,145 @@ impl Weight {
     }
 }
 
-/// A layer as summaries show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LayerRow {
-    /// The name.
-    pub name: String,
-    /// The class name.
-    pub class_name: &'static str,
-    /// The shape of what it gives for a sample, without the batch.
-    pub output_shape: Vec<usize>,
-    /// The number of its weights' elements.
-    pub params: usize,
+impl Port {
+    /// What the network takes under this name, and a batch of it in the trace that finds out the
+    /// types.
+    ///
+    /// # Errors
+    /// If the type is not one of a tensor.
+    pub fn input(tracer: &Tracer, name: &str, ty: Type) -> Result<(Self, Var), NnError> {
+        let batch = tracer.input(name, batched(&ty, SAMPLES));
+        known_so_far(tracer)?;
+        Ok((Self { name: name.to_owned(), ty, softmax: false }, batch))
+    }
+
+    /// What the network gives under this name.
+    pub fn output(context: &Context, name: &str, value: &Var) -> Self {
+        let logits = context.prediction(value.clone()).logits;
+        let softmax = matches!(logits, Some(Logits::Softmax(_)));
+        Self { name: name.to_owned(), ty: sample(value.ty()), softmax }
+    }
+
+    /// The name of a program's input for one of these ports: the role alone (`x`, `y`,
+    /// `sample_weight`) if there is no other port, else followed by the port's name, such as
+    /// `x/left`.
+    pub fn program_input(&self, role: &str, ports: &[Self]) -> String {
+        if ports.len() == 1 { role.to_owned() } else { format!("{role}/{}", self.name) }
+    }
+}
+
+impl BuiltLayer {
+    /// Builds a layer for these inputs, declares its weights and calls it. `origin` has the layer's
+    /// path and where in the user's source it was added.
+    ///
+    /// # Errors
+    /// If the layer's arguments are wrong or do not fit the inputs; as [`call`].
+    pub fn new(
+        context: &mut Context,
+        layer: &dyn Layer,
+        origin: &Origin,
+        inputs: &[Var],
+    ) -> Result<(Self, Weights, Vec<Var>), NnError> {
+        let error = |mistake| NnError::from(TraceError { mistake, origin: origin.clone() });
+        let no_path = || error(Mistake::new("the network gives the layer no path"));
+        let name = origin.layer.as_deref().ok_or_else(no_path)?.to_owned();
+        arguments::check(layer).map_err(error)?;
+        let types: Vec<Type> = inputs.iter().map(|input| input.ty().clone()).collect();
+        let specs = layer.build(&types).map_err(error)?;
+        let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, origin));
+        let weights = weights.collect::<Result<_, _>>().map_err(error)?;
+        let mut built = Self { name, class_name: layer.class_name(), outputs: vec![], weights };
+        let mut weights = built.declare(context.tracer());
+        known_so_far(context.tracer())?;
+        let outputs = call(context, layer, origin, &mut weights, inputs)?;
+        built.outputs = outputs.iter().map(|output| sample(output.ty())).collect();
+        Ok((built, weights, outputs))
+    }
+
+    /// The number of the weights' elements.
+    pub fn params(&self) -> usize {
+        self.weights.iter().map(|weight| weight.ty.shape.elements()).sum()
+    }
+
+    /// Declares the weights as states of a graph.
+    fn declare(&self, tracer: &Tracer) -> Weights {
+        Weights::new(self.weights.iter().map(|weight| {
+            let _scope = tracer.origin_scope(weight.origin(Role::Forward));
+            let state = tracer.state(&weight.path(), weight.ty.clone());
+            (weight.name.clone(), state, weight.trainable)
+        }))
+    }
 }
 
 impl Built {
-    /// Declares the weights as states of a graph.
-    pub(crate) fn declare(&self, tracer: &Tracer) -> Vec<Var> {
-        let declare = |weight: &Weight| {
-            let _scope = tracer.origin_scope(weight.origin(Role::Forward));
-            tracer.state(&weight.path(), weight.ty.clone())
-        };
-        self.weights.iter().map(declare).collect()
+    /// The weights of all layers, in their order.
+    pub fn weights(&self) -> impl Iterator<Item = &Weight> + Clone {
+        self.layers.iter().flat_map(|layer| &layer.weights)
     }
 
-    /// The type of a batch of samples of the input.
-    pub(crate) fn input_batch(&self, batch: usize) -> Type {
-        batched(&self.input.1, batch)
+    /// Declares the inputs of a batch and the weights of all layers.
+    pub(crate) fn declare(&self, tracer: &Tracer, batch: usize) -> (Vec<Var>, Vec<Weights>) {
+        let input = |port: &Port| {
+            tracer.input(&port.program_input("x", &self.inputs), batched(&port.ty, batch))
+        };
+        let inputs = self.inputs.iter().map(input).collect();
+        (inputs, self.layers.iter().map(|layer| layer.declare(tracer)).collect())
     }
+
+    /// The input of a model that has one.
+    pub(crate) fn input(&self) -> Result<&Port, NnError> {
+        only("input", &self.inputs)
+    }
+
+    /// The output of a model that has one.
+    pub(crate) fn output(&self) -> Result<&Port, NnError> {
+        only("output", &self.outputs)
+    }
+}
+
+/// Calls a built layer.
+///
+/// # Errors
+/// If the layer makes a mistake, or what it gives does not keep the batch.
+pub fn call(
+    context: &mut Context,
+    layer: &dyn Layer,
+    origin: &Origin,
+    weights: &mut Weights,
+    inputs: &[Var],
+) -> Result<Vec<Var>, NnError> {
+    let tracer = context.tracer().clone();
+    let _scope = tracer.origin_scope(origin.clone());
+    let outputs = layer.call(&mut Call::new(context, weights), inputs);
+    known_so_far(&tracer)?;
+    let batch = inputs.first().and_then(|input| input.shape().first());
+    let Some(wrong) = outputs.iter().find(|output| output.shape().first() != batch) else {
+        return Ok(outputs);
+    };
+    let of = batch.map_or("without a batch".to_owned(), |n| format!("of a batch of {n} samples"));
+    let mistake = Mistake::new(format!("{of} the layer makes {}", wrong.ty()))
+        .help("layers must keep the first axis, which counts the samples");
+    Err(TraceError { mistake, origin: origin.clone() }.into())
+}
+
+fn only<'p>(what: &str, ports: &'p [Port]) -> Result<&'p Port, NnError> {
+    if let [port] = ports {
+        return Ok(port);
+    }
+    let names: Vec<_> = ports.iter().map(|port| format!("`{}`", port.name)).collect();
+    let message = format!("the model has {} {what}s: {}", ports.len(), names.join(", "));
+    let help = "compile, fit, evaluate and predict take models of one input and one output";
+    Err(Mistake::new(message).help(help).into())
+}
+
+/// The type of one sample of a batch.
+fn sample(batch: &Type) -> Type {
+    Type::new(batch.dtype, batch.shape.iter().skip(1).copied().collect::<Vec<_>>())
+}
+
+/// Fails if a mistake was made: types of what is computed from it mean nothing.
+fn known_so_far(tracer: &Tracer) -> Result<(), NnError> {
+    tracer.error().map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// The type of so many samples.

@@ -5,17 +5,16 @@ use std::panic;
 use std::sync::Arc;
 
 use brolga_ir::text::is_name;
-use brolga_ir::{Location, Mistake, Origin, Role, Shape, TraceError, Tracer, Type, Var};
+use brolga_ir::{Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
 use serde_json::Value;
 
 use super::Model;
-use super::network::{Built, LayerRow, Network, Weight, batched};
+use super::network::{Built, BuiltLayer, Network, Port, call};
 use super::step::random_states;
-use crate::arguments;
 use crate::error::NnError;
 use crate::layers::Layer;
 use crate::registry::{from_config, snake_case};
-use crate::trace::{Call, Context, Logits};
+use crate::trace::{Context, Weights};
 
 /// A model in which each layer takes what the one before gives.
 pub type Sequential = Model<Stack>;
@@ -131,6 +130,27 @@ impl Stack {
         name
     }
 
+    /// The first layer, and the type of the samples that it takes.
+    fn first(&self, inputs: Option<&[Type]>) -> Result<(&Entry, Type), NnError> {
+        let Some(first) = self.layers.first() else {
+            return Err(NnError::Argument(
+                Mistake::new("the model has no layers").help("add some: model.add(Dense::new(10))"),
+            ));
+        };
+        match (first.layer.input_type(), inputs) {
+            (Some(declared), _) => Ok((first, declared)),
+            (None, Some([given])) => Ok((first, given.clone())),
+            (None, Some(given)) => {
+                let message = format!("the model takes one input, {} were given", given.len());
+                Err(first.error(Mistake::new(message)))
+            }
+            (None, None) => Err(NnError::NotBuilt {
+                method: "build",
+                help: "let the first layer be `Input::new([..])`, or train the model first",
+            }),
+        }
+    }
+
     fn check_names(&self) -> Result<(), NnError> {
         let mut names = HashSet::new();
         for entry in &self.layers {
@@ -159,92 +179,46 @@ impl Network for Stack {
         self.layers.iter().map(|entry| (entry.name.as_str(), entry.layer.class_name())).collect()
     }
 
-    fn build(&self, input: Option<&Type>) -> Result<Built, NnError> {
+    fn build(&self, inputs: Option<&[Type]>) -> Result<Built, NnError> {
         self.check_names()?;
-        let Some(first) = self.layers.first() else {
-            return Err(NnError::Argument(
-                Mistake::new("the model has no layers").help("add some: model.add(Dense::new(10))"),
-            ));
-        };
-        let sample =
-            first.layer.input_type().or_else(|| input.cloned()).ok_or(NnError::NotBuilt {
-                method: "build",
-                help: "let the first layer be `Input::new([..])`, or train the model first",
-            })?;
+        let (first, sample) = self.first(inputs)?;
         let tracer = Tracer::new(&*self.name);
         let (seed, step) = random_states(&tracer);
         let mut context = Context::training(&tracer, &seed, &step);
-        let mut x = {
+        let (input, mut x) = {
             let _scope = tracer.origin_scope(first.origin());
-            tracer.input("x", batched(&sample, SAMPLES))
+            Port::input(&tracer, &first.name, sample)?
         };
-        let mut built = Built {
-            input: (first.name.clone(), sample.clone()),
-            weights: vec![],
-            layers: vec![],
-            output: (first.name.clone(), sample),
-            softmax: false,
-        };
-        known_so_far(&tracer)?;
+        let mut layers = vec![];
+        let mut last = first;
         for entry in &self.layers {
-            let Entry { layer, name, location } = entry;
-            let _scope = tracer.origin_scope(entry.origin());
-            let specs = arguments::check(&**layer).and_then(|()| layer.build(&[x.ty().clone()]));
-            let specs = specs.map_err(|mistake| entry.error(mistake))?;
-            let mut params = 0;
-            let mut vars = vec![];
-            for spec in &specs {
-                let initializer = spec.initializer.resolve();
-                let weight = Weight {
-                    layer: name.clone(),
-                    name: spec.name.clone(),
-                    ty: spec.ty.clone(),
-                    initializer: initializer.map_err(|error| entry.error(error.into_mistake()))?,
-                    trainable: spec.trainable && layer.base().trainable,
-                    location: location.clone(),
-                };
-                vars.push((spec.name.as_str(), tracer.state(&weight.path(), weight.ty.clone())));
-                known_so_far(&tracer)?;
-                params += weight.ty.shape.elements();
-                built.weights.push(weight);
-            }
-            x = layer.call(&mut Call::new(&mut context, vars), &[x]);
-            known_so_far(&tracer)?;
-            if x.shape().first() != Some(&SAMPLES) {
-                let message = format!("of a batch of {SAMPLES} samples the layer makes {}", x.ty());
-                let help = "layers must keep the first axis, which counts the samples";
-                return Err(entry.error(Mistake::new(message).help(help)));
-            }
-            let output_shape = x.shape().get(1..).unwrap_or_default().to_vec();
-            built.output = (name.clone(), Type::new(x.dtype(), Shape::new(output_shape.clone())));
-            let class_name = layer.class_name();
-            built.layers.push(LayerRow { name: name.clone(), class_name, output_shape, params });
+            let (layer, _, outputs) =
+                BuiltLayer::new(&mut context, &*entry.layer, &entry.origin(), &[x])?;
+            x = single(outputs).map_err(|mistake| entry.error(mistake))?;
+            layers.push(layer);
+            last = entry;
         }
-        built.softmax = matches!(context.prediction(x).logits, Some(Logits::Softmax(_)));
-        Ok(built)
+        let output = Port::output(&context, &last.name, &x);
+        Ok(Built { inputs: vec![input], layers, outputs: vec![output] })
     }
 
-    fn forward(&self, context: &mut Context, weights: &[Var], input: &Var) -> Var {
-        let tracer = context.tracer().clone();
-        let mut weights = weights.iter();
-        let mut x = input.clone();
-        for entry in &self.layers {
-            let layer = &entry.layer;
-            let _scope = tracer.origin_scope(entry.origin());
-            // The types were accepted by `build`, so the declarations are the same.
-            let specs = layer.build(&[x.ty().clone()]).unwrap_or_default();
-            let vars = specs.iter().map(|spec| spec.name.as_str()).zip(weights.by_ref().cloned());
-            let vars = vars.take(specs.len()).collect();
-            x = layer.call(&mut Call::new(context, vars), &[x]);
-        }
-        x
+    fn forward(
+        &self,
+        context: &mut Context,
+        weights: &mut [Weights],
+        inputs: &[Var],
+    ) -> Result<Vec<Var>, NnError> {
+        let mut layers = self.layers.iter().zip(weights);
+        layers.try_fold(inputs.to_vec(), |values, (entry, weights)| {
+            call(context, &*entry.layer, &entry.origin(), weights, &values)
+        })
     }
 }
 
-/// The batch with which types are found out: one that no layer takes for an axis of extent 1.
-const SAMPLES: usize = 2;
-
-/// Fails if a mistake was made: types of what is computed from it mean nothing.
-fn known_so_far(tracer: &Tracer) -> Result<(), NnError> {
-    tracer.error().map_or(Ok(()), |error| Err(error.into()))
+/// What the next layer takes.
+fn single(outputs: Vec<Var>) -> Result<Var, Mistake> {
+    <[Var; 1]>::try_from(outputs).map(|[output]| output).map_err(|outputs| {
+        let message = format!("the layer makes {} tensors", outputs.len());
+        Mistake::new(message).help("a layer of a Sequential takes one and makes one")
+    })
 }

@@ -81,7 +81,7 @@ impl Session {
     pub(crate) fn inherit(&mut self, old: Self) -> Result<(), NnError> {
         let Some(old_state) = old.state else { return Ok(()) };
         let kept = |weight: &&Weight| old_state.layout().ty(&weight.path()) == Some(&weight.ty);
-        let kept: Vec<String> = self.built.weights.iter().filter(kept).map(Weight::path).collect();
+        let kept: Vec<String> = self.built.weights().filter(kept).map(Weight::path).collect();
         let state = self.state_mut()?;
         kept.iter().try_for_each(|path| {
             state.slice_mut::<f32>(path)?.copy_from_slice(old_state.slice(path)?);
@@ -210,11 +210,12 @@ impl Session {
     fn initial(&self) -> Result<State, NnError> {
         self.check_memory()?;
         let mut state = State::zeros(&self.layout)?;
-        let bytes = self.built.weights.iter().map(|weight| weight.ty.bytes()).sum();
+        let weights: Vec<&Weight> = self.built.weights().collect();
+        let bytes = weights.iter().map(|weight| weight.ty.bytes()).sum();
         let filling = Filling::new(self.view, bytes);
         for spec in &self.specs {
             match spec.first {
-                First::Weight(number) => self.built.weights[number as usize].fill(
+                First::Weight(number) => weights[number as usize].fill(
                     (self.seed, number),
                     state.slice_mut(&spec.name)?,
                     |elements| filling.done(elements * size_of::<f32>()),
@@ -243,8 +244,8 @@ impl Session {
     }
 
     /// The weights' declarations, in the order of the layers.
-    pub fn weights(&self) -> &[Weight] {
-        &self.built.weights
+    pub fn weights(&self) -> impl Iterator<Item = &Weight> {
+        self.built.weights()
     }
 
     /// The values of all weights, in the order of the layers.
@@ -258,7 +259,7 @@ impl Session {
             let values = state.slice::<f32>(&weight.path())?.iter().copied();
             Ok(array(&weight.ty, brolga_memory::collected(values).map_err(RuntimeError::from)?))
         };
-        self.built.weights.iter().map(value).collect()
+        self.built.weights().map(value).collect()
     }
 
     /// Sets the values of all weights, in the order of the layers. Nothing is changed unless all of them fit.
@@ -267,18 +268,18 @@ impl Session {
     /// If there are more or fewer, or one has another shape.
     pub fn set_weights(&mut self, values: &[ArrayD<f32>]) -> Result<(), NnError> {
         let what = "set_weights";
-        if values.len() != self.built.weights.len() {
-            let (expected, given) = (self.built.weights.len(), values.len());
+        let (expected, given) = (self.built.weights().count(), values.len());
+        if given != expected {
             let message = format!("the model has {expected} weights, {given} were given");
             return Err(NnError::Weights { what: what.to_owned(), message });
         }
-        for (weight, value) in self.built.weights.iter().zip(values) {
+        for (weight, value) in self.built.weights().zip(values) {
             if *weight.ty.shape != *value.shape() {
                 let given = Type::f32(value.shape()).to_string();
                 return Err(mismatch(what, weight, given));
             }
         }
-        let paths: Vec<_> = self.built.weights.iter().map(Weight::path).collect();
+        let paths: Vec<_> = self.built.weights().map(Weight::path).collect();
         self.changed = true;
         let state = self.state_mut()?;
         for (path, value) in paths.iter().zip(values) {

@@ -7,7 +7,7 @@ use super::network::{Built, Network, Weight, batched};
 use crate::error::NnError;
 use crate::losses;
 use crate::optimizers::{self, Slot, Trained, state_prefix};
-use crate::trace::{Context, Prediction};
+use crate::trace::{Context, Prediction, Weights};
 
 /// The state that holds the learning rate: `f32[]`.
 pub const LEARNING_RATE: &str = "optimizer/learning_rate";
@@ -33,60 +33,76 @@ pub(crate) struct Plan<'a> {
     pub(crate) compiled: Option<&'a Compiled>,
 }
 
-/// What a loss and the metrics are computed from, and their outputs.
-struct Measured {
-    loss: Var,
-    statistics: Vec<Var>,
+/// A program under construction: its tracer, its inputs, and the weights of the network's layers.
+struct Program {
+    tracer: Tracer,
+    batch: usize,
+    inputs: Vec<Var>,
+    weights: Vec<Weights>,
 }
 
 impl Plan<'_> {
-    /// `predict(x) -> y`.
-    pub(crate) fn predict(&self, batch: usize) -> Result<Graph, NnError> {
-        let tracer = Tracer::new("predict");
-        let x = tracer.input("x", self.built.input_batch(batch));
-        let weights = self.built.declare(&tracer);
-        let y = self.network.forward(&mut Context::inference(&tracer), &weights, &x);
-        tracer.output(&y);
-        Ok(tracer.finish()?)
+    /// A program that takes a batch.
+    fn program(&self, name: &str, batch: usize) -> Program {
+        let tracer = Tracer::new(name);
+        let (inputs, weights) = self.built.declare(&tracer, batch);
+        Program { tracer, batch, inputs, weights }
     }
 
-    /// `eval_step(x, y, [sample_weight]) -> loss, statistics of the metrics..`, with the layers as in inference.
+    /// Adds the network.
+    fn forward(&self, program: &mut Program, context: &mut Context) -> Result<Vec<Var>, NnError> {
+        let outputs = self.network.forward(context, &mut program.weights, &program.inputs)?;
+        let (expected, given) = (self.built.outputs.len(), outputs.len());
+        if given == expected {
+            return Ok(outputs);
+        }
+        let message = format!("the model has {expected} outputs, it made {given} tensors");
+        Err(Mistake::new(message).into())
+    }
+
+    /// `predict(inputs..) -> outputs..`.
+    pub(crate) fn predict(&self, batch: usize) -> Result<Graph, NnError> {
+        let mut program = self.program("predict", batch);
+        let mut context = Context::inference(&program.tracer);
+        let outputs = self.forward(&mut program, &mut context)?;
+        outputs.iter().for_each(|output| program.tracer.output(output));
+        Ok(program.tracer.finish()?)
+    }
+
+    /// `eval_step(inputs.., y, [sample_weight]) -> loss, statistics of the metrics..`, with the
+    /// layers as in inference.
     pub(crate) fn eval_step(&self, batch: usize, weighted: bool) -> Result<Graph, NnError> {
-        let tracer = Tracer::new("eval_step");
-        let x = tracer.input("x", self.built.input_batch(batch));
-        let weights = self.built.declare(&tracer);
-        let mut context = Context::inference(&tracer);
-        let output = self.network.forward(&mut context, &weights, &x);
-        self.measure(&context.prediction(output), batch, weighted)?.output(&tracer);
-        Ok(tracer.finish()?)
+        let mut program = self.program("eval_step", batch);
+        let mut context = Context::inference(&program.tracer);
+        self.measure(&mut program, &mut context, weighted)?;
+        Ok(program.tracer.finish()?)
     }
 
     /// As [`Plan::eval_step`], with the layers as in training.
     pub(crate) fn loss(&self, batch: usize, weighted: bool) -> Result<Graph, NnError> {
-        let tracer = Tracer::new("loss");
-        let x = tracer.input("x", self.built.input_batch(batch));
-        let weights = self.built.declare(&tracer);
-        let (seed, step) = random_states(&tracer);
-        let mut context = Context::training(&tracer, &seed, &step);
-        let output = self.network.forward(&mut context, &weights, &x);
-        self.measure(&context.prediction(output), batch, weighted)?.output(&tracer);
-        Ok(tracer.finish()?)
+        let mut program = self.program("loss", batch);
+        let (seed, step) = random_states(&program.tracer);
+        let mut context = Context::training(&program.tracer, &seed, &step);
+        self.measure(&mut program, &mut context, weighted)?;
+        Ok(program.tracer.finish()?)
     }
 
-    /// `train_step(x, y, [sample_weight]) -> loss, statistics of the metrics..`, with the next weights and optimizer states.
+    /// `train_step(inputs.., y, [sample_weight]) -> loss, statistics of the metrics..`, with the
+    /// next weights and optimizer states.
     pub(crate) fn train_step(&self, batch: usize, weighted: bool) -> Result<Graph, NnError> {
-        let tracer = Tracer::new("train_step");
-        let x = tracer.input("x", self.built.input_batch(batch));
-        let weights = self.built.declare(&tracer);
-        let (seed, step) = random_states(&tracer);
-        let mut context = Context::training(&tracer, &seed, &step);
-        let output = self.network.forward(&mut context, &weights, &x);
-        let measured = self.measure(&context.prediction(output), batch, weighted)?;
-        measured.output(&tracer);
+        let mut program = self.program("train_step", batch);
+        let (seed, step) = random_states(&program.tracer);
+        let mut context = Context::training(&program.tracer, &seed, &step);
+        let loss = self.measure(&mut program, &mut context, weighted)?;
+        let Program { tracer, weights, .. } = program;
         if let Some(error) = tracer.error() {
             return Err(error.into());
         }
-        self.update(&tracer, &weights, &measured.loss)?;
+        // Before the gradients, which remove what no output needs.
+        let updates = weights.iter().flat_map(Weights::updates);
+        updates.for_each(|(weight, next)| tracer.update(weight, next));
+        let weights: Vec<Var> = weights.iter().flat_map(Weights::states).cloned().collect();
+        self.update(&tracer, &weights, &loss)?;
         {
             let _scope = tracer.origin_scope(Origin { role: Role::Update, ..Origin::default() });
             tracer.update(&step, &(&step + 1.0));
@@ -94,49 +110,47 @@ impl Plan<'_> {
         Ok(tracer.finish()?)
     }
 
-    /// Loss and metrics of a prediction.
+    /// Adds the network, the loss and the metrics, which become the program's outputs. Returns the
+    /// loss.
     fn measure(
         &self,
-        prediction: &Prediction,
-        batch: usize,
+        program: &mut Program,
+        context: &mut Context,
         weighted: bool,
-    ) -> Result<Measured, NnError> {
+    ) -> Result<Var, NnError> {
         let compiled = self.compiled.ok_or(NOT_COMPILED)?;
         let loss = compiled.loss("trace")?;
-        let tracer = prediction.output.tracer().clone();
-        let y = tracer.input("y", batched(&loss.labels().ty(&self.built.output.1), batch));
-        let sample_weight = weighted.then(|| tracer.input("sample_weight", Type::f32([batch])));
+        let port = self.built.output()?;
+        let outputs = self.forward(program, context)?;
+        let prediction = context.prediction(outputs[0].clone());
+        let (tracer, batch) = (&program.tracer, program.batch);
+        let input = |role, ty| {
+            tracer.input(&port.program_input(role, &self.built.outputs), batched(&ty, batch))
+        };
+        let y = input("y", loss.labels().ty(&port.ty));
+        let sample_weight = weighted.then(|| input("sample_weight", Type::scalar(DType::F32)));
         let value = {
             let _scope = tracer.enter("loss");
-            let value = losses::compute(loss, &y, prediction, sample_weight.as_ref());
+            let value = losses::compute(loss, &y, &prediction, sample_weight.as_ref());
             if value.shape().rank() > 0 {
                 let message = format!("the loss is {}, not one number", value.ty());
                 let help =
                     "let its reduction be sum_over_batch_size, mean_with_sample_weight or sum";
                 tracer.fail(Mistake::new(message).help(help));
             }
-            value
+            context.losses().iter().fold(value, |sum, added| sum + added)
         };
-        let mut statistics = vec![];
-        for (name, metric) in &compiled.metrics {
-            let _scope = tracer.enter(&format!("metrics/{name}"));
-            let parts = metric.statistics(&y, prediction, None);
-            if parts.len() != metric.parts() {
-                let (expected, given) = (metric.parts(), parts.len());
-                let message =
-                    format!("the metric gives {given} tensors, its `parts` says {expected}");
-                tracer.fail(Mistake::new(message));
-            }
-            statistics.extend(parts.iter().map(as_f32));
-        }
-        Ok(Measured { loss: value, statistics })
+        let statistics = statistics(compiled, &y, &prediction);
+        tracer.output(&value);
+        statistics.iter().for_each(|statistic| tracer.output(statistic));
+        Ok(value)
     }
 
     /// The gradients of the trainable weights, and the next values of weights and optimizer states.
     fn update(&self, tracer: &Tracer, weights: &[Var], loss: &Var) -> Result<(), NnError> {
         let compiled = self.compiled.ok_or(NOT_COMPILED)?;
         let optimizer = &*compiled.optimizer;
-        let trained = self.built.weights.iter().zip(weights).filter(|(weight, _)| weight.trainable);
+        let trained = self.built.weights().zip(weights).filter(|(weight, _)| weight.trainable);
         let (specs, weights): (Vec<_>, Vec<Var>) = trained.map(|(w, var)| (w, var.clone())).unzip();
         let gradients = brolga_autodiff::gradients(tracer, loss, &weights)?;
         let prefix = state_prefix(optimizer);
@@ -168,7 +182,7 @@ impl Plan<'_> {
 
     /// All states of the model with their types and first values: weights, optimizer slots, counters.
     pub(crate) fn states(&self) -> Vec<StateSpec> {
-        let built = &self.built.weights;
+        let built = self.built.weights();
         let state = |name: String, ty: &Type, first| {
             let (owner, ty) = ((String::new(), Role::Forward), ty.clone());
             StateSpec { name, ty, first, owner }
@@ -177,15 +191,14 @@ impl Plan<'_> {
             let owner = (weight.layer.clone(), role);
             StateSpec { name, ty: weight.ty.clone(), first, owner }
         };
-        let weights = built.iter().zip(0..);
-        let mut states: Vec<_> = weights
+        let mut states: Vec<_> = (built.clone().zip(0..))
             .map(|(w, number)| of(w, Role::Forward, w.path(), First::Weight(number)))
             .collect();
         if let Some(compiled) = self.compiled {
             let optimizer = &*compiled.optimizer;
             let prefix = state_prefix(optimizer);
             for slot in optimizer.slots() {
-                let trained = built.iter().filter(|weight| weight.trainable);
+                let trained = built.clone().filter(|weight| weight.trainable);
                 states.extend(trained.map(|weight| {
                     let name = slot_path(&prefix, weight, &slot);
                     of(weight, Role::Update, name, First::Value(slot.initial))
@@ -214,10 +227,27 @@ pub(crate) struct StateSpec {
 /// The first value of a state.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum First {
-    /// That of the weight with this number in [`Built::weights`].
+    /// That of the weight with this number among [`Built::weights`].
     Weight(u32),
     /// The same number everywhere.
     Value(f64),
+}
+
+/// The statistics of all metrics.
+fn statistics(compiled: &Compiled, y: &Var, prediction: &Prediction) -> Vec<Var> {
+    let tracer = y.tracer();
+    let mut statistics = vec![];
+    for (name, metric) in &compiled.metrics {
+        let _scope = tracer.enter(&format!("metrics/{name}"));
+        let parts = metric.statistics(y, prediction, None);
+        if parts.len() != metric.parts() {
+            let (expected, given) = (metric.parts(), parts.len());
+            let message = format!("the metric gives {given} tensors, its `parts` says {expected}");
+            tracer.fail(Mistake::new(message));
+        }
+        statistics.extend(parts.iter().map(as_f32));
+    }
+    statistics
 }
 
 fn as_f32(x: &Var) -> Var {
@@ -229,10 +259,3 @@ fn slot_path(prefix: &str, weight: &Weight, slot: &Slot) -> String {
 }
 
 const NOT_COMPILED: NnError = NnError::NotCompiled { method: "trace", missing: "loss" };
-
-impl Measured {
-    fn output(&self, tracer: &Tracer) {
-        tracer.output(&self.loss);
-        self.statistics.iter().for_each(|statistic| tracer.output(statistic));
-    }
-}

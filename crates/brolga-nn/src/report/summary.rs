@@ -6,7 +6,7 @@ use brolga_ir::Type;
 
 use super::table::{Align, Column, longest_word, write_table};
 use crate::error::with_batch;
-use crate::model::{Built, LayerRow};
+use crate::model::{Built, BuiltLayer};
 
 /// The layers of a model, the shapes of what they give, and how many numbers they hold.
 ///
@@ -34,8 +34,9 @@ pub struct SummaryRow {
     pub name: String,
     /// The class name.
     pub class_name: &'static str,
-    /// The shape of what it gives for a sample and the number of its weights' elements; `None` while the model is not built.
-    pub built: Option<(Vec<usize>, usize)>,
+    /// The shapes of what it gives for a sample and the number of its weights' elements; `None`
+    /// while the model is not built.
+    pub built: Option<(Vec<Vec<usize>>, usize)>,
 }
 
 /// A number of elements and their bytes.
@@ -62,14 +63,17 @@ impl Summary {
     /// The summary of a model that is built.
     pub(crate) fn of_built(name: &str, built: &Built, optimizer: Option<Size>) -> Self {
         let of = |trainable: bool| {
-            let weights = built.weights.iter().filter(|weight| weight.trainable == trainable);
+            let weights = built.weights().filter(|weight| weight.trainable == trainable);
             weights.map(|weight| Size::of(&weight.ty)).sum()
         };
         let shown = built.layers.iter().filter(|layer| layer.class_name != INPUT);
-        let row = |LayerRow { name, class_name, output_shape, params }: &LayerRow| SummaryRow {
-            name: name.clone(),
-            class_name,
-            built: Some((output_shape.clone(), *params)),
+        let row = |layer: &BuiltLayer| SummaryRow {
+            name: layer.name.clone(),
+            class_name: layer.class_name,
+            built: Some((
+                layer.outputs.iter().map(|ty| ty.shape.to_vec()).collect(),
+                layer.params(),
+            )),
         };
         Self {
             name: name.to_owned(),
@@ -135,7 +139,14 @@ impl SummaryRow {
     fn cells(&self) -> [String; 3] {
         let layer = format!("{} ({})", self.name, self.class_name);
         match &self.built {
-            Some((shape, params)) => [layer, with_batch(shape), grouped(*params)],
+            Some((shapes, params)) => {
+                let shapes: Vec<_> = shapes.iter().map(|shape| with_batch(shape)).collect();
+                let shapes = match &shapes[..] {
+                    [shape] => shape.clone(),
+                    several => format!("[{}]", several.join(", ")),
+                };
+                [layer, shapes, grouped(*params)]
+            }
             None => [layer, "?".to_owned(), "0 (unbuilt)".to_owned()],
         }
     }
@@ -201,7 +212,11 @@ mod tests {
     use super::*;
 
     fn row(name: &str, class_name: &'static str, shape: &[usize], params: usize) -> SummaryRow {
-        SummaryRow { name: name.to_owned(), class_name, built: Some((shape.to_vec(), params)) }
+        SummaryRow {
+            name: name.to_owned(),
+            class_name,
+            built: Some((vec![shape.to_vec()], params)),
+        }
     }
 
     fn params(params: usize) -> Size {

@@ -12,7 +12,7 @@ use brolga_nn::losses::{self, Loss};
 use brolga_nn::metrics::Metric;
 use brolga_nn::optimizers::{Optimizer, Trained, apply};
 use brolga_nn::registry::from_config;
-use brolga_nn::trace::{Call, Context, Prediction};
+use brolga_nn::trace::{Call, Context, Prediction, Weights};
 use brolga_nn::{Compile, Data, Fit, Predict, Sequential};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 use ndarray::{ArrayD, IxDyn};
@@ -112,9 +112,10 @@ pub(crate) fn layer(case: &Case) -> Outcome {
     let types: Vec<Type> = inputs.iter().map(|x| x.ty().clone()).collect();
     let specs = layer.build(&types)?;
     let weights = sketch.list("w/");
-    let named = specs.iter().map(|spec| spec.name.as_str()).zip(weights.iter().cloned()).collect();
+    let named = specs.iter().zip(&weights);
+    let mut named = Weights::new(named.map(|(s, w)| (&*s.name, w.clone(), s.trainable)));
     let mut context = Context::inference(&sketch.tracer);
-    let y = layer.call(&mut Call::new(&mut context, named), &inputs);
+    let y = layer.call(&mut Call::new(&mut context, &mut named), &inputs).swap_remove(0);
     if let Some(error) = sketch.tracer.error() {
         return Err(error.into());
     }
