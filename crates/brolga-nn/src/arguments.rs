@@ -65,13 +65,15 @@ pub struct Argument {
 }
 
 impl Argument {
-    pub(crate) fn new(name: &'static str, value: &impl Numbers, range: Range) -> Self {
+    /// The argument of this name, with what it is set to.
+    pub fn new(name: &'static str, value: &impl Numbers, range: Range) -> Self {
         Self { name, values: value.numbers(), range }
     }
 }
 
 /// What an argument of numbers is written as.
-pub(crate) trait Numbers {
+pub trait Numbers {
+    /// The numbers, none where the argument is not set.
     fn numbers(&self) -> Vec<f64>;
 }
 
@@ -100,12 +102,18 @@ impl<T: Numbers> Numbers for Option<T> {
 }
 
 /// Fails if an argument of an object is out of its range.
-pub(crate) fn check(object: &(impl Object + ?Sized)) -> Result<(), Mistake> {
+///
+/// # Errors
+/// The first such argument, with its range.
+pub fn check(object: &(impl Object + ?Sized)) -> Result<(), Mistake> {
     check_each(object.class_name(), &object.arguments())
 }
 
 /// Fails if an argument of a class or a method is out of its range.
-pub(crate) fn check_each(class: &str, arguments: &[Argument]) -> Result<(), Mistake> {
+///
+/// # Errors
+/// The first such argument, with its range.
+pub fn check_each(class: &str, arguments: &[Argument]) -> Result<(), Mistake> {
     let wrong = |argument: &&Argument| !argument.values.iter().all(|&x| argument.range.contains(x));
     let Some(Argument { name, values, range }) = arguments.iter().find(wrong) else {
         return Ok(());

@@ -30,8 +30,8 @@ pub enum NnError {
         /// What is wrong.
         message: String,
     },
-    /// An argument of Keras's that does not exist here.
-    #[error("{class}: `{key}` = {value} is not supported")]
+    /// An argument that does not exist here, maybe one of Keras's.
+    #[error("{class}: `{key}` = {value} is not supported{}", did_you_mean(.nearest))]
     Unsupported {
         /// The class.
         class: String,
@@ -39,6 +39,8 @@ pub enum NnError {
         key: String,
         /// What it is set to.
         value: String,
+        /// An argument of nearly this name.
+        nearest: Option<String>,
     },
     /// Arguments that contradict each other or the model.
     #[error(transparent)]
@@ -272,6 +274,10 @@ fn io_help(error: &io::Error) -> &'static str {
     }
 }
 
+fn did_you_mean(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
 fn help_line(help: &Option<String>) -> String {
     help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default()
 }
@@ -299,6 +305,13 @@ pub(crate) fn known_names<S: AsRef<str>>(kind: &str, name: &str, known: &[S]) ->
         _ => format!("there is no {kind} `{name}`"),
     };
     (message, format!("there are {}", known.join(", ")))
+}
+
+/// The known name that is meant by a name with a letter or two wrong in it.
+pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let far = |known: &str| distance(&name.to_lowercase(), &known.to_lowercase());
+    let nearest = known.into_iter().map(|known| (far(known), known)).min()?;
+    (4 * nearest.0 <= name.len().max(4)).then_some(nearest.1)
 }
 
 /// How many letters must be inserted, removed, replaced or exchanged with their neighbour to make one word of the other.

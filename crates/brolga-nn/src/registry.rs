@@ -1,17 +1,22 @@
 //! Objects by class name: what Keras serializes as `{"class_name": .., "config": ..}`.
 //!
-//! Layers, losses, metrics, optimizers and initializers are [`Object`]s. Each family has one table of its classes, from which
-//! [`by_name`] takes what users name (`"adam"`, `"mse"`) and [`from_config`] what Keras wrote.
+//! Layers, losses, metrics, optimizers and initializers are [`Object`]s. Each family has one table
+//! of its classes, from which [`by_name`] takes what users name (`"adam"`, `"mse"`) and
+//! [`from_config`] what Keras wrote. A [`Registry`] has the user's own classes besides.
 
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value, json};
+pub use serde_json::Value;
+use serde_json::{Map, json};
 
 use crate::arguments::{self, Argument};
-use crate::error::NnError;
+use crate::error::{NnError, nearest};
 
 /// An object that is known by a class name and a config with Keras's keys.
 pub trait Object: fmt::Debug + Send + Sync {
@@ -19,7 +24,10 @@ pub trait Object: fmt::Debug + Send + Sync {
     fn class_name(&self) -> &'static str;
 
     /// The arguments under Keras's names.
-    fn config(&self) -> Value;
+    ///
+    /// # Errors
+    /// If they cannot be written as JSON.
+    fn config(&self) -> Result<Value, NnError>;
 
     /// The arguments that are numbers, and which they may be; checked when the object is used.
     fn arguments(&self) -> Vec<Argument> {
@@ -27,27 +35,66 @@ pub trait Object: fmt::Debug + Send + Sync {
     }
 }
 
-/// Implements [`Object`] for a type that serde writes with Keras's keys. A table says which numbers its arguments may be.
+/// Implements [`Object`] for a type that serde writes under Keras's keys. A table says which
+/// numbers its arguments may be.
+///
+/// ```
+/// use brolga_nn::initializers::{Initializer, Random};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// `start`, `start + 1`, ..
+/// #[derive(Debug, Serialize, Deserialize)]
+/// struct Ramp {
+///     start: f64,
+/// }
+///
+/// brolga_nn::object!(Ramp { start: Finite });
+///
+/// impl Initializer for Ramp {
+///     fn fill(&self, _: &brolga_ir::Shape, _: Random, start: usize, values: &mut [f32]) {
+///         let first = self.start as f32 + start as f32;
+///         (0..).zip(values).for_each(|(place, value)| *value = first + place as f32);
+///     }
+/// }
+/// ```
+#[macro_export]
 macro_rules! object {
     ($type:ident $({ $($argument:ident: $range:expr),* $(,)? } $(and $more:ident)?)?) => {
-        impl crate::registry::Object for $type {
+        impl $crate::registry::Object for $type {
             fn class_name(&self) -> &'static str {
                 stringify!($type)
             }
 
-            fn config(&self) -> serde_json::Value {
-                crate::registry::to_value(self)
+            fn config(&self) -> Result<$crate::registry::Value, $crate::NnError> {
+                $crate::registry::to_value(stringify!($type), self)
             }
 
-            $(fn arguments(&self) -> Vec<crate::arguments::Argument> {
-                use crate::arguments::{Argument, Range::*};
+            $(fn arguments(&self) -> Vec<$crate::arguments::Argument> {
+                use $crate::arguments::{Argument, Range::*};
                 let own = [$(Argument::new(stringify!($argument), &self.$argument, $range)),*];
                 own.into_iter()$(.chain(self.$more.arguments()))?.collect()
             })?
         }
     };
 }
-pub(crate) use object;
+pub use object;
+
+/// The [`Class`] of an [`Object`] that serde reads, with other names for it: `class!(Ramp
+/// ["steps"])`.
+#[macro_export]
+macro_rules! class {
+    ($class:ident $([$($alias:literal),* $(,)?])?) => {
+        $crate::registry::Class {
+            name: stringify!($class),
+            aliases: &[$($($alias),*)?],
+            build: |config| {
+                let object: $class = $crate::registry::read(stringify!($class), config)?;
+                Ok(std::sync::Arc::new(object))
+            },
+        }
+    };
+}
+pub use class;
 
 /// Declares the files of a family and its table of classes: `file: Class [aliases]`.
 macro_rules! classes {
@@ -75,14 +122,7 @@ macro_rules! family {
             }
 
             fn classes() -> &'static [crate::registry::Class<Self>] {
-                &[$(crate::registry::Class {
-                    name: stringify!($class),
-                    aliases: &[$($($alias),*)?],
-                    build: |config| {
-                        let object: $class = crate::registry::read(stringify!($class), config)?;
-                        Ok(std::sync::Arc::new(object))
-                    },
-                },)*]
+                &[$(crate::registry::class!($class $([$($alias),*])?),)*]
             }
         }
     };
@@ -99,6 +139,14 @@ pub struct Class<T: ?Sized> {
     pub build: fn(&Value) -> Result<Arc<T>, NnError>,
 }
 
+impl<T: ?Sized> Clone for Class<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Class<T> {}
+
 /// A family of classes, such as all losses.
 pub trait Family: Object + 'static {
     /// What one of them is called in messages.
@@ -114,58 +162,146 @@ pub trait Family: Object + 'static {
     fn name_of(class: &str) -> String;
 }
 
-/// The object of this class with its default arguments.
+/// The classes that names and configs stand for: those of Brolga, and the user's own.
 ///
-/// Case and underscores do not matter: `glorot_uniform` is `GlorotUniform`.
+/// ```
+/// # use brolga_nn::initializers::{Initializer, Random};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Debug, Serialize, Deserialize)]
+/// # struct Ramp { start: f64 }
+/// # brolga_nn::object!(Ramp { start: Finite });
+/// # impl Initializer for Ramp {
+/// #     fn fill(&self, _: &brolga_ir::Shape, _: Random, _: usize, _: &mut [f32]) {}
+/// # }
+/// use brolga_nn::prelude::*;
+/// use brolga_nn::registry::Registry;
 ///
-/// # Errors
-/// If there is no such class; the message lists those that exist.
-pub fn by_name<T: Family + ?Sized>(name: &str) -> Result<Arc<T>, NnError> {
-    build(name, &Value::Object(Map::new()))
+/// let mut registry = Registry::default(); registry.add::<dyn
+/// Initializer>(brolga_nn::class!(Ramp)); let config = serde_json::json!({ "class_name": "Dense",
+/// "config": { "units": 3, "kernel_initializer": { "class_name": "Ramp", "config": { "start": 2.0 }
+/// } }, }); let layer = registry.object::<dyn Layer>(&config)?;
+/// # Ok::<(), NnError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Registry {
+    /// A `Vec<Class<T>>` for each family `T` with classes of the user's own, the last one first.
+    own: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
-/// The object that Keras serialized as `{"class_name": .., "config": ..}`, or named by a string.
+thread_local! {
+    /// The registry of the config that is being read: serde has no place for it on the way to the
+    /// objects inside of an object.
+    static READING: RefCell<Registry> = RefCell::default();
+}
+
+/// Puts the registry back that was there before.
+struct Outer(Registry);
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        READING.set(std::mem::take(&mut self.0));
+    }
+}
+
+impl Registry {
+    /// Adds a class of the user's own. It goes before one of the same name that is there already,
+    /// as Keras's `custom_objects` do.
+    pub fn add<T: Family + ?Sized>(&mut self, class: Class<T>) -> &mut Self {
+        let classes: Vec<Class<T>> = [class].iter().chain(self.own()).copied().collect();
+        self.own.insert(TypeId::of::<T>(), Arc::new(classes));
+        self
+    }
+
+    fn own<T: Family + ?Sized>(&self) -> &[Class<T>] {
+        let classes = self.own.get(&TypeId::of::<T>());
+        classes
+            .and_then(|classes| classes.downcast_ref::<Vec<Class<T>>>())
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The object of this class with its default arguments.
+    ///
+    /// Case and underscores do not matter: `glorot_uniform` is `GlorotUniform`.
+    ///
+    /// # Errors
+    /// If there is no such class; the message lists those that exist.
+    pub fn by_name<T: Family + ?Sized>(&self, name: &str) -> Result<Arc<T>, NnError> {
+        self.build(name, &Value::Object(Map::new()))
+    }
+
+    /// The object that Keras serialized as `{"class_name": .., "config": ..}`, or named by a
+    /// string. Objects inside of it are of classes of this registry too.
+    ///
+    /// # Errors
+    /// If the class does not exist, or an argument is missing, malformed or not supported.
+    pub fn object<T: Family + ?Sized>(&self, value: &Value) -> Result<Arc<T>, NnError> {
+        if let Some(name) = value.as_str() {
+            return self.by_name(name);
+        }
+        let Some(class) = value.get("class_name").and_then(Value::as_str) else {
+            return Err(NnError::Config {
+                class: T::KIND.to_owned(),
+                message: format!(
+                    "expected a name or an object with `class_name` and `config`, given {value}"
+                ),
+            });
+        };
+        self.build(class, value.get("config").unwrap_or(&Value::Object(Map::new())))
+    }
+
+    fn build<T: Family + ?Sized>(&self, name: &str, config: &Value) -> Result<Arc<T>, NnError> {
+        let wanted = normal(name);
+        let fits = |class: &&Class<T>| {
+            normal(class.name) == wanted
+                || class.aliases.iter().any(|alias| normal(alias) == wanted)
+        };
+        let mut classes = self.own().iter().chain(T::classes());
+        let Some(class) = classes.find(fits) else { return Err(self.unknown::<T>(name)) };
+        let _outer = Outer(READING.replace(self.clone()));
+        (class.build)(config)
+    }
+
+    /// The error of a name that no class has. Classes are listed as the user writes: `Adam` or
+    /// `adam`.
+    fn unknown<T: Family + ?Sized>(&self, name: &str) -> NnError {
+        let classes = T::classes().iter().chain(self.own()).map(|class| class.name);
+        let known: Vec<String> = if name.contains(char::is_uppercase) {
+            classes.map(str::to_owned).collect()
+        } else {
+            T::ALSO.iter().map(ToString::to_string).chain(classes.map(T::name_of)).collect()
+        };
+        NnError::unknown(T::KIND, name, &known)
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("families", &self.own.len()).finish()
+    }
+}
+
+/// As [`Registry::by_name`], without classes of the user's own.
 ///
 /// # Errors
-/// If the class does not exist, or an argument is missing, malformed or not supported.
+/// As [`Registry::by_name`].
+pub fn by_name<T: Family + ?Sized>(name: &str) -> Result<Arc<T>, NnError> {
+    Registry::default().by_name(name)
+}
+
+/// As [`Registry::object`], without classes of the user's own.
+///
+/// # Errors
+/// As [`Registry::object`].
 pub fn from_config<T: Family + ?Sized>(value: &Value) -> Result<Arc<T>, NnError> {
-    if let Some(name) = value.as_str() {
-        return by_name(name);
-    }
-    let Some(class) = value.get("class_name").and_then(Value::as_str) else {
-        return Err(NnError::Config {
-            class: T::KIND.to_owned(),
-            message: format!(
-                "expected a name or an object with `class_name` and `config`, given {value}"
-            ),
-        });
-    };
-    build(class, value.get("config").unwrap_or(&Value::Object(Map::new())))
+    Registry::default().object(value)
 }
 
 /// The form that [`from_config`] reads.
-pub fn to_config(object: &(impl Object + ?Sized)) -> Value {
-    json!({ "class_name": object.class_name(), "config": object.config() })
-}
-
-fn build<T: Family + ?Sized>(name: &str, config: &Value) -> Result<Arc<T>, NnError> {
-    let wanted = normal(name);
-    let fits = |class: &&Class<T>| {
-        normal(class.name) == wanted || class.aliases.iter().any(|alias| normal(alias) == wanted)
-    };
-    match T::classes().iter().find(fits) {
-        Some(class) => (class.build)(config),
-        None => {
-            // Names are listed as the user writes them: `Adam` or `adam`.
-            let classes = T::classes().iter().map(|class| class.name);
-            let known: Vec<String> = if name.contains(char::is_uppercase) {
-                classes.map(str::to_owned).collect()
-            } else {
-                T::ALSO.iter().map(ToString::to_string).chain(classes.map(T::name_of)).collect()
-            };
-            Err(NnError::unknown(T::KIND, name, &known))
-        }
-    }
+///
+/// # Errors
+/// If the arguments cannot be written as JSON.
+pub fn to_config(object: &(impl Object + ?Sized)) -> Result<Value, NnError> {
+    Ok(json!({ "class_name": object.class_name(), "config": object.config()? }))
 }
 
 fn normal(name: &str) -> String {
@@ -189,10 +325,18 @@ pub fn snake_case(class: &str) -> String {
     name
 }
 
-/// The arguments of an object as serde writes them.
-pub(crate) fn to_value(object: &impl Serialize) -> Value {
-    serde_json::to_value(object)
-        .expect("configs consist of strings, numbers, truth values and lists")
+/// The arguments of an object as serde writes them: [`Object::config`] of
+/// [`object!`](crate::object).
+///
+/// # Errors
+/// If serde cannot write them as JSON.
+pub fn to_value(class: &str, object: &impl Serialize) -> Result<Value, NnError> {
+    let error = |e: serde_json::Error| config_error(class, e.to_string());
+    serde_json::to_value(object).map_err(error)
+}
+
+fn config_error(class: &str, message: String) -> NnError {
+    NnError::Config { class: class.to_owned(), message }
 }
 
 /// Keys of Keras's configs that say nothing as long as another one, which is refused, is not set.
@@ -202,13 +346,10 @@ const INERT: [&str; 1] = ["ema_momentum"];
 ///
 /// # Errors
 /// If an argument is missing or malformed, or one that is not known here is set to something.
-pub(crate) fn read<T: DeserializeOwned + Object>(
-    class: &str,
-    config: &Value,
-) -> Result<T, NnError> {
+pub fn read<T: DeserializeOwned + Object>(class: &str, config: &Value) -> Result<T, NnError> {
     let parse = |config: Value| serde_json::from_value::<T>(config).map_err(|e| e.to_string());
     match parse(config.clone()) {
-        Ok(object) => check_rest(class, config, &object.config()).map(|()| object),
+        Ok(object) => check_rest(class, config, &object.config()?).map(|()| object),
         Err(message) => Err(unreadable(class, config, message, &|rest| parse(rest).map(drop))),
     }
 }
@@ -220,11 +361,17 @@ fn unreadable(
     message: String,
     reads: &dyn Fn(Value) -> Result<(), String>,
 ) -> NnError {
-    let message = match culprit(config, &message, reads) {
-        Some(key) => format!("`{key}`: {message}"),
-        None => message,
-    };
-    NnError::Config { class: class.to_owned(), message }
+    // A field that is missing may be there under a name that is nearly its own.
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+    if let (Some(field), Some(given)) = (missing, config.as_object())
+        && let Some((key, value)) = given.iter().find(|(key, _)| nearest(key, [field]).is_some())
+    {
+        return unsupported(class, key, value, [field]);
+    }
+    match culprit(config, &message, reads) {
+        Some(key) => config_error(class, format!("`{key}`: {message}")),
+        None => config_error(class, message),
+    }
 }
 
 /// An error if a key that is not among the known ones is set to something.
@@ -242,11 +389,22 @@ fn check_rest(class: &str, config: &Value, known: &Value) -> Result<(), NnError>
             _ => false,
         };
         if !accepted {
-            let (class, key, value) = (class.to_owned(), key.clone(), value.to_string());
-            return Err(NnError::Unsupported { class, key, value });
+            let known = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+            return Err(unsupported(class, key, value, known));
         }
     }
     Ok(())
+}
+
+fn unsupported<'k>(
+    class: &str,
+    key: &str,
+    value: &Value,
+    known: impl IntoIterator<Item = &'k str>,
+) -> NnError {
+    let nearest = nearest(key, known).map(str::to_owned);
+    let (class, key, value) = (class.to_owned(), key.to_owned(), value.to_string());
+    NnError::Unsupported { class, key, value, nearest }
 }
 
 /// The key whose value makes a config unreadable: the one without which the message changes.
@@ -328,7 +486,9 @@ impl<T: Family + ?Sized> Serialize for Choice<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Named(name) => serializer.serialize_str(name),
-            Self::Object(object) => to_config(&**object).serialize(serializer),
+            Self::Object(object) => {
+                to_config(&**object).map_err(serde::ser::Error::custom)?.serialize(serializer)
+            }
         }
     }
 }
@@ -336,7 +496,8 @@ impl<T: Family + ?Sized> Serialize for Choice<T> {
 impl<'de, T: Family + ?Sized> Deserialize<'de> for Choice<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        from_config(&value).map(Self::Object).map_err(serde::de::Error::custom)
+        let registry = READING.with_borrow(Registry::clone);
+        registry.object(&value).map(Self::Object).map_err(serde::de::Error::custom)
     }
 }
 

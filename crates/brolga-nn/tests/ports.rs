@@ -22,8 +22,8 @@ impl Object for Own {
         "Own"
     }
 
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!({})
+    fn config(&self) -> Result<serde_json::Value, NnError> {
+        Ok(serde_json::json!({}))
     }
 }
 
@@ -228,8 +228,8 @@ impl Object for Greedy {
         "Greedy"
     }
 
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!({})
+    fn config(&self) -> Result<serde_json::Value, NnError> {
+        Ok(serde_json::json!({}))
     }
 }
 

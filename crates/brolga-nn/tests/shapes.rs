@@ -76,8 +76,8 @@ impl Object for Own {
         "Own"
     }
 
-    fn config(&self) -> serde_json::Value {
-        serde_json::json!({})
+    fn config(&self) -> Result<serde_json::Value, NnError> {
+        Ok(serde_json::json!({}))
     }
 }
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Draw, Initializer, Random, RandomDistribution};
 use crate::arguments::{Argument, Range};
-use crate::registry::{Object, to_value};
+use crate::error::NnError;
+use crate::registry::{Object, Value, to_value};
 
 /// Values uniformly distributed over `[minval, maxval)`; by default from −0.05 to 0.05.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -24,8 +25,8 @@ impl Object for RandomUniform {
         "RandomUniform"
     }
 
-    fn config(&self) -> serde_json::Value {
-        to_value(self)
+    fn config(&self) -> Result<Value, NnError> {
+        to_value("RandomUniform", self)
     }
 
     fn arguments(&self) -> Vec<Argument> {

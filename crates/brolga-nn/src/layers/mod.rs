@@ -111,10 +111,39 @@ impl WeightSpec {
     }
 }
 
-/// Implements for a layer struct with the field `base` what all of them have: `name`, `trainable`, [`Object`].
+/// Implements for a layer struct with the field `base` what all of them have: `name`, `trainable`,
+/// [`Object`]. A table says which numbers its arguments may be.
+///
+/// ```
+/// use brolga_ir::Var;
+/// use brolga_nn::layers::{Base, Layer};
+/// use brolga_nn::trace::Call;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// `x · factor`.
+/// #[derive(Debug, Serialize, Deserialize)]
+/// struct Scale {
+///     #[serde(flatten)]
+///     base: Base,
+///     factor: f64,
+/// }
+///
+/// brolga_nn::layer!(Scale { factor: Finite });
+///
+/// impl Layer for Scale {
+///     fn base(&self) -> &Base {
+///         &self.base
+///     }
+///
+///     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+///         call.map(inputs, |_, x| x * self.factor)
+///     }
+/// }
+/// ```
+#[macro_export]
 macro_rules! layer {
     ($type:ident $($arguments:tt)?) => {
-        crate::registry::object!($type $($arguments)?);
+        $crate::object!($type $($arguments)?);
 
         impl $type {
             /// Gives the layer a name.
@@ -133,7 +162,7 @@ macro_rules! layer {
         }
     };
 }
-pub(crate) use layer;
+pub use layer;
 
 /// The shapes of a layer's inputs as messages show them: `(None, 28, 28)`.
 pub(crate) fn shapes(inputs: &[Type]) -> String {

@@ -120,22 +120,51 @@ impl TryFrom<i64> for LastAxis {
     }
 }
 
-/// Implements for a loss struct with the field `reduction` what all of them have.
+/// Implements for a loss struct with the field `reduction` what all of them have: `reduction`,
+/// [`Object`]. A table says which numbers its arguments may be.
+///
+/// ```
+/// use brolga_ir::Var;
+/// use brolga_nn::losses::{Loss, Losses, Reduction};
+/// use brolga_nn::trace::Prediction;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// `(t − y)⁴`.
+/// #[derive(Debug, Default, Serialize, Deserialize)]
+/// #[serde(default)]
+/// struct Quartic {
+///     reduction: Reduction,
+/// }
+///
+/// brolga_nn::loss!(Quartic);
+///
+/// impl Loss for Quartic {
+///     fn reduction(&self) -> Reduction {
+///         self.reduction
+///     }
+///
+///     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {
+///         let square = (y_true - &y_pred.output) * (y_true - &y_pred.output);
+///         (&square * &square).reduce_mean(&[1], false).into()
+///     }
+/// }
+/// ```
+#[macro_export]
 macro_rules! loss {
     ($type:ident $($arguments:tt)?) => {
-        crate::registry::object!($type $($arguments)?);
+        $crate::object!($type $($arguments)?);
 
         impl $type {
             /// How the losses of the samples become one number; their mean by default.
             #[must_use]
-            pub fn reduction(mut self, reduction: crate::losses::Reduction) -> Self {
+            pub fn reduction(mut self, reduction: $crate::losses::Reduction) -> Self {
                 self.reduction = reduction;
                 self
             }
         }
     };
 }
-pub(crate) use loss;
+pub use loss;
 
 /// Keras writes no reduction as `null` or `"none"`.
 pub(crate) fn reduction<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Reduction, D::Error> {

@@ -3,11 +3,11 @@
 use brolga_ir::Var;
 
 use super::{
-    BinaryAccuracy, CategoricalAccuracy, Direction, Metric, SparseCategoricalAccuracy, metric,
+    BinaryAccuracy, CategoricalAccuracy, Direction, Metric, SparseCategoricalAccuracy, plain_metric,
 };
 use crate::trace::Prediction;
 
-metric! {
+plain_metric! {
     /// What `"accuracy"` and `"acc"` stand for, as in Keras: [`BinaryAccuracy`] where predictions have one element,
     /// [`SparseCategoricalAccuracy`] where labels have an axis less or a last axis of one element, else [`CategoricalAccuracy`].
     Accuracy

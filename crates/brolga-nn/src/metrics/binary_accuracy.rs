@@ -3,7 +3,7 @@
 use brolga_ir::{DType, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Metric, mean_statistics, named};
+use super::{Direction, Metric, mean_statistics, metric};
 use crate::losses::{mean_last, pair};
 use crate::trace::Prediction;
 
@@ -17,7 +17,7 @@ pub struct BinaryAccuracy {
     pub threshold: f64,
 }
 
-named!(BinaryAccuracy { threshold: Finite });
+metric!(BinaryAccuracy { threshold: Finite });
 
 impl Default for BinaryAccuracy {
     fn default() -> Self {

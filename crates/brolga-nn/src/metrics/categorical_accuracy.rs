@@ -2,10 +2,10 @@
 
 use brolga_ir::Var;
 
-use super::{Direction, Metric, mean_statistics, metric};
+use super::{Direction, Metric, mean_statistics, plain_metric};
 use crate::trace::{Prediction, argmax_last};
 
-metric! {
+plain_metric! {
     /// The share of samples where the greatest element of the prediction stands where that of the one-hot label does.
     CategoricalAccuracy
 }

@@ -3,7 +3,7 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Metric, mean_statistics, named};
+use super::{Direction, Metric, mean_statistics, metric};
 use crate::losses;
 use crate::trace::Prediction;
 
@@ -20,7 +20,7 @@ pub struct CategoricalCrossentropy {
     axis: losses::LastAxis,
 }
 
-named!(CategoricalCrossentropy { label_smoothing: Share });
+metric!(CategoricalCrossentropy { label_smoothing: Share });
 
 impl CategoricalCrossentropy {
     /// Of probabilities.

@@ -2,11 +2,11 @@
 
 use brolga_ir::Var;
 
-use super::{Direction, Metric, mean_statistics, metric};
+use super::{Direction, Metric, mean_statistics, plain_metric};
 use crate::losses;
 use crate::trace::Prediction;
 
-metric! {
+plain_metric! {
     /// The mean of [`losses::MeanSquaredError`] over the samples.
     MeanSquaredError
 }

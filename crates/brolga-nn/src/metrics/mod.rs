@@ -114,10 +114,38 @@ impl<T: Metric + 'static> From<T> for Choice<dyn Metric> {
     }
 }
 
-/// Implements for a metric struct with the field `name` what all of them have.
-macro_rules! named {
+/// Implements for a metric struct with the field `name: Option<String>` what all of them have:
+/// `name`, [`Object`]. A table says which numbers its arguments may be.
+///
+/// ```
+/// use brolga_ir::Var;
+/// use brolga_nn::metrics::{Metric, mean_statistics};
+/// use brolga_nn::trace::Prediction;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// The mean of the predictions.
+/// #[derive(Debug, Default, Serialize, Deserialize)]
+/// #[serde(default)]
+/// struct Output {
+///     name: Option<String>,
+/// }
+///
+/// brolga_nn::metric!(Output);
+///
+/// impl Metric for Output {
+///     fn given_name(&self) -> Option<&str> {
+///         self.name.as_deref()
+///     }
+///
+///     fn statistics(&self, _: &Var, y_pred: &Prediction, weight: Option<&Var>) -> Vec<Var> {
+///         mean_statistics(&y_pred.output, weight)
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! metric {
     ($type:ident $($arguments:tt)?) => {
-        crate::registry::object!($type $($arguments)?);
+        $crate::object!($type $($arguments)?);
 
         impl $type {
             /// Reports the metric under another name.
@@ -129,10 +157,10 @@ macro_rules! named {
         }
     };
 }
-pub(crate) use named;
+pub use metric;
 
 /// Declares the struct of a metric whose only argument is its name.
-macro_rules! metric {
+macro_rules! plain_metric {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -142,7 +170,7 @@ macro_rules! metric {
             pub name: Option<String>,
         }
 
-        crate::metrics::named!($name);
+        crate::metrics::metric!($name);
 
         impl $name {
             /// The metric under Keras's name.
@@ -152,4 +180,4 @@ macro_rules! metric {
         }
     };
 }
-pub(crate) use metric;
+pub(crate) use plain_metric;

@@ -3,7 +3,7 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Direction, Metric, mean_statistics, named};
+use super::{Direction, Metric, mean_statistics, metric};
 use crate::losses;
 use crate::trace::Prediction;
 
@@ -18,7 +18,7 @@ pub struct SparseCategoricalCrossentropy {
     axis: losses::LastAxis,
 }
 
-named!(SparseCategoricalCrossentropy);
+metric!(SparseCategoricalCrossentropy);
 
 impl SparseCategoricalCrossentropy {
     /// Of probabilities.

@@ -13,7 +13,7 @@ use super::network::{Built, BuiltLayer, Network, Port, call};
 use super::step::random_states;
 use crate::error::NnError;
 use crate::layers::Layer;
-use crate::registry::{from_config, snake_case};
+use crate::registry::{Registry, snake_case};
 use crate::trace::{Context, Weights};
 
 /// A model in which each layer takes what the one before gives.
@@ -70,11 +70,20 @@ impl Sequential {
         self
     }
 
-    /// The model that Keras serialized as `{"class_name": "Sequential", "config": {"name": .., "layers": [..]}}`.
+    /// The model that Keras serialized as
+    /// `{"class_name": "Sequential", "config": {"name": .., "layers": [..]}}`.
     ///
     /// # Errors
     /// If it is another class, or a layer is not known or has unknown arguments.
     pub fn from_config(value: &Value) -> Result<Self, NnError> {
+        Self::from_config_with(value, &Registry::default())
+    }
+
+    /// As [`Sequential::from_config`], with classes of the user's own.
+    ///
+    /// # Errors
+    /// As [`Sequential::from_config`].
+    pub fn from_config_with(value: &Value, registry: &Registry) -> Result<Self, NnError> {
         let error = |message: &str| NnError::Config {
             class: "Sequential".to_owned(),
             message: message.to_owned(),
@@ -90,7 +99,7 @@ impl Sequential {
             model.network_mut().name = name.to_owned();
         }
         for layer in layers {
-            model.push(from_config::<dyn Layer>(layer)?, None);
+            model.push(registry.object::<dyn Layer>(layer)?, None);
         }
         Ok(model)
     }

@@ -63,7 +63,7 @@ pub struct Session {
 impl Session {
     /// The session of a plan. Nothing is allocated before the first program is compiled or a weight is asked for.
     pub(crate) fn new(plan: &Plan<'_>, seed: u64) -> Result<Self, NnError> {
-        let specs = plan.states();
+        let specs = plan.states()?;
         let layout =
             StateLayout::new(specs.iter().map(|spec| (spec.name.clone(), spec.ty.clone())))?;
         let built = plan.built.clone();

@@ -6,7 +6,7 @@ use super::compile::Compiled;
 use super::network::{Built, Network, Weight, batched};
 use crate::error::NnError;
 use crate::losses;
-use crate::optimizers::{self, Slot, Trained, state_prefix};
+use crate::optimizers::{self, Optimizer, Slot, Trained, state_prefix};
 use crate::trace::{Context, Prediction, Weights};
 
 /// The state that holds the learning rate: `f32[]`.
@@ -157,7 +157,8 @@ impl Plan<'_> {
         let _scope = tracer.origin_scope(Origin::layer(&prefix, Role::Update));
         let learning_rate = tracer.state(LEARNING_RATE, Type::scalar(DType::F32));
         let iterations = tracer.state(ITERATIONS, Type::scalar(DType::I32));
-        let slots = optimizer.slots();
+        let own = |slot: &Slot| tracer.state(&format!("{prefix}/{}", slot.name), slot.ty.clone());
+        let states: Vec<Var> = optimizer.states().iter().map(own).collect();
         let trained: Vec<Trained> = specs
             .iter()
             .zip(weights)
@@ -165,14 +166,15 @@ impl Plan<'_> {
             .map(|((spec, weight), gradient)| {
                 let slot = |slot: &Slot| {
                     let _scope = tracer.origin_scope(spec.origin(Role::Update));
-                    tracer.state(&slot_path(&prefix, spec, slot), spec.ty.clone())
+                    tracer.state(&slot_path(&prefix, spec, slot), slot.ty.clone())
                 };
-                let slots = slots.iter().map(slot).collect();
+                let slots = optimizer.slots(&spec.ty).iter().map(slot).collect();
                 Trained { origin: spec.origin(Role::Update), weight, gradient, slots }
             })
             .collect();
-        let updates = optimizers::apply(optimizer, &learning_rate, &iterations, &trained);
-        for (Trained { weight, slots, .. }, next) in trained.iter().zip(&updates) {
+        let next = optimizers::apply(optimizer, &learning_rate, &iterations, &states, &trained);
+        states.iter().zip(&next.states).for_each(|(state, next)| tracer.update(state, next));
+        for (Trained { weight, slots, .. }, next) in trained.iter().zip(&next.weights) {
             tracer.update(weight, &next.weight);
             slots.iter().zip(&next.slots).for_each(|(slot, next)| tracer.update(slot, next));
         }
@@ -181,36 +183,52 @@ impl Plan<'_> {
     }
 
     /// All states of the model with their types and first values: weights, optimizer slots, counters.
-    pub(crate) fn states(&self) -> Vec<StateSpec> {
-        let built = self.built.weights();
-        let state = |name: String, ty: &Type, first| {
-            let (owner, ty) = ((String::new(), Role::Forward), ty.clone());
-            StateSpec { name, ty, first, owner }
+    pub(crate) fn states(&self) -> Result<Vec<StateSpec>, NnError> {
+        let weight = |(weight, number): (&Weight, u32)| StateSpec {
+            name: weight.path(),
+            ty: weight.ty.clone(),
+            first: First::Weight(number),
+            owner: (weight.layer.clone(), Role::Forward),
         };
-        let of = |weight: &Weight, role, name, first| {
-            let owner = (weight.layer.clone(), role);
-            StateSpec { name, ty: weight.ty.clone(), first, owner }
-        };
-        let mut states: Vec<_> = (built.clone().zip(0..))
-            .map(|(w, number)| of(w, Role::Forward, w.path(), First::Weight(number)))
-            .collect();
+        let mut states: Vec<_> = self.built.weights().zip(0..).map(weight).collect();
         if let Some(compiled) = self.compiled {
-            let optimizer = &*compiled.optimizer;
-            let prefix = state_prefix(optimizer);
-            for slot in optimizer.slots() {
-                let trained = built.clone().filter(|weight| weight.trainable);
-                states.extend(trained.map(|weight| {
-                    let name = slot_path(&prefix, weight, &slot);
-                    of(weight, Role::Update, name, First::Value(slot.initial))
-                }));
-            }
-            let rate = First::Value(optimizer.learning_rate());
-            states.push(state(LEARNING_RATE.to_owned(), &Type::scalar(DType::F32), rate));
-            states.push(state(ITERATIONS.to_owned(), &Type::scalar(DType::I32), First::Value(0.0)));
+            states.extend(self.optimizer_states(&*compiled.optimizer)?);
         }
-        states.push(state(SEED.to_owned(), &Type::new(DType::I32, [2]), First::Value(0.0)));
-        states.push(state(STEP.to_owned(), &Type::scalar(DType::I32), First::Value(0.0)));
-        states
+        let zero = First::Value(0.0);
+        states.push(StateSpec::of_model(SEED.to_owned(), Type::new(DType::I32, [2]), zero));
+        states.push(StateSpec::of_model(STEP.to_owned(), Type::scalar(DType::I32), zero));
+        Ok(states)
+    }
+
+    /// What the optimizer keeps: the first slots of all weights, then the second ones, and so on;
+    /// its own states; the counters.
+    fn optimizer_states(&self, optimizer: &dyn Optimizer) -> Result<Vec<StateSpec>, NnError> {
+        let prefix = state_prefix(optimizer);
+        let trained = self.built.weights().filter(|weight| weight.trainable);
+        let slots: Vec<_> = trained.map(|weight| (weight, optimizer.slots(&weight.ty))).collect();
+        let mut states = vec![];
+        for place in 0..slots.iter().map(|(_, slots)| slots.len()).max().unwrap_or(0) {
+            for (weight, slot) in slots.iter().filter_map(|(w, slots)| Some((w, slots.get(place)?)))
+            {
+                slot.check(&weight.path())?;
+                states.push(StateSpec {
+                    name: slot_path(&prefix, weight, slot),
+                    ty: slot.ty.clone(),
+                    first: First::Value(slot.initial),
+                    owner: (weight.layer.clone(), Role::Update),
+                });
+            }
+        }
+        for slot in optimizer.states() {
+            slot.check(&prefix)?;
+            let name = format!("{prefix}/{}", slot.name);
+            states.push(StateSpec::of_model(name, slot.ty, First::Value(slot.initial)));
+        }
+        let rate = First::Value(optimizer.learning_rate());
+        states.push(StateSpec::of_model(LEARNING_RATE.to_owned(), Type::scalar(DType::F32), rate));
+        let none = First::Value(0.0);
+        states.push(StateSpec::of_model(ITERATIONS.to_owned(), Type::scalar(DType::I32), none));
+        Ok(states)
     }
 }
 
@@ -222,6 +240,13 @@ pub(crate) struct StateSpec {
     pub(crate) first: First,
     /// The layer, and the part of the step that it belongs to.
     pub(crate) owner: (String, Role),
+}
+
+impl StateSpec {
+    /// A state that belongs to no layer.
+    fn of_model(name: String, ty: Type, first: First) -> Self {
+        Self { name, ty, first, owner: (String::new(), Role::Forward) }
+    }
 }
 
 /// The first value of a state.

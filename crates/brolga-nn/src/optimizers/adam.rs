@@ -1,6 +1,6 @@
 //! Adam.
 
-use brolga_ir::Var;
+use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, Optimizer, Slot, Step, Update, optimizer};
@@ -87,9 +87,10 @@ impl Optimizer for Adam {
         &self.common
     }
 
-    fn slots(&self) -> Vec<Slot> {
+    fn slots(&self, weight: &Type) -> Vec<Slot> {
         let names = ["momentum", "velocity", "velocity_hat"];
-        names[..if self.amsgrad { 3 } else { 2 }].iter().map(|name| Slot::zeros(name)).collect()
+        let names = &names[..if self.amsgrad { 3 } else { 2 }];
+        names.iter().map(|name| Slot::zeros(name, weight)).collect()
     }
 
     fn scalars(&self, step: &Step) -> Vec<Var> {

@@ -1,11 +1,12 @@
 //! Adam with weight decay.
 
-use brolga_ir::Var;
+use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Adam, Common, Optimizer, Slot, Step, Update};
 use crate::arguments::Argument;
-use crate::registry::{Object, to_value};
+use crate::error::NnError;
+use crate::registry::{Object, Value, to_value};
 
 /// [`Adam`] with a weight decay of 0.004 that does not go through the moments.
 ///
@@ -19,8 +20,8 @@ impl Object for AdamW {
         "AdamW"
     }
 
-    fn config(&self) -> serde_json::Value {
-        to_value(self)
+    fn config(&self) -> Result<Value, NnError> {
+        to_value("AdamW", self)
     }
 
     fn arguments(&self) -> Vec<Argument> {
@@ -57,8 +58,8 @@ impl Optimizer for AdamW {
         self.0.common()
     }
 
-    fn slots(&self) -> Vec<Slot> {
-        self.0.slots()
+    fn slots(&self, weight: &Type) -> Vec<Slot> {
+        self.0.slots(weight)
     }
 
     fn scalars(&self, step: &Step) -> Vec<Var> {

@@ -1,6 +1,6 @@
 //! RMSprop.
 
-use brolga_ir::Var;
+use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, Optimizer, Slot, Update, optimizer};
@@ -85,11 +85,12 @@ impl Optimizer for RMSprop {
         &self.common
     }
 
-    fn slots(&self) -> Vec<Slot> {
+    fn slots(&self, weight: &Type) -> Vec<Slot> {
         let spread = if self.centered { "variance" } else { "velocity" };
         let average = self.centered.then_some("average_gradient");
         let momentum = (self.momentum > 0.0).then_some("momentum");
-        [spread].into_iter().chain(average).chain(momentum).map(Slot::zeros).collect()
+        let names = [spread].into_iter().chain(average).chain(momentum);
+        names.map(|name| Slot::zeros(name, weight)).collect()
     }
 
     fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent.
 
-use brolga_ir::Var;
+use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, Optimizer, Slot, Update, optimizer};
@@ -57,8 +57,8 @@ impl Optimizer for SGD {
         &self.common
     }
 
-    fn slots(&self) -> Vec<Slot> {
-        if self.momentum == 0.0 { vec![] } else { vec![Slot::zeros("momentum")] }
+    fn slots(&self, weight: &Type) -> Vec<Slot> {
+        if self.momentum == 0.0 { vec![] } else { vec![Slot::zeros("momentum", weight)] }
     }
 
     fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {

@@ -167,12 +167,12 @@ pub(crate) fn metric(case: &Case) -> Outcome {
 
 pub(crate) fn optimizer(case: &Case) -> Outcome {
     let optimizer: Arc<dyn Optimizer> = from_config(&case.config)?;
-    let slots = optimizer.slots();
     let mut state: Vec<Vec<Tensor>> =
         case.list("w/").into_iter().map(|(_, w)| vec![w.clone()]).collect();
     for tensors in &mut state {
         let ty = tensors[0].ty();
-        tensors.extend(slots.iter().map(|slot| Tensor::full(&ty, slot.initial)));
+        let slots = optimizer.slots(&ty);
+        tensors.extend(slots.iter().map(|slot| Tensor::full(&slot.ty, slot.initial)));
     }
     for step in 0..case.count("steps") {
         let tracer = Tracer::new("step");
@@ -196,8 +196,8 @@ pub(crate) fn optimizer(case: &Case) -> Outcome {
                 slots: tensors[1..].iter().map(&mut input).collect(),
             })
             .collect();
-        let updates = apply(&*optimizer, &rate, &iterations, &trained);
-        for update in &updates {
+        let updates = apply(&*optimizer, &rate, &iterations, &[], &trained);
+        for update in &updates.weights {
             tracer.output(&update.weight);
             update.slots.iter().for_each(|slot| tracer.output(slot));
         }
