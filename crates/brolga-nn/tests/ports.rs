@@ -1,7 +1,7 @@
 //! What layers and networks may do beside computing one value of another: update weights, add to
 //! the loss, ask whether they are in training, take and give lists.
 
-use brolga_ir::{Mistake, Origin, Role, Tracer, Type, Var};
+use brolga_ir::{DType, Mistake, Origin, Role, Tracer, Type, Var};
 use brolga_nn::Kind;
 use brolga_nn::initializers::Zeros;
 use brolga_nn::layers::{Base, Layer, WeightSpec};
@@ -219,9 +219,9 @@ fn mistakes_name_the_layer() {
     ");
 }
 
-/// A dense layer that updates its own kernel.
+/// A layer that updates a weight which is trained, of elements of this type.
 #[derive(Debug)]
-struct Greedy(Base);
+struct Greedy(Base, DType);
 
 impl Object for Greedy {
     fn class_name(&self) -> &'static str {
@@ -239,7 +239,8 @@ impl Layer for Greedy {
     }
 
     fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
-        Ok(vec![WeightSpec::trainable("scale", [1], &Zeros::default().into())])
+        let scale = WeightSpec::trainable("scale", [1], &Zeros::default().into());
+        Ok(vec![WeightSpec { ty: Type::new(self.1, [1]), ..scale }])
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
@@ -251,11 +252,17 @@ impl Layer for Greedy {
 
 #[test]
 fn a_trained_weight_is_the_optimizers() {
-    let mut model = Sequential::new();
-    model.add(Greedy(Base::default()));
-    let error = model.build(&[2]).expect_err("the optimizer trains it").to_string();
-    let error: Vec<_> = error.lines().filter(|line| !line.contains(" at ")).collect();
-    insta::assert_snapshot!(error.join("\n"), @r"
+    let message = |dtype| {
+        let mut model = Sequential::new();
+        model.add(Greedy(Base::default(), dtype));
+        let error = model.build(&[2]).expect_err("a mistake").to_string();
+        error.lines().filter(|line| !line.contains(" at ")).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(message(DType::F64), @"
+    layer `greedy`: the weight `scale` is f64[1]
+      help: weights are f32
+    ");
+    insta::assert_snapshot!(message(DType::F32), @r"
     layer `greedy`: the layer updates its weight `scale`, which the optimizer trains
       help: declare it with `WeightSpec::non_trainable`
     ");

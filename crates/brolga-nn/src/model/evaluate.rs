@@ -102,8 +102,8 @@ impl Pass<'_> {
     pub(crate) fn measure(mut self, samples: &Samples<'_>) -> Result<Logs, NnError> {
         let weighted = samples.weighted();
         self.begin(Kind::Evaluate, samples.len(), weighted)?;
-        let metrics = self.plan.compiled.map(|compiled| compiled.metrics.as_slice());
-        let mut totals = Totals::new(metrics.unwrap_or_default());
+        let missing = NnError::NotCompiled { method: "evaluate", missing: "loss" };
+        let mut totals = Totals::new(&self.plan.compiled.ok_or(missing)?.metrics);
         let mut logs = Logs::new();
         let order = in_order(samples.len())?;
         for (step, batch) in order.chunks(self.batch_size).enumerate() {

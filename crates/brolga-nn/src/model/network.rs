@@ -42,12 +42,11 @@ pub trait Network {
 /// A network whose types are known. All types are those of one sample: the batch is not counted.
 #[derive(Debug, Clone)]
 pub struct Built {
-    /// What the model takes.
+    /// The inputs.
     pub inputs: Vec<Port>,
-    /// The layers in order, with their weights. A layer that is called in several places is one of
-    /// them.
+    /// The layers in order. A layer that is called in several places is one of them.
     pub layers: Vec<BuiltLayer>,
-    /// What the model gives.
+    /// The outputs.
     pub outputs: Vec<Port>,
 }
 
@@ -69,7 +68,7 @@ pub struct BuiltLayer {
     pub name: String,
     /// The class name.
     pub class_name: &'static str,
-    /// The types of what it gives for a sample, where it was called first.
+    /// The types of its outputs for a sample, where it was called first.
     pub outputs: Vec<Type>,
     /// The weights, as the layer declares them.
     pub weights: Vec<Weight>,
@@ -99,7 +98,7 @@ pub struct Weight {
 const CHUNK: usize = 1 << 20;
 
 impl Weight {
-    /// What a layer declares.
+    /// The weight that a layer declares.
     fn new(
         spec: &WeightSpec,
         path: &str,
@@ -147,8 +146,7 @@ impl Weight {
 }
 
 impl Port {
-    /// What the network takes under this name, and a batch of it in the trace that finds out the
-    /// types.
+    /// An input of this name, and a batch of it in the trace that finds out the types.
     ///
     /// # Errors
     /// If the type is not one of a tensor.
@@ -158,7 +156,7 @@ impl Port {
         Ok((Self { name: name.to_owned(), ty, softmax: false }, batch))
     }
 
-    /// What the network gives under this name.
+    /// An output of this name.
     pub fn output(context: &Context, name: &str, value: &Var) -> Self {
         let logits = context.prediction(value.clone()).logits;
         let softmax = matches!(logits, Some(Logits::Softmax(_)));

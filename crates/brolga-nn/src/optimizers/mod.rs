@@ -29,10 +29,10 @@ pub trait Optimizer: Object {
     /// The arguments that all optimizers have.
     fn common(&self) -> &Common;
 
-    /// What is kept between steps for a weight of this type.
+    /// The tensors that are kept between steps for a weight of this type.
     fn slots(&self, weight: &Type) -> Vec<Slot>;
 
-    /// What is kept between steps once for all weights; nothing by default.
+    /// The tensors that are kept between steps once for all weights; none by default.
     fn states(&self) -> Vec<Slot> {
         vec![]
     }
@@ -92,7 +92,7 @@ pub struct Step {
     pub learning_rate: Var,
     /// The number of the step as `f32`, 1 for the first.
     pub number: Var,
-    /// What the optimizer keeps for all weights, in the order of [`Optimizer::states`].
+    /// The optimizer's own states, in the order of [`Optimizer::states`].
     pub states: Vec<Var>,
 }
 

@@ -4,19 +4,23 @@
 //! of its classes, from which [`by_name`] takes what users name (`"adam"`, `"mse"`) and
 //! [`from_config`] what Keras wrote. A [`Registry`] has the user's own classes besides.
 
+mod choice;
+mod config;
+
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-pub use serde_json::Value;
 use serde_json::{Map, json};
 
-use crate::arguments::{self, Argument};
-use crate::error::{NnError, nearest};
+pub use choice::Choice;
+pub use config::{read, to_value};
+pub use serde_json::Value;
+
+use crate::arguments::Argument;
+use crate::error::NnError;
 
 /// An object that is known by a class name and a config with Keras's keys.
 pub trait Object: fmt::Debug + Send + Sync {
@@ -204,6 +208,11 @@ impl Drop for Outer {
 }
 
 impl Registry {
+    /// The registry of the config that is being read.
+    fn reading() -> Self {
+        READING.with_borrow(Self::clone)
+    }
+
     /// Adds a class of the user's own. It goes before one of the same name that is there already,
     /// as Keras's `custom_objects` do.
     pub fn add<T: Family + ?Sized>(&mut self, class: Class<T>) -> &mut Self {
@@ -323,182 +332,6 @@ pub fn snake_case(class: &str) -> String {
         name.extend(c.to_lowercase());
     }
     name
-}
-
-/// The arguments of an object as serde writes them: [`Object::config`] of
-/// [`object!`](crate::object).
-///
-/// # Errors
-/// If serde cannot write them as JSON.
-pub fn to_value(class: &str, object: &impl Serialize) -> Result<Value, NnError> {
-    let error = |e: serde_json::Error| config_error(class, e.to_string());
-    serde_json::to_value(object).map_err(error)
-}
-
-fn config_error(class: &str, message: String) -> NnError {
-    NnError::Config { class: class.to_owned(), message }
-}
-
-/// Keys of Keras's configs that say nothing as long as another one, which is refused, is not set.
-const INERT: [&str; 1] = ["ema_momentum"];
-
-/// Reads the arguments of a class.
-///
-/// # Errors
-/// If an argument is missing or malformed, or one that is not known here is set to something.
-pub fn read<T: DeserializeOwned + Object>(class: &str, config: &Value) -> Result<T, NnError> {
-    let parse = |config: Value| serde_json::from_value::<T>(config).map_err(|e| e.to_string());
-    match parse(config.clone()) {
-        Ok(object) => check_rest(class, config, &object.config()?).map(|()| object),
-        Err(message) => Err(unreadable(class, config, message, &|rest| parse(rest).map(drop))),
-    }
-}
-
-/// The error of a config that cannot be read, with the key that is to blame.
-fn unreadable(
-    class: &str,
-    config: &Value,
-    message: String,
-    reads: &dyn Fn(Value) -> Result<(), String>,
-) -> NnError {
-    // A field that is missing may be there under a name that is nearly its own.
-    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-    if let (Some(field), Some(given)) = (missing, config.as_object())
-        && let Some((key, value)) = given.iter().find(|(key, _)| nearest(key, [field]).is_some())
-    {
-        return unsupported(class, key, value, [field]);
-    }
-    match culprit(config, &message, reads) {
-        Some(key) => config_error(class, format!("`{key}`: {message}")),
-        None => config_error(class, message),
-    }
-}
-
-/// An error if a key that is not among the known ones is set to something.
-fn check_rest(class: &str, config: &Value, known: &Value) -> Result<(), NnError> {
-    for (key, value) in config.as_object().into_iter().flatten() {
-        let says_nothing =
-            value.is_null() || value == &Value::Bool(false) || INERT.contains(&key.as_str());
-        if known.get(key).is_some() || says_nothing {
-            continue;
-        }
-        let accepted = match key.as_str() {
-            "data_format" => value == "channels_last",
-            "dtype" => value.pointer("/config/name").unwrap_or(value) == "float32",
-            "name" => true,
-            _ => false,
-        };
-        if !accepted {
-            let known = known.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
-            return Err(unsupported(class, key, value, known));
-        }
-    }
-    Ok(())
-}
-
-fn unsupported<'k>(
-    class: &str,
-    key: &str,
-    value: &Value,
-    known: impl IntoIterator<Item = &'k str>,
-) -> NnError {
-    let nearest = nearest(key, known).map(str::to_owned);
-    let (class, key, value) = (class.to_owned(), key.to_owned(), value.to_string());
-    NnError::Unsupported { class, key, value, nearest }
-}
-
-/// The key whose value makes a config unreadable: the one without which the message changes.
-fn culprit(
-    config: &Value,
-    message: &str,
-    reads: &dyn Fn(Value) -> Result<(), String>,
-) -> Option<String> {
-    let map = config.as_object()?;
-    let blamed = |key: &&String| {
-        let mut rest = map.clone();
-        rest.remove(*key);
-        reads(Value::Object(rest)).err().is_none_or(|other| other != message)
-    };
-    map.keys().find(blamed).cloned()
-}
-
-/// An object, or the name of one that is looked up when it is needed.
-pub enum Choice<T: ?Sized> {
-    /// The name of a class.
-    Named(String),
-    /// The object.
-    Object(Arc<T>),
-}
-
-impl<T: Family + ?Sized> Choice<T> {
-    /// The object.
-    ///
-    /// # Errors
-    /// If there is no class of this name, or an argument is out of its range.
-    pub fn resolve(&self) -> Result<Arc<T>, NnError> {
-        match self {
-            Self::Named(name) => by_name(name),
-            Self::Object(object) => {
-                arguments::check(&**object)?;
-                Ok(object.clone())
-            }
-        }
-    }
-}
-
-impl<T: ?Sized> Clone for Choice<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Named(name) => Self::Named(name.clone()),
-            Self::Object(object) => Self::Object(object.clone()),
-        }
-    }
-}
-
-impl<T: fmt::Debug + ?Sized> fmt::Debug for Choice<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Named(name) => name.fmt(f),
-            Self::Object(object) => object.fmt(f),
-        }
-    }
-}
-
-impl<T: ?Sized> From<&str> for Choice<T> {
-    fn from(name: &str) -> Self {
-        Self::Named(name.to_owned())
-    }
-}
-
-impl<T: ?Sized> From<String> for Choice<T> {
-    fn from(name: String) -> Self {
-        Self::Named(name)
-    }
-}
-
-impl<T: ?Sized> From<Arc<T>> for Choice<T> {
-    fn from(object: Arc<T>) -> Self {
-        Self::Object(object)
-    }
-}
-
-impl<T: Family + ?Sized> Serialize for Choice<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Named(name) => serializer.serialize_str(name),
-            Self::Object(object) => {
-                to_config(&**object).map_err(serde::ser::Error::custom)?.serialize(serializer)
-            }
-        }
-    }
-}
-
-impl<'de, T: Family + ?Sized> Deserialize<'de> for Choice<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let registry = READING.with_borrow(Registry::clone);
-        registry.object(&value).map(Self::Object).map_err(serde::de::Error::custom)
-    }
 }
 
 #[cfg(test)]
