@@ -152,8 +152,10 @@ impl Case {
         let tracer = Tracer::new("rule");
         let operands = self.inputs(&tracer);
         let results = tracer.apply_all(self.op.clone(), &operands.iter().collect::<Vec<_>>());
-        let cotangents: Vec<_> =
-            results.iter().map(|y| Some(tracer.input("dy", y.ty().clone()))).collect();
+        let names = (0..).map(|port| format!("dy{port}"));
+        let cotangents: Vec<_> = (results.iter().zip(names))
+            .map(|(y, name)| Some(tracer.input(&name, y.ty().clone())))
+            .collect();
         let wanted = vec![true; operands.len()];
         let node = Vjp {
             operands: &operands,

@@ -181,6 +181,7 @@ ops! {
         reduce_min: ReduceMin,
         argmax: Argmax,
         cumsum: Cumsum,
+        sort: Sort,
         matmul: Matmul,
         conv2d: Conv2d,
         conv2d_grad_input: Conv2dGradInput,

@@ -44,6 +44,7 @@ fn fold(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option
     let operands = graph.operands(id);
     let node = graph.node(id);
     if operands.is_empty()
+        || node.types.len() != 1
         || matches!(node.op, Op::Kernel(_))
         || operands.iter().any(|&value| constant(graph, value).is_none())
     {

@@ -1,6 +1,6 @@
-//! Reductions over every set of axes, and sums along every axis.
+//! Reductions over every set of axes, and sums and orders along every axis.
 
-use brolga_ir::ops::{Cumsum, ReduceMax, ReduceMean, ReduceMin, ReduceSum};
+use brolga_ir::ops::{Cumsum, ReduceMax, ReduceMean, ReduceMin, ReduceSum, Sort};
 use brolga_ir::{Op, Shape};
 
 use crate::check::{Case, case, check, shapes, subsets};
@@ -16,6 +16,9 @@ pub(crate) fn cases() -> Vec<Case> {
                 let op = Cumsum { axis, exclusive, reverse };
                 cases.push(case(op, [Numbers::default().any(shape.clone())]));
             }
+        }
+        for (axis, descending) in (0..shape.rank()).flat_map(|axis| [(axis, false), (axis, true)]) {
+            cases.push(case(Sort { axis, descending }, [Numbers::default().any(shape.clone())]));
         }
         for axes in subsets(shape.rank()) {
             let count: usize = axes.iter().map(|&axis| shape[axis]).product();
