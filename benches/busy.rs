@@ -15,6 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
+use brolga::codegen::compile;
 use brolga::nn::{Kind, builtin};
 use brolga::passes;
 use brolga::prelude::*;
@@ -93,7 +94,7 @@ impl Program {
         passes::optimize(&mut graph)?;
         let layout = StateLayout::of_graphs([&graph])?;
         let options = Options { threads, ..Options::default() };
-        let executable = Executable::new(&graph, &layout, &options)?;
+        let executable = Executable::new(&graph, &layout, &options, compile)?;
         Ok(Self { executable, state: State::zeros(&layout)? })
     }
 

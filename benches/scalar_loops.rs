@@ -11,6 +11,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use brolga::codegen::compile;
 use brolga::ir::ops::window::Window;
 use brolga::ir::{DType, Data, Tensor, Tracer, Type, Var};
 use brolga::passes::optimize;
@@ -201,7 +202,7 @@ fn measure(case: &Case, rounds: usize) -> Result<[Duration; 2], Box<dyn Error>> 
     optimize(&mut graph)?;
     let options = Options { threads: 1, isa: Some(VectorIsa::Scalar), ..Options::default() };
     let layout = StateLayout::of_graphs([&graph])?;
-    let mut program = Executable::new(&graph, &layout, &options)?;
+    let mut program = Executable::new(&graph, &layout, &options, compile)?;
     let mut state = State::zeros(&layout)?;
     for (name, x) in &inputs {
         program.set_input(&**name, x)?;

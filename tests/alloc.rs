@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use brolga::codegen::compile;
 use brolga::nn::{Kind, builtin};
 use brolga::passes::optimize;
 use brolga::runtime::{Executable, Options};
@@ -38,7 +39,7 @@ fn a_step_of_the_first_model_allocates_nothing() -> Result {
     let start = model.session()?.snapshot()?;
     for threads in [1, 2, 3, 8] {
         let options = Options { threads, oversubscribe: true, ..Options::default() };
-        let mut step = Executable::new(&graph, start.layout(), &options)?;
+        let mut step = Executable::new(&graph, start.layout(), &options, compile)?;
         let mut state = start.try_clone()?;
         step.run(&mut state)?;
         let before = CALLS.load(Ordering::Relaxed);

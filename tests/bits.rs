@@ -1,6 +1,7 @@
 //! The promise that everything else rests on: a step gives the same bits on the interpreter and in machine code, with each op a
 //! kernel of its own and fused, with 1, 2, 3 and 8 threads.
 
+use brolga::codegen::compile;
 use brolga::ir::{DType, Data, Graph, Tensor, Type};
 use brolga::nn::{Kind, Sequential, builtin};
 use brolga::passes::{PassManager, optimize, passes_by_name};
@@ -70,7 +71,7 @@ type Step = Vec<(String, Tensor)>;
 
 fn run(graph: &Graph, start: &State, backend: Backend, threads: usize) -> Result<Vec<Step>> {
     let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
-    let mut executable = Executable::new(graph, start.layout(), &options)?;
+    let mut executable = Executable::new(graph, start.layout(), &options, compile)?;
     let mut state = start.try_clone()?;
     let mut steps = vec![];
     for step in 0..STEPS {

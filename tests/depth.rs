@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::thread;
 
 use brolga::autodiff::grad;
+use brolga::codegen::compile;
 use brolga::ir::{Graph, Tensor, Type, interpret, parse_graph, verify};
 use brolga::passes::optimize;
 use brolga::runtime::{Executable, Options, State, StateLayout};
@@ -80,7 +81,7 @@ fn compile_and_run(graph: &Graph) -> Outcome {
     optimize(&mut kernels)?;
     let layout = StateLayout::of_graphs([&kernels])?;
     let options = Options { threads: 1, ..Options::default() };
-    let mut program = Executable::new(&kernels, &layout, &options)?;
+    let mut program = Executable::new(&kernels, &layout, &options, compile)?;
     for (place, input) in inputs.iter().enumerate() {
         program.set_input(place, input)?;
     }

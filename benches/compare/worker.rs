@@ -10,6 +10,7 @@ use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use brolga::codegen::compile;
 use brolga::data::mnist;
 use brolga::ir::ops::window::Window;
 use brolga::ir::{Graph, Tracer, Type};
@@ -222,7 +223,7 @@ impl Case {
         let mut graph = model.trace(kind, number(command, "batch")?)?;
         passes::optimize(&mut graph)?;
         let state = model.session()?.snapshot()?;
-        let executable = Executable::new(&graph, state.layout(), options)?;
+        let executable = Executable::new(&graph, state.layout(), options, compile)?;
         let x = words(&folder.join("x.f32"))?.map(f32::from_le_bytes).collect();
         let y = match kind {
             Kind::Predict => None,
@@ -237,7 +238,7 @@ impl Case {
         let mut graph = graph.clone();
         passes::optimize(&mut graph)?;
         let layout = StateLayout::of_graphs([&graph])?;
-        let mut executable = Executable::new(&graph, &layout, options)?;
+        let mut executable = Executable::new(&graph, &layout, options, compile)?;
         let inputs: Vec<(String, Type)> =
             executable.inputs().map(|(name, ty)| (name.to_owned(), ty.clone())).collect();
         for (seed, (name, ty)) in (1..).zip(&inputs) {

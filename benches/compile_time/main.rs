@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use brolga::codegen::{self, CodegenOptions};
 use brolga::ir::{Graph, parse_graph, verify};
 use brolga::passes::{self, Report};
-use brolga::runtime::{Executable, Options, StateLayout, VectorIsa};
+use brolga::runtime::{Options, Planned, StateLayout, VectorIsa};
 use clap::Parser;
 use families::{Family, Traced};
 
@@ -147,13 +147,12 @@ fn measure(family: &Family, size: usize, options: &Options) -> Result<Measured, 
     let report = report?;
     let (compiled, kernels) =
         timed(|| codegen::compile(&graph, &CodegenOptions { isa: options.isa }));
-    let count = compiled?.kernels.len();
+    let compiled = compiled?;
+    let count = compiled.kernels().len();
     let layout = StateLayout::of_graphs([&graph])?;
-    // This compiles once more: the plan is what it takes longer.
-    let (program, planned) = timed(|| Executable::plan(&graph, &layout, options));
+    let (program, plan) = timed(|| Planned::native(compiled, &layout, options));
     let program = program?;
     let ((), drop) = timed(|| drop::<(Graph, _)>((graph, program)));
-    let plan = planned.saturating_sub(kernels);
     let times = [trace, grad, verify, passes, kernels, plan, drop, print, parse];
     Ok(Measured { nodes, kernels: count, times, passes: report })
 }

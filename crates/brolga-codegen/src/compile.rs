@@ -14,10 +14,11 @@ use crate::error::{Error, Result};
 use crate::general;
 use crate::host::Optimization;
 use crate::isa::VectorIsa;
-use crate::jit::{Code, Jit};
-use crate::kernel::{Compiled, CompiledKernel, KernelFn, Stage};
+use crate::jit::KERNEL_ARITY;
+use crate::kernel::{Compiled, CompiledKernel, Stage};
 use crate::lower::{self, Lowered, Lowering, lower};
 use crate::nest;
+use crate::object::{Object, ObjectBuilder};
 use crate::tile::TileTarget;
 
 /// How kernels are compiled.
@@ -40,11 +41,11 @@ impl CodegenOptions {
 /// The kernels of a graph before they are machine code, each with its node. Equal kernels are lowered once.
 type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<(Lowering, Lowered)>)>;
 
-/// Compiles every kernel of a graph of kernels into one module of machine code.
+/// Compiles every kernel of a graph of kernels into one object of machine code.
 ///
 /// # Errors
 /// If a node that needs code is outside of a kernel, this machine cannot run the instruction set, or a lowering is wrong.
-pub fn compile(graph: &Graph, options: &CodegenOptions) -> Result<Compiled> {
+pub fn compile<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Compiled<'g>> {
     compile_for(graph, options.isa()?.checked()?.target()?)
 }
 
@@ -52,9 +53,9 @@ pub fn compile(graph: &Graph, options: &CodegenOptions) -> Result<Compiled> {
 ///
 /// # Errors
 /// As [`compile`].
-pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compiled> {
+pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compiled<'_>> {
     let lowered = lower_all(graph, &*target)?;
-    let (code, stages) = assemble(target, &lowered, false)?;
+    let (object, stages) = assemble(target, &lowered, false)?;
     let mut kernels = HashMap::new();
     for (id, _, lowered) in &lowered {
         let entries = &stages[&Arc::as_ptr(lowered)];
@@ -62,7 +63,7 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
         let stages = (lowered.stages.iter().zip(entries))
             .map(|(stage, &function)| Stage {
                 name: stage.code.name().to_owned(),
-                entry: entry(&code, function),
+                symbol: object.function(function).symbol.clone(),
                 units: stage.units,
                 reads: stage.reads.clone(),
                 writes: stage.writes.clone(),
@@ -73,7 +74,8 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
         kernels
             .insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
     }
-    Ok(Compiled::new(kernels, code))
+    // SAFETY: the object's functions are these kernels, whose lowerings have been checked against the types of the nodes.
+    Ok(unsafe { Compiled::new(graph, kernels, object) })
 }
 
 /// Lowers all kernels, on all threads of the current rayon pool.
@@ -145,10 +147,10 @@ fn assemble(
     target: Arc<dyn TileTarget>,
     lowered: &LoweredKernels<'_>,
     text: bool,
-) -> Result<(Code, StageFunctions)> {
-    let mut jit = Jit::new(target)?;
+) -> Result<(Object, StageFunctions)> {
+    let mut builder = ObjectBuilder::new(target)?;
     if text {
-        jit = jit.with_text();
+        builder = builder.with_text();
     }
     let mut stages = StageFunctions::default();
     for (_, kernel, lowered) in lowered {
@@ -158,20 +160,16 @@ fn assemble(
         let mut functions = Vec::new();
         for stage in &lowered.1.stages {
             let name = format!("{}/{}", kernel.body.name(), stage.code.name());
-            let id = jit.declare(&name, 4)?;
-            let mut function = jit.function(id);
-            let mut result = Ok(());
+            let id = builder.declare(&name, KERNEL_ARITY);
+            let mut function = builder.function(id);
             let mut imported = FxHashMap::default();
-            let config = jit.frontend_config();
+            let config = builder.frontend_config();
             let optimization = match &stage.code {
                 lower::Code::Nest(nest) => {
                     nest::emit(nest, &mut function, config, |function, tile| {
                         *imported.entry(Arc::as_ptr(tile)).or_insert_with(|| {
-                            let id = jit.tile(tile).unwrap_or_else(|error| {
-                                result = Err(error);
-                                id
-                            });
-                            jit.import(id, function)
+                            let id = builder.tile(tile);
+                            builder.import(id, function)
                         })
                     });
                     Optimization::Speed
@@ -181,20 +179,12 @@ fn assemble(
                     Optimization::Scalar
                 }
             };
-            result?;
-            jit.define(id, function, optimization);
+            builder.define(id, function, optimization);
             functions.push(id);
         }
         stages.insert(Arc::as_ptr(lowered), functions);
     }
-    Ok((jit.finish()?, stages))
-}
-
-fn entry(code: &Code, function: FuncId) -> KernelFn {
-    let address = code.address(function);
-    // SAFETY: the function was declared with four 64-bit integers and no result, by the calling convention of System V, which is that of
-    // `KernelFn` on the hosts that Cranelift's back end accepts. It lives as long as `code`, which `Compiled` owns.
-    unsafe { std::mem::transmute::<*const u8, KernelFn>(address) }
+    Ok((builder.finish()?, stages))
 }
 
 /// A kernel's readable forms.
@@ -221,7 +211,7 @@ pub struct KernelText {
 pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> {
     let target = options.isa()?.target()?;
     let lowered = lower_all(graph, &*target)?;
-    let (code, stages) = assemble(target, &lowered, true)?;
+    let (object, stages) = assemble(target, &lowered, true)?;
     let mut texts = Vec::new();
     for (node, _, lowered) in &lowered {
         let mut text = KernelText {
@@ -241,16 +231,17 @@ pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> 
                 }
             }
         }
-        let of_tiles = tiles.iter().filter_map(|tile| code.tile(tile));
+        let of_tiles = tiles.iter().filter_map(|tile| object.tile(tile));
         for id in stages[&Arc::as_ptr(lowered)].iter().copied() {
-            if let Some(forms) = &code.function(id).text {
+            if let Some(forms) = &object.function(id).code.text {
                 text.clif.push(forms.source.clone());
                 text.assembly.push(forms.assembly.clone());
             }
         }
         for id in of_tiles {
-            if let Some(forms) = &code.function(id).text {
-                text.assembly.push(format!("{}:\n{}", code.function(id).name, forms.assembly));
+            let function = object.function(id);
+            if let Some(forms) = &function.code.text {
+                text.assembly.push(format!("{}:\n{}", function.name, forms.assembly));
             }
         }
         texts.push(text);

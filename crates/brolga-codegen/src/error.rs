@@ -74,6 +74,15 @@ pub enum Error {
         problem: String,
     },
 
+    /// A function refers to what nothing defines: whoever wrote the function is wrong.
+    #[error("`{function}` refers to the symbol `{symbol}`, which nothing defines")]
+    MissingSymbol {
+        /// The function, by its name in the object.
+        function: String,
+        /// What it refers to.
+        symbol: String,
+    },
+
     /// The finished code could not be linked or placed in memory.
     #[error("the compiled functions cannot be placed in memory: {0}")]
     Module(String),

@@ -1,6 +1,6 @@
 //! The machine that code is made for, and one function's way through Cranelift.
 
-use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use cranelift_codegen::Context;
@@ -8,9 +8,11 @@ use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Signature, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_module::{FuncId, ModuleReloc};
+use cranelift_module::FuncId;
 
 use crate::error::{Error, Result};
+use crate::object::Relocation;
+use crate::tile::TileProgram;
 
 /// How much Cranelift changes a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,11 +90,21 @@ pub struct MachineCode {
     /// At what multiple of bytes it has to start.
     pub alignment: u64,
     /// What has to be filled in once all addresses are known.
-    pub relocations: Vec<ModuleReloc>,
+    pub relocations: Vec<Relocation>,
     /// The readable forms, if they were asked for.
     pub text: Option<CodeText>,
-    /// What has to live as long as the code.
-    pub owned: Option<Arc<dyn Any + Send + Sync>>,
+    /// The program that the function hands to the interpreter, if it does: it has to live as long as the code.
+    pub program: Option<Arc<TileProgram>>,
+}
+
+impl fmt::Debug for MachineCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.len();
+        f.debug_struct("MachineCode")
+            .field("bytes", &bytes)
+            .field("relocations", &self.relocations)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Compiles one function.
@@ -114,18 +126,17 @@ pub fn compile(
         .compile(isa, &mut ControlPlane::default())
         .map_err(|error| failed(format!("{:?}", error.inner)))?;
     let code = context.compiled_code().ok_or_else(|| failed("no code".to_owned()))?;
-    let relocations = code
-        .buffer
-        .relocs()
-        .iter()
-        .map(|reloc| ModuleReloc::from_mach_reloc(reloc, &context.func, id))
-        .collect();
+    let relocation = |reloc| {
+        Relocation::of(reloc, &context.func, id)
+            .ok_or_else(|| failed(format!("it refers to {:?}", reloc.target)))
+    };
+    let relocations = code.buffer.relocs().iter().map(relocation).collect::<Result<_>>()?;
     Ok(MachineCode {
         bytes: code.code_buffer().to_vec(),
         alignment: u64::from(code.buffer.alignment),
         relocations,
         text: source
             .map(|source| CodeText { source, assembly: code.vcode.clone().unwrap_or_default() }),
-        owned: None,
+        program: None,
     })
 }

@@ -1,42 +1,37 @@
-//! From functions to callable code.
+//! The linker for this process: from relocatable code to callable code.
 //!
-//! A [`Jit`] collects functions: kernels as CLIF, tiles as programs. [`Jit::finish`] compiles all of them, on all threads of the
-//! current rayon pool, links them in the order of their declaration and hands out [`Code`], the owner of the
-//! memory. Code pages are writable until then and executable from then on, never both.
+//! [`link`] places the functions of an [`Object`] in the order of their declaration in memory of exactly their size, and fills in what
+//! they refer to. Pages are writable until then and executable from then on, never both. [`Code`] owns the memory.
 
-use std::any::Any;
+use std::io;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use cranelift_codegen::ir::{FuncRef, Function, Signature, UserFuncName};
-use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
-use cranelift_jit::{ArenaMemoryProvider, JITBuilder, JITModule};
-use cranelift_module::{FuncId, Linkage, Module, ModuleError, default_libcall_names};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::ir::LibCall;
+use cranelift_jit::{
+    ArenaMemoryProvider, BranchProtection, JITBuilder, JITMemoryKind, JITMemoryProvider, JITModule,
+};
+use cranelift_module::{
+    FuncId, Linkage, Module, ModuleError, ModuleReloc, ModuleRelocTarget, ModuleResult,
+    default_libcall_names,
+};
 use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
-use crate::host::{self, CodeText, MachineCode, Optimization};
-use crate::tile::{TileProgram, TileTarget};
+use crate::host::{self, Optimization};
+use crate::kernel::KernelFn;
+use crate::object::{Object, ObjectFunction, Relocation, Symbol};
+use crate::tile::{TileProgram, interpreter};
 
-/// Address space set aside for one [`Code`]. Reserved, not used: pages cost memory once code is in them.
-const ARENA_BYTES: usize = 64 << 20;
-
-/// Collects the functions of one executable.
-pub struct Jit {
-    module: JITModule,
-    target: Arc<dyn TileTarget>,
-    tiles: FxHashMap<Arc<TileProgram>, FuncId>,
-    names: Vec<String>,
-    pending: Vec<Pending>,
-    text: bool,
-}
+/// A symbol that this process defines, with its address.
+pub(crate) type Definition = (LibCall, *const u8);
 
 /// The functions of the C library that Cranelift calls on processors without the instructions. They are ours, so that nothing
 /// depends on which libraries a program happens to be linked with.
-fn library() -> [(&'static str, *const u8); 6] {
+pub(crate) fn library() -> [Definition; 6] {
     macro_rules! functions {
-        ($float:ty, $fma:literal, $floor:literal, $round:literal) => {{
+        ($float:ty, $fma:ident, $floor:ident, $round:ident) => {{
             extern "C" fn fma(a: $float, b: $float, c: $float) -> $float {
                 a.mul_add(b, c)
             }
@@ -46,214 +41,206 @@ fn library() -> [(&'static str, *const u8); 6] {
             extern "C" fn round(a: $float) -> $float {
                 a.round_ties_even()
             }
-            [($fma, fma as *const u8), ($floor, floor as *const u8), ($round, round as *const u8)]
+            [
+                (LibCall::$fma, fma as *const u8),
+                (LibCall::$floor, floor as *const u8),
+                (LibCall::$round, round as *const u8),
+            ]
         }};
     }
-    let [a, b, c] = functions!(f32, "fmaf", "floorf", "nearbyintf");
-    let [d, e, f] = functions!(f64, "fma", "floor", "nearbyint");
+    let [a, b, c] = functions!(f32, FmaF32, FloorF32, NearestF32);
+    let [d, e, f] = functions!(f64, FmaF64, FloorF64, NearestF64);
     [a, b, c, d, e, f]
 }
 
-/// A function that waits for [`Jit::finish`].
-struct Pending {
-    id: FuncId,
-    source: Source,
+/// Makes the functions of an object callable in this process.
+///
+/// # Errors
+/// [`Error::MissingSymbol`] if a function refers to what nobody defines, [`Error::Module`] if there is no memory.
+pub fn link(object: Object) -> Result<Code> {
+    link_with(object, &library())
 }
 
-enum Source {
-    Kernel(Box<Function>, Optimization),
-    Tile(Arc<TileProgram>),
+pub(crate) fn link_with(object: Object, library: &[Definition]) -> Result<Code> {
+    let Object { functions, absolute, .. } = object;
+    check(&functions, library)?;
+    let isa = host::isa(Optimization::Speed)?;
+    let least = u64::from(isa.function_alignment().minimum).max(isa.symbol_alignment());
+    let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
+    builder.memory_provider(Box::new(Block::new(extent(&functions, least))?));
+    for &(call, address) in library {
+        builder.symbol(name_of(call), address);
+    }
+    builder.symbol(INTERPRETER, interpreter());
+    for (index, function) in functions.iter().enumerate() {
+        if let Some(program) = &function.code.program {
+            builder.symbol(program_name(index as u32), Arc::as_ptr(program).cast());
+        }
+    }
+    let mut module = JITModule::new(builder);
+    place(&mut module, &functions)?;
+
+    let mut symbols: FxHashMap<String, KernelFn> = absolute.into_iter().collect();
+    let mut programs = Vec::new();
+    for (index, function) in (0..).zip(functions) {
+        programs.extend(function.code.program);
+        if function.arity == KERNEL_ARITY {
+            let address = module.get_finalized_function(FuncId::from_u32(index));
+            // SAFETY: the function takes four 64-bit integers and gives no result, by the calling convention of System V, which
+            // is that of `KernelFn` on the hosts that Cranelift's back end accepts. It lives as long as the module, which
+            // `Code` owns.
+            let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
+            symbols.insert(function.symbol, entry);
+        }
+    }
+    Ok(Code { module: ManuallyDrop::new(module), symbols, _programs: programs })
 }
 
-impl Jit {
-    /// For this machine, with tiles compiled by `target`.
-    ///
-    /// # Errors
-    /// [`Error::Host`] if Cranelift does not know this machine, [`Error::Module`] if there is no address space left.
-    pub fn new(target: Arc<dyn TileTarget>) -> Result<Self> {
-        let arena = ArenaMemoryProvider::new_with_size(ARENA_BYTES).map_err(|error| {
-            Error::Module(format!("no address space for {ARENA_BYTES} bytes: {error}"))
-        })?;
-        let mut builder =
-            JITBuilder::with_isa(host::isa(Optimization::Speed)?, default_libcall_names());
-        builder.memory_provider(Box::new(arena));
-        for (name, address) in library() {
-            builder.symbol(name, address);
+/// The parameters of a [`KernelFn`].
+pub(crate) const KERNEL_ARITY: usize = 4;
+
+/// What the interpreter of tile programs is called.
+const INTERPRETER: &str = "brolga_interpret";
+
+/// What the tile program of a function is called that hands it to the interpreter.
+fn program_name(function: u32) -> String {
+    format!("brolga_program#{function}")
+}
+
+fn name_of(call: LibCall) -> String {
+    default_libcall_names()(call)
+}
+
+/// Checks that everything that functions refer to is there.
+fn check(functions: &[ObjectFunction], library: &[Definition]) -> Result<()> {
+    for function in functions {
+        for Relocation { symbol, .. } in &function.code.relocations {
+            let place = |id: FuncId| functions.get(id.as_u32() as usize);
+            let (defined, name) = match *symbol {
+                Symbol::Function(id) => (place(id).is_some(), format!("function {id}")),
+                Symbol::Library(call) => {
+                    (library.iter().any(|(defined, _)| *defined == call), name_of(call))
+                }
+                Symbol::Interpreter => continue,
+                Symbol::Program(id) => (
+                    place(id).is_some_and(|function| function.code.program.is_some()),
+                    program_name(id.as_u32()),
+                ),
+            };
+            if !defined {
+                let function = function.symbol.clone();
+                return Err(Error::MissingSymbol { function, symbol: name });
+            }
         }
-        Ok(Self {
-            module: JITModule::new(builder),
-            target,
-            tiles: FxHashMap::default(),
-            names: Vec::new(),
-            pending: Vec::new(),
-            text: false,
-        })
     }
+    Ok(())
+}
 
-    /// Keeps the readable forms of all functions, see [`Code::functions`].
-    #[must_use]
-    pub fn with_text(mut self) -> Self {
-        self.text = true;
-        self
+/// Copies the functions to their places and fills in what they refer to.
+fn place(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
+    let failed = |error: ModuleError| Error::Module(error.to_string());
+    for function in functions {
+        let signature = host::signature(function.arity);
+        module.declare_function(&function.symbol, Linkage::Local, &signature).map_err(failed)?;
     }
-
-    /// The instruction set of the tiles.
-    #[must_use]
-    pub fn target(&self) -> &dyn TileTarget {
-        &*self.target
-    }
-
-    /// Announces a function of `arity` 64-bit integers, to be defined by [`Self::define`]. The name is for people, and need not be the only one of its kind.
-    ///
-    /// # Errors
-    /// [`Error::Module`] if Cranelift refuses the declaration.
-    pub fn declare(&mut self, name: &str, arity: usize) -> Result<FuncId> {
-        let symbol = format!("{name}#{}", self.names.len());
-        let id = self
-            .module
-            .declare_function(&symbol, Linkage::Local, &host::signature(arity))
-            .map_err(module_error)?;
-        self.names.push(name.to_owned());
-        Ok(id)
-    }
-
-    /// An empty CLIF function for a declared one.
-    #[must_use]
-    pub fn function(&self, id: FuncId) -> Function {
-        Function::with_name_signature(UserFuncName::user(0, id.as_u32()), self.signature(id))
-    }
-
-    fn signature(&self, id: FuncId) -> Signature {
-        self.module.declarations().get_function_decl(id).signature.clone()
-    }
-
-    /// A declared function as a callee inside `caller`.
-    pub fn import(&mut self, id: FuncId, caller: &mut Function) -> FuncRef {
-        self.module.declare_func_in_func(id, caller)
-    }
-
-    /// What a function builder has to know of this machine.
-    #[must_use]
-    pub fn frontend_config(&self) -> TargetFrontendConfig {
-        self.module.target_config()
-    }
-
-    /// The body of a declared function. It is compiled by [`Self::finish`].
-    pub fn define(&mut self, id: FuncId, function: Function, optimization: Optimization) {
-        self.pending.push(Pending { id, source: Source::Kernel(Box::new(function), optimization) });
-    }
-
-    /// The function of a tile program. Equal programs are one function.
-    ///
-    /// # Errors
-    /// [`Error::Module`] if Cranelift refuses the declaration.
-    pub fn tile(&mut self, program: &Arc<TileProgram>) -> Result<FuncId> {
-        if let Some(&id) = self.tiles.get(program) {
-            return Ok(id);
+    let interpreter = module
+        .declare_function(INTERPRETER, Linkage::Import, &host::signature(2))
+        .map_err(failed)?;
+    for (index, function) in (0..).zip(functions) {
+        let mut relocations = Vec::with_capacity(function.code.relocations.len());
+        for &Relocation { offset, kind, symbol, addend } in &function.code.relocations {
+            let name: ModuleRelocTarget = match symbol {
+                Symbol::Function(id) => id.into(),
+                Symbol::Library(call) => ModuleRelocTarget::LibCall(call),
+                Symbol::Interpreter => interpreter.into(),
+                Symbol::Program(id) => {
+                    let name = program_name(id.as_u32());
+                    module
+                        .declare_data(&name, Linkage::Import, false, false)
+                        .map_err(failed)?
+                        .into()
+                }
+            };
+            relocations.push(ModuleReloc { offset, kind, name, addend });
         }
-        let id = self.declare(&program.name, program.params.len())?;
-        self.tiles.insert(Arc::clone(program), id);
-        self.pending.push(Pending { id, source: Source::Tile(Arc::clone(program)) });
-        Ok(id)
+        let (id, code) = (FuncId::from_u32(index), &function.code);
+        module
+            .define_function_bytes(id, code.alignment, &code.bytes, &relocations)
+            .map_err(failed)?;
     }
+    module.finalize_definitions().map_err(failed)
+}
 
-    /// Compiles and links everything.
-    ///
-    /// # Errors
-    /// [`Error::Compile`] for a function that Cranelift refuses, [`Error::Module`] if a declared function has no body or there is
-    /// no memory.
-    pub fn finish(mut self) -> Result<Code> {
-        let pending = std::mem::take(&mut self.pending);
-        let kernels = Kernels {
-            fast: host::isa(Optimization::Speed)?,
-            scalar: host::isa(Optimization::Scalar)?,
-            written: host::isa(Optimization::AsWritten)?,
+/// What is kept behind a function for each of its calls on 64-bit Arm, in case what it calls is far away.
+const VENEER: usize = 24;
+
+/// The bytes that functions take one after the other, each at a multiple of its alignment and of the `least` one.
+fn extent(functions: &[ObjectFunction], least: u64) -> usize {
+    functions.iter().fold(0, |end: usize, ObjectFunction { code, .. }| {
+        let calls = code.relocations.iter().filter(|to| to.kind == Reloc::Arm64Call).count();
+        let start = end.next_multiple_of(code.alignment.max(least) as usize);
+        start + code.bytes.len() + calls * VENEER
+    })
+}
+
+/// One block of memory, given out from its start to its end.
+struct Block {
+    arena: ArenaMemoryProvider,
+    start: *mut u8,
+    bytes: usize,
+    used: usize,
+}
+
+// SAFETY: the block belongs to nobody else, and nothing in it to the thread that made it.
+unsafe impl Send for Block {}
+
+impl Block {
+    fn new(bytes: usize) -> Result<Self> {
+        let bytes = bytes.max(1);
+        let failed = |error: &dyn std::fmt::Display| {
+            Error::Module(format!("there is no memory for {bytes} bytes of code: {error}"))
         };
-        let (target, text) = (&self.target, self.text);
-        let compiled: Vec<(FuncId, Result<MachineCode>)> = pending
-            .into_par_iter()
-            .map(|Pending { id, source }| {
-                let code = match source {
-                    Source::Kernel(function, optimization) => {
-                        host::compile(&**kernels.isa(optimization), *function, id, text)
-                    }
-                    Source::Tile(program) => target.compile(&program, id, text),
-                };
-                (id, code)
-            })
-            .collect();
-
-        let mut functions: Vec<_> = self
-            .names
-            .iter()
-            .map(|name| CompiledFunction { name: name.clone(), size: 0, text: None })
-            .collect();
-        let mut owned = Vec::new();
-        for (id, code) in compiled {
-            let code = code?;
-            self.module
-                .define_function_bytes(id, code.alignment, &code.bytes, &code.relocations)
-                .map_err(module_error)?;
-            let entry = &mut functions[id.as_u32() as usize];
-            (entry.size, entry.text) = (code.bytes.len(), code.text);
-            owned.extend(code.owned);
-        }
-        if let Some(missing) = functions.iter().find(|function| function.size == 0) {
-            return Err(Error::Module(format!(
-                "`{}` was declared and never defined",
-                missing.name
-            )));
-        }
-        self.module.finalize_definitions().map_err(module_error)?;
-        let module = ManuallyDrop::new(self.module);
-        Ok(Code { module, functions, tiles: self.tiles, _owned: owned })
+        let mut arena =
+            ArenaMemoryProvider::new_with_size(bytes).map_err(|error| failed(&error))?;
+        let start =
+            arena.allocate(bytes, 1, JITMemoryKind::Executable).map_err(|error| failed(&error))?;
+        Ok(Self { arena, start, bytes, used: 0 })
     }
 }
 
-fn module_error(error: ModuleError) -> Error {
-    Error::Module(error.to_string())
-}
-
-struct Kernels {
-    fast: OwnedTargetIsa,
-    scalar: OwnedTargetIsa,
-    written: OwnedTargetIsa,
-}
-
-impl Kernels {
-    fn isa(&self, optimization: Optimization) -> &OwnedTargetIsa {
-        match optimization {
-            Optimization::Speed => &self.fast,
-            Optimization::Scalar => &self.scalar,
-            Optimization::AsWritten => &self.written,
+impl JITMemoryProvider for Block {
+    fn allocate(&mut self, size: usize, align: u64, _: JITMemoryKind) -> io::Result<*mut u8> {
+        // The block starts at a page, and so at a multiple of any alignment of functions.
+        let start = self.used.next_multiple_of(align as usize);
+        let end = start + size;
+        if end > self.bytes {
+            let message = format!("{end} bytes of code, {} were counted", self.bytes);
+            return Err(io::Error::other(message));
         }
+        self.used = end;
+        Ok(self.start.wrapping_add(start))
+    }
+
+    unsafe fn free_memory(&mut self) {
+        // SAFETY: the caller promises the same: nobody uses the memory any more.
+        unsafe { self.arena.free_memory() };
+    }
+
+    fn finalize(&mut self, branch_protection: BranchProtection) -> ModuleResult<()> {
+        JITMemoryProvider::finalize(&mut self.arena, branch_protection)
     }
 }
 
-/// What is known of a compiled function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CompiledFunction {
-    /// The name it was declared with.
-    pub name: String,
-    /// Bytes of machine code.
-    pub size: usize,
-    /// Its readable forms, if they were asked for.
-    pub text: Option<CodeText>,
-}
-
-/// CompiledFunction functions in executable memory. The memory goes back to the system when the owner is dropped.
+/// Functions in executable memory. The memory goes back to the system when the owner is dropped.
 pub struct Code {
     module: ManuallyDrop<JITModule>,
-    functions: Vec<CompiledFunction>,
-    tiles: FxHashMap<Arc<TileProgram>, FuncId>,
-    _owned: Vec<Arc<dyn Any + Send + Sync>>,
+    symbols: FxHashMap<String, KernelFn>,
+    _programs: Vec<Arc<TileProgram>>,
 }
 
-// SAFETY: the module's memory is written only before `finish` returns. Afterwards a `Code` is only read, and the
+// SAFETY: the module's memory is written only before `link` returns. Afterwards a `Code` is only read, and the
 // tables inside the module that could change behind a shared reference (the cache of symbol look-ups) are not reachable through it.
 unsafe impl Sync for Code {}
-// SAFETY: nothing in a module belongs to the thread that made it.
-unsafe impl Send for Code {}
 
 impl Code {
     /// Where a function starts, valid as long as the `Code` lives.
@@ -264,28 +251,16 @@ impl Code {
         self.module.get_finalized_function(id)
     }
 
-    /// The function of a tile program, if it is part of this code.
+    /// The stage of a kernel that has this symbol, valid as long as the `Code` lives.
     #[must_use]
-    pub fn tile(&self, program: &Arc<TileProgram>) -> Option<FuncId> {
-        self.tiles.get(program).copied()
+    pub fn kernel(&self, symbol: &str) -> Option<KernelFn> {
+        self.symbols.get(symbol).copied()
     }
+}
 
-    /// All functions, in the order of their declaration.
-    #[must_use]
-    pub fn functions(&self) -> &[CompiledFunction] {
-        &self.functions
-    }
-
-    /// What is known of one function.
-    #[must_use]
-    pub fn function(&self, id: FuncId) -> &CompiledFunction {
-        &self.functions[id.as_u32() as usize]
-    }
-
-    /// Bytes of machine code.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.functions.iter().map(|function| function.size).sum()
+impl std::fmt::Debug for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Code").field("kernels", &self.symbols.len()).finish_non_exhaustive()
     }
 }
 
@@ -293,7 +268,7 @@ impl Drop for Code {
     fn drop(&mut self) {
         // SAFETY: the module is taken once, here, and not used again.
         let module = unsafe { ManuallyDrop::take(&mut self.module) };
-        // SAFETY: `address` says that its results die with the `Code`; whoever calls them keeps it alive.
+        // SAFETY: `address` and `kernel` say that their results die with the `Code`; whoever calls them keeps it alive.
         unsafe { module.free_memory() };
     }
 }

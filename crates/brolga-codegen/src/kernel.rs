@@ -1,10 +1,12 @@
 //! What code generation gives to the runtime: compiled kernels as lists of stages, and what each stage touches.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 
-use brolga_ir::NodeId;
+use brolga_ir::{Graph, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::object::Object;
 
 /// The machine code of a stage. It works on the units `begin..end` of the stage's `0..units`.
 ///
@@ -20,7 +22,8 @@ pub type KernelFn =
     unsafe extern "C" fn(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64);
 
 /// How the units of a stage touch an operand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Unit `u` of `units` touches bytes of the `u`-th of `units` equal parts of the operand and no other.
     Units,
@@ -29,7 +32,7 @@ pub enum Access {
 }
 
 /// An operand that a stage reads or writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Touch {
     /// The place in the operand table: operands, then results, then the workspace.
     pub slot: usize,
@@ -38,12 +41,12 @@ pub struct Touch {
 }
 
 /// A part of a kernel that can be cut into chunks of units, each computed by any worker. Chunks never change bits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// What profiles and dumps call it.
     pub name: String,
-    /// The machine code.
-    pub entry: KernelFn,
+    /// The machine code, by its name in the object.
+    pub symbol: String,
     /// Into how many units the work is cut; follows from the shape alone.
     pub units: usize,
     /// What is read.
@@ -54,8 +57,8 @@ pub struct Stage {
     pub flops: u64,
 }
 
-/// A kernel in machine code: stages that run one after the other.
-#[derive(Debug, Clone, Default)]
+/// A compiled kernel without its code: stages that run one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CompiledKernel {
     /// The stages in order; each sees all that the ones before it wrote.
     pub stages: Vec<Stage>,
@@ -67,26 +70,47 @@ pub struct CompiledKernel {
     pub in_place: Vec<(usize, usize)>,
 }
 
-/// All kernels of a graph and the memory that holds their code.
-pub struct Compiled {
+/// The kernels of a graph: what they are like, and their code.
+pub struct Compiled<'g> {
+    graph: &'g Graph,
+    kernels: HashMap<NodeId, CompiledKernel>,
+    object: Object,
+}
+
+impl<'g> Compiled<'g> {
+    /// Kernels of a graph whose stages are functions of an object.
+    ///
+    /// # Safety
+    /// The functions keep the promises of [`KernelFn`] for the types of the nodes' operands and results: they touch what the stages
+    /// say they touch, and nothing else.
+    pub unsafe fn new(
+        graph: &'g Graph,
+        kernels: HashMap<NodeId, CompiledKernel>,
+        object: Object,
+    ) -> Self {
+        Self { graph, kernels, object }
+    }
+
+    /// The graph that was compiled.
+    #[must_use]
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
     /// The kernels by their nodes in the graph.
-    pub kernels: HashMap<NodeId, CompiledKernel>,
-    code: Box<dyn Any + Send + Sync>,
-}
-
-impl Compiled {
-    /// Kernels whose code lives as long as `code`.
-    pub fn new(kernels: HashMap<NodeId, CompiledKernel>, code: impl Any + Send + Sync) -> Self {
-        Self { kernels, code: Box::new(code) }
+    #[must_use]
+    pub fn kernels(&self) -> &HashMap<NodeId, CompiledKernel> {
+        &self.kernels
     }
 
-    /// The kernels, and what has to outlive every call of their stages.
-    pub fn into_parts(self) -> (HashMap<NodeId, CompiledKernel>, Box<dyn Any + Send + Sync>) {
-        (self.kernels, self.code)
+    /// The kernels by their nodes, and their code.
+    #[must_use]
+    pub fn into_parts(self) -> (HashMap<NodeId, CompiledKernel>, Object) {
+        (self.kernels, self.object)
     }
 }
 
-impl fmt::Debug for Compiled {
+impl fmt::Debug for Compiled<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Compiled").field("kernels", &self.kernels).finish_non_exhaustive()
     }

@@ -1,8 +1,8 @@
 //! Tile programs and kernels of the Brolga compiler, compiled with Cranelift.
 //!
 //! A kernel is a function of loops and index arithmetic; its innermost runs are [`tile`] programs over logical vectors of 16
-//! lanes. The [`generators`] write them, a [`tile::TileTarget`] turns each into a function of its own, and
-//! [`jit`] compiles tiles and kernels together.
+//! lanes. The [`generators`] write them, a [`tile::TileTarget`] turns each into a function of its own, and an [`object`] holds
+//! the code of tiles and kernels, without any address. [`jit`] links it into this process.
 
 mod clif;
 mod compile;
@@ -13,9 +13,9 @@ pub mod host;
 mod isa;
 pub mod jit;
 pub mod kernel;
-pub mod limit;
 pub mod lower;
 pub mod nest;
+pub mod object;
 pub mod tile;
 
 pub use compile::{CodegenOptions, KernelText, compile, compile_for, dump};

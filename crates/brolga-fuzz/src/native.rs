@@ -1,5 +1,6 @@
 //! Native code, several steps of it.
 
+use brolga_codegen::compile;
 use brolga_ir::ops::ParameterKind;
 use brolga_ir::{Graph, Tensor};
 use brolga_runtime::{Backend, Executable, Options, RuntimeError, State, StateLayout};
@@ -39,7 +40,7 @@ fn run(graph: &Graph, way: &Native, steps: &Steps) -> Result<Vec<Left>, RuntimeE
         isa: Some(way.isa),
         ..Options::default()
     };
-    let mut executable = Executable::new(graph, &layout, &options)?;
+    let mut executable = Executable::new(graph, &layout, &options, compile)?;
     let mut state = State::zeros(&layout)?;
     let mut left = vec![];
     for (place, inputs) in steps.inputs.iter().enumerate() {

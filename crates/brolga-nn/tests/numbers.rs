@@ -1,5 +1,6 @@
 //! Numbers at the ends of their types: the values of exact arithmetic, on the interpreter and natively.
 
+use brolga_codegen::compile;
 use brolga_ir::{DType, Data, Tensor, Tracer, Type, Var};
 use brolga_nn::activations::{log_softmax, softmax};
 use brolga_nn::optimizers::Optimizer;
@@ -33,7 +34,7 @@ fn outputs(tracer: Tracer, inputs: &[Tensor], backend: Backend) -> Vec<Vec<f64>>
     brolga_passes::optimize(&mut graph).expect("a graph of kernels");
     let layout = StateLayout::of_graphs([&graph]).expect("no state");
     let options = Options { backend, threads: 1, ..Options::default() };
-    let mut program = Executable::new(&graph, &layout, &options).expect("a program");
+    let mut program = Executable::new(&graph, &layout, &options, compile).expect("a program");
     for (place, input) in inputs.iter().enumerate() {
         program.set_input(place, input).expect("an input of this type");
     }

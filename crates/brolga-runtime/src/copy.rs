@@ -1,13 +1,18 @@
 //! Copies, as a kernel.
 
-use brolga_codegen::kernel::{Access, CompiledKernel, Stage, Touch};
+use brolga_codegen::kernel::{Access, CompiledKernel, KernelFn, Stage, Touch};
+
+/// The symbol of the copy kernel's stage, which the runtime itself defines.
+pub(crate) const SYMBOL: &str = "brolga_copy";
+/// Its code.
+pub(crate) const CODE: KernelFn = copy;
 
 /// A kernel that copies so many bytes from its operand to its result; each byte is a unit.
 pub(crate) fn copy_kernel(bytes: usize) -> CompiledKernel {
     let touch = |slot| vec![Touch { slot, access: Access::Units }];
     let stage = Stage {
         name: "copy".to_owned(),
-        entry: copy,
+        symbol: SYMBOL.to_owned(),
         units: bytes,
         reads: touch(0),
         writes: touch(1),

@@ -2,10 +2,9 @@
 
 use brolga_ir::verify::VerifyErrors;
 use brolga_ir::{EvalError, Type};
-use brolga_memory::{Limit, NotGranted, SetBy};
+use brolga_memory::{Limit, NotGranted};
 
 use crate::report::MemoryReport;
-use crate::table::bytes;
 use crate::together::MemoryTogether;
 
 /// Why a program cannot be made ready or run. Each variant tells whose fault it is.
@@ -167,23 +166,47 @@ pub enum RuntimeError {
         /// What is wrong.
         problem: String,
     },
-    /// The caller's fault: the program needs more memory than is allowed. Nothing has been allocated.
-    #[error("graph `{graph}` needs {} of memory, {limit}\n\n{report}\n  help: {}", bytes(report.total), less_memory(limit, ""))]
-    MemoryLimit {
+    /// The fault of who made the plan: it does not hold together.
+    #[error("the plan of graph `{graph}` is wrong: {problem}")]
+    Plan {
         /// The graph's name.
         graph: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The caller's fault: the code is not that of the plan's kernels.
+    #[error(
+        "kernel `{kernel}`: the code does not define the symbol `{symbol}`\n  help: link the plan with the code of the kernels that it was made of"
+    )]
+    MissingSymbol {
+        /// The kernel's name.
+        kernel: String,
+        /// What its stage calls.
+        symbol: String,
+    },
+    /// The caller's fault: the program needs more memory than is allowed. Nothing has been allocated.
+    #[error("{need}, {limit}\n\n{report}\n  help: {help}")]
+    MemoryLimit {
+        /// The graph and how much it needs, as the start of a sentence.
+        need: String,
         /// The most that is allowed.
         limit: Limit,
         /// What needs how much.
         report: Box<MemoryReport>,
+        /// What to do.
+        help: String,
     },
     /// The caller's fault: states and programs need more memory together than is allowed. Nothing has been allocated.
-    #[error("{}, {limit}\n\n{memory}\n  help: {}", memory.need(), less_memory(limit, memory.advice()))]
+    #[error("{need}, {limit}\n\n{memory}\n  help: {help}")]
     MemoryLimitTogether {
+        /// How much is needed, as the start of a sentence.
+        need: String,
         /// The most that is allowed.
         limit: Limit,
         /// What needs how much.
         memory: Box<MemoryTogether>,
+        /// What to do.
+        help: String,
     },
     /// The caller's fault: no such number of threads.
     #[error("{given} threads cannot compute; between 1 and {limit} can")]
@@ -204,13 +227,4 @@ pub enum RuntimeError {
     /// Nobody's fault: the machine has no memory left for it.
     #[error("{0}\n  help: make it smaller, or free memory that other programs hold")]
     Allocation(#[from] NotGranted),
-}
-
-/// What to do about a program that needs too much memory.
-fn less_memory(limit: &Limit, more: &str) -> String {
-    let batch = "a smaller batch and layers with fewer units need less";
-    match limit.set_by {
-        SetBy::Caller => format!("{batch}, a larger memory_limit allows more{more}"),
-        _ => format!("{batch}{more}"),
-    }
 }

@@ -1,27 +1,26 @@
 //! A graph made ready to run.
 
-use brolga_codegen::kernel::{Compiled, CompiledKernel};
-use brolga_codegen::{CodegenOptions, compile};
-use brolga_ir::verify::verify;
-use brolga_ir::{Graph, NodeId, Op, Tensor, Type};
+use brolga_codegen::jit::Code;
+use brolga_codegen::kernel::Compiled;
+use brolga_codegen::{CodegenOptions, Error};
+use brolga_ir::{Graph, Tensor, Type};
 use smallvec::SmallVec;
 
 use crate::element::Element;
 use crate::error::RuntimeError;
-use crate::feed::{Feed, Placed, footprints};
+use crate::feed::{Feed, Placed};
 use crate::interpreter::Interpreter;
 use crate::layout::Layout;
-use crate::memory::{Memory, Span};
-use crate::options::{Backend, Options};
-use crate::planned::{Planned, Way};
-use crate::prepare::Prepared;
+use crate::memory::Memory;
+use crate::options::Options;
+use crate::plan::Plan;
+use crate::planned::{Planned, native};
 use crate::profile::{Profile, Timers};
 use crate::report::MemoryReport;
 use crate::run::Step;
-use crate::schedule::{StageInfo, schedule};
+use crate::schedule::StageInfo;
 use crate::signature::{InputRef, Signature, check_elements};
 use crate::state::{State, StateLayout};
-use crate::team::Team;
 
 /// A graph made ready to run, again and again.
 ///
@@ -49,123 +48,32 @@ pub(crate) enum Engine {
 }
 
 impl Executable {
-    /// Makes a graph ready to run on states of this layout, which may have more states than the graph uses.
+    /// Makes a graph ready to run on states of this layout: [`Planned::new`] and [`Planned::link`].
     ///
     /// # Errors
-    /// If the graph's states are not in the layout with the same types, a node has no native code, more memory is needed than
-    /// the options allow or the system has, or the threads cannot be had.
+    /// As these.
     pub fn new(
         graph: &Graph,
         states: &StateLayout,
         options: &Options,
+        compile: impl for<'g> FnOnce(&'g Graph, &CodegenOptions) -> Result<Compiled<'g>, Error>,
     ) -> Result<Self, RuntimeError> {
-        Self::plan(graph, states, options)?.allocate()
+        Planned::new(graph, states, options, compile)?.link()
     }
 
-    /// As [`Executable::new`], before any memory is allocated.
+    /// Makes a plan ready to run whose code comes from elsewhere, such as a plan that was saved. The plan is [checked](Plan::check)
+    /// first. Of the options those count that say how it runs: its lanes are those of the plan.
     ///
     /// # Errors
-    /// As [`Executable::new`], but for what [`Planned::allocate`] finds.
-    pub fn plan(
-        graph: &Graph,
-        states: &StateLayout,
-        options: &Options,
-    ) -> Result<Planned, RuntimeError> {
-        match options.backend {
-            Backend::Native => Self::native(graph, states, options),
-            Backend::Interpreter => Self::interpreter(graph, states, options),
-        }
-    }
-
-    fn native(
-        graph: &Graph,
-        states: &StateLayout,
-        options: &Options,
-    ) -> Result<Planned, RuntimeError> {
-        verify(graph)?;
-        let has_code = |op: &Op| {
-            matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) | Op::Kernel(_))
-        };
-        if let Some(id) = graph.ids().find(|&id| !has_code(&graph.node(id).op)) {
-            return Err(unsupported(graph, id));
-        }
-        // The time to compile may grow with the extents. What no memory holds is refused before.
-        let largest = graph.ids().flat_map(|id| &graph.node(id).types).map(Type::bytes).max();
-        if brolga_memory::check(largest.unwrap_or(0)).is_err() {
-            Self::interpreter(graph, states, options)?;
-        }
-        let compiled = compile(graph, &CodegenOptions { isa: options.isa })?;
-        // SAFETY: code generation has just compiled these kernels for this graph, and vouches for them.
-        unsafe { Self::plan_compiled(graph, compiled, states, options) }
-    }
-
-    fn interpreter(
-        graph: &Graph,
-        states: &StateLayout,
-        options: &Options,
-    ) -> Result<Planned, RuntimeError> {
-        let signature = Signature::new(graph, states)?;
-        let options = Options { threads: 1, ..options.clone() };
-        let nodes = |_| Ok(CompiledKernel::default());
-        let prepared = Prepared::new(graph, &signature, states, &options, nodes)?;
-        let timers = options.profile.then(|| prepared.timers_of_nodes());
-        let (states, report) = (states.clone(), prepared.report);
-        let way = Way::Interpreter(Box::new(graph.clone()));
-        Ok(Planned { signature, states, report, timers, way })
-    }
-
-    /// Makes a graph ready whose kernels have been compiled.
-    ///
-    /// # Errors
-    /// As [`Executable::new`], and [`RuntimeError::Kernel`] if a kernel is missing or does not fit its node.
+    /// As [`Plan::check`]; [`RuntimeError::MissingSymbol`] if the code does not define a stage of the plan; if the system does not give the
+    /// memory, or the threads.
     ///
     /// # Safety
-    /// The compiled kernels are those of this graph, and keep the promises of
-    /// [`KernelFn`](brolga_codegen::kernel::KernelFn) for its shapes: they touch what they say they touch.
-    pub unsafe fn from_compiled(
-        graph: &Graph,
-        compiled: Compiled,
-        states: &StateLayout,
-        options: &Options,
-    ) -> Result<Self, RuntimeError> {
-        // SAFETY: the caller promises the same.
-        unsafe { Self::plan_compiled(graph, compiled, states, options) }?.allocate()
-    }
-
-    /// As [`Executable::from_compiled`], before any memory is allocated.
-    ///
-    /// # Safety
-    /// As [`Executable::from_compiled`].
-    unsafe fn plan_compiled(
-        graph: &Graph,
-        compiled: Compiled,
-        states: &StateLayout,
-        options: &Options,
-    ) -> Result<Planned, RuntimeError> {
-        Team::check(options.threads)?;
-        let signature = Signature::new(graph, states)?;
-        let (mut kernels, code) = compiled.into_parts();
-        let kernel = |id: NodeId| match &graph.node(id).op {
-            Op::Kernel(kernel) => kernels.remove(&id).ok_or_else(|| RuntimeError::Kernel {
-                kernel: kernel.body.name().to_owned(),
-                problem: "it has not been compiled".to_owned(),
-            }),
-            _ => Err(unsupported(graph, id)),
-        };
-        let prepared = Box::new(Prepared::new(graph, &signature, states, options, kernel)?);
-        let Prepared { tasks, order, layout, report } = &*prepared;
-        let fed = footprints(&signature, layout);
-        let stages = schedule(tasks, order, layout, fed, options.threads);
-        let workers = options.workers();
-        let timers = options.profile.then(|| prepared.timers(&stages.stages, workers));
-        let constant = |&(id, span): &(NodeId, Span)| match &graph.node(id).op {
-            Op::Constant(constant) => Some((span, constant.clone())),
-            _ => None,
-        };
-        let constants = layout.constants.iter().filter_map(constant).collect();
-        let (states, report) = (states.clone(), report.clone());
-        let way = Way::Native { prepared, stages, workers, constants, code };
-        Ok(Planned { signature, states, report, timers, way })
+    /// The symbols that the plan names are in the code, if at all, what they were in the code that the plan was made with: they keep the
+    /// promises of [`KernelFn`](brolga_codegen::kernel::KernelFn) for the sizes of the plan's buffers.
+    pub unsafe fn link(plan: Plan, code: Code, options: &Options) -> Result<Self, RuntimeError> {
+        plan.check()?;
+        native(plan, code, options)
     }
 
     /// The graph's name.
@@ -268,8 +176,8 @@ impl Executable {
                 interpreter.run(signature, layout, arena, state)
             }
             Engine::Native(step) => {
-                // SAFETY: `from_compiled` was promised that the kernels keep theirs; the step was made for this arena, and for
-                // states of this layout.
+                // SAFETY: the code is that of the plan's kernels: code generation vouches for what it compiled, and who
+                // links other code for that. The step was made for this arena, and for states of this layout.
                 unsafe { step.run(arena, state, &feeds) };
                 Ok(())
             }
@@ -320,17 +228,6 @@ impl Executable {
             Engine::Native(step) => step.timers(),
             Engine::Interpreter(interpreter) => interpreter.timers.as_ref(),
         }
-    }
-}
-
-fn unsupported(graph: &Graph, id: NodeId) -> RuntimeError {
-    let node = graph.node(id);
-    let place = node.origin.layer.as_ref().map(|layer| format!(" of layer `{layer}`"));
-    RuntimeError::UnsupportedNode {
-        graph: graph.name().to_owned(),
-        node: id.index(),
-        op: node.op.name().to_owned(),
-        place: place.unwrap_or_default(),
     }
 }
 

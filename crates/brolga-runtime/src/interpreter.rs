@@ -1,5 +1,6 @@
 //! The interpreter as a backend.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use brolga_ir::ops::ParameterKind;
@@ -9,19 +10,26 @@ use brolga_memory::NotGranted;
 use crate::error::RuntimeError;
 use crate::layout::Layout;
 use crate::memory::Memory;
-use crate::profile::Timers;
-use crate::signature::Signature;
+use crate::profile::{Timed, Timers};
+use crate::signature::{Signature, homes};
 use crate::state::State;
-use crate::tasks::Home;
+use crate::tasks::{Home, kernel_name};
 
 /// A graph that the interpreter runs. Its arena holds data inputs and outputs alone.
 #[derive(Debug)]
 pub(crate) struct Interpreter {
     pub(crate) graph: Graph,
     pub(crate) timers: Option<Timers>,
+    /// Where the values of the graph's inputs are.
+    homes: HashMap<NodeId, Home>,
 }
 
 impl Interpreter {
+    pub(crate) fn new(graph: Graph, profile: bool) -> Self {
+        let timers = profile.then(|| timers(&graph));
+        Self { homes: homes(&graph), graph, timers }
+    }
+
     /// Runs one step.
     pub(crate) fn run(
         &self,
@@ -40,7 +48,7 @@ impl Interpreter {
             match output.replaces {
                 None => spans.next().into_iter().for_each(|&span| arena.write(span, tensor.data())),
                 Some(id) => {
-                    if let Home::OldState(place) = signature.home(id) {
+                    if let Some(&Home::OldState(place)) = self.homes.get(&id) {
                         let span = signature.states[place].span;
                         state.memory_mut().write(span, tensor.data());
                     }
@@ -75,7 +83,7 @@ impl Interpreter {
     ) -> Result<Vec<Tensor>, brolga_ir::EvalError> {
         let (mut place, mut start) = (0, Instant::now());
         let mut observer = |graph: &Graph, node: NodeId, _: &[Tensor]| {
-            if !matches!(graph.node(node).op, Op::Constant(_) | Op::Reshape(_)) {
+            if is_timed(&graph.node(node).op) {
                 timers.add(place, start.elapsed().as_nanos() as u64);
                 place += 1;
             }
@@ -83,4 +91,17 @@ impl Interpreter {
         };
         interpret_with(&self.graph, operands, &mut observer)
     }
+}
+
+/// Clocks for the nodes of a graph in the order of the interpreter.
+fn timers(graph: &Graph) -> Timers {
+    let nodes = graph.order().into_iter().map(|id| graph.node(id));
+    let nodes = nodes.filter(|node| is_timed(&node.op));
+    let timed = nodes.map(|node| Timed::new(&kernel_name(&node.op), &node.origin));
+    Timers::new(timed.collect(), 1)
+}
+
+/// Whether an op takes time: constants and views do not, parameters are there.
+fn is_timed(op: &Op) -> bool {
+    !matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_))
 }

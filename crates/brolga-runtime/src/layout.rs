@@ -3,16 +3,17 @@
 //! The arena holds, one after the other, constants, data inputs, what the planner places (results, outputs, workspaces), and
 //! one scratch memory for each worker.
 
-use brolga_ir::NodeId;
+use serde::{Deserialize, Serialize};
 
 use crate::memory::{Span, padded};
-use crate::plan::Plan;
+use crate::memory_plan::MemoryPlan;
 use crate::regions::Regions;
 use crate::signature::Signature;
 use crate::tasks::{Home, TaskId, Tasks};
 
 /// Which memory an address is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Space {
     /// The executable's own.
     Arena,
@@ -21,23 +22,25 @@ pub(crate) enum Space {
 }
 
 /// The place of a buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Address {
     pub(crate) space: Space,
     pub(crate) span: Span,
 }
 
 /// The places of everything.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Layout {
     /// The place of each buffer.
     pub(crate) buffers: Vec<Address>,
-    /// The place of each task's workspace.
+    /// The place of the workspace of each call, in the order of the step.
     pub(crate) workspaces: Vec<Option<Address>>,
-    pub(crate) constants: Vec<(NodeId, Span)>,
+    pub(crate) constants: Vec<Span>,
     pub(crate) inputs: Vec<Span>,
     pub(crate) outputs: Vec<Span>,
-    /// The scratch memory of each worker.
+    /// The scratch memory of each worker, of whom there are as many as lanes.
     pub(crate) scratch: Vec<Span>,
     /// The bytes of the arena.
     pub(crate) bytes: usize,
@@ -47,15 +50,16 @@ impl Layout {
     pub(crate) fn new(
         tasks: &Tasks,
         signature: &Signature,
+        order: &[TaskId],
         regions: &Regions,
-        plan: &Plan,
-        threads: usize,
+        plan: &MemoryPlan,
+        lanes: usize,
     ) -> Self {
         let mut layout = Self::default();
         for buffer in &tasks.buffers {
-            if let Home::Constant(id) = buffer.home {
+            if let Home::Constant(_) = buffer.home {
                 let span = layout.append(buffer.bytes);
-                layout.constants.push((id, span));
+                layout.constants.push(span);
             }
         }
         for input in &signature.inputs {
@@ -64,12 +68,9 @@ impl Layout {
         }
         let planned = layout.append(plan.bytes).offset;
         let place = |region: usize, bytes| Span { offset: planned + plan.offsets[region], bytes };
-        let mut constants = layout.constants.iter();
         for (id, buffer) in tasks.buffers.iter().enumerate() {
             let (space, span) = match buffer.home {
-                Home::Constant(_) => {
-                    (Space::Arena, constants.next().map(|(_, span)| *span).unwrap_or_default())
-                }
+                Home::Constant(constant) => (Space::Arena, layout.constants[constant]),
                 Home::Input(input) => (Space::Arena, layout.inputs[input]),
                 Home::OldState(state) | Home::NewState(state) => {
                     (Space::State, signature.states[state].span)
@@ -81,15 +82,15 @@ impl Layout {
             };
             layout.buffers.push(Address { space, span });
         }
-        let workspace = |id: TaskId| {
+        let workspace = |&id: &TaskId| {
             let region = regions.of_workspace[id]?;
-            let span = place(region, tasks.tasks[id].kernel.workspace);
+            let span = place(region, tasks.tasks[id].call.kernel.workspace);
             Some(Address { space: Space::Arena, span })
         };
-        layout.workspaces = (0..tasks.tasks.len()).map(workspace).collect();
+        layout.workspaces = order.iter().map(workspace).collect();
         layout.outputs = tasks.outputs.iter().map(|&id| layout.buffers[id].span).collect();
-        let scratch = tasks.tasks.iter().map(|task| task.kernel.scratch).max().unwrap_or(0);
-        layout.scratch = (0..threads).map(|_| layout.append(scratch)).collect();
+        let scratch = tasks.tasks.iter().map(|task| task.call.kernel.scratch).max().unwrap_or(0);
+        layout.scratch = (0..lanes).map(|_| layout.append(scratch)).collect();
         layout
     }
 

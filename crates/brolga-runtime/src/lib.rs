@@ -1,12 +1,11 @@
 //! Memory plan, schedule and execution of compiled Brolga programs.
 //!
-//! An [`Executable`] is a graph made ready to run: its kernels compiled, every value given a place in one arena, its stages put
-//! in order with barriers between them. It is compiled against a [`StateLayout`] and runs on the [`State`] of that layout, which
-//! all programs of one model share.
+//! A [`Plan`] gives every value of a graph of compiled kernels a place in one arena, and puts the stages in order with barriers between
+//! them. It is data, without code. An [`Executable`] is a plan linked with the code of its kernels. It is made for a [`StateLayout`] and
+//! runs on the [`State`] of that layout, which all programs of one model share.
 //!
 //! `docs/runtime.md` tells how plan, schedule and barriers fit together.
 
-mod check;
 mod claims;
 mod copy;
 mod cores;
@@ -17,7 +16,9 @@ mod feed;
 mod hazards;
 mod interpreter;
 mod layout;
+mod limits;
 mod memory;
+mod memory_plan;
 mod options;
 mod order;
 mod pace;
@@ -25,7 +26,6 @@ mod parallel;
 mod phases;
 mod plan;
 mod planned;
-mod prepare;
 mod profile;
 mod progress;
 mod random;
@@ -50,6 +50,7 @@ pub use executable::Executable;
 pub use feed::{Array, Feed};
 pub use options::{Backend, Options};
 pub use parallel::for_each_chunk;
+pub use plan::Plan;
 pub use planned::Planned;
 pub use profile::{KernelProfile, Profile};
 pub use random::{Distribution, Draw, Random};

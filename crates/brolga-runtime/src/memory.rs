@@ -6,6 +6,7 @@ use std::ptr::NonNull;
 use brolga_ir::{Data, Tensor, Type, for_each_dtype};
 use brolga_memory::NotGranted;
 use half::{bf16, f16};
+use serde::{Deserialize, Serialize};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
@@ -23,7 +24,8 @@ pub(crate) fn padded(bytes: usize) -> usize {
 }
 
 /// A part of a [`Memory`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Span {
     /// Where it starts, a multiple of [`ALIGNMENT`].
     pub(crate) offset: usize,

@@ -48,8 +48,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How many threads will compute.
-    pub(crate) fn workers(&self) -> usize {
-        if self.oversubscribe { self.threads } else { self.threads.min(cores()) }
+    /// How many threads will compute a step of so many lanes.
+    pub(crate) fn workers(&self, lanes: usize) -> usize {
+        if self.oversubscribe { lanes } else { lanes.min(cores()) }
     }
 }

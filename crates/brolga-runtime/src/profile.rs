@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use brolga_ir::Role;
+use brolga_ir::{Origin, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::table::{bytes, write_table};
@@ -60,7 +60,7 @@ pub struct Profile {
 
 impl Profile {
     /// Compares each kernel with what the machine can do: so many floating-point operations a second on all threads of the program
-    /// together, as `brolga_codegen::limit::multiply_adds` measures it.
+    /// together, as `brolga::measure::limit::multiply_adds` measures it.
     #[must_use]
     pub fn with_limit(mut self, flops_per_second: f64) -> Self {
         for kernel in &mut self.kernels {
@@ -82,6 +82,22 @@ pub(crate) struct Timed {
     pub(crate) working_set: usize,
     /// The number of its stages.
     pub(crate) stages: usize,
+}
+
+impl Timed {
+    /// A kernel of one stage that is not counted.
+    pub(crate) fn new(name: &str, origin: &Origin) -> Self {
+        Self {
+            name: name.to_owned(),
+            layer: origin.layer.as_deref().unwrap_or_default().to_owned(),
+            role: origin.role,
+            flops: 0,
+            read: 0,
+            written: 0,
+            working_set: 0,
+            stages: 1,
+        }
+    }
 }
 
 /// Clocks of all stages and workers, in nanoseconds.

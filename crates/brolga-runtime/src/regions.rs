@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::memory::padded;
-use crate::plan::LiveRange;
+use crate::memory_plan::LiveRange;
 use crate::tasks::{BufferId, Home, TaskId, Tasks};
 use crate::updates::may_overwrite;
 
@@ -34,7 +34,7 @@ impl Regions {
         for (place, &id) in order.iter().enumerate() {
             let task = &tasks.tasks[id];
             let mut taken = HashSet::new();
-            for &result in &task.results {
+            for &result in &task.call.results {
                 if tasks.buffers[result].home != Home::Planned {
                     continue;
                 }
@@ -47,8 +47,8 @@ impl Regions {
                 regions.of_buffer[result] = Some(region);
                 taken.insert(region);
             }
-            if task.kernel.workspace > 0 {
-                let region = regions.add(task.kernel.workspace, place, id);
+            if task.call.kernel.workspace > 0 {
+                let region = regions.add(task.call.kernel.workspace, place, id);
                 regions.of_workspace[id] = Some(region);
             }
         }
@@ -71,9 +71,9 @@ impl Regions {
         taken: &HashSet<RegionId>,
     ) -> Option<RegionId> {
         let task = &tasks.tasks[id];
-        let port = task.results.iter().position(|&buffer| buffer == result)?;
+        let port = task.call.results.iter().position(|&buffer| buffer == result)?;
         let mut candidates = task.in_place[port].iter().filter_map(|&slot| {
-            let operand = task.operands[slot];
+            let operand = task.call.operands[slot];
             let same = tasks.buffers[operand].bytes == tasks.buffers[result].bytes;
             self.of_buffer[operand].filter(|_| same)
         });
@@ -91,7 +91,7 @@ fn last_uses(tasks: &Tasks, order: &[TaskId]) -> Vec<usize> {
     let mut last: Vec<usize> =
         tasks.buffers.iter().map(|b| if b.output { order.len() } else { 0 }).collect();
     for (place, &task) in order.iter().enumerate() {
-        for &operand in &tasks.tasks[task].operands {
+        for &operand in &tasks.tasks[task].call.operands {
             last[operand] = last[operand].max(place);
         }
     }

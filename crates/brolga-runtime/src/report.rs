@@ -1,19 +1,11 @@
 //! What needs how much memory.
 
-use std::collections::HashMap;
 use std::fmt;
 
-use brolga_ir::{Graph, Origin, Role};
+use brolga_ir::Role;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::Layout;
-use crate::memory::{Span, padded};
-use crate::plan::{LiveRange, Plan, pressure};
-use crate::regions::Regions;
-use crate::signature::Signature;
-use crate::state::StateLayout;
 use crate::table::{bytes, write_table};
-use crate::tasks::Tasks;
 
 /// The memory of a layer in one part of the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,38 +52,6 @@ pub struct MemoryReport {
 }
 
 impl MemoryReport {
-    pub(crate) fn new(
-        graph: &Graph,
-        signature: &Signature,
-        states: &StateLayout,
-        tasks: &Tasks,
-        regions: &Regions,
-        plan: &Plan,
-        layout: &Layout,
-    ) -> Self {
-        let steps = tasks.tasks.len() + 1;
-        let pressure = pressure(&regions.ranges, steps);
-        let most = pressure.iter().copied().max().unwrap_or(0);
-        let peak = pressure.iter().position(|&bytes| bytes == most).unwrap_or(0);
-        let size = |spans: &[Span]| spans.iter().map(|span| padded(span.bytes)).sum::<usize>();
-        let constants = layout.constants.iter().map(|(_, span)| padded(span.bytes)).sum();
-        let (inputs, scratch) = (size(&layout.inputs), size(&layout.scratch));
-        Self {
-            graph: signature.graph.clone(),
-            layers: layers(graph, signature, tasks, regions, peak),
-            states: states.bytes(),
-            constants,
-            inputs,
-            planned: plan.bytes,
-            scratch,
-            outputs: size(&layout.outputs),
-            arena: layout.bytes,
-            lower_bound: constants + inputs + most + scratch,
-            total: layout.bytes.saturating_add(states.bytes()),
-            planner: plan.planner.to_owned(),
-        }
-    }
-
     /// Bytes that results, outputs and workspaces need at least for this order of kernels: as many as are alive at once.
     pub fn planned_at_least(&self) -> usize {
         self.lower_bound.saturating_sub(self.arena.saturating_sub(self.planned))
@@ -104,38 +64,6 @@ impl MemoryReport {
             least => self.planned as f64 / least as f64,
         }
     }
-}
-
-fn layers(
-    graph: &Graph,
-    signature: &Signature,
-    tasks: &Tasks,
-    regions: &Regions,
-    peak: usize,
-) -> Vec<LayerMemory> {
-    let mut layers: Vec<LayerMemory> = vec![];
-    let mut places: HashMap<(String, Role), usize> = HashMap::new();
-    let mut of = |origin: &Origin, add: &dyn Fn(&mut LayerMemory)| {
-        let (layer, role) = (origin.layer.as_deref().unwrap_or_default(), origin.role);
-        let row = *places.entry((layer.to_owned(), role)).or_insert_with(|| {
-            let layer = layer.to_owned();
-            layers.push(LayerMemory { layer, role, states: 0, values: 0, peak: 0 });
-            layers.len() - 1
-        });
-        add(&mut layers[row]);
-    };
-    for state in &signature.states {
-        let size = padded(state.span.bytes);
-        of(&graph.node(state.node).origin, &|row| row.states += size);
-    }
-    for (range, &task) in regions.ranges.iter().zip(&regions.owners) {
-        let &LiveRange { bytes, first, last } = range;
-        of(&tasks.tasks[task].origin, &|row| {
-            row.values += bytes;
-            row.peak += if (first..=last).contains(&peak) { bytes } else { 0 };
-        });
-    }
-    layers
 }
 
 impl MemoryReport {

@@ -1,12 +1,13 @@
 //! The step as it runs: phases of chunks, done by whichever workers have a core.
 
-use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use brolga_codegen::jit::Code;
 use brolga_codegen::kernel::KernelFn;
 
+use crate::copy;
 use crate::error::RuntimeError;
 use crate::feed::Placed;
 use crate::hazards::chunk;
@@ -14,16 +15,17 @@ use crate::layout::{Layout, Space};
 use crate::memory::{Memory, Span};
 use crate::pace::Pace;
 use crate::phases::{Chunk, Phase, Phases};
+use crate::plan::Plan;
 use crate::profile::Timers;
 use crate::progress::Job;
-use crate::schedule::{Schedule, Scheduled, operand_table};
+use crate::schedule::{Scheduled, operand_table};
 use crate::state::State;
-use crate::tasks::Tasks;
+use crate::tasks::Call;
 use crate::team::Team;
 
 /// A scheduled program with all addresses filled in. Nothing is computed when it runs that could be computed before.
 pub(crate) struct Step {
-    stages: Box<[Call]>,
+    stages: Box<[StageCall]>,
     /// The units of each lane in each stage, stage by stage.
     units: Box<[Range<u64>]>,
     phases: Phases,
@@ -38,10 +40,10 @@ pub(crate) struct Step {
     pace: Pace,
     timers: Option<Timers>,
     /// The machine code, and so the last to be dropped.
-    _code: Box<dyn Any + Send + Sync>,
+    _code: Code,
 }
 
-struct Call {
+struct StageCall {
     entry: KernelFn,
     /// Where the operand table of its kernel starts in the table of all.
     operands: usize,
@@ -66,6 +68,26 @@ struct Table {
     in_state: Box<[(usize, usize)]>,
 }
 
+impl Table {
+    /// The table of all calls, and where that of each call starts.
+    fn new(calls: &[Call], layout: &Layout, arena: &Memory) -> (Self, Vec<usize>) {
+        let (mut pointers, mut in_state, mut starts) = (vec![], vec![], vec![]);
+        for call in 0..calls.len() {
+            starts.push(pointers.len());
+            for address in operand_table(calls, layout, call) {
+                if address.space == Space::State {
+                    in_state.push((pointers.len(), address.span.offset));
+                }
+                pointers.push(Pointer(arena.address(match address.space {
+                    Space::Arena => address.span.offset,
+                    Space::State => 0,
+                })));
+            }
+        }
+        (Self { pointers: pointers.into(), in_state: in_state.into() }, starts)
+    }
+}
+
 impl std::fmt::Debug for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (stages, lanes) = (self.stages.len(), self.lanes);
@@ -77,35 +99,29 @@ impl std::fmt::Debug for Step {
 }
 
 impl Step {
-    /// Fills in the addresses, for so many threads.
+    /// Fills in the addresses of memory and code, for so many threads.
     pub(crate) fn new(
-        tasks: &Tasks,
-        schedule: &Schedule,
-        layout: &Layout,
+        plan: &Plan,
         arena: &Memory,
         threads: usize,
         timers: Option<Timers>,
-        code: Box<dyn Any + Send + Sync>,
+        code: Code,
     ) -> Result<Self, RuntimeError> {
-        let lanes = layout.scratch.len();
+        let Plan { calls, layout, schedule, .. } = plan;
+        let lanes = plan.lanes();
         let stages = &schedule.stages;
-        let (mut pointers, mut in_state, mut starts) = (vec![], vec![], vec![]);
-        for task in 0..tasks.tasks.len() {
-            starts.push(pointers.len());
-            for address in operand_table(tasks, layout, task) {
-                if address.space == Space::State {
-                    in_state.push((pointers.len(), address.span.offset));
-                }
-                pointers.push(Pointer(arena.address(match address.space {
-                    Space::Arena => address.span.offset,
-                    Space::State => 0,
-                })));
-            }
-        }
-        let call = |stage: &Scheduled| Call {
-            entry: stage.entry,
-            operands: starts[stage.task],
-            long: stage.long,
+        let (table, starts) = Table::new(calls, layout, arena);
+        let call = |stage: &Scheduled| {
+            let missing = || {
+                let (kernel, symbol) = (calls[stage.call].name.clone(), stage.symbol.clone());
+                RuntimeError::MissingSymbol { kernel, symbol }
+            };
+            let entry = match stage.symbol.as_str() {
+                copy::SYMBOL => Some(copy::CODE),
+                symbol => code.kernel(symbol),
+            };
+            let entry = entry.ok_or_else(missing)?;
+            Ok(StageCall { entry, operands: starts[stage.call], long: stage.long })
         };
         let units = |stage: &Scheduled, lane| {
             let Range { start, end } = chunk(stage.units, lane, lanes);
@@ -115,12 +131,12 @@ impl Step {
         let address = |span: &Span| Pointer(arena.address(span.offset));
         let phases = Phases::new(schedule, lanes, !layout.inputs.is_empty());
         Ok(Self {
-            stages: stages.iter().map(call).collect(),
+            stages: stages.iter().map(call).collect::<Result<_, RuntimeError>>()?,
             units: stages.iter().flat_map(units).collect(),
             pace: Pace::new(phases.phases.first().map_or(0.0, Phase::work_left)),
             phases,
             lanes,
-            table: Table { pointers: pointers.into(), in_state: in_state.into() },
+            table,
             scratch: layout.scratch.iter().map(address).collect(),
             inputs: layout.inputs.iter().map(address).collect(),
             team: if threads > 1 { Some(Team::of(threads, lanes)?) } else { None },
@@ -214,7 +230,7 @@ impl Step {
     /// # Safety
     /// As [`Step::chunk`].
     #[inline]
-    unsafe fn call(&self, stage: &Call, worker: usize, units: Range<u64>) {
+    unsafe fn call(&self, stage: &StageCall, worker: usize, units: Range<u64>) {
         let operands = self.table.pointers[stage.operands..].as_ptr().cast::<*mut u8>();
         // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of the sizes and with the
         // alignment promised, apart from each other where they have to be (the plan is checked); the units are within the

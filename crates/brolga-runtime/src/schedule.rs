@@ -1,20 +1,23 @@
 //! The schedule: the stages of all tasks in order, with barriers between them.
 
-use brolga_codegen::kernel::{KernelFn, Touch};
+use brolga_codegen::kernel::Touch;
 use brolga_ir::Role;
+use serde::{Deserialize, Serialize};
 
 use crate::hazards::{Footprint, barriers, interferes};
 use crate::layout::{Address, Layout, Space};
 use crate::memory::Span;
-use crate::tasks::{TaskId, Tasks};
+use crate::tasks::Call;
 use crate::touched::Touched;
 
 /// A stage in its place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Scheduled {
-    pub(crate) task: TaskId,
+    /// The place of its kernel's call in the step.
+    pub(crate) call: usize,
     pub(crate) name: String,
-    pub(crate) entry: KernelFn,
+    pub(crate) symbol: String,
     pub(crate) units: usize,
     pub(crate) flops: u64,
     /// Bytes read.
@@ -35,25 +38,23 @@ const LONG_BYTES: usize = 1 << 16;
 impl Scheduled {
     fn is_long(&self, lanes: usize) -> bool {
         let is_worth_it = self.flops / lanes as u64 >= LONG_FLOPS
-            || (self.read + self.written) / lanes >= LONG_BYTES;
+            || self.read.saturating_add(self.written) / lanes >= LONG_BYTES;
         lanes > 1 && self.units >= 2 * lanes && is_worth_it
     }
 
     /// How much work it is for a worker alone: 1 is some 10 µs.
     pub(crate) fn work(&self) -> f64 {
-        let bytes = (self.read + self.written) as f64;
+        let bytes = self.read.saturating_add(self.written) as f64;
         self.flops as f64 / LONG_FLOPS as f64 + bytes / LONG_BYTES as f64
     }
 
     /// A stage without units.
     #[cfg(test)]
     pub(crate) fn nothing() -> Self {
-        let kernel = crate::copy::copy_kernel(0);
-        let stage = &kernel.stages[0];
         Self {
-            task: 0,
-            name: stage.name.clone(),
-            entry: stage.entry,
+            call: 0,
+            name: "nothing".to_owned(),
+            symbol: "nothing#0".to_owned(),
             units: 0,
             flops: 0,
             read: 0,
@@ -65,36 +66,36 @@ impl Scheduled {
 }
 
 /// The stages of a program in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Schedule {
     pub(crate) stages: Vec<Scheduled>,
     /// Whether all data inputs have to be fed before anything else.
     pub(crate) barrier_behind_feeds: bool,
 }
 
-/// The places of a task's operands, results and workspace: its operand table. A workspace without bytes, as sums over an axis of extent 0 have
-/// it, is nowhere in particular.
-pub(crate) fn operand_table(tasks: &Tasks, layout: &Layout, task: TaskId) -> Vec<Address> {
-    let buffers = tasks.tasks[task].operands.iter().chain(&tasks.tasks[task].results);
+/// The places of the operands, results and workspace of a call: its operand table. A workspace without bytes, as sums over an axis of
+/// extent 0 have it, is nowhere in particular.
+pub(crate) fn operand_table(calls: &[Call], layout: &Layout, call: usize) -> Vec<Address> {
+    let buffers = calls[call].operands.iter().chain(&calls[call].results);
     let nowhere = Address { space: Space::Arena, span: Span::default() };
-    let workspace = layout.workspaces[task].unwrap_or(nowhere);
+    let workspace = layout.workspaces[call].unwrap_or(nowhere);
     buffers.map(|&buffer| layout.buffers[buffer]).chain([workspace]).collect()
 }
 
-/// The stages of the tasks in this order, those without work left out, with the barriers that so many
+/// The stages of the calls, those without work left out, with the barriers that so many
 /// lanes need; `fed` is what feeding the data inputs writes.
 pub(crate) fn schedule(
-    tasks: &Tasks,
-    order: &[TaskId],
+    calls: &[Call],
     layout: &Layout,
     fed: Vec<Footprint>,
     lanes: usize,
 ) -> Schedule {
     let mut stages = vec![];
     let mut footprints = vec![];
-    for &id in order {
-        let task = &tasks.tasks[id];
-        let table = operand_table(tasks, layout, id);
-        for stage in task.kernel.stages.iter().filter(|stage| stage.units > 0) {
+    for (place, call) in calls.iter().enumerate() {
+        let table = operand_table(calls, layout, place);
+        for stage in call.kernel.stages.iter().filter(|stage| stage.units > 0) {
             let footprint = |touch: &Touch, writes| Footprint {
                 address: table[touch.slot],
                 access: touch.access,
@@ -104,14 +105,14 @@ pub(crate) fn schedule(
             let reads = stage.reads.iter().map(|touch| footprint(touch, false));
             let writes = stage.writes.iter().map(|touch| footprint(touch, true));
             let touched: Vec<_> = reads.chain(writes).collect();
-            let bytes = |writes| -> usize {
+            let bytes = |writes| {
                 let of = touched.iter().filter(|footprint| footprint.writes == writes);
-                of.map(|footprint| footprint.address.span.bytes).sum()
+                of.map(|footprint| footprint.address.span.bytes).fold(0, usize::saturating_add)
             };
             stages.push(Scheduled {
-                task: id,
+                call: place,
                 name: stage.name.clone(),
-                entry: stage.entry,
+                symbol: stage.symbol.clone(),
                 units: stage.units,
                 flops: stage.flops,
                 read: bytes(false),
@@ -156,13 +157,12 @@ pub struct StageInfo {
 }
 
 impl StageInfo {
-    pub(crate) fn new(tasks: &Tasks, stage: &Scheduled) -> Self {
-        let task = &tasks.tasks[stage.task];
+    pub(crate) fn new(call: &Call, stage: &Scheduled) -> Self {
         Self {
-            kernel: task.name.clone(),
+            kernel: call.name.clone(),
             stage: stage.name.clone(),
-            layer: task.origin.layer.as_deref().unwrap_or_default().to_owned(),
-            role: task.origin.role,
+            layer: call.layer().to_owned(),
+            role: call.origin.role,
             units: stage.units,
             barrier: stage.barrier,
             shared: stage.long,

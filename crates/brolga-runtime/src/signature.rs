@@ -6,6 +6,7 @@ use std::fmt;
 use brolga_ir::ops::ParameterKind;
 use brolga_ir::verify::verify;
 use brolga_ir::{Graph, NodeId, Type};
+use serde::{Deserialize, Serialize};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
@@ -44,29 +45,43 @@ impl fmt::Display for InputRef<'_> {
 }
 
 /// A data input.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) ty: Type,
 }
 
 /// A state and where it lies in [`State`](crate::State).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct StateInput {
-    pub(crate) node: NodeId,
+    pub(crate) name: String,
     pub(crate) span: Span,
 }
 
 /// The inputs and outputs of a graph, checked against a layout.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Signature {
     pub(crate) graph: String,
     pub(crate) inputs: Vec<Input>,
     pub(crate) states: Vec<StateInput>,
     /// The types of the outputs that replace no state.
     pub(crate) outputs: Vec<Type>,
-    /// Where the value of each input node is.
-    homes: HashMap<NodeId, Home>,
+}
+
+/// Where the value of each input node of a graph is.
+pub(crate) fn homes(graph: &Graph) -> HashMap<NodeId, Home> {
+    let (mut data, mut states) = (0.., 0..);
+    let home = |&node: &NodeId| {
+        let home = match graph.parameter(node)?.kind {
+            ParameterKind::Data => Home::Input(data.next()?),
+            ParameterKind::State => Home::OldState(states.next()?),
+        };
+        Some((node, home))
+    };
+    graph.inputs().iter().filter_map(home).collect()
 }
 
 impl Signature {
@@ -78,20 +93,15 @@ impl Signature {
             inputs: vec![],
             states: vec![],
             outputs: vec![],
-            homes: HashMap::new(),
         };
         for &node in graph.inputs() {
             let Some(parameter) = graph.parameter(node) else { continue };
             let (name, ty) = (parameter.name.clone(), parameter.ty.clone());
             match parameter.kind {
-                ParameterKind::Data => {
-                    signature.homes.insert(node, Home::Input(signature.inputs.len()));
-                    signature.inputs.push(Input { name, ty });
-                }
+                ParameterKind::Data => signature.inputs.push(Input { name, ty }),
                 ParameterKind::State => {
                     let span = signature.locate(layout, &name, ty)?;
-                    signature.homes.insert(node, Home::OldState(signature.states.len()));
-                    signature.states.push(StateInput { node, span });
+                    signature.states.push(StateInput { name, span });
                 }
             }
         }
@@ -115,11 +125,6 @@ impl Signature {
             }
             _ => Err(RuntimeError::StateMissing { graph, name, expected, known: layout.known() }),
         }
-    }
-
-    /// Where the value of an input node is.
-    pub(crate) fn home(&self, node: NodeId) -> Home {
-        *self.homes.get(&node).expect("inputs of a graph are data or state")
     }
 
     /// The place of a data input.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use brolga_ir::ops::ParameterKind;
 use brolga_ir::{Data, Graph, Tensor, Type};
+use serde::{Deserialize, Serialize};
 
 use crate::element::Element;
 use crate::error::RuntimeError;
@@ -18,8 +19,10 @@ const GAP: usize = 11 * ALIGNMENT;
 
 /// Names, types and places of all states of a model: weights, optimizer slots, counters, running statistics.
 ///
-/// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is cheap to clone.
-#[derive(Clone)]
+/// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is cheap to clone. Its serde form is the list
+/// of names and types, which the places follow from.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(into = "Vec<(String, Type)>", try_from = "Vec<(String, Type)>")]
 pub struct StateLayout(Arc<Places>);
 
 #[derive(PartialEq, Eq, Default)]
@@ -111,6 +114,20 @@ impl StateLayout {
                 format!("there are {}", names.join(", "))
             }
         }
+    }
+}
+
+impl From<StateLayout> for Vec<(String, Type)> {
+    fn from(layout: StateLayout) -> Self {
+        layout.iter().map(|(name, ty)| (name.to_owned(), ty.clone())).collect()
+    }
+}
+
+impl TryFrom<Vec<(String, Type)>> for StateLayout {
+    type Error = RuntimeError;
+
+    fn try_from(states: Vec<(String, Type)>) -> Result<Self, RuntimeError> {
+        Self::new(states)
     }
 }
 

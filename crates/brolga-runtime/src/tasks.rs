@@ -4,20 +4,22 @@ use std::collections::HashMap;
 
 use brolga_codegen::kernel::CompiledKernel;
 use brolga_ir::{Graph, NodeId, Op, Origin, Role, Value};
+use serde::{Deserialize, Serialize};
 
 use crate::copy::copy_kernel;
 use crate::error::RuntimeError;
 use crate::memory::ALIGNMENT;
-use crate::signature::Signature;
+use crate::signature::homes;
 
 pub(crate) type BufferId = usize;
 pub(crate) type TaskId = usize;
 
 /// Where the memory of a buffer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Home {
-    /// In the arena's constant section.
-    Constant(NodeId),
+    /// In the arena; this constant.
+    Constant(usize),
     /// In the arena; this data input.
     Input(usize),
     /// In the state; this state input's value before the step.
@@ -41,14 +43,57 @@ pub(crate) struct Buffer {
     pub(crate) readers: Vec<TaskId>,
 }
 
-/// Something that computes buffers from buffers.
-#[derive(Debug)]
-pub(crate) struct Task {
+/// A kernel, and the buffers that it computes from buffers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Call {
     pub(crate) name: String,
     pub(crate) origin: Origin,
     pub(crate) operands: Vec<BufferId>,
     pub(crate) results: Vec<BufferId>,
     pub(crate) kernel: CompiledKernel,
+}
+
+impl Call {
+    /// The layer's path; empty for what belongs to no layer.
+    pub(crate) fn layer(&self) -> &str {
+        self.origin.layer.as_deref().unwrap_or_default()
+    }
+
+    /// Checks that the kernel speaks of operands and results that there are, and tells what is wrong.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self { operands, results, kernel, .. } = self;
+        let (operands, results) = (operands.len(), results.len());
+        // The workspace's slot is there even where the workspace has no bytes.
+        let slots = operands + results + 1;
+        let touches =
+            kernel.stages.iter().flat_map(|stage| stage.reads.iter().chain(&stage.writes));
+        let outside = touches.map(|touch| touch.slot).find(|&slot| slot >= slots);
+        let pair = kernel.in_place.iter().find(|(r, o)| *r >= results || *o >= operands);
+        match (outside, pair) {
+            (Some(slot), _) => {
+                Err(format!("a stage touches slot {slot} of an operand table of {slots}"))
+            }
+            (_, Some((result, operand))) => Err(format!(
+                "result {result} of {results} may be in the place of operand {operand} of {operands}"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What profiles and messages call a node that computes.
+pub(crate) fn kernel_name(op: &Op) -> String {
+    match op {
+        Op::Kernel(kernel) => kernel.body.name().to_owned(),
+        op => op.name().to_owned(),
+    }
+}
+
+/// A call and what it has to come after.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) call: Call,
     /// For each result the operands whose memory it may have.
     pub(crate) in_place: Vec<Vec<usize>>,
     /// Tasks that have to come before, besides the producers of the operands.
@@ -62,8 +107,8 @@ pub(crate) struct Task {
 pub(crate) struct Tasks {
     pub(crate) buffers: Vec<Buffer>,
     pub(crate) tasks: Vec<Task>,
-    /// How many of the tasks are nodes of the graph, in its order; the others, behind them, are copies.
-    pub(crate) nodes: usize,
+    /// The nodes of the constants.
+    pub(crate) constants: Vec<NodeId>,
     /// The buffers of the outputs that replace no state.
     pub(crate) outputs: Vec<BufferId>,
     /// State inputs and the buffers that replace them.
@@ -74,18 +119,22 @@ impl Tasks {
     /// The tasks of a graph: each node but parameters, constants and views becomes the kernel that `kernel` gives for it.
     pub(crate) fn new(
         graph: &Graph,
-        signature: &Signature,
         mut kernel: impl FnMut(NodeId) -> Result<CompiledKernel, RuntimeError>,
     ) -> Result<Self, RuntimeError> {
         let mut tasks = Self::default();
+        let homes = homes(graph);
         let mut buffer_of: HashMap<Value, BufferId> = HashMap::new();
         for id in graph.order() {
             let node = graph.node(id);
             let leaf = |tasks: &mut Self, home| tasks.buffer(home, node.types[0].bytes(), None);
             let operands = graph.operands(id);
             let buffer = match &node.op {
-                Op::Parameter(_) => leaf(&mut tasks, signature.home(id)),
-                Op::Constant(_) => leaf(&mut tasks, Home::Constant(id)),
+                Op::Parameter(_) => leaf(&mut tasks, homes[&id]),
+                Op::Constant(_) => {
+                    tasks.constants.push(id);
+                    let home = Home::Constant(tasks.constants.len() - 1);
+                    leaf(&mut tasks, home)
+                }
                 Op::Reshape(_) => buffer_of[&operands[0]],
                 op => {
                     let task = tasks.tasks.len();
@@ -96,22 +145,22 @@ impl Tasks {
                         buffer_of.insert(Value { node: id, port }, result);
                         results.push(result);
                     }
-                    let name = match op {
-                        Op::Kernel(kernel) => kernel.body.name().to_owned(),
-                        op => op.name().to_owned(),
-                    };
-                    let kernel = kernel(id)?;
-                    check_kernel(&name, &kernel, operands.len(), results.len())?;
-                    tasks.push(name, node.origin.clone(), operands, results, kernel);
+                    let name = kernel_name(op);
+                    let (origin, kernel) = (node.origin.clone(), kernel(id)?);
+                    let call = Call { name, origin, operands, results, kernel };
+                    call.check().map_err(|problem| {
+                        let kernel = call.name.clone();
+                        RuntimeError::Kernel { kernel, problem }
+                    })?;
+                    tasks.push(call);
                     continue;
                 }
             };
             buffer_of.insert(id.into(), buffer);
         }
-        tasks.nodes = tasks.tasks.len();
         for output in graph.outputs() {
             let buffer = buffer_of[&output.value];
-            match output.replaces.map(|id| signature.home(id)) {
+            match output.replaces.map(|id| homes[&id]) {
                 Some(Home::OldState(state)) => tasks.updates.push((state, buffer)),
                 _ => tasks.outputs.push(buffer),
             }
@@ -125,26 +174,18 @@ impl Tasks {
     }
 
     /// Adds a task whose buffers are there.
-    fn push(
-        &mut self,
-        name: String,
-        origin: Origin,
-        operands: Vec<BufferId>,
-        results: Vec<BufferId>,
-        kernel: CompiledKernel,
-    ) {
+    fn push(&mut self, call: Call) {
         let task = self.tasks.len();
-        for &operand in &operands {
+        for &operand in &call.operands {
             let readers = &mut self.buffers[operand].readers;
             if readers.last() != Some(&task) {
                 readers.push(task);
             }
         }
-        let mut in_place = vec![vec![]; results.len()];
-        kernel.in_place.iter().for_each(|&(result, operand)| in_place[result].push(operand));
+        let mut in_place = vec![vec![]; call.results.len()];
+        call.kernel.in_place.iter().for_each(|&(result, operand)| in_place[result].push(operand));
         let (after, followers) = (vec![], vec![]);
-        let task = Task { name, origin, operands, results, kernel, in_place, after, followers };
-        self.tasks.push(task);
+        self.tasks.push(Task { call, in_place, after, followers });
     }
 
     /// Lets a task come after others.
@@ -160,53 +201,32 @@ impl Tasks {
         let (task, bytes) = (self.tasks.len(), self.buffers[from].bytes);
         let copy = self.buffer(home, bytes, Some(task));
         let origin = Origin { role: Role::Update, ..Origin::default() };
-        self.push(name, origin, vec![from], vec![copy], copy_kernel(bytes));
+        let (operands, results, kernel) = (vec![from], vec![copy], copy_kernel(bytes));
+        self.push(Call { name, origin, operands, results, kernel });
         copy
     }
 
     /// The tasks that have to come before a task.
     pub(crate) fn before(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
-        let Task { operands, after, .. } = &self.tasks[task];
-        let producers = operands.iter().filter_map(|&buffer| self.buffers[buffer].producer);
+        let Task { call, after, .. } = &self.tasks[task];
+        let producers = call.operands.iter().filter_map(|&buffer| self.buffers[buffer].producer);
         producers.chain(after.iter().copied())
     }
 
     /// The tasks that have to come after a task.
     pub(crate) fn behind(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
-        let Task { results, followers, .. } = &self.tasks[task];
-        let readers = results.iter().flat_map(|&buffer| self.buffers[buffer].readers.iter());
+        let Task { call, followers, .. } = &self.tasks[task];
+        let readers = call.results.iter().flat_map(|&buffer| self.buffers[buffer].readers.iter());
         readers.chain(followers).copied()
     }
 
     /// The bytes that all buffers, workspaces and scratch memories would take side by side: no plan takes more.
     pub(crate) fn bytes(&self, threads: usize) -> usize {
         let size = |bytes: usize| bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
-        let kernels = self.tasks.iter().map(|task| &task.kernel);
+        let kernels = self.tasks.iter().map(|task| &task.call.kernel);
         let buffers = self.buffers.iter().map(|buffer| size(buffer.bytes));
         let workspaces = kernels.clone().map(|kernel| size(kernel.workspace));
         let scratch = kernels.map(|kernel| size(kernel.scratch).saturating_mul(threads));
         buffers.chain(workspaces).chain(scratch).fold(0, usize::saturating_add)
     }
-}
-
-/// Checks that a kernel speaks of operands and results that its node has.
-fn check_kernel(
-    name: &str,
-    kernel: &CompiledKernel,
-    operands: usize,
-    results: usize,
-) -> Result<(), RuntimeError> {
-    // The workspace's slot is there even where the workspace has no bytes.
-    let slots = operands + results + 1;
-    let touches = kernel.stages.iter().flat_map(|stage| stage.reads.iter().chain(&stage.writes));
-    let outside = touches.map(|touch| touch.slot).find(|&slot| slot >= slots);
-    let pair = kernel.in_place.iter().find(|(r, o)| *r >= results || *o >= operands);
-    let problem = match (outside, pair) {
-        (Some(slot), _) => format!("a stage touches slot {slot} of an operand table of {slots}"),
-        (_, Some((result, operand))) => format!(
-            "result {result} of {results} may be in the place of operand {operand} of {operands}"
-        ),
-        _ => return Ok(()),
-    };
-    Err(RuntimeError::Kernel { kernel: name.to_owned(), problem })
 }

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use brolga_ir::Role;
-use brolga_memory::{Limit, bytes};
+use brolga_memory::bytes;
 
-use crate::error::RuntimeError;
 use crate::report::MemoryReport;
 use crate::table::write_table;
 
@@ -30,42 +29,6 @@ impl MemoryTogether {
         let arenas = self.programs.iter().map(|(_, report)| report.arena);
         let states = self.states.saturating_mul(self.copies.saturating_add(1));
         arenas.fold(states, usize::saturating_add)
-    }
-
-    /// Fails if it is more than the limit, if there is one, or than the machine grants.
-    ///
-    /// # Errors
-    /// [`RuntimeError::MemoryLimitTogether`].
-    pub fn check(self, limit: Option<usize>) -> Result<(), RuntimeError> {
-        let (total, held) = (self.total(), self.held);
-        let by_caller = limit.filter(|&bytes| total > bytes).map(Limit::of_caller);
-        let by_machine = || {
-            let refused = brolga_memory::check(total.saturating_sub(held)).err()?;
-            refused.limit.map(|limit| limit.beyond(held))
-        };
-        by_caller.or_else(by_machine).map_or(Ok(()), |limit| {
-            Err(RuntimeError::MemoryLimitTogether { limit, memory: Box::new(self) })
-        })
-    }
-
-    /// What needs how much, as the start of a sentence.
-    pub(crate) fn need(&self) -> String {
-        let total = bytes(self.total());
-        match self.programs.as_slice() {
-            [] => format!("weights and optimizer need {total} of memory"),
-            _ => format!("the programs need {total} of memory together"),
-        }
-    }
-
-    /// What else can be done than to make everything smaller.
-    pub(crate) fn advice(&self) -> &'static str {
-        match self.programs.len() {
-            0 | 1 => "",
-            _ => {
-                "; if the batch divides the number of samples there is no program for a last, \
-                 smaller one"
-            }
-        }
     }
 }
 

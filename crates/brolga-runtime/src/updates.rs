@@ -78,9 +78,10 @@ pub(crate) fn may_overwrite(
     shared: impl Fn(BufferId) -> bool,
 ) -> bool {
     let task = &tasks.tasks[task];
-    let port = task.results.iter().position(|&buffer| buffer == result);
+    let port = task.call.results.iter().position(|&buffer| buffer == result);
     port.is_some_and(|port| {
-        let mut slots = (0..task.operands.len()).filter(|&slot| shared(task.operands[slot]));
+        let mut slots =
+            (0..task.call.operands.len()).filter(|&slot| shared(task.call.operands[slot]));
         slots.all(|slot| task.in_place[port].contains(&slot))
     })
 }

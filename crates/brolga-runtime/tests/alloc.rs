@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use brolga_codegen::compile;
 use brolga_ir::text::parse_graph;
 use brolga_runtime::{Array, Executable, Feed, Options, State, StateLayout};
 
@@ -46,7 +47,7 @@ fn program(threads: usize) -> (Executable, State) {
     let graph = parse_graph(PROGRAM, "<test>").expect("the text is right");
     let layout = StateLayout::of_graphs([&graph]).expect("it has one state");
     let options = Options { threads, oversubscribe: true, ..Options::default() };
-    let executable = Executable::new(&graph, &layout, &options).expect("it compiles");
+    let executable = Executable::new(&graph, &layout, &options, compile).expect("it compiles");
     (executable, State::zeros(&layout).expect("there is memory"))
 }
 

@@ -1,9 +1,10 @@
 //! `brolga dump`: a program at one stage of the compiler.
 
-use brolga_codegen::VectorIsa;
+use brolga_codegen::{VectorIsa, compile_for};
 use brolga_ir::{Graph, TextOptions, to_dot};
 use brolga_nn::Kind;
 use brolga_passes::optimize;
+use brolga_runtime::{Options, Planned, StateLayout};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -33,9 +34,12 @@ pub(crate) struct Dump {
     filter: Filter,
     #[command(flatten)]
     differentiate: Differentiate,
-    /// With --stage kernels, clif or asm: the vector instruction set, which this machine need not have [default: the widest it has]
+    /// With --stage kernels, clif, asm or plan: the vector instruction set, which this machine need not have [default: the widest it has]
     #[arg(long, value_name = "scalar|128|avx2|avx512")]
     isa: Option<VectorIsa>,
+    /// With --stage plan: for how many threads [default: as many as there are cores]
+    #[arg(long)]
+    threads: Option<usize>,
     /// Add the file and line of each node as a comment
     #[arg(long)]
     locations: bool,
@@ -55,6 +59,8 @@ enum Stage {
     Clif,
     /// Each kernel's machine code
     Asm,
+    /// What runs when, and where everything lies: the program before it is linked
+    Plan,
     /// A picture for Graphviz
     Dot,
 }
@@ -71,6 +77,11 @@ impl Dump {
         if self.stage == Stage::Dot && !self.filter.is_empty() {
             let message =
                 "a picture shows the whole graph: --role and --layer do not go with --stage dot";
+            return Err(CliError::argument(message, "use them with another stage"));
+        }
+        if self.stage == Stage::Plan && !self.filter.is_empty() {
+            let message =
+                "a plan is that of the whole graph: --role and --layer do not go with --stage plan";
             return Err(CliError::argument(message, "use them with another stage"));
         }
         let stage = match (self.stage, self.of) {
@@ -132,11 +143,24 @@ impl Dump {
                 let document = json!({ "name": graph.name(), "text": text });
                 return Ok((text, document));
             }
+            Stage::Plan => return self.plan(graph),
             Stage::Kernels => Form::Nests,
             Stage::Clif => Form::Clif,
             Stage::Asm => Form::Assembly,
         };
         let kernels = Kernels::new(graph, &self.filter, form, self.isa)?;
         Ok((kernels.text(&self.filter), kernels.json()))
+    }
+
+    /// The plan of a graph of kernels on states of its own.
+    fn plan(&self, graph: &Graph) -> Result<(String, serde_json::Value), CliError> {
+        let layout = StateLayout::of_graphs([graph])?;
+        let mut options = Options { isa: self.isa, ..Options::default() };
+        options.threads = self.threads.unwrap_or(options.threads);
+        // Nothing is linked, so the machine need not have the instruction set.
+        let planned = Planned::new(graph, &layout, &options, |graph, options| {
+            compile_for(graph, options.isa()?.target()?)
+        })?;
+        Ok((planned.plan().to_string(), json!(planned.plan())))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use brolga_codegen::VectorIsa;
+use brolga_codegen::{VectorIsa, compile};
 use brolga_ir::text::Names;
 use brolga_ir::{Data, Graph, Tensor, interpret};
 use brolga_passes::{check_kernels, optimize};
@@ -102,7 +102,7 @@ impl Run {
         let layout = StateLayout::of_graphs([&kernels])?;
         let mut options = Options { isa: self.isa, ..Options::default() };
         options.threads = self.threads.unwrap_or(options.threads);
-        let mut executable = Executable::new(&kernels, &layout, &options)?;
+        let mut executable = Executable::new(&kernels, &layout, &options, compile)?;
         let mut state = State::zeros(&layout)?;
         let parameters = || graph.inputs().iter().filter_map(|&id| graph.parameter(id));
         for (parameter, tensor) in parameters().zip(inputs) {

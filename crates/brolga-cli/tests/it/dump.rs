@@ -168,3 +168,34 @@ fn what_a_model_does_not_have_is_an_error() {
       help: the types in a text say how large a batch is
     ");
 }
+
+#[test]
+fn plans() {
+    let plan = ["dump", "-", "--stage", "plan", "--isa", "128", "--threads", "2"];
+    assert_snapshot!(stdout_of(&plan, DENSE), @"
+    plan of predict for 2 lanes: arena of 192 B, states of 128 B
+
+    what                 type      place
+    input %x             f32[2,3]  arena[0..24]
+    state %dense/kernel  f32[3,5]  state[0..60]
+    state %dense/bias    f32[5]    state[64..84]
+    output 0             f32[]     arena[128..132]
+    output 1             f32[2,5]  arena[64..104]
+
+    0  matmul_add_relu  dense forward
+       operands   arena[0..24], state[0..60], state[64..84]
+       results    arena[64..104]
+       stage      matmul_2x3x5: 1 unit, code matmul_add_relu/matmul_2x3x5#0
+
+    1  reduce_sum  loss forward
+       operands   arena[64..104]
+       results    arena[128..132]
+       stage      rows: 1 unit, code reduce_sum/rows#2
+    ");
+    let mlp = ["dump", "mlp", "--batch", "4", "--stage", "plan", "--isa", "128", "--threads", "2"];
+    insta::assert_snapshot!("mlp_plan", stdout_of(&mlp, ""));
+    assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "plan", "--layer", "dense"], DENSE), @"
+    error: a plan is that of the whole graph: --role and --layer do not go with --stage plan
+      help: use them with another stage
+    ");
+}

@@ -56,7 +56,7 @@ fn no_activation_of_a_convolution_is_stored_in_full_size() -> Result {
     // Nor does a kernel keep one for itself.
     let smallest = ACTIVATIONS.map(|shape| shape.iter().product::<usize>()).into_iter().min();
     let compiled = compile(&graph, &CodegenOptions::default())?;
-    for (&id, kernel) in &compiled.kernels {
+    for (&id, kernel) in compiled.kernels() {
         let held = kernel.workspace.max(kernel.scratch) / size_of::<f32>();
         assert!(Some(held) < smallest, "{} holds {held} floats", name(&graph, id));
     }

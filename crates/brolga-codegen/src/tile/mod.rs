@@ -21,6 +21,7 @@ mod x86;
 pub use builder::{Builder, F, I, M, Typed, Variable};
 pub use cranelift::{Cranelift, emit};
 pub use footprint::{Linear, Reach, Term};
+pub(crate) use interpret::interpreter;
 pub use interpret::{Buffer, Interpret, interpret};
 pub use program::{
     Address, Binary, Constant, Count, Element, Extent, Kind, LANES, Op, Param, ParamKind, Pointer,

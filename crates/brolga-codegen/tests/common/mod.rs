@@ -5,6 +5,7 @@ mod graph;
 use std::sync::Arc;
 
 use brolga_codegen::host::MachineCode;
+use brolga_codegen::jit::{Code, link};
 use brolga_codegen::kernel::CompiledKernel;
 use brolga_codegen::tile::{Interpret, TileProgram, TileShape, TileTarget};
 use brolga_codegen::{Result, VectorIsa, compile_for};
@@ -139,13 +140,19 @@ enum Order {
     Backwards,
 }
 
-fn run(kernel: &CompiledKernel, inputs: &[Tensor], results: &[Type], order: Order) -> Vec<Tensor> {
+fn run(
+    (kernel, code): (&CompiledKernel, &Code),
+    inputs: &[Tensor],
+    results: &[Type],
+    order: Order,
+) -> Vec<Tensor> {
     let mut buffers: Vec<Buffer> = inputs.iter().map(write).collect();
     buffers.extend(results.iter().map(|ty| Buffer::new(ty.bytes())));
     buffers.push(Buffer::new(kernel.workspace));
     let table: Vec<*mut u8> = buffers.iter_mut().map(Buffer::pointer).collect();
     for stage in &kernel.stages {
         let units = stage.units as u64;
+        let function = code.kernel(&stage.symbol).expect("the stage has code");
         let ranges: Vec<(u64, u64)> = match order {
             Order::Whole => vec![(0, units)],
             Order::Backwards => (0..units).rev().map(|u| (u, u + 1)).collect(),
@@ -153,7 +160,7 @@ fn run(kernel: &CompiledKernel, inputs: &[Tensor], results: &[Type], order: Orde
         for (begin, end) in ranges {
             let mut scratch = Buffer::new(kernel.scratch);
             // SAFETY: the table has the operands, results and the workspace with their sizes, nothing runs beside this.
-            unsafe { (stage.entry)(table.as_ptr(), scratch.pointer(), begin, end) };
+            unsafe { function(table.as_ptr(), scratch.pointer(), begin, end) };
             assert!(
                 scratch.guard_is_intact(),
                 "stage {} wrote behind its scratch memory",
@@ -209,7 +216,9 @@ pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
         .into_iter()
         .map(|target| {
             let name = target.name();
-            (name, compile_for(graph, target).unwrap_or_else(|error| panic!("{name}: {error}")))
+            let compiled = compile_for(graph, target).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let (kernels, object) = compiled.into_parts();
+            (name, kernels, link(object).unwrap_or_else(|error| panic!("{name}: {error}")))
         })
         .collect();
     let node = graph.order().into_iter().find(|&id| matches!(graph.node(id).op, Op::Kernel(_)));
@@ -219,9 +228,9 @@ pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
         let tensors: Vec<Tensor> =
             inputs.iter().enumerate().map(|(i, ty)| data(ty, i as u64 + 1, special)).collect();
         let expected = interpret(graph, &tensors).expect("inputs of the right types");
-        for (name, compiled) in &compiled {
+        for (name, kernels, code) in &compiled {
             for order in [Order::Whole, Order::Backwards] {
-                let given = run(&compiled.kernels[&node], &tensors, &results, order);
+                let given = run((&kernels[&node], code), &tensors, &results, order);
                 for (index, (given, expected)) in given.iter().zip(&expected).enumerate() {
                     compare(graph, name, index, given, expected);
                 }

@@ -61,7 +61,7 @@ fn a_contraction_fits_or_is_an_error() {
     }
     let [avx2, _] = assembled();
     let error =
-        code(&*avx2, &contraction(TileShape { rows: 8, lanes: 16 })).err().expect("17 registers");
+        code(&*avx2, &contraction(TileShape { rows: 8, lanes: 16 })).expect_err("17 registers");
     insta::assert_snapshot!(error, @"tile program `contraction_8x16`: a contraction does not fit the registers; `contraction_shape` gives tiles that do");
 }
 

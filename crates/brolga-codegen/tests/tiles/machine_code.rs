@@ -6,7 +6,8 @@ use std::sync::Arc;
 use brolga_codegen::VectorIsa;
 use brolga_codegen::generators::{Contraction, KLoop, Start};
 use brolga_codegen::host::Optimization;
-use brolga_codegen::jit::{Code, Jit};
+use brolga_codegen::jit::{Code, link};
+use brolga_codegen::object::{ObjectBuilder, Symbol};
 use brolga_codegen::tile::{Builder, Cranelift, Extent, TileProgram, TileTarget, Trips};
 use brolga_ir::lanes::Lanes;
 use cranelift_codegen::ir::InstBuilder;
@@ -29,10 +30,10 @@ fn contraction(rows: usize, lanes: usize) -> Arc<TileProgram> {
 }
 
 fn assembly(program: &Arc<TileProgram>) -> String {
-    let mut jit = Jit::new(target()).expect("this machine is known").with_text();
-    let id = jit.tile(program).expect("a tile can be declared");
-    let code = jit.finish().expect("a tile compiles");
-    let text = code.function(id).text.as_ref().expect("text was asked for");
+    let mut builder = ObjectBuilder::new(target()).expect("this machine is known").with_text();
+    let id = builder.tile(program);
+    let object = builder.finish().expect("a tile compiles");
+    let text = object.function(id).code.text.as_ref().expect("text was asked for");
     assert!(text.source.contains("fma"), "the source is CLIF");
     text.assembly.clone()
 }
@@ -99,13 +100,14 @@ fn contraction_shapes_cover_rows_evenly() {
 
 #[test]
 fn equal_programs_are_one_function() {
-    let mut jit = Jit::new(target()).expect("this machine is known");
-    let first = jit.tile(&contraction(2, 4)).expect("a tile can be declared");
-    assert_eq!(jit.tile(&contraction(2, 4)).expect("known"), first);
-    assert_ne!(jit.tile(&contraction(3, 4)).expect("a tile can be declared"), first);
-    let code = jit.finish().expect("tiles compile");
-    assert_eq!(code.functions().len(), 2);
-    assert_eq!(code.size(), code.functions().iter().map(|f| f.size).sum::<usize>());
+    let mut builder = ObjectBuilder::new(target()).expect("this machine is known");
+    let first = builder.tile(&contraction(2, 4));
+    assert_eq!(builder.tile(&contraction(2, 4)), first);
+    assert_ne!(builder.tile(&contraction(3, 4)), first);
+    let object = builder.finish().expect("tiles compile");
+    assert_eq!(object.functions().len(), 2);
+    assert_eq!(object.size(), object.functions().iter().map(|f| f.code.bytes.len()).sum::<usize>());
+    let code = link(object).expect("nothing is missing");
     assert_eq!(code.address(first).addr() % 64, 0, "functions start at a cache line");
 }
 
@@ -118,11 +120,11 @@ fn kernels_call_tiles() {
     b.store_f32(x.at(0), Extent::First(5), v);
     let program = Arc::new(b.finish().expect("a right program"));
 
-    let mut jit = Jit::new(target()).expect("this machine is known");
-    let kernel = jit.declare("twice", 1).expect("declared");
-    let tile = jit.tile(&program).expect("declared");
-    let mut function = jit.function(kernel);
-    let tile = jit.import(tile, &mut function);
+    let mut object = ObjectBuilder::new(target()).expect("this machine is known");
+    let kernel = object.declare("twice", 1);
+    let tile_id = object.tile(&program);
+    let mut function = object.function(kernel);
+    let tile = object.import(tile_id, &mut function);
     let mut context = FunctionBuilderContext::new();
     let mut builder = FunctionBuilder::new(&mut function, &mut context);
     let entry = builder.create_block();
@@ -134,9 +136,12 @@ fn kernels_call_tiles() {
     // Inside the kernel this time.
     brolga_codegen::tile::emit(&program, &mut builder, &[x]);
     builder.ins().return_(&[]);
-    builder.finalize(jit.frontend_config());
-    jit.define(kernel, function, Optimization::Speed);
-    let code = jit.finish().expect("everything compiles");
+    builder.finalize(object.frontend_config());
+    object.define(kernel, function, Optimization::Speed);
+    let object = object.finish().expect("everything compiles");
+    let calls = &object.function(kernel).code.relocations;
+    assert!(matches!(calls.as_slice(), [call] if call.symbol == Symbol::Function(tile_id)));
+    let code = link(object).expect("nothing is missing");
     for results in executed(code.address(kernel), &[Arg::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0])]) {
         assert_eq!(results, [Arg::F32(vec![4.0, 8.0, 12.0, 16.0, 20.0])]);
     }
@@ -144,9 +149,9 @@ fn kernels_call_tiles() {
 
 #[test]
 fn a_function_without_body_is_an_error() {
-    let mut jit = Jit::new(target()).expect("this machine is known");
-    jit.declare("forgotten", 2).expect("declared");
-    let error = jit.finish().err().expect("it has no body");
+    let mut builder = ObjectBuilder::new(target()).expect("this machine is known");
+    builder.declare("forgotten", 2);
+    let error = builder.finish().expect_err("it has no body");
     insta::assert_snapshot!(error, @"the compiled functions cannot be placed in memory: `forgotten` was declared and never defined");
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use brolga_codegen::VectorIsa;
-use brolga_codegen::jit::{Code, Jit};
+use brolga_codegen::jit::{Code, link};
+use brolga_codegen::object::ObjectBuilder;
 use brolga_codegen::tile::{Buffer, Interpret, TileProgram, TileTarget, interpret};
 use cranelift_module::FuncId;
 use half::{bf16, f16};
@@ -78,9 +79,9 @@ pub(crate) fn compiled(
     target: Arc<dyn TileTarget>,
     program: &Arc<TileProgram>,
 ) -> (Code, *const u8) {
-    let mut jit = Jit::new(target).expect("this machine is known");
-    let id = jit.tile(program).expect("a tile can be declared");
-    let code = jit.finish().expect("a tile compiles");
+    let mut builder = ObjectBuilder::new(target).expect("this machine is known");
+    let id = builder.tile(program);
+    let code = link(builder.finish().expect("a tile compiles")).expect("nothing is missing");
     let address = code.address(id);
     (code, address)
 }

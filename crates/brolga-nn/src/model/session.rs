@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
+use brolga_codegen::compile;
 use brolga_ir::{Graph, Op, Role, Type};
 use brolga_runtime::{
     Backend, Executable, MemoryReport, MemoryTogether, Options, Planned, Profile, RuntimeError,
@@ -122,7 +123,7 @@ impl Session {
             }
             let start = Instant::now();
             let graph = prepared(trace(plan, key)?, options.backend)?;
-            let program = Executable::plan(&graph, &self.layout, options)?;
+            let program = Planned::new(&graph, &self.layout, options, compile)?;
             let is_kernel = |id: &_| matches!(graph.node(*id).op, Op::Kernel(_));
             planned.push((
                 key,
@@ -139,7 +140,7 @@ impl Session {
         self.memory_with(new, copies).check(options.memory_limit)?;
         for (key, program, mut compilation) in planned {
             let start = Instant::now();
-            let executable = program.allocate()?;
+            let executable = program.link()?;
             compilation.time += start.elapsed();
             self.programs.insert(key, Program { executable });
             self.compilations.push(compilation);

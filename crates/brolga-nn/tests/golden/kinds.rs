@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use brolga_autodiff::gradients;
+use brolga_codegen::compile;
 use brolga_ir::{DType, Graph, Origin, Tensor, Tracer, Type, Var, interpret};
 use brolga_nn::activations::Activation;
 use brolga_nn::layers::Layer;
@@ -79,7 +80,7 @@ fn native(mut graph: Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, Box<dyn Er
     brolga_passes::optimize(&mut graph)?;
     let layout = StateLayout::of_graphs([&graph])?;
     let options = Options { threads: 2, ..Options::default() };
-    let mut program = Executable::new(&graph, &layout, &options)?;
+    let mut program = Executable::new(&graph, &layout, &options, compile)?;
     for (place, input) in inputs.iter().enumerate() {
         program.set_input(place, input)?;
     }

@@ -1,5 +1,6 @@
 //! Kernels of the real code generation, from text to running.
 
+use brolga_codegen::compile;
 use brolga_ir::text::parse_graph;
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 
@@ -24,7 +25,7 @@ fn compiled_kernels_give_the_bits_of_the_interpreter() {
     let layout = StateLayout::of_graphs([&graph]).unwrap();
     let run = |backend, threads| {
         let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
-        let mut step = Executable::new(&graph, &layout, &options).unwrap();
+        let mut step = Executable::new(&graph, &layout, &options, compile).unwrap();
         let mut state = State::zeros(&layout).unwrap();
         for (index, w) in state.slice_mut::<f32>("w").unwrap().iter_mut().enumerate() {
             *w = 0.37 * index as f32 - 50.0;
@@ -77,7 +78,7 @@ fn kernels_over_nothing_have_a_workspace_without_bytes() {
     let layout = StateLayout::of_graphs([&graph]).unwrap();
     let run = |backend, threads| {
         let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
-        let mut program = Executable::new(&graph, &layout, &options).unwrap();
+        let mut program = Executable::new(&graph, &layout, &options, compile).unwrap();
         for place in [3, 6] {
             program.input_mut::<f32>(place).unwrap().fill(0.7);
         }

@@ -1,10 +1,13 @@
 //! The messages of all errors that a caller can cause.
 
-use crate::kernels::{Builder, compiled, try_native};
-use brolga_codegen::kernel::{Access, Compiled, Touch};
+use std::collections::HashMap;
+
+use crate::kernels::{Builder, kernels_of, try_native};
+use brolga_codegen::compile;
+use brolga_codegen::kernel::{Access, Compiled, CompiledKernel, Touch};
 use brolga_ir::text::parse_graph;
-use brolga_ir::{Tensor, Type};
-use brolga_runtime::{Backend, Executable, Options, RuntimeError, State, StateLayout};
+use brolga_ir::{NodeId, Tensor, Type};
+use brolga_runtime::{Backend, Executable, Options, Planned, RuntimeError, State, StateLayout};
 use insta::assert_snapshot;
 
 fn builder() -> Builder {
@@ -98,7 +101,7 @@ fn memory_limit() {
     )
     .unwrap();
     let limit = Options { backend: Backend::Interpreter, ..options(1 << 30) };
-    let error = Executable::new(&huge, &layout(&[]), &limit).unwrap_err();
+    let error = Executable::new(&huge, &layout(&[]), &limit, compile).unwrap_err();
     assert!(matches!(error, RuntimeError::MemoryLimit { report, .. } if report.total == 8 << 40));
 }
 
@@ -116,14 +119,14 @@ fn threads() {
 fn graphs_that_are_not_of_kernels() {
     let text = "graph f(%x: f32[2]) {\n  %0: f32[2] = relu %x   @dense\n  return %0\n}";
     let graph = parse_graph(text, "<test>").unwrap();
-    let native = Executable::new(&graph, &layout(&[]), &Options::default());
+    let native = Executable::new(&graph, &layout(&[]), &Options::default(), compile);
     assert_snapshot!(error(native), @r"
     graph `f`: node 1 is `relu` of layer `dense`, which has no native code of its own
       help: `optimize` makes kernels of all nodes; the backend `Interpreter` runs any graph
     ");
     let mut graph = graph;
     graph.add_update(graph.inputs()[0], graph.inputs()[0].into());
-    let native = Executable::new(&graph, &layout(&[]), &Options::default());
+    let native = Executable::new(&graph, &layout(&[]), &Options::default(), compile);
     let invalid = error(native);
     assert_snapshot!(invalid.lines().next().unwrap_or_default(), @"graph `f`: error: %x replaces %x, which is data and not state");
 }
@@ -132,20 +135,22 @@ fn graphs_that_are_not_of_kernels() {
 fn kernels_that_do_not_fit_their_nodes() {
     let graph = builder().graph;
     let states = StateLayout::of_graphs([&graph]).unwrap();
-    let new = |compiled: Compiled| {
+    let new = |kernels: &HashMap<NodeId, CompiledKernel>| {
+        let (kernels, (_, object)) = (kernels.clone(), kernels_of(&graph));
         // SAFETY: it is an error, so nothing runs.
-        error(unsafe { Executable::from_compiled(&graph, compiled, &states, &Options::default()) })
+        let compiled = unsafe { Compiled::new(&graph, kernels, object) };
+        error(Planned::native(compiled, &states, &Options::default()))
     };
-    let (mut kernels, code) = compiled(&graph).into_parts();
+    let (mut kernels, _) = kernels_of(&graph);
     for kernel in kernels.values_mut() {
         kernel.in_place.push((0, 7));
     }
-    assert_snapshot!(new(Compiled::new(kernels.clone(), code)), @"kernel `add`: result 0 of 1 may be in the place of operand 7 of 2");
+    assert_snapshot!(new(&kernels), @"kernel `add`: result 0 of 1 may be in the place of operand 7 of 2");
     for kernel in kernels.values_mut() {
         kernel.stages[0].reads.push(Touch { slot: 4, access: Access::Whole });
     }
-    assert_snapshot!(new(Compiled::new(kernels, ())), @"kernel `add`: a stage touches slot 4 of an operand table of 4");
-    assert_snapshot!(new(Compiled::new([].into(), ())), @"kernel `add`: it has not been compiled");
+    assert_snapshot!(new(&kernels), @"kernel `add`: a stage touches slot 4 of an operand table of 4");
+    assert_snapshot!(new(&HashMap::new()), @"kernel `add`: it has not been compiled");
 }
 
 /// Nothing of this size is allocated: the tile's rows lie farther apart than an instruction reaches.
@@ -163,7 +168,7 @@ fn rows_that_no_tile_reaches() {
     }";
     let graph = parse_graph(text, "<test>").unwrap();
     let options = Options { isa: Some(brolga_codegen::VectorIsa::V128), ..Options::default() };
-    let error = Executable::new(&graph, &layout(&[]), &options).unwrap_err();
+    let error = Executable::new(&graph, &layout(&[]), &options, compile).unwrap_err();
     assert_snapshot!(error, @"
     kernel `matmul (of dense)`: tile program `contraction_6x1`: 2400000000 bytes from a pointer, expected less than 2 GiB
       at: rank1 1 vectors of %b first 1 with

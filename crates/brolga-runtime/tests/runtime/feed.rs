@@ -1,6 +1,7 @@
 //! Data inputs that are fed with rows of arrays.
 
 use crate::kernels::Builder;
+use brolga_codegen::compile;
 use brolga_ir::Type;
 use brolga_ir::text::parse_graph;
 use brolga_runtime::{Array, Backend, Executable, Feed, Options, State, StateLayout};
@@ -77,7 +78,7 @@ fn program() -> (Executable, State) {
     let graph = parse_graph(text, "<test>").unwrap();
     let layout = StateLayout::of_graphs([&graph]).unwrap();
     let options = Options { backend: Backend::Interpreter, ..Options::default() };
-    (Executable::new(&graph, &layout, &options).unwrap(), State::zeros(&layout).unwrap())
+    (Executable::new(&graph, &layout, &options, compile).unwrap(), State::zeros(&layout).unwrap())
 }
 
 #[test]

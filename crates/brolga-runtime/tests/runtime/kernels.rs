@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use brolga_codegen::compile;
 use brolga_codegen::kernel::{Access, Compiled, CompiledKernel, KernelFn, Stage, Touch};
+use brolga_codegen::object::Object;
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
 use brolga_ir::text::parse_graph;
-use brolga_ir::{Graph, Op, Origin, Role, Tensor, Type, Value};
+use brolga_ir::{Graph, NodeId, Op, Origin, Role, Tensor, Type, Value};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 
 /// Elements in a unit of work.
@@ -55,7 +57,7 @@ impl Builder {
     pub(crate) fn interpreter(&self) -> (Executable, State) {
         let layout = StateLayout::of_graphs([&self.graph]).unwrap();
         let options = Options { backend: Backend::Interpreter, ..Options::default() };
-        let executable = Executable::new(&self.graph, &layout, &options).unwrap();
+        let executable = Executable::new(&self.graph, &layout, &options, compile).unwrap();
         (executable, state_of(&layout))
     }
 
@@ -96,8 +98,7 @@ pub(crate) fn try_native(
     layout: &StateLayout,
     options: &Options,
 ) -> Result<Executable, brolga_runtime::RuntimeError> {
-    // SAFETY: the kernels below are made for the shapes of the graph's nodes and touch what they say.
-    unsafe { Executable::from_compiled(graph, compiled(graph), layout, options) }
+    Executable::new(graph, layout, options, |graph, _| Ok(compiled(graph)))
 }
 
 fn state_of(layout: &StateLayout) -> State {
@@ -131,26 +132,38 @@ fn body(kernel: &str, n: usize) -> Graph {
     parse_graph(&text, "<test>").unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-pub(crate) fn compiled(graph: &Graph) -> Compiled {
+pub(crate) fn compiled(graph: &Graph) -> Compiled<'_> {
+    let (kernels, object) = kernels_of(graph);
+    // SAFETY: the kernels below are made for the shapes of the graph's nodes and touch what they say.
+    unsafe { Compiled::new(graph, kernels, object) }
+}
+
+/// What the kernels of a graph are like, and their code.
+pub(crate) fn kernels_of(graph: &Graph) -> (HashMap<NodeId, CompiledKernel>, Object) {
     let mut kernels = HashMap::new();
+    let mut functions = vec![];
     for id in graph.ids() {
         if let Op::Kernel(kernel) = &graph.node(id).op {
             let n = kernel.body.ty(kernel.body.inputs()[0].into()).shape.elements();
-            kernels.insert(id, stages(kernel.body.name(), n));
+            kernels.insert(id, stages(kernel.body.name(), n, &mut functions));
         }
     }
-    Compiled::new(kernels, ())
+    (kernels, Object::of_functions(functions))
 }
 
-fn stages(kernel: &str, n: usize) -> CompiledKernel {
+fn stages(kernel: &str, n: usize, functions: &mut Vec<(String, KernelFn)>) -> CompiledKernel {
     let units = n / UNIT;
-    let stage = |name: &str, entry: KernelFn, units, reads: &[Touch], writes: &[Touch]| Stage {
-        name: name.to_owned(),
-        entry,
-        units,
-        reads: reads.to_vec(),
-        writes: writes.to_vec(),
-        flops: n as u64,
+    let mut stage = |name: &str, entry: KernelFn, units, reads: &[Touch], writes: &[Touch]| {
+        let symbol = format!("{name}_of_{n}");
+        functions.push((symbol.clone(), entry));
+        Stage {
+            name: name.to_owned(),
+            symbol,
+            units,
+            reads: reads.to_vec(),
+            writes: writes.to_vec(),
+            flops: n as u64,
+        }
     };
     let [x, y, z] = [0, 1, 2].map(|slot| Touch { slot, access: Access::Units });
     let whole = |slot| Touch { slot, access: Access::Whole };

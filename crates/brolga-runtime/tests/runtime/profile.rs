@@ -1,6 +1,7 @@
 //! Profiles: counts and structure; times are whatever they are.
 
 use crate::kernels::{Builder, native};
+use brolga_codegen::compile;
 use brolga_runtime::{Backend, Executable, Options, StateLayout};
 
 fn builder() -> Builder {
@@ -49,7 +50,7 @@ fn the_interpreter_is_timed_by_node() {
     let graph = builder().graph;
     let layout = StateLayout::of_graphs([&graph]).unwrap();
     let options = Options { profile: true, backend: Backend::Interpreter, ..Options::default() };
-    let mut executable = Executable::new(&graph, &layout, &options).unwrap();
+    let mut executable = Executable::new(&graph, &layout, &options, compile).unwrap();
     let mut state = brolga_runtime::State::zeros(&layout).unwrap();
     executable.run(&mut state).unwrap();
     let profile = executable.profile().unwrap();

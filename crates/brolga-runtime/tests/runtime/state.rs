@@ -1,5 +1,6 @@
 //! States: layout, values, copies.
 
+use brolga_codegen::compile;
 use brolga_ir::text::parse_graph;
 use brolga_ir::{DType, Data, Tensor, Type};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
@@ -79,7 +80,7 @@ fn the_interpreter_runs_any_graph_of_any_type() {
     let graph = parse_graph(text, "<test>").unwrap();
     let layout = StateLayout::of_graphs([&graph]).unwrap();
     let options = Options { backend: Backend::Interpreter, ..Options::default() };
-    let mut step = Executable::new(&graph, &layout, &options).unwrap();
+    let mut step = Executable::new(&graph, &layout, &options, compile).unwrap();
     let mut state = State::zeros(&layout).unwrap();
     state.slice_mut::<i64>("n").unwrap()[0] = 21;
     step.write_input("x", &[3.0_f64, -4.0]).unwrap();

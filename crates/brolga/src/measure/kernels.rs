@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use brolga_codegen::compile;
 use brolga_ir::{Graph, Role, Type};
 use brolga_runtime::table::{bytes, write_table};
 use brolga_runtime::{Executable, Options, Profile, State, StateLayout};
@@ -37,7 +38,7 @@ impl Case {
         brolga_passes::optimize(&mut graph)?;
         let layout = StateLayout::of_graphs([&graph])?;
         let options = Options { profile: true, ..options.clone() };
-        let mut executable = Executable::new(&graph, &layout, &options)?;
+        let mut executable = Executable::new(&graph, &layout, &options, compile)?;
         let mut state = State::zeros(&layout)?;
         for (name, ty) in layout.iter() {
             state.set(name, &numbers(ty))?;

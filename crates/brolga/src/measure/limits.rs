@@ -1,8 +1,8 @@
 //! What bounds a kernel: arithmetic, or a level of memory.
 
-use brolga_codegen::limit::{Level, MultiplyAdds, Traffic, Transfers, levels};
 use brolga_codegen::{Error, VectorIsa};
 
+use super::limit::{Level, MultiplyAdds, Traffic, Transfers, levels};
 use super::median;
 
 /// What a kernel has to do.

@@ -4,6 +4,7 @@
 //! contractions. All compare with limits that are measured in the same run, in turns with what is judged: [`Limits`] says what they are.
 
 mod kernels;
+pub mod limit;
 mod limits;
 mod step;
 mod tiles;

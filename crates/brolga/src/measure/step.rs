@@ -4,14 +4,14 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use brolga_codegen::VectorIsa;
-use brolga_codegen::limit::MultiplyAdds;
+use brolga_codegen::{VectorIsa, compile};
 use brolga_ir::ops::ConvDims;
 use brolga_ir::{Graph, NodeId, Op, Type};
 use brolga_nn::{Kind, Sequential};
 use brolga_runtime::table::bytes;
 use brolga_runtime::{Executable, MemoryReport, Options, Profile, State, StateLayout};
 
+use super::limit::MultiplyAdds;
 use super::{median, numbers};
 
 /// How often a step is compiled for the median.
@@ -93,7 +93,7 @@ pub fn train_step(
         brolga_passes::optimize(&mut graph)?;
         let optimized = start.elapsed();
         let layout = StateLayout::of_graphs([&graph])?;
-        let executable = Executable::new(&graph, &layout, &options)?;
+        let executable = Executable::new(&graph, &layout, &options, compile)?;
         compilations.push((start.elapsed(), traced, optimized.saturating_sub(traced)));
         if compilations.len() == COMPILATIONS {
             break (executable, layout, flops);

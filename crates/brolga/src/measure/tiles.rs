@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 
 use brolga_codegen::VectorIsa;
-use brolga_codegen::limit::{ContractionSteps, MultiplyAdds};
 use brolga_codegen::tile::{TileShape, cover_cycles};
 use brolga_runtime::table::write_table;
 
+use super::limit::{ContractionSteps, MultiplyAdds};
 use super::median;
 
 /// Multiply-adds that start in a cycle where nothing is in their way: what makes cycles of the limit.

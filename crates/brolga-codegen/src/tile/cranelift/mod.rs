@@ -96,15 +96,17 @@ impl TileTarget for Cranelift {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use brolga_ir::lanes::{Lanes, ScalarF32};
+    use cranelift_codegen::binemit::Reloc;
+    use cranelift_codegen::ir::LibCall;
     use cranelift_codegen::settings::Configurable;
 
     use super::*;
-    use crate::jit::Jit;
+    use crate::jit::{library, link, link_with};
+    use crate::object::{Object, ObjectBuilder, Relocation, Symbol};
     use crate::tile::{Builder, Extent};
 
-    /// Machine code for x86-64 as it was before AVX and FMA.
-    #[test]
-    fn without_multiply_add_instructions_the_bits_are_the_same() {
+    /// A program with multiply-adds as machine code for x86-64 as it was before AVX and FMA.
+    fn old_code() -> (Object, FuncId) {
         let mut old = cranelift_native::builder_with_options(false).expect("x86-64 is known");
         for feature in ["has_sse3", "has_ssse3", "has_sse41"] {
             old.enable(feature).expect("a setting of x86-64");
@@ -119,9 +121,16 @@ mod tests {
         b.store_f32(y.at(4), Extent::First(13), sum);
         let program = Arc::new(b.finish().expect("a right program"));
 
-        let mut jit = Jit::new(Arc::new(Cranelift::with_isa(isa))).expect("this machine is known");
-        let id = jit.tile(&program).expect("declared");
-        let code = jit.finish().expect("it compiles");
+        let target = Arc::new(Cranelift::with_isa(isa));
+        let mut builder = ObjectBuilder::new(target).expect("this machine is known");
+        let id = builder.tile(&program);
+        (builder.finish().expect("it compiles"), id)
+    }
+
+    #[test]
+    fn without_multiply_add_instructions_the_bits_are_the_same() {
+        let (object, id) = old_code();
+        let code = link(object).expect("nothing is missing");
         // SAFETY: the program has two pointers.
         let function: extern "C" fn(*const f32, *mut f32) =
             unsafe { std::mem::transmute(code.address(id)) };
@@ -134,5 +143,28 @@ mod tests {
             let exp = s.exp(*x_i);
             assert_eq!(y_i.to_bits(), s.fma(exp, x[0], *x_i).to_bits());
         }
+    }
+
+    #[test]
+    fn multiply_adds_of_the_library_are_symbols() {
+        let (object, id) = old_code();
+        let MachineCode { bytes, relocations, .. } = &object.function(id).code;
+        assert!(relocations.iter().any(|to| to.symbol == Symbol::Library(LibCall::FmaF32)));
+        for Relocation { offset, kind, symbol, .. } in relocations {
+            assert_eq!(*kind, Reloc::Abs8, "{symbol:?}");
+            let at = *offset as usize;
+            assert_eq!(bytes[at..at + 8], [0; 8], "{symbol:?}: the linker writes the address");
+        }
+        // Nor is an address anywhere else: code is the same wherever the process has its functions.
+        let words = bytes.windows(8).map(|word| u64::from_le_bytes(word.try_into().expect("8")));
+        let addresses: Vec<_> =
+            library().iter().map(|(_, address)| address.addr() as u64).collect();
+        assert_eq!(words.filter(|word| addresses.contains(word)).count(), 0);
+    }
+
+    #[test]
+    fn what_nothing_defines_is_an_error() {
+        let error = link_with(old_code().0, &[]).expect_err("there is no library");
+        insta::assert_snapshot!(error, @"`old#0` refers to the symbol `fmaf`, which nothing defines");
     }
 }

@@ -8,3 +8,4 @@ mod target;
 pub use execute::interpret;
 pub use memory::Buffer;
 pub use target::Interpret;
+pub(crate) use target::interpreter;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{
-    AbiParam, Function, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind,
+    Function, GlobalValueData, InstBuilder, MemFlagsData, StackSlotData, StackSlotKind,
     UserFuncName,
 };
-use cranelift_codegen::isa::{CallConv, OwnedTargetIsa};
+use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::FuncId;
 
@@ -15,6 +15,7 @@ use super::execute::Machine;
 use super::memory::Process;
 use crate::error::Result;
 use crate::host::{self, MachineCode, Optimization};
+use crate::object::{self, Symbol};
 use crate::tile::program::{LANES, TileProgram};
 use crate::tile::target::{TileShape, TileTarget};
 
@@ -78,22 +79,27 @@ impl TileTarget for Interpret {
             let offset = i32::try_from(8 * index).unwrap_or(i32::MAX);
             b.ins().store(MemFlagsData::trusted(), arg, args, offset);
         }
-        let mut signature = Signature::new(CallConv::SystemV);
-        signature.params = vec![AbiParam::new(I64); 2];
-        let signature = b.import_signature(signature);
-        let callee = b.ins().iconst(I64, (run as *const ()).expose_provenance() as i64);
-        let program_address = b.ins().iconst(I64, Arc::as_ptr(program).expose_provenance() as i64);
-        b.ins().call_indirect(signature, callee, &[program_address, args]);
+        let name = Symbol::Program(id).external_name(b.func);
+        let program_data =
+            GlobalValueData::Symbol { name, offset: 0.into(), colocated: false, tls: false };
+        let program_data = b.create_global_value(program_data);
+        let program_address = b.ins().symbol_value(I64, program_data);
+        let callee = object::import(Symbol::Interpreter, 2, b.func);
+        b.ins().call(callee, &[program_address, args]);
         b.ins().return_(&[]);
         b.finalize(self.isa.frontend_config());
         let code = host::compile(&*self.isa, function, id, text)?;
-        Ok(MachineCode { owned: Some(program.clone()), ..code })
+        Ok(MachineCode { program: Some(Arc::clone(program)), ..code })
     }
 }
 
-/// What the functions of [`Interpret`] call.
+/// The address of what the functions of [`Interpret`] call.
+pub(crate) fn interpreter() -> *const u8 {
+    run as *const u8
+}
+
 extern "C" fn run(program: *const TileProgram, args: *const u64) {
-    // SAFETY: the code holds the program alive (`MachineCode::owned`), and nobody changes it.
+    // SAFETY: the linker keeps the program with the code (`MachineCode::program`), and nobody changes it.
     let program = unsafe { &*program };
     // SAFETY: the caller has put one argument for each parameter there.
     let args = unsafe { std::slice::from_raw_parts(args, program.params.len()) };

@@ -54,7 +54,7 @@ pub(super) fn assemble(
         alignment: ALIGNMENT as u64,
         relocations: Vec::new(),
         text,
-        owned: None,
+        program: None,
     })
 }
 

@@ -29,7 +29,7 @@ impl LiveRange {
 
 /// Where everything lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct MemoryPlan {
     /// The offset of each live range.
     pub(crate) offsets: Vec<usize>,
     /// The bytes of all together.
@@ -59,16 +59,16 @@ const SEARCH: &str = "search";
 const MAX_RANGES: usize = 2048;
 
 /// The smallest plan that any planner finds.
-pub(crate) fn plan(ranges: &[LiveRange]) -> Plan {
+pub(crate) fn memory_plan(ranges: &[LiveRange]) -> MemoryPlan {
     debug_assert!(ranges.iter().all(|range| range.bytes.is_multiple_of(ALIGNMENT)));
     if ranges.len() > MAX_RANGES {
         return heap::plan(ranges);
     }
     let least = lower_bound(ranges);
-    let mut best: Option<(Vec<usize>, Plan)> = None;
+    let mut best: Option<(Vec<usize>, MemoryPlan)> = None;
     for Planner { name, order } in &PLANNERS {
         let order = order(ranges);
-        let plan = Plan::new(ranges, greedy::place(ranges, &order), name);
+        let plan = MemoryPlan::new(ranges, greedy::place(ranges, &order), name);
         if best.as_ref().is_none_or(|(_, best)| plan.bytes < best.bytes) {
             best = Some((order, plan));
         }
@@ -83,7 +83,7 @@ pub(crate) fn plan(ranges: &[LiveRange]) -> Plan {
     plan
 }
 
-impl Plan {
+impl MemoryPlan {
     fn new(ranges: &[LiveRange], offsets: Vec<usize>, planner: &'static str) -> Self {
         let bytes = extent(ranges, &offsets);
         Self { offsets, bytes, planner }
@@ -129,15 +129,15 @@ mod tests {
     #[test]
     fn memory_is_used_again() {
         let ranges = [range(4, 0, 1), range(2, 1, 2), range(4, 2, 3), range(1, 0, 3)];
-        let plan = plan(&ranges);
+        let plan = memory_plan(&ranges);
         assert_eq!(plan.bytes, 7 * ALIGNMENT);
         assert_eq!(plan.offsets[0], plan.offsets[2]);
     }
 
     #[test]
     fn nothing_takes_nothing() {
-        assert_eq!(plan(&[]).bytes, 0);
-        assert_eq!(plan(&[range(0, 0, 9), range(0, 3, 3)]).bytes, 0);
+        assert_eq!(memory_plan(&[]).bytes, 0);
+        assert_eq!(memory_plan(&[range(0, 0, 9), range(0, 3, 3)]).bytes, 0);
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
             ranges in prop::collection::vec(live_range(), 0..60),
         ) {
             let least = lower_bound(&ranges);
-            let best = plan(&ranges);
+            let best = memory_plan(&ranges);
             prop_assert_eq!(check(&ranges, &best.offsets), Ok(()), "{}", best.planner);
             prop_assert!(best.bytes >= least);
             for planner in &PLANNERS {
@@ -165,7 +165,7 @@ mod tests {
                 prop_assert_eq!(check(&ranges, &offsets), Ok(()), "{}", planner.name);
                 prop_assert!(extent(&ranges, &offsets) >= best.bytes);
             }
-            prop_assert_eq!(plan(&ranges), best);
+            prop_assert_eq!(memory_plan(&ranges), best);
         }
     }
 }

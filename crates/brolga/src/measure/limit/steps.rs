@@ -1,13 +1,11 @@
 //! How quick contraction tiles of each shape are.
 
-use std::sync::Arc;
+use brolga_codegen::generators::{Contraction, KLoop, Start};
+use brolga_codegen::jit::Code;
+use brolga_codegen::tile::{Builder, TileProgram, TileShape, Trips};
+use brolga_codegen::{Error, Result, VectorIsa};
 
-use super::{LINE, Line, together};
-use crate::error::{Error, Result};
-use crate::generators::{Contraction, KLoop, Start};
-use crate::isa::VectorIsa;
-use crate::jit::{Code, Jit};
-use crate::tile::{Builder, TileProgram, TileShape, Trips};
+use super::{LINE, Line, linked, together};
 
 /// Values of k, over which a tile goes again and again: few, so that its factors stay in L1.
 const DEPTH: usize = 64;
@@ -40,11 +38,9 @@ impl ContractionSteps {
                 problem: format!("the tile does not fit the registers of {isa}"),
             });
         }
-        let mut jit = Jit::new(target)?;
-        let id = jit.tile(&Arc::new(program(shape)?))?;
-        let code = jit.finish()?;
+        let (code, [address]) = linked(target, [program(shape)?])?;
         // SAFETY: the program has these three parameters, and its function lives as long as `code`.
-        let run = unsafe { std::mem::transmute::<*const u8, Tile>(code.address(id)) };
+        let run = unsafe { std::mem::transmute::<*const u8, Tile>(address) };
         Ok(Self { shape, run, _code: code })
     }
 

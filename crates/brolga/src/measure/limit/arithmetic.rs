@@ -1,14 +1,11 @@
 //! How much arithmetic the machine does.
 
-use std::sync::Arc;
-
+use brolga_codegen::jit::Code;
+use brolga_codegen::tile::{Builder, Extent, LANES, TileProgram, Trips};
+use brolga_codegen::{Result, VectorIsa};
 use brolga_ir::lanes::Lanes;
 
-use super::{together, vectors};
-use crate::error::Result;
-use crate::isa::VectorIsa;
-use crate::jit::{Code, Jit};
-use crate::tile::{Builder, Extent, LANES, TileProgram, Trips};
+use super::{linked, together, vectors};
 
 /// Multiply-adds of each chain in the body of the loop.
 const UNROLL: usize = 4;
@@ -29,12 +26,10 @@ impl MultiplyAdds {
     /// # Errors
     /// If this machine cannot run it, or there is no native code for it.
     pub fn new(isa: VectorIsa) -> Result<Self> {
-        let mut jit = Jit::new(isa.checked()?.target()?)?;
-        let id = jit.tile(&Arc::new(program(isa)?))?;
-        let code = jit.finish()?;
+        let (code, [address]) = linked(isa.checked()?.target()?, [program(isa)?])?;
         // SAFETY: the program has these two parameters, and its function lives as long as `code`.
         let run = unsafe {
-            std::mem::transmute::<*const u8, unsafe extern "C" fn(i64, *mut f32)>(code.address(id))
+            std::mem::transmute::<*const u8, unsafe extern "C" fn(i64, *mut f32)>(address)
         };
         Ok(Self { isa, run, _code: code })
     }
@@ -107,19 +102,14 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn chains_stay_in_their_registers() {
-        use super::super::REGISTERS;
+        use super::super::{REGISTERS, tests::assembly};
 
         if !std::is_x86_feature_detected!("fma") {
             return;
         }
         // The assembled sets are compiled whether the machine has them or not.
         for isa in VectorIsa::VECTORS {
-            let target = isa.target().expect("this machine is x86-64");
-            let mut jit = Jit::new(target).expect("there is address space").with_text();
-            let program = Arc::new(program(isa).expect("a right program"));
-            let id = jit.tile(&program).expect("a tile can be declared");
-            let code = jit.finish().expect("a tile compiles");
-            let text = &code.function(id).text.as_ref().expect("text was asked for").assembly;
+            let text = assembly(isa, program(isa).expect("a right program"));
             let fmas: Vec<&str> = text.lines().filter(|line| line.contains("vfmadd")).collect();
             assert_eq!(fmas.len(), UNROLL * REGISTERS, "{isa}:\n{text}");
             let memory = |line: &&&str| line.contains('[') || line.contains('(');

@@ -1,6 +1,6 @@
 //! A planner that improves a plan: what reaches its end is placed earlier.
 
-use super::{LiveRange, Plan, SEARCH, greedy};
+use super::{LiveRange, MemoryPlan, SEARCH, greedy};
 
 /// How many orders are tried at most.
 const TRIES: usize = 64;
@@ -14,9 +14,9 @@ const PAIRS: usize = 1 << 22;
 pub(super) fn improve(
     ranges: &[LiveRange],
     mut order: Vec<usize>,
-    plan: &Plan,
+    plan: &MemoryPlan,
     least: usize,
-) -> Option<Plan> {
+) -> Option<MemoryPlan> {
     let mut current = plan.clone();
     let mut best = None;
     let mut smallest = plan.bytes;
@@ -25,7 +25,7 @@ pub(super) fn improve(
         let end = |&index: &usize| current.offsets[index] + ranges[index].bytes == current.bytes;
         let place = order.iter().position(end)?;
         order[..=place].rotate_right(1);
-        current = Plan::new(ranges, greedy::place(ranges, &order), SEARCH);
+        current = MemoryPlan::new(ranges, greedy::place(ranges, &order), SEARCH);
         if current.bytes < smallest {
             smallest = current.bytes;
             best = Some(current.clone());
@@ -40,7 +40,7 @@ pub(super) fn improve(
 #[cfg(test)]
 mod tests {
     use super::super::tests::range;
-    use super::super::{lower_bound, plan};
+    use super::super::{lower_bound, memory_plan};
     use super::*;
 
     #[test]
@@ -55,7 +55,7 @@ mod tests {
             range(2, 18, 23),
         ];
         let least = lower_bound(&ranges);
-        let best = plan(&ranges);
+        let best = memory_plan(&ranges);
         assert_eq!((best.bytes, best.planner), (least, SEARCH));
         assert_eq!(improve(&ranges, greedy::earliest_first(&ranges), &best, least), None);
     }

@@ -12,10 +12,13 @@ mod levels;
 mod steps;
 mod transfers;
 
-use std::sync::Barrier;
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use crate::isa::VectorIsa;
+use brolga_codegen::jit::{Code, link};
+use brolga_codegen::object::ObjectBuilder;
+use brolga_codegen::tile::{TileProgram, TileTarget};
+use brolga_codegen::{Result, VectorIsa};
 
 pub use arithmetic::{MultiplyAdds, multiply_adds};
 pub use levels::{Level, levels};
@@ -43,6 +46,18 @@ impl Line {
 /// As many registers as logical vectors.
 fn vectors(isa: VectorIsa) -> usize {
     REGISTERS * isa.bits() / 512
+}
+
+/// Programs as machine code: its owner, and where each begins.
+fn linked<const N: usize>(
+    target: Arc<dyn TileTarget>,
+    programs: [TileProgram; N],
+) -> Result<(Code, [*const u8; N])> {
+    let mut builder = ObjectBuilder::new(target)?;
+    let ids = programs.map(|program| builder.tile(&Arc::new(program)));
+    let code = link(builder.finish()?)?;
+    let addresses = ids.map(|id| code.address(id));
+    Ok((code, addresses))
 }
 
 /// Runs `work` on each of the parts, each on a thread of its own, at the same time: how long the slowest takes. `before` runs on
@@ -73,6 +88,16 @@ fn together<T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The machine code of a program, which this machine need not be able to run.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn assembly(isa: VectorIsa, program: TileProgram) -> String {
+        let target = isa.target().expect("this machine is x86-64");
+        let mut builder = ObjectBuilder::new(target).expect("this machine is known").with_text();
+        let id = builder.tile(&Arc::new(program));
+        let object = builder.finish().expect("a tile compiles");
+        object.function(id).code.text.clone().expect("text was asked for").assembly
+    }
 
     #[test]
     fn every_instruction_set_has_twelve_registers_in_flight() {

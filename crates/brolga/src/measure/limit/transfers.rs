@@ -1,14 +1,11 @@
 //! How fast the machine's levels of memory are.
 
-use std::sync::Arc;
-
+use brolga_codegen::jit::Code;
+use brolga_codegen::tile::{Builder, Extent, TileProgram, Trips};
+use brolga_codegen::{Result, VectorIsa};
 use brolga_ir::lanes::Lanes;
 
-use super::{LINE, Line, REGISTERS, together, vectors};
-use crate::error::Result;
-use crate::isa::VectorIsa;
-use crate::jit::{Code, Jit};
-use crate::tile::{Builder, Extent, TileProgram, Trips};
+use super::{LINE, Line, REGISTERS, linked, together, vectors};
 
 /// Logical vectors in the body of a loop: whole rounds of the accumulators of each instruction set.
 const UNROLL: usize = REGISTERS;
@@ -52,17 +49,11 @@ impl Transfers {
     /// # Errors
     /// If this machine cannot run it, or there is no native code for it.
     pub fn new(isa: VectorIsa, threads: usize) -> Result<Self> {
-        let mut jit = Jit::new(isa.checked()?.target()?)?;
-        let mut ids = vec![];
-        for traffic in Traffic::ALL {
-            ids.push(jit.tile(&Arc::new(program(traffic, isa)?))?);
-        }
-        let code = jit.finish()?;
-        let functions = Traffic::ALL.map(|traffic| {
+        let [read, write, copy] = Traffic::ALL.map(|traffic| program(traffic, isa));
+        let (code, addresses) = linked(isa.checked()?.target()?, [read?, write?, copy?])?;
+        let functions = addresses.map(|address| {
             // SAFETY: all programs have these four parameters, and their functions live as long as `code`.
-            unsafe {
-                std::mem::transmute::<*const u8, Transfer>(code.address(ids[traffic as usize]))
-            }
+            unsafe { std::mem::transmute::<*const u8, Transfer>(address) }
         });
         Ok(Self { functions, sets: vec![vec![]; threads.max(1)], _code: code })
     }
@@ -187,14 +178,11 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn nothing_else_is_touched() {
+        use super::super::tests::assembly;
+
         for isa in VectorIsa::VECTORS {
             for traffic in Traffic::ALL {
-                let target = isa.target().expect("this machine is x86-64");
-                let mut jit = Jit::new(target).expect("there is address space").with_text();
-                let program = Arc::new(program(traffic, isa).expect("a right program"));
-                let id = jit.tile(&program).expect("a tile can be declared");
-                let code = jit.finish().expect("a tile compiles");
-                let text = &code.function(id).text.as_ref().expect("text was asked for").assembly;
+                let text = assembly(isa, program(traffic, isa).expect("a right program"));
                 let touches = |line: &&str| line.contains("[rsp") || line.contains("(%rsp)");
                 assert_eq!(text.lines().filter(touches).count(), 0, "{isa}, {traffic:?}:\n{text}");
             }

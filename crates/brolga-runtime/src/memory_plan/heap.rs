@@ -5,17 +5,17 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use super::{LiveRange, Plan, greedy};
+use super::{LiveRange, MemoryPlan, greedy};
 
 /// The smaller of two plans: forward and backward in time.
-pub(super) fn plan(ranges: &[LiveRange]) -> Plan {
-    let forward = Plan::new(ranges, place(ranges), "heap");
+pub(super) fn plan(ranges: &[LiveRange]) -> MemoryPlan {
+    let forward = MemoryPlan::new(ranges, place(ranges), "heap");
     let end = ranges.iter().map(|range| range.last).max().unwrap_or(0);
     let reversed: Vec<LiveRange> = ranges
         .iter()
         .map(|range| LiveRange { first: end - range.last, last: end - range.first, ..*range })
         .collect();
-    let backward = Plan::new(ranges, place(&reversed), "heap, backward");
+    let backward = MemoryPlan::new(ranges, place(&reversed), "heap, backward");
     if backward.bytes < forward.bytes { backward } else { forward }
 }
 

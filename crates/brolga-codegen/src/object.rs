@@ -1,0 +1,303 @@
+//! Relocatable code: compiled functions that know no address.
+//!
+//! An [`ObjectBuilder`] collects functions: kernels as CLIF, tiles as programs. [`ObjectBuilder::finish`] compiles all of them, on all
+//! threads of the current rayon pool, to an [`Object`]: bytes, and the places in them that wait for the address of a
+//! [`Symbol`]. [`link`](crate::jit::link) makes them run.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cranelift_codegen::binemit::Reloc;
+use cranelift_codegen::ir::{
+    ExtFuncData, ExternalName, FuncRef, Function, LibCall, UserExternalName, UserFuncName,
+};
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
+use cranelift_codegen::{FinalizedMachReloc, FinalizedRelocTarget};
+use cranelift_module::FuncId;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rustc_hash::FxHashMap;
+
+use crate::error::{Error, Result};
+use crate::host::{self, MachineCode, Optimization};
+use crate::kernel::KernelFn;
+use crate::tile::{TileProgram, TileTarget};
+
+/// What code refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Symbol {
+    /// A function of the same object.
+    Function(FuncId),
+    /// A function of the C library, called on processors without the instruction.
+    Library(LibCall),
+    /// The interpreter of tile programs.
+    Interpreter,
+    /// The tile program that this function of the same object hands to the interpreter.
+    Program(FuncId),
+}
+
+/// A place in a function that waits for an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Relocation {
+    /// Where it is, in bytes from the start of the function.
+    pub offset: u32,
+    /// How the address is written there.
+    pub kind: Reloc,
+    /// Whose address.
+    pub symbol: Symbol,
+    /// What is added to it.
+    pub addend: i64,
+}
+
+/// The namespaces of [`UserExternalName`] in which CLIF names symbols.
+const FUNCTIONS: u32 = 0;
+const INTERPRETER: u32 = 1;
+const PROGRAMS: u32 = 2;
+
+impl Symbol {
+    /// The symbol as CLIF names it in a function.
+    pub(crate) fn external_name(self, function: &mut Function) -> ExternalName {
+        let (namespace, index) = match self {
+            Self::Library(call) => return ExternalName::LibCall(call),
+            Self::Function(id) => (FUNCTIONS, id.as_u32()),
+            Self::Interpreter => (INTERPRETER, 0),
+            Self::Program(id) => (PROGRAMS, id.as_u32()),
+        };
+        let name = UserExternalName { namespace, index };
+        ExternalName::user(function.declare_imported_user_function(name))
+    }
+
+    /// The symbol that CLIF names so.
+    fn of_user_name(name: &UserExternalName) -> Option<Self> {
+        let id = FuncId::from_u32(name.index);
+        match name.namespace {
+            FUNCTIONS => Some(Self::Function(id)),
+            INTERPRETER => Some(Self::Interpreter),
+            PROGRAMS => Some(Self::Program(id)),
+            _ => None,
+        }
+    }
+}
+
+impl Relocation {
+    /// The relocation that Cranelift asks for in a function; `None` if it refers to what no code here refers to.
+    pub(crate) fn of(reloc: &FinalizedMachReloc, function: &Function, id: FuncId) -> Option<Self> {
+        let (symbol, start) = match &reloc.target {
+            FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
+                (Symbol::of_user_name(&function.params.user_named_funcs()[*name])?, 0)
+            }
+            FinalizedRelocTarget::ExternalName(ExternalName::LibCall(call)) => {
+                (Symbol::Library(*call), 0)
+            }
+            FinalizedRelocTarget::Func(offset) => (Symbol::Function(id), i64::from(*offset)),
+            FinalizedRelocTarget::ExternalName(_) => return None,
+        };
+        let FinalizedMachReloc { offset, kind, addend, .. } = *reloc;
+        Some(Self { offset, kind, symbol, addend: addend + start })
+    }
+}
+
+/// One function of an [`Object`].
+#[derive(Debug)]
+pub struct ObjectFunction {
+    /// The name it was declared with; others may have the same.
+    pub name: String,
+    /// Its name within the object.
+    pub symbol: String,
+    /// How many 64-bit integers it takes.
+    pub arity: usize,
+    /// What it was compiled to.
+    pub code: MachineCode,
+}
+
+/// Functions as machine code that holds no address of any process.
+#[derive(Debug, Default)]
+pub struct Object {
+    pub(crate) functions: Vec<ObjectFunction>,
+    pub(crate) absolute: Vec<(String, KernelFn)>,
+    tiles: FxHashMap<Arc<TileProgram>, FuncId>,
+}
+
+impl Object {
+    /// No machine code, but symbols of functions that this process has already.
+    pub fn of_functions(functions: impl IntoIterator<Item = (String, KernelFn)>) -> Self {
+        Self { absolute: functions.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The function of a tile program, if it is part of this object.
+    #[must_use]
+    pub fn tile(&self, program: &Arc<TileProgram>) -> Option<FuncId> {
+        self.tiles.get(program).copied()
+    }
+
+    /// All functions, in the order of their declaration.
+    #[must_use]
+    pub fn functions(&self) -> &[ObjectFunction] {
+        &self.functions
+    }
+
+    /// One function.
+    #[must_use]
+    pub fn function(&self, id: FuncId) -> &ObjectFunction {
+        &self.functions[id.as_u32() as usize]
+    }
+
+    /// Bytes of machine code.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.functions.iter().map(|function| function.code.bytes.len()).sum()
+    }
+}
+
+/// Collects the functions of one object.
+pub struct ObjectBuilder {
+    target: Arc<dyn TileTarget>,
+    isas: Isas,
+    tiles: FxHashMap<Arc<TileProgram>, FuncId>,
+    declared: Vec<Declared>,
+    text: bool,
+}
+
+struct Declared {
+    name: String,
+    arity: usize,
+    source: Option<Source>,
+}
+
+enum Source {
+    Kernel(Box<Function>, Optimization),
+    Tile(Arc<TileProgram>),
+}
+
+impl ObjectBuilder {
+    /// For this machine, with tiles compiled by `target`.
+    ///
+    /// # Errors
+    /// [`Error::Host`] if Cranelift does not know this machine.
+    pub fn new(target: Arc<dyn TileTarget>) -> Result<Self> {
+        let isas = Isas {
+            speed: host::isa(Optimization::Speed)?,
+            scalar: host::isa(Optimization::Scalar)?,
+            written: host::isa(Optimization::AsWritten)?,
+        };
+        let (tiles, declared) = (FxHashMap::default(), Vec::new());
+        Ok(Self { target, isas, tiles, declared, text: false })
+    }
+
+    /// Keeps the readable forms of all functions, see [`MachineCode::text`].
+    #[must_use]
+    pub fn with_text(mut self) -> Self {
+        self.text = true;
+        self
+    }
+
+    /// Announces a function of `arity` 64-bit integers, to be defined by [`Self::define`]. The name is for people, and need not be
+    /// the only one of its kind.
+    pub fn declare(&mut self, name: &str, arity: usize) -> FuncId {
+        self.add(name, arity, None)
+    }
+
+    fn add(&mut self, name: &str, arity: usize, source: Option<Source>) -> FuncId {
+        self.declared.push(Declared { name: name.to_owned(), arity, source });
+        FuncId::from_u32(self.declared.len() as u32 - 1)
+    }
+
+    /// An empty CLIF function for a declared one.
+    #[must_use]
+    pub fn function(&self, id: FuncId) -> Function {
+        let arity = self.declared[id.as_u32() as usize].arity;
+        Function::with_name_signature(
+            UserFuncName::user(FUNCTIONS, id.as_u32()),
+            host::signature(arity),
+        )
+    }
+
+    /// A declared function as a callee inside `caller`.
+    pub fn import(&self, id: FuncId, caller: &mut Function) -> FuncRef {
+        let arity = self.declared[id.as_u32() as usize].arity;
+        import(Symbol::Function(id), arity, caller)
+    }
+
+    /// What a function builder has to know of this machine.
+    #[must_use]
+    pub fn frontend_config(&self) -> TargetFrontendConfig {
+        self.isas.speed.frontend_config()
+    }
+
+    /// The body of a declared function. It is compiled by [`Self::finish`].
+    pub fn define(&mut self, id: FuncId, function: Function, optimization: Optimization) {
+        let source = Source::Kernel(Box::new(function), optimization);
+        self.declared[id.as_u32() as usize].source = Some(source);
+    }
+
+    /// The function of a tile program. Equal programs are one function.
+    pub fn tile(&mut self, program: &Arc<TileProgram>) -> FuncId {
+        if let Some(&id) = self.tiles.get(program) {
+            return id;
+        }
+        let source = Source::Tile(Arc::clone(program));
+        let id = self.add(&program.name, program.params.len(), Some(source));
+        self.tiles.insert(Arc::clone(program), id);
+        id
+    }
+
+    /// Compiles everything.
+    ///
+    /// # Errors
+    /// [`Error::Compile`] for a function that Cranelift refuses, [`Error::Module`] if a declared function has no body.
+    pub fn finish(self) -> Result<Object> {
+        let Self { target, isas, tiles, declared, text } = self;
+        let compile = |(index, Declared { name, arity, source }): (u32, Declared)| {
+            let id = FuncId::from_u32(index);
+            let code = match source {
+                Some(Source::Kernel(function, optimization)) => {
+                    host::compile(&**isas.of(optimization), *function, id, text)?
+                }
+                Some(Source::Tile(program)) => target.compile(&program, id, text)?,
+                None => {
+                    let problem = format!("`{name}` was declared and never defined");
+                    return Err(Error::Module(problem));
+                }
+            };
+            let symbol = format!("{name}#{index}");
+            Ok(ObjectFunction { name, symbol, arity, code })
+        };
+        let declared: Vec<(u32, Declared)> = (0..).zip(declared).collect();
+        let functions: Vec<Result<ObjectFunction>> =
+            declared.into_par_iter().map(compile).collect();
+        let functions = functions.into_iter().collect::<Result<_>>()?;
+        Ok(Object { functions, tiles, absolute: Vec::new() })
+    }
+}
+
+/// A symbol as a callee of `arity` 64-bit integers inside `caller`.
+pub(crate) fn import(symbol: Symbol, arity: usize, caller: &mut Function) -> FuncRef {
+    let signature = caller.import_signature(host::signature(arity));
+    let name = symbol.external_name(caller);
+    // What is in the same object is near enough for a relative call.
+    let colocated = matches!(symbol, Symbol::Function(_));
+    caller.import_function(ExtFuncData { name, signature, colocated, patchable: false })
+}
+
+/// Cranelift's descriptions of this machine.
+struct Isas {
+    speed: OwnedTargetIsa,
+    scalar: OwnedTargetIsa,
+    written: OwnedTargetIsa,
+}
+
+impl Isas {
+    fn of(&self, optimization: Optimization) -> &OwnedTargetIsa {
+        match optimization {
+            Optimization::Speed => &self.speed,
+            Optimization::Scalar => &self.scalar,
+            Optimization::AsWritten => &self.written,
+        }
+    }
+}
+
+impl fmt::Debug for ObjectBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.declared.iter().map(|declared| &declared.name).collect();
+        f.debug_struct("ObjectBuilder").field("functions", &names).finish_non_exhaustive()
+    }
+}
