@@ -3,7 +3,7 @@
 //! First that it holds together: what it numbers is there, and everything lies where it may lie. Then its memory is followed through the
 //! step. Last that the stages are those of the kernels, with all barriers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Plan;
 use crate::error::RuntimeError;
@@ -177,10 +177,10 @@ impl Plan {
             }
             self.check_in_place(place)?;
             if let Some(workspace) = layout.workspaces[place] {
-                memory.overwrite(workspace);
+                memory.overwrite(workspace, place);
             }
             for &result in &call.results {
-                memory.overwrite(layout.buffers[result]);
+                memory.overwrite(layout.buffers[result], place);
             }
             memory.intact.extend(&call.results);
         }
@@ -263,24 +263,41 @@ impl Plan {
 struct Memory<'a> {
     plan: &'a Plan,
     intact: HashSet<BufferId>,
+    /// The last call that wrote over each of the others.
+    overwritten: HashMap<BufferId, usize>,
 }
 
 impl<'a> Memory<'a> {
     /// Before the step.
     fn new(plan: &'a Plan) -> Self {
         let given = |id: &BufferId| !matches!(plan.homes[*id], Home::Planned | Home::NewState(_));
-        Self { plan, intact: (0..plan.homes.len()).filter(given).collect() }
+        let intact = (0..plan.homes.len()).filter(given).collect();
+        Self { plan, intact, overwritten: HashMap::new() }
     }
 
     fn expect(&self, buffer: BufferId) -> Checked {
-        match self.intact.contains(&buffer) {
-            true => Ok(()),
-            false => Err(format!("(buffer {buffer}) is missing or overwritten")),
+        if self.intact.contains(&buffer) {
+            return Ok(());
+        }
+        match self.overwritten.get(&buffer) {
+            Some(&call) => {
+                let name = &self.plan.calls[call].name;
+                Err(format!("(buffer {buffer}) is overwritten by `{name}`, call {call}"))
+            }
+            None => Err(format!("(buffer {buffer}) has not been computed")),
         }
     }
 
-    fn overwrite(&mut self, address: Address) {
-        self.intact.retain(|&buffer| !meet(self.plan.layout.buffers[buffer], address));
+    /// A call writes to these bytes.
+    fn overwrite(&mut self, address: Address, call: usize) {
+        let Self { plan, intact, overwritten } = self;
+        intact.retain(|&buffer| {
+            let keeps = !meet(plan.layout.buffers[buffer], address);
+            if !keeps {
+                overwritten.insert(buffer, call);
+            }
+            keeps
+        });
     }
 }
 
@@ -362,7 +379,7 @@ mod tests {
         wrong.layout.buffers[add] = wrong.layout.buffers[neg];
         assert_eq!(problem(&wrong), "`add`, call 1: result 0 overlaps slot 0");
         wrong.calls[1].kernel.in_place.push((0, 0));
-        let expected = format!("call 3: operand (buffer {neg}) is missing or overwritten");
+        let expected = format!("call 3: operand (buffer {neg}) is overwritten by `add`, call 1");
         assert_eq!(problem(&wrong), format!("`copy to state`, {expected}"));
     }
 
@@ -372,7 +389,7 @@ mod tests {
         let [input, relu] = [wrong.calls[0].operands[0], wrong.calls[2].results[0]];
         wrong.layout.buffers[relu] = wrong.layout.buffers[input];
         wrong.layout.outputs[0] = wrong.layout.inputs[0];
-        let expected = format!("an input (buffer {input}) is missing or overwritten");
+        let expected = format!("an input (buffer {input}) is overwritten by `relu`, call 2");
         assert_eq!(problem(&wrong), expected);
     }
 

@@ -5,6 +5,7 @@ mod compiled;
 mod errors;
 mod feed;
 mod kernels;
+mod plans;
 mod profile;
 mod programs;
 mod random;
