@@ -63,10 +63,7 @@ pub(crate) fn describe(graph: &Graph, value: Value) -> String {
         return format!("`%{}`", parameter.name);
     }
     let node = graph.node(value.node);
-    let layer = match &node.origin.layer {
-        Some(layer) => format!(" of layer `{layer}`"),
-        None => String::new(),
-    };
+    let layer = node.origin.of_layer();
     let place = match &node.origin.location {
         Some(location) => format!(" at {}:{}", location.file, location.line),
         None => String::new(),

@@ -96,7 +96,7 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
             Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_) => {}
             op => {
                 return Err(Error::Kernel {
-                    kernel: graph.name().to_owned(),
+                    kernel: format!("`{}`", graph.name()),
                     problem: format!(
                         "`{}` is outside of a kernel; optimize the graph first",
                         op.name()
@@ -120,22 +120,18 @@ fn lower_all<'a>(graph: &'a Graph, target: &dyn TileTarget) -> Result<LoweredKer
 
 /// An error of a kernel with the kernel's node and layer.
 fn named(error: Error, graph: &Graph, id: NodeId, kernel: &Kernel) -> Error {
-    let name = kernel.body.name();
-    let layer = graph.node(id).origin.layer.as_deref();
+    let (name, layer) = (kernel.body.name(), graph.node(id).origin.of_layer());
     match error {
         Error::OutOfBounds { nest, problem, step, .. } => {
-            let node = Names::new(graph).of(id);
-            let layer = layer.map(|layer| format!(" of {layer}")).unwrap_or_default();
-            Error::OutOfBounds { kernel: format!("{name} ({node}{layer})"), nest, problem, step }
+            let kernel = format!("`{name}`, {}{layer}", Names::new(graph).of(id));
+            Error::OutOfBounds { kernel, nest, problem, step }
         }
         error => {
-            let kernel =
-                layer.map_or_else(|| name.to_owned(), |layer| format!("{name} (of {layer})"));
             let problem = match error {
                 Error::Kernel { problem, .. } => problem,
                 other => other.to_string(),
             };
-            Error::Kernel { kernel, problem }
+            Error::Kernel { kernel: format!("`{name}`{layer}"), problem }
         }
     }
 }

@@ -29,9 +29,9 @@ pub enum Error {
     Host(String),
 
     /// The code of a kernel breaks a rule: the lowering that wrote it is wrong.
-    #[error("kernel `{kernel}`: {problem}")]
+    #[error("kernel {kernel}: {problem}")]
     Kernel {
-        /// The kernel's name, and its layer where it is known.
+        /// The kernel's name in quotes, and its layer where it is known.
         kernel: String,
         /// What is wrong.
         problem: String,
@@ -43,10 +43,10 @@ pub enum Error {
 
     /// A kernel may touch memory that it must not: its lowering is wrong.
     #[error(
-        "kernel `{kernel}`: the nest `{nest}` {problem}\n  at: {step}\n  help: the lowering is wrong, not the graph: please report it"
+        "kernel {kernel}: the nest `{nest}` {problem}\n  at: {step}\n  help: the lowering is wrong, not the graph: please report it"
     )]
     OutOfBounds {
-        /// The kernel's name, and its node and layer where they are known.
+        /// The kernel's name in quotes, and its node and layer where they are known.
         kernel: String,
         /// The stage's nest.
         nest: String,

@@ -4,8 +4,8 @@ use std::fmt;
 
 use brolga_memory::NotGranted;
 
-use crate::graph::{Location, Origin};
-use crate::verify::VerifyErrors;
+use crate::origin::{Location, Origin};
+use crate::snippet::Snippet;
 
 /// What is wrong with an op and its operands, and what to do about it. The user's fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,65 @@ impl fmt::Display for TraceError {
 }
 
 impl std::error::Error for TraceError {}
+
+/// Why a graph is not valid. The fault of whoever built or changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyError {
+    /// The graph, or the path of the body: `train_step/conv_relu`.
+    pub graph: String,
+    /// The node as in the text, or the signature or `return`.
+    pub statement: String,
+    /// The first character of the statement that is wrong, from 1.
+    pub column: usize,
+    /// The number of characters that are wrong.
+    pub length: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Snippet {
+            title: format!("graph `{}`: error", self.graph),
+            message: &self.message,
+            line: None,
+            text: &self.statement,
+            column: self.column,
+            length: self.length,
+            help: self.help.as_deref(),
+        }
+        .fmt(f)
+    }
+}
+
+impl std::error::Error for VerifyError {}
+
+/// Everything that is wrong with a graph; at least one error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyErrors {
+    pub(crate) errors: Vec<VerifyError>,
+}
+
+impl VerifyErrors {
+    /// The errors in the order of the text.
+    pub fn errors(&self) -> &[VerifyError] {
+        &self.errors
+    }
+}
+
+impl fmt::Display for VerifyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, error) in self.errors.iter().enumerate() {
+            f.write_str(if place > 0 { "\n\n" } else { "" })?;
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for VerifyErrors {}
 
 /// Why the interpreter cannot evaluate a graph. The caller's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

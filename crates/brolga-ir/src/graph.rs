@@ -6,7 +6,6 @@ mod structure;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
@@ -16,6 +15,7 @@ use smallvec::SmallVec;
 use crate::error::Mistake;
 use crate::op::Op;
 use crate::ops::{Parameter, ParameterKind};
+pub use crate::origin::{Location, Origin, Role};
 use crate::types::Type;
 
 use nodes::Nodes;
@@ -43,62 +43,6 @@ pub struct Value {
 impl From<NodeId> for Value {
     fn from(node: NodeId) -> Self {
         Self { node, port: 0 }
-    }
-}
-
-/// The part of a step a node belongs to.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// What the model computes.
-    #[default]
-    Forward,
-    /// What reverse-mode differentiation added.
-    Backward,
-    /// What changes state: optimizers, counters, running statistics.
-    Update,
-}
-
-impl Role {
-    /// The name in the text form.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Forward => "forward",
-            Self::Backward => "backward",
-            Self::Update => "update",
-        }
-    }
-}
-
-/// A place in the source of whoever built the graph.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Location {
-    /// The file as the compiler saw it.
-    pub file: Arc<str>,
-    /// The line, from 1.
-    pub line: u32,
-}
-
-/// Where a node comes from. Errors, dumps, profiles and reports speak in these names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Origin {
-    /// The path of the layer, such as `block1/conv2d`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layer: Option<Arc<str>>,
-    /// The part of the step.
-    #[serde(default)]
-    pub role: Role,
-    /// The caller's file and line.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub location: Option<Location>,
-}
-
-impl Origin {
-    /// An origin in this layer with this role.
-    pub fn layer(path: &str, role: Role) -> Self {
-        Self { layer: Some(path.into()), role, location: None }
     }
 }
 

@@ -13,76 +13,16 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::fmt;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::Mistake;
+pub use crate::error::{VerifyError, VerifyErrors};
 use crate::graph::{Graph, NodeId, Output};
 use crate::op::Op;
 use crate::ops::{Kernel, ParameterKind};
 use crate::text::names::listing;
-use crate::text::snippet::Snippet;
 use crate::text::{MAX_DEPTH, Names, input_text, is_name, node_line, return_line, returned};
-
-/// Why a graph is not valid. The fault of whoever built or changed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifyError {
-    /// The graph, or the path of the body: `train_step/conv_relu`.
-    pub graph: String,
-    /// The node as in the text, or the signature or `return`.
-    pub statement: String,
-    /// The first character of the statement that is wrong, from 1.
-    pub column: usize,
-    /// The number of characters that are wrong.
-    pub length: usize,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub help: Option<String>,
-}
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Snippet {
-            title: format!("graph `{}`: error", self.graph),
-            message: &self.message,
-            line: None,
-            text: &self.statement,
-            column: self.column,
-            length: self.length,
-            help: self.help.as_deref(),
-        }
-        .fmt(f)
-    }
-}
-
-impl std::error::Error for VerifyError {}
-
-/// Everything that is wrong with a graph; at least one error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifyErrors {
-    errors: Vec<VerifyError>,
-}
-
-impl VerifyErrors {
-    /// The errors in the order of the text.
-    pub fn errors(&self) -> &[VerifyError] {
-        &self.errors
-    }
-}
-
-impl fmt::Display for VerifyErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, error) in self.errors.iter().enumerate() {
-            f.write_str(if place > 0 { "\n\n" } else { "" })?;
-            error.fmt(f)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for VerifyErrors {}
 
 /// Verifies a graph and the bodies of its kernels.
 ///

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use brolga_autodiff::GradError;
+use brolga_ir::spelling::edit_distance;
 use brolga_ir::{Mistake, TraceError};
 use brolga_passes::PassError;
 use brolga_runtime::RuntimeError;
@@ -296,7 +297,7 @@ pub(crate) fn with_batch(sample: &[usize]) -> String {
 /// The message and the advice for a name that is not among the known ones.
 pub(crate) fn known_names<S: AsRef<str>>(kind: &str, name: &str, known: &[S]) -> (String, String) {
     let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    let far = |known: &str| distance(&name.to_lowercase(), &known.to_lowercase());
+    let far = |known: &str| edit_distance(&name.to_lowercase(), &known.to_lowercase());
     let nearest = known.iter().map(|known| (far(known), known)).min();
     let message = match nearest {
         Some((d, nearest)) if 3 * d <= name.len().max(3) => {
@@ -309,39 +310,14 @@ pub(crate) fn known_names<S: AsRef<str>>(kind: &str, name: &str, known: &[S]) ->
 
 /// The known name that is meant by a name with a letter or two wrong in it.
 pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let far = |known: &str| distance(&name.to_lowercase(), &known.to_lowercase());
+    let far = |known: &str| edit_distance(&name.to_lowercase(), &known.to_lowercase());
     let nearest = known.into_iter().map(|known| (far(known), known)).min()?;
     (4 * nearest.0 <= name.len().max(4)).then_some(nearest.1)
-}
-
-/// How many letters must be inserted, removed, replaced or exchanged with their neighbour to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let changed = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            let exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            row.push(if exchanged { changed.min(rows[i - 2][j - 2] + 1) } else { changed });
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances_count_edits() {
-        assert_eq!(distance("relu", "relu"), 0);
-        assert_eq!(distance("rleu", "relu"), 1);
-        assert_eq!(distance("", "relu"), 4);
-        assert_eq!(distance("softmx", "softmax"), 1);
-    }
 
     #[test]
     fn unknown_names_suggest_the_nearest() {

@@ -157,11 +157,10 @@ fn interpreter(plan: Plan, graph: Graph, options: &Options) -> Result<Executable
 
 fn unsupported(graph: &Graph, id: NodeId) -> RuntimeError {
     let node = graph.node(id);
-    let place = node.origin.layer.as_ref().map(|layer| format!(" of layer `{layer}`"));
     RuntimeError::UnsupportedNode {
         graph: graph.name().to_owned(),
         node: id.index(),
         op: node.op.name().to_owned(),
-        place: place.unwrap_or_default(),
+        place: node.origin.of_layer(),
     }
 }

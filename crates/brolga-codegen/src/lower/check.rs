@@ -48,7 +48,7 @@ impl Lowered {
                     .map_err(|breach| (breach.problem, breach.step)),
             };
             checked.map_err(|(problem, step)| Error::OutOfBounds {
-                kernel: body.name().to_owned(),
+                kernel: format!("`{}`", body.name()),
                 nest: code.name().to_owned(),
                 problem,
                 step,

@@ -431,7 +431,7 @@ fn compiling_names_the_node_and_its_layer() {
     let target = Arc::new(Fickle { tiles, asked: AtomicUsize::new(0) });
     let error = compile_for(&graph, target).expect_err("its scratch memory is too small");
     insta::assert_snapshot!(error, @"
-    kernel `kernel (%0 of conv)`: the nest `conv2d` writes bytes 640..1280 of the scratch memory, which has 640
+    kernel `kernel`, %0 of layer `conv`: the nest `conv2d` writes bytes 640..1280 of the scratch memory, which has 640
       at: contraction_1x32($0 + i0*672 + i1*168 + i3*12 + 84, $1, $scratch + i3*128 + 640)
       help: the lowering is wrong, not the graph: please report it
     ");

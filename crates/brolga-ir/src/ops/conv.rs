@@ -70,6 +70,15 @@ impl ConvDims {
         self.filters / self.groups
     }
 
+    /// Floating-point operations of a convolution, or of one of its gradients: two for each multiply-add of taps inside the image.
+    pub fn flops(&self) -> u64 {
+        let taps = |axis: usize| -> usize {
+            let taps = |o| self.window.taps(axis, o, self.kernel[axis], self.input[axis]).len();
+            (0..self.output[axis]).map(taps).sum()
+        };
+        2 * (self.batch * taps(0) * taps(1) * self.group_channels() * self.filters) as u64
+    }
+
     /// Whether some operand or result has no channel; then groups may be many and everything there is is zero.
     pub(super) fn is_void(&self) -> bool {
         self.channels == 0 || self.filters == 0

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::MAX_DEPTH;
 use super::error::{ParseError, ParseErrors};
 use super::lexer::{Kind, Span, Token, tokens};
-use super::snippet::nearest;
 use crate::error::Mistake;
 use crate::graph::Location;
+use crate::spelling::nearest;
 
 /// After so many mistakes the parser stops.
 const MAX_ERRORS: usize = 20;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::snippet::Snippet;
+use crate::snippet::Snippet;
 
 /// A mistake in the text of a graph. The user's fault.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,7 +23,6 @@ mod parser;
 mod printer;
 mod recover;
 mod scope;
-pub(crate) mod snippet;
 mod statement;
 
 pub(crate) use decode::data_from_text;

@@ -170,7 +170,7 @@ fn rows_that_no_tile_reaches() {
     let options = Options { isa: Some(brolga_codegen::VectorIsa::V128), ..Options::default() };
     let error = Executable::new(&graph, &layout(&[]), &options, compile).unwrap_err();
     assert_snapshot!(error, @"
-    kernel `matmul (of dense)`: tile program `contraction_6x1`: 2400000000 bytes from a pointer, expected less than 2 GiB
+    kernel `matmul` of layer `dense`: tile program `contraction_6x1`: 2400000000 bytes from a pointer, expected less than 2 GiB
       at: rank1 1 vectors of %b first 1 with
     ");
 }

@@ -225,13 +225,7 @@ impl fmt::Display for StepReport {
 /// Operations of all convolutions and matrix products and of their gradients.
 fn contraction_flops(graph: &Graph) -> u64 {
     let shape = |id: NodeId, slot: usize| &graph.ty(graph.operands(id)[slot]).shape;
-    let convolution = |dims: ConvDims| {
-        let taps = |axis: usize| -> usize {
-            let taps = |o| dims.window.taps(axis, o, dims.kernel[axis], dims.input[axis]).len();
-            (0..dims.output[axis]).map(taps).sum()
-        };
-        2 * (dims.batch * taps(0) * taps(1) * dims.group_channels() * dims.filters) as u64
-    };
+    let convolution = |dims: ConvDims| dims.flops();
     let node = |id| match &graph.node(id).op {
         Op::Matmul(op) => {
             let dims = op.dims(shape(id, 0), shape(id, 1));

@@ -122,7 +122,7 @@ pub(super) fn forward(
             let (reads, writes) = body.touches(|_| false);
             let nest = nest.finish();
             let units = panels.results / panels.width;
-            let stage = Stage { code: nest.into(), units, reads, writes, flops: flops(&dims) };
+            let stage = Stage { code: nest.into(), units, reads, writes, flops: dims.flops() };
             let (stages, scratch) = (vec![stage], panels.panel_bytes());
             return Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() });
         }
@@ -152,7 +152,7 @@ pub(super) fn forward(
         units: if by_image { dims.batch } else { dims.batch * bands },
         reads,
         writes,
-        flops: flops(&dims),
+        flops: dims.flops(),
     });
     // A band of scratch memory, as wide as the widest slice.
     let scratch = pool.as_ref().map_or(0, |pool| {
@@ -274,7 +274,7 @@ pub(super) fn grad_input(
             let (reads, writes) = body.touches(|_| false);
             let nest = nest.finish();
             let units = channels / panels.width;
-            let stage = Stage { code: nest.into(), units, reads, writes, flops: flops(&dims) };
+            let stage = Stage { code: nest.into(), units, reads, writes, flops: dims.flops() };
             let (stages, scratch) = (vec![stage], panels.panel_bytes());
             return Ok(Lowered { stages, workspace: 0, scratch, in_place: Vec::new() });
         }
@@ -318,7 +318,7 @@ pub(super) fn grad_input(
     reads.retain(|touch| touch.slot != w || is_read(w));
     reads.push(Touch { slot: body.workspace(), access: Access::Whole });
     let units = dims.batch * slide.bands;
-    stages.push(Stage { code: nest.finish().into(), units, reads, writes, flops: flops(&dims) });
+    stages.push(Stage { code: nest.finish().into(), units, reads, writes, flops: dims.flops() });
     Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
 }
 
@@ -338,14 +338,4 @@ fn pixels(op: Matmul, dims: &ConvDims, slots: [usize; 2]) -> Factors {
     };
     let m = dims.batch * dims.output[0] * dims.output[1];
     Factors { op, dims: MatmulDims { batch: 1, m, n, k }, chains: Chains::one(k), slots }
-}
-
-/// Two operations for each multiply-add of taps inside the image.
-pub(super) fn flops(dims: &ConvDims) -> u64 {
-    let taps = |axis: usize| -> usize {
-        (0..dims.output[axis])
-            .map(|o| dims.window.taps(axis, o, dims.kernel[axis], dims.input[axis]).len())
-            .sum()
-    };
-    2 * (dims.batch * taps(0) * taps(1) * dims.group_channels() * dims.filters) as u64
 }

@@ -15,7 +15,7 @@ use brolga_ir::ops::reduce::{piece_range, pieces};
 use brolga_ir::ops::{Conv2dGradFilter, ConvDims, Matmul, MatmulDims};
 use brolga_ir::{NodeId, Op, Value};
 
-use super::conv::{flops, is_product};
+use super::conv::is_product;
 use super::cotangent::{Cotangent, zeros};
 use super::lattice::{column_tiles, even_split};
 use super::matmul::{self, Factors};
@@ -326,7 +326,7 @@ impl<'a> Filter<'a> {
             units: count * self.blocks,
             reads,
             writes: self.written(),
-            flops: flops(dims),
+            flops: dims.flops(),
         })
     }
 
@@ -352,7 +352,7 @@ impl<'a> Filter<'a> {
             units: self.blocks,
             reads: self.read(),
             writes: self.written(),
-            flops: flops(&self.dims),
+            flops: self.dims.flops(),
         })
     }
 

@@ -52,36 +52,3 @@ fn window(line: &str, column: usize) -> (String, usize) {
         (if start > 0 { "… " } else { "" }, if start + WIDTH < count { " …" } else { "" });
     (format!("{before}{part}{after}"), column - start + before.chars().count())
 }
-
-/// The candidate that was most likely meant, if one is near.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let near = |candidate: &&str| distance(name, candidate) <= name.len().max(candidate.len()) / 3;
-    candidates
-        .into_iter()
-        .filter(near)
-        .min_by_key(|candidate| (distance(name, candidate), *candidate))
-}
-
-/// How many letters must be inserted, removed, replaced or exchanged with their neighbour to turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let moved = rows[i - 1][j].min(rows[i][j - 1]) + 1;
-                let exchanged = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                let exchanged = if exchanged { rows[i - 2][j - 2] + 1 } else { usize::MAX };
-                replaced.min(moved).min(exchanged)
-            };
-        }
-    }
-    rows[a.len()][b.len()]
-}
