@@ -183,6 +183,9 @@ fn extent(functions: &[ObjectFunction], least: u64) -> usize {
     })
 }
 
+/// How far a call reaches: on 64-bit Arm what is farther has a veneer.
+const REACH: usize = i32::MAX as usize;
+
 /// One block of memory, given out from its start to its end.
 struct Block {
     arena: ArenaMemoryProvider,
@@ -197,6 +200,10 @@ unsafe impl Send for Block {}
 impl Block {
     fn new(bytes: usize) -> Result<Self> {
         let bytes = bytes.max(1);
+        if bytes > REACH {
+            let problem = format!("{bytes} bytes of code are more than calls reach, {REACH}");
+            return Err(Error::Module(problem));
+        }
         let failed = |error: &dyn std::fmt::Display| {
             Error::Module(format!("there is no memory for {bytes} bytes of code: {error}"))
         };

@@ -1,19 +1,23 @@
 //! Code memory goes back to the system. Alone in its process, since it looks at the memory of the whole process.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use brolga_codegen::VectorIsa;
 use brolga_codegen::generators::{Contraction, KLoop, Start};
 use brolga_codegen::jit::{Code, link};
 use brolga_codegen::object::ObjectBuilder;
 use brolga_codegen::tile::{Builder, TileProgram, TileTarget, Trips};
+use cranelift_module::FuncId;
+
+/// Whoever looks at the memory of the process is alone in it.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// A program as code that nobody has called yet.
-fn compiled(target: Arc<dyn TileTarget>, program: &Arc<TileProgram>) -> Code {
+fn compiled(target: Arc<dyn TileTarget>, program: &Arc<TileProgram>) -> (Code, FuncId) {
     let mut builder = ObjectBuilder::new(target).expect("this machine is known");
-    builder.tile(program);
-    link(builder.finish().expect("a tile compiles")).expect("nothing is missing")
+    let id = builder.tile(program);
+    (link(builder.finish().expect("a tile compiles")).expect("nothing is missing"), id)
 }
 
 fn contraction(rows: usize, lanes: usize) -> Arc<TileProgram> {
@@ -29,6 +33,7 @@ fn contraction(rows: usize, lanes: usize) -> Arc<TileProgram> {
 #[cfg(target_os = "linux")]
 #[test]
 fn ten_thousand_programs_leave_no_memory_behind() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let pages = || -> [u64; 2] {
         let text = fs::read_to_string("/proc/self/statm").expect("Linux has it");
         let numbers: Vec<u64> =
@@ -52,4 +57,35 @@ fn ten_thousand_programs_leave_no_memory_behind() {
         before[0]
     );
     assert!(resident < before[1] + 512, "memory grew from {} to {resident} pages", before[1]);
+}
+
+/// The permissions of the page at an address.
+#[cfg(target_os = "linux")]
+fn permissions(address: *const u8) -> String {
+    let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
+    let line = maps.lines().find(|line| {
+        let (range, _) = line.split_once(' ').expect("a range first");
+        let (from, to) = range.split_once('-').expect("two addresses");
+        let number = |text| usize::from_str_radix(text, 16).expect("hexadecimal");
+        (number(from)..number(to)).contains(&address.addr())
+    });
+    line.and_then(|line| line.split(' ').nth(1)).unwrap_or("unmapped").to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn code_is_executable_and_not_writable_and_gone_with_its_owner() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for isa in VectorIsa::supported() {
+        let target = isa.target().expect("this machine is known");
+        let (code, id) = compiled(target, &contraction(2, 4));
+        let address = code.address(id);
+        assert_eq!(permissions(address), "r-xp", "{isa}");
+        drop(code);
+        assert_ne!(permissions(address), "r-xp", "{isa}");
+    }
+    // Whoever else in this process has made code: none of it can be written.
+    let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
+    let both = |line: &&str| line.split(' ').nth(1).is_some_and(|p| p.starts_with("rwx"));
+    assert_eq!(maps.lines().find(both), None);
 }

@@ -1,19 +1,17 @@
 //! What the machine code is like, and who owns it.
 
-use std::fs;
 use std::sync::Arc;
 
-use brolga_codegen::VectorIsa;
 use brolga_codegen::generators::{Contraction, KLoop, Start};
 use brolga_codegen::host::Optimization;
 use brolga_codegen::jit::{Code, link};
 use brolga_codegen::object::{ObjectBuilder, Symbol};
-use brolga_codegen::tile::{Builder, Cranelift, Extent, TileProgram, TileTarget, Trips};
+use brolga_codegen::tile::{Builder, Cranelift, Extent, Interpret, TileProgram, TileTarget, Trips};
 use brolga_ir::lanes::Lanes;
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 
-use crate::support::{Arg, compiled, executed};
+use crate::support::{Arg, executed};
 
 fn target() -> Arc<dyn TileTarget> {
     Arc::new(Cranelift::host().expect("this machine is known"))
@@ -148,6 +146,20 @@ fn kernels_call_tiles() {
 }
 
 #[test]
+fn interpreted_tiles_hold_no_address() {
+    let program = contraction(2, 4);
+    let target = Arc::new(Interpret::host().expect("this machine is known"));
+    let mut builder = ObjectBuilder::new(target).expect("this machine is known");
+    let id = builder.tile(&program);
+    let object = builder.finish().expect("everything compiles");
+    let code = &object.function(id).code;
+    let symbols: Vec<_> = code.relocations.iter().map(|to| to.symbol).collect();
+    assert_eq!(symbols, [Symbol::Program(id), Symbol::Interpreter]);
+    let address = Arc::as_ptr(&program).addr().to_le_bytes();
+    assert!(code.bytes.windows(address.len()).all(|bytes| bytes != address));
+}
+
+#[test]
 fn a_function_without_body_is_an_error() {
     let mut builder = ObjectBuilder::new(target()).expect("this machine is known");
     builder.declare("forgotten", 2);
@@ -159,33 +171,4 @@ fn a_function_without_body_is_an_error() {
 fn code_belongs_to_any_thread() {
     fn any_thread<T: Send + Sync>() {}
     any_thread::<Code>();
-}
-
-/// The permissions of the page at an address.
-#[cfg(target_os = "linux")]
-fn permissions(address: *const u8) -> String {
-    let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
-    let line = maps.lines().find(|line| {
-        let (range, _) = line.split_once(' ').expect("a range first");
-        let (from, to) = range.split_once('-').expect("two addresses");
-        let number = |text| usize::from_str_radix(text, 16).expect("hexadecimal");
-        (number(from)..number(to)).contains(&address.addr())
-    });
-    line.and_then(|line| line.split(' ').nth(1)).unwrap_or("unmapped").to_owned()
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn code_is_executable_and_not_writable_and_gone_with_its_owner() {
-    for isa in VectorIsa::supported() {
-        let target = isa.target().expect("this machine is known");
-        let (code, address) = compiled(target, &contraction(2, 4));
-        assert_eq!(permissions(address), "r-xp", "{isa}");
-        drop(code);
-        assert_ne!(permissions(address), "r-xp", "{isa}");
-    }
-    // Whoever else in this process has made code: none of it can be written.
-    let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
-    let both = |line: &&str| line.split(' ').nth(1).is_some_and(|p| p.starts_with("rwx"));
-    assert_eq!(maps.lines().find(both), None);
 }
