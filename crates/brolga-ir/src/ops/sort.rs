@@ -294,7 +294,7 @@ mod tests {
         t.output(&values);
         t.output(&places);
         let graph = t.finish().expect("a graph");
-        interpret(&graph, &[x.clone()]).expect("x fits").try_into().expect("two results")
+        interpret(&graph, std::slice::from_ref(x)).expect("x fits").try_into().expect("two results")
     }
 
     #[test]
