@@ -118,7 +118,7 @@ impl Sort {
                 let takes_right = lanes.and(has_right, first);
                 let entry = w.select(takes_right, entries[1], entries[0]);
                 w.store(to, line.entries.clone() + place, entry);
-                let one = w.count(DType::I32, 1);
+                let one = w.first(&Data::I32(vec![1]));
                 let [left_after, right_after] = nexts.map(|next| w.add(next, one));
                 let left_after = w.select(takes_right, nexts[0], left_after);
                 let right_after = w.select(takes_right, right_after, nexts[1]);
