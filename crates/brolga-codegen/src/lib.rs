@@ -14,6 +14,7 @@ mod isa;
 pub mod jit;
 pub mod kernel;
 pub mod lower;
+pub mod native;
 pub mod nest;
 pub mod object;
 pub mod tile;

@@ -1,23 +1,21 @@
 //! How much arithmetic the machine does.
 
-use brolga_codegen::jit::Code;
+use brolga_codegen::native::{Arg, LINE, Lines, NativeTile};
 use brolga_codegen::tile::{Builder, Extent, LANES, TileProgram, Trips};
 use brolga_codegen::{Result, VectorIsa};
 use brolga_ir::lanes::Lanes;
 
-use super::{linked, together, vectors};
+use super::{together, vectors};
 
 /// Multiply-adds of each chain in the body of the loop.
 const UNROLL: usize = 4;
 /// Passes through the loop's body in a round: some milliseconds.
-const TRIPS: i64 = 200_000;
+const TRIPS: u32 = 200_000;
 
 /// A loop of multiply-adds that never leave their registers.
 pub struct MultiplyAdds {
     isa: VectorIsa,
-    run: unsafe extern "C" fn(i64, *mut f32),
-    /// Owns the function.
-    _code: Code,
+    tile: NativeTile,
 }
 
 impl MultiplyAdds {
@@ -26,12 +24,7 @@ impl MultiplyAdds {
     /// # Errors
     /// If this machine cannot run it, or there is no native code for it.
     pub fn new(isa: VectorIsa) -> Result<Self> {
-        let (code, [address]) = linked(isa.checked()?.target()?, [program(isa)?])?;
-        // SAFETY: the program has these two parameters, and its function lives as long as `code`.
-        let run = unsafe {
-            std::mem::transmute::<*const u8, unsafe extern "C" fn(i64, *mut f32)>(address)
-        };
-        Ok(Self { isa, run, _code: code })
+        Ok(Self { isa, tile: NativeTile::new(isa, program(isa)?)? })
     }
 
     /// The instruction set.
@@ -45,15 +38,17 @@ impl MultiplyAdds {
     #[must_use]
     pub fn measure(&self, threads: usize) -> f64 {
         let chains = vectors(self.isa);
-        let mut results = vec![vec![0.0_f32; LANES * chains]; threads.max(1)];
-        let flops = (2 * LANES * chains * UNROLL * results.len()) as f64 * TRIPS as f64;
-        let time = together(
-            &mut results,
-            |_| (),
-            // SAFETY: the program stores as many vectors as there are chains.
-            |result| unsafe { (self.run)(TRIPS, result.as_mut_ptr()) },
-        );
+        let mut results: Vec<Lines> =
+            (0..threads.max(1)).map(|_| Lines::new(chains * LINE)).collect();
+        let flops = (2 * LANES * chains * UNROLL * results.len()) as f64 * f64::from(TRIPS);
+        let time = together(&mut results, |_| (), |result| self.run(TRIPS, result));
         flops / time.as_secs_f64()
+    }
+
+    /// The loop with so many trips; the results are as many vectors as there are chains.
+    fn run(&self, trips: u32, results: &mut Lines) {
+        let run = self.tile.run(&mut [Arg::Count(trips), Arg::Bytes(results.bytes_mut())]);
+        run.expect("there is a line for each chain");
     }
 }
 
@@ -127,12 +122,15 @@ mod tests {
     fn every_chain_is_computed_and_stored() {
         for isa in VectorIsa::supported() {
             let chains = MultiplyAdds::new(isa).expect("this machine has it");
-            let mut out = vec![0.0_f32; LANES * vectors(isa)];
-            // SAFETY: there is room for all vectors.
-            unsafe { (chains.run)(1, out.as_mut_ptr()) };
-            for (i, lanes) in out.chunks(LANES).enumerate() {
+            let mut out = Lines::new(vectors(isa) * LINE);
+            chains.run(1, &mut out);
+            for (i, line) in out.bytes_mut().chunks(LINE).enumerate() {
+                let lanes = line.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
                 let expected = (0..UNROLL).fold(i as f32, |x, _| x.mul_add(0.999, 1e-3));
-                assert!(lanes.iter().all(|lane| lane.to_bits() == expected.to_bits()), "{isa}");
+                assert!(
+                    lanes.into_iter().all(|lane| lane.to_bits() == expected.to_bits()),
+                    "{isa}"
+                );
             }
         }
     }

@@ -12,13 +12,10 @@ mod levels;
 mod steps;
 mod transfers;
 
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
-use brolga_codegen::jit::{Code, link};
-use brolga_codegen::object::ObjectBuilder;
-use brolga_codegen::tile::{TileProgram, TileTarget};
-use brolga_codegen::{Result, VectorIsa};
+use brolga_codegen::VectorIsa;
 
 pub use arithmetic::{MultiplyAdds, multiply_adds};
 pub use levels::{Level, levels};
@@ -29,35 +26,9 @@ pub use transfers::{Traffic, Transfers};
 /// latency keep busy, and with two constants fewer than the sixteen that the narrower instruction sets have.
 const REGISTERS: usize = 12;
 
-/// Bytes of a cache line.
-const LINE: usize = 64;
-
-/// Memory in whole cache lines, so that no vector lies in two.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line {
-    _bytes: [u8; LINE],
-}
-
-impl Line {
-    const ZERO: Self = Self { _bytes: [0; LINE] };
-}
-
 /// As many registers as logical vectors.
 fn vectors(isa: VectorIsa) -> usize {
     REGISTERS * isa.bits() / 512
-}
-
-/// Programs as machine code: its owner, and where each begins.
-fn linked<const N: usize>(
-    target: Arc<dyn TileTarget>,
-    programs: [TileProgram; N],
-) -> Result<(Code, [*const u8; N])> {
-    let mut builder = ObjectBuilder::new(target)?;
-    let ids = programs.map(|program| builder.tile(&Arc::new(program)));
-    let code = link(builder.finish()?)?;
-    let addresses = ids.map(|id| code.address(id));
-    Ok((code, addresses))
 }
 
 /// Runs `work` on each of the parts, each on a thread of its own, at the same time: how long the slowest takes. `before` runs on
@@ -87,6 +58,11 @@ fn together<T: Send>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use brolga_codegen::object::ObjectBuilder;
+    use brolga_codegen::tile::TileProgram;
+
     use super::*;
 
     /// The machine code of a program, which this machine need not be able to run.

@@ -1,27 +1,22 @@
 //! How quick contraction tiles of each shape are.
 
 use brolga_codegen::generators::{Contraction, KLoop, Start};
-use brolga_codegen::jit::Code;
+use brolga_codegen::native::{Arg, Lines, NativeTile};
 use brolga_codegen::tile::{Builder, TileProgram, TileShape, Trips};
 use brolga_codegen::{Error, Result, VectorIsa};
 
-use super::{LINE, Line, linked, together};
+use super::together;
 
 /// Values of k, over which a tile goes again and again: few, so that its factors stay in L1.
 const DEPTH: usize = 64;
 /// Multiply-adds of a tile in a round: a tenth of a millisecond or more.
 const ROUND: usize = 1 << 22;
 
-/// The factors and the results.
-type Tile = unsafe extern "C" fn(*const f32, *const f32, *mut f32);
-
 /// A tile of one shape that multiplies and adds the same factors again and again, which lie in L1: what is left of the limit when
 /// nothing but the tile's own loads are in the way.
 pub struct ContractionSteps {
     shape: TileShape,
-    run: Tile,
-    /// Owns the function.
-    _code: Code,
+    tile: NativeTile,
 }
 
 impl ContractionSteps {
@@ -38,10 +33,7 @@ impl ContractionSteps {
                 problem: format!("the tile does not fit the registers of {isa}"),
             });
         }
-        let (code, [address]) = linked(target, [program(shape)?])?;
-        // SAFETY: the program has these three parameters, and its function lives as long as `code`.
-        let run = unsafe { std::mem::transmute::<*const u8, Tile>(address) };
-        Ok(Self { shape, run, _code: code })
+        Ok(Self { shape, tile: NativeTile::new(isa, program(shape)?)? })
     }
 
     /// How many steps of k a second each of so many threads does at the same time.
@@ -49,15 +41,18 @@ impl ContractionSteps {
     pub fn measure(&self, threads: usize) -> f64 {
         let TileShape { rows, lanes } = self.shape;
         let floats = [rows * DEPTH, lanes * DEPTH, rows * lanes];
-        let lines = |floats: usize| vec![Line::ZERO; (4 * floats).div_ceil(LINE)];
-        let mut sets = vec![floats.map(lines); threads.max(1)];
+        let set = || floats.map(|floats| Lines::new(4 * floats));
+        let mut sets: Vec<[Lines; 3]> = (0..threads.max(1)).map(|_| set()).collect();
         let steps = DEPTH * passes(self.shape);
-        // SAFETY: the program reads and writes these many floats.
-        let run = |[a, b, out]: &mut [Vec<Line>; 3]| unsafe {
-            (self.run)(a.as_ptr().cast(), b.as_ptr().cast(), out.as_mut_ptr().cast());
-        };
+        let run = |set: &mut [Lines; 3]| self.run(set);
         let time = together(&mut sets, run, run);
         steps as f64 / time.as_secs_f64()
+    }
+
+    /// A round on both factors and the results.
+    fn run(&self, set: &mut [Lines; 3]) {
+        let mut args = set.each_mut().map(|lines| Arg::Bytes(lines.bytes_mut()));
+        self.tile.run(&mut args).expect("factors and results have the shape of the tile");
     }
 }
 
@@ -89,12 +84,18 @@ mod tests {
         for isa in VectorIsa::supported() {
             let shape = TileShape { rows: 1, lanes: 16 };
             let tile = ContractionSteps::new(isa, shape).expect("it fits");
-            let a = vec![1.0; DEPTH];
-            let b: Vec<f32> = (0..16 * DEPTH).map(|i| (i % 16) as f32 / 1024.0).collect();
-            let mut out = [0.0; 16];
-            // SAFETY: the memory is as long as the program asks.
-            unsafe { (tile.run)(a.as_ptr(), b.as_ptr(), out.as_mut_ptr()) };
-            for (lane, sum) in out.iter().enumerate() {
+            let lines = |floats: Vec<f32>| {
+                let bytes: Vec<u8> = floats.into_iter().flat_map(f32::to_le_bytes).collect();
+                let mut lines = Lines::new(bytes.len());
+                lines.bytes_mut().copy_from_slice(&bytes);
+                lines
+            };
+            let b = (0..16 * DEPTH).map(|i| (i % 16) as f32 / 1024.0).collect();
+            let mut set = [lines(vec![1.0; DEPTH]), lines(b), lines(vec![0.0; 16])];
+            tile.run(&mut set);
+            let out =
+                set[2].bytes_mut().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes));
+            for (lane, sum) in out.enumerate() {
                 let term = lane as f32 / 1024.0;
                 let steps = DEPTH * passes(shape);
                 let expected = (0..steps).fold(0.0_f32, |sum, _| 1.0_f32.mul_add(term, sum));

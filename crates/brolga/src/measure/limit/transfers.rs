@@ -1,11 +1,11 @@
 //! How fast the machine's levels of memory are.
 
-use brolga_codegen::jit::Code;
+use brolga_codegen::native::{Arg, LINE, Lines, NativeTile};
 use brolga_codegen::tile::{Builder, Extent, TileProgram, Trips};
 use brolga_codegen::{Result, VectorIsa};
 use brolga_ir::lanes::Lanes;
 
-use super::{LINE, Line, REGISTERS, linked, together, vectors};
+use super::{REGISTERS, together, vectors};
 
 /// Logical vectors in the body of a loop: whole rounds of the accumulators of each instruction set.
 const UNROLL: usize = REGISTERS;
@@ -32,15 +32,11 @@ impl Traffic {
     pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Copy];
 }
 
-/// From a place to another, so many blocks, so many times.
-type Transfer = unsafe extern "C" fn(*mut u8, *mut u8, i64, i64);
-
 /// Loops that read, write and copy memory, and the memory of each thread.
 pub struct Transfers {
-    functions: [Transfer; 3],
-    sets: Vec<Vec<Line>>,
-    /// Owns the functions.
-    _code: Code,
+    /// From a place to another, so many blocks, so many times.
+    tiles: [NativeTile; 3],
+    sets: Vec<Lines>,
 }
 
 impl Transfers {
@@ -49,13 +45,10 @@ impl Transfers {
     /// # Errors
     /// If this machine cannot run it, or there is no native code for it.
     pub fn new(isa: VectorIsa, threads: usize) -> Result<Self> {
-        let [read, write, copy] = Traffic::ALL.map(|traffic| program(traffic, isa));
-        let (code, addresses) = linked(isa.checked()?.target()?, [read?, write?, copy?])?;
-        let functions = addresses.map(|address| {
-            // SAFETY: all programs have these four parameters, and their functions live as long as `code`.
-            unsafe { std::mem::transmute::<*const u8, Transfer>(address) }
-        });
-        Ok(Self { functions, sets: vec![vec![]; threads.max(1)], _code: code })
+        let tile = |traffic| NativeTile::new(isa, program(traffic, isa)?);
+        let [read, write, copy] = Traffic::ALL.map(tile);
+        let sets = (0..threads.max(1)).map(|_| Lines::default()).collect();
+        Ok(Self { tiles: [read?, write?, copy?], sets })
     }
 
     /// How many bytes a second all threads together transfer, each in a set of about so many bytes of its own: the best of
@@ -65,14 +58,15 @@ impl Transfers {
         let blocks = (bytes / halves / BLOCK).max(1);
         let bytes = blocks * halves * BLOCK;
         let passes = (ROUND / bytes).max(1);
-        let transfer = |set: &mut Vec<Line>, passes: usize| {
-            let from = set.as_mut_ptr().cast::<u8>();
-            let to = from.wrapping_add(if traffic == Traffic::Copy { bytes / 2 } else { bytes });
-            // SAFETY: the set has `bytes` bytes, and a block more for what reading stores behind them.
-            unsafe { self.functions[traffic as usize](from, to, blocks as i64, passes as i64) };
+        let tile = &self.tiles[traffic as usize];
+        let middle = if traffic == Traffic::Copy { bytes / 2 } else { bytes };
+        let transfer = |set: &mut Lines, passes: usize| {
+            let (from, to) = set.bytes_mut().split_at_mut(middle);
+            run(tile, from, to, blocks, passes);
         };
-        let ready = |set: &mut Vec<Line>| {
-            grow(set, bytes / LINE + UNROLL);
+        let ready = |set: &mut Lines| {
+            // Reading stores less than a block behind what it reads.
+            set.grow(bytes + BLOCK);
             transfer(set, 1);
         };
         let mut attempt = || together(&mut self.sets, ready, |set| transfer(set, passes));
@@ -81,25 +75,12 @@ impl Transfers {
     }
 }
 
-/// Makes the set as long as it has to be, on huge pages where the system has them, as the memory of programs is.
-fn grow(set: &mut Vec<Line>, lines: usize) {
-    if set.len() >= lines {
-        return;
-    }
-    let mut larger: Vec<Line> = Vec::with_capacity(lines);
-    #[cfg(target_os = "linux")]
-    {
-        /// What the advice counts in, at most: the start of the range is rounded up to it.
-        const PAGE: usize = 64 << 10;
-        let start = larger.as_mut_ptr().cast::<u8>();
-        let skipped = start.align_offset(PAGE);
-        if let Some(length) = (lines * LINE).checked_sub(skipped).filter(|&length| length > 0) {
-            // SAFETY: the range lies in the allocation, and the advice does not change its content.
-            unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
-        }
-    }
-    larger.resize(lines, Line::ZERO);
-    *set = larger;
+/// Transfers so many blocks, so many times; each place has as many bytes as are transferred.
+fn run(tile: &NativeTile, from: &mut [u8], to: &mut [u8], blocks: usize, passes: usize) {
+    let [blocks, passes] = [blocks, passes]
+        .map(|count| Arg::Count(count.try_into().expect("a set has fewer than 2³² blocks")));
+    let run = tile.run(&mut [Arg::Bytes(from), Arg::Bytes(to), blocks, passes]);
+    run.expect("the memory is as long as the blocks");
 }
 
 fn program(traffic: Traffic, isa: VectorIsa) -> Result<TileProgram> {
@@ -149,12 +130,10 @@ mod tests {
     const BLOCKS: usize = 3;
 
     /// What a transfer of so many passes makes of bytes that count up.
-    fn transferred(transfers: &Transfers, traffic: Traffic, passes: i64) -> (Vec<u8>, Vec<u8>) {
+    fn transferred(transfers: &Transfers, traffic: Traffic, passes: usize) -> (Vec<u8>, Vec<u8>) {
         let mut from: Vec<u8> = (0..BLOCKS * BLOCK).map(|i| (i * 7 % 251) as u8).collect();
         let mut to = vec![1_u8; BLOCKS * BLOCK];
-        let function = transfers.functions[traffic as usize];
-        // SAFETY: both have as many bytes as are transferred, and reading stores less than a block.
-        unsafe { function(from.as_mut_ptr(), to.as_mut_ptr(), BLOCKS as i64, passes) };
+        run(&transfers.tiles[traffic as usize], &mut from, &mut to, BLOCKS, passes);
         (from, to)
     }
 
@@ -187,14 +166,5 @@ mod tests {
                 assert_eq!(text.lines().filter(touches).count(), 0, "{isa}, {traffic:?}:\n{text}");
             }
         }
-    }
-
-    #[test]
-    fn sets_grow() {
-        let mut set = vec![];
-        grow(&mut set, 70_000);
-        assert_eq!(set.len(), 70_000);
-        grow(&mut set, 1);
-        assert_eq!(set.len(), 70_000);
     }
 }
