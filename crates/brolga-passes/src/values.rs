@@ -52,3 +52,39 @@ pub(crate) fn results(graph: &Graph, node: NodeId) -> impl Iterator<Item = Value
 pub(crate) fn is_returned(graph: &Graph, node: NodeId) -> bool {
     results(graph, node).any(|value| graph.is_output(value))
 }
+
+/// Whether an operand can be read along with a value of this shape while that is produced: it has the same shape, or is one row of the
+/// last axis for all the others, or is one element.
+pub(crate) fn streams(graph: &Graph, operand: Value, shape: &Shape) -> bool {
+    let own = &graph.ty(operand).shape;
+    let one_row = || {
+        let (Some((last, leading)), Some(extent)) = (own.split_last(), shape.last()) else {
+            return false;
+        };
+        last == extent && leading.iter().all(|&extent| extent == 1) && own.rank() <= shape.rank()
+    };
+    own == shape || elements(graph, operand) == 1 || one_row()
+}
+
+/// Whether an operand is repeated to this shape along whole axes.
+pub(crate) fn broadcasts(graph: &Graph, operand: Value, shape: &Shape) -> bool {
+    graph.ty(operand).shape.broadcasts_to(shape)
+}
+
+/// Whether an operand has the shape or is one element.
+pub(crate) fn same_or_one(graph: &Graph, operand: Value, shape: &Shape) -> bool {
+    graph.ty(operand).shape == *shape || elements(graph, operand) == 1
+}
+
+/// Whether an operand is repeated to this shape and has, of the axes from `split` on, all or none: so it has one element for each column
+/// or the same for all columns.
+pub(crate) fn repeats_columns(graph: &Graph, operand: Value, shape: &Shape, split: usize) -> bool {
+    let own = &graph.ty(operand).shape;
+    if !own.broadcasts_to(shape) {
+        return false;
+    }
+    let missing = shape.rank() - own.rank();
+    let repeated = |axis: usize| axis < missing || own[axis - missing] != shape[axis];
+    let mut columns = (split..shape.rank()).filter(|&axis| shape[axis] != 1).map(repeated);
+    columns.next().is_none_or(|first| columns.all(|other| other == first))
+}

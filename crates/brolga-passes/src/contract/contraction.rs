@@ -5,8 +5,7 @@ use brolga_ir::ops::{MaxPool, MaxPoolIndex};
 use brolga_ir::{Graph, NodeId, Op, Value};
 
 use super::{Checked, ancestors, check_streaming, ensure, is_code, is_input, split};
-use crate::region::same_or_one;
-use crate::values::{elements, splat};
+use crate::values::{elements, same_or_one, splat};
 
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     let (main, _) = split(body, nodes, |family| matches!(family, Family::Contraction { .. }))?;

@@ -1,17 +1,18 @@
 //! What code generation may rely on: the graph of kernels of `docs/architecture.md`, as a check.
 
 mod contraction;
+mod rows;
 mod update;
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Range;
 
 use brolga_ir::op::Family;
 use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
-use crate::region::rows::{Domain, Rows, column_axes, reduced_domain};
-use crate::region::{NodeSet, repeats_columns, same_or_one, streams};
-use crate::values::{is_elementwise, splat};
+use crate::values::{is_elementwise, repeats_columns, same_or_one, splat, streams};
 
 /// What is not as code generation expects it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
     }
     match kernel.kind {
         KernelKind::Contraction => contraction::check(body, &nodes),
-        KernelKind::Rows => check_rows(body, &nodes),
+        KernelKind::Rows => rows::check(body, &nodes),
         KernelKind::Columns => check_columns(body, &nodes),
         KernelKind::Window => check_window(body, &nodes),
         KernelKind::Random => {
@@ -146,23 +147,6 @@ fn check_streaming(body: &Graph, id: NodeId, shape: &Shape) -> Checked {
     Ok(())
 }
 
-fn check_rows(body: &Graph, nodes: &[NodeId]) -> Checked {
-    let reduced = nodes.iter().find_map(|&id| reduced_domain(body, id));
-    let shapes = nodes.iter().map(|&id| &body.node(id).types[0].shape);
-    let largest = || shapes.max_by_key(|shape| (shape.elements(), shape.rank())).cloned();
-    let domain =
-        reduced.or_else(|| largest().map(Domain::elementwise)).ok_or("the body is empty")?;
-    let shape = domain.shape.clone();
-    let mut rows = Rows::new(domain);
-    for &id in nodes {
-        let name = body.node(id).op.name();
-        let ty = body.ty(id.into());
-        let message = || format!("`{name}` of type {ty} does not fit the domain {shape}");
-        ensure(rows.insert(body, id), message())?;
-    }
-    Ok(())
-}
-
 fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
     let mut reductions = nodes.iter().filter_map(|&id| Some((id, column_axes(body, id)?)));
     let (Some((reduction, axes)), None) = (reductions.next(), reductions.next()) else {
@@ -190,6 +174,16 @@ fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
         ensure(!result, format!("`{name}` in front of the reduction is a result"))?;
     }
     Ok(())
+}
+
+/// The axes that a node reduces, if they are neighbours in front of the last one. The place of a maximum takes them one by one.
+fn column_axes(body: &Graph, id: NodeId) -> Option<Range<usize>> {
+    let op = &body.node(id).op;
+    let Family::Reduction { axes, .. } = op.family() else { return None };
+    let range = *axes.first()?..axes.last()? + 1;
+    let rank = body.ty(*body.operands(id).first()?).shape.rank();
+    let fits = axes.iter().copied().eq(range.clone()) && range.end < rank;
+    (fits && !matches!(op, Op::Argmax(_))).then_some(range)
 }
 
 fn check_window(body: &Graph, nodes: &[NodeId]) -> Checked {
@@ -228,8 +222,8 @@ fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {
 }
 
 /// The nodes that a node depends on, without it.
-fn ancestors(body: &Graph, id: NodeId) -> NodeSet {
-    let mut found = NodeSet::new();
+fn ancestors(body: &Graph, id: NodeId) -> BTreeSet<NodeId> {
+    let mut found = BTreeSet::new();
     let mut stack = vec![id];
     while let Some(id) = stack.pop() {
         let operands = body.operands(id).into_iter().map(|value| value.node);

@@ -25,8 +25,9 @@ use brolga_ir::{Graph, NodeId};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::rows::column_axes;
-use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, repeats_columns, same_or_one};
+use crate::region::{NodeSet, Region, Schedule, epilogue, prologue};
 use crate::rewrites::{Rewrites, Rule};
+use crate::values::{repeats_columns, same_or_one};
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]

@@ -27,18 +27,16 @@
 //! another role or shape, ops that read several rows, and ops that would need the kernel's own result by another way. A gradient with nothing
 //! around it is left alone.
 
-use std::collections::BTreeMap;
-
 use brolga_ir::op::{Cost, Family};
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::update::{behind_gradient, groups};
-use crate::region::{NodeSet, Region, Schedule, epilogue, prologue, same_or_one, streams};
+use crate::region::gradients::{bias_gradient, is_filter_gradient, updates};
+use crate::region::{NodeSet, Region, Schedule, epilogue, prologue};
 use crate::rewrites::{Rewrites, Rule};
-use crate::values::is_returned;
+use crate::values::{is_returned, same_or_one, streams};
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +66,7 @@ impl Pass for FuseConvGrads {
                 epilogue(graph, &schedule, &mut nodes, id, streams);
             }
             let copied = preparation(graph, &schedule, cotangent);
-            if matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
+            if is_filter_gradient(graph, id)
                 && let Some(bias) = bias_gradient(graph, cotangent)
             {
                 extend(graph, &schedule, &mut nodes, &NodeSet::from([bias]));
@@ -96,44 +94,12 @@ fn extend(graph: &Graph, schedule: &Schedule, region: &mut NodeSet, nodes: &Node
     }
 }
 
-/// The updates that kernels of filters' gradients take in: the nodes behind each gradient of a filter, and of the bias beside it.
-pub(super) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, NodeSet> {
-    let is_filter = |id: NodeId| matches!(graph.node(id).op, Op::Conv2dGradFilter(_));
-    let is_bias = |id: NodeId| {
-        let cotangent = |value: &Value| {
-            bias_gradient(graph, *value) == Some(id)
-                && graph
-                    .uses_of(*value)
-                    .into_iter()
-                    .any(|(user, slot)| is_filter(user) && slot == 1)
-        };
-        is_bias_gradient(graph, id) && graph.operands(id).first().is_some_and(cotangent)
-    };
-    let groups = groups(graph);
-    let behind = groups.iter().filter_map(|group| {
-        let family = |id| is_filter(id) || is_bias(id);
-        behind_gradient(graph, schedule, group, same_or_one, family)
-    });
-    behind.collect()
-}
-
 /// Which operand of the gradient of a contraction is the cotangent.
 fn cotangent_slot(graph: &Graph, id: NodeId) -> Option<usize> {
     match graph.node(id).op.family() {
         Family::Contraction { cotangent } => cotangent,
         _ => None,
     }
-}
-
-/// The only sum of the cotangent over images and places.
-fn bias_gradient(graph: &Graph, cotangent: Value) -> Option<NodeId> {
-    let mut sums = graph.users_of(cotangent).filter(|&user| is_bias_gradient(graph, user));
-    let id = sums.next()?;
-    sums.next().is_none().then_some(id)
-}
-
-fn is_bias_gradient(graph: &Graph, id: NodeId) -> bool {
-    matches!(&graph.node(id).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2])
 }
 
 /// How many uses a cotangent has at most whose preparation is copied: of one with more it is better stored.
@@ -145,8 +111,7 @@ fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet 
         return NodeSet::new();
     }
     let uses = graph.uses_of(cotangent);
-    let is_filter = |id: NodeId| matches!(graph.node(id).op, Op::Conv2dGradFilter(_));
-    let has_filter = uses.iter().any(|(user, _)| is_filter(*user));
+    let has_filter = uses.iter().any(|(user, _)| is_filter_gradient(graph, *user));
     let bias = bias_gradient(graph, cotangent).filter(|_| has_filter);
     let inside = |&(user, slot): &(NodeId, usize)| {
         cotangent_slot(graph, user) == Some(slot) || Some(user) == bias

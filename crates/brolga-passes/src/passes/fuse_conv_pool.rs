@@ -25,8 +25,9 @@ use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue, streams};
+use crate::region::{NodeSet, Region, Schedule, epilogue};
 use crate::rewrites::{Rewrites, Rule};
+use crate::values::streams;
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]

@@ -18,8 +18,9 @@ use brolga_ir::{Graph, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue, same_or_one};
+use crate::region::{NodeSet, Region, Schedule, epilogue};
 use crate::rewrites::{Rewrites, Rule};
+use crate::values::same_or_one;
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]

@@ -38,8 +38,9 @@ use brolga_ir::{Graph, NodeId};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::rows::{MAX_SPAN, reduced_domain, rows};
-use crate::region::{NodeSet, Region, Schedule, prologue, repeats_columns};
+use crate::region::{NodeSet, Region, Schedule, prologue};
 use crate::rewrites::{Rewrites, Rule};
+use crate::values::repeats_columns;
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]

@@ -24,9 +24,9 @@ use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, Origin};
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::fuse_conv_grads::updates;
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
+use crate::region::gradients::updates;
 use crate::region::update::{Group, groups};
 use crate::region::{NodeSet, Part, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};

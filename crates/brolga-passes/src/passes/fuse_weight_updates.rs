@@ -19,8 +19,9 @@ use brolga_ir::{Graph, NodeId, Op};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::update::{Group, behind_gradient, groups};
-use crate::region::{NodeSet, Region, Schedule, streams};
+use crate::region::{NodeSet, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};
+use crate::values::streams;
 
 /// See the [module](self).
 #[derive(Debug, Clone, Copy)]

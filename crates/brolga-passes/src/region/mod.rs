@@ -5,12 +5,13 @@
 
 mod chain;
 mod fuse;
+pub(crate) mod gradients;
 pub(crate) mod rows;
 mod schedule;
 pub(crate) mod update;
 mod walk;
 
-pub(crate) use chain::{broadcasts, epilogue, prologue, repeats_columns, same_or_one, streams};
+pub(crate) use chain::{epilogue, prologue};
 pub(crate) use fuse::{Part, Region};
 pub(crate) use schedule::{Growing, Schedule};
 

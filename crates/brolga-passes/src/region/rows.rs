@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use brolga_ir::op::Family;
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
-use super::{Growing, MAX_NODES, NodeSet, Schedule, broadcasts, repeats_columns};
-use crate::values::{elements, is_elementwise, splat};
+use super::{Growing, MAX_NODES, NodeSet, Schedule};
+use crate::values::{broadcasts, elements, is_elementwise, repeats_columns, splat};
 
 /// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit together. A loss and its gradient are
 /// neighbours; looking farther would make the time quadratic in the depth of a model.

@@ -1,0 +1,48 @@
+//! The gradients of a convolution's filter and bias, and the updates that end with them.
+//!
+//! The kernel of a filter's gradient takes these updates in, and kernels of updates leave them to it.
+
+use std::collections::BTreeMap;
+
+use brolga_ir::{Graph, NodeId, Op, Value};
+
+use super::update::{behind_gradient, groups};
+use super::{NodeSet, Schedule};
+use crate::values::same_or_one;
+
+/// The updates that kernels of filters' gradients take in: the nodes behind each gradient of a filter, and of the bias beside it.
+pub(crate) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, NodeSet> {
+    let is_filter = |id: NodeId| is_filter_gradient(graph, id);
+    let is_bias = |id: NodeId| {
+        let cotangent = |value: &Value| {
+            bias_gradient(graph, *value) == Some(id)
+                && graph
+                    .uses_of(*value)
+                    .into_iter()
+                    .any(|(user, slot)| is_filter(user) && slot == 1)
+        };
+        is_bias_gradient(graph, id) && graph.operands(id).first().is_some_and(cotangent)
+    };
+    let groups = groups(graph);
+    let behind = groups.iter().filter_map(|group| {
+        let family = |id| is_filter(id) || is_bias(id);
+        behind_gradient(graph, schedule, group, same_or_one, family)
+    });
+    behind.collect()
+}
+
+/// Whether a node is the gradient of a convolution's filter.
+pub(crate) fn is_filter_gradient(graph: &Graph, id: NodeId) -> bool {
+    matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
+}
+
+/// The only sum of the cotangent over images and places.
+pub(crate) fn bias_gradient(graph: &Graph, cotangent: Value) -> Option<NodeId> {
+    let mut sums = graph.users_of(cotangent).filter(|&user| is_bias_gradient(graph, user));
+    let id = sums.next()?;
+    sums.next().is_none().then_some(id)
+}
+
+fn is_bias_gradient(graph: &Graph, id: NodeId) -> bool {
+    matches!(&graph.node(id).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2])
+}
