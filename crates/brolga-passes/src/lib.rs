@@ -38,7 +38,8 @@ pub use contract::check_kernels;
 pub use error::PassError;
 pub use manager::{Dump, PassManager, PassReport, Report};
 pub use pass::{Changed, Pass};
-pub use pipeline::{all_passes, optimize, passes_by_name, pipeline};
+pub use passes::pipeline;
+pub use pipeline::{all_passes, optimize, passes_by_name};
 pub use rewrites::{Rewrite, Rewrites, Rule};
 pub use sample::{Sample, sample_inputs};
 
