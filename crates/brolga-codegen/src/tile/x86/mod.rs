@@ -56,9 +56,11 @@ impl Isa {
         }
     }
 
-    /// Accumulators, the held factors and one that comes.
-    fn fits(self, rows: usize, columns: usize) -> bool {
-        let embedded = self == Self::Avx512 && columns == 1 || rows == 1;
+    /// Accumulators, the held factors and one that comes, unless multiply-adds read that from memory. In tiles of one row they can,
+    /// but not a part of a register's lanes: such tiles have to fit with the last register cut short, as the last tile of a row has it.
+    fn fits(self, TileShape { rows, lanes }: TileShape) -> bool {
+        let columns = lanes.div_ceil(self.width());
+        let embedded = self == Self::Avx512 && columns == 1;
         let factors = rows.min(columns).saturating_add(usize::from(!embedded));
         rows.saturating_mul(columns).saturating_add(factors) <= self.registers()
     }
@@ -131,7 +133,7 @@ macro_rules! tile_target {
             }
 
             fn fits(&self, shape: TileShape) -> bool {
-                $isa.fits(shape.rows, shape.lanes.div_ceil($isa.width()))
+                $isa.fits(shape)
             }
 
             fn step_cycles(&self, shape: TileShape) -> f64 {
