@@ -39,7 +39,8 @@ impl Pass for FuseWeightUpdates {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        for group in groups(graph) {
+        for mut group in groups(graph) {
+            group.renew(graph);
             let Some((product, nodes)) = region(graph, &schedule, &group) else { continue };
             if rewrites.allow(&UPDATE, graph, product) {
                 Region::around(graph, KernelKind::Contraction, product, nodes)
