@@ -91,7 +91,7 @@ fn required() -> Vec<Box<dyn Pass>> {
 
 /// Printing and parsing again gives the same graph and the same bytes.
 pub(crate) fn text(graph: &Graph, what: &str) -> Result<(), Failure> {
-    let options = TextOptions { locations: true };
+    let options = TextOptions { locations: true, ..TextOptions::default() };
     let text = graph.to_text(&options);
     let again = parse_graph(&text, "<text>").map_err(|errors| Failure::new(what, errors))?;
     if again != *graph {

@@ -92,7 +92,8 @@ fn texts(seed: u64) -> Vec<Vec<u8>> {
         let mut kernels = graph.clone();
         let optimized = optimize(&mut kernels).is_ok();
         for graph in [Some(graph), optimized.then_some(kernels)].into_iter().flatten() {
-            let text = graph.to_text(&TextOptions { locations: case % 4 == 0 });
+            let text =
+                graph.to_text(&TextOptions { locations: case % 4 == 0, ..TextOptions::default() });
             if text.len() < 3_000 {
                 texts.push(text.into_bytes());
             }

@@ -1,6 +1,7 @@
 //! The dataflow graph: a function from inputs (data and state) to outputs and new states.
 
 mod data;
+mod journal;
 mod nodes;
 mod structure;
 
@@ -18,14 +19,17 @@ use crate::ops::{Parameter, ParameterKind};
 pub use crate::origin::{Location, Origin, Role};
 use crate::types::Type;
 
+pub use journal::{Change, Uid};
+
 use nodes::Nodes;
 
-/// The identity of a node within its graph. It stays as long as the node; afterwards another node may have it.
+/// The handle of a node within its graph. It stays as long as the node; afterwards another node may have it, unlike the node's
+/// [`Uid`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
 
 impl NodeId {
-    /// A number of its own among the nodes of the graph, and not much larger than their number: a place in a table.
+    /// A number of its own among the nodes of the graph, and not much larger than their number: an index into a table.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -55,6 +59,8 @@ pub struct Node {
     pub types: SmallVec<[Type; 1]>,
     /// Where the node comes from.
     pub origin: Origin,
+    /// The identity of the node.
+    pub uid: Uid,
 }
 
 /// What a graph returns in one place.
@@ -80,6 +86,10 @@ pub struct Graph {
     /// The places among the outputs of each value that is returned.
     returned: FxHashMap<Value, Vec<usize>>,
     revision: Revision,
+    /// The identity of the next node.
+    next: u64,
+    /// `None` while no changes are recorded.
+    journal: Option<Vec<Change>>,
 }
 
 /// What [`Graph::revision`] tells.
@@ -98,6 +108,46 @@ impl Graph {
     /// An empty graph.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// An empty graph for nodes of another one: what is added gets none of the identities that those have.
+    pub fn nested(name: impl Into<String>, outer: &Self) -> Self {
+        Self { next: outer.next, ..Self::new(name) }
+    }
+
+    /// Begins to record changes, as of now.
+    pub fn start_journal(&mut self) {
+        self.journal = Some(Vec::new());
+    }
+
+    /// The changes since [`Graph::start_journal`]; none if they are not recorded.
+    pub fn journal(&self) -> &[Change] {
+        self.journal.as_deref().unwrap_or_default()
+    }
+
+    /// Ends the record of changes and returns it.
+    pub fn take_journal(&mut self) -> Vec<Change> {
+        self.journal.take().unwrap_or_default()
+    }
+
+    fn record(&mut self, change: impl FnOnce(&Self) -> Change) {
+        if self.journal.is_some() {
+            let change = change(self);
+            self.journal.get_or_insert_default().push(change);
+        }
+    }
+
+    /// The identity of a node.
+    ///
+    /// # Panics
+    /// If the id is not of this graph.
+    pub fn uid(&self, id: NodeId) -> Uid {
+        self.node(id).uid
+    }
+
+    /// The identity of a result: that of its node, and the index of the result.
+    fn result(&self, value: Value) -> (Uid, u32) {
+        (self.uid(value.node), value.port)
     }
 
     /// The name of the function.
@@ -185,7 +235,7 @@ impl Graph {
             self.change();
             self.inputs.retain(|&input| input != id);
             self.names.retain(|_, input| *input != id);
-            self.nodes.remove(id);
+            self.remove_node(id);
         }
         unused
     }
@@ -213,7 +263,26 @@ impl Graph {
         operands: &[Value],
         origin: Origin,
     ) -> Result<NodeId, Mistake> {
-        let op = op.into();
+        let uid = Uid(self.next);
+        self.next += 1;
+        self.insert(op.into(), operands, origin, uid)
+    }
+
+    /// Adds a copy of a node of the graph that this one is nested in, with the same identity.
+    ///
+    /// # Errors
+    /// As [`Graph::add_node`].
+    pub fn add_copy(&mut self, node: &Node, operands: &[Value]) -> Result<NodeId, Mistake> {
+        self.insert(node.op.clone(), operands, node.origin.clone(), node.uid)
+    }
+
+    fn insert(
+        &mut self,
+        op: Op,
+        operands: &[Value],
+        origin: Origin,
+        uid: Uid,
+    ) -> Result<NodeId, Mistake> {
         let types = {
             let operand = |&value: &Value| {
                 self.try_ty(value).ok_or_else(|| {
@@ -224,7 +293,8 @@ impl Graph {
             op.infer(&operands.collect::<Result<SmallVec<[&Type; 4]>, _>>()?)?
         };
         self.change();
-        Ok(self.nodes.add(Node { op, types, origin }, operands))
+        self.record(|_| Change::Added(uid));
+        Ok(self.nodes.add(Node { op, types, origin, uid }, operands))
     }
 
     /// Appends an output.
@@ -339,6 +409,7 @@ impl Graph {
             return;
         }
         self.change();
+        self.record(|graph| Change::Replaced(graph.result(old), graph.result(new)));
         self.nodes.replace(old, new);
         if let Some(places) = self.returned.remove(&old) {
             places.iter().for_each(|&place| self.outputs[place].value = new);
@@ -349,6 +420,10 @@ impl Graph {
     /// Lets one operand of a node be another value.
     pub fn set_operand(&mut self, id: NodeId, slot: usize, value: Value) {
         self.change();
+        self.record(|graph| {
+            let (node, to) = (graph.uid(id), graph.result(value));
+            Change::Rewired { node, operand: slot as u32, to }
+        });
         self.nodes.set_operand(id, slot, value);
     }
 
@@ -356,8 +431,15 @@ impl Graph {
     pub fn remove(&mut self, id: NodeId) {
         if !self.is_input(id) {
             self.change();
-            self.nodes.remove(id);
+            self.remove_node(id);
         }
+    }
+
+    fn remove_node(&mut self, id: NodeId) {
+        if let Some(uid) = self.get(id).map(|node| node.uid) {
+            self.record(|_| Change::Removed(uid));
+        }
+        self.nodes.remove(id);
     }
 
     /// Removes every node that no output needs; inputs stay. Returns how many went.
@@ -377,6 +459,10 @@ impl Graph {
             }
         }
         let before = self.len();
+        if let Some(journal) = &mut self.journal {
+            let dead = self.nodes.ids().filter(|id| !live[id.index()]);
+            journal.extend(dead.filter_map(|id| Some(Change::Dead(self.nodes.get(id)?.uid))));
+        }
         self.nodes.retain(|id| live[id.index()]);
         let removed = before - self.len();
         if removed > 0 {
@@ -395,7 +481,7 @@ impl Graph {
         self.len() == 0
     }
 
-    /// All nodes in ascending order of identity.
+    /// All nodes in ascending order of their handles.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.nodes.ids()
     }

@@ -24,7 +24,9 @@ pub mod verify;
 
 pub use dot::to_dot;
 pub use error::{EvalError, Mistake, TraceError};
-pub use graph::{Graph, Location, Module, Node, NodeId, Origin, Output, Revision, Role, Value};
+pub use graph::{
+    Change, Graph, Location, Module, Node, NodeId, Origin, Output, Revision, Role, Uid, Value,
+};
 pub use interpret::{Observer, interpret, interpret_with};
 pub use op::{Elementwise, Op, Operation};
 pub use tensor::{Data, Tensor};

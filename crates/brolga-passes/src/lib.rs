@@ -40,7 +40,7 @@ pub use manager::{Dump, PassManager, PassReport, Report};
 pub use pass::{Changed, Pass};
 pub use passes::pipeline;
 pub use pipeline::{all_passes, optimize, passes_by_name};
-pub use rewrites::{Rewrite, Rewrites, Rule};
+pub use rewrites::{Refusal, Rewrite, Rewrites, Rule, Site, Why};
 pub use sample::{Sample, sample_inputs};
 
 #[cfg(doctest)]

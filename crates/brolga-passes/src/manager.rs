@@ -1,14 +1,15 @@
 //! The driver: runs passes and does what all of them need.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use brolga_ir::{Graph, verify};
+use brolga_ir::{Change, Graph, verify};
 
 use crate::check::same_bits;
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::rewrites::{Rewrite, Rewrites};
+use crate::rewrites::{Refusal, Rewrite, Rewrites};
 
 /// After which passes the graph is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,7 @@ pub struct PassManager<'a> {
     stop_after: Option<usize>,
     max_rewrites: Option<usize>,
     check_each_pass: bool,
+    explain: bool,
     dump: Option<(Dump, Show<'a>)>,
 }
 
@@ -55,6 +57,7 @@ impl<'a> PassManager<'a> {
             stop_after: None,
             max_rewrites: None,
             check_each_pass: false,
+            explain: false,
             dump: None,
         }
     }
@@ -99,6 +102,13 @@ impl<'a> PassManager<'a> {
         self
     }
 
+    /// Whether [`Report::refusals`] tells which rewrites were not made, and why.
+    #[must_use]
+    pub fn explain(mut self, explain: bool) -> Self {
+        self.explain = explain;
+        self
+    }
+
     /// Shows the graph after some of the passes; `show` is given the name of the pass and the graph.
     #[must_use]
     pub fn dump(mut self, when: Dump, show: impl FnMut(&str, &Graph) + 'a) -> Self {
@@ -113,9 +123,20 @@ impl<'a> PassManager<'a> {
     pub fn run(&mut self, graph: &mut Graph) -> Result<Report, PassError> {
         let start = Instant::now();
         verify(graph).map_err(PassError::Input)?;
-        let mut verified = graph.revision();
-        let mut rewrites = Rewrites::new(self.stop_after);
-        let mut passes = Vec::with_capacity(self.passes.len());
+        graph.start_journal();
+        let mut rewrites = Rewrites::new(self.stop_after, self.explain);
+        let passes = self.run_passes(graph, &mut rewrites);
+        let journal = graph.take_journal();
+        let (passes, (rewrites, refusals)) = (passes?, rewrites.into_parts());
+        Ok(Report { passes, rewrites, refusals, journal, time: start.elapsed() })
+    }
+
+    fn run_passes(
+        &mut self,
+        graph: &mut Graph,
+        rewrites: &mut Rewrites,
+    ) -> Result<Vec<PassReport>, PassError> {
+        let mut reports = Vec::with_capacity(self.passes.len());
         for pass in &self.passes {
             let name = pass.name();
             if self.skipped.contains(&name) {
@@ -124,36 +145,54 @@ impl<'a> PassManager<'a> {
             let before = self.check_each_pass.then(|| graph.clone());
             let most = self.max_rewrites.unwrap_or(1000 + 20 * graph.len());
             rewrites.begin(&name, pass.is_required(), most);
-            let pass_start = Instant::now();
-            let changed = pass.run(graph, &mut rewrites).map_err(|error| error.of(&name))?;
-            let time = pass_start.elapsed();
-            if rewrites.is_endless() {
-                let rule = rewrites.done().last().map_or("none", |rewrite| rewrite.rule.name);
-                return Err(PassError::Endless { pass: name, rewrites: most, rule });
-            }
-            if graph.revision() != verified {
-                verify(graph).map_err(|errors| PassError::Verify { pass: name.clone(), errors })?;
-                verified = graph.revision();
-            }
-            pass.check(graph)?;
+            let report = run_pass(&**pass, &name, graph, rewrites)?;
             if let Some(before) = before {
                 same_bits(&name, &before, graph)?;
             }
             if let Some((when, show)) = &mut self.dump {
                 let shown = match when {
                     Dump::All => true,
-                    Dump::Changed => changed == Changed::Yes,
+                    Dump::Changed => report.changed == Changed::Yes,
                     Dump::After(names) => names.contains(&name),
                 };
                 if shown {
                     show(&name, graph);
                 }
             }
-            let (made, nodes) = (rewrites.in_pass(), graph.len());
-            passes.push(PassReport { name, changed, rewrites: made, nodes, time });
+            reports.push(report);
         }
-        Ok(Report { passes, rewrites: rewrites.into_done(), time: start.elapsed() })
+        Ok(reports)
     }
+}
+
+/// Runs one pass and checks what it left.
+fn run_pass(
+    pass: &dyn Pass,
+    name: &str,
+    graph: &mut Graph,
+    rewrites: &mut Rewrites,
+) -> Result<PassReport, PassError> {
+    let (start, verified, first) = (Instant::now(), graph.revision(), graph.journal().len());
+    let changed = pass.run(graph, rewrites).map_err(|error| error.of(name))?;
+    let time = start.elapsed();
+    rewrites.end(graph);
+    if let Some(most) = rewrites.endless() {
+        let rule = rewrites.done().last().map_or("none", |rewrite| rewrite.rule.name);
+        return Err(PassError::Endless { pass: name.to_owned(), rewrites: most, rule });
+    }
+    if graph.revision() != verified {
+        let wrong = |errors| PassError::Verify { pass: name.to_owned(), errors };
+        verify(graph).map_err(wrong)?;
+    }
+    pass.check(graph)?;
+    Ok(PassReport {
+        name: name.to_owned(),
+        changed,
+        rewrites: rewrites.in_pass(),
+        nodes: graph.len(),
+        changes: first..graph.journal().len(),
+        time,
+    })
 }
 
 /// What one run of a pass did.
@@ -167,6 +206,8 @@ pub struct PassReport {
     pub rewrites: usize,
     /// The number of nodes afterwards.
     pub nodes: usize,
+    /// What it changed: a part of [`Report::journal`].
+    pub changes: Range<usize>,
     /// The time it took, without verification.
     pub time: Duration,
 }
@@ -178,6 +219,10 @@ pub struct Report {
     pub passes: Vec<PassReport>,
     /// Every rewrite in the order in which it was made.
     pub rewrites: Vec<Rewrite>,
+    /// With [`PassManager::explain`], what the passes considered and did not do, in this order.
+    pub refusals: Vec<Refusal>,
+    /// Every change of the graph.
+    pub journal: Vec<Change>,
     /// The time all of it took, with verification.
     pub time: Duration,
 }
@@ -241,12 +286,59 @@ mod tests {
     fn rewrites_are_recorded_with_rule_layer_and_role() {
         let report = PassManager::new(pipeline()).run(&mut graph()).expect("the passes are right");
         let rewrites: Vec<String> = report.rewrites.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(rewrites.join("\n"), @r"
-        common_subexpressions: share equal nodes at `exp` of b (backward)
-        fuse_elementwise: fuse an elementwise chain at `add` (forward)
+        insta::assert_snapshot!(rewrites.join("\n"), @"
+        common_subexpressions: share equal nodes at n2, `exp` of b (backward)
+        fuse_elementwise: fuse an elementwise chain at n3, `add` (forward)
         ");
         assert!(report.rewrites.iter().all(|rewrite| !rewrite.rule.reason.is_empty()));
         assert_eq!(report.passes.iter().map(|pass| pass.rewrites).sum::<usize>(), rewrites.len());
+    }
+
+    #[test]
+    fn changes_are_assigned_to_rewrites_and_passes() {
+        let mut graph = graph();
+        let report = PassManager::new(pipeline()).run(&mut graph).expect("the passes are right");
+        assert_eq!(graph.journal(), [], "the graph is given back as it came");
+        let [share, fuse] = &report.rewrites[..] else { panic!("{:?}", report.rewrites) };
+        let changes = |range: &Range<usize>| format!("{:?}", &report.journal[range.clone()]);
+        insta::assert_snapshot!(changes(&share.changes), @"[Replaced((Uid(2), 0), (Uid(1), 0))]");
+        insta::assert_snapshot!(changes(&fuse.changes), @"[Added(Uid(4)), Replaced((Uid(3), 0), (Uid(4), 0)), Removed(Uid(1)), Removed(Uid(3))]");
+        // Each pass has those of its rewrites, and what it removed at its end.
+        let removed = report.passes.iter().find(|pass| pass.name == "common_subexpressions");
+        insta::assert_snapshot!(changes(&removed.expect("it ran").changes), @"[Replaced((Uid(2), 0), (Uid(1), 0)), Dead(Uid(2))]");
+        let of_passes: usize = report.passes.iter().map(|pass| pass.changes.len()).sum();
+        assert_eq!(of_passes, report.journal.len());
+    }
+
+    #[test]
+    fn refusals_say_which_condition_does_not_hold() {
+        let text = "graph f(%x: f32[2,3], state %w: f32[3,2], %s: f32[2,1], %i: f32[1,4,4,1], %k: f32[1,1,1,1]) {
+            %0: f32[2,2] = matmul %x, %w @dense
+            %1: f32[2,2] = mul %0, %s @scale
+            %2: f32[2,2] = transpose %1 {permutation=[1,0]} @scale
+            %3: f32[3,2] = matmul %x, %2 {transpose_a=true} @dense #backward
+            %4: f32[3,2] = sub %w, %3 @dense #update
+            %5: f32[1,4,4,1] = conv2d %i, %k @conv
+            %6: f32[1,3,3,1] = max_pool %5 {window=[2,2], strides=[1,1]} @pool
+            return %2, %3, %6, %4 => %w
+        }";
+        let parsed = || parse_graph(text, "test").expect("the text is right");
+        let refusals = |explain: bool| {
+            let mut manager = PassManager::new(pipeline()).explain(explain);
+            manager.run(&mut parsed()).expect("the passes are right").refusals
+        };
+        assert!(refusals(false).is_empty(), "they are recorded for those who ask");
+        let shown: Vec<String> = refusals(true).iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(shown.join("\n"), @"
+        fuse_weight_updates: n9, `sub` of dense (update) not at all: the gradient is used elsewhere too, or is returned, and so has to be stored
+        fuse_conv_pool: n10, `conv2d` of conv (forward) not at all: what reads it is no maximum pooling, or one whose windows overlap or have padding
+        fuse_conv_pool: n10, `conv2d` of conv (forward) without n11, `max_pool` of pool (forward): it is not elementwise
+        fuse_matmul: n5, `matmul` of dense (forward) without n6, `mul` of scale (forward): it repeats an operand in a way that the kernel does not read
+        fuse_matmul: n12, `matmul` of dense (backward) without n13, `kernel` of dense (update): it is a kernel already
+        fuse_elementwise: n6, `mul` of scale (forward) without n5, `matmul` of dense (forward): it does not go row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n7, `transpose` of scale (forward): it does not go row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n12, `matmul` of dense (backward): it does not go row by row
+        ");
     }
 
     #[test]

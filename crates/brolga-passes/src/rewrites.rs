@@ -1,11 +1,13 @@
 //! The record of the rewrites, which also says when to stop.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use brolga_ir::{Graph, NodeId, Role};
+use brolga_ir::{Change, Graph, NodeId, Role, Uid};
 
 use crate::pass::Changed;
+use crate::region::Border;
 
 /// A rewrite that a pass knows.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,6 +18,38 @@ pub struct Rule {
     pub reason: &'static str,
 }
 
+/// A node that a pass looked at, as it was then.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Its identity.
+    pub uid: Uid,
+    /// Its op.
+    pub op: &'static str,
+    /// Its layer.
+    pub layer: Option<Arc<str>>,
+    /// Its role.
+    pub role: Role,
+}
+
+impl Site {
+    fn new(graph: &Graph, id: NodeId) -> Self {
+        let node = graph.node(id);
+        let (layer, role) = (node.origin.layer.clone(), node.origin.role);
+        Self { uid: node.uid, op: node.op.name(), layer, role }
+    }
+}
+
+/// n12, `conv2d` of block1/conv (backward)
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, `{}`", self.uid, self.op)?;
+        if let Some(layer) = &self.layer {
+            write!(f, " of {layer}")?;
+        }
+        write!(f, " ({})", self.role.name())
+    }
+}
+
 /// A rewrite that was made.
 #[derive(Debug, Clone)]
 pub struct Rewrite {
@@ -23,21 +57,44 @@ pub struct Rewrite {
     pub pass: Arc<str>,
     /// The pass's rule.
     pub rule: &'static Rule,
-    /// The op of the node.
-    pub op: &'static str,
-    /// The layer of the node.
-    pub layer: Option<Arc<str>>,
-    /// The role of the node.
-    pub role: Role,
+    /// The node that was rewritten.
+    pub node: Site,
+    /// What it changed: a part of [`Report::journal`](crate::Report::journal).
+    pub changes: Range<usize>,
 }
 
 impl fmt::Display for Rewrite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} at `{}`", self.pass, self.rule.name, self.op)?;
-        if let Some(layer) = &self.layer {
-            write!(f, " of {layer}")?;
+        write!(f, "{}: {} at {}", self.pass, self.rule.name, self.node)
+    }
+}
+
+/// A rewrite that a pass considered and did not make, or made without some node.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The pass.
+    pub pass: Arc<str>,
+    /// The pass's rule.
+    pub rule: &'static Rule,
+    /// The node that the rule would have rewritten.
+    pub node: Site,
+    /// The node that stays outside of the region around [`Refusal::node`], if the rule grows a region.
+    pub outside: Option<Site>,
+    /// Which condition does not hold.
+    pub why: Why,
+}
+
+/// A condition that does not hold, as a clause: "its result has another shape".
+pub type Why = &'static str;
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ", self.pass, self.node)?;
+        match &self.outside {
+            Some(outside) => write!(f, "without {outside}")?,
+            None => write!(f, "not at all")?,
         }
-        write!(f, " ({})", self.role.name())
+        write!(f, ": {}", self.why)
     }
 }
 
@@ -50,13 +107,25 @@ pub struct Rewrites {
     in_pass: usize,
     most_in_pass: usize,
     left: usize,
+    /// Whether changes belong to the last rewrite.
+    open: bool,
+    /// `None` while nobody asks why a rewrite was not made.
+    refused: Option<Vec<Refusal>>,
 }
 
 impl Rewrites {
-    /// No rewrite yet; `stop_after` of those that are not required are allowed.
-    pub(crate) fn new(stop_after: Option<usize>) -> Self {
-        let (pass, left) = ("".into(), stop_after.unwrap_or(usize::MAX));
-        Self { done: Vec::new(), pass, required: false, in_pass: 0, most_in_pass: 0, left }
+    /// No rewrite yet; `stop_after` of those that are not required are allowed. Refusals are kept if `explain`.
+    pub(crate) fn new(stop_after: Option<usize>, explain: bool) -> Self {
+        Self {
+            done: Vec::new(),
+            pass: "".into(),
+            required: false,
+            in_pass: 0,
+            most_in_pass: 0,
+            left: stop_after.unwrap_or(usize::MAX),
+            open: false,
+            refused: explain.then(Vec::new),
+        }
     }
 
     /// The following rewrites are a pass's, which may make so many.
@@ -66,8 +135,13 @@ impl Rewrites {
     }
 
     /// Whether the pass has asked for more rewrites than it may make.
-    pub(crate) fn is_endless(&self) -> bool {
+    fn is_endless(&self) -> bool {
         self.in_pass > self.most_in_pass
+    }
+
+    /// How many rewrites the pass may make, if it has asked for more.
+    pub(crate) fn endless(&self) -> Option<usize> {
+        self.is_endless().then_some(self.most_in_pass)
     }
 
     /// Asks whether this rewrite may be made, and records it if so. A pass that is refused leaves the node as it is.
@@ -83,10 +157,64 @@ impl Rewrites {
         if !self.required {
             self.left -= 1;
         }
-        let node = graph.node(node);
-        let (layer, role) = (node.origin.layer.clone(), node.origin.role);
-        self.done.push(Rewrite { pass: self.pass.clone(), rule, op: node.op.name(), layer, role });
+        self.close(graph);
+        let start = graph.journal().len();
+        let (pass, node) = (self.pass.clone(), Site::new(graph, node));
+        self.done.push(Rewrite { pass, rule, node, changes: start..start });
+        self.open = true;
         true
+    }
+
+    /// Records that a rule is not applied to a node, and why, if somebody asks for that.
+    pub fn refuse(&mut self, rule: &'static Rule, graph: &Graph, node: NodeId, why: Why) {
+        self.keep(rule, graph, node, None, why);
+    }
+
+    /// Records which nodes stay outside of the region around a node, and why, if somebody asks for that.
+    pub(crate) fn refuse_outside(
+        &mut self,
+        rule: &'static Rule,
+        graph: &Graph,
+        node: NodeId,
+        border: &Border,
+        inside: impl Fn(NodeId) -> bool,
+    ) {
+        if self.refused.is_some() {
+            for (outside, why) in border.outside(inside) {
+                self.keep(rule, graph, node, Some(outside), why);
+            }
+        }
+    }
+
+    fn keep(
+        &mut self,
+        rule: &'static Rule,
+        graph: &Graph,
+        node: NodeId,
+        outside: Option<NodeId>,
+        why: Why,
+    ) {
+        let Some(refused) = &mut self.refused else { return };
+        let site = |id| Site::new(graph, id);
+        let (node, outside) = (site(node), outside.map(site));
+        refused.push(Refusal { pass: self.pass.clone(), rule, node, outside, why });
+    }
+
+    /// What was changed since the last rewrite was allowed belongs to it.
+    fn close(&mut self, graph: &Graph) -> Option<&mut Rewrite> {
+        let open = std::mem::take(&mut self.open);
+        let last = self.done.last_mut().filter(|_| open)?;
+        last.changes.end = graph.journal().len();
+        Some(last)
+    }
+
+    /// The pass is done. Nodes that it removes at its end because nothing needs them belong to no single rewrite.
+    pub(crate) fn end(&mut self, graph: &Graph) {
+        if let Some(last) = self.close(graph) {
+            let changes = &graph.journal()[last.changes.clone()];
+            let dead = changes.iter().rev().take_while(|change| matches!(change, Change::Dead(_)));
+            last.changes.end -= dead.count();
+        }
     }
 
     /// How many rewrites the current pass has made.
@@ -104,7 +232,7 @@ impl Rewrites {
         &self.done
     }
 
-    pub(crate) fn into_done(self) -> Vec<Rewrite> {
-        self.done
+    pub(crate) fn into_parts(self) -> (Vec<Rewrite>, Vec<Refusal>) {
+        (self.done, self.refused.unwrap_or_default())
     }
 }

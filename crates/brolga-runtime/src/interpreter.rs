@@ -97,7 +97,7 @@ impl Interpreter {
 fn timers(graph: &Graph) -> Timers {
     let nodes = graph.order().into_iter().map(|id| graph.node(id));
     let nodes = nodes.filter(|node| is_timed(&node.op));
-    let timed = nodes.map(|node| Timed::new(&kernel_name(&node.op), &node.origin));
+    let timed = nodes.map(|node| Timed::new(&kernel_name(&node.op), Some(node.uid), &node.origin));
     Timers::new(timed.collect(), 1)
 }
 

@@ -54,7 +54,7 @@ pub use plan::Plan;
 pub use planned::Planned;
 pub use profile::{KernelProfile, Profile};
 pub use random::{Distribution, Draw, Random};
-pub use report::{LayerMemory, MemoryReport};
+pub use report::{LayerMemory, MemoryReport, ValueMemory};
 pub use schedule::StageInfo;
 pub use signature::InputRef;
 pub use state::{State, StateLayout};

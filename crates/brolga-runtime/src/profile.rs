@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use brolga_ir::{Origin, Role};
+use brolga_ir::{Origin, Role, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::table::{bytes, write_table};
@@ -14,6 +14,9 @@ use crate::table::{bytes, write_table};
 pub struct KernelProfile {
     /// The kernel's name.
     pub name: String,
+    /// The kernel's node; a copy of a state is none.
+    #[serde(default)]
+    pub node: Option<Uid>,
     /// The layer's path; empty for what belongs to no layer.
     pub layer: String,
     /// The part of the step.
@@ -74,6 +77,7 @@ impl Profile {
 #[derive(Debug, Clone)]
 pub(crate) struct Timed {
     pub(crate) name: String,
+    pub(crate) node: Option<Uid>,
     pub(crate) layer: String,
     pub(crate) role: Role,
     pub(crate) flops: u64,
@@ -86,9 +90,10 @@ pub(crate) struct Timed {
 
 impl Timed {
     /// A kernel of one stage that is not counted.
-    pub(crate) fn new(name: &str, origin: &Origin) -> Self {
+    pub(crate) fn new(name: &str, node: Option<Uid>, origin: &Origin) -> Self {
         Self {
             name: name.to_owned(),
+            node,
             layer: origin.layer.as_deref().unwrap_or_default().to_owned(),
             role: origin.role,
             flops: 0,
@@ -162,12 +167,14 @@ impl Timers {
             let stages = clocks.by_ref().take(kernel.stages);
             let slowest = |workers: &[AtomicU64]| workers.iter().map(read).max().unwrap_or(0);
             let own = stages.map(slowest).sum::<u64>();
-            let Timed { name, layer, role, flops, read, written, working_set, .. } = kernel.clone();
+            let Timed { name, node, layer, role, flops, read, written, working_set, .. } =
+                kernel.clone();
             let ratio = |part: f64, whole: u64| if whole == 0 { 0.0 } else { part / whole as f64 };
             let share = ratio(own as f64, time_ns);
             let gflops = ratio(flops as f64 * steps as f64, own);
             KernelProfile {
                 name,
+                node,
                 layer,
                 role,
                 calls: steps,

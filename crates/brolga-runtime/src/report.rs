@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use brolga_ir::Role;
+use brolga_ir::{Role, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::table::{bytes, write_table};
@@ -22,6 +22,19 @@ pub struct LayerMemory {
     pub peak: usize,
 }
 
+/// The memory of results of a kernel, or of its workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueMemory {
+    /// The kernel's node; a copy of a state is none.
+    pub node: Option<Uid>,
+    /// How many bytes.
+    pub bytes: usize,
+    /// The index of the kernel, in the order of the step, from which on they are needed.
+    pub first: usize,
+    /// The index of the last kernel that needs them.
+    pub last: usize,
+}
+
 /// The memory of a program, known before any is allocated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryReport {
@@ -29,6 +42,9 @@ pub struct MemoryReport {
     pub graph: String,
     /// States and values by layer and role, in the order of the graph.
     pub layers: Vec<LayerMemory>,
+    /// What lies in the planned part of the arena, and how long it is needed.
+    #[serde(default)]
+    pub values: Vec<ValueMemory>,
     /// Bytes of all states of the layout, those that the graph does not use included.
     pub states: usize,
     /// Bytes of constants.

@@ -1,7 +1,7 @@
 //! The schedule: the stages of all tasks in order, with barriers between them.
 
 use brolga_codegen::kernel::Touch;
-use brolga_ir::Role;
+use brolga_ir::{Role, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::hazards::{Footprint, barriers, interferes};
@@ -141,6 +141,8 @@ pub(crate) fn schedule(
 pub struct StageInfo {
     /// The kernel's name.
     pub kernel: String,
+    /// The kernel's node; a copy of a state is none.
+    pub node: Option<Uid>,
     /// The stage's name within the kernel.
     pub stage: String,
     /// The layer's path; empty for what belongs to no layer.
@@ -160,6 +162,7 @@ impl StageInfo {
     pub(crate) fn new(call: &Call, stage: &Scheduled) -> Self {
         Self {
             kernel: call.name.clone(),
+            node: call.node,
             stage: stage.name.clone(),
             layer: call.layer().to_owned(),
             role: call.origin.role,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use brolga_codegen::kernel::CompiledKernel;
-use brolga_ir::{Graph, NodeId, Op, Origin, Role, Value};
+use brolga_ir::{Graph, NodeId, Op, Origin, Role, Uid, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::copy::copy_kernel;
@@ -48,6 +48,8 @@ pub(crate) struct Buffer {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Call {
     pub(crate) name: String,
+    /// The node that it computes; a copy of a state is none.
+    pub(crate) node: Option<Uid>,
     pub(crate) origin: Origin,
     pub(crate) operands: Vec<BufferId>,
     pub(crate) results: Vec<BufferId>,
@@ -147,7 +149,8 @@ impl Tasks {
                     }
                     let name = kernel_name(op);
                     let (origin, kernel) = (node.origin.clone(), kernel(id)?);
-                    let call = Call { name, origin, operands, results, kernel };
+                    let uid = Some(node.uid);
+                    let call = Call { name, node: uid, origin, operands, results, kernel };
                     call.check().map_err(|problem| {
                         let kernel = call.name.clone();
                         RuntimeError::Kernel { kernel, problem }
@@ -202,7 +205,7 @@ impl Tasks {
         let copy = self.buffer(home, bytes, Some(task));
         let origin = Origin { role: Role::Update, ..Origin::default() };
         let (operands, results, kernel) = (vec![from], vec![copy], copy_kernel(bytes));
-        self.push(Call { name, origin, operands, results, kernel });
+        self.push(Call { name, node: None, origin, operands, results, kernel });
         copy
     }
 

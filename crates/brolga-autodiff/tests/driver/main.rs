@@ -42,7 +42,8 @@ fn differentiated(text: &str, wrt: &[&str]) -> Graph {
 
 /// The error of differentiating; the graph is the same after it, origins included.
 fn refused(graph: &mut Graph, loss: Value, wrt: &[Value]) -> GradError {
-    let text = |graph: &Graph| graph.to_text(&TextOptions { locations: true });
+    let text =
+        |graph: &Graph| graph.to_text(&TextOptions { locations: true, ..TextOptions::default() });
     let before = text(graph);
     let error = grad(graph, loss, wrt).expect_err("there is no gradient");
     assert_eq!(text(graph), before, "an error leaves the graph as it was");

@@ -134,7 +134,7 @@ impl Dump {
     fn show(&self, graph: &Graph) -> Result<(String, serde_json::Value), CliError> {
         let form = match self.stage {
             Stage::Traced | Stage::Grad | Stage::Optimized => {
-                let options = TextOptions { locations: self.locations };
+                let options = TextOptions { locations: self.locations, ..TextOptions::default() };
                 let text = graph_text(graph, &self.filter, &options);
                 return Ok((text, graph_json(graph, &self.filter, &options)));
             }

@@ -2,8 +2,10 @@
 
 use std::io;
 
-use brolga_ir::Graph;
-use brolga_passes::{Changed, Dump, PassManager, PassReport, Rewrite, passes_by_name, pipeline};
+use brolga_ir::{Graph, TextOptions};
+use brolga_passes::{
+    Changed, Dump, PassManager, PassReport, Refusal, Rewrite, Site, passes_by_name, pipeline,
+};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -38,6 +40,12 @@ pub(crate) struct Opt {
     /// List what each pass did, and every rewrite
     #[arg(long)]
     report: bool,
+    /// List which rewrites were considered and not made, and why
+    #[arg(long)]
+    explain: bool,
+    /// Name values by the identity of their node, which is the same before and after a pass, instead of numbering them
+    #[arg(long)]
+    ids: bool,
     #[command(flatten)]
     memory: MemoryLimit,
 }
@@ -67,12 +75,18 @@ impl Opt {
                     writeln!(streams.stderr, "{:>5}. {rewrite}", place + 1)?;
                 }
             }
-            let text = graph.to_string();
+            if self.explain {
+                for refusal in &report.refusals {
+                    writeln!(streams.stderr, "{refusal}")?;
+                }
+            }
+            let text = graph.to_text(&self.text_options());
             documents.push(json!({
                 "name": graph.name(),
                 "text": text,
                 "passes": report.passes.iter().map(pass_json).collect::<Vec<_>>(),
                 "rewrites": report.rewrites.iter().map(rewrite_json).collect::<Vec<_>>(),
+                "refusals": report.refusals.iter().map(refusal_json).collect::<Vec<_>>(),
                 "changed": snapshots.iter().map(snapshot_json).collect::<Vec<_>>(),
             }));
             texts.push(text);
@@ -83,7 +97,8 @@ impl Opt {
 
     fn manager<'a>(&self, snapshots: &'a mut Vec<Snapshot>) -> Result<PassManager<'a>, CliError> {
         let passes = self.passes.as_deref().map_or_else(|| Ok(pipeline()), passes_by_name)?;
-        let mut manager = PassManager::new(passes).check_each_pass(self.check_each_pass);
+        let mut manager =
+            PassManager::new(passes).check_each_pass(self.check_each_pass).explain(self.explain);
         for name in &self.skip {
             manager = manager.skip(name)?;
         }
@@ -91,11 +106,17 @@ impl Opt {
             manager = manager.stop_after(rewrites);
         }
         if self.print_changed {
-            manager = manager.dump(Dump::Changed, |pass, graph| {
-                snapshots.push(Snapshot { pass: pass.to_owned(), text: graph.to_string() });
+            let options = self.text_options();
+            manager = manager.dump(Dump::Changed, move |pass, graph| {
+                let text = graph.to_text(&options);
+                snapshots.push(Snapshot { pass: pass.to_owned(), text });
             });
         }
         Ok(manager)
+    }
+
+    fn text_options(&self) -> TextOptions {
+        TextOptions { ids: self.ids, ..TextOptions::default() }
     }
 
     fn show(
@@ -126,10 +147,22 @@ fn rewrite_json(rewrite: &Rewrite) -> Value {
         "pass": &*rewrite.pass,
         "rule": rewrite.rule.name,
         "reason": rewrite.rule.reason,
-        "op": rewrite.op,
-        "layer": rewrite.layer,
-        "role": rewrite.role,
+        "node": site_json(&rewrite.node),
     })
+}
+
+fn refusal_json(refusal: &Refusal) -> Value {
+    json!({
+        "pass": &*refusal.pass,
+        "rule": refusal.rule.name,
+        "node": site_json(&refusal.node),
+        "outside": refusal.outside.as_ref().map(site_json),
+        "why": refusal.why,
+    })
+}
+
+fn site_json(node: &Site) -> Value {
+    json!({ "id": node.uid, "op": node.op, "layer": node.layer, "role": node.role })
 }
 
 fn snapshot_json(snapshot: &Snapshot) -> Value {

@@ -100,6 +100,38 @@ fn bits_are_checked_and_passes_are_reported() {
 }
 
 #[test]
+fn what_was_not_fused_is_explained_with_identities() {
+    let text = "\
+graph f(%x: f32[4,6], %w: f32[6,3], %s: f32[4,1]) {
+  %0: f32[4,3] = matmul %x, %w   @dense
+  %1: f32[4,3] = mul %0, %s   @scale
+  return %1
+}
+";
+    let ran = brolga_with(&["opt", "-", "--explain", "--ids"], text);
+    assert_snapshot!(ran.stdout, @r#"
+    graph f(%x: f32[4,6], %w: f32[6,3], %s: f32[4,1]) {
+      %n5: f32[4,3] = kernel %x, %w {kind="contraction"} matmul(%x: f32[4,6], %w: f32[6,3]) {
+        %n3: f32[4,3] = matmul %x, %w {transpose_a=false, transpose_b=false}   @dense
+        return %n3
+      }   @dense
+      %n6: f32[4,3] = kernel %n5, %s {kind="rows"} mul(%v0: f32[4,3], %s: f32[4,1]) {
+        %n4: f32[4,3] = mul %v0, %s   @scale
+        return %n4
+      }   @scale
+      return %n6
+    }
+    "#);
+    assert_snapshot!(ran.stderr, @"
+    fuse_matmul: n3, `matmul` of dense (forward) without n4, `mul` of scale (forward): it repeats an operand in a way that the kernel does not read
+    fuse_elementwise: n4, `mul` of scale (forward) without n3, `matmul` of dense (forward): it does not go row by row
+    ");
+    let ran = brolga_with(&["opt", "-", "--explain", "--json"], text);
+    let document: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+    assert_snapshot!(document["graphs"][0]["refusals"][0], @r#"{"node":{"id":3,"layer":"dense","op":"matmul","role":"forward"},"outside":{"id":4,"layer":"scale","op":"mul","role":"forward"},"pass":"fuse_matmul","rule":"fuse what is behind a matrix product","why":"it repeats an operand in a way that the kernel does not read"}"#);
+}
+
+#[test]
 fn passes_can_be_left_out() {
     let text =
         stdout_of(&["opt", "-", "--skip", "algebraic_simplification,constant_folding"], ONES);

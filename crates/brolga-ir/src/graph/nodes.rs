@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::{Node, NodeId, Value};
 
-/// All nodes of a graph. The identity of a removed node is given to a later one, the last removed first.
+/// All nodes of a graph. The handle of a removed node is given to a later one, the last removed first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Nodes {
     slots: Vec<Option<Slot>>,
@@ -47,12 +47,12 @@ impl Nodes {
         self.slots.len() - self.free.len()
     }
 
-    /// One more than the largest index of an identity.
+    /// One more than the largest index of a handle.
     pub(super) fn bound(&self) -> usize {
         self.slots.len()
     }
 
-    /// All identities, ascending.
+    /// All handles, ascending.
     pub(super) fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
         let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
         taken.map(|(index, _)| NodeId(index as u32))

@@ -70,7 +70,8 @@ mod as_text {
 
     pub(super) fn serialize<S: Serializer>(body: &Graph, serializer: S) -> Result<S::Ok, S::Error> {
         verify(body).map_err(ser::Error::custom)?;
-        body.to_text(&TextOptions { locations: true }).serialize(serializer)
+        body.to_text(&TextOptions { locations: true, ..TextOptions::default() })
+            .serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(

@@ -40,6 +40,9 @@ pub const MAX_DEPTH: usize = 64;
 pub struct TextOptions {
     /// The file and line of each node as a comment, which the parser reads back.
     pub locations: bool,
+    /// Values are named by the identity of their node, `%n12`, instead of being numbered anew: the same node has the same name in every
+    /// text of a graph, before a pass and after it, inside a kernel and outside.
+    pub ids: bool,
 }
 
 /// Whether this is a name for an input: letters, digits and `_ . / -`, no digit in front, no `//`.

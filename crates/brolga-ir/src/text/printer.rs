@@ -67,7 +67,7 @@ impl Printer {
 
     /// `name(inputs) { nodes }`.
     fn function(&mut self, graph: &Graph) {
-        let names = Names::new(graph);
+        let names = Names::with(graph, &self.options);
         self.text.push_str(&name(graph.name()));
         self.inputs(graph);
         self.text.push_str(" {");

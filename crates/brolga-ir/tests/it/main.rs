@@ -4,6 +4,7 @@ mod docs;
 mod dot;
 mod graph;
 mod interpret;
+mod journal;
 mod loops;
 mod mistakes;
 mod random;

@@ -164,7 +164,7 @@ fn the_body_of_a_kernel_is_text() {
     }
     ");
     let back: Graph = serde_json::from_value(text.clone()).expect("the form it was written in");
-    let locations = TextOptions { locations: true };
+    let locations = TextOptions { locations: true, ..TextOptions::default() };
     assert_eq!(back.to_text(&locations), fused().to_text(&locations));
 
     let mut damaged = text;

@@ -10,7 +10,7 @@ use crate::sample::{extremes, graph, train_step};
 /// Prints, parses and prints; gives the text.
 pub(crate) fn round_trip(graph: &Graph) -> String {
     for locations in [true, false] {
-        let options = TextOptions { locations };
+        let options = TextOptions { locations, ..TextOptions::default() };
         let text = graph.to_text(&options);
         let parsed =
             parse_graph(&text, "<input>").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
@@ -80,7 +80,7 @@ fn locations_are_comments_that_are_read_back() {
     for (id, file) in graph.ids().collect::<Vec<_>>().into_iter().zip(files) {
         graph.origin_mut(id).location = Some(Location { file: file.into(), line: 7 });
     }
-    let text = graph.to_text(&TextOptions { locations: true });
+    let text = graph.to_text(&TextOptions { locations: true, ..TextOptions::default() });
     insta::assert_snapshot!(text, @r#"
     graph f(
       %x: f32[2]   // src/main.rs:7

@@ -25,7 +25,7 @@ use brolga_ir::{Graph, NodeId};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::rows::column_axes;
-use crate::region::{NodeSet, Region, Schedule, epilogue, prologue};
+use crate::region::{Border, NodeSet, Region, Schedule, epilogue, prologue};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::{repeats_columns, same_or_one};
 
@@ -47,7 +47,9 @@ impl Pass for FuseColumns {
         let mut schedule = Schedule::new(graph);
         for id in schedule.nodes() {
             let Some(axes) = column_axes(graph, id) else { continue };
-            let nodes = columns(graph, &schedule, id, axes.end);
+            let mut border = Border::default();
+            let nodes = columns(graph, &schedule, &mut border, id, axes.end);
+            rewrites.refuse_outside(&COLUMNS, graph, id, &border, |id| nodes.contains(&id));
             if nodes.len() > 1 && rewrites.allow(&COLUMNS, graph, id) {
                 Region::around(graph, KernelKind::Columns, id, nodes).fuse(graph, &mut schedule)?;
             }
@@ -58,13 +60,19 @@ impl Pass for FuseColumns {
 }
 
 /// The region around a reduction, whose columns are the axes from `split` on.
-fn columns(graph: &Graph, schedule: &Schedule, reduction: NodeId, split: usize) -> NodeSet {
+fn columns(
+    graph: &Graph,
+    schedule: &Schedule,
+    border: &mut Border,
+    reduction: NodeId,
+    split: usize,
+) -> NodeSet {
     let mut nodes = NodeSet::from([reduction]);
     let reduced = graph.operands(reduction)[0];
     let in_front =
         |graph: &Graph, operand, shape: &_| repeats_columns(graph, operand, shape, split);
-    nodes.extend(prologue(graph, schedule, reduced, &nodes, in_front));
-    epilogue(graph, schedule, &mut nodes, reduction, same_or_one);
+    nodes.extend(prologue(graph, schedule, border, reduced, &nodes, in_front));
+    epilogue(graph, schedule, &mut nodes, border, reduction, same_or_one);
     nodes
 }
 

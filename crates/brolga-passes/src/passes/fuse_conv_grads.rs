@@ -34,8 +34,8 @@ use brolga_ir::{Graph, NodeId, Op, Value};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::gradients::{bias_gradient, is_filter_gradient, updates};
-use crate::region::{NodeSet, Region, Schedule, epilogue, prologue};
-use crate::rewrites::{Rewrites, Rule};
+use crate::region::{Border, NodeSet, Region, Schedule, epilogue, prologue};
+use crate::rewrites::{Rewrites, Rule, Why};
 use crate::values::{is_returned, same_or_one, streams};
 
 /// See the [module](self).
@@ -62,10 +62,15 @@ impl Pass for FuseConvGrads {
             let Some(slot) = cotangent_slot(graph, id) else { continue };
             let cotangent = graph.operands(id)[slot];
             let mut nodes = NodeSet::from([id]);
+            let mut border = Border::default();
             if matches!(graph.node(id).op, Op::Conv2dGradInput(_)) {
-                epilogue(graph, &schedule, &mut nodes, id, streams);
+                epilogue(graph, &schedule, &mut nodes, &mut border, id, streams);
             }
-            let copied = preparation(graph, &schedule, cotangent);
+            let copied = preparation(graph, &schedule, &mut border, cotangent);
+            let copied = copied.unwrap_or_else(|why| {
+                border.refuse(graph, cotangent.node, why);
+                NodeSet::new()
+            });
             if is_filter_gradient(graph, id)
                 && let Some(bias) = bias_gradient(graph, cotangent)
             {
@@ -76,6 +81,8 @@ impl Pass for FuseConvGrads {
                     extend(graph, &schedule, &mut nodes, update);
                 }
             }
+            let inside = |id| nodes.contains(&id) || copied.contains(&id);
+            rewrites.refuse_outside(&GRADIENT, graph, id, &border, inside);
             if nodes.len() + copied.len() > 1 && rewrites.allow(&GRADIENT, graph, id) {
                 let region = Region::around(graph, KernelKind::Contraction, id, nodes);
                 Region { copied, ..region }.fuse(graph, &mut schedule)?;
@@ -106,9 +113,17 @@ fn cotangent_slot(graph: &Graph, id: NodeId) -> Option<usize> {
 const MAX_COPIES: usize = 64;
 
 /// The nodes that prepare a cotangent and can be copied into the kernels that use it.
-fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet {
+///
+/// # Errors
+/// Why the cotangent has to be stored.
+fn preparation(
+    graph: &Graph,
+    schedule: &Schedule,
+    border: &mut Border,
+    cotangent: Value,
+) -> Result<NodeSet, Why> {
     if graph.users_of(cotangent).nth(MAX_COPIES).is_some() {
-        return NodeSet::new();
+        return Err("it has too many uses to be computed for each of them");
     }
     let uses = graph.uses_of(cotangent);
     let has_filter = uses.iter().any(|(user, _)| is_filter_gradient(graph, *user));
@@ -117,7 +132,7 @@ fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet 
         cotangent_slot(graph, user) == Some(slot) || Some(user) == bias
     };
     if !uses.iter().all(inside) || is_returned(graph, cotangent.node) {
-        return NodeSet::new();
+        return Err("it is returned, or read by more than gradients of contractions");
     }
     let users: NodeSet = uses.into_iter().map(|(user, _)| user).collect();
     let (mut copied, value, users) = match graph.node(cotangent.node).op {
@@ -127,11 +142,16 @@ fn preparation(graph: &Graph, schedule: &Schedule, cotangent: Value) -> NodeSet 
         }
         _ => (NodeSet::new(), cotangent, users),
     };
-    let chain = prologue(graph, schedule, value, &users, same_or_one);
-    if chain.iter().all(|&id| graph.node(id).op.family() == Family::Elementwise(Cost::Cheap)) {
-        copied.extend(chain);
+    let chain = prologue(graph, schedule, border, value, &users, same_or_one);
+    let cheap =
+        |&id: &NodeId| graph.node(id).op.family() == Family::Elementwise(Cost::Cheap);
+    match chain.iter().find(|id| !cheap(id)) {
+        Some(&costly) => {
+            border.refuse(graph, costly, "it costs too much to be computed in each kernel");
+        }
+        None => copied.extend(chain),
     }
-    copied
+    Ok(copied)
 }
 
 #[cfg(test)]

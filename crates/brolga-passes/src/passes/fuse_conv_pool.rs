@@ -25,8 +25,8 @@ use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue};
-use crate::rewrites::{Rewrites, Rule};
+use crate::region::{Border, NodeSet, Region, Schedule, epilogue};
+use crate::rewrites::{Rewrites, Rule, Why};
 use crate::values::streams;
 
 /// See the [module](self).
@@ -51,10 +51,15 @@ impl Pass for FuseConvPool {
         let mut schedule = Schedule::new(graph);
         for id in schedule.seeds(graph, |op| matches!(op, Op::Conv2d(_))) {
             let mut nodes = NodeSet::from([id]);
-            epilogue(graph, &schedule, &mut nodes, id, streams);
-            let pools = pools(graph, &nodes);
+            let mut border = Border::default();
+            epilogue(graph, &schedule, &mut nodes, &mut border, id, streams);
+            let pools = pools(graph, &nodes).unwrap_or_else(|why| {
+                rewrites.refuse(&POOL, graph, id, why);
+                Vec::new()
+            });
             let rule = if pools.is_empty() { &EPILOGUE } else { &POOL };
             nodes.extend(pools);
+            rewrites.refuse_outside(rule, graph, id, &border, |id| nodes.contains(&id));
             if nodes.len() > 1 && rewrites.allow(rule, graph, id) {
                 Region::around(graph, KernelKind::Contraction, id, nodes)
                     .fuse(graph, &mut schedule)?;
@@ -65,22 +70,26 @@ impl Pass for FuseConvPool {
     }
 }
 
-/// The poolings by one window that alone use what leaves the region; none if something else does.
-fn pools(graph: &Graph, region: &NodeSet) -> Vec<NodeId> {
+/// The poolings by one window that alone use what leaves the region.
+///
+/// # Errors
+/// Why they cannot be fused with it.
+fn pools(graph: &Graph, region: &NodeSet) -> Result<Vec<NodeId>, Why> {
     let leaving: BTreeSet<(NodeId, NodeId)> = region
         .iter()
         .flat_map(|&id| graph.uses(id).into_iter().map(move |(user, _)| (id, user)))
         .filter(|(_, user)| !region.contains(user))
         .collect();
-    let Some(&(pooled, first)) = leaving.first() else { return Vec::new() };
+    let Some(&(pooled, first)) = leaving.first() else { return Ok(Vec::new()) };
     let one_value = leaving.iter().all(|&(id, _)| id == pooled);
     let returned = region.iter().any(|&id| graph.is_output(Value::from(id)));
-    let Some(window) = plain_window(graph, first) else { return Vec::new() };
+    let window = plain_window(graph, first)
+        .ok_or("what reads it is no maximum pooling, or one whose windows overlap or have padding")?;
     let one_window = leaving.iter().all(|&(_, user)| plain_window(graph, user) == Some(window));
     if !one_value || returned || !one_window {
-        return Vec::new();
+        return Err("what would be pooled is returned, or read by something else too");
     }
-    leaving.into_iter().map(|(_, user)| user).collect()
+    Ok(leaving.into_iter().map(|(_, user)| user).collect())
 }
 
 /// The window of a maximum pooling without padding and overlap.

@@ -24,7 +24,7 @@ use rustc_hash::FxHashMap;
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::rows::{Domain, rows};
-use crate::region::{MAX_NODES, Region, Schedule};
+use crate::region::{Border, MAX_NODES, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::is_elementwise;
 
@@ -50,7 +50,9 @@ impl Pass for FuseElementwise {
                 continue;
             }
             let domain = Domain::elementwise(graph.ty(id.into()).shape.clone());
-            let nodes = rows(graph, &schedule, &[id], domain);
+            let mut border = Border::default();
+            let nodes = rows(graph, &schedule, &mut border, &[id], domain);
+            rewrites.refuse_outside(&CHAIN, graph, id, &border, |id| nodes.contains(&id));
             let Some(&last) = schedule.sort(&nodes).last() else { continue };
             if nodes.len() > 1 && rewrites.allow(&CHAIN, graph, last) {
                 Region::around(graph, KernelKind::Rows, last, nodes).fuse(graph, &mut schedule)?;

@@ -16,7 +16,7 @@ use brolga_ir::{Graph, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue};
+use crate::region::{Border, NodeSet, Region, Schedule, epilogue};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::streams;
 
@@ -38,7 +38,9 @@ impl Pass for FuseMatmul {
         let mut schedule = Schedule::new(graph);
         for id in schedule.seeds(graph, |op| matches!(op, Op::Matmul(_))) {
             let mut nodes = NodeSet::from([id]);
-            epilogue(graph, &schedule, &mut nodes, id, streams);
+            let mut border = Border::default();
+            epilogue(graph, &schedule, &mut nodes, &mut border, id, streams);
+            rewrites.refuse_outside(&EPILOGUE, graph, id, &border, |id| nodes.contains(&id));
             if nodes.len() > 1 && rewrites.allow(&EPILOGUE, graph, id) {
                 Region::around(graph, KernelKind::Contraction, id, nodes)
                     .fuse(graph, &mut schedule)?;

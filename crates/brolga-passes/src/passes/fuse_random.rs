@@ -18,7 +18,7 @@ use brolga_ir::{Graph, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue};
+use crate::region::{Border, NodeSet, Region, Schedule, epilogue};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::same_or_one;
 
@@ -39,7 +39,9 @@ impl Pass for FuseRandom {
         let is_random = |op: &Op| matches!(op.family(), Family::Random { .. });
         for id in schedule.seeds(graph, is_random) {
             let mut nodes = NodeSet::from([id]);
-            epilogue(graph, &schedule, &mut nodes, id, same_or_one);
+            let mut border = Border::default();
+            epilogue(graph, &schedule, &mut nodes, &mut border, id, same_or_one);
+            rewrites.refuse_outside(&EPILOGUE, graph, id, &border, |id| nodes.contains(&id));
             if nodes.len() > 1 && rewrites.allow(&EPILOGUE, graph, id) {
                 Region::around(graph, KernelKind::Random, id, nodes).fuse(graph, &mut schedule)?;
             }

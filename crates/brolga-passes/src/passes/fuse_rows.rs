@@ -38,7 +38,7 @@ use brolga_ir::{Graph, NodeId};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::rows::{MAX_SPAN, reduced_domain, rows};
-use crate::region::{NodeSet, Region, Schedule, prologue};
+use crate::region::{Border, NodeSet, Region, Schedule, prologue};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::repeats_columns;
 
@@ -62,19 +62,22 @@ impl Pass for FuseRows {
         for id in seeds {
             // A region that was fused may have taken this node, and a kernel its identity.
             let Some(domain) = reduced_domain(graph, id) else { continue };
+            let mut border = Border::default();
             let nodes = if domain.is_long_row() {
                 let split = domain.split;
                 let fits = |graph: &Graph, v, shape: &_| repeats_columns(graph, v, shape, split);
                 let mut nodes = NodeSet::from([id]);
-                nodes.extend(prologue(graph, &schedule, graph.operands(id)[0], &nodes, fits));
+                let reduced = graph.operands(id)[0];
+                nodes.extend(prologue(graph, &schedule, &mut border, reduced, &nodes, fits));
                 nodes
             } else if domain.is_one_row() {
                 let same = |id: &NodeId| reduced_domain(graph, *id).as_ref() == Some(&domain);
                 let together: Vec<NodeId> = schedule.from(id, MAX_SPAN).filter(same).collect();
-                rows(graph, &schedule, &together, domain)
+                rows(graph, &schedule, &mut border, &together, domain)
             } else {
-                rows(graph, &schedule, &[id], domain)
+                rows(graph, &schedule, &mut border, &[id], domain)
             };
+            rewrites.refuse_outside(&ROWS, graph, id, &border, |id| nodes.contains(&id));
             if nodes.len() > 1 && rewrites.allow(&ROWS, graph, id) {
                 Region::around(graph, KernelKind::Rows, id, nodes).fuse(graph, &mut schedule)?;
             }

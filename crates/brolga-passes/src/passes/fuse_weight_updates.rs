@@ -20,7 +20,7 @@ use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::region::update::{Group, behind_gradient, groups};
 use crate::region::{NodeSet, Region, Schedule};
-use crate::rewrites::{Rewrites, Rule};
+use crate::rewrites::{Rewrites, Rule, Why};
 use crate::values::streams;
 
 /// See the [module](self).
@@ -41,7 +41,15 @@ impl Pass for FuseWeightUpdates {
         let mut schedule = Schedule::new(graph);
         for mut group in groups(graph) {
             group.renew(graph);
-            let Some((product, nodes)) = region(graph, &schedule, &group) else { continue };
+            let (product, nodes) = match region(graph, &schedule, &group) {
+                Ok(region) => region,
+                Err(why) => {
+                    if let Some(&last) = group.order.last() {
+                        rewrites.refuse(&UPDATE, graph, last, why);
+                    }
+                    continue;
+                }
+            };
             if rewrites.allow(&UPDATE, graph, product) {
                 Region::around(graph, KernelKind::Contraction, product, nodes)
                     .fuse(graph, &mut schedule)?;
@@ -52,12 +60,19 @@ impl Pass for FuseWeightUpdates {
     }
 }
 
-/// The product in front of a group, and everything from it to the group's results.
-fn region(graph: &Graph, schedule: &Schedule, group: &Group) -> Option<(NodeId, NodeSet)> {
+/// The product before a group, and everything from it to the group's results.
+///
+/// # Errors
+/// Why there is none that can be fused.
+fn region(graph: &Graph, schedule: &Schedule, group: &Group) -> Result<(NodeId, NodeSet), Why> {
     let is_product = |id| matches!(graph.node(id).op, Op::Matmul(_));
     let (product, mut nodes) = behind_gradient(graph, schedule, group, streams, is_product)?;
     nodes.insert(product);
-    schedule.is_convex(graph, &nodes).then_some((product, nodes))
+    if schedule.is_convex(graph, &nodes) {
+        Ok((product, nodes))
+    } else {
+        Err("the kernel would need its own result by another path")
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use brolga_ir::{Graph, NodeId, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::{NodeSet, Region, Schedule, epilogue};
+use crate::region::{Border, NodeSet, Region, Schedule, epilogue};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::streams;
 
@@ -40,7 +40,9 @@ impl Pass for FuseWindows {
         for id in schedule.seeds(graph, is_window) {
             let mut nodes = NodeSet::from([id]);
             nodes.extend(places(graph, id));
-            epilogue(graph, &schedule, &mut nodes, id, streams);
+            let mut border = Border::default();
+            epilogue(graph, &schedule, &mut nodes, &mut border, id, streams);
+            rewrites.refuse_outside(&WINDOW, graph, id, &border, |id| nodes.contains(&id));
             if nodes.len() > 1 && rewrites.allow(&WINDOW, graph, id) {
                 Region::around(graph, KernelKind::Window, id, nodes).fuse(graph, &mut schedule)?;
             }

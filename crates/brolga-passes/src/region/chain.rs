@@ -4,8 +4,15 @@ use std::collections::BTreeSet;
 
 use brolga_ir::{Graph, NodeId, Shape, Value};
 
-use super::{Growing, MAX_NODES, NodeSet, Schedule};
+use super::{Border, Growing, MAX_NODES, NodeSet, Schedule};
+use crate::rewrites::Why;
 use crate::values::{is_elementwise, is_returned, results};
+
+pub(super) const NOT_ELEMENTWISE: Why = "it is not elementwise";
+pub(super) const OTHER_SHAPE: Why = "its result has another shape";
+pub(super) const OPERAND: Why = "it repeats an operand in a way that the kernel does not read";
+pub(super) const OWN_RESULT: Why = "the kernel would need its own result by another path";
+pub(super) const FULL: Why = "the kernel has as many nodes as one may have";
 
 /// Lets a region grow by the elementwise ops behind `root` that have the shape of its results.
 ///
@@ -16,6 +23,7 @@ pub(crate) fn epilogue(
     graph: &Graph,
     schedule: &Schedule,
     region: &mut NodeSet,
+    border: &mut Border,
     root: NodeId,
     fits: impl Fn(&Graph, Value, &Shape) -> bool,
 ) {
@@ -33,25 +41,38 @@ pub(crate) fn epilogue(
         && let Some((_, id)) = candidates.pop_first()
     {
         let node = graph.node(id);
-        if !is_elementwise(graph, id) || node.types[0].shape != shape || node.origin.role != role {
+        let outside_fits = || {
+            let operands = graph.operands(id);
+            let mut outside = operands.iter().filter(|value| !growing.contains(value.node));
+            outside.all(|&value| fits(graph, value, &shape))
+        };
+        let why = if growing.contains(id) {
             continue;
-        }
-        let operands = graph.operands(id);
-        let mut outside = operands.iter().filter(|value| !growing.contains(value.node));
-        if outside.all(|&value| fits(graph, value, &shape))
-            && schedule.stays_convex(graph, &growing, id)
-        {
+        } else if !is_elementwise(graph, id) {
+            NOT_ELEMENTWISE
+        } else if node.types[0].shape != shape {
+            OTHER_SHAPE
+        } else if node.origin.role != role {
+            "it has another role"
+        } else if !outside_fits() {
+            OPERAND
+        } else if !schedule.stays_convex(graph, &growing, id) {
+            OWN_RESULT
+        } else {
             growing.insert(schedule, id);
             push(&mut candidates, id);
             added.insert(id);
-        }
+            continue;
+        };
+        border.refuse(graph, id, why);
     }
+    candidates.iter().for_each(|&(_, id)| border.refuse(graph, id, FULL));
     *region = growing.nodes;
     for id in added.clone() {
         for value in graph.operands(id) {
             let room = region.len() < MAX_NODES;
             if room && !region.contains(&value.node) && graph.ty(value).shape == shape {
-                let side = prologue(graph, schedule, value, &added, &fits);
+                let side = prologue(graph, schedule, border, value, &added, &fits);
                 region.extend(&side);
                 added.extend(side);
             }
@@ -65,6 +86,7 @@ pub(crate) fn epilogue(
 pub(crate) fn prologue(
     graph: &Graph,
     schedule: &Schedule,
+    border: &mut Border,
     value: Value,
     users: &NodeSet,
     fits: impl Fn(&Graph, Value, &Shape) -> bool,
@@ -80,15 +102,22 @@ pub(crate) fn prologue(
             graph.users_of(value).all(|user| users.contains(&user) || chain.contains(&user))
         };
         let operands = graph.operands(id);
-        if is_elementwise(graph, id)
-            && graph.node(id).types[0].shape == *shape
-            && !is_returned(graph, id)
-            && results(graph, id).all(used_inside)
-            && operands.iter().all(|&operand| fits(graph, operand, shape))
-        {
+        let why = if !is_elementwise(graph, id) {
+            NOT_ELEMENTWISE
+        } else if graph.node(id).types[0].shape != *shape {
+            OTHER_SHAPE
+        } else if is_returned(graph, id) {
+            "its result is returned, and so has to be stored"
+        } else if !results(graph, id).all(used_inside) {
+            "its result is used elsewhere too, and so has to be stored"
+        } else if !operands.iter().all(|&operand| fits(graph, operand, shape)) {
+            OPERAND
+        } else {
             chain.insert(id);
             candidates.extend(operands.iter().map(|v| (schedule.place(v.node), v.node)));
-        }
+            continue;
+        };
+        border.refuse(graph, id, why);
     }
     chain
 }

@@ -1,7 +1,7 @@
 //! From a region to a kernel.
 
-use brolga_ir::ops::{Constant, Kernel, KernelKind, ParameterKind};
-use brolga_ir::{Graph, Mistake, NodeId, Origin, Type, Value};
+use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
+use brolga_ir::{Graph, Mistake, Node, NodeId, Origin, Type, Value};
 use rustc_hash::FxHashMap;
 
 use super::{NodeSet, Schedule};
@@ -163,7 +163,7 @@ struct Body<'a> {
 impl<'a> Body<'a> {
     fn new(name: String, outer: &'a Graph) -> Self {
         let (values, constants) = (FxHashMap::default(), FxHashMap::default());
-        Self { outer, graph: Graph::new(name), values, constants, operands: Vec::new() }
+        Self { outer, graph: Graph::nested(name, outer), values, constants, operands: Vec::new() }
     }
 
     /// Copies a node whose operands that belong to the region were copied before.
@@ -173,12 +173,12 @@ impl<'a> Body<'a> {
         for value in self.outer.operands(id) {
             let constant = splat(self.outer, value).filter(|_| is_elementwise(self.outer, id));
             operands.push(match (constant, self.values.get(&value)) {
-                (Some(constant), _) => self.constant(value.node, constant, &node.origin)?,
+                (Some(_), _) => self.constant(value.node, &node.origin)?,
                 (None, Some(&inside)) => inside,
                 (None, None) => self.input(value)?,
             });
         }
-        let copy = self.graph.add_node(node.op.clone(), &operands, node.origin.clone())?;
+        let copy = self.graph.add_copy(node, &operands)?;
         for value in results(self.outer, id) {
             self.values.insert(value, Value { node: copy, port: value.port });
         }
@@ -186,11 +186,12 @@ impl<'a> Body<'a> {
     }
 
     /// The copy of a constant, which belongs to the layer that uses it first.
-    fn constant(&mut self, id: NodeId, op: &Constant, origin: &Origin) -> Result<Value, Mistake> {
+    fn constant(&mut self, id: NodeId, origin: &Origin) -> Result<Value, Mistake> {
         if let Some(&inside) = self.constants.get(&id) {
             return Ok(inside);
         }
-        let inside = self.graph.add(op.clone(), &[], origin.clone())?;
+        let constant = Node { origin: origin.clone(), ..self.outer.node(id).clone() };
+        let inside = self.graph.add_copy(&constant, &[])?.into();
         self.constants.insert(id, inside);
         Ok(inside)
     }

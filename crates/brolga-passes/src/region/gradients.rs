@@ -26,7 +26,7 @@ pub(crate) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, No
     let groups = groups(graph);
     let behind = groups.iter().filter_map(|group| {
         let family = |id| is_filter(id) || is_bias(id);
-        behind_gradient(graph, schedule, group, same_or_one, family)
+        behind_gradient(graph, schedule, group, same_or_one, family).ok()
     });
     behind.collect()
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use brolga_ir::op::Family;
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
-use super::{Growing, MAX_NODES, NodeSet, Schedule};
+use super::chain::{FULL, OPERAND, OTHER_SHAPE, OWN_RESULT};
+use super::{Border, Growing, MAX_NODES, NodeSet, Schedule};
+use crate::rewrites::Why;
 use crate::values::{broadcasts, elements, is_elementwise, repeats_columns, splat};
 
 /// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit together. A loss and its gradient are
@@ -109,6 +111,7 @@ pub(crate) fn reduced_domain(graph: &Graph, id: NodeId) -> Option<Domain> {
 pub(crate) fn rows(
     graph: &Graph,
     schedule: &Schedule,
+    border: &mut Border,
     seeds: &[NodeId],
     domain: Domain,
 ) -> NodeSet {
@@ -124,7 +127,11 @@ pub(crate) fn rows(
         if region.contains(id) {
             continue;
         }
-        for id in rows.grow(graph, schedule, &mut region, id) {
+        let added = rows.grow(graph, schedule, &mut region, id).unwrap_or_else(|why| {
+            border.refuse(graph, id, why);
+            Vec::new()
+        });
+        for id in added {
             for value in graph.operands(id) {
                 push(&mut candidates, value.node);
                 if graph.users_of(value).take(MAX_USES + 1).count() <= MAX_USES {
@@ -136,39 +143,49 @@ pub(crate) fn rows(
             graph.users(id).for_each(|user| push(&mut candidates, user));
         }
     }
+    candidates.iter().for_each(|&(_, id)| border.refuse(graph, id, FULL));
     region.nodes
 }
 
 impl Rows {
     /// A domain with what is known of its region's nodes.
-    pub(crate) fn new(domain: Domain) -> Self {
+    fn new(domain: Domain) -> Self {
         Self { domain, places: BTreeMap::new(), reductions: 0 }
     }
 
-    /// Adds a node if it fits.
-    pub(crate) fn insert(&mut self, graph: &Graph, id: NodeId) -> bool {
-        let Some(place) = self.fit(graph, id) else { return false };
+    /// Adds a node.
+    ///
+    /// # Errors
+    /// Why it does not fit.
+    fn insert(&mut self, graph: &Graph, id: NodeId) -> Result<(), Why> {
+        let place = self.fit(graph, id)?;
         self.places.insert(id, place);
         // What read the node from outside must be able to read it inside.
         let mut inside = graph.users(id).filter_map(|user| Some((user, *self.places.get(&user)?)));
-        let fits = inside.all(|(user, place)| self.fit(graph, user) == Some(place));
-        if !fits {
-            self.places.remove(&id);
+        if inside.all(|(user, place)| self.fit(graph, user) == Ok(place)) {
+            return Ok(());
         }
-        fits
+        self.places.remove(&id);
+        Err("the kernel reads its result along another axis than it computes it")
     }
 
-    /// Adds a node and all that stands on ways between it and the region, or nothing. Returns what was added.
+    /// Adds a node and all that stands on paths between it and the region, or nothing. Returns what was added.
+    ///
+    /// # Errors
+    /// Why nothing was added.
     fn grow(
         &mut self,
         graph: &Graph,
         schedule: &Schedule,
         region: &mut Growing,
         id: NodeId,
-    ) -> Vec<NodeId> {
-        let extends = can_stand(graph, id) && schedule.extends(graph, region, id);
-        if !can_stand(graph, id) || (!extends && region.span_with(schedule, id) > MAX_SPAN) {
-            return Vec::new();
+    ) -> Result<Vec<NodeId>, Why> {
+        if !can_stand(graph, id) {
+            return Err("it does not go row by row");
+        }
+        let extends = schedule.extends(graph, region, id);
+        if !extends && region.span_with(schedule, id) > MAX_SPAN {
+            return Err("it stands too far away in the order of the graph");
         }
         let mut added = Vec::new();
         if !extends {
@@ -181,24 +198,29 @@ impl Rows {
         let is_reduction = |id: &&NodeId| row_reduction(&graph.node(**id).op).is_some();
         let reductions = self.reductions + added.iter().filter(is_reduction).count();
         let most = if self.domain.is_long_row() { 0 } else { MAX_REDUCTIONS };
-        if reductions <= most.max(self.reductions) && added.iter().all(|&id| self.insert(graph, id))
-        {
-            self.reductions = reductions;
-            added.iter().for_each(|&id| region.insert(schedule, id));
-            return added;
+        if reductions > most.max(self.reductions) {
+            return Err("the kernel would have too many reductions");
         }
-        added.iter().for_each(|id| {
-            self.places.remove(id);
-        });
-        Vec::new()
+        for &inner in &added {
+            if let Err(why) = self.insert(graph, inner) {
+                self.places.retain(|id, _| !added.contains(id));
+                return Err(if inner == id { why } else { OWN_RESULT });
+            }
+        }
+        self.reductions = reductions;
+        added.iter().for_each(|&id| region.insert(schedule, id));
+        Ok(added)
     }
 
-    /// What the node would be in the region, if it can stand there.
-    fn fit(&self, graph: &Graph, id: NodeId) -> Option<Place> {
+    /// What the node would be in the region.
+    ///
+    /// # Errors
+    /// Why it cannot stand there.
+    fn fit(&self, graph: &Graph, id: NodeId) -> Result<Place, Why> {
         let node = graph.node(id);
         let operands = graph.operands(id);
         let place = |value: &Value| self.places.get(&value.node).copied();
-        let shape = &node.types.first()?.shape;
+        let shape = &node.types.first().ok_or(OTHER_SHAPE)?.shape;
         let whole = *shape == self.domain.shape;
         // A row is one run of elements: what is read along with it has one for each of them, or one for all. An operand inside of the
         // region that lost its axes would be read along the wrong ones.
@@ -210,7 +232,7 @@ impl Rows {
         match &node.op {
             _ if is_elementwise(graph, id) => {
                 if whole {
-                    return operands.iter().all(readable).then_some(Place::Whole);
+                    return operands.iter().all(readable).then_some(Place::Whole).ok_or(OPERAND);
                 }
                 let one = |value: &Value| {
                     place(value).is_none()
@@ -226,27 +248,30 @@ impl Rows {
                 if *shape == self.domain.kept()
                     && reduced(Place::Kept, &|v| broadcasts(graph, *v, &self.domain.kept()))
                 {
-                    return Some(Place::Kept);
+                    return Ok(Place::Kept);
                 }
                 (*shape == self.domain.dropped() && reduced(Place::Dropped, &one))
                     .then_some(Place::Dropped)
+                    .ok_or("its result has neither the shape of the rows nor one element a row of theirs")
             }
             op if row_reduction(op).is_some() => {
-                let domain = reduced_domain(graph, id)?;
-                let (_, keepdims) = row_reduction(op)?;
+                let domain = reduced_domain(graph, id).ok_or("it does not reduce the last axes")?;
+                let keepdims = row_reduction(op).is_some_and(|(_, keepdims)| keepdims);
                 let result = if keepdims { Place::Kept } else { Place::Dropped };
                 // Where the domain has one column, a reduced value has the domain's shape; reducing it again is another row.
                 let reads = place(&operands[0]).is_none_or(|place| place == Place::Whole);
-                (domain == self.domain && reads).then_some(result)
+                (domain == self.domain && reads).then_some(result).ok_or("it reduces other rows")
             }
-            Op::Broadcast(_) => (whole && operands.iter().all(readable)).then_some(Place::Whole),
-            Op::OneHot(_) if single_column_axis => {
-                (whole && place(&operands[0]).is_none()).then_some(Place::Whole)
+            Op::Broadcast(_) => {
+                (whole && operands.iter().all(readable)).then_some(Place::Whole).ok_or(OPERAND)
             }
-            Op::Iota(iota) if single_column_axis => {
-                (whole && iota.axis == self.domain.split).then_some(Place::Whole)
-            }
-            _ => None,
+            Op::OneHot(_) if single_column_axis => (whole && place(&operands[0]).is_none())
+                .then_some(Place::Whole)
+                .ok_or("it marks along another axis than the rows', or what the row computes"),
+            Op::Iota(iota) if single_column_axis => (whole && iota.axis == self.domain.split)
+                .then_some(Place::Whole)
+                .ok_or("it counts along another axis than the rows'"),
+            _ => Err("it counts or marks along one of several axes"),
         }
     }
 }

@@ -9,7 +9,8 @@ use brolga_ir::ops::Constant;
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, Value};
 use rustc_hash::FxHashMap;
 
-use super::{MAX_NODES, NodeSet, Schedule, prologue};
+use super::{Border, MAX_NODES, NodeSet, Schedule, prologue};
+use crate::rewrites::Why;
 use crate::values::{is_elementwise, is_returned, splat};
 
 /// What leads to the next values of one weight and its slots.
@@ -26,27 +27,37 @@ pub(crate) struct Group {
 
 /// The gradient that a group ends with, a node of some family, and all nodes between it and the group's results.
 ///
-/// Elementwise ops in front of the group that nothing else uses belong to it. `None` if there is no such gradient or more than one, or if it
-/// reads a value of the group, is returned, or something else uses it. Operands of those ops must satisfy `fits`.
+/// Elementwise ops before the group that nothing else uses belong to it; their operands must satisfy `fits`.
+///
+/// # Errors
+/// If there is no such gradient or more than one, or if it reads a value of the group, is returned, or something else uses it.
 pub(crate) fn behind_gradient(
     graph: &Graph,
     schedule: &Schedule,
     group: &Group,
     fits: impl Fn(&Graph, Value, &Shape) -> bool,
     family: impl Fn(NodeId) -> bool,
-) -> Option<(NodeId, NodeSet)> {
+) -> Result<(NodeId, NodeSet), Why> {
     let mut nodes: NodeSet = group.order.iter().copied().collect();
     for &value in &group.own {
-        let between = prologue(graph, schedule, value, &nodes, &fits);
+        let between = prologue(graph, schedule, &mut Border::default(), value, &nodes, &fits);
         nodes.extend(between);
     }
     let operands = nodes.iter().flat_map(|&id| graph.operands(id)).map(|value| value.node);
     let gradients: NodeSet = operands.filter(|&id| family(id)).collect();
-    let [gradient] = gradients.into_iter().collect::<Vec<_>>()[..] else { return None };
+    let [gradient] = gradients.into_iter().collect::<Vec<_>>()[..] else {
+        return Err("the update ends with no such gradient, or with more than one");
+    };
     // Such a gradient would be computed of what stands behind it.
     let reads_inside = graph.operands(gradient).iter().any(|value| nodes.contains(&value.node));
     let used_outside = graph.users(gradient).any(|user| !nodes.contains(&user));
-    (!reads_inside && !used_outside && !is_returned(graph, gradient)).then_some((gradient, nodes))
+    if reads_inside {
+        Err("the gradient reads a value of the update")
+    } else if used_outside || is_returned(graph, gradient) {
+        Err("the gradient is used elsewhere too, or is returned, and so has to be stored")
+    } else {
+        Ok((gradient, nodes))
+    }
 }
 
 /// What groups must have in common.

@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::memory::{Span, padded};
 use crate::memory_plan::{LiveRange, MemoryPlan, pressure};
 use crate::regions::Regions;
-use crate::report::{LayerMemory, MemoryReport};
+use crate::report::{LayerMemory, MemoryReport, ValueMemory};
 use crate::signature::Signature;
 use crate::state::StateLayout;
 use crate::tasks::Tasks;
@@ -34,6 +34,7 @@ pub(super) fn report(
     MemoryReport {
         graph: signature.graph.clone(),
         layers: layers(graph, signature, tasks, regions, peak),
+        values: values(tasks, regions),
         states: states.bytes(),
         constants,
         inputs,
@@ -45,6 +46,14 @@ pub(super) fn report(
         total: layout.bytes.saturating_add(states.bytes()),
         planner: plan.planner.to_owned(),
     }
+}
+
+fn values(tasks: &Tasks, regions: &Regions) -> Vec<ValueMemory> {
+    let value = |(range, &task): (&LiveRange, &usize)| {
+        let &LiveRange { bytes, first, last } = range;
+        ValueMemory { node: tasks.tasks[task].call.node, bytes, first, last }
+    };
+    regions.ranges.iter().zip(&regions.owners).map(value).collect()
 }
 
 fn layers(

@@ -18,7 +18,7 @@ impl Plan {
                 written: stages.iter().map(|stage| stage.written).sum(),
                 working_set: self.working_set(stages[0].call),
                 stages: stages.len(),
-                ..Timed::new(&call.name, &call.origin)
+                ..Timed::new(&call.name, call.node, &call.origin)
             }
         });
         Timers::new(kernels.collect(), threads)
