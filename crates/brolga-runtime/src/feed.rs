@@ -130,14 +130,14 @@ pub(crate) fn footprints(signature: &Signature, layout: &Layout) -> Vec<Footprin
     footprint.collect()
 }
 
-/// A feed that has been checked, and the place of its input.
+/// A feed that has been checked, and the index of its input.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed<'a> {
     array: Array<'a>,
     rows: &'a [usize],
     width: usize,
     dtype: DType,
-    /// The place of the input among the data inputs.
+    /// The index of the input among the data inputs.
     pub(crate) input: usize,
 }
 

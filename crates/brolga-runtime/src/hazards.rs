@@ -1,7 +1,7 @@
 //! Hazards: where the units of a stage have to wait for those of the stages before it.
 //!
 //! The units of a stage are cut into lanes: lane `l` of `L` has the units `l·U/L .. (l+1)·U/L`. A
-//! barrier stands before a stage that touches bytes which stages behind the last barrier touch, too,
+//! barrier stands before a stage that touches bytes which stages after the last barrier touch, too,
 //! and one of the two writes: read after write, write after read, write after write.
 //!
 //! A worker does the units that a lane has of *short* stages one after the other. So bytes that
@@ -36,7 +36,7 @@ pub(crate) fn chunk(units: usize, part: usize, parts: usize) -> Range<usize> {
 /// long. The fewest that suffice.
 pub(crate) fn barriers(stages: &[Vec<Footprint>], long: &[bool], lanes: usize) -> Vec<bool> {
     let mut since_barrier = Accesses::default();
-    // Stages that touch the same bytes in the same way are one to all that come later.
+    // Stages that touch the same bytes alike are one to all that come later.
     let mut known = HashSet::new();
     let mut barriers = Vec::with_capacity(stages.len());
     for (stage, &long) in stages.iter().zip(long) {

@@ -48,8 +48,8 @@ impl Interpreter {
             match output.replaces {
                 None => spans.next().into_iter().for_each(|&span| arena.write(span, tensor.data())),
                 Some(id) => {
-                    if let Some(&Home::OldState(place)) = self.homes.get(&id) {
-                        let span = signature.states[place].span;
+                    if let Some(&Home::OldState(index)) = self.homes.get(&id) {
+                        let span = signature.states[index].span;
                         state.memory_mut().write(span, tensor.data());
                     }
                 }
@@ -81,11 +81,11 @@ impl Interpreter {
         operands: &[Tensor],
         timers: &Timers,
     ) -> Result<Vec<Tensor>, brolga_ir::EvalError> {
-        let (mut place, mut start) = (0, Instant::now());
+        let (mut index, mut start) = (0, Instant::now());
         let mut observer = |graph: &Graph, node: NodeId, _: &[Tensor]| {
             if is_timed(&graph.node(node).op) {
-                timers.add(place, start.elapsed().as_nanos() as u64);
-                place += 1;
+                timers.add(index, start.elapsed().as_nanos() as u64);
+                index += 1;
             }
             start = Instant::now();
         };

@@ -1,6 +1,6 @@
-//! Addresses: the place of every buffer, relative to the arena or the state.
+//! Addresses: where every buffer is, relative to the arena or the state.
 //!
-//! The arena holds, one after the other, constants, data inputs, what the planner places (results, outputs, workspaces), and
+//! The arena holds, one after the other, constants, data inputs, what the planner gives offsets to (results, outputs, workspaces), and
 //! one scratch memory for each worker.
 
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub(crate) enum Space {
     State,
 }
 
-/// The place of a buffer.
+/// Where a buffer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Address {
@@ -29,13 +29,13 @@ pub(crate) struct Address {
     pub(crate) span: Span,
 }
 
-/// The places of everything.
+/// Where everything is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Layout {
-    /// The place of each buffer.
+    /// Of each buffer.
     pub(crate) buffers: Vec<Address>,
-    /// The place of the workspace of each call, in the order of the step.
+    /// Of the workspace of each call, in the order of the step.
     pub(crate) workspaces: Vec<Option<Address>>,
     pub(crate) constants: Vec<Span>,
     pub(crate) inputs: Vec<Span>,
@@ -67,7 +67,7 @@ impl Layout {
             layout.inputs.push(span);
         }
         let planned = layout.append(plan.bytes).offset;
-        let place = |region: usize, bytes| Span { offset: planned + plan.offsets[region], bytes };
+        let span_of = |region: usize, bytes| Span { offset: planned + plan.offsets[region], bytes };
         for (id, buffer) in tasks.buffers.iter().enumerate() {
             let (space, span) = match buffer.home {
                 Home::Constant(constant) => (Space::Arena, layout.constants[constant]),
@@ -77,14 +77,14 @@ impl Layout {
                 }
                 Home::Planned => {
                     let region = regions.of_buffer[id];
-                    (Space::Arena, region.map(|r| place(r, buffer.bytes)).unwrap_or_default())
+                    (Space::Arena, region.map(|r| span_of(r, buffer.bytes)).unwrap_or_default())
                 }
             };
             layout.buffers.push(Address { space, span });
         }
         let workspace = |&id: &TaskId| {
             let region = regions.of_workspace[id]?;
-            let span = place(region, tasks.tasks[id].call.kernel.workspace);
+            let span = span_of(region, tasks.tasks[id].call.kernel.workspace);
             Some(Address { space: Space::Arena, span })
         };
         layout.workspaces = order.iter().map(workspace).collect();
@@ -94,7 +94,7 @@ impl Layout {
         layout
     }
 
-    /// The places of data inputs and outputs alone, for who computes elsewhere.
+    /// Addresses of data inputs and outputs alone, for who computes elsewhere.
     pub(crate) fn of_signature(signature: &Signature) -> Self {
         let mut layout = Self::default();
         let inputs = signature.inputs.iter().map(|input| input.ty.bytes());

@@ -1,6 +1,6 @@
 //! Memory plan, schedule and execution of compiled Brolga programs.
 //!
-//! A [`Plan`] gives every value of a graph of compiled kernels a place in one arena, and puts the stages in order with barriers between
+//! A [`Plan`] gives every value of a graph of compiled kernels an offset in one arena, and puts the stages in order with barriers between
 //! them. It is data, without code. An [`Executable`] is a plan linked with the code of its kernels. It is made for a [`StateLayout`] and
 //! runs on the [`State`] of that layout, which all programs of one model share.
 //!

@@ -2,7 +2,7 @@
 //!
 //! Workers gain a part of a short step's time. Beside another busy process they lose a multiple of
 //! it: a helper that shares a core with the caller takes it away just when the caller is to begin
-//! the next step. No single wait shows that, so both ways are timed, and the quicker one is taken.
+//! the next step. No single wait shows that, so both are timed, and the quicker one is taken.
 
 use std::mem::take;
 
@@ -28,7 +28,7 @@ pub(crate) struct Pace {
     /// Steps of the current window, and the nanoseconds that they took.
     steps: u32,
     time: u64,
-    /// How many windows the current way is kept.
+    /// How many windows the current choice is kept.
     windows: u32,
     /// The time of the last window alone.
     time_alone: Option<u64>,

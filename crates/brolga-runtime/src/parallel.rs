@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, available_parallelism, scope};
 
-/// Does something with all chunks of a slice, given the place at which each starts, on as many threads
+/// Does something with all chunks of a slice, given the index at which each starts, on as many threads
 /// as the process may use. A thread takes the next chunk when it has finished one; one that the system
 /// does not start is done without.
 pub fn for_each_chunk<T: Send>(
@@ -42,7 +42,7 @@ mod tests {
         for (length, chunk) in [(0, 4), (1, 4), (4, 4), (1000, 7), (3, 0)] {
             let mut values = vec![0; length];
             for_each_chunk(&mut values, chunk, |start, values| {
-                values.iter_mut().zip(start..).for_each(|(value, place)| *value += place + 1);
+                values.iter_mut().zip(start..).for_each(|(value, index)| *value += index + 1);
             });
             assert!(values.iter().copied().eq(1..=length), "{length} by {chunk}");
         }

@@ -26,12 +26,12 @@ use crate::team::Team;
 pub struct Planned {
     plan: Plan,
     options: Options,
-    way: Way,
+    runner: Runner,
 }
 
-/// Who will compute.
+/// What computes.
 #[derive(Debug)]
-enum Way {
+enum Runner {
     /// The code of the plan's kernels.
     Native(Object),
     Interpreter(Box<Graph>),
@@ -88,7 +88,7 @@ impl Planned {
             _ => Err(unsupported(graph, id)),
         };
         let plan = Plan::new(graph, states, options, kernel)?;
-        Ok(Self { plan, options: options.clone(), way: Way::Native(object) })
+        Ok(Self { plan, options: options.clone(), runner: Runner::Native(object) })
     }
 
     /// The program of any graph, to be run by the interpreter.
@@ -102,7 +102,7 @@ impl Planned {
     ) -> Result<Self, RuntimeError> {
         let options = Options { threads: 1, ..options.clone() };
         let plan = Plan::new(graph, states, &options, |_| Ok(CompiledKernel::default()))?;
-        Ok(Self { plan, options, way: Way::Interpreter(Box::new(graph.clone())) })
+        Ok(Self { plan, options, runner: Runner::Interpreter(Box::new(graph.clone())) })
     }
 
     /// The plan: what the program does, and where everything lies. For the interpreter: as if each node were a kernel without code.
@@ -120,10 +120,10 @@ impl Planned {
     /// # Errors
     /// If the code cannot be placed in memory, or the system does not give the memory, or the threads.
     pub fn link(self) -> Result<Executable, RuntimeError> {
-        let Self { plan, options, way } = self;
-        match way {
-            Way::Native(object) => native(plan, link(object)?, &options),
-            Way::Interpreter(graph) => interpreter(plan, *graph, &options),
+        let Self { plan, options, runner } = self;
+        match runner {
+            Runner::Native(object) => native(plan, link(object)?, &options),
+            Runner::Interpreter(graph) => interpreter(plan, *graph, &options),
         }
     }
 }

@@ -280,8 +280,8 @@ impl Shared {
 
     /// Does chunks of a phase, the worker's own first, until none is left or its turn is over.
     fn work(&self, active: &Active<'_>, moment: Moment, worker: usize) -> Left {
-        let place = moment.phase().wrapping_sub(active.first) as usize;
-        let phase = &active.job.phases[place];
+        let index = moment.phase().wrapping_sub(active.first) as usize;
+        let phase = &active.job.phases[index];
         let seat = &self.seats[worker].0;
         let (threads, lanes) = self.extent();
         let own = chunk(lanes, worker, threads);
@@ -329,8 +329,8 @@ impl Shared {
             return;
         }
         let done = self.done.0.fetch_add(chunks, Ordering::AcqRel).wrapping_add(chunks);
-        let place = moment.phase().wrapping_sub(active.first) as usize;
-        let phases = &active.job.phases[place..];
+        let index = moment.phase().wrapping_sub(active.first) as usize;
+        let phases = &active.job.phases[index..];
         if done == active.base.wrapping_add(phases[0].end() as u64) {
             let next = phases.get(1);
             let opened = moment.next(next.is_some());
@@ -380,7 +380,7 @@ mod tests {
 
     use super::*;
 
-    /// A helper that the system stops right behind its entry.
+    /// A helper that the system stops right after its entry.
     #[test]
     fn a_caller_waits_for_a_helper_that_may_look_at_the_job() {
         let (shared, done) = (Shared::new(2, 2), AtomicUsize::new(0));

@@ -6,9 +6,9 @@ use brolga_ir::lanes::{
     PHILOX_BLOCK, PHILOX_MULTIPLIERS, PHILOX_ROUNDS, PHILOX_WEYL, random_bits_at,
 };
 
-use normal::{BoxMuller, places_of};
+use normal::{BoxMuller, indices_of};
 
-/// A source of random numbers: each number is a function of seed, stream and place, by
+/// A source of random numbers: each number is a function of seed, stream and index, by
 /// [`Philox`](brolga_ir::lanes::philox4x32).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Random {
@@ -19,7 +19,7 @@ pub struct Random {
 /// Where the steps of a training count from 0, initial values take their numbers from above this step.
 const INITIAL: u32 = 1 << 31;
 
-/// The bits of a block of places.
+/// The bits of a block of indices.
 type Bits = [u32; PHILOX_BLOCK];
 
 /// How many calls of the generator give them.
@@ -42,9 +42,9 @@ impl Random {
         halves(self.seed)
     }
 
-    /// 32 random bits: draw `draw` at a place.
-    fn bits(self, place: u64, draw: u32) -> u32 {
-        random_bits_at(self.key(), INITIAL | draw, self.stream, place)
+    /// 32 random bits: draw `draw` at an index.
+    fn bits(self, index: u64, draw: u32) -> u32 {
+        random_bits_at(self.key(), INITIAL | draw, self.stream, index)
     }
 
     /// The four words of a call of the generator, whose number is given in halves.
@@ -66,30 +66,30 @@ impl Random {
         words.map(|word| word as u32)
     }
 
-    /// [`Random::bits`] of all places of a block.
+    /// [`Random::bits`] of all indices of a block.
     #[inline(always)]
     fn block(self, block: u64, draw: u32) -> Bits {
         let mut bits = [0; PHILOX_BLOCK];
         for lane in 0..CALLS {
             let words = self.words(halves(block * CALLS as u64 + lane as u64), draw);
-            for (word, place) in words.into_iter().zip((lane..).step_by(CALLS)) {
-                bits[place] = word;
+            for (word, index) in words.into_iter().zip((lane..).step_by(CALLS)) {
+                bits[index] = word;
             }
         }
         bits
     }
 
-    /// [`Random::bits`] of places that lie anywhere, each with the number of its draw.
+    /// [`Random::bits`] of indices that lie anywhere, each with the number of its draw.
     #[inline(always)]
-    fn scattered(self, places: &[u64; PHILOX_BLOCK], draws: &[u32; PHILOX_BLOCK]) -> Bits {
+    fn scattered(self, indices: &[u64; PHILOX_BLOCK], draws: &[u32; PHILOX_BLOCK]) -> Bits {
         // Loops over numbers of one width, and comparisons instead of an index: so the compiler can do
-        // many places at once.
+        // many indices at once.
         let [mut low, mut high] = [[0; PHILOX_BLOCK]; 2];
-        for ((low, high), &place) in low.iter_mut().zip(&mut high).zip(places) {
-            let (block, calls) = (place / PHILOX_BLOCK as u64, CALLS as u64);
-            [*low, *high] = halves(block * calls + place % calls);
+        for ((low, high), &index) in low.iter_mut().zip(&mut high).zip(indices) {
+            let (block, calls) = (index / PHILOX_BLOCK as u64, CALLS as u64);
+            [*low, *high] = halves(block * calls + index % calls);
         }
-        let mut bits = places.map(|place| place as u32 % PHILOX_BLOCK as u32);
+        let mut bits = indices.map(|index| index as u32 % PHILOX_BLOCK as u32);
         for (((bits, low), high), draw) in bits.iter_mut().zip(low).zip(high).zip(draws) {
             let [a, b, c, d] = self.words([low, high], *draw);
             let (within, calls) = (*bits, CALLS as u32);
@@ -100,23 +100,23 @@ impl Random {
         bits
     }
 
-    /// A number from [0, 1) at a place.
-    pub fn uniform(self, place: u64) -> f64 {
-        unit(self.bits(place, 0))
+    /// A number from [0, 1) at an index.
+    pub fn uniform(self, index: u64) -> f64 {
+        unit(self.bits(index, 0))
     }
 
-    /// A number of the standard normal distribution at a place, by Box and Muller's transform of draws
+    /// A number of the standard normal distribution at an index, by Box and Muller's transform of draws
     /// `2·draw` and `2·draw + 1`.
-    pub fn normal(self, place: u64, draw: u32) -> f64 {
-        let [u, v] = [0, 1].map(|half| f64::from(self.bits(place, 2 * draw + half)));
+    pub fn normal(self, index: u64, draw: u32) -> f64 {
+        let [u, v] = [0, 1].map(|half| f64::from(self.bits(index, 2 * draw + half)));
         let radius = (-2.0 * ((u + 1.0) / 2f64.powi(32)).ln()).sqrt();
         radius * (std::f64::consts::TAU * v / 2f64.powi(32)).cos()
     }
 
     /// A number of the standard normal distribution within two standard deviations: the first draw that is.
-    pub fn truncated_normal(self, place: u64) -> f64 {
+    pub fn truncated_normal(self, index: u64) -> f64 {
         (0..INITIAL / 2)
-            .map(|draw| self.normal(place, draw))
+            .map(|draw| self.normal(index, draw))
             .find(|x| x.abs() <= 2.0)
             .unwrap_or(0.0)
     }
@@ -147,9 +147,9 @@ pub enum Draw {
     TruncatedNormal,
 }
 
-/// The numbers `offset + x · factor / divisor` of all places, where x is drawn from a source.
+/// The numbers `offset + x · factor / divisor` of all indices, where x is drawn from a source.
 ///
-/// The number at a place is that of the formulas in `f64`, rounded once to `f32`. It depends on nothing else.
+/// The number at an index is that of the formulas in `f64`, rounded once to `f32`. It depends on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Distribution {
     /// How x is drawn.
@@ -163,13 +163,13 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// The number at a place.
-    pub fn at(&self, random: Random, place: u64) -> f32 {
+    /// The number at an index.
+    pub fn at(&self, random: Random, index: u64) -> f32 {
         self.value(match self.draw {
-            Draw::Uniform => random.uniform(place),
-            Draw::Symmetric => 2.0 * random.uniform(place) - 1.0,
-            Draw::Normal => random.normal(place, 0),
-            Draw::TruncatedNormal => random.truncated_normal(place),
+            Draw::Uniform => random.uniform(index),
+            Draw::Symmetric => 2.0 * random.uniform(index) - 1.0,
+            Draw::Normal => random.normal(index, 0),
+            Draw::TruncatedNormal => random.truncated_normal(index),
         })
     }
 
@@ -178,7 +178,7 @@ impl Distribution {
         (self.offset + x * self.factor / self.divisor) as f32
     }
 
-    /// The numbers from the place `start` on: those of [`Distribution::at`], many at a time.
+    /// The numbers from the index `start` on: those of [`Distribution::at`], many at a time.
     pub fn fill(&self, random: Random, start: u64, values: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("fma") {
@@ -213,8 +213,8 @@ impl Distribution {
         let mut rejected = Rejected::default();
         let mut done = 0;
         while done < values.len() {
-            let place = start + done as u64;
-            let (block, skipped) = (place / PHILOX_BLOCK as u64, place as usize % PHILOX_BLOCK);
+            let first = start + done as u64;
+            let (block, skipped) = (first / PHILOX_BLOCK as u64, first as usize % PHILOX_BLOCK);
             let count = (values.len() - done).min(PHILOX_BLOCK - skipped);
             let part = &mut values[done..done + count];
             let bits = random.block(block, 0);
@@ -224,20 +224,20 @@ impl Distribution {
                 let drawn = BoxMuller::<FMA>::new(self).draw(&bits, &random.block(block, 1));
                 copy(part, &drawn.values, skipped);
                 let inside = (u64::MAX >> (PHILOX_BLOCK - count)) << skipped;
-                for index in places_of(drawn.unsure & inside) {
-                    part[index - skipped] = self.at(random, place + (index - skipped) as u64);
+                for index in indices_of(drawn.unsure & inside) {
+                    part[index - skipped] = self.at(random, first + (index - skipped) as u64);
                 }
-                for index in places_of(drawn.rejected & inside) {
-                    rejected.push(place + (index - skipped) as u64, 1);
+                for index in indices_of(drawn.rejected & inside) {
+                    rejected.push(first + (index - skipped) as u64, 1);
                 }
                 // While the numbers are in the cache.
-                while rejected.places.len() >= PHILOX_BLOCK {
+                while rejected.indices.len() >= PHILOX_BLOCK {
                     self.draw_again::<FMA>(random, start, values, &mut rejected);
                 }
             }
             done += count;
         }
-        while !rejected.places.is_empty() {
+        while !rejected.indices.is_empty() {
             self.draw_again::<FMA>(random, start, values, &mut rejected);
         }
     }
@@ -248,7 +248,7 @@ impl Distribution {
         bits.map(|bits| self.value(scale * unit(bits) - shift))
     }
 
-    /// The next draw for a block of the places whose last one was rejected.
+    /// The next draw for a block of the indices whose last one was rejected.
     #[inline(always)]
     fn draw_again<const FMA: bool>(
         &self,
@@ -257,48 +257,48 @@ impl Distribution {
         values: &mut [f32],
         rejected: &mut Rejected,
     ) {
-        let (places, draws, count) = rejected.pop();
-        let u = random.scattered(&places, &draws.map(|draw| 2 * draw));
-        let v = random.scattered(&places, &draws.map(|draw| 2 * draw + 1));
+        let (indices, draws, count) = rejected.pop();
+        let u = random.scattered(&indices, &draws.map(|draw| 2 * draw));
+        let v = random.scattered(&indices, &draws.map(|draw| 2 * draw + 1));
         let drawn = BoxMuller::<FMA>::new(self).draw(&u, &v);
-        for ((place, value), index) in places.iter().zip(drawn.values).zip(0..count) {
-            let number = &mut values[(place - start) as usize];
-            if drawn.rejected >> index & 1 == 1 {
-                rejected.push(*place, draws[index] + 1);
+        for ((index, value), drawn_at) in indices.iter().zip(drawn.values).zip(0..count) {
+            let number = &mut values[(index - start) as usize];
+            if drawn.rejected >> drawn_at & 1 == 1 {
+                rejected.push(*index, draws[drawn_at] + 1);
             } else {
-                let is_sure = drawn.unsure >> index & 1 == 0;
-                *number = if is_sure { value } else { self.at(random, *place) };
+                let is_sure = drawn.unsure >> drawn_at & 1 == 0;
+                *number = if is_sure { value } else { self.at(random, *index) };
             }
         }
     }
 }
 
-/// Places to be drawn again.
+/// Indices to be drawn again.
 #[derive(Default)]
 struct Rejected {
-    places: Vec<u64>,
+    indices: Vec<u64>,
     /// The number of the next draw of each.
     draws: Vec<u32>,
 }
 
 impl Rejected {
     #[inline(always)]
-    fn push(&mut self, place: u64, draw: u32) {
-        self.places.push(place);
+    fn push(&mut self, index: u64, draw: u32) {
+        self.indices.push(index);
         self.draws.push(draw);
     }
 
     /// Takes the last ones, a block of them if there are as many; the rest of the block is zeros.
     #[inline(always)]
     fn pop(&mut self) -> ([u64; PHILOX_BLOCK], [u32; PHILOX_BLOCK], usize) {
-        let (mut places, mut draws) = ([0; PHILOX_BLOCK], [0; PHILOX_BLOCK]);
-        let rest = self.places.len().saturating_sub(PHILOX_BLOCK);
-        let count = self.places.len() - rest;
-        places[..count].copy_from_slice(&self.places[rest..]);
+        let (mut indices, mut draws) = ([0; PHILOX_BLOCK], [0; PHILOX_BLOCK]);
+        let rest = self.indices.len().saturating_sub(PHILOX_BLOCK);
+        let count = self.indices.len() - rest;
+        indices[..count].copy_from_slice(&self.indices[rest..]);
         draws[..count].copy_from_slice(&self.draws[rest..]);
-        self.places.truncate(rest);
+        self.indices.truncate(rest);
         self.draws.truncate(rest);
-        (places, draws, count)
+        (indices, draws, count)
     }
 }
 
@@ -323,9 +323,9 @@ mod tests {
         let random = Random::new(7, 3);
         let mut values = vec![f32::NAN; count];
         fill(distribution, random, start, &mut values);
-        for (place, value) in (start..).zip(values) {
-            let expected = distribution.at(random, place);
-            assert_eq!(value.to_bits(), expected.to_bits(), "{distribution:?} at {place}");
+        for (index, value) in (start..).zip(values) {
+            let expected = distribution.at(random, index);
+            assert_eq!(value.to_bits(), expected.to_bits(), "{distribution:?} at {index}");
         }
     }
 
@@ -358,8 +358,8 @@ mod tests {
                 let random = Random::new(1, 2);
                 let mut values = [0.0; 256];
                 distribution.fill(random, 0, &mut values);
-                for (place, value) in (0..).zip(values) {
-                    let expected = distribution.at(random, place);
+                for (index, value) in (0..).zip(values) {
+                    let expected = distribution.at(random, index);
                     let same = value.to_bits() == expected.to_bits();
                     assert!(same || value.is_nan() && expected.is_nan(), "{distribution:?}");
                 }

@@ -9,7 +9,7 @@ use crate::updates::may_overwrite;
 
 pub(crate) type RegionId = usize;
 
-/// What the planner has to place.
+/// What the planner has to give offsets to.
 #[derive(Debug, Default)]
 pub(crate) struct Regions {
     /// How much memory is needed from when to when.
@@ -31,32 +31,32 @@ impl Regions {
             of_workspace: vec![None; tasks.tasks.len()],
             ..Self::default()
         };
-        for (place, &id) in order.iter().enumerate() {
+        for (position, &id) in order.iter().enumerate() {
             let task = &tasks.tasks[id];
             let mut taken = HashSet::new();
             for &result in &task.call.results {
                 if tasks.buffers[result].home != Home::Planned {
                     continue;
                 }
-                let last = last_uses[result].max(place);
-                let region = match regions.dying(tasks, id, place, result, &taken) {
+                let last = last_uses[result].max(position);
+                let region = match regions.dying(tasks, id, position, result, &taken) {
                     Some(region) => region,
-                    None => regions.add(tasks.buffers[result].bytes, place, id),
+                    None => regions.add(tasks.buffers[result].bytes, position, id),
                 };
                 regions.ranges[region].last = last;
                 regions.of_buffer[result] = Some(region);
                 taken.insert(region);
             }
             if task.call.kernel.workspace > 0 {
-                let region = regions.add(task.call.kernel.workspace, place, id);
+                let region = regions.add(task.call.kernel.workspace, position, id);
                 regions.of_workspace[id] = Some(region);
             }
         }
         regions
     }
 
-    fn add(&mut self, bytes: usize, place: usize, owner: TaskId) -> RegionId {
-        self.ranges.push(LiveRange { bytes: padded(bytes), first: place, last: place });
+    fn add(&mut self, bytes: usize, position: usize, owner: TaskId) -> RegionId {
+        self.ranges.push(LiveRange { bytes: padded(bytes), first: position, last: position });
         self.owners.push(owner);
         self.ranges.len() - 1
     }
@@ -66,7 +66,7 @@ impl Regions {
         &self,
         tasks: &Tasks,
         id: TaskId,
-        place: usize,
+        position: usize,
         result: BufferId,
         taken: &HashSet<RegionId>,
     ) -> Option<RegionId> {
@@ -79,20 +79,20 @@ impl Regions {
         });
         candidates.find(|&region| {
             let shared = |operand: BufferId| self.of_buffer[operand] == Some(region);
-            self.ranges[region].last == place
+            self.ranges[region].last == position
                 && !taken.contains(&region)
                 && may_overwrite(tasks, id, result, shared)
         })
     }
 }
 
-/// The place in the order after which nothing reads a buffer; the end of the step for outputs.
+/// The position in the order after which nothing reads a buffer; the end of the step for outputs.
 fn last_uses(tasks: &Tasks, order: &[TaskId]) -> Vec<usize> {
     let mut last: Vec<usize> =
         tasks.buffers.iter().map(|b| if b.output { order.len() } else { 0 }).collect();
-    for (place, &task) in order.iter().enumerate() {
+    for (position, &task) in order.iter().enumerate() {
         for &operand in &tasks.tasks[task].call.operands {
-            last[operand] = last[operand].max(place);
+            last[operand] = last[operand].max(position);
         }
     }
     last

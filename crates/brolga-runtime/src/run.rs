@@ -156,8 +156,8 @@ impl Step {
         state: &mut State,
         feeds: &[Placed<'_>],
     ) {
-        for &(place, offset) in &self.table.in_state {
-            self.table.pointers[place] = Pointer(state.memory_mut().address(offset));
+        for &(index, offset) in &self.table.in_state {
+            self.table.pointers[index] = Pointer(state.memory_mut().address(offset));
         }
         let step = &*self;
         // SAFETY: the caller keeps the promises. Each worker has its own number and does one chunk

@@ -10,11 +10,11 @@ use crate::memory::Span;
 use crate::tasks::Call;
 use crate::touched::Touched;
 
-/// A stage in its place.
+/// A stage in the order of the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scheduled {
-    /// The place of its kernel's call in the step.
+    /// The index of its kernel's call in the step.
     pub(crate) call: usize,
     pub(crate) name: String,
     pub(crate) symbol: String,
@@ -74,7 +74,7 @@ pub(crate) struct Schedule {
     pub(crate) barrier_behind_feeds: bool,
 }
 
-/// The places of the operands, results and workspace of a call: its operand table. A workspace without bytes, as sums over an axis of
+/// The addresses of the operands, results and workspace of a call: its operand table. A workspace without bytes, as sums over an axis of
 /// extent 0 have it, is nowhere in particular.
 pub(crate) fn operand_table(calls: &[Call], layout: &Layout, call: usize) -> Vec<Address> {
     let buffers = calls[call].operands.iter().chain(&calls[call].results);
@@ -93,8 +93,8 @@ pub(crate) fn schedule(
 ) -> Schedule {
     let mut stages = vec![];
     let mut footprints = vec![];
-    for (place, call) in calls.iter().enumerate() {
-        let table = operand_table(calls, layout, place);
+    for (index, call) in calls.iter().enumerate() {
+        let table = operand_table(calls, layout, index);
         for stage in call.kernel.stages.iter().filter(|stage| stage.units > 0) {
             let footprint = |touch: &Touch, writes| Footprint {
                 address: table[touch.slot],
@@ -110,7 +110,7 @@ pub(crate) fn schedule(
                 of.map(|footprint| footprint.address.span.bytes).fold(0, usize::saturating_add)
             };
             stages.push(Scheduled {
-                call: place,
+                call: index,
                 name: stage.name.clone(),
                 symbol: stage.symbol.clone(),
                 units: stage.units,
@@ -125,11 +125,11 @@ pub(crate) fn schedule(
     }
     let long: Vec<bool> = stages.iter().map(|stage| stage.is_long(lanes)).collect();
     let barriers = barriers(&footprints, &long, lanes);
-    for (place, stage) in stages.iter_mut().enumerate() {
-        (stage.barrier, stage.long) = (barriers[place], long[place]);
+    for (index, stage) in stages.iter_mut().enumerate() {
+        (stage.barrier, stage.long) = (barriers[index], long[index]);
     }
     let fed = Touched::of(&fed);
-    // The first barrier parts all stages behind it from the feeds.
+    // The first barrier parts all stages after it from the feeds.
     let mut before = stages.iter().zip(&footprints).take_while(|(stage, _)| !stage.barrier);
     let barrier_behind_feeds =
         before.any(|(stage, touched)| interferes(&fed, touched, stage.long, lanes));

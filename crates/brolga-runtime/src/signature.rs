@@ -14,10 +14,10 @@ use crate::memory::Span;
 use crate::state::StateLayout;
 use crate::tasks::Home;
 
-/// A data input, by its place among the data inputs or by its name.
+/// A data input, by its index among the data inputs or by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputRef<'a> {
-    /// Its place among the data inputs, from 0.
+    /// Its index among the data inputs, from 0.
     Index(usize),
     /// Its name, without `%`.
     Name(&'a str),
@@ -127,7 +127,7 @@ impl Signature {
         }
     }
 
-    /// The place of a data input.
+    /// The index of a data input.
     pub(crate) fn input(&self, which: InputRef<'_>) -> Result<usize, RuntimeError> {
         let index = match which {
             InputRef::Index(index) => (index < self.inputs.len()).then_some(index),

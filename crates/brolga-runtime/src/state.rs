@@ -17,16 +17,16 @@ use crate::memory::{ALIGNMENT, Memory, Span, padded};
 const PAGE: usize = 4096;
 const GAP: usize = 11 * ALIGNMENT;
 
-/// Names, types and places of all states of a model: weights, optimizer slots, counters, running statistics.
+/// Names, types and offsets of all states of a model: weights, optimizer slots, counters, running statistics.
 ///
 /// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is cheap to clone. Its serde form is the list
-/// of names and types, which the places follow from.
+/// of names and types, which the offsets follow from.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "Vec<(String, Type)>", try_from = "Vec<(String, Type)>")]
-pub struct StateLayout(Arc<Places>);
+pub struct StateLayout(Arc<Offsets>);
 
 #[derive(PartialEq, Eq, Default)]
-struct Places {
+struct Offsets {
     entries: Vec<Entry>,
     by_name: HashMap<String, usize>,
     bytes: usize,
@@ -47,11 +47,11 @@ impl StateLayout {
     pub fn new<N: Into<String>>(
         states: impl IntoIterator<Item = (N, Type)>,
     ) -> Result<Self, RuntimeError> {
-        let mut places = Places::default();
+        let mut offsets = Offsets::default();
         for (name, ty) in states {
-            places.push(name.into(), ty)?;
+            offsets.push(name.into(), ty)?;
         }
-        Ok(Self(Arc::new(places)))
+        Ok(Self(Arc::new(offsets)))
     }
 
     /// The states that these graphs use, in the order of their signatures. A state that several graphs use is one state.
@@ -62,17 +62,17 @@ impl StateLayout {
     pub fn of_graphs<'a>(
         graphs: impl IntoIterator<Item = &'a Graph>,
     ) -> Result<Self, RuntimeError> {
-        let mut places = Places::default();
+        let mut offsets = Offsets::default();
         for graph in graphs {
             let inputs = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
             for input in inputs.filter(|p| p.kind == ParameterKind::State) {
-                match places.get(&input.name) {
+                match offsets.get(&input.name) {
                     Some(entry) if entry.ty == input.ty => {}
-                    _ => places.push(input.name.clone(), input.ty.clone())?,
+                    _ => offsets.push(input.name.clone(), input.ty.clone())?,
                 }
             }
         }
-        Ok(Self(Arc::new(places)))
+        Ok(Self(Arc::new(offsets)))
     }
 
     /// The number of states.
@@ -100,7 +100,7 @@ impl StateLayout {
         self.0.get(name).map(|entry| &entry.ty)
     }
 
-    /// The place of a state.
+    /// The span of a state.
     pub(crate) fn span(&self, name: &str) -> Option<Span> {
         self.0.get(name).map(|entry| entry.span)
     }
@@ -131,7 +131,7 @@ impl TryFrom<Vec<(String, Type)>> for StateLayout {
     }
 }
 
-impl Places {
+impl Offsets {
     fn get(&self, name: &str) -> Option<&Entry> {
         self.by_name.get(name).map(|&index| &self.entries[index])
     }
@@ -187,7 +187,7 @@ impl State {
         Ok(Self { layout: layout.clone(), memory: Memory::zeroed(layout.bytes())? })
     }
 
-    /// Names, types and places.
+    /// Names, types and offsets.
     pub fn layout(&self) -> &StateLayout {
         &self.layout
     }

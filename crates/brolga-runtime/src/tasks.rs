@@ -77,7 +77,7 @@ impl Call {
                 Err(format!("a stage touches slot {slot} of an operand table of {slots}"))
             }
             (_, Some((result, operand))) => Err(format!(
-                "result {result} of {results} may be in the place of operand {operand} of {operands}"
+                "result {result} of {results} may overwrite operand {operand} of {operands}"
             )),
             _ => Ok(()),
         }
@@ -217,7 +217,7 @@ impl Tasks {
     }
 
     /// The tasks that have to come after a task.
-    pub(crate) fn behind(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
+    pub(crate) fn after(&self, task: TaskId) -> impl Iterator<Item = TaskId> {
         let Task { call, followers, .. } = &self.tasks[task];
         let readers = call.results.iter().flat_map(|&buffer| self.buffers[buffer].readers.iter());
         readers.chain(followers).copied()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::hazards::Footprint;
 use crate::layout::Space;
 
-/// Footprints by space, size and place, each with a stage.
+/// Footprints by space, size and offset, each with a stage.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
     /// By the logarithm of their sizes, then by their offsets: what overlaps a range begins no further before it than it is long.

@@ -88,13 +88,13 @@ pub(crate) fn may_overwrite(
 
 /// Whether any of the tasks needs what `on` computes, or has to come after it for another reason.
 ///
-/// What comes before the tasks and what comes behind `on` is walked by turns, until one walk meets the start of the other or ends:
-/// next to nothing comes behind most updates, and a whole step before them.
+/// What comes before the tasks and what comes after `on` is walked by turns, until one walk meets the start of the other or ends:
+/// next to nothing comes after most updates, and a whole step before them.
 fn depends(tasks: &Tasks, of: &[TaskId], on: TaskId) -> bool {
     let targets: HashSet<TaskId> = of.iter().copied().collect();
-    let (mut before, mut behind) = (of.to_vec(), vec![on]);
+    let (mut before, mut after) = (of.to_vec(), vec![on]);
     let (mut seen_before, mut seen_behind) = (HashSet::new(), HashSet::new());
-    while let (Some(task), Some(other)) = (before.pop(), behind.pop()) {
+    while let (Some(task), Some(other)) = (before.pop(), after.pop()) {
         if task == on || targets.contains(&other) {
             return true;
         }
@@ -102,7 +102,7 @@ fn depends(tasks: &Tasks, of: &[TaskId], on: TaskId) -> bool {
             before.extend(tasks.before(task));
         }
         if seen_behind.insert(other) {
-            behind.extend(tasks.behind(other));
+            after.extend(tasks.after(other));
         }
     }
     false

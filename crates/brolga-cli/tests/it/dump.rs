@@ -175,7 +175,7 @@ fn plans() {
     assert_snapshot!(stdout_of(&plan, DENSE), @"
     plan of predict for 2 lanes: arena of 192 B, states of 128 B
 
-    what                 type      place
+    what                 type      address
     input %x             f32[2,3]  arena[0..24]
     state %dense/kernel  f32[3,5]  state[0..60]
     state %dense/bias    f32[5]    state[64..84]

@@ -1,10 +1,10 @@
-//! Planners that place one range after the other at the lowest offset that is free all its life: the order is all that they choose.
+//! Planners that give one range after the other the lowest offset that is free all its life: the order is all that they choose.
 
 use std::cmp::Reverse;
 
 use super::{LiveRange, pressure};
 
-/// Large ranges are hard to place, so they are placed first.
+/// Large ranges are hard to fit, so they come first.
 pub(super) fn largest_first(ranges: &[LiveRange]) -> Vec<usize> {
     sorted(ranges, |range| (Reverse(range.bytes), range.first))
 }
@@ -35,9 +35,9 @@ fn sorted<K: Ord>(ranges: &[LiveRange], key: impl Fn(&LiveRange) -> K) -> Vec<us
 }
 
 /// The offsets of ranges that are placed in this order.
-pub(super) fn place(ranges: &[LiveRange], order: &[usize]) -> Vec<usize> {
+pub(super) fn offsets(ranges: &[LiveRange], order: &[usize]) -> Vec<usize> {
     let mut offsets = vec![0; ranges.len()];
-    // Places that are taken, in ascending order of their offsets.
+    // Ranges of bytes that are taken, in ascending order.
     let mut taken: Vec<(usize, usize)> = Vec::with_capacity(ranges.len());
     for &index in order {
         let range = &ranges[index];
@@ -49,8 +49,8 @@ pub(super) fn place(ranges: &[LiveRange], order: &[usize]) -> Vec<usize> {
             offset = offset.max(start + ranges[other].bytes);
         }
         offsets[index] = offset;
-        let place = taken.partition_point(|&(start, _)| start <= offset);
-        taken.insert(place, (offset, index));
+        let slot = taken.partition_point(|&(start, _)| start <= offset);
+        taken.insert(slot, (offset, index));
     }
     offsets
 }

@@ -1,4 +1,4 @@
-//! The planner for very many ranges: it places them in the order of the schedule, as a heap would, each at the lowest free offset.
+//! The planner for very many ranges: it takes them in the order of the schedule, as a heap would, and gives each the lowest free offset.
 //!
 //! That is the plan of [`greedy::earliest_first`], found in a time that grows with the number of ranges and not with its square.
 
@@ -9,18 +9,18 @@ use super::{LiveRange, MemoryPlan, greedy};
 
 /// The smaller of two plans: forward and backward in time.
 pub(super) fn plan(ranges: &[LiveRange]) -> MemoryPlan {
-    let forward = MemoryPlan::new(ranges, place(ranges), "heap");
+    let forward = MemoryPlan::new(ranges, offsets(ranges), "heap");
     let end = ranges.iter().map(|range| range.last).max().unwrap_or(0);
     let reversed: Vec<LiveRange> = ranges
         .iter()
         .map(|range| LiveRange { first: end - range.last, last: end - range.first, ..*range })
         .collect();
-    let backward = MemoryPlan::new(ranges, place(&reversed), "heap, backward");
+    let backward = MemoryPlan::new(ranges, offsets(&reversed), "heap, backward");
     if backward.bytes < forward.bytes { backward } else { forward }
 }
 
 /// The offsets of ranges that are placed in the order of the schedule.
-fn place(ranges: &[LiveRange]) -> Vec<usize> {
+fn offsets(ranges: &[LiveRange]) -> Vec<usize> {
     let mut offsets = vec![0; ranges.len()];
     let mut gaps = Gaps::default();
     let mut live: BinaryHeap<Reverse<(usize, usize)>> = BinaryHeap::new();
@@ -41,7 +41,7 @@ fn place(ranges: &[LiveRange]) -> Vec<usize> {
     offsets
 }
 
-/// The free memory below an end behind which all is free.
+/// The free memory below an end beyond which all is free.
 #[derive(Default)]
 struct Gaps {
     /// Sizes by offset. No two gaps touch, and none touches the end.
@@ -116,7 +116,7 @@ mod tests {
             ranges in prop::collection::vec(live_range(), 0..60),
         ) {
             let order = greedy::earliest_first(&ranges);
-            prop_assert_eq!(place(&ranges), greedy::place(&ranges, &order));
+            prop_assert_eq!(offsets(&ranges), greedy::offsets(&ranges, &order));
             prop_assert_eq!(check(&ranges, &plan(&ranges).offsets), Ok(()));
         }
     }

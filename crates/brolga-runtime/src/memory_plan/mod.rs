@@ -38,7 +38,7 @@ pub(crate) struct MemoryPlan {
     pub(crate) planner: &'static str,
 }
 
-/// A way to find an order in which ranges are placed, each at an offset that is free all its life.
+/// A heuristic for the order in which ranges are given the lowest offset that is free all their life.
 struct Planner {
     name: &'static str,
     order: fn(&[LiveRange]) -> Vec<usize>,
@@ -68,7 +68,7 @@ pub(crate) fn memory_plan(ranges: &[LiveRange]) -> MemoryPlan {
     let mut best: Option<(Vec<usize>, MemoryPlan)> = None;
     for Planner { name, order } in &PLANNERS {
         let order = order(ranges);
-        let plan = MemoryPlan::new(ranges, greedy::place(ranges, &order), name);
+        let plan = MemoryPlan::new(ranges, greedy::offsets(ranges, &order), name);
         if best.as_ref().is_none_or(|(_, best)| plan.bytes < best.bytes) {
             best = Some((order, plan));
         }
@@ -161,7 +161,7 @@ mod tests {
             prop_assert_eq!(check(&ranges, &best.offsets), Ok(()), "{}", best.planner);
             prop_assert!(best.bytes >= least);
             for planner in &PLANNERS {
-                let offsets = greedy::place(&ranges, &(planner.order)(&ranges));
+                let offsets = greedy::offsets(&ranges, &(planner.order)(&ranges));
                 prop_assert_eq!(check(&ranges, &offsets), Ok(()), "{}", planner.name);
                 prop_assert!(extent(&ranges, &offsets) >= best.bytes);
             }

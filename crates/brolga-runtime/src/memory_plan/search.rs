@@ -10,7 +10,7 @@ const PAIRS: usize = 1 << 22;
 /// A smaller plan than this one, if the search finds any; it starts at the order of this plan, and ends at the lower bound.
 ///
 /// A range at the end of a plan was placed too late to find room below. It moves to the front of the order, and then all are placed
-/// anew; an order that makes the plan larger is tried further all the same, since the way to a smaller plan may lead through it.
+/// anew; an order that makes the plan larger is tried further all the same, since a smaller plan may follow from it.
 pub(super) fn improve(
     ranges: &[LiveRange],
     mut order: Vec<usize>,
@@ -23,9 +23,9 @@ pub(super) fn improve(
     let tries = PAIRS / ranges.len().pow(2).max(1);
     for _ in 0..tries.min(TRIES) {
         let end = |&index: &usize| current.offsets[index] + ranges[index].bytes == current.bytes;
-        let place = order.iter().position(end)?;
-        order[..=place].rotate_right(1);
-        current = MemoryPlan::new(ranges, greedy::place(ranges, &order), SEARCH);
+        let end = order.iter().position(end)?;
+        order[..=end].rotate_right(1);
+        current = MemoryPlan::new(ranges, greedy::offsets(ranges, &order), SEARCH);
         if current.bytes < smallest {
             smallest = current.bytes;
             best = Some(current.clone());

@@ -67,8 +67,8 @@ impl Plan {
                 return Err(format!("buffer {buffer} is {home:?} of {count}"));
             }
         }
-        calls.iter().enumerate().try_for_each(|(place, call)| {
-            call.check().map_err(|problem| format!("`{}`, call {place}: {problem}", call.name))
+        calls.iter().enumerate().try_for_each(|(index, call)| {
+            call.check().map_err(|problem| format!("`{}`, call {index}: {problem}", call.name))
         })
     }
 
@@ -98,7 +98,7 @@ impl Plan {
                 Home::Planned => (Space::Arena, span),
             };
             if (space, span) != expected {
-                return Err(format!("{what} is not in the place of {home:?}"));
+                return Err(format!("{what} is not where {home:?}"));
             }
             match space {
                 Space::Arena => arena(span, &what)?,
@@ -129,7 +129,7 @@ impl Plan {
         if let Some(output) = (layout.outputs.iter().zip(&self.outputs))
             .position(|(&span, &buffer)| layout.buffers[buffer] != in_arena(span))
         {
-            return Err(format!("output {output} is not in the place of its buffer"));
+            return Err(format!("output {output} is not where its buffer is"));
         }
         for (call, workspace) in calls.iter().zip(&layout.workspaces) {
             let given = workspace.map_or(0, |workspace| workspace.span.bytes);
@@ -164,23 +164,23 @@ impl Plan {
     }
 
     /// Follows the step and tells the first mistake: a value that is overwritten before its last use, a kernel that runs before what it
-    /// needs, a workspace or result in the place of an operand without permission, a lost output, update, constant or input.
+    /// needs, a workspace or result over an operand without permission, a lost output, update, constant or input.
     fn follow(&self) -> Checked {
         let Self { layout, homes, calls, .. } = self;
         let mut memory = Memory::new(self);
-        for (place, call) in calls.iter().enumerate() {
+        for (index, call) in calls.iter().enumerate() {
             let name = &call.name;
             for &operand in &call.operands {
                 memory
                     .expect(operand)
-                    .map_err(|e| format!("`{name}`, call {place}: operand {e}"))?;
+                    .map_err(|e| format!("`{name}`, call {index}: operand {e}"))?;
             }
-            self.check_in_place(place)?;
-            if let Some(workspace) = layout.workspaces[place] {
-                memory.overwrite(workspace, place);
+            self.check_in_place(index)?;
+            if let Some(workspace) = layout.workspaces[index] {
+                memory.overwrite(workspace, index);
             }
             for &result in &call.results {
-                memory.overwrite(layout.buffers[result], place);
+                memory.overwrite(layout.buffers[result], index);
             }
             memory.intact.extend(&call.results);
         }
@@ -206,8 +206,8 @@ impl Plan {
     }
 
     /// Checks that a call's workspace and results lie apart from its operands, but where the kernel allows it, and from each other.
-    fn check_in_place(&self, place: usize) -> Checked {
-        let (call, layout) = (&self.calls[place], &self.layout);
+    fn check_in_place(&self, index: usize) -> Checked {
+        let (call, layout) = (&self.calls[index], &self.layout);
         let name = &call.name;
         let table: Vec<BufferId> = call.operands.iter().chain(&call.results).copied().collect();
         let address = |buffer: BufferId| layout.buffers[buffer];
@@ -220,15 +220,15 @@ impl Plan {
                 let same = address(result) == address(other);
                 if !(same && call.kernel.in_place.contains(&(port, slot))) {
                     return Err(format!(
-                        "`{name}`, call {place}: result {port} overlaps slot {slot}"
+                        "`{name}`, call {index}: result {port} overlaps slot {slot}"
                     ));
                 }
             }
         }
-        let Some(workspace) = layout.workspaces[place] else { return Ok(()) };
+        let Some(workspace) = layout.workspaces[index] else { return Ok(()) };
         match table.iter().position(|&buffer| meet(workspace, address(buffer))) {
             Some(slot) => {
-                Err(format!("`{name}`, call {place}: the workspace overlaps slot {slot}"))
+                Err(format!("`{name}`, call {index}: the workspace overlaps slot {slot}"))
             }
             None => Ok(()),
         }
@@ -244,17 +244,17 @@ impl Plan {
             return Err(format!("it has {count} stages, the kernels have {stages}"));
         }
         let mut pairs = given.stages.iter().zip(&expected.stages).enumerate();
-        if let Some((place, (given, expected))) = pairs.find(|(_, (a, b))| a != b) {
+        if let Some((index, (given, expected))) = pairs.find(|(_, (a, b))| a != b) {
             let name = &self.calls[expected.call].name;
             let what = match (given.barrier, expected.barrier) {
                 (false, true) => "has no barrier before it and needs one",
                 _ => "is not what the kernel says",
             };
-            return Err(format!("`{name}`, stage {place}, {what}"));
+            return Err(format!("`{name}`, stage {index}, {what}"));
         }
         match given.barrier_behind_feeds == expected.barrier_behind_feeds {
             true => Ok(()),
-            false => Err("the barrier behind the feeds is not where it has to be".to_owned()),
+            false => Err("the barrier after the feeds is not where it has to be".to_owned()),
         }
     }
 }
@@ -319,7 +319,7 @@ fn within(span: Span, bytes: usize, memory: &str, what: &str) -> Checked {
     }
 }
 
-/// Whether two places have bytes in common.
+/// Whether two addresses have bytes in common.
 fn meet(a: Address, b: Address) -> bool {
     let bytes = |span: Span| span.offset..span.end();
     let (x, y) = (bytes(a.span), bytes(b.span));
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn values_overwritten_before_their_use_are_found() {
         let mut wrong = plan();
-        // The result of `add` in the place of `neg`'s, which is still to be copied to the state.
+        // The result of `add` over that of `neg`, which is still to be copied to the state.
         let [neg, add] = [0, 1].map(|call| wrong.calls[call].results[0]);
         wrong.layout.buffers[add] = wrong.layout.buffers[neg];
         assert_eq!(problem(&wrong), "`add`, call 1: result 0 overlaps slot 0");
@@ -432,10 +432,10 @@ mod tests {
     #[test]
     fn missing_barriers_are_found() {
         let mut wrong = plan();
-        let place = wrong.schedule.stages.iter().position(|stage| stage.barrier).unwrap();
-        wrong.schedule.stages[place].barrier = false;
-        let name = &wrong.calls[wrong.schedule.stages[place].call].name;
-        let expected = format!("`{name}`, stage {place}, has no barrier before it and needs one");
+        let index = wrong.schedule.stages.iter().position(|stage| stage.barrier).unwrap();
+        wrong.schedule.stages[index].barrier = false;
+        let name = &wrong.calls[wrong.schedule.stages[index].call].name;
+        let expected = format!("`{name}`, stage {index}, has no barrier before it and needs one");
         assert_eq!(problem(&wrong), expected);
     }
 

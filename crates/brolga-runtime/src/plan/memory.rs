@@ -64,10 +64,10 @@ fn layers(
     peak: usize,
 ) -> Vec<LayerMemory> {
     let mut layers: Vec<LayerMemory> = vec![];
-    let mut places: HashMap<(String, Role), usize> = HashMap::new();
+    let mut rows: HashMap<(String, Role), usize> = HashMap::new();
     let mut of = |origin: &Origin, add: &dyn Fn(&mut LayerMemory)| {
         let (layer, role) = (origin.layer.as_deref().unwrap_or_default(), origin.role);
-        let row = *places.entry((layer.to_owned(), role)).or_insert_with(|| {
+        let row = *rows.entry((layer.to_owned(), role)).or_insert_with(|| {
             let layer = layer.to_owned();
             layers.push(LayerMemory { layer, role, states: 0, values: 0, peak: 0 });
             layers.len() - 1

@@ -8,7 +8,7 @@ use crate::memory::Span;
 use crate::schedule::Scheduled;
 use crate::table::{bytes, write_table};
 
-/// What lies where, then the kernels in the order of the step with their places and stages; a line stands where there is a barrier.
+/// What lies where, then the kernels in the order of the step with their addresses and stages; a line stands where there is a barrier.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lanes = match self.lanes() {
@@ -17,18 +17,18 @@ impl fmt::Display for Plan {
         };
         let (arena, states) = (bytes(self.layout.bytes), bytes(self.states.bytes()));
         writeln!(f, "plan of {} for {lanes}: arena of {arena}, states of {states}\n", self.name())?;
-        write_table(f, 3, &["what", "type", "place"], &self.rows())?;
+        write_table(f, 3, &["what", "type", "address"], &self.rows())?;
         let mut stages = self.schedule.stages.iter().peekable();
-        for (place, call) in self.calls.iter().enumerate() {
+        for (index, call) in self.calls.iter().enumerate() {
             let layer = if call.layer().is_empty() { "-" } else { call.layer() };
             let role = call.origin.role.name();
-            writeln!(f, "\n{place}  {}  {layer} {role}", call.name)?;
-            self.write_places(f, "operands", &call.operands)?;
-            self.write_places(f, "results", &call.results)?;
-            if let Some(workspace) = self.layout.workspaces[place] {
-                writeln!(f, "   workspace  {}", Place(workspace))?;
+            writeln!(f, "\n{index}  {}  {layer} {role}", call.name)?;
+            self.write_addresses(f, "operands", &call.operands)?;
+            self.write_addresses(f, "results", &call.results)?;
+            if let Some(workspace) = self.layout.workspaces[index] {
+                writeln!(f, "   workspace  {}", Shown(workspace))?;
             }
-            while let Some(stage) = stages.next_if(|stage| stage.call == place) {
+            while let Some(stage) = stages.next_if(|stage| stage.call == index) {
                 write_stage(f, stage)?;
             }
         }
@@ -40,7 +40,7 @@ impl Plan {
     /// The values that the caller gives and gets, constants and scratch memories.
     fn rows(&self) -> Vec<[String; 3]> {
         let Self { signature, layout, constants, states, .. } = self;
-        let arena = |span: &Span| Place(Address { space: Space::Arena, span: *span }).to_string();
+        let arena = |span: &Span| Shown(Address { space: Space::Arena, span: *span }).to_string();
         let inputs = signature.inputs.iter().zip(&layout.inputs);
         let inputs = inputs.map(|(input, span)| {
             [format!("input %{}", input.name), input.ty.to_string(), arena(span)]
@@ -54,8 +54,8 @@ impl Plan {
         });
         let of_states = signature.states.iter().map(|state| {
             let ty = states.ty(&state.name).map(ToString::to_string).unwrap_or_default();
-            let place = Place(Address { space: Space::State, span: state.span });
-            [format!("state %{}", state.name), ty, place.to_string()]
+            let address = Shown(Address { space: Space::State, span: state.span });
+            [format!("state %{}", state.name), ty, address.to_string()]
         });
         let scratch = layout.scratch.iter().enumerate().filter(|(_, span)| span.bytes > 0);
         let scratch =
@@ -63,15 +63,15 @@ impl Plan {
         inputs.chain(of_states).chain(constants).chain(outputs).chain(scratch).collect()
     }
 
-    fn write_places(
+    fn write_addresses(
         &self,
         f: &mut fmt::Formatter<'_>,
         what: &str,
         buffers: &[usize],
     ) -> fmt::Result {
-        let places: Vec<_> =
-            buffers.iter().map(|&id| Place(self.layout.buffers[id]).to_string()).collect();
-        writeln!(f, "   {what:<9}  {}", places.join(", "))
+        let addresses: Vec<_> =
+            buffers.iter().map(|&id| Shown(self.layout.buffers[id]).to_string()).collect();
+        writeln!(f, "   {what:<9}  {}", addresses.join(", "))
     }
 }
 
@@ -85,10 +85,10 @@ fn write_stage(f: &mut fmt::Formatter<'_>, stage: &Scheduled) -> fmt::Result {
     writeln!(f, "   stage      {name}: {units} unit{plural}{shared}, code {symbol}")
 }
 
-/// A place as `arena[64..128]`.
-struct Place(Address);
+/// An address as `arena[64..128]`.
+struct Shown(Address);
 
-impl fmt::Display for Place {
+impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Address { space, span: Span { offset, bytes } } = self.0;
         let space = match space {

@@ -24,10 +24,10 @@ impl Plan {
         Timers::new(kernels.collect(), threads)
     }
 
-    /// Bytes of the different places that a call touches: what is computed in place counts once.
+    /// Bytes of the different addresses that a call touches: what is computed in place counts once.
     fn working_set(&self, call: usize) -> usize {
         let table = operand_table(&self.calls, &self.layout, call);
-        let places: HashSet<Address> = table.into_iter().collect();
-        places.iter().map(|address| address.span.bytes).sum()
+        let addresses: HashSet<Address> = table.into_iter().collect();
+        addresses.iter().map(|address| address.span.bytes).sum()
     }
 }

@@ -1,10 +1,10 @@
-//! Box and Muller's transform, many places at a time.
+//! Box and Muller's transform, many numbers at a time.
 //!
 //! What is computed here is near the formula that [`Random::normal`](super::Random::normal) computes
 //! with the standard library's functions: within [`RELATIVE`] and [`ABSOLUTE`]. Both ends of that
 //! interval are rounded to `f32`. Where they give the same bits, so does the formula, since scaling and
 //! rounding are monotone; where they do not, the formula itself must be asked. That happens once in some
-//! ten thousand places.
+//! ten thousand numbers.
 
 use brolga_ir::lanes::PHILOX_BLOCK;
 
@@ -17,7 +17,7 @@ const ABSOLUTE: f64 = 1.0 / (1_u64 << 44) as f64;
 /// The error of a number of magnitude 2.
 const AT_TWO: f64 = 2.0 * RELATIVE + ABSOLUTE;
 
-/// The numbers of a block of places, and what is known of them: a bit for each place.
+/// The numbers of a block, and what is known of them: a bit for each.
 pub(super) struct Drawn {
     pub(super) values: [f32; PHILOX_BLOCK],
     /// The number may be the neighbour of the formula's, or be to be rejected; no other is.
@@ -26,13 +26,13 @@ pub(super) struct Drawn {
     pub(super) rejected: u64,
 }
 
-/// The places of these bits, ascending.
+/// The indices of these bits, ascending.
 #[inline(always)]
-pub(super) fn places_of(mut bits: u64) -> impl Iterator<Item = usize> {
+pub(super) fn indices_of(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let place = bits.trailing_zeros() as usize;
+        let index = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);
-        (place < PHILOX_BLOCK).then_some(place)
+        (index < PHILOX_BLOCK).then_some(index)
     })
 }
 
@@ -68,16 +68,16 @@ impl<const FMA: bool> BoxMuller<FMA> {
     pub(super) fn draw(&self, u: &Bits, v: &Bits) -> Drawn {
         let mut values = [0.0; PHILOX_BLOCK];
         let [mut unsure, mut rejected] = [[false; PHILOX_BLOCK]; 2];
-        for place in 0..PHILOX_BLOCK {
-            let x = radius::<FMA>(u[place]) * cosine::<FMA>(v[place]);
+        for index in 0..PHILOX_BLOCK {
+            let x = radius::<FMA>(u[index]) * cosine::<FMA>(v[index]);
             let error = fma::<FMA>(x.abs(), RELATIVE, ABSOLUTE) * self.factor.abs();
             let [low, high] = [-error, error]
                 .map(|error| (self.offset + fma::<FMA>(x, self.factor, error)) as f32);
-            values[place] = low;
+            values[index] = low;
             let beyond = x.abs() > self.bound + AT_TWO;
             let near = x.abs() > self.bound - AT_TWO;
-            rejected[place] = beyond;
-            unsure[place] = !beyond && (near || low.to_bits() != high.to_bits());
+            rejected[index] = beyond;
+            unsure[index] = !beyond && (near || low.to_bits() != high.to_bits());
         }
         Drawn { values, unsure: bits_of(unsure), rejected: bits_of(rejected) }
     }
@@ -162,10 +162,10 @@ mod tests {
     #[test]
     fn each_flag_is_a_bit() {
         for set in [0, 1, u64::MAX, 0x8000_0000_0000_0001, 0x0123_4567_89ab_cdef] {
-            let flags = std::array::from_fn(|place| set >> place & 1 == 1);
+            let flags = std::array::from_fn(|index| set >> index & 1 == 1);
             assert_eq!(bits_of(flags), set);
-            let places = places_of(set).fold(0, |bits, place| bits | 1 << place);
-            assert_eq!(places, set);
+            let indices = indices_of(set).fold(0, |bits, index| bits | 1 << index);
+            assert_eq!(indices, set);
         }
     }
 

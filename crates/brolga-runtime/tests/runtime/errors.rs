@@ -145,7 +145,7 @@ fn kernels_that_do_not_fit_their_nodes() {
     for kernel in kernels.values_mut() {
         kernel.in_place.push((0, 7));
     }
-    assert_snapshot!(new(&kernels), @"kernel `add`: result 0 of 1 may be in the place of operand 7 of 2");
+    assert_snapshot!(new(&kernels), @"kernel `add`: result 0 of 1 may overwrite operand 7 of 2");
     for kernel in kernels.values_mut() {
         kernel.stages[0].reads.push(Touch { slot: 4, access: Access::Whole });
     }
