@@ -1,6 +1,6 @@
 //! The linker for this process: from relocatable code to callable code.
 //!
-//! [`link`] places the functions of an [`Object`] in the order of their declaration in memory of exactly their size, and fills in what
+//! [`link`] puts the functions of an [`Object`] in the order of their declaration in memory of exactly their size, and fills in what
 //! they refer to. Pages are writable until then and executable from then on, never both. [`Code`] owns the memory.
 
 use std::io;
@@ -78,7 +78,7 @@ pub(crate) fn link_with(object: Object, library: &[Definition]) -> Result<Code> 
         }
     }
     let mut module = JITModule::new(builder);
-    place(&mut module, &functions)?;
+    copy(&mut module, &functions)?;
 
     let mut symbols: FxHashMap<String, KernelFn> = absolute.into_iter().collect();
     let mut programs = Vec::new();
@@ -115,15 +115,15 @@ fn name_of(call: LibCall) -> String {
 fn check(functions: &[ObjectFunction], library: &[Definition]) -> Result<()> {
     for function in functions {
         for Relocation { symbol, .. } in &function.code.relocations {
-            let place = |id: FuncId| functions.get(id.as_u32() as usize);
+            let defined_as = |id: FuncId| functions.get(id.as_u32() as usize);
             let (defined, name) = match *symbol {
-                Symbol::Function(id) => (place(id).is_some(), format!("function {id}")),
+                Symbol::Function(id) => (defined_as(id).is_some(), format!("function {id}")),
                 Symbol::Library(call) => {
                     (library.iter().any(|(defined, _)| *defined == call), name_of(call))
                 }
                 Symbol::Interpreter => continue,
                 Symbol::Program(id) => (
-                    place(id).is_some_and(|function| function.code.program.is_some()),
+                    defined_as(id).is_some_and(|function| function.code.program.is_some()),
                     program_name(id.as_u32()),
                 ),
             };
@@ -136,8 +136,8 @@ fn check(functions: &[ObjectFunction], library: &[Definition]) -> Result<()> {
     Ok(())
 }
 
-/// Copies the functions to their places and fills in what they refer to.
-fn place(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
+/// Copies the functions to their addresses and fills in what they refer to.
+fn copy(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
     let failed = |error: ModuleError| Error::Module(error.to_string());
     for function in functions {
         let signature = host::signature(function.arity);
@@ -171,7 +171,7 @@ fn place(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
     module.finalize_definitions().map_err(failed)
 }
 
-/// What is kept behind a function for each of its calls on 64-bit Arm, in case what it calls is far away.
+/// What is kept after a function for each of its calls on 64-bit Arm, in case what it calls is far away.
 const VENEER: usize = 24;
 
 /// The bytes that functions take one after the other, each at a multiple of its alignment and of the `least` one.

@@ -88,8 +88,8 @@ impl NativeTile {
         for reach in &self.reaches {
             let pointer = usize::from(reach.pointer.0);
             let Some(Arg::Bytes(bytes)) = args.get(pointer) else { continue };
-            let inside = |place: &Linear| {
-                at(place, args).is_some_and(|place| (0..=bytes.len() as i128).contains(&place))
+            let inside = |linear: &Linear| {
+                at(linear, args).is_some_and(|at| (0..=bytes.len() as i128).contains(&at))
             };
             if !reach.lows.iter().chain(&reach.highs).all(inside) {
                 let (name, given) = (&self.program.params[pointer].name, bytes.len());
@@ -100,9 +100,9 @@ impl NativeTile {
     }
 }
 
-/// A place, given the counts.
-fn at(place: &Linear, args: &[Arg<'_>]) -> Option<i128> {
-    place.terms.iter().try_fold(i128::from(place.constant), |sum, &(term, factor)| {
+/// The value of a linear form, given the counts.
+fn at(linear: &Linear, args: &[Arg<'_>]) -> Option<i128> {
+    linear.terms.iter().try_fold(i128::from(linear.constant), |sum, &(term, factor)| {
         let (Term::Count(count) | Term::Vectors(count)) = term;
         let Some(Arg::Count(number)) = args.get(usize::from(count.0)) else { return None };
         let number = match term {
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
     use crate::tile::{Builder, Extent, Trips};
 
-    /// Copies so many lines from one place to another.
+    /// Copies so many lines from one address to another.
     fn copy(isa: VectorIsa) -> NativeTile {
         let mut b = Builder::new("copy");
         let (from, to, lines) = (b.pointer("from"), b.pointer("to"), b.count("lines"));

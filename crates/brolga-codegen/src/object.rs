@@ -1,7 +1,7 @@
 //! Relocatable code: compiled functions that know no address.
 //!
 //! An [`ObjectBuilder`] collects functions: kernels as CLIF, tiles as programs. [`ObjectBuilder::finish`] compiles all of them, on all
-//! threads of the current rayon pool, to an [`Object`]: bytes, and the places in them that wait for the address of a
+//! threads of the current rayon pool, to an [`Object`]: bytes, and the offsets in them that wait for the address of a
 //! [`Symbol`]. [`link`](crate::jit::link) makes them run.
 
 use std::fmt;
@@ -35,7 +35,7 @@ pub enum Symbol {
     Program(FuncId),
 }
 
-/// A place in a function that waits for an address.
+/// An offset in a function that waits for an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relocation {
     /// Where it is, in bytes from the start of the function.

@@ -77,7 +77,7 @@ impl Emitter<'_> {
     fn find_pointer(&mut self, buffer: Buffer) {
         let index = buffer.0 as usize;
         if self.pointers[index].is_none() {
-            let (slot, offset) = self.placed.places[index];
+            let (slot, offset) = self.placed.buffers[index];
             let entry = i32::try_from(slot * 8).expect("a kernel has few operands");
             let flags = MemFlagsData::trusted();
             let pointer = self.b.ins().load(I64, flags, self.operands, entry);

@@ -1,6 +1,6 @@
 //! The general lowering: any body, any element type, as scalar loops through Cranelift.
 //!
-//! Every op writes itself as [`Loops`]; here they become stages. What the fast lowerings of [`lower`](crate::lower) do not take runs this way.
+//! Every op writes itself as [`Loops`]; here they become stages. What the fast lowerings of [`lower`](crate::lower) do not take runs as such.
 
 mod convert;
 mod emit;
@@ -20,13 +20,13 @@ pub(crate) use emit::emit;
 /// Buffers of the workspace start at multiples of this.
 const ALIGNMENT: usize = 64;
 
-/// Scalar loops with the places of their buffers in the operand table.
+/// Scalar loops with the slots and offsets of their buffers in the operand table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Placed {
     /// The loops.
     pub loops: Loops,
     /// For each buffer its slot, and how many bytes after the slot's address it starts.
-    pub places: Vec<(usize, usize)>,
+    pub buffers: Vec<(usize, usize)>,
 }
 
 /// Lowers a body.
@@ -41,30 +41,30 @@ pub(crate) fn lower(body: &Graph) -> Lowered {
     let results: Vec<Buffer> = (given..given + results).map(buffer).collect();
     write_body(&mut writer, body, &operands, &results);
     let loops = writer.finish();
-    let (places, workspace) = place(&loops, operands.len() + results.len());
-    let placed = Arc::new(Placed { loops, places });
+    let (buffers, workspace) = allocate(&loops, operands.len() + results.len());
+    let placed = Arc::new(Placed { loops, buffers });
     let stage = |n: usize| stage(&placed, n);
     let stages = (0..placed.loops.stages.len()).map(stage).collect();
     Lowered { stages, workspace, scratch: 0, in_place: Vec::new() }
 }
 
 /// Where each buffer is, and how many bytes of workspace the temporaries take.
-fn place(loops: &Loops, slots: usize) -> (Vec<(usize, usize)>, usize) {
-    let mut places: Vec<(usize, usize)> = Vec::new();
+fn allocate(loops: &Loops, slots: usize) -> (Vec<(usize, usize)>, usize) {
+    let mut buffers: Vec<(usize, usize)> = Vec::new();
     let mut workspace = 0;
     for buffer in &loops.buffers {
-        let place = match buffer.storage {
+        let at = match buffer.storage {
             Storage::Given(slot) => (slot as usize, 0),
-            Storage::View(other) => places[other.0 as usize],
+            Storage::View(other) => buffers[other.0 as usize],
             Storage::Temporary => {
                 let start = workspace;
                 workspace += buffer.ty.bytes().next_multiple_of(ALIGNMENT);
                 (slots, start)
             }
         };
-        places.push(place);
+        buffers.push(at);
     }
-    (places, workspace)
+    (buffers, workspace)
 }
 
 fn stage(placed: &Arc<Placed>, number: usize) -> Stage {
@@ -74,7 +74,7 @@ fn stage(placed: &Arc<Placed>, number: usize) -> Stage {
     let touches = |buffers: BTreeSet<Buffer>, own: &dyn Fn(Buffer) -> bool| {
         let mut touches: Vec<Touch> = Vec::new();
         for buffer in buffers {
-            let slot = placed.places[buffer.0 as usize].0;
+            let slot = placed.buffers[buffer.0 as usize].0;
             let access = if own(buffer) { Access::Units } else { Access::Whole };
             match touches.iter_mut().find(|touch| touch.slot == slot) {
                 Some(touch) => touch.access = Access::Whole,
@@ -85,7 +85,7 @@ fn stage(placed: &Arc<Placed>, number: usize) -> Stage {
     };
     let unit = Index::from(stage.unit);
     let by_units = |buffer: Buffer| {
-        let (_, offset) = placed.places[buffer.0 as usize];
+        let (_, offset) = placed.buffers[buffer.0 as usize];
         let alone = uses.accesses.iter().filter(|(other, _)| *other == buffer);
         // Temporaries share the workspace, of which a unit's part is not an equal part.
         let is_given = matches!(placed.loops.buffers[buffer.0 as usize].storage, Storage::Given(_));

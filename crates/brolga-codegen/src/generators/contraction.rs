@@ -43,7 +43,7 @@ pub struct KLoop {
 pub enum Start<'a> {
     /// +0.
     Zero,
-    /// The floats at the pointer, each row so many bytes behind it.
+    /// The floats at the pointer, each row so many bytes after the last.
     Memory(Pointer, &'a [i64]),
 }
 
@@ -76,13 +76,13 @@ impl Contraction {
         b: Pointer,
         start: Start<'_>,
     ) -> Vec<Accumulator> {
-        let places: Vec<(usize, usize, Extent)> = (0..self.rows.len())
+        let cells: Vec<(usize, usize, Extent)> = (0..self.rows.len())
             .flat_map(|row| {
                 let extent = |column: usize| Extent::first((self.lanes - column).min(LANES));
                 (0..self.lanes).step_by(LANES).map(move |column| (row, column, extent(column)))
             })
             .collect();
-        let acc: Vec<Variable<F>> = places
+        let acc: Vec<Variable<F>> = cells
             .iter()
             .map(|&(row, column, extent)| {
                 let initial = match start {
@@ -97,7 +97,7 @@ impl Contraction {
         let Self { ref rows, lanes, ahead, .. } = *self;
         let tile = Emit { rows, lanes, ahead, acc: &acc, a, b };
         tile.loops(builder, &merged(&self.loops));
-        (places.into_iter().zip(acc))
+        (cells.into_iter().zip(acc))
             .map(|((row, column, extent), acc)| Accumulator {
                 row,
                 column,
@@ -195,9 +195,9 @@ impl Emit<'_> {
         };
         builder.repeat(Trips::Const(trips / UNROLL), |builder| {
             if self.ahead != 0 {
-                let places = self.rows.iter().map(|&row| row + self.ahead);
-                for place in places.filter(|&place| place < REACH) {
-                    builder.prefetch(self.a.at(place));
+                let offsets = self.rows.iter().map(|&row| row + self.ahead);
+                for offset in offsets.filter(|&offset| offset < REACH) {
+                    builder.prefetch(self.a.at(offset));
                 }
             }
             body(builder, UNROLL);

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Access, Touch};
 use crate::tile::{Address, Builder, Element, Extent};
 
-/// The body of a kernel with the places of its operands and results in the operand table.
+/// The body of a kernel with the slots of its operands and results in the operand table.
 pub(crate) struct Body<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) order: Vec<NodeId>,
@@ -51,9 +51,9 @@ impl<'a> Body<'a> {
         self.slots.get(&value.node).copied()
     }
 
-    /// The slot where a factor of a contraction lies as f32: an operand's own, or a number behind all
+    /// The slot where a factor of a contraction lies as f32: an operand's own, or a number after all
     /// slots that stands for the copy of a 16-bit operand, until [`widen`](super::contraction) gives
-    /// it a place.
+    /// it an offset.
     pub(crate) fn factor_slot(&self, value: Value) -> Option<usize> {
         let slot = self.input_slot(value)?;
         let is_half = matches!(self.ty(value).dtype, DType::BF16 | DType::F16);

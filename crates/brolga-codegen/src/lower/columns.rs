@@ -1,7 +1,7 @@
-//! Kernels of kind `columns`: a reduction over axes in front of the last ones, with what feeds it and what follows it.
+//! Kernels of kind `columns`: a reduction over axes before the last ones, with what feeds it and what follows it.
 //!
 //! The domain is `[kept.., reduced.., columns..]`. The first reduced axis is cut into pieces, as the order of arithmetic demands; a unit is one piece of
-//! one place of the kept axes, and keeps its partial results in the workspace. A second stage combines the pieces.
+//! one index of the kept axes, and keeps its partial results in the workspace. A second stage combines the pieces.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ struct Columns<'a> {
     combine: Combine,
     /// The number of elements of a mean.
     mean: Option<usize>,
-    /// Extents of the kept axes in front, the reduced ones, and the product of those behind.
+    /// Extents of the kept axes before, the reduced ones, and the product of those after.
     kept: Vec<usize>,
     reduced: Vec<usize>,
     columns: usize,
@@ -93,7 +93,7 @@ impl<'a> Columns<'a> {
                 op::Combine::Mean => (Combine::Sum, true),
                 op::Combine::Max => (Combine::Max, false),
                 op::Combine::Min => (Combine::Min, false),
-                op::Combine::Argmax => return Err(body.refused("places of maxima are no columns")),
+                op::Combine::Argmax => return Err(body.refused("indices of maxima are no columns")),
             };
             if found.replace((Value::from(id), combine, axes, is_mean)).is_some() {
                 return Err(body.refused("a columns kernel holds exactly one reduction"));
@@ -185,7 +185,7 @@ impl<'a> Columns<'a> {
 
         let mut nest = NestBuilder::new("reduce_pieces");
         if self.columns > 0 && kept > 0 {
-            let (place, piece) = nest.split(&Nest::UNIT.into(), count);
+            let (kept, piece) = nest.split(&Nest::UNIT.into(), count);
             let partial = Affine::slot(body.workspace()).term(Nest::UNIT, part);
             let start = |nest: &mut NestBuilder, piece: Affine| {
                 nest.divide(Affine::number(0).add(&piece, self.reduced[0] as i64), count)
@@ -193,9 +193,9 @@ impl<'a> Columns<'a> {
             let from = start(&mut nest, piece.clone());
             let to = start(&mut nest, piece.plus(1));
             nest.call(&self.identity()?, [partial.clone()]);
-            // The indices of the kept axes, from their flat place.
+            // The indices of the kept axes, from their flat index.
             let mut indices = vec![Affine::number(0); self.kept.len()];
-            let mut rest = place;
+            let mut rest = kept;
             for axis in (0..self.kept.len()).rev() {
                 let (outer, index) = nest.split(&rest, self.kept[axis]);
                 indices[axis] = index;
@@ -224,15 +224,15 @@ impl<'a> Columns<'a> {
         let mut nest = NestBuilder::new("combine_pieces");
         let blocks = self.columns.div_ceil(BLOCK);
         if self.columns > 0 && kept > 0 {
-            let (place, block) = nest.split(&Nest::UNIT.into(), blocks);
+            let (kept, block) = nest.split(&Nest::UNIT.into(), blocks);
             let (full, rest) = (self.columns / BLOCK, self.columns % BLOCK);
             let column = Affine::number(0).add(&block, BLOCK as i64);
             let target = Place {
-                element: column.clone().add(&place, self.columns as i64),
+                element: column.clone().add(&kept, self.columns as i64),
                 column: column.clone(),
             };
             let from =
-                Affine::slot(body.workspace()).add(&place, part * count as i64).add(&column, 4);
+                Affine::slot(body.workspace()).add(&kept, part * count as i64).add(&column, 4);
             let mut result = Ok(());
             let mut run = |nest: &mut NestBuilder, columns: usize| {
                 if result.is_err() {

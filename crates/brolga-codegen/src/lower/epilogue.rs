@@ -65,7 +65,7 @@ struct Sink {
     start: Affine,
 }
 
-/// The elementwise values behind the results of a kernel's main ops.
+/// The elementwise values after the results of a kernel's main ops.
 #[derive(Debug)]
 pub(super) struct Epilogue {
     roots: Vec<Value>,
@@ -143,7 +143,7 @@ impl Epilogue {
         leaves.chain(sinks).collect::<Vec<_>>().into_iter()
     }
 
-    /// Whether an operand has an element for each result, which scratch memory has no place for.
+    /// Whether an operand has an element for each result, for which scratch memory has no room.
     pub(super) fn has_full_leaf(&self) -> bool {
         self.leaves.iter().any(|leaf| leaf.layout == Layout::Full)
     }

@@ -32,7 +32,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
 /// Where a value of the body lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Space {
-    /// One element for each place of the domain.
+    /// One element for each of the domain.
     Full,
     /// One element a row.
     Row,
@@ -41,7 +41,7 @@ enum Space {
 struct Rows<'a> {
     body: &'a Body<'a>,
     domain: Shape,
-    /// Axes of the domain in front of a row.
+    /// Axes of the domain before a row.
     outer: Vec<usize>,
     /// Elements of a row.
     columns: usize,
@@ -57,7 +57,7 @@ struct Rows<'a> {
 struct Leaf {
     value: Value,
     slot: usize,
-    /// Elements between places of the domain, for each of its axes; 0 where it repeats.
+    /// Elements from one index to the next, for each of its axes; 0 where it repeats.
     strides: Vec<usize>,
 }
 
@@ -95,13 +95,13 @@ impl<'a> Rows<'a> {
         Ok(rows)
     }
 
-    /// Whether in every operand the axis in front of `axis` continues it.
+    /// Whether in every operand the axis before `axis` continues it.
     fn collapses(&self, axis: usize) -> bool {
         self.leaves.iter().all(|leaf| {
             let (outer, inner) = (leaf.strides[axis - 1], leaf.strides[axis]);
             outer == inner * self.domain[axis] || self.domain[axis - 1] == 1
         }) && self.body.order.iter().all(|&id| {
-            // These know their place along the last axis.
+            // These depend on the index along the last axis.
             self.body.graph.node(id).op.family() != Family::Places
         })
     }
@@ -125,7 +125,7 @@ impl<'a> Rows<'a> {
                 }
                 Family::Source => continue,
                 Family::Places => Space::Full,
-                // Every place of the domain, or one value a row however its shape is written.
+                // Every element of the domain, or one value a row however its shape is written.
                 _ if *shape == self.domain => Space::Full,
                 _ if operands.iter().any(|v| self.spaces.get(v) == Some(&Space::Full)) => {
                     return Err(body.refused(format!(
@@ -261,12 +261,12 @@ impl<'a> Rows<'a> {
         Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place })
     }
 
-    /// Whether places along the row differ in their operands alone.
+    /// Whether elements along the row differ in their operands alone.
     fn row_uniform(&self) -> bool {
         self.body.order.iter().all(|&id| self.body.graph.node(id).op.family() != Family::Places)
     }
 
-    /// Results may replace operands that are read at the same place, and before.
+    /// Results may replace operands that are read at the same index, and before.
     fn in_place(&self) -> Vec<(usize, usize)> {
         let body = self.body;
         let mut pairs = Vec::new();
@@ -397,7 +397,7 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
     let shape = body.shape(first.value);
     let single = outputs.iter().all(|o| body.shape(o.value).elements() == 1);
     if single {
-        // One place, of the highest rank that an operand has.
+        // One element, of the highest rank that an operand has.
         let ranks = body.graph.inputs().iter().map(|&id| body.shape(id.into()).rank());
         let rank = ranks.chain([shape.rank(), 1]).max().unwrap_or(1);
         return Ok((Shape::new(std::iter::repeat_n(1, rank)), 0));

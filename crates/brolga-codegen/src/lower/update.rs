@@ -77,18 +77,18 @@ fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
         }
     }
     let mut groups: Vec<Group> = Vec::new();
-    let mut places: FxHashMap<NodeId, usize> = FxHashMap::default();
+    let mut group_of: FxHashMap<NodeId, usize> = FxHashMap::default();
     for (value, slot) in body.results() {
         let elements = body.shape(value).elements();
-        let place = *places.entry(root(&mut parents, value.node)).or_insert_with(|| {
+        let group = *group_of.entry(root(&mut parents, value.node)).or_insert_with(|| {
             groups.push(Group { elements, inputs: Vec::new(), outputs: Vec::new() });
             groups.len() - 1
         });
-        groups[place].outputs.push((value, slot));
+        groups[group].outputs.push((value, slot));
     }
     for (slot, &id) in body.graph.inputs().iter().enumerate().filter(|(_, id)| is_tensor(**id)) {
-        if let Some(&place) = places.get(&root(&mut parents, id)) {
-            groups[place].inputs.push((id.into(), slot));
+        if let Some(&group) = group_of.get(&root(&mut parents, id)) {
+            groups[group].inputs.push((id.into(), slot));
         }
     }
     for group in &groups {

@@ -94,8 +94,8 @@ fn write_steps(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt:
             }
             Step::Call { tile, args } => {
                 write!(f, "{}(", tile.name)?;
-                for (place, arg) in args.iter().enumerate() {
-                    write!(f, "{}{arg}", if place > 0 { ", " } else { "" })?;
+                for (index, arg) in args.iter().enumerate() {
+                    write!(f, "{}{arg}", if index > 0 { ", " } else { "" })?;
                 }
                 f.write_str(")\n")?;
             }

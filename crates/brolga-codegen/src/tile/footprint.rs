@@ -1,6 +1,6 @@
-//! Which bytes behind its pointers a tile program touches.
+//! Which bytes from its pointers on a tile program touches.
 //!
-//! Pointers move by constants, and loops count constants or arguments, so every place is a [`Linear`] form of the counts. A program is
+//! Pointers move by constants, and loops count constants or arguments, so every offset is a [`Linear`] form of the counts. A program is
 //! walked once, whatever its trip counts: the trips of a loop lie a constant step apart, so the first and the last one bound all of them.
 
 use smallvec::SmallVec;
@@ -9,7 +9,7 @@ use super::program::{
     Address, Count, Element, Extent, LANES, Op, Pointer, Rank1, Stmt, TileProgram, Trips,
 };
 
-/// What a count argument contributes to a place.
+/// What a count argument contributes to an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Term {
     /// The count n itself.
@@ -27,7 +27,7 @@ pub struct Linear {
     pub terms: SmallVec<[(Term, i64); 2]>,
 }
 
-/// The bytes behind a pointer argument that a program reads as elements of a type, or those that it writes.
+/// The bytes from a pointer argument on that a program reads as elements of a type, or those that it writes.
 ///
 /// They lie between the least of `lows` and the greatest of `highs`; both are reached, unless a loop that an argument counts has no trips.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Reach {
     pub writes: bool,
     /// Where they start: forms with different terms.
     pub lows: SmallVec<[Linear; 1]>,
-    /// Where they end: the byte behind the last.
+    /// Where they end: the byte after the last.
     pub highs: SmallVec<[Linear; 1]>,
 }
 
@@ -48,13 +48,13 @@ pub struct Reach {
 type Walked<T = ()> = Result<T, String>;
 
 impl TileProgram {
-    /// The bytes that the program touches behind each of its pointers. Prefetches touch nothing.
+    /// The bytes that the program touches from each of its pointers on. Prefetches touch nothing.
     ///
     /// # Errors
-    /// Why it has no linear bounds, in words: a pointer's step within a loop depends on an argument, or places overflow 64 bits.
+    /// Why it has no linear bounds, in words: a pointer's step within a loop depends on an argument, or offsets overflow 64 bits.
     pub fn footprint(&self) -> Result<Vec<Reach>, String> {
-        let places = vec![Linear::default(); self.params.len()];
-        let mut walk = Walk { places, touched: SmallVec::new() };
+        let offsets = vec![Linear::default(); self.params.len()];
+        let mut walk = Walk { offsets, touched: SmallVec::new() };
         walk.block(&self.body)?;
         Ok(walk.touched.into_vec())
     }
@@ -62,7 +62,7 @@ impl TileProgram {
 
 struct Walk {
     /// Where each pointer is, counted from its argument.
-    places: Vec<Linear>,
+    offsets: Vec<Linear>,
     touched: SmallVec<[Reach; 8]>,
 }
 
@@ -86,8 +86,8 @@ impl Walk {
                 }
                 Stmt::Rank1(rank1) => self.rank1(rank1)?,
                 Stmt::Step { pointer, bytes, trips } => {
-                    let place = &mut self.places[usize::from(pointer.0)];
-                    *place = place.plus(&Linear::number(*bytes).repeated(*trips)?, 1)?;
+                    let offset = &mut self.offsets[usize::from(pointer.0)];
+                    *offset = offset.plus(&Linear::number(*bytes).repeated(*trips)?, 1)?;
                 }
                 Stmt::Loop { trips, body } => self.repeat(*trips, body)?,
                 Stmt::Let(..) | Stmt::Set(..) | Stmt::Prefetch(_) => {}
@@ -123,7 +123,7 @@ impl Walk {
             Extent::Full => LANES as i64,
             Extent::First(lanes) => lanes.into(),
             Extent::Rest(count) => {
-                let start = &self.places[usize::from(address.pointer.0)];
+                let start = &self.offsets[usize::from(address.pointer.0)];
                 let start = start.plus(&Linear::number(address.offset), 1)?;
                 let whole = -size * LANES as i64;
                 let end = start.clone().term(Term::Count(count), size)?;
@@ -145,11 +145,11 @@ impl Walk {
         [low, high]: [i64; 2],
         writes: bool,
     ) -> Walked {
-        let place = &self.places[usize::from(address.pointer.0)];
-        let start = sum(place.constant, address.offset)?;
+        let offset = &self.offsets[usize::from(address.pointer.0)];
+        let start = sum(offset.constant, address.offset)?;
         let reach = reach(&mut self.touched, (address.pointer, element, writes));
-        join(&mut reach.lows, sum(start, low)?, &place.terms, i64::min);
-        join(&mut reach.highs, sum(start, high)?, &place.terms, i64::max);
+        join(&mut reach.lows, sum(start, low)?, &offset.terms, i64::min);
+        join(&mut reach.highs, sum(start, high)?, &offset.terms, i64::max);
         Ok(())
     }
 
@@ -158,14 +158,14 @@ impl Walk {
         if trips == Trips::Const(0) {
             return Ok(());
         }
-        let entry = self.places.clone();
+        let entry = self.offsets.clone();
         let before = std::mem::take(&mut self.touched);
         self.block(body)?;
         let trip = std::mem::replace(&mut self.touched, before);
         let mut steps = Vec::with_capacity(entry.len());
-        for (place, entry) in self.places.iter_mut().zip(entry) {
-            let step = place.plus(&entry, -1)?;
-            *place = entry.plus(&step.repeated(trips)?, 1)?;
+        for (offset, entry) in self.offsets.iter_mut().zip(entry) {
+            let step = offset.plus(&entry, -1)?;
+            *offset = entry.plus(&step.repeated(trips)?, 1)?;
             steps.push(step);
         }
         for own in trip {
@@ -198,7 +198,7 @@ impl Walk {
     }
 }
 
-/// What is touched in this way so far.
+/// What is touched so, up to here.
 fn reach(
     touched: &mut SmallVec<[Reach; 8]>,
     key @ (pointer, element, writes): (Pointer, Element, bool),
@@ -279,5 +279,5 @@ fn product(a: i64, b: i64) -> Walked<i64> {
 }
 
 fn overflow() -> String {
-    "its places overflow 64 bits".to_owned()
+    "its offsets overflow 64 bits".to_owned()
 }

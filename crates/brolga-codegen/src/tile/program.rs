@@ -5,7 +5,7 @@ pub use brolga_ir::lanes::{Binary, Kind, Shift, Unary};
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
 
-/// How far an address may be from its pointer: 2 GiB, which an instruction can express, less what a statement touches behind the address.
+/// How far an address may be from its pointer: 2 GiB, which an instruction can express, less what a statement touches from the address on.
 pub const REACH: i64 = (1 << 31) - (1 << 12);
 
 /// A tile program: the innermost run of a kernel, written over logical vectors of [`LANES`] lanes.
@@ -44,27 +44,27 @@ pub enum ParamKind {
     Count,
 }
 
-/// A pointer parameter: its place among the parameters.
+/// A pointer parameter: its index among the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pointer(pub u16);
 
 impl Pointer {
-    /// The address `offset` bytes behind the pointer.
+    /// The address `offset` bytes after the pointer.
     #[must_use]
     pub fn at(self, offset: impl Into<i64>) -> Address {
         Address { pointer: self, offset: offset.into() }
     }
 }
 
-/// A count parameter: its place among the parameters.
+/// A count parameter: its index among the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Count(pub u16);
 
-/// A value: its place in [`TileProgram::values`].
+/// A value: its index in [`TileProgram::values`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value(pub u32);
 
-/// A variable: its place in [`TileProgram::vars`].
+/// A variable: its index in [`TileProgram::vars`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Var(pub u32);
 
@@ -137,7 +137,7 @@ impl Element {
     }
 }
 
-/// A place in memory.
+/// An address in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
     /// The pointer, as far as it has been moved.
@@ -217,7 +217,7 @@ pub enum Stmt {
         /// What.
         value: Value,
     },
-    /// Lane l of four float values goes to memory at `step · l` bytes behind the address, 16 bytes in the order of the values: four rows
+    /// Lane l of four float values goes to memory at `step · l` bytes after the address, 16 bytes in the order of the values: four rows
     /// become sixteen columns.
     StoreTransposed {
         /// Where the lanes 0 go.

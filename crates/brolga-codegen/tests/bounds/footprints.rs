@@ -132,5 +132,5 @@ fn places_that_are_not_linear_have_none() {
     let overflow = problem(|b, p, _| {
         b.repeat(Trips::Const(u32::MAX), |b| b.step(p, i64::MAX / 2, Trips::Const(1)));
     });
-    insta::assert_snapshot!(overflow, @"its places overflow 64 bits");
+    insta::assert_snapshot!(overflow, @"its offsets overflow 64 bits");
 }

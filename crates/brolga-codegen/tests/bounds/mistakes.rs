@@ -367,7 +367,7 @@ fn steps_without_meaning() {
     ");
     let (then, otherwise) = (Vec::new(), Vec::new());
     insta::assert_snapshot!(broken(Step::When { number: unit, from: 2, to: 0, then, otherwise }), @"
-    kernel `kernel`: the nest `matmul_8x20x16` tests for a range whose end is in front of its start
+    kernel `kernel`: the nest `matmul_8x20x16` tests for a range whose end is before its start
       at: when i0 in 2..0 {
       help: the lowering is wrong, not the graph: please report it
     ");

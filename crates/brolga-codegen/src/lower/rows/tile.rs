@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::lower::body::{Recorded, broadcast, load, round, store};
 use crate::tile::{Builder, Extent, F, I, LANES, Pointer, Reduction, Trips, Variable};
 
-/// What a pass does at a vector of places: what is recorded there, the first place counted from the pointers, the lanes.
+/// What a pass does at a vector of elements: what is recorded there, the index of the first one from the pointers, the lanes.
 type Visit<'a, R> =
     dyn FnMut(&mut R, &mut Builder, &mut Recorded, usize, Extent) -> Result<()> + 'a;
 
@@ -31,7 +31,7 @@ enum Accumulator {
     Max(Variable<F>),
     /// The maximum of the negated values.
     Min(Variable<F>),
-    /// The maximum, and then, in a pass of its own, its first place.
+    /// The maximum, and then, in a pass of its own, its first index.
     ArgMax(Variable<F>),
 }
 
@@ -60,10 +60,10 @@ impl Row<'_> {
             };
             accumulators.push(accumulator);
         }
-        self.pass(b, &mut |row, b, recorded, place, extent| {
+        self.pass(b, &mut |row, b, recorded, first, extent| {
             for (&value, accumulator) in mine.iter().zip(&accumulators) {
                 let operand = row.rows.body.graph.operands(value.node)[0];
-                let Lane::F(x) = row.full(b, recorded, operand, place, extent)? else {
+                let Lane::F(x) = row.full(b, recorded, operand, first, extent)? else {
                     unreachable!("reductions are of floats")
                 };
                 let (Accumulator::Sum(variable)
@@ -129,7 +129,7 @@ impl Row<'_> {
         })
     }
 
-    /// The first place of the row that holds the maximum, or NaN if that is it: places are counted in floats, which are exact up to 2²⁴.
+    /// The first index of the row's maximum, or of NaN if that is it: indices are floats, which are exact up to 2²⁴.
     fn first_place(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
         let body = self.rows.body;
         if self.columns > 1 << 24 {
@@ -141,8 +141,8 @@ impl Row<'_> {
         let zero = b.int(0);
         let base = b.variable(zero);
         let is_nan = b.is_nan(maximum);
-        self.pass(b, &mut |row, b, recorded, place, extent| {
-            let Lane::F(x) = row.full(b, recorded, operand, place, extent)? else {
+        self.pass(b, &mut |row, b, recorded, first, extent| {
+            let Lane::F(x) = row.full(b, recorded, operand, first, extent)? else {
                 unreachable!("reductions are of floats")
             };
             let (equal, nan) = (b.eq(x, maximum), b.is_nan(x));
@@ -168,7 +168,7 @@ impl Row<'_> {
         Ok(b.to_int(index))
     }
 
-    /// The last pass: results that have an element for each place; then those that have one a row.
+    /// The last pass: results that have an element for each of the row; then those that have one a row.
     pub(super) fn finish(&mut self, b: &mut Builder) -> Result<()> {
         let rows = self.rows;
         // Results may replace operands: those with one value a row are read before anything is written.
@@ -178,14 +178,14 @@ impl Row<'_> {
         let full: Vec<(usize, Value)> =
             results.iter().copied().filter(|(_, v)| rows.space(*v) == Space::Full).collect();
         if !full.is_empty() {
-            self.pass(b, &mut |row, b, recorded, place, extent| {
+            self.pass(b, &mut |row, b, recorded, first, extent| {
                 let mut lanes = Vec::new();
                 for &(_, value) in &full {
-                    lanes.push(row.full(b, recorded, value, place, extent)?);
+                    lanes.push(row.full(b, recorded, value, first, extent)?);
                 }
                 for (&(index, value), lane) in full.iter().zip(lanes) {
                     let dtype = row.rows.body.ty(value).dtype;
-                    let address = row.outputs[index].at((place * dtype.size()) as i64);
+                    let address = row.outputs[index].at((first * dtype.size()) as i64);
                     store(b, dtype, address, extent, lane);
                 }
                 Ok(())
@@ -201,7 +201,7 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// Writes `visit` for every vector of the row: its first place (counted from the pointers) and its lanes. Short rows are written out,
+    /// Writes `visit` for every vector of the row: the index of its first element (from the pointers) and its lanes. Short rows are written out,
     /// long ones are a loop that moves the pointers and takes them back.
     fn pass(&mut self, b: &mut Builder, visit: &mut Visit<'_, Self>) -> Result<()> {
         const UNROLLED: usize = 4;
@@ -217,8 +217,8 @@ impl Row<'_> {
             result?;
         }
         let written = (vectors - looped) * LANES;
-        for place in (0..written).step_by(LANES) {
-            visit(self, b, &mut self.known.clone(), place, Extent::Full)?;
+        for first in (0..written).step_by(LANES) {
+            visit(self, b, &mut self.known.clone(), first, Extent::Full)?;
         }
         if rest > 0 {
             visit(self, b, &mut self.known.clone(), written, Extent::first(rest))?;
@@ -286,24 +286,24 @@ impl Row<'_> {
         rows.body.record(b, &mut self.known, value, &mut leaf)
     }
 
-    /// Records a value at a vector of places.
+    /// Records a value at a vector of elements.
     fn full(
         &self,
         b: &mut Builder,
         recorded: &mut Recorded,
         value: Value,
-        place: usize,
+        first: usize,
         extent: Extent,
     ) -> Result<Lane<Builder>> {
         let rows = self.rows;
-        let one_hot = self.one_hots(b, recorded, place)?;
+        let one_hot = self.one_hots(b, recorded, first)?;
         let mut leaf = |b: &mut Builder, value: Value| {
             if let Some((_, lane)) = one_hot.iter().find(|(own, _)| *own == value) {
                 return Some(*lane);
             }
             let index = rows.body.input_slot(value)?;
             let dtype = rows.body.ty(value).dtype;
-            let address = self.inputs[index].at((place * dtype.size()) as i64);
+            let address = self.inputs[index].at((first * dtype.size()) as i64);
             Some(load(b, dtype, address, extent))
         };
         rows.body.record(b, recorded, value, &mut leaf)
@@ -314,7 +314,7 @@ impl Row<'_> {
         &self,
         b: &mut Builder,
         recorded: &Recorded,
-        place: usize,
+        first: usize,
     ) -> Result<Vec<(Value, Lane<Builder>)>> {
         let body = self.rows.body;
         let mut lanes = Vec::new();
@@ -330,7 +330,7 @@ impl Row<'_> {
                     op.name()
                 )));
             }
-            let (first, lane) = (b.int(place as i64), b.iota());
+            let (first, lane) = (b.int(first as i64), b.iota());
             let index = b.iadd(first, lane);
             let lane = match op {
                 Op::OneHot(_) => {

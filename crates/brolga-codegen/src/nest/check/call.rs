@@ -1,11 +1,11 @@
-//! Calls of tiles: what a tile touches behind its arguments.
+//! Calls of tiles: what a tile touches from its arguments on.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::facts::{Form, Range};
 use super::room::Touched;
-use super::{Checker, Places, Rule};
+use super::{Checker, Forms, Rule};
 use crate::nest::{Arg, Base, Index};
 use crate::tile::{LANES, Linear, ParamKind, Reach, Term, TileProgram};
 
@@ -82,10 +82,10 @@ impl Checker<'_> {
         for reach in &*footprint {
             let (base, start) = &args[usize::from(reach.pointer.0)];
             let Some(base) = base else { continue };
-            let mut places = |bounds: &[Linear]| -> Option<Places> {
-                bounds.iter().map(|bound| self.place(start, bound, args, &mut vectors)).collect()
+            let mut forms = |bounds: &[Linear]| -> Option<Forms> {
+                bounds.iter().map(|bound| self.offset(start, bound, args, &mut vectors)).collect()
             };
-            let (lows, highs) = (places(&reach.lows), places(&reach.highs));
+            let (lows, highs) = (forms(&reach.lows), forms(&reach.highs));
             let (Some(lows), Some(highs)) = (lows, highs) else {
                 return Err("touches addresses beyond 64 bits".into());
             };
@@ -109,16 +109,16 @@ impl Checker<'_> {
         Ok(footprint)
     }
 
-    /// A place behind an argument; `vectors` has the indices for the whole vectors of counts.
-    fn place(
+    /// An offset from an argument on; `vectors` has the indices for the whole vectors of counts.
+    fn offset(
         &mut self,
         start: &Form,
-        place: &Linear,
+        linear: &Linear,
         args: &[Value],
         vectors: &mut [Option<Index>],
     ) -> Option<Form> {
-        let mut form = start.plus(&Form::number(place.constant), 1)?;
-        for &(term, factor) in &place.terms {
+        let mut form = start.plus(&Form::number(linear.constant), 1)?;
+        for &(term, factor) in &linear.terms {
             let term = match term {
                 Term::Count(count) => args[usize::from(count.0)].1.clone(),
                 Term::Vectors(count) => {

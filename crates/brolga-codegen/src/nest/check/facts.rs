@@ -2,7 +2,7 @@
 //!
 //! A sum with a known range is a [`Fact`]: `number - divisor·quotient` lies in `0..divisor`, what a `when` tests lies in its range. To
 //! bound a form, multiples of facts are taken out of it, each bounded by its own range, and what is left by the ranges of its indices.
-//! Every such way gives a valid bound; taking a fact out so that an index disappears gives the tight ones.
+//! Each choice of multiples gives a valid bound; taking a fact out so that an index disappears gives the tight ones.
 
 use smallvec::SmallVec;
 
@@ -77,15 +77,15 @@ impl Form {
 
     fn add(&mut self, index: Index, factor: i64) -> Option<()> {
         match self.terms.binary_search_by_key(&index, |&(index, _)| index) {
-            Ok(place) => {
-                let own = self.terms[place].1.checked_add(factor)?;
+            Ok(slot) => {
+                let own = self.terms[slot].1.checked_add(factor)?;
                 if own == 0 {
-                    self.terms.remove(place);
+                    self.terms.remove(slot);
                 } else {
-                    self.terms[place].1 = own;
+                    self.terms[slot].1 = own;
                 }
             }
-            Err(place) if factor != 0 => self.terms.insert(place, (index, factor)),
+            Err(slot) if factor != 0 => self.terms.insert(slot, (index, factor)),
             Err(_) => {}
         }
         Some(())
@@ -167,11 +167,11 @@ impl Facts {
 
     /// The range of an index from here on.
     pub(super) fn define(&mut self, index: Index, range: Range) {
-        let place = index.0 as usize;
-        if place >= self.ranges.len() {
-            self.ranges.resize(place + 1, None);
+        let slot = index.0 as usize;
+        if slot >= self.ranges.len() {
+            self.ranges.resize(slot + 1, None);
         }
-        self.changes.push(Change::Range(index, self.ranges[place].replace(range)));
+        self.changes.push(Change::Range(index, self.ranges[slot].replace(range)));
     }
 
     /// An index that the nest does not have, with its range.
@@ -201,11 +201,11 @@ impl Facts {
             _ => {
                 let form = Form { constant: 0, ..form.clone() };
                 match self.facts.iter().position(|fact| fact.form == form) {
-                    Some(place) => {
-                        let known = self.facts[place].range;
-                        self.changes.push(Change::Narrowed(place, known));
-                        self.facts[place].range = known.intersect(range);
-                        !self.facts[place].range.is_empty()
+                    Some(slot) => {
+                        let known = self.facts[slot].range;
+                        self.changes.push(Change::Narrowed(slot, known));
+                        self.facts[slot].range = known.intersect(range);
+                        !self.facts[slot].range.is_empty()
                     }
                     None => {
                         self.facts.push(Fact { form, range });
@@ -232,7 +232,7 @@ impl Facts {
         let mut join = |range: Range| {
             best = Some(best.map_or(range, |known| known.intersect(range)));
         };
-        for (place, fact) in facts.iter().enumerate() {
+        for (slot, fact) in facts.iter().enumerate() {
             for &(index, factor) in &fact.form.terms {
                 let own = form.factor(index);
                 if own == 0 || own % factor != 0 {
@@ -242,7 +242,7 @@ impl Facts {
                 let range = times
                     .checked_neg()
                     .and_then(|minus| form.plus(&fact.form, minus))
-                    .and_then(|left| self.bound(&left, &facts[place + 1..], thorough))
+                    .and_then(|left| self.bound(&left, &facts[slot + 1..], thorough))
                     .and_then(|left| left.plus(fact.range.times(times)?));
                 match range {
                     Some(range) if thorough => join(range),

@@ -1,8 +1,8 @@
 //! Proves that a nest stays inside its memory.
 //!
 //! The walk follows the steps with what is known of the indices ([`Facts`]), and bounds every address that is read or written: those of
-//! [`Step::Read`] themselves, those of a tile by what the tile touches behind its pointers. What cannot be proven is refused. An integer
-//! that is read has the range of its type, so that a place that depends on it has to be inside a [`Step::When`].
+//! [`Step::Read`] themselves, those of a tile by what the tile touches from its pointers on. What cannot be proven is refused. An integer
+//! that is read has the range of its type, so that an offset that depends on it has to be inside a [`Step::When`].
 
 mod call;
 mod facts;
@@ -23,7 +23,7 @@ use crate::tile::{Element, Reach, TileProgram};
 /// What a step of a nest does that it must not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// What, to be read behind the nest's name.
+    /// What, to be read after the nest's name.
     pub problem: String,
     /// The step in the text form; its first line.
     pub step: String,
@@ -53,7 +53,7 @@ impl Nest {
 type Rule<T = ()> = Result<T, String>;
 
 /// The bounds of an access; there is one of a kind, unless a tile has counts.
-type Places = SmallVec<[Form; 1]>;
+type Forms = SmallVec<[Form; 1]>;
 
 struct Checker<'a> {
     facts: Facts,
@@ -88,9 +88,7 @@ impl Checker<'_> {
             Step::When { number, from, to, then, otherwise } => {
                 let (number, known) = self.number(number).map_err(here)?;
                 if from > to {
-                    return Err(here(
-                        "tests for a range whose end is in front of its start".into(),
-                    ));
+                    return Err(here("tests for a range whose end is before its start".into()));
                 }
                 let inside = Range::new(*from, to.saturating_sub(1));
                 let outside = match known {
@@ -201,7 +199,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks that bytes behind a base may be touched: between the least of `lows` and the greatest of `highs`.
+    /// Checks that bytes from a base on may be touched: between the least of `lows` and the greatest of `highs`.
     fn inside(&self, base: Base, touched: &Touched<'_>) -> Rule {
         let room = match base {
             Base::Scratch => &self.scratch,

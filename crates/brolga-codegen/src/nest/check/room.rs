@@ -1,7 +1,7 @@
 //! Where a nest may read and write.
 
 use super::facts::{Facts, Form, Range};
-use super::{Places, Rule};
+use super::{Forms, Rule};
 use crate::kernel::Access;
 use crate::nest::Nest;
 use crate::tile::Element;
@@ -68,8 +68,8 @@ impl Touched<'_> {
     /// Whether everything lies in the `part` bytes that start at the unit's number times `part`; the error is where it lies, in words.
     fn in_part(&self, facts: &Facts, part: i64) -> Rule {
         let unit = Form::index(Nest::UNIT);
-        let own = |places: &[Form]| -> Option<Places> {
-            places.iter().map(|place| place.plus(&unit, -part)).collect()
+        let own = |forms: &[Form]| -> Option<Forms> {
+            forms.iter().map(|form| form.plus(&unit, -part)).collect()
         };
         match (own(self.lows), own(self.highs)) {
             (Some(lows), Some(highs)) => {
@@ -98,8 +98,8 @@ impl Touched<'_> {
         if holds(Facts::quick) || holds(Facts::best) {
             return Ok(());
         }
-        let best = |places: &[Form]| -> Option<Vec<Range>> {
-            places.iter().map(|place| facts.best(place)).collect()
+        let best = |forms: &[Form]| -> Option<Vec<Range>> {
+            forms.iter().map(|form| facts.best(form)).collect()
         };
         let (Some(lows), Some(highs)) = (best(self.lows), best(self.highs)) else {
             return Err("bytes without a known range".into());

@@ -9,16 +9,16 @@ use cranelift_codegen::ir::types::{I32, I32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, Value as ClifValue};
 use cranelift_frontend::{FunctionBuilder, Variable};
 
-use super::memory::{self, Place};
+use super::memory::{self, Mem};
 use super::{PARTS, WIDTH, halves, parts};
 use crate::tile::demand::{Demand, extent_of, lanes_of, parts_of};
 use crate::tile::program::{
     Address, Count, Element, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
 };
 
-/// Writes `program` into a function at the builder's place; `args` are its arguments, 64-bit integers.
+/// Writes `program` into a function where the builder stands; `args` are its arguments, 64-bit integers.
 ///
-/// The builder's block must be open; afterwards it stands in an open block behind the program. The program has to be valid.
+/// The builder's block must be open; afterwards it stands in an open block after the program. The program has to be valid.
 ///
 /// A kernel that inlines a contraction should be compiled [`AsWritten`](crate::host::Optimization::AsWritten): moving
 /// instructions to their uses breaks the order that keeps the accumulators in registers.
@@ -125,16 +125,16 @@ impl Emitter<'_, '_, '_> {
                 let lanes = lanes_of(extent, part, PARTS);
                 if lanes > 0 {
                     let value = self.part(value, part);
-                    let place = self.place(address).plus(part * WIDTH * element.size());
-                    memory::store(self.b, element, place, lanes, value);
+                    let mem = self.mem(address).plus(part * WIDTH * element.size());
+                    memory::store(self.b, element, mem, lanes, value);
                 }
             }
             Stmt::StoreTransposed { address, step, values } => {
                 let rows = values.map(|value| self.part(value, part));
                 for (lane, column) in (0..).zip(parts::transpose(self.b, rows)) {
                     let lane = (part * WIDTH) as i64 + lane;
-                    let place = self.place(address.plus(step * lane));
-                    memory::store(self.b, Element::F32, place, WIDTH, column);
+                    let mem = self.mem(address.plus(step * lane));
+                    memory::store(self.b, Element::F32, mem, WIDTH, column);
                 }
             }
             _ => {}
@@ -146,13 +146,13 @@ impl Emitter<'_, '_, '_> {
             Op::Load(element, address, extent) => match lanes_of(extent, part, PARTS) {
                 0 => parts::words(self.b, parts::part_type(element.kind()), [0; 4]),
                 lanes => {
-                    let place = self.place(address).plus(part * WIDTH * element.size());
-                    memory::load(self.b, element, place, lanes)
+                    let mem = self.mem(address).plus(part * WIDTH * element.size());
+                    memory::load(self.b, element, mem, lanes)
                 }
             },
             Op::Broadcast(element, address) => {
-                let place = self.place(address);
-                memory::broadcast(self.b, element, place)
+                let mem = self.mem(address);
+                memory::broadcast(self.b, element, mem)
             }
             Op::Splat(count) => {
                 let count = self.count(count);
@@ -215,8 +215,8 @@ impl Emitter<'_, '_, '_> {
     fn whole(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Let(value, Op::Load(element, address, Extent::Rest(count))) => {
-                let (place, count) = (self.place(*address), self.rest(*count));
-                let loaded = memory::load_counted(self.b, *element, place, count);
+                let (mem, count) = (self.mem(*address), self.rest(*count));
+                let loaded = memory::load_counted(self.b, *element, mem, count);
                 self.values[value.0 as usize].parts = loaded.map(Some);
             }
             Stmt::Let(value, op) => {
@@ -225,9 +225,9 @@ impl Emitter<'_, '_, '_> {
                 }
             }
             Stmt::Store { element, address, extent: Extent::Rest(count), value } => {
-                let (place, count) = (self.place(*address), self.rest(*count));
+                let (mem, count) = (self.mem(*address), self.rest(*count));
                 let stored = std::array::from_fn(|part| self.part(*value, part));
-                memory::store_counted(self.b, *element, place, count, stored);
+                memory::store_counted(self.b, *element, mem, count, stored);
             }
             Stmt::Step { pointer, bytes, trips } => {
                 let Param::Pointer(variable) = self.params[usize::from(pointer.0)] else { return };
@@ -282,14 +282,14 @@ impl Emitter<'_, '_, '_> {
     }
 
     fn row_factor(&mut self, rank1: &Rank1, row: usize) -> ClifValue {
-        let place = self.place(rank1.a[row]);
-        memory::broadcast(self.b, Element::F32, place)
+        let mem = self.mem(rank1.a[row]);
+        memory::broadcast(self.b, Element::F32, mem)
     }
 
     fn column_factor(&mut self, rank1: &Rank1, (vector, part): (usize, usize)) -> ClifValue {
-        let place = self.place(rank1.b).plus(4 * (LANES * vector + WIDTH * part));
+        let mem = self.mem(rank1.b).plus(4 * (LANES * vector + WIDTH * part));
         let lanes = lanes_of(extent_of(rank1, vector), part, PARTS);
-        memory::load(self.b, Element::F32, place, lanes)
+        memory::load(self.b, Element::F32, mem, lanes)
     }
 
     fn multiply_add(
@@ -308,7 +308,7 @@ impl Emitter<'_, '_, '_> {
 
     /// A loop that counts down, tested at its beginning.
     ///
-    /// With the test at the end, what the body computes would be used both by the next trip and behind the loop, and Cranelift would
+    /// With the test at the end, what the body computes would be used both by the next trip and after the loop, and Cranelift would
     /// fold no load into an instruction whose result, over whatever steps, is used twice.
     fn repeat(&mut self, trips: Trips, body: &[Stmt]) {
         match trips {
@@ -363,11 +363,11 @@ impl Emitter<'_, '_, '_> {
         self.b.ins().band_imm_u(count, LANES as i64 - 1)
     }
 
-    fn place(&mut self, address: Address) -> Place {
+    fn mem(&mut self, address: Address) -> Mem {
         match self.params[usize::from(address.pointer.0)] {
             Param::Pointer(variable) => {
                 // Validation: it is within reach.
-                Place { base: self.b.use_var(variable), offset: address.offset as i32 }
+                Mem { base: self.b.use_var(variable), offset: address.offset as i32 }
             }
             Param::Count(_) => unreachable!("validation: a pointer is a pointer parameter"),
         }

@@ -85,8 +85,8 @@ impl<'a, M: Memory> Machine<'a, M> {
             Stmt::StoreTransposed { address, step, values } => {
                 for (i, words) in values.map(|value| self.value(value)).into_iter().enumerate() {
                     for (lane, word) in (0..).zip(words) {
-                        let place = address.plus(step * lane).plus(4 * i as i64);
-                        self.write(Element::F32, self.address(place), word)?;
+                        let at = address.plus(step * lane).plus(4 * i as i64);
+                        self.write(Element::F32, self.address(at), word)?;
                     }
                 }
             }

@@ -4,14 +4,14 @@
 pub(super) trait Memory {
     /// The bytes at `address`, or `None` if they do not all exist.
     fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]>;
-    /// Writes bytes at `address`; `None` if their places do not all exist.
+    /// Writes bytes at `address`; `None` if they do not all exist.
     fn write<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Option<()>;
 }
 
 /// An argument of an interpreted program.
 #[derive(Debug)]
 pub enum Buffer<'a> {
-    /// For a pointer: the bytes it may reach, and the place in them where it starts.
+    /// For a pointer: the bytes it may reach, and the offset in them where it starts.
     Bytes(&'a mut [u8], usize),
     /// For a count.
     Count(i64),
@@ -32,7 +32,7 @@ impl Buffers<'_, '_> {
         self.0.iter().enumerate().map(address).collect()
     }
 
-    fn place(address: u64) -> Option<(usize, usize)> {
+    fn locate(address: u64) -> Option<(usize, usize)> {
         let buffer = usize::try_from(address >> SHIFT).ok()?.checked_sub(1)?;
         let start = usize::try_from(address & ((1 << SHIFT) - 1)).ok()?;
         Some((buffer, start))
@@ -41,7 +41,7 @@ impl Buffers<'_, '_> {
 
 impl Memory for Buffers<'_, '_> {
     fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
-        let (buffer, start) = Self::place(address)?;
+        let (buffer, start) = Self::locate(address)?;
         match self.0.get(buffer)? {
             Buffer::Bytes(bytes, _) => bytes.get(start..start.checked_add(N)?)?.try_into().ok(),
             Buffer::Count(_) => None,
@@ -49,7 +49,7 @@ impl Memory for Buffers<'_, '_> {
     }
 
     fn write<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Option<()> {
-        let (buffer, start) = Self::place(address)?;
+        let (buffer, start) = Self::locate(address)?;
         match self.0.get_mut(buffer)? {
             Buffer::Bytes(memory, _) => {
                 memory.get_mut(start..start.checked_add(N)?)?.copy_from_slice(&bytes);
@@ -73,16 +73,16 @@ impl Process {
 
 impl Memory for Process {
     fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
-        let place = std::ptr::with_exposed_provenance::<[u8; N]>(usize::try_from(address).ok()?);
+        let pointer = std::ptr::with_exposed_provenance::<[u8; N]>(usize::try_from(address).ok()?);
         // SAFETY: `new` demands that the address is valid; an array of bytes has alignment 1.
-        Some(unsafe { place.read() })
+        Some(unsafe { pointer.read() })
     }
 
     fn write<const N: usize>(&mut self, address: u64, bytes: [u8; N]) -> Option<()> {
-        let place =
+        let pointer =
             std::ptr::with_exposed_provenance_mut::<[u8; N]>(usize::try_from(address).ok()?);
         // SAFETY: `new` demands that the address is valid; an array of bytes has alignment 1.
-        unsafe { place.write(bytes) };
+        unsafe { pointer.write(bytes) };
         Some(())
     }
 }

@@ -1,6 +1,6 @@
 //! Registers by live ranges: a linear scan over the structured program.
 //!
-//! What does not fit lies on the stack, the least used first; constants lie behind the code instead. The accumulators of a contraction
+//! What does not fit lies on the stack, the least used first; constants lie after the code instead. The accumulators of a contraction
 //! and what its loops need have to fit.
 
 use smallvec::SmallVec;
@@ -11,12 +11,12 @@ use super::inst::{Class, First, Item, Listing, Operand, V, VData};
 
 /// Where the content of a virtual register is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Assignment {
     /// It is used nowhere.
     Nowhere,
     /// The register with this number.
     Register(u8),
-    /// A constant behind the code.
+    /// A constant after the code.
     Constant,
     /// So many vectors above the bottom of the frame.
     Slot(u32),
@@ -26,7 +26,7 @@ pub(super) enum Place {
 pub(super) struct Allocated {
     pub(super) items: Vec<Item>,
     pub(super) registers: Vec<VData>,
-    pub(super) places: Vec<Place>,
+    pub(super) assignments: Vec<Assignment>,
     /// Vectors on the stack.
     pub(super) slots: u32,
 }
@@ -38,8 +38,8 @@ pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'st
     // Constants of loops are brought into registers before everything else, if there is room; the others come from memory.
     let loops = Loops::of(&listing.items);
     let mut hoisted = vec![false; listing.registers.len()];
-    for (place, item) in listing.items.iter().enumerate() {
-        if loops.of[place] != 0 {
+    for (position, item) in listing.items.iter().enumerate() {
+        if loops.of[position] != 0 {
             item.reads(|v| hoisted[v.index()] |= listing.data(v).constant.is_some());
         }
     }
@@ -66,20 +66,20 @@ pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'st
         let (lives, order) = lives(&items, &loops, registers.len());
         let scan = Scan::new(isa, &registers, &lives, own, &in_memory);
         match scan.run(&items, &order)? {
-            Outcome::Fits(mut places) => {
+            Outcome::Fits(mut assignments) => {
                 let mut slots = 0;
                 for v in 0..own {
                     if in_memory[v] {
-                        places[v] = match registers[v].constant {
-                            Some(_) => Place::Constant,
+                        assignments[v] = match registers[v].constant {
+                            Some(_) => Assignment::Constant,
                             None => {
                                 slots += 1;
-                                Place::Slot(slots - 1)
+                                Assignment::Slot(slots - 1)
                             }
                         };
                     }
                 }
-                return Ok(Allocated { items, registers, places, slots });
+                return Ok(Allocated { items, registers, assignments, slots });
             }
             Outcome::Spilled(victims) => {
                 for v in victims {
@@ -131,17 +131,17 @@ impl Rewrite<'_> {
         match &mut item {
             Item::Inst(inst) => {
                 let mut loaded: SmallVec<[(V, V); 2]> = SmallVec::new();
-                for (place, operand) in inst.operands.iter_mut().enumerate() {
+                for (index, operand) in inst.operands.iter_mut().enumerate() {
                     let Operand::Reg(v, _) = operand else { continue };
                     if !self.is_in_memory(*v) {
                         continue;
                     }
                     let own = *v;
                     let known = loaded.iter().find(|(of, _)| *of == own).map(|&(_, tmp)| tmp);
-                    let writes = place == 0 && inst.first != First::Read;
+                    let writes = index == 0 && inst.first != First::Read;
                     *v = match known {
                         Some(tmp) => tmp,
-                        None if place == 0 && inst.first == First::Written => self.temporary(own),
+                        None if index == 0 && inst.first == First::Written => self.temporary(own),
                         None => self.load(own),
                     };
                     if writes {
@@ -161,8 +161,8 @@ impl Rewrite<'_> {
                 let [x, y] = factors;
                 let mut operands = [x, y, term];
                 let mut memory: Option<V> = None;
-                for place in 0..operands.len() {
-                    let v = *operands[place];
+                for index in 0..operands.len() {
+                    let v = *operands[index];
                     if !self.is_in_memory(v) {
                         continue;
                     }
@@ -225,20 +225,21 @@ struct Life {
 fn lives(items: &[Item], loops: &Loops, registers: usize) -> (Vec<Option<Life>>, Vec<Option<V>>) {
     let mut lives: Vec<Option<Life>> = vec![None; registers];
     let mut order = vec![None; items.len()];
-    for (place, item) in items.iter().enumerate() {
-        let depth = loops.depth[loops.of[place]];
+    for (position, item) in items.iter().enumerate() {
+        let depth = loops.depth[loops.of[position]];
         let weight = 8_u64.saturating_pow(depth);
         let mut touch = |v: V, writes: bool| {
             let life = &mut lives[v.index()];
             match life {
                 Some(life) => {
-                    life.end = life.end.max(loops.reach(life.start, place));
+                    life.end = life.end.max(loops.reach(life.start, position));
                     life.weight = life.weight.saturating_add(weight);
                     life.in_loop |= depth > 0;
                 }
                 None if writes => {
-                    *life = Some(Life { start: place, end: place, weight, in_loop: depth > 0 });
-                    order[place] = Some(v);
+                    *life =
+                        Some(Life { start: position, end: position, weight, in_loop: depth > 0 });
+                    order[position] = Some(v);
                 }
                 None => {}
             }
@@ -252,7 +253,7 @@ fn lives(items: &[Item], loops: &Loops, registers: usize) -> (Vec<Option<Life>>,
 }
 
 enum Outcome {
-    Fits(Vec<Place>),
+    Fits(Vec<Assignment>),
     /// These have to go to memory.
     Spilled(Vec<V>),
 }
@@ -260,10 +261,10 @@ enum Outcome {
 struct Scan<'a> {
     registers: &'a [VData],
     lives: &'a [Option<Life>],
-    /// Virtual registers of the program; those behind are temporary.
+    /// Virtual registers of the program; those after them are temporary.
     own: usize,
     in_memory: &'a [bool],
-    places: Vec<Place>,
+    assignments: Vec<Assignment>,
     /// What is in registers now.
     active: Vec<V>,
     /// Free registers, a bit each.
@@ -285,7 +286,7 @@ impl<'a> Scan<'a> {
             lives,
             own,
             in_memory,
-            places: vec![Place::Nowhere; registers.len()],
+            assignments: vec![Assignment::Nowhere; registers.len()],
             active: Vec::new(),
             vectors: u32::MAX >> (32 - isa.registers()),
             // k0 means no mask.
@@ -295,13 +296,13 @@ impl<'a> Scan<'a> {
     }
 
     fn run(mut self, items: &[Item], order: &[Option<V>]) -> Result<Outcome, &'static str> {
-        for (place, item) in items.iter().enumerate() {
-            let Some(v) = order[place] else { continue };
+        for (position, item) in items.iter().enumerate() {
+            let Some(v) = order[position] else { continue };
             // The item reads before it writes: what ends here gives its register to the result.
             let mut active = std::mem::take(&mut self.active);
             active.retain(|&other| {
-                let ends = self.life(other).end <= place;
-                if ends && let Place::Register(register) = self.places[other.index()] {
+                let ends = self.life(other).end <= position;
+                if ends && let Assignment::Register(register) = self.assignments[other.index()] {
                     *self.free(self.registers[other.index()].class) |= 1 << register;
                 }
                 !ends
@@ -312,7 +313,7 @@ impl<'a> Scan<'a> {
             }
         }
         if self.spilled.is_empty() {
-            Ok(Outcome::Fits(self.places))
+            Ok(Outcome::Fits(self.assignments))
         } else {
             Ok(Outcome::Spilled(self.spilled))
         }
@@ -353,7 +354,7 @@ impl<'a> Scan<'a> {
                     return Ok(());
                 }
                 self.active.retain(|&other| other != victim);
-                let Place::Register(register) = self.places[victim.index()] else {
+                let Assignment::Register(register) = self.assignments[victim.index()] else {
                     return Err("what is active has no register");
                 };
                 *self.free(class) |= 1 << register;
@@ -361,15 +362,15 @@ impl<'a> Scan<'a> {
             }
         };
         *self.free(class) &= !(1 << register);
-        self.places[v.index()] = Place::Register(register);
+        self.assignments[v.index()] = Assignment::Register(register);
         self.active.push(v);
         Ok(())
     }
 
     /// A register that saves a copy, if it is free.
     fn wanted(&self, item: &Item, free: u32) -> Option<u8> {
-        let of = |v: V| match self.places[v.index()] {
-            Place::Register(register) if free & 1 << register != 0 => Some(register),
+        let of = |v: V| match self.assignments[v.index()] {
+            Assignment::Register(register) if free & 1 << register != 0 => Some(register),
             _ => None,
         };
         match item {

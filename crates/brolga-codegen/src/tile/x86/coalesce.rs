@@ -24,17 +24,17 @@ impl Loops {
             depth: vec![0],
         };
         let mut current = 0;
-        for (place, item) in items.iter().enumerate() {
+        for (position, item) in items.iter().enumerate() {
             if matches!(item, Item::Begin(_)) {
                 loops.parent.push(current);
-                loops.begin.push(place);
+                loops.begin.push(position);
                 loops.end.push(items.len());
                 loops.depth.push(loops.depth[current] + 1);
                 current = loops.parent.len() - 1;
             }
             loops.of.push(current);
             if matches!(item, Item::End) {
-                loops.end[current] = place;
+                loops.end[current] = position;
                 current = loops.parent[current];
             }
         }
@@ -56,56 +56,57 @@ impl Loops {
 /// Where a register is written and read, in ascending order.
 #[derive(Clone, Default)]
 struct Life {
-    writes: Places,
-    reads: Places,
+    writes: Positions,
+    reads: Positions,
 }
 
-type Places = SmallVec<[usize; 2]>;
+type Positions = SmallVec<[usize; 2]>;
 
 /// Removes copies. With `split`, results of a contraction keep theirs, so that they need not stay where the loop had them.
 pub(super) fn coalesce(listing: &mut Listing, split: bool) {
     let loops = Loops::of(&listing.items);
     let mut lives = vec![Life::default(); listing.registers.len()];
     let mut moves = Vec::new();
-    for (place, item) in listing.items.iter().enumerate() {
-        item.reads(|v| lives[v.index()].reads.push(place));
+    for (position, item) in listing.items.iter().enumerate() {
+        item.reads(|v| lives[v.index()].reads.push(position));
         if let Some(v) = item.written() {
-            lives[v.index()].writes.push(place);
+            lives[v.index()].writes.push(position);
         }
         if let Item::Move { dst, src } = *item
             && listing.data(src).constant.is_none()
         {
-            moves.push((place, dst, src));
+            moves.push((position, dst, src));
         }
     }
     let mut names: Vec<V> = (0..listing.registers.len()).map(|i| V(i as u32)).collect();
     let mut removed = vec![false; listing.items.len()];
 
     // dst = variable: dst can be the variable itself while nothing else is put into it.
-    moves.retain(|&(place, dst, src)| {
-        let kept = split && listing.data(src).accumulator && loops.of[place] == 0;
+    moves.retain(|&(position, dst, src)| {
+        let kept = split && listing.data(src).accumulator && loops.of[position] == 0;
         let (copy, variable) = (&lives[dst.index()], &lives[src.index()]);
-        let end = copy.reads.iter().map(|&used| loops.reach(place, used)).max().unwrap_or(place);
-        let unchanged = !variable.writes.iter().any(|&write| place < write && write < end);
+        let end =
+            copy.reads.iter().map(|&used| loops.reach(position, used)).max().unwrap_or(position);
+        let unchanged = !variable.writes.iter().any(|&write| position < write && write < end);
         if kept || copy.writes.len() != 1 || !unchanged {
             return true;
         }
         let reads = std::mem::take(&mut lives[dst.index()].reads);
-        merge(&mut lives[src.index()].reads, reads, place);
+        merge(&mut lives[src.index()].reads, reads, position);
         names[dst.index()] = src;
-        removed[place] = true;
+        removed[position] = true;
         false
     });
 
     // variable = src: src can be computed right into the variable if that is not read any more.
-    for (place, variable, src) in moves {
+    for (position, variable, src) in moves {
         let src = names[src.index()];
         let (value, life) = (&lives[src.index()], &lives[variable.index()]);
         let [made] = value.writes[..] else { continue };
-        let between = |&p: &usize| made < p && p < place;
+        let between = |&p: &usize| made < p && p < position;
         if variable == src
-            || value.reads.last() != Some(&place)
-            || loops.of[made] != loops.of[place]
+            || value.reads.last() != Some(&position)
+            || loops.of[made] != loops.of[position]
             || life.writes.iter().any(between)
             || life.reads.iter().any(between)
         {
@@ -113,12 +114,12 @@ pub(super) fn coalesce(listing: &mut Listing, split: bool) {
         }
         let reads = std::mem::take(&mut lives[src.index()].reads);
         let life = &mut lives[variable.index()];
-        merge(&mut life.reads, reads, place);
-        life.writes.retain(|&mut write| write != place);
+        merge(&mut life.reads, reads, position);
+        life.writes.retain(|&mut write| write != position);
         life.writes.push(made);
         life.writes.sort_unstable();
         names[src.index()] = variable;
-        removed[place] = true;
+        removed[position] = true;
     }
 
     let name = |mut v: V| {
@@ -127,17 +128,17 @@ pub(super) fn coalesce(listing: &mut Listing, split: bool) {
         }
         v
     };
-    let mut place = 0;
+    let mut position = 0;
     listing.items.retain_mut(|item| {
         item.rename(name);
-        place += 1;
-        !removed[place - 1]
+        position += 1;
+        !removed[position - 1]
     });
 }
 
-/// All of both but the copy at `place`.
-fn merge(into: &mut Places, reads: Places, place: usize) {
+/// All of both but the copy at `position`.
+fn merge(into: &mut Positions, reads: Positions, position: usize) {
     into.extend(reads);
-    into.retain(|&mut read| read != place);
+    into.retain(|&mut read| read != position);
     into.sort_unstable();
 }

@@ -189,9 +189,9 @@ impl Item {
     pub(super) fn reads(&self, mut f: impl FnMut(V)) {
         match self {
             Self::Inst(inst) => {
-                for (place, operand) in inst.operands.iter().enumerate() {
+                for (index, operand) in inst.operands.iter().enumerate() {
                     if let Operand::Reg(v, _) | Operand::Any(v, _) = *operand
-                        && (place > 0 || inst.first != First::Written)
+                        && (index > 0 || inst.first != First::Written)
                     {
                         f(v);
                     }

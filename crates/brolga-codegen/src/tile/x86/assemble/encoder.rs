@@ -1,8 +1,8 @@
-//! Bytes: instructions, labels, and the constants behind the code.
+//! Bytes: instructions, labels, and the constants after the code.
 
 use iced_x86::{Code, Encoder, Instruction, OpKind, Register};
 
-/// A place in the code that a jump goes to.
+/// An offset in the code that a jump goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Label(usize);
 
@@ -73,7 +73,7 @@ impl Bytes {
         self.labels[label.0] = Some(self.len);
     }
 
-    /// Bytes that are read at run time; equal ones lie behind the code once.
+    /// Bytes that are read at run time; equal ones lie after the code once.
     pub(super) fn constant(&mut self, bytes: Vec<u8>) -> usize {
         self.constants.iter().position(|other| *other == bytes).unwrap_or_else(|| {
             self.constants.push(bytes);
@@ -139,14 +139,14 @@ impl Bytes {
         let mut instruction = Instruction::default();
         instruction.set_code(code);
         let mut constant = None;
-        for (place, operand) in (0..).zip(operands) {
+        for (index, operand) in (0..).zip(operands) {
             match *operand {
                 Op::Register(register) => {
-                    set_kind(&mut instruction, place, OpKind::Register);
-                    set_register(&mut instruction, place, register);
+                    set_kind(&mut instruction, index, OpKind::Register);
+                    set_register(&mut instruction, index, register);
                 }
                 Op::Memory(memory, broadcast) => {
-                    set_kind(&mut instruction, place, OpKind::Memory);
+                    set_kind(&mut instruction, index, OpKind::Memory);
                     instruction.set_is_broadcast(broadcast);
                     instruction.set_memory_index_scale(1);
                     match memory {
@@ -164,12 +164,12 @@ impl Bytes {
                     }
                 }
                 Op::Byte(byte) => {
-                    set_kind(&mut instruction, place, OpKind::Immediate8);
+                    set_kind(&mut instruction, index, OpKind::Immediate8);
                     instruction.set_immediate8(byte);
                 }
                 Op::Int(int) => {
                     let kind = immediate_kind(code);
-                    set_kind(&mut instruction, place, kind);
+                    set_kind(&mut instruction, index, kind);
                     match kind {
                         OpKind::Immediate8to64 => instruction.set_immediate8to64(int.into()),
                         OpKind::Immediate32to64 => instruction.set_immediate32to64(int.into()),
@@ -208,9 +208,9 @@ impl Bytes {
             return Err(problem);
         }
         let mut bytes = self.encoder.take_buffer();
-        for (place, label) in self.jumps {
+        for (offset, label) in self.jumps {
             let target = self.labels[label.0].ok_or("a jump goes nowhere")?;
-            patch(&mut bytes, place, target, place + 4)?;
+            patch(&mut bytes, offset, target, offset + 4)?;
         }
         let code = bytes.len();
         let mut starts = Vec::new();
@@ -223,17 +223,17 @@ impl Bytes {
             starts.push(bytes.len());
             bytes.extend(constant);
         }
-        for (place, end, constant) in self.references {
-            patch(&mut bytes, place, starts[constant], end)?;
+        for (offset, end, constant) in self.references {
+            patch(&mut bytes, offset, starts[constant], end)?;
         }
         Ok((bytes, code))
     }
 }
 
 /// Writes the distance from `from` to `target`.
-fn patch(bytes: &mut [u8], place: usize, target: usize, from: usize) -> Result<(), String> {
+fn patch(bytes: &mut [u8], offset: usize, target: usize, from: usize) -> Result<(), String> {
     let distance = i32::try_from(target as i64 - from as i64).map_err(|error| error.to_string())?;
-    bytes[place..place + 4].copy_from_slice(&distance.to_le_bytes());
+    bytes[offset..offset + 4].copy_from_slice(&distance.to_le_bytes());
     Ok(())
 }
 
@@ -256,8 +256,8 @@ fn immediate_kind(code: Code) -> OpKind {
     }
 }
 
-fn set_kind(instruction: &mut Instruction, place: u32, kind: OpKind) {
-    match place {
+fn set_kind(instruction: &mut Instruction, index: u32, kind: OpKind) {
+    match index {
         0 => instruction.set_op0_kind(kind),
         1 => instruction.set_op1_kind(kind),
         2 => instruction.set_op2_kind(kind),
@@ -265,8 +265,8 @@ fn set_kind(instruction: &mut Instruction, place: u32, kind: OpKind) {
     }
 }
 
-fn set_register(instruction: &mut Instruction, place: u32, register: Register) {
-    match place {
+fn set_register(instruction: &mut Instruction, index: u32, register: Register) {
+    match index {
         0 => instruction.set_op0_register(register),
         1 => instruction.set_op1_register(register),
         2 => instruction.set_op2_register(register),

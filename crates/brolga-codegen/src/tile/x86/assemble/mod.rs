@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use self::encoder::{Bytes, Label, Memory, Op};
 use super::Isa;
-use super::allocate::{Allocated, Place};
+use super::allocate::{Allocated, Assignment};
 use super::codes;
 use super::frame::{Frame, Home, VECTOR};
 use super::inst::{Class, Constant, Inst, Item, Mem, Operand, V, Width};
@@ -37,8 +37,8 @@ pub(super) fn assemble(
         begun: 0,
     };
     assembler.enter();
-    for (place, item) in allocated.items.iter().enumerate() {
-        assembler.item(item, &allocated.items[place + 1..]);
+    for (position, item) in allocated.items.iter().enumerate() {
+        assembler.item(item, &allocated.items[position + 1..]);
     }
     assembler.leave();
     let (bytes, code) = assembler
@@ -58,7 +58,7 @@ pub(super) fn assemble(
     })
 }
 
-/// The instructions in Intel's notation, each behind its offset.
+/// The instructions in Intel's notation, each after its offset.
 fn disassemble(bytes: &[u8], slots: u32) -> String {
     use std::fmt::Write;
     let mut text = String::new();
@@ -156,18 +156,18 @@ impl Assembler<'_> {
 
     fn operand(&mut self, operand: Operand) -> Op {
         match operand {
-            Operand::Reg(v, width) | Operand::Any(v, width) => self.place(v, width),
+            Operand::Reg(v, width) | Operand::Any(v, width) => self.register_or_memory(v, width),
             Operand::Mem(mem) => self.memory(mem),
             Operand::Imm(byte) => Op::Byte(byte),
         }
     }
 
     /// A register, or where its content lies in memory.
-    fn place(&mut self, v: V, width: Width) -> Op {
-        match self.code.places[v.index()] {
-            Place::Slot(slot) => stack(VECTOR * slot as i32),
-            Place::Constant => self.constant_memory(v).into(),
-            Place::Register(_) | Place::Nowhere => self.register(v, width).into(),
+    fn register_or_memory(&mut self, v: V, width: Width) -> Op {
+        match self.code.assignments[v.index()] {
+            Assignment::Slot(slot) => stack(VECTOR * slot as i32),
+            Assignment::Constant => self.constant_memory(v).into(),
+            Assignment::Register(_) | Assignment::Nowhere => self.register(v, width).into(),
         }
     }
 
@@ -190,8 +190,8 @@ impl Assembler<'_> {
     }
 
     fn register(&self, v: V, width: Width) -> Register {
-        let number = match self.code.places[v.index()] {
-            Place::Register(number) => u32::from(number),
+        let number = match self.code.assignments[v.index()] {
+            Assignment::Register(number) => u32::from(number),
             // What is never read may be written anywhere.
             _ => 0,
         };
@@ -206,7 +206,7 @@ impl Assembler<'_> {
     }
 
     fn is_register(&self, v: V) -> bool {
-        matches!(self.code.places[v.index()], Place::Register(_))
+        matches!(self.code.assignments[v.index()], Assignment::Register(_))
     }
 
     fn full(&self) -> Width {
@@ -234,12 +234,12 @@ impl Assembler<'_> {
 
     /// One of three forms, so that a factor or the term whose register is free becomes the result.
     fn fma(&mut self, dst: V, [x, y]: [V; 2], term: V, width: Width) {
-        let place = |v: V| self.code.places[v.index()];
-        let result = place(dst);
-        let (form, second, third) = if result == place(term) {
+        let assignment = |v: V| self.code.assignments[v.index()];
+        let result = assignment(dst);
+        let (form, second, third) = if result == assignment(term) {
             if self.is_register(x) { (231, x, y) } else { (231, y, x) }
-        } else if result == place(x) || result == place(y) {
-            let other = if result == place(x) { y } else { x };
+        } else if result == assignment(x) || result == assignment(y) {
+            let other = if result == assignment(x) { y } else { x };
             if self.is_register(other) { (213, other, term) } else { (132, term, other) }
         } else {
             // A fresh register begins as the one in memory, or as the term.
@@ -255,16 +255,16 @@ impl Assembler<'_> {
         let operands = [
             self.register(dst, width).into(),
             self.register(second, width).into(),
-            self.place(third, width),
+            self.register_or_memory(third, width),
         ];
         self.bytes.emit(codes::fma(self.isa, form), &operands);
     }
 
     fn copy(&mut self, dst: V, src: V) {
-        if self.code.places[src.index()] == Place::Constant {
+        if self.code.assignments[src.index()] == Assignment::Constant {
             return self.constant(dst, src);
         }
-        if self.code.places[dst.index()] == self.code.places[src.index()] {
+        if self.code.assignments[dst.index()] == self.code.assignments[src.index()] {
             return;
         }
         let width = self.full();
@@ -283,7 +283,7 @@ impl Assembler<'_> {
                 self.isa.either(VEX_Vmovups_ymm_ymmm256, EVEX_Vmovups_zmm_k1z_zmmm512)
             }
         };
-        let operands = [self.place(dst, width), self.place(src, width)];
+        let operands = [self.register_or_memory(dst, width), self.register_or_memory(src, width)];
         self.bytes.emit(code, &operands);
     }
 

@@ -198,8 +198,8 @@ impl Select<'_> {
             }
         }
         for lane in 0..self.isa.width() {
-            let place = (part * self.isa.width() + lane) as i64;
-            let mem = self.mem(address.plus(step * place));
+            let index = (part * self.isa.width() + lane) as i64;
+            let mem = self.mem(address.plus(step * index));
             let (column, block) = (columns[lane % 4], lane / 4);
             if block == 0 {
                 let code = self.isa.either(VEX_Vmovups_xmmm128_xmm, EVEX_Vmovups_xmmm128_k1z_xmm);

@@ -26,9 +26,9 @@ impl Select<'_> {
         self.unpack(element, source)
     }
 
-    /// The first 1 to 15 bytes, zeros behind them.
+    /// The first 1 to 15 bytes, zeros after them.
     fn load_pieces(&mut self, mem: Mem, bytes: usize) -> V {
-        let (mut place, mut loaded) = match bytes {
+        let (mut offset, mut loaded) = match bytes {
             8.. => (8, self.make_at(VEX_Vmovq_xmm_xmmm64, X, &[Operand::Mem(mem)])),
             4.. => (4, self.make_at(VEX_Vmovd_xmm_rm32, X, &[Operand::Mem(mem)])),
             _ => (0, self.word(0)),
@@ -38,11 +38,11 @@ impl Select<'_> {
             (2, VEX_Vpinsrw_xmm_xmm_r32m16_imm8),
             (1, VEX_Vpinsrb_xmm_xmm_r32m8_imm8),
         ] {
-            if (bytes - place) & size != 0 {
-                let index = Operand::Imm((place / size) as u8);
-                let sources = [Operand::Reg(loaded, X), Operand::Mem(mem.plus(place)), index];
+            if (bytes - offset) & size != 0 {
+                let index = Operand::Imm((offset / size) as u8);
+                let sources = [Operand::Reg(loaded, X), Operand::Mem(mem.plus(offset)), index];
                 loaded = self.make_at(code, X, &sources);
-                place += size;
+                offset += size;
             }
         }
         loaded
@@ -153,7 +153,7 @@ impl Select<'_> {
         if bytes == 16 {
             return self.put(VEX_Vmovups_xmmm128_xmm, mem, packed, X, None);
         }
-        let mut place = 0;
+        let mut offset = 0;
         for (size, code) in [
             (8, VEX_Vmovq_xmmm64_xmm),
             (4, VEX_Vpextrd_rm32_xmm_imm8),
@@ -161,13 +161,13 @@ impl Select<'_> {
             (1, VEX_Vpextrb_r32m8_xmm_imm8),
         ] {
             if bytes & size != 0 {
-                let (code, index) = match (size, place) {
+                let (code, index) = match (size, offset) {
                     (8, _) => (code, None),
                     (4, 0) => (VEX_Vmovd_rm32_xmm, None),
-                    _ => (code, Some((place / size) as u8)),
+                    _ => (code, Some((offset / size) as u8)),
                 };
-                self.put(code, mem.plus(place), packed, X, index);
-                place += size;
+                self.put(code, mem.plus(offset), packed, X, index);
+                offset += size;
             }
         }
     }
