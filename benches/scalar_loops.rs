@@ -146,7 +146,7 @@ fn cases() -> Vec<Case> {
                 numbers(DType::F64, &[1, 28, 28, 16]),
                 numbers(DType::F64, &[3, 3, 16, 16]),
             ],
-            op: |x| x[0].conv2d(&x[1], Window::default(), 1),
+            op: |x| x[0].conv(&x[1], Window::plain(2), 1),
             loops: |x| {
                 slices!(x, F64: image, filter);
                 let mut y = vec![0.0; 26 * 26 * 16];

@@ -325,16 +325,16 @@ fn convolution(command: &Value) -> Result<Graph> {
     let (kernel, filters, stride) = (of("kernel")?, of("filters")?, of("stride")?);
     let pad = kernel / 2;
     let out = (pixels + 2 * pad - kernel) / stride + 1;
-    let window = Window { strides: [stride; 2], padding: [[pad; 2]; 2], ..Window::default() };
+    let window = Window::new([stride; 2], [[pad; 2]; 2], [1, 1]);
     let x = Type::f32([batch, pixels, pixels, channels]);
     let filter = Type::f32([kernel, kernel, channels, filters]);
     let dy = Type::f32([batch, out, out, filters]);
     let tracer = Tracer::new("conv");
     let input = |name, ty| tracer.input(name, ty);
     let result = match text(command, "pass")? {
-        "forward" => input("a", x).conv2d(&input("b", filter), window, 1),
-        "input" => input("a", dy).conv2d_grad_input(&input("b", filter), [pixels; 2], window, 1),
-        "filter" => input("a", x).conv2d_grad_filter(&input("b", dy), [kernel; 2], window, 1),
+        "forward" => input("a", x).conv(&input("b", filter), window, 1),
+        "input" => input("a", dy).conv_grad_input(&input("b", filter), [pixels; 2], window, 1),
+        "filter" => input("a", x).conv_grad_filter(&input("b", dy), [kernel; 2], window, 1),
         other => return Err(format!("there is no pass `{other}`").into()),
     };
     tracer.output(&result);

@@ -1,5 +1,6 @@
 //! Single kernels of every kind.
 
+use brolga::ir::ops::Pooling;
 use brolga::ir::ops::window::Window;
 use brolga::ir::{DType, Data, Graph, Role, Tensor, TraceError, Tracer, Type, Var};
 
@@ -116,12 +117,12 @@ fn moves_and_windows(all: &mut Vec<(String, Graph)>) -> Result<(), TraceError> {
 
     let (window, padding) = ([2, 2], [[0, 0]; 2]);
     all.push(graph("max pooling", |t| {
-        vec![x(t, [8, 32, 32, 64]).max_pool(window, window, padding)]
+        vec![x(t, [8, 32, 32, 64]).max_pool(Pooling::new(window, window, padding))]
     })?);
     all.push(graph("max pooling gradient", |t| {
         let dy = t.input("dy", Type::f32([8, 16, 16, 64]));
-        let index = x(t, [8, 32, 32, 64]).max_pool_index(window, window, padding);
-        vec![dy.max_unpool(&index, [32, 32], window, window, padding)]
+        let index = x(t, [8, 32, 32, 64]).max_pool_index(Pooling::new(window, window, padding));
+        vec![dy.max_unpool(&index, [32, 32], Pooling::new(window, window, padding))]
     })?);
     Ok(())
 }
@@ -134,7 +135,7 @@ fn contractions(all: &mut Vec<(String, Graph)>) -> Result<(), TraceError> {
     }
     for (batch, pixels, channels, kernel, filters) in [(32, 13, 32, 3, 64), (8, 14, 256, 1, 1024)] {
         let pad = kernel / 2;
-        let window = || Window { padding: [[pad; 2]; 2], ..Window::default() };
+        let window = || Window { padding: [[pad; 2]; 2].into(), ..Window::plain(2) };
         let images = [batch, pixels, pixels, channels];
         let results = [batch, pixels, pixels, filters];
         let case = |pass: &str| {
@@ -142,12 +143,12 @@ fn contractions(all: &mut Vec<(String, Graph)>) -> Result<(), TraceError> {
         };
         let filter = |t: &Tracer| t.input("w", Type::f32([kernel, kernel, channels, filters]));
         let dy = |t: &Tracer| t.input("dy", Type::f32(results));
-        all.push(graph(&case("forward"), |t| vec![x(t, images).conv2d(&filter(t), window(), 1)])?);
+        all.push(graph(&case("forward"), |t| vec![x(t, images).conv(&filter(t), window(), 1)])?);
         all.push(graph(&case("input gradient"), |t| {
-            vec![dy(t).conv2d_grad_input(&filter(t), [pixels; 2], window(), 1)]
+            vec![dy(t).conv_grad_input(&filter(t), [pixels; 2], window(), 1)]
         })?);
         all.push(graph(&case("filter gradient"), |t| {
-            vec![x(t, images).conv2d_grad_filter(&dy(t), [kernel; 2], window(), 1)]
+            vec![x(t, images).conv_grad_filter(&dy(t), [kernel; 2], window(), 1)]
         })?);
     }
     Ok(())

@@ -5,6 +5,7 @@ mod tiled;
 
 use brolga_ir::Type;
 use brolga_ir::ops::KernelKind::Contraction;
+use brolga_ir::ops::Pooling;
 use brolga_ir::ops::window::Window;
 use tiled::check_floats;
 
@@ -91,8 +92,8 @@ fn weights_are_updated_behind_their_gradient() {
 type Case = (usize, [usize; 2], usize, [usize; 2], usize, Window, usize);
 
 fn cases() -> Vec<Case> {
-    let window = |strides, padding, dilation| Window { strides, padding, dilation };
-    let plain = Window::default();
+    let window = |strides, padding, dilation| Window::new(strides, padding, dilation);
+    let plain = Window::plain(2);
     vec![
         (1, [5, 5], 1, [3, 3], 1, plain, 1),
         (0, [5, 5], 2, [3, 3], 4, plain, 1),
@@ -154,10 +155,10 @@ fn convolutions() {
         let (x, w, y) = types(case);
         let (window, groups, filters) = (case.5, case.6, case.4);
         check_floats(Contraction, &[x.clone(), w.clone()], |_, x| {
-            vec![x[0].conv2d(&x[1], window, groups)]
+            vec![x[0].conv(&x[1], window, groups)]
         });
         check_floats(Contraction, &[x, w, Type::f32([filters]), y], |_, x| {
-            let y = x[0].conv2d(&x[1], window, groups) + &x[2];
+            let y = x[0].conv(&x[1], window, groups) + &x[2];
             vec![(y + &x[3]).relu()]
         });
     }
@@ -173,12 +174,19 @@ fn convolutions_with_pooling() {
                 continue;
             }
             check_floats(Contraction, &[x.clone(), w.clone(), Type::f32([filters])], |_, x| {
-                let y = (x[0].conv2d(&x[1], window, groups) + &x[2]).relu();
+                let y = (x[0].conv(&x[1], window, groups) + &x[2]).relu();
                 let none = [[0; 2]; 2];
-                vec![y.max_pool(pool, pool, none), y.max_pool_index(pool, pool, none)]
+                vec![
+                    y.max_pool(Pooling::new(pool, pool, none)),
+                    y.max_pool_index(Pooling::new(pool, pool, none)),
+                ]
             });
             check_floats(Contraction, &[x.clone(), w.clone()], |_, x| {
-                vec![x[0].conv2d(&x[1], window, groups).max_pool(pool, pool, [[0; 2]; 2])]
+                vec![x[0].conv(&x[1], window, groups).max_pool(Pooling::new(
+                    pool,
+                    pool,
+                    [[0; 2]; 2],
+                ))]
             });
         }
     }
@@ -191,12 +199,12 @@ fn input_gradients() {
         let (window, groups) = (case.5, case.6);
         let input = [x.shape[1], x.shape[2]];
         check_floats(Contraction, &[y.clone(), w.clone()], |_, v| {
-            vec![v[0].conv2d_grad_input(&v[1], input, window, groups)]
+            vec![v[0].conv_grad_input(&v[1], input, window, groups)]
         });
         check_floats(Contraction, &[y.clone(), w.clone(), y], |_, v| {
             let zero = v[0].constant_like(0.0);
             let masked = v[2].gt(&zero).select(&v[0], &zero);
-            vec![masked.conv2d_grad_input(&v[1], input, window, groups)]
+            vec![masked.conv_grad_input(&v[1], input, window, groups)]
         });
     }
 }
@@ -208,11 +216,11 @@ fn filter_gradients() {
         let (window, groups) = (case.5, case.6);
         let kernel = [w.shape[0], w.shape[1]];
         check_floats(Contraction, &[x.clone(), y.clone()], |_, v| {
-            vec![v[0].conv2d_grad_filter(&v[1], kernel, window, groups)]
+            vec![v[0].conv_grad_filter(&v[1], kernel, window, groups)]
         });
         check_floats(Contraction, &[x, y], |_, v| {
             vec![
-                v[0].conv2d_grad_filter(&v[1], kernel, window, groups),
+                v[0].conv_grad_filter(&v[1], kernel, window, groups),
                 v[1].reduce_sum(&[0, 1, 2], false),
             ]
         });
@@ -232,7 +240,7 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
         };
         let rate = Type::f32([]);
         check_floats(Contraction, &[x.clone(), y.clone(), w.clone(), rate.clone()], |_, v| {
-            let gradient = v[0].conv2d_grad_filter(&v[1], kernel, window, groups);
+            let gradient = v[0].conv_grad_filter(&v[1], kernel, window, groups);
             let (weight, momentum) = update(&gradient, &v[2], &v[3]);
             vec![weight, momentum]
         });
@@ -241,13 +249,13 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
             let masked = v[1].gt(&zero).select(&v[1], &zero);
             let gradient = masked.reduce_sum(&[0, 1, 2], false);
             let (bias, momentum) = update(&gradient, &v[3], &v[4]);
-            let gradient = v[0].conv2d_grad_filter(&masked, kernel, window, groups);
+            let gradient = v[0].conv_grad_filter(&masked, kernel, window, groups);
             let (weight, _) = update(&gradient, &v[2], &v[4]);
             vec![weight, bias, momentum]
         });
         // The bias alone, and a gradient that is a result beside what is computed of it.
         check_floats(Contraction, &[x, y, w], |_, v| {
-            let gradient = v[0].conv2d_grad_filter(&v[1], kernel, window, groups);
+            let gradient = v[0].conv_grad_filter(&v[1], kernel, window, groups);
             vec![&v[2] - &gradient, gradient, v[1].reduce_sum(&[0, 1, 2], false)]
         });
     }
@@ -270,18 +278,18 @@ fn gradients_behind_pooling() {
             let unpool = |v: &[brolga_ir::Var]| {
                 let zero = v[0].constant_like(0.0);
                 let masked = v[1].gt(&zero).select(&v[0], &zero);
-                masked.max_unpool(&v[2], full, pool, pool, [[0; 2]; 2])
+                masked.max_unpool(&v[2], full, Pooling::new(pool, pool, [[0; 2]; 2]))
             };
             let pooled = Type::f32(pooled);
             check_floats(
                 Contraction,
                 &[pooled.clone(), pooled.clone(), index.clone(), w.clone()],
-                |_, v| vec![unpool(v).conv2d_grad_input(&v[3], input, window, groups)],
+                |_, v| vec![unpool(v).conv_grad_input(&v[3], input, window, groups)],
             );
             check_floats(Contraction, &[pooled.clone(), pooled, index, x.clone()], |_, v| {
                 let u = unpool(v);
                 vec![
-                    v[3].conv2d_grad_filter(&u, kernel, window, groups),
+                    v[3].conv_grad_filter(&u, kernel, window, groups),
                     u.reduce_sum(&[0, 1, 2], false),
                 ]
             });

@@ -3,6 +3,7 @@
 mod common;
 
 use brolga_ir::ops::KernelKind::{Columns, Contraction, Move, Random, Rows, Window};
+use brolga_ir::ops::Pooling;
 use brolga_ir::ops::window::Window as Moves;
 use brolga_ir::{DType, Type};
 use common::check;
@@ -115,24 +116,24 @@ fn products() {
 #[test]
 fn convolutions() {
     let windows = [
-        Moves::default(),
-        Moves { strides: [2, 1], padding: [[1, 0], [2, 1]], dilation: [1, 2] },
-        Moves { strides: [3, 2], padding: [[2, 2], [0, 1]], dilation: [2, 1] },
+        Moves::plain(2),
+        Moves::new([2, 1], [[1, 0], [2, 1]], [1, 2]),
+        Moves::new([3, 2], [[2, 2], [0, 1]], [2, 1]),
     ];
     for dtype in FLOATS {
         for (window, groups) in windows.into_iter().flat_map(|w| [(w, 1), (w, 2)]) {
             let x = Type::new(dtype, [3, 7, 6, 4]);
             let filter = Type::new(dtype, [3, 2, 4 / groups, 6]);
             check(Contraction, &[x.clone(), filter.clone()], |_, v| {
-                vec![v[0].conv2d(&v[1], window, groups)]
+                vec![v[0].conv(&v[1], window, groups)]
             });
-            let [rows, columns] = window.output("conv2d", [7, 6], [3, 2]).expect("it fits");
-            let dy = Type::new(dtype, [3, rows, columns, 6]);
+            let out = window.output("conv", [7, 6], [3, 2]).expect("it fits");
+            let dy = Type::new(dtype, [3, out[0], out[1], 6]);
             check(Contraction, &[dy.clone(), filter], |_, v| {
-                vec![v[0].conv2d_grad_input(&v[1], [7, 6], window, groups)]
+                vec![v[0].conv_grad_input(&v[1], [7, 6], window, groups)]
             });
             check(Contraction, &[x, dy], |_, v| {
-                vec![v[0].conv2d_grad_filter(&v[1], [3, 2], window, groups)]
+                vec![v[0].conv_grad_filter(&v[1], [3, 2], window, groups)]
             });
         }
     }
@@ -149,41 +150,43 @@ fn pooling() {
         for dtype in NUMBERS {
             let x = Type::new(dtype, [2, 7, 8, 3]);
             check(Window, std::slice::from_ref(&x), |_, x| {
-                vec![x[0].max_pool(window, strides, padding)]
+                vec![x[0].max_pool(Pooling::new(window, strides, padding))]
             });
             if dtype.is_float() {
                 check(Window, &[x], |_, x| {
-                    [false, true].map(|pad| x[0].avg_pool(window, strides, padding, pad)).to_vec()
+                    [false, true]
+                        .map(|pad| x[0].avg_pool(Pooling::new(window, strides, padding), pad))
+                        .to_vec()
                 });
             }
         }
-        let moves = Moves { strides, padding, dilation: [1, 1] };
-        let [rows, columns] = moves.output("pool", [7, 8], window).expect("it fits");
+        let moves = Moves::new(strides, padding, [1, 1]);
+        let out = moves.output("pool", [7, 8], window).expect("it fits");
         for dtype in FLOATS {
-            let dy = Type::new(dtype, [2, rows, columns, 3]);
+            let dy = Type::new(dtype, [2, out[0], out[1], 3]);
             for pad in [false, true] {
                 check(Window, std::slice::from_ref(&dy), |_, dy| {
-                    vec![dy[0].avg_pool_grad([7, 8], window, strides, padding, pad)]
+                    vec![dy[0].avg_pool_grad([7, 8], Pooling::new(window, strides, padding), pad)]
                 });
             }
         }
         if window[0] * window[1] > 256 {
             continue;
         }
-        let index = Type::new(DType::U8, [2, rows, columns, 3]);
+        let index = Type::new(DType::U8, [2, out[0], out[1], 3]);
         for dtype in NUMBERS {
             let x = Type::new(dtype, [2, 7, 8, 3]);
             check(Window, std::slice::from_ref(&x), |_, x| {
-                vec![x[0].max_pool_index(window, strides, padding)]
+                vec![x[0].max_pool_index(Pooling::new(window, strides, padding))]
             });
             check(Window, &[x, index.clone()], |_, x| {
-                vec![x[0].max_pool_gather(&x[1], window, strides, padding)]
+                vec![x[0].max_pool_gather(&x[1], Pooling::new(window, strides, padding))]
             });
         }
         for dtype in FLOATS {
-            let dy = Type::new(dtype, [2, rows, columns, 3]);
+            let dy = Type::new(dtype, [2, out[0], out[1], 3]);
             check(Window, &[dy, index.clone()], |_, x| {
-                vec![x[0].max_unpool(&x[1], [7, 8], window, strides, padding)]
+                vec![x[0].max_unpool(&x[1], [7, 8], Pooling::new(window, strides, padding))]
             });
         }
     }

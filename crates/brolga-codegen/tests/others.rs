@@ -4,6 +4,7 @@ mod common;
 mod tiled;
 
 use brolga_ir::ops::KernelKind::{Columns, Move, Random, Window};
+use brolga_ir::ops::Pooling;
 use brolga_ir::{DType, Type};
 use common::check;
 use tiled::{check_floats, check_tiles};
@@ -59,29 +60,32 @@ fn pooling() {
         let x = Type::f32(shape);
         check_floats(Window, std::slice::from_ref(&x), |_, x| {
             vec![
-                x[0].max_pool(window, strides, padding),
-                x[0].max_pool_index(window, strides, padding),
+                x[0].max_pool(Pooling::new(window, strides, padding)),
+                x[0].max_pool_index(Pooling::new(window, strides, padding)),
             ]
         });
         for pad in [false, true] {
             check_floats(Window, &[x.clone(), Type::f32([shape[3]])], |_, x| {
-                vec![(x[0].avg_pool(window, strides, padding, pad) + &x[1]).relu()]
+                vec![(x[0].avg_pool(Pooling::new(window, strides, padding), pad) + &x[1]).relu()]
             });
         }
         let tracer = brolga_ir::Tracer::new("shape");
-        let pooled =
-            tracer.input("x", x.clone()).max_pool(window, strides, padding).shape().clone();
+        let pooled = tracer
+            .input("x", x.clone())
+            .max_pool(Pooling::new(window, strides, padding))
+            .shape()
+            .clone();
         let index = Type::new(DType::U8, pooled.clone());
         let input = [shape[1], shape[2]];
         check_floats(Window, &[x.clone(), index.clone()], |_, x| {
-            vec![x[0].max_pool_gather(&x[1], window, strides, padding)]
+            vec![x[0].max_pool_gather(&x[1], Pooling::new(window, strides, padding))]
         });
         check_floats(Window, &[Type::f32(pooled.clone()), index], |_, x| {
-            vec![x[0].max_unpool(&x[1], input, window, strides, padding)]
+            vec![x[0].max_unpool(&x[1], input, Pooling::new(window, strides, padding))]
         });
         for pad in [false, true] {
             check_floats(Window, &[Type::f32(pooled.clone())], |_, x| {
-                vec![x[0].avg_pool_grad(input, window, strides, padding, pad)]
+                vec![x[0].avg_pool_grad(input, Pooling::new(window, strides, padding), pad)]
             });
         }
     }

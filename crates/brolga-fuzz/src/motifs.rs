@@ -1,6 +1,8 @@
 //! Parts of models: what passes fuse.
 
 use brolga_ir::draw::Pen;
+use brolga_ir::ops::Pooling;
+use brolga_ir::ops::window::{Spatial, Window};
 use brolga_ir::{DType, Shape, Type, Var};
 
 /// Adds one of the parts, for the pen's element type of floats; `None` if it does not fit.
@@ -70,20 +72,24 @@ fn dense(pen: &mut Pen) -> Option<Var> {
 }
 
 fn convolution(pen: &mut Pen) -> Option<Var> {
-    let x = pen.operand(|shape| shape.rank() == 4, Pen::images);
+    let x = pen.drawn_images();
     let drawn = pen.convolution(x.shape());
     let filter = pen.state(Type::new(x.dtype(), drawn.filter()));
-    let y = biased(pen, x.conv2d(&filter, drawn.window, drawn.groups));
+    let y = biased(pen, x.conv(&filter, drawn.window, drawn.groups));
     let y = activated(pen, &y);
-    let [height, width] = [y.shape()[1], y.shape()[2]];
-    if height == 0 || width == 0 {
+    let extents = &y.shape()[1..y.shape().rank() - 1];
+    if extents.contains(&0) {
         return Some(y);
     }
-    let (taps, window) = pen.pooling(y.shape());
+    let pool = pen.pooling(y.shape());
     match pen.rng.below(4) {
-        0 => Some(y.avg_pool(taps, window.strides, window.padding, pen.rng.one_in(2))),
-        1 => Some(y.max_pool(taps, window.strides, window.padding)),
-        2 if height >= 2 && width >= 2 => Some(y.max_pool([2, 2], [2, 2], [[0, 0]; 2])),
+        0 => Some(y.avg_pool(pool, pen.rng.one_in(2))),
+        1 => Some(y.max_pool(pool)),
+        2 if extents.iter().all(|&extent| extent >= 2) => {
+            let (twos, none) =
+                (Spatial::splat(extents.len(), 2), Window::plain(extents.len()).padding);
+            Some(y.max_pool(Pooling::new(twos, twos, none)))
+        }
         _ => Some(y),
     }
 }

@@ -1,6 +1,7 @@
 //! Argument types that several layers share.
 
 use brolga_ir::Mistake;
+use brolga_ir::ops::window::{self, Spatial};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -63,14 +64,16 @@ impl Padding {
     /// How much is added before and after each axis of an image under a window of this size.
     pub(crate) fn amounts(
         &self,
-        input: [usize; 2],
-        window: [usize; 2],
-        strides: [usize; 2],
-        dilation: [usize; 2],
-    ) -> Result<[[usize; 2]; 2], Mistake> {
+        input: impl Into<Spatial<usize>>,
+        window: impl Into<Spatial<usize>>,
+        strides: impl Into<Spatial<usize>>,
+        dilation: impl Into<Spatial<usize>>,
+    ) -> Result<window::Padding, Mistake> {
+        let (input, window) = (input.into(), window.into());
+        let (strides, dilation) = (strides.into(), dilation.into());
         match self {
-            Self::Valid => Ok([[0, 0]; 2]),
-            Self::Same => Ok([0, 1].map(|axis| {
+            Self::Valid => Ok(Spatial::splat(input.len(), [0, 0])),
+            Self::Same => Ok(Spatial::from_fn(input.len(), |axis| {
                 let span =
                     window[axis].saturating_sub(1).saturating_mul(dilation[axis]).saturating_add(1);
                 same(input[axis], span, strides[axis])
@@ -125,6 +128,6 @@ mod tests {
         assert_eq!(same(8, 2, 3), [0, 0]);
         assert_eq!(same(1, 3, 1), [1, 1]);
         let dilated = Padding::Same.amounts([8, 8], [3, 1], [1, 1], [2, 2]);
-        assert_eq!(dilated, Ok([[2, 2], [0, 0]]));
+        assert_eq!(dilated, Ok([[2, 2], [0, 0]].into()));
     }
 }

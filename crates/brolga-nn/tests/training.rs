@@ -233,10 +233,7 @@ fn the_step_of_the_mnist_model_has_its_parts() -> Result<(), NnError> {
     let graph = model.trace(Kind::Train, 32)?;
     brolga_ir::verify::verify(&graph).expect("a traced step is a graph");
     let count = |name: &str| graph.ids().filter(|&id| graph.node(id).op.name() == name).count();
-    assert_eq!(
-        (count("conv2d"), count("conv2d_grad_filter"), count("conv2d_grad_input")),
-        (2, 2, 1)
-    );
+    assert_eq!((count("conv"), count("conv_grad_filter"), count("conv_grad_input")), (2, 2, 1));
     assert_eq!((count("max_pool"), count("max_unpool"), count("random_bernoulli")), (2, 2, 1));
     let replaced = graph.outputs().iter().filter(|output| output.replaces.is_some()).count();
     assert_eq!(replaced, 8 * 3 + 2, "weights, slots, counters");

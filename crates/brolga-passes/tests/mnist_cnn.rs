@@ -28,8 +28,8 @@ fn the_step_is_a_few_kernels() {
     optimize(&mut graph).expect("the step can be optimized");
     insta::assert_snapshot!(kernels(&graph), @"
     bool[32,128] = random random_bernoulli @dropout #forward
-    f32[32,13,13,32], u8[32,13,13,32] = contraction conv2d_add_relu_max_pool @conv2d #forward
-    f32[32,5,5,64], u8[32,5,5,64] = contraction conv2d_add_relu_max_pool @conv2d_1 #forward
+    f32[32,13,13,32], u8[32,13,13,32] = contraction conv_add_relu_max_pool @conv2d #forward
+    f32[32,5,5,64], u8[32,5,5,64] = contraction conv_add_relu_max_pool @conv2d_1 #forward
     f32[32,128], f32[32,128] = contraction matmul_add_relu_mul_select @dense #forward
     f32[32,10] = contraction matmul_add @dense_1 #forward
     f32[32], i32[32], f32[32,10] = rows reduce_max_sub_exp_reduce_sum_log_etc @loss #forward
@@ -37,13 +37,13 @@ fn the_step_is_a_few_kernels() {
     f32[32,1600] = contraction matmul @dense #backward
     f32[10] = columns reduce_sum @dense_1 #backward
     f32[128] = columns reduce_sum @dense #backward
-    f32[32,13,13,32] = contraction gt_select_max_unpool_conv2d_grad_input @conv2d_1 #backward
+    f32[32,13,13,32] = contraction gt_select_max_unpool_conv_grad_input @conv2d_1 #backward
     f32[], f32[], f32[] = rows reduce_mean_mul_add_eq_cast_reduce_sum @loss #forward
     i32[], f32[] = rows add_cast_pow_sub_sqrt_etc @adam #update
     f32[1600,128], f32[1600,128], f32[1600,128] = contraction matmul_sub_mul_add_flush_etc @dense #backward
     f32[128,10], f32[128,10], f32[128,10] = contraction matmul_sub_mul_add_flush_etc @dense_1 #backward
-    f32[3,3,32,64], f32[3,3,32,64], f32[3,3,32,64], f32[64], f32[64], f32[64] = contraction gt_select_max_unpool_conv2d_grad_filter_sub_etc @conv2d_1 #backward
-    f32[3,3,1,32], f32[3,3,1,32], f32[3,3,1,32], f32[32], f32[32], f32[32] = contraction max_unpool_conv2d_grad_filter_sub_mul_add_etc @conv2d #backward
+    f32[3,3,32,64], f32[3,3,32,64], f32[3,3,32,64], f32[64], f32[64], f32[64] = contraction gt_select_max_unpool_conv_grad_filter_sub_etc @conv2d_1 #backward
+    f32[3,3,1,32], f32[3,3,1,32], f32[3,3,1,32], f32[32], f32[32], f32[32] = contraction max_unpool_conv_grad_filter_sub_mul_add_etc @conv2d #backward
     f32[128], f32[128], f32[128], f32[10], f32[10], f32[10] = update sub_mul_add_flush_sqrt_div @adam #update
     ");
 }

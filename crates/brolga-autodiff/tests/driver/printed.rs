@@ -62,7 +62,7 @@ fn a_perceptron() {
 fn a_convolutional_network() {
     let graph = differentiated(
         "graph train_step(%x: f32[8,6,6,1], %y: i32[8], state %k: f32[3,3,1,2], state %c: f32[2], state %w: f32[8,10], state %b: f32[10]) {
-          %0: f32[8,4,4,2] = conv2d %x, %k {}                                @conv2d
+          %0: f32[8,4,4,2] = conv %x, %k {strides=[1,1]}                                @conv2d
           %1: f32[8,4,4,2] = add %0, %c                                      @conv2d
           %2: f32[8,4,4,2] = relu %1                                         @conv2d
           %3: f32[8,2,2,2] = max_pool %2 {strides=[2,2], window=[2,2]}       @max_pooling2d
@@ -93,7 +93,7 @@ fn a_convolutional_network() {
       state %w: f32[8,10],
       state %b: f32[10]
     ) {
-      %0: f32[8,4,4,2] = conv2d %x, %k {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv2d
+      %0: f32[8,4,4,2] = conv %x, %k {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv2d
       %1: f32[8,4,4,2] = add %0, %c   @conv2d
       %2: f32[8,4,4,2] = relu %1   @conv2d
       %3: f32[8,2,2,2] = max_pool %2 {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @max_pooling2d
@@ -134,7 +134,7 @@ fn a_convolutional_network() {
       %38: bool[8,4,4,2] = gt %2, %37   @conv2d #backward
       %39: f32[8,4,4,2] = select %38, %36, %37   @conv2d #backward
       %40: f32[2] = reduce_sum %39 {axes=[0,1,2], keepdims=false}   @conv2d #backward
-      %41: f32[3,3,1,2] = conv2d_grad_filter %x, %39 {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv2d #backward
+      %41: f32[3,3,1,2] = conv_grad_filter %x, %39 {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv2d #backward
       return %41, %40, %33, %31
     }
     "#);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use brolga_autodiff::grad;
+use brolga_ir::ops::Pooling;
 use brolga_ir::ops::{
     And, Argmax, Constant, Eq, Floor, Ge, Gt, Iota, Kernel, KernelKind, Le, Lt, MaxPoolIndex, Ne,
     Not, OneHot, Or, Parameter, ParameterKind, RandomBernoulli, RandomBits, RandomUniform, Sign,
@@ -36,7 +37,7 @@ fn without_gradient() -> Vec<Case> {
         case(Not, [mask()]),
         case(Argmax { axis: 0, keepdims: false }, [floats()]),
         case(
-            MaxPoolIndex { window: [2, 2], strides: [1, 1], padding: [[0, 0]; 2] },
+            MaxPoolIndex { pool: Pooling::new([2, 2], [1, 1], [[0, 0]; 2]) },
             [numbers.any([1, 3, 3, 1])],
         ),
         case(OneHot { depth: 3, dtype: DType::F64 }, [integers(DType::I32, [2])]),

@@ -1,6 +1,7 @@
 //! Ties, kinks and special values, where differences have no meaning: the rules as they are written, of order 1 and 2.
 
 use brolga_autodiff::gradients;
+use brolga_ir::ops::Pooling;
 use brolga_ir::{DType, Tensor, Tracer, Var, interpret};
 
 use crate::numbers::doubles;
@@ -138,22 +139,25 @@ fn reductions_of_nothing_have_gradients_of_nothing() {
 #[test]
 fn pooling_takes_the_first_of_equal_maxima() {
     let x = [doubles([1, 2, 4, 1], vec![1.0, 3.0, 0.0, 0.0, 3.0, 3.0, 0.0, 0.0])];
-    let pooled = |x: &[Var]| x[0].max_pool([2, 2], [1, 1], [[0, 0]; 2]);
+    let pooled = |x: &[Var]| x[0].max_pool(Pooling::new([2, 2], [1, 1], [[0, 0]; 2]));
     // Windows start in columns 0, 1 and 2; their first maxima are at (0, 1), (0, 1) and (0, 2).
     assert_same(&first(&x, pooled)[0], &[0.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     // g = 2·3 at the second place (weight 2), 0 at the third: 2·2·g.
     assert_same(&second(&x, pooled)[0], &[0.0, 24.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
     let x = [doubles([1, 1, 3, 1], vec![1.0, NAN, NAN])];
-    assert_same(&first(&x, |x| x[0].max_pool([1, 3], [1, 1], [[0, 0]; 2]))[0], &[0.0, 1.0, 0.0]);
+    assert_same(
+        &first(&x, |x| x[0].max_pool(Pooling::new([1, 3], [1, 1], [[0, 0]; 2])))[0],
+        &[0.0, 1.0, 0.0],
+    );
 }
 
 #[test]
 fn averages_at_borders_divide_by_the_pixels_or_by_the_window() {
     let x = [doubles([1, 1, 3, 1], vec![1.0, 2.0, 3.0])];
     let padding = [[0, 0], [1, 1]];
-    let pixels = first(&x, |x| x[0].avg_pool([1, 2], [1, 1], padding, false));
+    let pixels = first(&x, |x| x[0].avg_pool(Pooling::new([1, 2], [1, 1], padding), false));
     assert_same(&pixels[0], &[1.0 + 2.0 / 2.0, 2.0 / 2.0 + 3.0 / 2.0, 3.0 / 2.0 + 4.0]);
-    let window = first(&x, |x| x[0].avg_pool([1, 2], [1, 1], padding, true));
+    let window = first(&x, |x| x[0].avg_pool(Pooling::new([1, 2], [1, 1], padding), true));
     assert_same(&window[0], &[1.5, 2.5, 3.5]);
 }
 

@@ -98,7 +98,7 @@ fn a_filters_gradient_is_scaled_and_added_natively() {
     let text = "\
 graph f(%x: f32[2,5,5,2], %q: f32[2,3,3,4]) {
   %0: f32[2,3,3,4] = neg %q
-  %1: f32[3,3,2,4] = conv2d_grad_filter %x, %0 {kernel=[3,3]}
+  %1: f32[3,3,2,4] = conv_grad_filter %x, %0 {kernel=[3,3], strides=[1,1]}
   %2: f32[4] = reduce_sum %0 {axes=[0,1,2], keepdims=false}
   %3: f32[4] = reverse %2 {axes=[0]}
   %4: f32[3,3,2,4] = add %1, %3

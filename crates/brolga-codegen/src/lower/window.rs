@@ -17,6 +17,21 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     alone::lower(body)
 }
 
+/// The values for both axes of a plane, of which images with one spatial axis have the second alone.
+pub(super) fn pair(values: &[usize]) -> [usize; 2] {
+    match values {
+        [column] => [1, *column],
+        [row, column] => [*row, *column],
+        _ => unreachable!("kernels of tiles have planes"),
+    }
+}
+
+/// Rows, columns and channels of images with one or two spatial axes.
+pub(super) fn plane(shape: &[usize]) -> [usize; 3] {
+    let [rows, columns] = pair(&shape[1..shape.len() - 1]);
+    [rows, columns, shape[shape.len() - 1]]
+}
+
 /// Records the maximum of a window: the first of the greatest, NaN above all numbers. `taps` gives, in row-major order, the number of
 /// each tap and where it is.
 pub(super) fn maximum_of(
@@ -60,25 +75,24 @@ impl PoolTile {
     pub(super) fn behind(body: &Body<'_>, dims: &ConvDims) -> Result<Option<Self>> {
         let mut pool: Option<Self> = None;
         for (value, slot) in body.results() {
-            let (window, strides, padding, is_index) = match body.op(value) {
-                Op::MaxPool(op) => (op.window, op.strides, op.padding, false),
-                Op::MaxPoolIndex(op) => (op.window, op.strides, op.padding, true),
+            let (pooling, is_index) = match body.op(value) {
+                Op::MaxPool(op) => (op.pool, false),
+                Op::MaxPoolIndex(op) => (op.pool, true),
                 _ if pool.is_none() => continue,
                 _ => return Err(body.refused("an activation is returned beside its pooling")),
             };
             let operand = body.graph.operands(value.node)[0];
-            let shape = body.shape(value);
+            let window = pair(&pooling.window);
             let own = pool.get_or_insert(Self {
                 operand,
                 element: body.element(operand),
                 window,
-                pooled: [shape[1], shape[2], shape[3]],
+                pooled: plane(body.shape(value)),
                 width: dims.output[1],
                 maximum: None,
                 index: None,
             });
-            if strides != window
-                || padding != [[0; 2]; 2]
+            if !pooling.is_tiling()
                 || own.window != window
                 || own.operand != operand
                 || own.element.kind() != Kind::Float

@@ -6,6 +6,7 @@ use brolga_codegen::VectorIsa;
 use brolga_codegen::lower::{Lowered, Lowering, Stage, lower};
 use brolga_codegen::nest::{Nest, Room};
 use brolga_codegen::tile::{Element, TileTarget};
+use brolga_ir::ops::Pooling;
 use brolga_ir::ops::window::Window;
 use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{DType, Graph, Op, Tracer, Type, Var};
@@ -115,7 +116,7 @@ fn convolution() -> impl Strategy<Value = Kernel> {
     (images, window, 0usize..5).prop_map(|(images, window, role)| {
         let (batch, [h, w], groups, channels, filters) = images;
         let (kernel_size, strides, padding, dilation) = window;
-        let window = Window { strides, padding, dilation };
+        let window = Window::new(strides, padding, dilation);
         let out = window.output("test", [h, w], kernel_size).expect("the window fits");
         let [c, f] = [groups * channels, groups * filters];
         let x = Type::f32([batch, h, w, c]);
@@ -124,22 +125,25 @@ fn convolution() -> impl Strategy<Value = Kernel> {
         let kind = KernelKind::Contraction;
         match role {
             0 => kernel(kind, &[x, weights, Type::f32([f]), y], |_, x| {
-                vec![(x[0].conv2d(&x[1], window, groups) + &x[2]).relu() * &x[3]]
+                vec![(x[0].conv(&x[1], window, groups) + &x[2]).relu() * &x[3]]
             }),
             1 => kernel(kind, &[x, weights], |_, x| {
-                let y = x[0].conv2d(&x[1], window, groups).relu();
+                let y = x[0].conv(&x[1], window, groups).relu();
                 let pool = [out[0].min(2), out[1].min(2)];
-                vec![y.max_pool(pool, pool, [[0; 2]; 2]), y.max_pool_index(pool, pool, [[0; 2]; 2])]
+                vec![
+                    y.max_pool(Pooling::new(pool, pool, [[0; 2]; 2])),
+                    y.max_pool_index(Pooling::new(pool, pool, [[0; 2]; 2])),
+                ]
             }),
             2 => kernel(kind, &[y, weights], |_, v| {
-                vec![v[0].conv2d_grad_input(&v[1], [h, w], window, groups)]
+                vec![v[0].conv_grad_input(&v[1], [h, w], window, groups)]
             }),
             3 => kernel(kind, &[x, y], |_, v| {
-                vec![v[0].conv2d_grad_filter(&v[1], kernel_size, window, groups)]
+                vec![v[0].conv_grad_filter(&v[1], kernel_size, window, groups)]
             }),
             _ => kernel(kind, &[x, y, weights], |_, v| {
                 let masked = v[1].relu();
-                let gradient = v[0].conv2d_grad_filter(&masked, kernel_size, window, groups);
+                let gradient = v[0].conv_grad_filter(&masked, kernel_size, window, groups);
                 vec![&v[2] - &gradient, masked.reduce_sum(&[0, 1, 2], false)]
             }),
         }
@@ -176,22 +180,23 @@ fn window() -> impl Strategy<Value = Kernel> {
         |((batch, [h, w], c), size, strides, padding, role)| {
             let x = Type::f32([batch, h, w, c]);
             let tracer = Tracer::new("shape");
-            let pooled = tracer.input("x", x.clone()).max_pool(size, strides, padding);
+            let pooled =
+                tracer.input("x", x.clone()).max_pool(Pooling::new(size, strides, padding));
             let pooled = pooled.shape().clone();
             let index = Type::new(DType::U8, pooled.clone());
             match role {
                 0 => kernel(KernelKind::Window, &[x], |_, x| {
-                    let place = x[0].max_pool_index(size, strides, padding);
-                    vec![x[0].max_pool(size, strides, padding), place]
+                    let place = x[0].max_pool_index(Pooling::new(size, strides, padding));
+                    vec![x[0].max_pool(Pooling::new(size, strides, padding)), place]
                 }),
                 1 => kernel(KernelKind::Window, &[x, index], |_, x| {
-                    vec![x[0].max_pool_gather(&x[1], size, strides, padding)]
+                    vec![x[0].max_pool_gather(&x[1], Pooling::new(size, strides, padding))]
                 }),
                 2 => kernel(KernelKind::Window, &[Type::f32(pooled), index], |_, x| {
-                    vec![x[0].max_unpool(&x[1], [h, w], size, strides, padding)]
+                    vec![x[0].max_unpool(&x[1], [h, w], Pooling::new(size, strides, padding))]
                 }),
                 _ => kernel(KernelKind::Window, &[Type::f32(pooled)], |_, x| {
-                    vec![x[0].avg_pool_grad([h, w], size, strides, padding, false)]
+                    vec![x[0].avg_pool_grad([h, w], Pooling::new(size, strides, padding), false)]
                 }),
             }
         },

@@ -9,6 +9,7 @@ use brolga_codegen::lower::Lowered;
 use brolga_codegen::nest::{Affine, Arg, Base, Index, Step};
 use brolga_codegen::tile::{Stmt, TileProgram, TileShape, TileTarget, Trips};
 use brolga_codegen::{Result, VectorIsa, compile_for};
+use brolga_ir::ops::Pooling;
 use brolga_ir::ops::window::Window;
 use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{DType, Origin, Type};
@@ -178,8 +179,8 @@ fn products_with_panels() {
 fn convolution() -> Kernel {
     let types = [Type::f32([9, 8, 7, 3]), Type::f32([3, 3, 3, 17])];
     kernel(KernelKind::Contraction, &types, |_, x| {
-        let y = x[0].conv2d(&x[1], Window::default(), 1).relu();
-        vec![y.max_pool([2, 2], [2, 2], [[0; 2]; 2])]
+        let y = x[0].conv(&x[1], Window::plain(2), 1).relu();
+        vec![y.max_pool(Pooling::new([2, 2], [2, 2], [[0; 2]; 2]))]
     })
 }
 
@@ -188,7 +189,7 @@ fn convolutions() {
     let convolution = convolution();
     let scratch = refused(&convolution, |own| own.scratch -= 4);
     insta::assert_snapshot!(scratch, @"
-    kernel `kernel`: the nest `conv2d` writes bytes 576..640 of the scratch memory, which has 636
+    kernel `kernel`: the nest `conv` writes bytes 576..640 of the scratch memory, which has 636
       at: contraction_1x16($0 + i0*672 + i1*168 + 132, $1, $scratch + 576)
       help: the lowering is wrong, not the graph: please report it
     ");
@@ -200,7 +201,7 @@ fn convolutions() {
         });
     });
     insta::assert_snapshot!(bound, @"
-    kernel `kernel`: the nest `conv2d` reads bytes 0..768 of a unit's part of operand 0, which has 672
+    kernel `kernel`: the nest `conv` reads bytes 0..768 of a unit's part of operand 0, which has 672
       at: contraction_2x16($0 + i0*672 + i1*168 + i2*24, $1, $scratch + i2*128)
       help: the lowering is wrong, not the graph: please report it
     ");
@@ -259,7 +260,7 @@ fn columns() {
 fn pooling() {
     let x = Type::f32([2, 9, 8, 5]);
     let pool = kernel(KernelKind::Window, &[x], |_, x| {
-        vec![x[0].max_pool([3, 2], [2, 2], [[1, 1], [0, 0]])]
+        vec![x[0].max_pool(Pooling::new([3, 2], [2, 2], [[1, 1], [0, 0]]))]
     });
     let larger = refused(&pool, |own| {
         calls(own, 0, |tile, _| {
@@ -422,8 +423,8 @@ impl TileTarget for Fickle {
 fn compiling_names_the_node_and_its_layer() {
     let types = [Type::f32([9, 8, 7, 3]), Type::f32([3, 3, 3, 40])];
     let mut graph = kernel_graph(KernelKind::Contraction, &types, |_, x| {
-        let y = x[0].conv2d(&x[1], Window::default(), 1).relu();
-        vec![y.max_pool([2, 2], [2, 2], [[0; 2]; 2])]
+        let y = x[0].conv(&x[1], Window::plain(2), 1).relu();
+        vec![y.max_pool(Pooling::new([2, 2], [2, 2], [[0; 2]; 2]))]
     });
     let node = graph.outputs()[0].value.node;
     *graph.origin_mut(node) = Origin { layer: Some("conv".into()), ..Origin::default() };
@@ -431,7 +432,7 @@ fn compiling_names_the_node_and_its_layer() {
     let target = Arc::new(Fickle { tiles, asked: AtomicUsize::new(0) });
     let error = compile_for(&graph, target).expect_err("its scratch memory is too small");
     insta::assert_snapshot!(error, @"
-    kernel `kernel`, %0 of layer `conv`: the nest `conv2d` writes bytes 640..1280 of the scratch memory, which has 640
+    kernel `kernel`, %0 of layer `conv`: the nest `conv` writes bytes 640..1280 of the scratch memory, which has 640
       at: contraction_1x32($0 + i0*672 + i1*168 + i3*12 + 84, $1, $scratch + i3*128 + 640)
       help: the lowering is wrong, not the graph: please report it
     ");

@@ -4,7 +4,8 @@ use super::rng::Rng;
 use crate::error::TraceError;
 use crate::graph::Graph;
 use crate::op::Op;
-use crate::ops::window::Window;
+use crate::ops::Pooling;
+use crate::ops::window::MAX_SPATIAL;
 use crate::tensor::{Data, Tensor};
 use crate::trace::{Tracer, Var};
 use crate::types::{DType, Shape, Type};
@@ -193,18 +194,22 @@ impl Pen {
         Tensor::of(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
     }
 
+    /// Images, ones that there are or new ones.
+    pub fn drawn_images(&mut self) -> Var {
+        self.operand(are_images, Self::images)
+    }
+
     /// Images that have something to pool.
     pub fn pooled_images(&mut self) -> Var {
-        let fits = |shape: &Shape| shape.rank() == 4 && shape[1] > 0 && shape[2] > 0;
+        let fits = |shape: &Shape| are_images(shape) && !shape[1..shape.rank() - 1].contains(&0);
         self.operand(fits, Self::images)
     }
 
     /// The taps of the maxima of images, or any bytes of that shape.
-    pub fn pool_index(&mut self, x: &Var, shape: Shape, taps: [usize; 2], window: Window) -> Var {
-        let Window { strides, padding, .. } = window;
+    pub fn pool_index(&mut self, x: &Var, shape: Shape, pool: Pooling) -> Var {
         match self.rng.one_in(4) || x.dtype() == DType::Bool {
             true => self.value(DType::U8, shape),
-            false => x.max_pool_index(taps, strides, padding),
+            false => x.max_pool_index(pool),
         }
     }
 
@@ -252,4 +257,9 @@ impl Pen {
         };
         self.value(dtype, own)
     }
+}
+
+/// Whether tensors of this shape can be images.
+fn are_images(shape: &Shape) -> bool {
+    (3..=2 + MAX_SPATIAL).contains(&shape.rank())
 }

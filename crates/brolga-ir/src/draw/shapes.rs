@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use super::pen::{Pen, WORK};
-use crate::ops::window::Window;
+use crate::ops::Pooling;
+use crate::ops::window::{Spatial, Window, spatial};
 use crate::types::{MAX_RANK, Shape};
 
 /// Extents of vectors and matrices.
@@ -86,35 +87,39 @@ impl Pen {
         }
     }
 
-    /// The shape of some images.
+    /// The shape of some images, more often with two spatial axes than with one or three.
     pub fn images(&mut self) -> Shape {
+        let axes = self.rng.pick(&[1, 2, 2, 2, 2, 3]);
         let batch = self.rng.pick(&[0, 1, 1, 2, 2, 3, 5, 9, 17]);
-        let side = |pen: &mut Self| match pen.rng.below(12) {
-            0 => pen.rng.pick(&[15, 16, 17, 31, 33]),
-            _ => pen.rng.between(1, 9),
-        };
-        let (height, width) = (side(self), side(self));
-        let channels = match self.rng.below(32) {
+        let mut shape = vec![batch];
+        for _ in 0..axes {
+            shape.push(match self.rng.below(12) {
+                0 => self.rng.pick(&[15, 16, 17, 31, 33]),
+                _ => self.rng.between(1, if axes > 2 { 6 } else { 9 }),
+            });
+        }
+        shape.push(match self.rng.below(32) {
             0 => 0,
             _ => self.rng.pick(&CHANNELS),
-        };
-        self.fitted([batch, height, width, channels].into())
+        });
+        self.fitted(shape.into())
     }
 
-    /// A window of so many taps for images of this height and width: strides, dilation, and as much padding as it needs or more. That
+    /// A window of so many taps for images of these spatial extents: strides, dilation, and as much padding as it needs or more. That
     /// of a pooling has no dilation and less padding than taps.
-    pub fn window(&mut self, input: [usize; 2], pooling: bool) -> ([usize; 2], Window) {
+    pub fn window(&mut self, input: &Spatial<usize>, pooling: bool) -> (Spatial<usize>, Window) {
         let plain = self.rng.one_in(3);
-        let (mut taps, mut window) = ([1, 1], Window::default());
-        for axis in 0..2 {
+        let (mut taps, mut window) = (Spatial::splat(input.len(), 1), Window::plain(input.len()));
+        for axis in 0..input.len() {
             let rng = &mut self.rng;
+            let outer: usize = taps[..axis].iter().product();
             taps[axis] = match rng.below(64) {
-                0 if taps[0] == 1 => 65,
+                0 if outer == 1 => 65,
                 1 => 9,
                 _ => rng.pick(&[1, 2, 2, 2, 3, 3, 4, 5]),
             };
             // A byte numbers the taps of a maximum.
-            taps[axis] = taps[axis].min(256 / taps[0]);
+            taps[axis] = taps[axis].min(256 / outer);
             window.strides[axis] = match (plain, pooling) {
                 (true, true) => taps[axis],
                 (true, false) => 1,
@@ -184,16 +189,19 @@ impl Pen {
         shape
     }
 
-    /// The window of a pooling of images of this shape.
-    pub fn pooling(&mut self, images: &Shape) -> ([usize; 2], Window) {
-        self.window([images[1], images[2]], true)
+    /// A pooling of images of this shape.
+    pub fn pooling(&mut self, images: &Shape) -> Pooling {
+        let (window, Window { strides, padding, .. }) = self.window(&spatial(images), true);
+        Pooling { window, strides, padding }
     }
 
     /// What a convolution of images of this shape is like.
     pub fn convolution(&mut self, images: &Shape) -> Convolution {
-        let [batch, height, width, channels] = [0, 1, 2, 3].map(|axis| images[axis]);
-        let (kernel, window) = self.window([height, width], false);
-        let output = (window.output("conv2d", [height, width], kernel)).unwrap_or([1, 1]);
+        let (input, rank) = (spatial(images), images.rank());
+        let (batch, channels) = (images[0], images[rank - 1]);
+        let (kernel, window) = self.window(&input, false);
+        let output = (window.output("conv", input, kernel))
+            .unwrap_or_else(|_| Spatial::splat(input.len(), 1));
         let divisors: Vec<usize> = (1..=channels).filter(|d| channels % d == 0).collect();
         let groups = match self.rng.below(4) {
             0 if channels > 0 => self.rng.pick(&divisors),
@@ -202,8 +210,8 @@ impl Pen {
             _ => 1,
         };
         let taken = channels / groups;
-        let pixels = batch * output[0] * output[1];
-        let work = pixels * kernel[0] * kernel[1] * taken.max(1) * groups;
+        let pixels = batch * output.iter().product::<usize>();
+        let work = pixels * kernel.iter().product::<usize>() * taken.max(1) * groups;
         let most = (WORK / work.max(1)).min(self.limit() / (pixels * groups).max(1)).max(1);
         let filters = match self.rng.below(32) {
             0 => 0,
@@ -216,8 +224,8 @@ impl Pen {
 /// The extents of a drawn convolution.
 #[derive(Debug, Clone, Copy)]
 pub struct Convolution {
-    /// Height and width of the filter.
-    pub kernel: [usize; 2],
+    /// Spatial extents of the filter.
+    pub kernel: Spatial<usize>,
     /// How the filter moves.
     pub window: Window,
     /// Into how many independent parts the channels are divided.
@@ -228,18 +236,19 @@ pub struct Convolution {
     pub filters: usize,
     /// The number of images.
     pub batch: usize,
-    /// Height and width of the result.
-    pub output: [usize; 2],
+    /// Spatial extents of the result.
+    pub output: Spatial<usize>,
 }
 
 impl Convolution {
     /// The shape of its filter.
-    pub fn filter(&self) -> [usize; 4] {
-        [self.kernel[0], self.kernel[1], self.taken, self.filters]
+    pub fn filter(&self) -> Shape {
+        self.kernel.iter().copied().chain([self.taken, self.filters]).collect()
     }
 
     /// The shape of its result.
-    pub fn result(&self) -> [usize; 4] {
-        [self.batch, self.output[0], self.output[1], self.filters]
+    pub fn result(&self) -> Shape {
+        let extents = self.output.iter().copied();
+        [self.batch].into_iter().chain(extents).chain([self.filters]).collect()
     }
 }

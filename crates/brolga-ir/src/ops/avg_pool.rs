@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::float;
 use super::float::{Float, compute};
-use super::pool::PoolDims;
-use super::window::{Padding, Window};
+use super::pool::{PoolDims, Pooling, joined, parts, pooling_attributes};
+use super::window::{Padding, Spatial, spatial};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
@@ -14,39 +14,31 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y[b, i, j, c] = (Σ x[b, i·sₕ + u − pₕ, j·s_w + v − p_w, c]) / n` over the rows `u` and columns `v` of the window.
+/// `y[b, o.., c] = (Σ x[b, o·s + u − p.., c]) / n` over the taps `u..` of the window; each spatial axis has its own
+/// output `o`, tap `u`, stride `s` and padding `p`.
 ///
-/// `x: [batch, height, width, channels]`, floats. The sum starts at +0 and takes the taps in row-major order; those in the padding are
+/// `x: [batch, spatial.., channels]`, floats. The sum starts at +0 and takes the taps in row-major order; those in the padding are
 /// skipped. `n` is the number of taps inside the image, as Keras and TensorFlow have it, or with `count_include_pad` that of the whole
 /// window. Padding must be smaller than the window on each side, so that no window is empty. `bf16` and `f16` are computed in f32 and
 /// rounded at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Attributes", into = "Attributes")]
 pub struct AvgPool {
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Steps between neighbouring windows, (height, width).
-    pub strides: [usize; 2],
-    /// Positions added on each side.
-    #[serde(default)]
-    pub padding: Padding,
+    /// The window and how it moves.
+    pub pool: Pooling,
     /// Whether taps in the padding count as zeros.
-    #[serde(default)]
     pub count_include_pad: bool,
 }
 
-impl AvgPool {
-    /// How the window moves.
-    pub fn window(&self) -> Window {
-        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
-    }
+pooling_attributes!(AvgPool {} count_include_pad);
 
+impl AvgPool {
     /// The extents for images of this shape.
     ///
     /// # Errors
     /// If the window does not fit.
     pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
-        PoolDims::of_images(Self::NAME, x, self.window, self.window())
+        PoolDims::of_images(Self::NAME, x, &self.pool)
     }
 }
 
@@ -77,13 +69,13 @@ impl Operation for AvgPool {
         w.each(&output, |w, at| {
             let zero = w.zero(dtype);
             let sum = w.variable(zero);
-            dims.each_covered(w, &at[1..3], |w, [row, column], _| {
-                let pixel = [at[0].clone(), row, column, at[3].clone()];
-                let next = w.load(x, w.at(&input, &pixel));
+            let (image, pixel, channel) = parts(at);
+            dims.each_covered(w, pixel, |w, read, _| {
+                let next = w.load(x, w.at(&input, &joined(image, read, channel)));
                 w.update(sum, |w, sum| w.add(sum, next));
             });
             let (sum, count) =
-                (w.get(sum), dims.divisor(w, dtype, self.count_include_pad, &at[1..3]));
+                (w.get(sum), dims.divisor(w, dtype, self.count_include_pad, pixel));
             let mean = w.divide_by(sum, count);
             w.store(y, w.at(&output, at), mean);
         });
@@ -91,9 +83,9 @@ impl Operation for AvgPool {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (x, dy) = (&node.operands[0], node.cotangent());
-        let Self { window, strides, padding, count_include_pad } = *self;
-        let input = [x.shape()[1], x.shape()[2]];
-        Ok(vec![Some(dy.avg_pool_grad(input, window, strides, padding, count_include_pad))])
+        let Self { pool, count_include_pad } = *self;
+        let input = spatial(x.shape());
+        Ok(vec![Some(dy.avg_pool_grad(input, pool, count_include_pad))])
     }
 }
 
@@ -101,7 +93,7 @@ fn average<T: Float>(dims: &PoolDims, include_pad: bool, x: &[T]) -> Vec<T> {
     let mut y = vec![T::ZERO; dims.output_shape().elements()];
     for window in dims.windows() {
         let y = &mut y[window.output..][..dims.channels];
-        for tap in window.taps() {
+        for tap in &window.taps {
             for (y, &x) in y.iter_mut().zip(&x[tap.input..]) {
                 *y = *y + x;
             }
@@ -120,12 +112,10 @@ impl Var {
     #[must_use]
     pub fn avg_pool(
         &self,
-        window: [usize; 2],
-        strides: [usize; 2],
-        padding: Padding,
+        pool: Pooling,
         count_include_pad: bool,
     ) -> Var {
-        self.unary(AvgPool { window, strides, padding, count_include_pad })
+        self.unary(AvgPool { pool, count_include_pad })
     }
 }
 
@@ -135,11 +125,14 @@ impl Draw for AvgPool {
         let count_include_pad = pen.rng.one_in(2);
         if pen.rng.one_in(32) {
             // The windows of other poolings are bounded by the byte that numbers their taps.
-            let (window, strides, padding) = ([65, 65], [1, 1], [[64, 0]; 2]);
-            return Some((Self { window, strides, padding, count_include_pad }, vec![x]));
+            let axes = spatial(x.shape()).len();
+            let window = Spatial::from_fn(axes, |axis| if axis < 2 { 65 } else { 1 });
+            let padding = Spatial::from_fn(axes, |axis| [window[axis] - 1, 0]);
+            let pool = Pooling::new(window, Spatial::splat(axes, 1), padding);
+            return Some((Self { pool, count_include_pad }, vec![x]));
         }
-        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
-        Some((Self { window, strides, padding, count_include_pad }, vec![x]))
+        let pool = pen.pooling(x.shape());
+        Some((Self { pool, count_include_pad }, vec![x]))
     }
 }
 
@@ -153,8 +146,7 @@ mod tests {
     use crate::types::DType;
 
     fn op(dims: &PoolDims, count_include_pad: bool) -> AvgPool {
-        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
-        AvgPool { window, strides, padding, count_include_pad }
+        AvgPool { pool: dims.pool(), count_include_pad }
     }
 
     proptest! {
@@ -166,17 +158,17 @@ mod tests {
             let Some(values) = x.as_f32() else { unreachable!() };
             let average = |read: Vec<(usize, usize)>| {
                 let sum = read.iter().fold(0.0f32, |sum, (_, place)| sum + values[*place]);
-                sum / if include_pad { dims.taps[0] * dims.taps[1] } else { read.len() } as f32
+                sum / if include_pad { dims.all_taps() } else { read.len() } as f32
             };
             let y: Vec<f32> = dims.definition().into_iter().map(average).collect();
             prop_assert_eq!(run(op(&dims, include_pad), &[&x]), f32s(dims.output_shape(), &y));
         }
 
-        /// Multiples of 36 are divided by 1 to 4, 6 and 9 without rounding.
+        /// Multiples of 216 are divided by the products of three of 1, 2 and 3 without rounding.
         #[test]
         fn gradients_are_adjoint(
             (dims, x, dy) in cases().prop_flat_map(|d| {
-                (Just(d), multiples(36, d.input_shape()), multiples(36, d.output_shape()))
+                (Just(d), multiples(216, d.input_shape()), multiples(216, d.output_shape()))
             }),
             include_pad: bool,
         ) {
@@ -188,7 +180,7 @@ mod tests {
     fn padding_counts_only_if_asked() {
         let padding = [[0, 0], [1, 0]];
         let x = f32s([1, 1, 3, 1], &[2.0, -0.0, -0.0]);
-        let op = AvgPool { window: [1, 2], strides: [1, 2], padding, count_include_pad: false };
+        let op = AvgPool { pool: Pooling::new([1, 2], [1, 2], padding), count_include_pad: false };
         assert_eq!(run(op, &[&x]), f32s([1, 1, 2, 1], &[2.0, 0.0]));
         let op = AvgPool { count_include_pad: true, ..op };
         assert_eq!(run(op, &[&x]), f32s([1, 1, 2, 1], &[1.0, 0.0]));
@@ -196,9 +188,8 @@ mod tests {
 
     #[test]
     fn halves_are_rounded_once_at_the_end() {
-        let window = [1, 4];
-        let op =
-            AvgPool { window, strides: window, padding: [[0, 0]; 2], count_include_pad: false };
+        let pool = Pooling::new([1, 4], [1, 4], [[0, 0]; 2]);
+        let op = AvgPool { pool, count_include_pad: false };
         let x = f32s([1, 1, 4, 1], &[256.0, 1.0, 1.0, 6.0]);
         for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
             let y = run(op, &[&cast(&x, dtype)]);
@@ -210,21 +201,21 @@ mod tests {
     fn a_huge_window_takes_no_time() {
         let far = 1 << 40;
         let padding = [[far - 1; 2], [0, 0]];
-        let op = AvgPool { window: [far, 1], strides: [far, 1], padding, count_include_pad: true };
+        let op = AvgPool { pool: Pooling::new([far, 1], [far, 1], padding), count_include_pad: true };
         let y = run(op, &[&f32s([1, 1, 1, 1], &[1.0])]);
         assert_eq!(y, f32s([1, 1, 1, 1], &[2.0f32.powi(-40)]));
     }
 
     #[test]
     fn mistakes() {
-        let window = [2, 2];
-        let op =
-            AvgPool { window, strides: window, padding: [[0, 0]; 2], count_include_pad: false };
+        let pool = Pooling::new([2, 2], [2, 2], [[0, 0]; 2]);
+        let op = AvgPool { pool, count_include_pad: false };
         insta::assert_snapshot!(mistake(op, &["i32[1,2,3,1]"]), @r"
         `avg_pool` takes floats, not i32
           help: convert the operand with `cast`
         ");
-        let far = AvgPool { window: [1 << 40, 1 << 40], padding: [[(1 << 40) - 1; 2]; 2], ..op };
+        let pool = Pooling::new([1 << 40; 2], [2, 2], [[(1 << 40) - 1; 2]; 2]);
+        let far = AvgPool { pool, ..op };
         insta::assert_snapshot!(mistake(far, &["f32[1,2,3,1]"]), @r"
         `avg_pool`: a window of 1099511627776×1099511627776 is too large
         ");

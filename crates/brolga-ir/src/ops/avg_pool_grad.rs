@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::float;
 use super::float::{Float, compute};
-use super::pool::PoolDims;
-use super::window::{Padding, Window};
+use super::pool::{PoolDims, Pooling, joined, parts, pooling_attributes};
+use super::window::{Padding, Spatial, spatial};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
@@ -17,38 +17,29 @@ use crate::types::{Shape, Type};
 /// `dx[p] = Σ dy[o] / n[o]` over the outputs `o` whose window covers the input position `p`, `n[o]` being the number by which
 /// [`AvgPool`](super::AvgPool) divides for `o`.
 ///
-/// `dy: [batch, height, width, channels]` is the cotangent of the result, `input` the height and width of the images. Each element starts at
+/// `dy: [batch, spatial.., channels]` is the cotangent of the result, `input` the spatial extents of the images. Each element starts at
 /// +0 and adds the quotients, each rounded, in ascending order of the output's place. `bf16` and `f16` are computed in f32 and
 /// rounded at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Attributes", into = "Attributes")]
 pub struct AvgPoolGrad {
-    /// Height and width of the images.
-    pub input: [usize; 2],
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Steps between neighbouring windows, (height, width).
-    pub strides: [usize; 2],
-    /// Positions added on each side.
-    #[serde(default)]
-    pub padding: Padding,
+    /// Spatial extents of the images.
+    pub input: Spatial<usize>,
+    /// The window and how it moves.
+    pub pool: Pooling,
     /// Whether taps in the padding count as zeros.
-    #[serde(default)]
     pub count_include_pad: bool,
 }
 
-impl AvgPoolGrad {
-    /// How the window moves.
-    pub fn window(&self) -> Window {
-        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
-    }
+pooling_attributes!(AvgPoolGrad { input } count_include_pad);
 
+impl AvgPoolGrad {
     /// The extents for a cotangent of this shape.
     ///
     /// # Errors
     /// If the window does not fit, or does not give such a result.
     pub fn dims(&self, dy: &Shape) -> Result<PoolDims, Mistake> {
-        PoolDims::of_result(Self::NAME, dy, self.input, self.window, self.window())
+        PoolDims::of_result(Self::NAME, dy, self.input, &self.pool)
     }
 }
 
@@ -79,10 +70,10 @@ impl Operation for AvgPoolGrad {
         w.each(&input, |w, at| {
             let zero = w.zero(dtype);
             let sum = w.variable(zero);
-            dims.each_covering(w, &at[1..3], |w, window, _| {
-                let count = dims.divisor(w, dtype, self.count_include_pad, &window);
-                let [row, column] = window;
-                let place = [at[0].clone(), row, column, at[3].clone()];
+            let (image, pixel, channel) = parts(at);
+            dims.each_covering(w, pixel, |w, window, _| {
+                let count = dims.divisor(w, dtype, self.count_include_pad, window);
+                let place = joined(image, window, channel);
                 let dy = w.load(dy, w.at(&output, &place));
                 let share = w.divide_by(dy, count);
                 w.update(sum, |w, sum| w.add(sum, share));
@@ -93,9 +84,9 @@ impl Operation for AvgPoolGrad {
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        let Self { window, strides, padding, count_include_pad, .. } = *self;
+        let Self { pool, count_include_pad, .. } = *self;
         let cotangent = node.cotangent();
-        Ok(vec![Some(cotangent.avg_pool(window, strides, padding, count_include_pad))])
+        Ok(vec![Some(cotangent.avg_pool(pool, count_include_pad))])
     }
 }
 
@@ -103,7 +94,7 @@ fn spread<T: Float>(dims: &PoolDims, include_pad: bool, dy: &[T]) -> Vec<T> {
     let mut dx = vec![T::ZERO; dims.input_shape().elements()];
     for window in dims.windows() {
         let count = T::count(window.count(include_pad));
-        for tap in window.taps() {
+        for tap in &window.taps {
             let dx = &mut dx[tap.input..][..dims.channels];
             for (dx, &dy) in dx.iter_mut().zip(&dy[window.output..]) {
                 *dx = *dx + dy / count;
@@ -119,24 +110,22 @@ impl Var {
     #[must_use]
     pub fn avg_pool_grad(
         &self,
-        input: [usize; 2],
-        window: [usize; 2],
-        strides: [usize; 2],
-        padding: Padding,
+        input: impl Into<Spatial<usize>>,
+        pool: Pooling,
         count_include_pad: bool,
     ) -> Var {
-        self.unary(AvgPoolGrad { input, window, strides, padding, count_include_pad })
+        self.unary(AvgPoolGrad { input: input.into(), pool, count_include_pad })
     }
 }
 
 impl Draw for AvgPoolGrad {
     fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
         let x = pen.pooled_images();
-        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
-        let (input, count_include_pad) = ([x.shape()[1], x.shape()[2]], pen.rng.one_in(2));
-        let op = Self { input, window, strides, padding, count_include_pad };
-        let [height, width] = op.window().output(Self::NAME, input, window).ok()?;
-        let dy = pen.value(x.dtype(), [x.shape()[0], height, width, x.shape()[3]]);
+        let pool = pen.pooling(x.shape());
+        let (input, count_include_pad) = (spatial(x.shape()), pen.rng.one_in(2));
+        let result = PoolDims::of_images(Self::NAME, x.shape(), &pool).ok()?.output_shape();
+        let op = Self { input, pool, count_include_pad };
+        let dy = pen.value(x.dtype(), result);
         Some((op, vec![dy]))
     }
 }
@@ -151,8 +140,13 @@ mod tests {
     use crate::types::DType;
 
     fn op(dims: &PoolDims, count_include_pad: bool) -> AvgPoolGrad {
-        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
-        AvgPoolGrad { input: dims.input, window, strides, padding, count_include_pad }
+        AvgPoolGrad { input: dims.input, pool: dims.pool(), count_include_pad }
+    }
+
+    /// Without padding.
+    fn op_of(input: [usize; 2], window: [usize; 2], strides: [usize; 2]) -> AvgPoolGrad {
+        let pool = Pooling::new(window, strides, [[0, 0]; 2]);
+        AvgPoolGrad { input: input.into(), pool, count_include_pad: false }
     }
 
     proptest! {
@@ -167,7 +161,7 @@ mod tests {
                 let covers = |read: &[(usize, usize)]| read.iter().any(|(_, p)| *p == element);
                 let covering = windows.iter().zip(values).filter(|(read, _)| covers(read));
                 covering.fold(0.0f32, |sum, (read, dy)| {
-                    let all = dims.taps[0] * dims.taps[1];
+                    let all = dims.all_taps();
                     sum + dy / if include_pad { all } else { read.len() } as f32
                 })
             };
@@ -175,11 +169,11 @@ mod tests {
             prop_assert_eq!(run(op(&dims, include_pad), &[&dy]), f32s(dims.input_shape(), &dx));
         }
 
-        /// Multiples of 36 are divided by 1 to 4, 6 and 9 without rounding.
+        /// Multiples of 216 are divided by the products of three of 1, 2 and 3 without rounding.
         #[test]
         fn gradients_are_adjoint(
             (dims, dy, cotangent) in cases().prop_flat_map(|d| {
-                (Just(d), multiples(36, d.output_shape()), multiples(36, d.input_shape()))
+                (Just(d), multiples(216, d.output_shape()), multiples(216, d.input_shape()))
             }),
             include_pad: bool,
         ) {
@@ -189,13 +183,7 @@ mod tests {
 
     #[test]
     fn positions_under_no_window_are_plus_zero() {
-        let op = AvgPoolGrad {
-            input: [1, 5],
-            window: [1, 1],
-            strides: [1, 3],
-            padding: [[0, 0]; 2],
-            count_include_pad: false,
-        };
+        let op = op_of([1, 5], [1, 1], [1, 3]);
         let dx = run(op, &[&f32s([1, 1, 2, 1], &[-0.0, f32::NAN])]);
         assert_eq!(dx, f32s([1, 1, 5, 1], &[0.0, 0.0, 0.0, f32::NAN, 0.0]));
     }
@@ -203,26 +191,14 @@ mod tests {
     #[test]
     fn halves_are_rounded_once_at_the_end() {
         // The middle position is under both windows: 257/2 + 1/2 is 129, though 257 is 256 in bf16.
-        let op = AvgPoolGrad {
-            input: [1, 3],
-            window: [1, 2],
-            strides: [1, 1],
-            padding: [[0, 0]; 2],
-            count_include_pad: false,
-        };
+        let op = op_of([1, 3], [1, 2], [1, 1]);
         let dx = run(op, &[&cast(&f32s([1, 1, 2, 1], &[256.0, 3.0]), DType::BF16)]);
         assert_eq!(dx.data().to_f64(), [128.0, 130.0, 1.5]);
     }
 
     #[test]
     fn mistakes() {
-        let op = AvgPoolGrad {
-            input: [4, 4],
-            window: [2, 2],
-            strides: [2, 2],
-            padding: [[0, 0]; 2],
-            count_include_pad: false,
-        };
+        let op = op_of([4, 4], [2, 2], [2, 2]);
         insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]"]), @r"
         `avg_pool_grad`: a 2×2 window turns 4×4 images into 2×2 ones, but the cotangent is 2×3
         ");

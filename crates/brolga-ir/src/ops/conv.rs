@@ -1,261 +1,355 @@
-//! What a convolution and its two gradients share: extents, and the checks on them.
-//!
-//! The three are one trilinear form, `Σ dy · x · w` over all triples of elements that a tap brings together, each with another
-//! factor left open. So each one's gradients are the other two.
+//! Convolution of images with one, two or three spatial axes.
 
-use super::window::Window;
+use serde::{Deserialize, Serialize};
+
+use super::conv_dims::{ConvDims, Convolution, convolution_attributes, filter, one};
+use super::elementwise::float;
+use super::float::{Float, compute};
+use super::window::{Padding, Spatial, Window, images};
+use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
-use crate::loops::{Index, Writer};
+use crate::loops::{Buffer, Writer};
+use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
+use crate::tensor::Tensor;
+use crate::trace::Var;
+use crate::types::{Shape, Type};
 
-/// The extents of a convolution, the same for its gradients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConvDims {
-    /// The number of images.
-    pub batch: usize,
-    /// Height and width of the images.
-    pub input: [usize; 2],
-    /// Channels of the images, all groups together.
-    pub channels: usize,
-    /// Height and width of the filter.
-    pub kernel: [usize; 2],
-    /// Output channels, all groups together.
-    pub filters: usize,
-    /// Height and width of the result.
-    pub output: [usize; 2],
-    /// Into how many independent parts the channels are divided.
-    pub groups: usize,
-    /// How the filter moves.
-    pub window: Window,
+/// `y[b, o.., f] = Σ x[b, o·s + u·d − p.., c] · filter[u.., c, f]` over the taps `u..` of the filter and input channels `c` (a correlation,
+/// as everywhere in deep learning); the index of each spatial axis has its own output `o`, tap `u`, stride `s`, dilation `d` and padding `p`.
+///
+/// Images are channels-last: `x: [batch, width, channels]`, `[batch, height, width, channels]` or `[batch, depth, height, width, channels]`;
+/// filters likewise: `[width, channels / groups, filters]` and so on. Attributes have one value for each spatial axis. With
+/// groups, the filters `g·F/G ..` see the channels `g·C/G ..` alone.
+///
+/// Each element is a chain of fused multiply-adds in ascending (u.., c), starting from +0. Taps that fall into the padding are skipped, not
+/// multiplied by zero: infinite weights give no NaN there. `bf16` and `f16` accumulate in f32 and round at the end. Integers have no
+/// convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Attributes", into = "Attributes")]
+pub struct Conv {
+    /// How the filter moves, and groups.
+    pub conv: Convolution,
 }
 
-/// What the operands and attributes of one of the three ops say; the extents of the result follow.
-pub(super) struct Given {
-    pub(super) batch: usize,
-    pub(super) input: [usize; 2],
-    pub(super) channels: usize,
-    pub(super) kernel: [usize; 2],
-    pub(super) filters: usize,
-    pub(super) groups: usize,
-    pub(super) window: Window,
-}
+convolution_attributes!(Conv {});
 
-impl Given {
-    /// The extents, after checks that groups divide the channels and that the filter fits into the image.
-    pub(super) fn dims(self, op: &str) -> Result<ConvDims, Mistake> {
-        let Self { batch, input, channels, kernel, filters, groups, window } = self;
-        if groups == 0 {
-            return Err(Mistake::new(format!("`{op}`: groups must be at least 1")));
+impl Conv {
+    /// A convolution that moves like this.
+    pub fn new(window: Window, groups: usize) -> Self {
+        Self { conv: Convolution { window, groups } }
+    }
+
+    /// The extents for operands of these shapes.
+    ///
+    /// # Errors
+    /// If they do not fit together.
+    pub fn dims(&self, x: &Shape, filter: &Shape) -> Result<ConvDims, Mistake> {
+        let op = Self::NAME;
+        let (kernel, taken, filters) = self::filter(op, filter)?;
+        let dims = ConvDims::new(op, &self.conv, images(op, x)?, (kernel, filters))?;
+        if dims.group_channels() == taken {
+            return Ok(dims);
         }
-        for (count, what) in [(channels, "channels"), (filters, "filters")] {
-            if count % groups != 0 {
-                let message = format!(
-                    "`{op}`: the number of {what}, {count}, is not a multiple of groups, {groups}"
-                );
-                return Err(Mistake::new(message));
-            }
-        }
-        let output = window.output(op, input, kernel)?;
-        Ok(ConvDims { batch, input, channels, kernel, filters, output, groups, window })
-    }
-}
-
-impl ConvDims {
-    /// Channels of the images in one group.
-    pub fn group_channels(&self) -> usize {
-        self.channels / self.groups
-    }
-
-    /// Output channels of one group.
-    pub fn group_filters(&self) -> usize {
-        self.filters / self.groups
-    }
-
-    /// Floating-point operations of a convolution, or of one of its gradients: two for each multiply-add of taps inside the image.
-    pub fn flops(&self) -> u64 {
-        let taps = |axis: usize| -> usize {
-            let taps = |o| self.window.taps(axis, o, self.kernel[axis], self.input[axis]).len();
-            (0..self.output[axis]).map(taps).sum()
+        let in_groups = match self.conv.groups {
+            1 => String::new(),
+            groups => format!(" in each of {groups} groups"),
         };
-        2 * (self.batch * taps(0) * taps(1) * self.group_channels() * self.filters) as u64
+        Err(Mistake::new(format!(
+            "`{op}`: the images {x} have {} channels{in_groups}, the filter {filter} takes {taken}",
+            dims.group_channels()
+        ))
+        .help("the filter's last extent but one is the number of channels divided by groups"))
+    }
+}
+
+impl Operation for Conv {
+    fn family(&self) -> Family<'_> {
+        Family::Contraction { cotangent: None }
     }
 
-    /// Whether some operand or result has no channel; then groups may be many and everything there is is zero.
-    pub(super) fn is_void(&self) -> bool {
-        self.channels == 0 || self.filters == 0
+    fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
+        let [x, filter] = expect_operands(Self::NAME, operands)?;
+        let dtype = float(Self::NAME, &[x.dtype, filter.dtype])?;
+        let dims = self.dims(&x.shape, &filter.shape)?;
+        Ok(Types::from_elem(Type::new(dtype, dims.output_shape()), 1))
     }
 
-    /// Elements of the images.
-    pub(super) fn input_elements(&self) -> usize {
-        self.batch * self.input[0] * self.input[1] * self.channels
+    fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
+        let (x, filter) = (operands[0], operands[1]);
+        let dims = self.dims(x.shape(), filter.shape()).expect("the type rule has accepted them");
+        let data = compute(
+            [x, filter],
+            |[x, filter]| convolve(&dims, x, filter),
+            |[x, filter]| convolve(&dims, x, filter),
+        );
+        vec![Tensor::of(results[0].shape.clone(), data)]
     }
 
-    /// Elements of the filter.
-    pub(super) fn filter_elements(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.group_channels() * self.filters
-    }
-
-    /// Elements of the result.
-    pub(super) fn output_elements(&self) -> usize {
-        self.batch * self.output[0] * self.output[1] * self.filters
-    }
-
-    /// The channels of one pixel of an image.
-    pub(super) fn pixel<'a, T>(&self, x: &'a [T], image: usize, row: usize, col: usize) -> &'a [T] {
-        let start = ((image * self.input[0] + row) * self.input[1] + col) * self.channels;
-        &x[start..start + self.channels]
-    }
-
-    /// The output channels of one pixel of the result.
-    pub(super) fn result<'a, T>(
-        &self,
-        y: &'a [T],
-        image: usize,
-        row: usize,
-        col: usize,
-    ) -> &'a [T] {
-        let start = ((image * self.output[0] + row) * self.output[1] + col) * self.filters;
-        &y[start..start + self.filters]
-    }
-
-    /// The place in the filter of a tap's weights for a channel (within its group), at the first output channel.
-    pub(super) fn weights(&self, [row, col]: [usize; 2], channel: usize) -> usize {
-        ((row * self.kernel[1] + col) * self.group_channels() + channel) * self.filters
-    }
-
-    /// The index of a channel of a group in a pixel of an image.
-    pub(super) fn image_index(
-        &self,
-        w: &Writer,
-        image: &Index,
-        [row, column]: &[Index; 2],
-        group: &Index,
-        channel: &Index,
-    ) -> Index {
-        let [rows, columns] = self.input;
-        let extents = [self.batch, rows, columns, self.groups, self.group_channels()];
-        w.at(&extents, &[image, row, column, group, channel].map(Clone::clone))
-    }
-
-    /// The index of an output channel, given as group and number within it, in a pixel of the result.
-    pub(super) fn result_index(
-        &self,
-        w: &Writer,
-        image: &Index,
-        [row, column]: &[Index; 2],
-        filter: &[Index],
-    ) -> Index {
-        let [rows, columns] = self.output;
-        let extents = [self.batch, rows, columns, self.groups, self.group_filters()];
-        w.at(&extents, &[image, row, column, &filter[0], &filter[1]].map(Clone::clone))
-    }
-
-    /// The index of a weight in the filter.
-    pub(super) fn weight_index(
-        &self,
-        w: &Writer,
-        [row, column]: &[Index; 2],
-        channel: &Index,
-        filter: &[Index],
-    ) -> Index {
-        let [rows, columns] = self.kernel;
-        let extents = [rows, columns, self.group_channels(), self.groups, self.group_filters()];
-        w.at(&extents, &[row, column, channel, &filter[0], &filter[1]].map(Clone::clone))
-    }
-
-    /// Scalar loops over the outputs for which this tap falls into the image, row-major; `body` gets each output and the pixel it reads.
-    pub(super) fn each_product(
-        &self,
-        w: &mut Writer,
-        tap: &[Index],
-        body: impl FnOnce(&mut Writer, [Index; 2], [Index; 2]),
-    ) {
-        w.repeat(self.output[0], |w, i| {
-            let row = self.window.position(0, &i, &tap[0]);
-            let columns = |w: &mut Writer, row: Index| {
-                w.repeat(self.output[1], |w, j| {
-                    let column = self.window.position(1, &j, &tap[1]);
-                    let inside = |w: &mut Writer, column| body(w, [i, j], [row, column]);
-                    w.inside(column, self.input[1], inside, |_| {});
-                });
+    fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
+        let (x, filter, y) = (operands[0], operands[1], results[0]);
+        let dims =
+            self.dims(&w.shape(x), &w.shape(filter)).expect("the type rule has accepted them");
+        let axes = dims.input.len();
+        let mut extents = vec![dims.batch];
+        extents.extend(dims.output.iter().chain(&[dims.groups, dims.group_filters()]));
+        w.each(&extents, |w, at| {
+            let zero = w.zero(w.dtype(y));
+            let sum = w.variable(zero);
+            let ([image, output @ ..], filters) = at.split_at(axes + 1) else {
+                unreachable!("images have a batch")
             };
-            w.inside(row, self.input[0], columns, |_| {});
+            dims.window.each_tap(w, output, [&dims.kernel, &dims.input], |w, tap, pixel| {
+                w.repeat(dims.group_channels(), |w, channel| {
+                    let channels = [&filters[0], &channel];
+                    let pixel = w.load(x, dims.image_index(w, image, pixel, channels));
+                    let weight = w.load(filter, dims.weight_index(w, tap, &channel, filters));
+                    w.update(sum, |w, sum| w.multiply_add(pixel, weight, sum));
+                });
+            });
+            let sum = w.get(sum);
+            w.store(y, w.at(&extents, at), sum);
         });
     }
 
-    /// Fails unless a cotangent given for the result has its height and width.
-    pub(super) fn expect_output(&self, op: &str, given: [usize; 2]) -> Result<(), Mistake> {
-        let ([h, w], [kh, kw], [oh, ow]) = (self.input, self.kernel, self.output);
-        if given == self.output {
-            return Ok(());
+    fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
+        let (x, filter, dy) = (&node.operands[0], &node.operands[1], node.cotangent());
+        let Convolution { window, groups } = self.conv;
+        let dims = self.dims(x.shape(), filter.shape())?;
+        Ok(vec![
+            node.wants(0).then(|| dy.conv_grad_input(filter, dims.input, window, groups)),
+            node.wants(1).then(|| x.conv_grad_filter(dy, dims.kernel, window, groups)),
+        ])
+    }
+}
+
+fn convolve<T: Float>(dims: &ConvDims, x: &[T], filter: &[T]) -> Vec<T> {
+    let mut y = vec![T::ZERO; dims.output_shape().elements()];
+    if dims.is_void() {
+        return y;
+    }
+    let (channels, filters) = (dims.group_channels(), dims.group_filters());
+    let taps = dims.taps_by_output();
+    for (place, y) in y.chunks_exact_mut(dims.filters).enumerate() {
+        let (image, output) = (place / taps.len(), place % taps.len());
+        for &(tap, pixel) in &taps[output] {
+            let pixel = dims.pixel(x, image, pixel);
+            for (group, y) in y.chunks_exact_mut(filters).enumerate() {
+                for (c, &x) in pixel[group * channels..][..channels].iter().enumerate() {
+                    let weights = &filter[dims.weights(tap, c) + group * filters..];
+                    for (y, &w) in y.iter_mut().zip(weights) {
+                        *y = x.fma(w, *y);
+                    }
+                }
+            }
         }
-        Err(Mistake::new(format!(
-            "`{op}`: a {kh}×{kw} filter turns {h}×{w} images into {oh}×{ow} ones, \
-             but the cotangent is {}×{}",
-            given[0], given[1]
-        )))
+    }
+    y
+}
+
+impl Var {
+    /// The convolution of these images with a filter; see [`Conv`].
+    ///
+    /// ```
+    /// use brolga_ir::ops::window::Window;
+    /// use brolga_ir::{Tensor, Tracer, Type, interpret};
+    ///
+    /// let t = Tracer::new("edges");
+    /// let x = t.input("x", Type::f32([1, 1, 4, 1]));
+    /// let w = t.input("w", Type::f32([1, 2, 1, 1]));
+    /// t.output(&x.conv(&w, Window::plain(2), 1));
+    /// let graph = t.finish()?;
+    ///
+    /// let x = Tensor::f32([1, 1, 4, 1], vec![1.0, 1.0, 5.0, 5.0]).ok_or("four elements")?;
+    /// let w = Tensor::f32([1, 2, 1, 1], vec![-1.0, 1.0]).ok_or("two elements")?;
+    /// let y = interpret(&graph, &[x, w])?;
+    /// assert_eq!(y[0].as_f32(), Some([0.0, 4.0, 0.0].as_slice()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn conv(&self, filter: &Var, window: Window, groups: usize) -> Var {
+        self.binary(Conv::new(window, groups), filter)
+    }
+}
+
+impl Draw for Conv {
+    fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
+        let x = pen.drawn_images();
+        let conv = pen.convolution(x.shape());
+        let filter = pen.value(x.dtype(), conv.filter());
+        Some((Self::new(conv.window, conv.groups), vec![x, filter]))
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
+    use super::super::conv_dims::tests::{all, at, cases};
     use super::*;
+    use crate::ops::checks::{assert_adjoint, cast, f32s, fraction, mistake, run, whole};
+    use crate::types::DType;
 
-    /// Small convolutions of every kind that fit, with groups, padding up to beyond the filter, and extents 0.
-    pub(crate) fn cases() -> impl Strategy<Value = ConvDims> {
-        let pair = |range: std::ops::Range<usize>| [range.clone(), range];
-        let window = (pair(1..4), [pair(0..4), pair(0..4)], pair(1..3))
-            .prop_map(|(strides, padding, dilation)| Window { strides, padding, dilation });
-        let channels = (1..4usize, 0..3usize, 0..4usize);
-        (0..3usize, pair(0..7), pair(1..4), channels, window).prop_filter_map(
-            "the filter fits into the image",
-            |(batch, input, kernel, (groups, channels, filters), window)| {
-                let (channels, filters) = (channels * groups, filters * groups);
-                let given = Given { batch, input, channels, kernel, filters, groups, window };
-                given.dims("conv2d").ok()
-            },
-        )
+    fn conv(
+        strides: [usize; 2],
+        padding: [[usize; 2]; 2],
+        dilation: [usize; 2],
+        groups: usize,
+    ) -> Conv {
+        Conv::new(Window::new(strides, padding, dilation), groups)
     }
 
-    impl ConvDims {
-        /// The shape of the images.
-        pub(crate) fn x(&self) -> [usize; 4] {
-            [self.batch, self.input[0], self.input[1], self.channels]
+    fn plain() -> Conv {
+        Conv::new(Window::plain(2), 1)
+    }
+
+    /// The definition, one element after the other.
+    fn directly(dims: &ConvDims, x: &[f32], w: &[f32]) -> Vec<f32> {
+        let mut y = Vec::new();
+        for b in 0..dims.batch {
+            for out in all(dims.output) {
+                for f in 0..dims.filters {
+                    let mut sum = 0.0f32;
+                    for tap in all(dims.kernel) {
+                        for pixel in all(dims.input).filter(|p| dims.reads(&out, &tap, p)) {
+                            for c in 0..dims.group_channels() {
+                                let channel = dims.group(f) * dims.group_channels() + c;
+                                let x = at(&dims.input_shape(), x, &[&[b], &pixel, &[channel]]);
+                                sum = x.mul_add(at(&dims.filter_shape(), w, &[&tap, &[c, f]]), sum);
+                            }
+                        }
+                    }
+                    y.push(sum);
+                }
+            }
+        }
+        y
+    }
+
+    proptest! {
+        #[test]
+        fn each_element_is_the_chain_of_the_definition(
+            (dims, x, w) in cases().prop_flat_map(|d| (Just(d), fraction(d.input_shape()), fraction(d.filter_shape())))
+        ) {
+            let y = run(Conv::new(dims.window, dims.groups), &[&x, &w]);
+            let (Some(x), Some(w)) = (x.as_f32(), w.as_f32()) else { unreachable!() };
+            prop_assert_eq!(y, f32s(dims.output_shape(), &directly(&dims, x, w)));
         }
 
-        /// The shape of the filter.
-        pub(crate) fn w(&self) -> [usize; 4] {
-            [self.kernel[0], self.kernel[1], self.group_channels(), self.filters]
-        }
-
-        /// The shape of the result.
-        pub(crate) fn y(&self) -> [usize; 4] {
-            [self.batch, self.output[0], self.output[1], self.filters]
-        }
-
-        /// Whether tap (u, v) at the output (i, j) reads the pixel at (row, col): the definition, with signs.
-        pub(crate) fn reads(&self, out: [usize; 2], tap: [usize; 2], pixel: [usize; 2]) -> bool {
-            let Window { strides, padding, dilation } = self.window;
-            (0..2).all(|axis| {
-                let place = out[axis] * strides[axis] + tap[axis] * dilation[axis];
-                place as isize - padding[axis][0] as isize == pixel[axis] as isize
-            })
-        }
-
-        /// The group of an output channel.
-        pub(crate) fn group(&self, filter: usize) -> usize {
-            filter / self.group_filters()
+        #[test]
+        fn gradients_are_adjoint(
+            (dims, x, w, dy) in cases()
+                .prop_flat_map(|d| (Just(d), whole(d.input_shape()), whole(d.filter_shape()), whole(d.output_shape())))
+        ) {
+            assert_adjoint(Conv::new(dims.window, dims.groups), &[&x, &w], &dy);
         }
     }
 
-    /// All pairs below these extents, row-major.
-    pub(crate) fn pairs([rows, cols]: [usize; 2]) -> impl Iterator<Item = [usize; 2]> + Clone {
-        (0..rows).flat_map(move |row| (0..cols).map(move |col| [row, col]))
+    #[test]
+    fn padding_is_skipped() {
+        let x = f32s([1, 1, 2, 1], &[1.0, 2.0]);
+        let w = f32s([1, 3, 1, 1], &[f32::INFINITY, 1.0, f32::NAN]);
+        let op = conv([1, 1], [[0, 0], [0, 1]], [1, 1], 1);
+        assert_eq!(run(op, &[&x, &w]), f32s([1, 1, 1, 1], &[f32::INFINITY]));
+        let op = conv([1, 1], [[0, 0], [2, 2]], [1, 1], 1);
+        let y = run(op, &[&x, &w]);
+        let nan = f32::NAN;
+        assert_eq!(y, f32s([1, 1, 4, 1], &[nan, nan, f32::INFINITY, f32::INFINITY]));
     }
 
-    /// An element of a tensor of rank 4.
-    pub(crate) fn at(shape: [usize; 4], values: &[f32], [a, b, c, d]: [usize; 4]) -> f32 {
-        values[((a * shape[1] + b) * shape[2] + c) * shape[3] + d]
+    #[test]
+    fn a_window_in_the_padding_alone_gives_plus_zero() {
+        let op = conv([2, 2], [[2, 2]; 2], [1, 1], 1);
+        let x = f32s([1, 1, 1, 1], &[-1.0]);
+        let y = run(op, &[&x, &f32s([1, 1, 1, 1], &[1.0])]);
+        assert_eq!(y, f32s([1, 3, 3, 1], &[0.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0]));
+    }
+
+    #[test]
+    fn a_chain_starts_at_plus_zero() {
+        let y = run(plain(), &[&f32s([1, 1, 1, 1], &[-0.0]), &f32s([1, 1, 1, 1], &[1.0])]);
+        assert_eq!(y, f32s([1, 1, 1, 1], &[0.0]));
+    }
+
+    #[test]
+    fn halves_are_rounded_once_at_the_end() {
+        // In bf16, 256 + 1 is 256; in f32, 256 + 1 + 1 is 258.
+        let (x, w) = (f32s([1, 1, 1, 3], &[256.0, 1.0, 1.0]), f32s([1, 1, 3, 1], &[1.0; 3]));
+        for dtype in [DType::BF16, DType::F16, DType::F32, DType::F64] {
+            let y = run(plain(), &[&cast(&x, dtype), &cast(&w, dtype)]);
+            assert_eq!(y, Tensor::full(&Type::new(dtype, [1, 1, 1, 1]), 258.0));
+        }
+    }
+
+    #[test]
+    fn nothing_gives_nothing_and_no_channel_gives_zeros() {
+        let y = run(plain(), &[&f32s([0, 5, 5, 2], &[]), &f32s([1, 1, 2, 3], &[1.0; 6])]);
+        assert_eq!(y, f32s([0, 5, 5, 3], &[]));
+        let y = run(plain(), &[&f32s([1, 2, 1, 0], &[]), &f32s([2, 1, 0, 2], &[])]);
+        assert_eq!(y, f32s([1, 1, 1, 2], &[0.0; 2]));
+    }
+
+    #[test]
+    fn mistakes() {
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5]", "f32[3,3,1,4]"]), @r"
+        `conv` takes images [batch, 1 to 3 spatial axes, channels], not a tensor of shape [2,5]
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]", "f32[3,3]"]), @r"
+        `conv` takes a filter [1 to 3 spatial axes, channels / groups, filters], not a tensor of shape [3,3]
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5]", "f32[3,1,4]"]), @r"
+        `conv`: images of 1 spatial axes need as many values in window [3], strides [1, 1], padding [[0, 0], [0, 0]] and dilation [1, 1]
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,3]", "f32[3,3,1,4]"]), @r"
+        `conv`: the images [2,5,5,3] have 3 channels, the filter [3,3,1,4] takes 1
+          help: the filter's last extent but one is the number of channels divided by groups
+        ");
+        let grouped = conv([1, 1], [[0, 0]; 2], [1, 1], 2);
+        insta::assert_snapshot!(mistake(grouped, &["f32[2,5,5,4]", "f32[3,3,4,4]"]), @r"
+        `conv`: the images [2,5,5,4] have 2 channels in each of 2 groups, the filter [3,3,4,4] takes 4
+          help: the filter's last extent but one is the number of channels divided by groups
+        ");
+        insta::assert_snapshot!(mistake(grouped, &["f32[2,5,5,3]", "f32[3,3,1,4]"]), @r"
+        `conv`: the number of channels, 3, is not a multiple of groups, 2
+        ");
+        insta::assert_snapshot!(mistake(grouped, &["f32[2,5,5,2]", "f32[3,3,1,3]"]), @r"
+        `conv`: the number of filters, 3, is not a multiple of groups, 2
+        ");
+        let none = conv([1, 1], [[0, 0]; 2], [1, 1], 0);
+        insta::assert_snapshot!(mistake(none, &["f32[2,5,5,2]", "f32[3,3,1,3]"]), @r"
+        `conv`: groups must be at least 1
+        ");
+        let still = conv([1, 0], [[0, 0]; 2], [1, 1], 1);
+        insta::assert_snapshot!(mistake(still, &["f32[2,5,5,1]", "f32[3,3,1,3]"]), @r"
+        `conv`: strides [1, 0], dilation [1, 1] and window [3, 3] must be at least 1
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]", "f32[3,6,1,4]"]), @r"
+        `conv`: a window of width 6 is larger than its input of width 5
+          help: make the window smaller, the input larger, or use padding
+        ");
+        let wide = conv([1, 1], [[1, 1], [0, 0]], [4, 1], 1);
+        insta::assert_snapshot!(mistake(wide, &["f32[2,5,5,1]", "f32[3,3,1,4]"]), @r"
+        `conv`: a window of height 9 (dilated from 3) is larger than its input of height 5 + 2 of padding
+          help: make the window smaller, the input larger, or use padding
+        ");
+        let endless = conv([1, 1], [[usize::MAX, 1], [0, 0]], [1, 1], 1);
+        insta::assert_snapshot!(mistake(endless, &["f32[2,5,5,1]", "f32[3,3,1,4]"]), @r"
+        `conv`: padding 18446744073709551615 + 1 or a window of 3 with dilation 1 is too large
+        ");
+        let large = conv([1, 1], [[1 << 60, 0], [0, 0]], [1, 1], 1);
+        insta::assert_snapshot!(mistake(large, &["f32[2,5,5,1]", "f32[3,3,1,4]"]), @r"
+        `conv`: a tensor of type f32[2,1152921504606846979,3,4] is larger than the limit of 64 TiB
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["i32[2,5,5,1]", "i32[3,3,1,4]"]), @r"
+        `conv` takes floats, not i32
+          help: convert the operand with `cast`
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]", "f64[3,3,1,4]"]), @r"
+        `conv`: the operands have different element types, f32 and f64
+          help: convert one of them with `cast`
+        ");
+        insta::assert_snapshot!(mistake(plain(), &["f32[2,5,5,1]"]), @r"
+        `conv` takes 2 operands, not 1
+        ");
     }
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::elementwise::number;
-use super::pool::PoolDims;
-use super::window::{Padding, Window};
+use super::pool::{PoolDims, Pooling, pooling_attributes};
+use super::window::{Padding, Spatial, spatial};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
@@ -13,38 +13,31 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y[b, i, j, c] = max x[b, i·sₕ + u − pₕ, j·s_w + v − p_w, c]` over the rows `u` and columns `v` of the window.
+/// `y[b, o.., c] = max x[b, o·s + u − p.., c]` over the taps `u..` of the window; each spatial axis has its own
+/// output `o`, tap `u`, stride `s` and padding `p`.
 ///
-/// `x: [batch, height, width, channels]`, numbers. The window is walked in row-major order, each tap replacing the maximum so far if it is
+/// `x: [batch, spatial.., channels]`, numbers. The window is walked in row-major order, each tap replacing the maximum so far if it is
 /// greater, or if it is the first NaN: NaN wins over numbers, and of equals (+0 and −0) the first stays. So `y` is, bit for bit,
 /// `x` at the tap that [`MaxPoolIndex`](super::MaxPoolIndex) gives. Padding is skipped; it must be smaller than the window on each
 /// side, so that no window is empty.
 ///
 /// The gradient goes to that tap alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPool {
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Steps between neighbouring windows, (height, width).
-    pub strides: [usize; 2],
-    /// Positions added on each side.
-    #[serde(default)]
-    pub padding: Padding,
+    /// The window and how it moves.
+    pub pool: Pooling,
 }
 
-impl MaxPool {
-    /// How the window moves.
-    pub fn window(&self) -> Window {
-        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
-    }
+pooling_attributes!(MaxPool {});
 
+impl MaxPool {
     /// The extents for images of this shape.
     ///
     /// # Errors
     /// If the window does not fit.
     pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
-        PoolDims::of_images(Self::NAME, x, self.window, self.window())
+        PoolDims::of_images(Self::NAME, x, &self.pool)
     }
 }
 
@@ -79,10 +72,10 @@ impl Operation for MaxPool {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (x, dy) = (&node.operands[0], node.cotangent());
-        let Self { window, strides, padding } = *self;
-        let index = x.max_pool_index(window, strides, padding);
-        let input = [x.shape()[1], x.shape()[2]];
-        Ok(vec![Some(dy.max_unpool(&index, input, window, strides, padding))])
+        let Self { pool } = *self;
+        let index = x.max_pool_index(pool);
+        let input = spatial(x.shape());
+        Ok(vec![Some(dy.max_unpool(&index, input, pool))])
     }
 }
 
@@ -90,11 +83,12 @@ impl Var {
     /// The maximum of each window; see [`MaxPool`].
     ///
     /// ```
+    /// use brolga_ir::ops::Pooling;
     /// use brolga_ir::{Tensor, Tracer, Type, interpret};
     ///
     /// let t = Tracer::new("pool");
     /// let x = t.input("x", Type::f32([1, 2, 4, 1]));
-    /// t.output(&x.max_pool([2, 2], [2, 2], [[0, 0]; 2]));
+    /// t.output(&x.max_pool(Pooling::new([2, 2], [2, 2], [[0, 0]; 2])));
     /// let graph = t.finish()?;
     ///
     /// let x = vec![1.0, 2.0, 7.0, 0.0, 3.0, 4.0, 6.0, 5.0];
@@ -104,16 +98,16 @@ impl Var {
     /// ```
     #[track_caller]
     #[must_use]
-    pub fn max_pool(&self, window: [usize; 2], strides: [usize; 2], padding: Padding) -> Var {
-        self.unary(MaxPool { window, strides, padding })
+    pub fn max_pool(&self, pool: Pooling) -> Var {
+        self.unary(MaxPool { pool })
     }
 }
 
 impl Draw for MaxPool {
     fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
         let x = pen.pooled_images();
-        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
-        Some((Self { window, strides, padding }, vec![x]))
+        let pool = pen.pooling(x.shape());
+        Some((Self { pool }, vec![x]))
     }
 }
 
@@ -129,7 +123,7 @@ mod tests {
     use crate::types::DType;
 
     fn pool(window: [usize; 2]) -> MaxPool {
-        MaxPool { window, strides: window, padding: [[0, 0]; 2] }
+        MaxPool { pool: Pooling::new(window, window, [[0, 0]; 2]) }
     }
 
     /// Numbers among which ties, signed zeros, infinities and NaN are common.
@@ -146,7 +140,7 @@ mod tests {
                 (Just(dims), prop::collection::vec(peculiar(), count))
             })
         ) {
-            let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
+            let pool = dims.pool();
             let mut values = Vec::new();
             let mut taps = Vec::new();
             for read in dims.definition() {
@@ -159,11 +153,11 @@ mod tests {
                 taps.push(tap as u8);
             }
             let x = f32s(dims.input_shape(), &x);
-            let y = run(MaxPool { window, strides, padding }, &[&x]);
+            let y = run(MaxPool { pool }, &[&x]);
             prop_assert_eq!(&y, &f32s(dims.output_shape(), &values));
-            let index = run(MaxPoolIndex { window, strides, padding }, &[&x]);
+            let index = run(MaxPoolIndex { pool }, &[&x]);
             prop_assert_eq!(&index, &Tensor::of(dims.output_shape(), Data::U8(taps)));
-            prop_assert_eq!(run(MaxPoolGather { window, strides, padding }, &[&x, &index]), y);
+            prop_assert_eq!(run(MaxPoolGather { pool }, &[&x, &index]), y);
         }
     }
 
@@ -192,8 +186,8 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        insta::assert_snapshot!(mistake(pool([2, 2]), &["f32[2,5,5]"]), @r"
-        `max_pool` takes images [batch, height, width, channels], not a tensor of shape [2,5,5]
+        insta::assert_snapshot!(mistake(pool([2, 2]), &["f32[2,5]"]), @r"
+        `max_pool` takes images [batch, 1 to 3 spatial axes, channels], not a tensor of shape [2,5]
         ");
         insta::assert_snapshot!(mistake(pool([2, 2]), &["bool[2,5,5,1]"]), @r"
         `max_pool` takes numbers, not bool
@@ -206,7 +200,7 @@ mod tests {
         insta::assert_snapshot!(mistake(pool([0, 3]), &["f32[2,2,2,1]"]), @r"
         `max_pool`: strides [0, 3], dilation [1, 1] and window [0, 3] must be at least 1
         ");
-        let padded = |padding| MaxPool { padding, ..pool([2, 2]) };
+        let padded = |padding: [[usize; 2]; 2]| MaxPool { pool: Pooling::new([2, 2], [2, 2], padding) };
         insta::assert_snapshot!(mistake(padded([[0, 0], [1, 2]]), &["f32[2,5,5,1]"]), @r"
         `max_pool`: with padding [1, 2], a window of width 2 can miss its image
           help: the padding on each side must be smaller than the window

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::{PoolDims, check_indexed};
-use super::window::{Padding, Window};
+use super::pool::{PoolDims, Pooling, check_indexed, joined, parts, pooling_attributes};
+use super::window::{Padding, Spatial, spatial};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
@@ -15,33 +15,25 @@ use crate::types::{Shape, Type};
 /// `y = x` at the tap of each window that `index` gives; where [`MaxPoolIndex`](super::MaxPoolIndex) gave the index for other images, the
 /// elements at their maxima.
 ///
-/// `x: [batch, height, width, channels]` of any element type, `index` of `u8` and the shape of the result. An index that falls outside of
+/// `x: [batch, spatial.., channels]` of any element type, `index` of `u8` and the shape of the result. An index that falls outside of
 /// the window or the image gives zero. It is the transpose of [`MaxUnpool`](super::MaxUnpool), and each is the other's gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPoolGather {
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Steps between neighbouring windows, (height, width).
-    pub strides: [usize; 2],
-    /// Positions added on each side.
-    #[serde(default)]
-    pub padding: Padding,
+    /// The window and how it moves.
+    pub pool: Pooling,
 }
 
-impl MaxPoolGather {
-    /// How the window moves.
-    pub fn window(&self) -> Window {
-        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
-    }
+pooling_attributes!(MaxPoolGather {});
 
+impl MaxPoolGather {
     /// The extents for images of this shape.
     ///
     /// # Errors
     /// If the window does not fit.
     pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
-        check_indexed(Self::NAME, self.window)?;
-        PoolDims::of_images(Self::NAME, x, self.window, self.window())
+        check_indexed(Self::NAME, &self.pool.window)?;
+        PoolDims::of_images(Self::NAME, x, &self.pool)
     }
 }
 
@@ -71,19 +63,20 @@ impl Operation for MaxPoolGather {
         w.each(&output, |w, at| {
             let zero = w.zero(w.dtype(y));
             let element = w.variable(zero);
+            let (image, window, channel) = parts(at);
             let chosen = w.load(index, w.at(&output, at));
             let chosen = w.index(chosen);
             let inside = |w: &mut Writer, tap: Index| {
-                let (u, v) = w.divide(&tap, dims.taps[1]);
-                let row = dims.window.position(0, &at[1], &u);
-                let column = dims.window.position(1, &at[2], &v);
-                w.all_inside(&[row, column], &dims.input, |w, pixel| {
-                    let pixel = [&at[0], &pixel[0], &pixel[1], &at[3]].map(Clone::clone);
+                let tap = dims.tap_indices(w, tap);
+                let position = |axis| dims.window.position(axis, &window[axis], &tap[axis]);
+                let pixel: Vec<Index> = (0..tap.len()).map(position).collect();
+                w.all_inside(&pixel, &dims.input, |w, pixel| {
+                    let pixel = joined(image, pixel, channel);
                     let loaded = w.load(x, w.at(&input, &pixel));
                     w.set(element, loaded);
                 });
             };
-            w.inside(chosen, dims.taps[0] * dims.taps[1], inside, |_| {});
+            w.inside(chosen, dims.all_taps(), inside, |_| {});
             let element = w.get(element);
             w.store(y, w.at(&output, at), element);
         });
@@ -91,9 +84,9 @@ impl Operation for MaxPoolGather {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (x, index, dy) = (&node.operands[0], &node.operands[1], node.cotangent());
-        let Self { window, strides, padding } = *self;
-        let input = [x.shape()[1], x.shape()[2]];
-        Ok(vec![Some(dy.max_unpool(index, input, window, strides, padding)), None])
+        let Self { pool } = *self;
+        let input = spatial(x.shape());
+        Ok(vec![Some(dy.max_unpool(index, input, pool)), None])
     }
 }
 
@@ -104,21 +97,19 @@ impl Var {
     pub fn max_pool_gather(
         &self,
         index: &Var,
-        window: [usize; 2],
-        strides: [usize; 2],
-        padding: Padding,
+        pool: Pooling,
     ) -> Var {
-        self.binary(MaxPoolGather { window, strides, padding }, index)
+        self.binary(MaxPoolGather { pool }, index)
     }
 }
 
 impl Draw for MaxPoolGather {
     fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
         let x = pen.pooled_images();
-        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
-        let op = Self { window, strides, padding };
+        let pool = pen.pooling(x.shape());
+        let op = Self { pool };
         let index =
-            pen.pool_index(&x, op.dims(x.shape()).ok()?.output_shape(), window, op.window());
+            pen.pool_index(&x, op.dims(x.shape()).ok()?.output_shape(), pool);
         Some((op, vec![x, index]))
     }
 }
@@ -140,8 +131,8 @@ mod tests {
                 (Just(d), whole(d.input_shape()), index, whole(d.output_shape()))
             })
         ) {
-            let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
-            let op = MaxPoolGather { window, strides, padding };
+            let pool = dims.pool();
+            let op = MaxPoolGather { pool };
             let Data::F64(values) = x.data() else { unreachable!() };
             let read = dims.definition().into_iter().zip(&index).map(|(read, &tap)| {
                 let found = read.into_iter().find(|(number, _)| *number == usize::from(tap));
@@ -156,7 +147,7 @@ mod tests {
 
     #[test]
     fn every_element_type_moves() {
-        let op = MaxPoolGather { window: [1, 2], strides: [1, 2], padding: [[0, 0]; 2] };
+        let op = MaxPoolGather { pool: Pooling::new([1, 2], [1, 2], [[0, 0]; 2]) };
         let x = Tensor::of([1, 1, 4, 1], Data::Bool(vec![true, false, false, true]));
         let index = Tensor::of([1, 1, 2, 1], Data::U8(vec![0, 9]));
         assert_eq!(run(op, &[&x, &index]).data(), &Data::Bool(vec![true, false]));
@@ -164,7 +155,7 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        let op = MaxPoolGather { window: [1, 2], strides: [1, 2], padding: [[0, 0]; 2] };
+        let op = MaxPoolGather { pool: Pooling::new([1, 2], [1, 2], [[0, 0]; 2]) };
         insta::assert_snapshot!(mistake(op, &["f32[1,1,4,1]", "u8[1,1,4,1]"]), @r"
         `max_pool_gather`: the index is u8[1,1,4,1], expected u8[1,1,2,1]
           help: the index is what `max_pool_index` gives for the same images and window

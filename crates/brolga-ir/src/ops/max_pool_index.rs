@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::elementwise::number;
-use super::pool::{PoolDims, check_indexed};
-use super::window::{Padding, Window};
+use super::pool::{PoolDims, Pooling, check_indexed, pooling_attributes};
+use super::window::{Padding, Spatial};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
@@ -13,35 +13,27 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// The tap `u·width + v` of each window at which [`MaxPool`](super::MaxPool) finds its maximum, as `u8`: the first maximum, the first NaN
+/// The tap of each window, numbered row-major, at which [`MaxPool`](super::MaxPool) finds its maximum, as `u8`: the first maximum, the first NaN
 /// if there is one. Taps are numbered row-major over the whole window, those in the padding included.
 ///
-/// `x: [batch, height, width, channels]`, numbers. A window has at most 256 taps. There is no gradient.
+/// `x: [batch, spatial.., channels]`, numbers. A window has at most 256 taps. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPoolIndex {
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Steps between neighbouring windows, (height, width).
-    pub strides: [usize; 2],
-    /// Positions added on each side.
-    #[serde(default)]
-    pub padding: Padding,
+    /// The window and how it moves.
+    pub pool: Pooling,
 }
 
-impl MaxPoolIndex {
-    /// How the window moves.
-    pub fn window(&self) -> Window {
-        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
-    }
+pooling_attributes!(MaxPoolIndex {});
 
+impl MaxPoolIndex {
     /// The extents for images of this shape.
     ///
     /// # Errors
     /// If the window does not fit.
     pub fn dims(&self, x: &Shape) -> Result<PoolDims, Mistake> {
-        check_indexed(Self::NAME, self.window)?;
-        PoolDims::of_images(Self::NAME, x, self.window, self.window())
+        check_indexed(Self::NAME, &self.pool.window)?;
+        PoolDims::of_images(Self::NAME, x, &self.pool)
     }
 }
 
@@ -83,16 +75,16 @@ impl Var {
     /// The tap of the maximum of each window; see [`MaxPoolIndex`].
     #[track_caller]
     #[must_use]
-    pub fn max_pool_index(&self, window: [usize; 2], strides: [usize; 2], padding: Padding) -> Var {
-        self.unary(MaxPoolIndex { window, strides, padding })
+    pub fn max_pool_index(&self, pool: Pooling) -> Var {
+        self.unary(MaxPoolIndex { pool })
     }
 }
 
 impl Draw for MaxPoolIndex {
     fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
         let x = pen.pooled_images();
-        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
-        Some((Self { window, strides, padding }, vec![x]))
+        let pool = pen.pooling(x.shape());
+        Some((Self { pool }, vec![x]))
     }
 }
 
@@ -101,8 +93,8 @@ mod tests {
     use super::*;
     use crate::ops::checks::{f32s, mistake, run};
 
-    fn index(window: [usize; 2], padding: Padding) -> MaxPoolIndex {
-        MaxPoolIndex { window, strides: window, padding }
+    fn index(window: [usize; 2], padding: [[usize; 2]; 2]) -> MaxPoolIndex {
+        MaxPoolIndex { pool: Pooling::new(window, window, padding) }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::float;
 use super::float::{Float, compute};
-use super::pool::{PoolDims, check_indexed};
-use super::window::{Padding, Window};
+use super::pool::{PoolDims, Pooling, check_indexed, joined, parts, pooling_attributes};
+use super::window::{Padding, Spatial, spatial};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
@@ -16,38 +16,30 @@ use crate::types::{Shape, Type};
 
 /// `dx[p] = Σ dy[o]` over the outputs `o` whose window has its maximum, by `index`, at the input position `p`.
 ///
-/// `dy: [batch, height, width, channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result, `index` of the same shape what
-/// [`MaxPoolIndex`](super::MaxPoolIndex) gives, `input` the height and width of the images.
+/// `dy: [batch, spatial.., channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result, `index` of the same shape what
+/// [`MaxPoolIndex`](super::MaxPoolIndex) gives, `input` the spatial extents of the images.
 ///
 /// Each element starts at +0 and adds its outputs in ascending order of their place; `bf16` and `f16` are summed in f32 and rounded at the
 /// end. An index that falls outside of the window or the image is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxUnpool {
-    /// Height and width of the images.
-    pub input: [usize; 2],
-    /// Height and width of the window.
-    pub window: [usize; 2],
-    /// Steps between neighbouring windows, (height, width).
-    pub strides: [usize; 2],
-    /// Positions added on each side.
-    #[serde(default)]
-    pub padding: Padding,
+    /// Spatial extents of the images.
+    pub input: Spatial<usize>,
+    /// The window and how it moves.
+    pub pool: Pooling,
 }
 
-impl MaxUnpool {
-    /// How the window moves.
-    pub fn window(&self) -> Window {
-        Window { strides: self.strides, padding: self.padding, dilation: [1, 1] }
-    }
+pooling_attributes!(MaxUnpool { input });
 
+impl MaxUnpool {
     /// The extents for a cotangent of this shape.
     ///
     /// # Errors
     /// If the window does not fit, or does not give such a result.
     pub fn dims(&self, dy: &Shape) -> Result<PoolDims, Mistake> {
-        check_indexed(Self::NAME, self.window)?;
-        PoolDims::of_result(Self::NAME, dy, self.input, self.window, self.window())
+        check_indexed(Self::NAME, &self.pool.window)?;
+        PoolDims::of_result(Self::NAME, dy, self.input, &self.pool)
     }
 }
 
@@ -78,8 +70,9 @@ impl Operation for MaxUnpool {
         w.each(&input, |w, at| {
             let zero = w.zero(w.dtype(dx));
             let sum = w.variable(zero);
-            dims.each_covering(w, &at[1..3], |w, [row, column], tap| {
-                let place = [at[0].clone(), row, column, at[3].clone()];
+            let (image, pixel, channel) = parts(at);
+            dims.each_covering(w, pixel, |w, output_pixel, tap| {
+                let place = joined(image, output_pixel, channel);
                 let chosen = w.load(index, w.at(&output, &place));
                 let chosen = w.index(chosen);
                 let add = |w: &mut Writer, _| {
@@ -95,8 +88,8 @@ impl Operation for MaxUnpool {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (index, cotangent) = (&node.operands[1], node.cotangent());
-        let Self { window, strides, padding, .. } = *self;
-        Ok(vec![Some(cotangent.max_pool_gather(index, window, strides, padding)), None])
+        let Self { pool, .. } = *self;
+        Ok(vec![Some(cotangent.max_pool_gather(index, pool)), None])
     }
 }
 
@@ -117,23 +110,20 @@ impl Var {
     pub fn max_unpool(
         &self,
         index: &Var,
-        input: [usize; 2],
-        window: [usize; 2],
-        strides: [usize; 2],
-        padding: Padding,
+        input: impl Into<Spatial<usize>>,
+        pool: Pooling,
     ) -> Var {
-        self.binary(MaxUnpool { input, window, strides, padding }, index)
+        self.binary(MaxUnpool { input: input.into(), pool }, index)
     }
 }
 
 impl Draw for MaxUnpool {
     fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
         let x = pen.pooled_images();
-        let (window, Window { strides, padding, .. }) = pen.pooling(x.shape());
-        let op = Self { input: [x.shape()[1], x.shape()[2]], window, strides, padding };
-        let [height, width] = op.window().output(Self::NAME, op.input, window).ok()?;
-        let result = Shape::from([x.shape()[0], height, width, x.shape()[3]]);
-        let index = pen.pool_index(&x, result.clone(), window, op.window());
+        let pool = pen.pooling(x.shape());
+        let result = PoolDims::of_images(Self::NAME, x.shape(), &pool).ok()?.output_shape();
+        let op = Self { input: spatial(x.shape()), pool };
+        let index = pen.pool_index(&x, result.clone(), pool);
         let dy = pen.value(x.dtype(), result);
         Some((op, vec![dy, index]))
     }
@@ -151,13 +141,20 @@ mod tests {
     use crate::types::DType;
 
     fn op(dims: &PoolDims) -> MaxUnpool {
-        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
-        MaxUnpool { input: dims.input, window, strides, padding }
+        MaxUnpool { input: dims.input, pool: dims.pool() }
+    }
+
+    fn op_of(
+        input: [usize; 2],
+        window: [usize; 2],
+        strides: [usize; 2],
+        padding: [[usize; 2]; 2],
+    ) -> MaxUnpool {
+        MaxUnpool { input: input.into(), pool: Pooling::new(window, strides, padding) }
     }
 
     fn index_of(dims: &PoolDims, x: &Tensor) -> Tensor {
-        let (window, strides, padding) = (dims.taps, dims.window.strides, dims.window.padding);
-        run(MaxPoolIndex { window, strides, padding }, &[x])
+        run(MaxPoolIndex { pool: dims.pool() }, &[x])
     }
 
     proptest! {
@@ -177,8 +174,8 @@ mod tests {
             let dx = f32s(dims.input_shape(), &dx);
             prop_assert_eq!(&run(op(&dims), &[&dy, &index]), &dx);
 
-            let MaxUnpool { window, strides, padding, .. } = op(&dims);
-            let gradient = vjp(MaxPool { window, strides, padding }, &[&x], &dy);
+            let MaxUnpool { pool, .. } = op(&dims);
+            let gradient = vjp(MaxPool { pool }, &[&x], &dy);
             prop_assert_eq!(gradient, [Some(dx)]);
         }
 
@@ -194,7 +191,7 @@ mod tests {
 
     #[test]
     fn overlapping_windows_add_up() {
-        let op = MaxUnpool { input: [1, 3], window: [1, 2], strides: [1, 1], padding: [[0, 0]; 2] };
+        let op = op_of([1, 3], [1, 2], [1, 1], [[0, 0]; 2]);
         let index = Tensor::of([1, 1, 2, 1], Data::U8(vec![1, 0]));
         let dy = f32s([1, 1, 2, 1], &[256.0, 1.0]);
         assert_eq!(run(op, &[&dy, &index]), f32s([1, 1, 3, 1], &[0.0, 257.0, 0.0]));
@@ -205,7 +202,7 @@ mod tests {
     #[test]
     fn places_outside_are_dropped_and_minus_zero_is_not_kept() {
         let padding = [[0, 0], [1, 0]];
-        let op = MaxUnpool { input: [1, 3], window: [1, 2], strides: [2, 2], padding };
+        let op = op_of([1, 3], [1, 2], [2, 2], padding);
         // Tap 0 of the first window is padding, tap 2 is in no window.
         for index in [[0, 2], [200, 255]] {
             let index = Tensor::of([1, 1, 2, 1], Data::U8(index.to_vec()));
@@ -219,8 +216,7 @@ mod tests {
 
     #[test]
     fn mistakes() {
-        let window = [2, 2];
-        let op = MaxUnpool { input: [4, 6], window, strides: window, padding: [[0, 0]; 2] };
+        let op = op_of([4, 6], [2, 2], [2, 2], [[0, 0]; 2]);
         insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]", "i32[1,2,3,1]"]), @r"
         `max_unpool`: the index is i32[1,2,3,1], expected u8[1,2,3,1]
           help: the index is what `max_pool_index` gives for the same images and window
@@ -236,7 +232,7 @@ mod tests {
         `max_unpool` takes floats, not i32
           help: convert the operand with `cast`
         ");
-        let op = MaxUnpool { window: [32, 32], ..op };
+        let op = op_of([4, 6], [32, 32], [2, 2], [[0, 0]; 2]);
         insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]", "u8[1,2,3,1]"]), @r"
         `max_unpool`: a window of 32×32 has more than 256 taps
           help: the place of a maximum is one byte: use a smaller window, or two poolings

@@ -4,7 +4,7 @@
 
 #[cfg(test)]
 mod checks;
-mod conv;
+mod conv_dims;
 mod elementwise;
 mod float;
 mod index;
@@ -12,6 +12,7 @@ mod places;
 mod pool;
 mod random;
 pub mod reduce;
+mod spatial;
 pub mod window;
 
 pub use elementwise::Elementwise;
@@ -183,9 +184,9 @@ ops! {
         cumsum: Cumsum,
         sort: Sort,
         matmul: Matmul,
-        conv2d: Conv2d,
-        conv2d_grad_input: Conv2dGradInput,
-        conv2d_grad_filter: Conv2dGradFilter,
+        conv: Conv,
+        conv_grad_input: ConvGradInput,
+        conv_grad_filter: ConvGradFilter,
         max_pool: MaxPool,
         max_pool_index: MaxPoolIndex,
         max_unpool: MaxUnpool,
@@ -202,11 +203,11 @@ ops! {
     }
 }
 
-pub use conv::ConvDims;
+pub use conv_dims::{ConvDims, Convolution};
 pub use kernel::KernelKind;
 pub use matmul::MatmulDims;
 pub use parameter::ParameterKind;
-pub use pool::PoolDims;
+pub use pool::{PoolDims, Pooling};
 pub use random_bernoulli::Probability;
 
 impl Op {

@@ -1,6 +1,10 @@
 //! What pooling and its gradients share: extents, the walk over the windows, the choice of a maximum.
 
-use super::window::{IMAGES, Window, rank_4};
+use smallvec::SmallVec;
+
+use super::window::{
+    Images, MAX_SPATIAL, Padding, Spatial, Window, coordinates, images, shape, side,
+};
 use crate::error::Mistake;
 use crate::for_each_dtype;
 use crate::lanes::{Lanes, Width};
@@ -8,34 +12,111 @@ use crate::loops::{Buffer, Index, Number, Scalar, Variable, Writer};
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Shape, Type};
 
+/// The attributes of a pooling, the same for its gradients. All three have one value for each spatial axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pooling {
+    /// Spatial extents of the window.
+    pub window: Spatial<usize>,
+    /// Steps between neighbouring windows.
+    pub strides: Spatial<usize>,
+    /// Positions added on each side.
+    pub padding: Padding,
+}
+
+impl Pooling {
+    /// A pooling by windows of these extents that move like this.
+    pub fn new(
+        window: impl Into<Spatial<usize>>,
+        strides: impl Into<Spatial<usize>>,
+        padding: impl Into<Padding>,
+    ) -> Self {
+        Self { window: window.into(), strides: strides.into(), padding: padding.into() }
+    }
+
+    /// The attributes as the text has them, where padding may be left out.
+    pub(super) fn of_attributes(
+        window: Spatial<usize>,
+        strides: Spatial<usize>,
+        padding: Option<Padding>,
+    ) -> Self {
+        let padding = padding.unwrap_or_else(|| Window::plain(strides.len()).padding);
+        Self { window, strides, padding }
+    }
+
+    /// How the window moves.
+    #[must_use]
+    pub fn moves(&self) -> Window {
+        let dilation = Spatial::splat(self.window.len(), 1);
+        Window { strides: self.strides, padding: self.padding, dilation }
+    }
+
+    /// Whether windows are side by side, without overlap, gaps and padding.
+    #[must_use]
+    pub fn is_tiling(&self) -> bool {
+        self.window == self.strides && self.padding.iter().all(|padding| *padding == [0, 0])
+    }
+}
+
+/// The text form of an op whose attributes are its own and those of a [`Pooling`], side by side: the extents of the images come
+/// before, whether padding counts after the pooling's. Padding may be left out.
+macro_rules! pooling_attributes {
+    ($op:ident { $($input:ident)? } $($count:ident)?) => {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Attributes {
+            $($input: Spatial<usize>,)?
+            window: Spatial<usize>,
+            strides: Spatial<usize>,
+            #[serde(default)]
+            padding: Option<Padding>,
+            $(#[serde(default)] $count: bool,)?
+        }
+
+        impl From<Attributes> for $op {
+            fn from(given: Attributes) -> Self {
+                let Attributes { $($input,)? window, strides, padding $(, $count)? } = given;
+                let pool = Pooling::of_attributes(window, strides, padding);
+                Self { $($input,)? pool $(, $count)? }
+            }
+        }
+
+        impl From<$op> for Attributes {
+            fn from(op: $op) -> Self {
+                let $op { $($input,)? pool $(, $count)? } = op;
+                let Pooling { window, strides, padding } = pool;
+                Self { $($input,)? window, strides, padding: Some(padding) $(, $count)? }
+            }
+        }
+    };
+}
+pub(super) use pooling_attributes;
+
 /// The extents of a pooling, the same for its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolDims {
     /// The number of images.
     pub batch: usize,
-    /// Height and width of the images.
-    pub input: [usize; 2],
-    /// Height and width of the window.
-    pub taps: [usize; 2],
-    /// Height and width of the result.
-    pub output: [usize; 2],
+    /// Spatial extents of the images.
+    pub input: Spatial<usize>,
+    /// Spatial extents of the window.
+    pub taps: Spatial<usize>,
+    /// Spatial extents of the result.
+    pub output: Spatial<usize>,
     /// The number of channels, each pooled for itself.
     pub channels: usize,
     /// How the window moves.
     pub window: Window,
 }
 
+/// Indices on the spatial axes.
+type Indices = SmallVec<[Index; MAX_SPATIAL]>;
+
 impl PoolDims {
-    fn new(
-        op: &str,
-        [batch, height, width, channels]: [usize; 4],
-        taps: [usize; 2],
-        window: Window,
-    ) -> Result<Self, Mistake> {
-        let input = [height, width];
+    fn new(op: &str, (batch, input, channels): Images, pool: &Pooling) -> Result<Self, Mistake> {
+        let (taps, window) = (pool.window, pool.moves());
         let output = window.output(op, input, taps)?;
-        for axis in 0..2 {
-            let (side, padding) = (["height", "width"][axis], window.padding[axis]);
+        for axis in 0..input.len() {
+            let (side, padding) = (side(input.len(), axis), window.padding[axis]);
             let (extent, taps) = (input[axis], taps[axis]);
             if extent == 0 {
                 let message = format!("`{op}`: images of {side} 0 have nothing to pool");
@@ -48,41 +129,56 @@ impl PoolDims {
                 .help("the padding on each side must be smaller than the window"));
             }
         }
-        if taps[0].checked_mul(taps[1]).is_none() {
-            let [rows, cols] = taps;
-            return Err(Mistake::new(format!("`{op}`: a window of {rows}×{cols} is too large")));
+        if count(&taps).is_none() {
+            return Err(Mistake::new(format!("`{op}`: a window of {taps} is too large")));
         }
         Ok(Self { batch, input, taps, output, channels, window })
     }
 
     /// The extents of a pooling of images of shape `x`, after checks that every window holds a pixel.
-    pub(super) fn of_images(
-        op: &str,
-        x: &Shape,
-        taps: [usize; 2],
-        window: Window,
-    ) -> Result<Self, Mistake> {
-        Self::new(op, rank_4(op, IMAGES, x)?, taps, window)
+    pub(super) fn of_images(op: &str, x: &Shape, pool: &Pooling) -> Result<Self, Mistake> {
+        Self::new(op, images(op, x)?, pool)
     }
 
-    /// The extents of a pooling of images of height and width `input` whose result has shape `y`, after the same checks.
+    /// The extents of a pooling of images of spatial extents `input` whose result has shape `y`, after the same checks.
     pub(super) fn of_result(
         op: &str,
         y: &Shape,
-        input: [usize; 2],
-        taps: [usize; 2],
-        window: Window,
+        input: Spatial<usize>,
+        pool: &Pooling,
     ) -> Result<Self, Mistake> {
-        let [batch, height, width, channels] = rank_4(op, IMAGES, y)?;
-        let dims = Self::new(op, [batch, input[0], input[1], channels], taps, window)?;
-        if dims.output == [height, width] {
+        let (batch, given, channels) = images(op, y)?;
+        let dims = Self::new(op, (batch, input, channels), pool)?;
+        let Self { taps, output, .. } = dims;
+        if output == given {
             return Ok(dims);
         }
-        let ([h, w], [rows, cols], [oh, ow]) = (input, taps, dims.output);
         Err(Mistake::new(format!(
-            "`{op}`: a {rows}×{cols} window turns {h}×{w} images into {oh}×{ow} ones, \
-             but the cotangent is {height}×{width}"
+            "`{op}`: a {taps} window turns {input} images into {output} ones, \
+             but the cotangent is {given}"
         )))
+    }
+
+    /// The same pooling of images with two spatial axes, where those of one have a leading axis of extent 1; `None` for more than two.
+    /// Memory and order of arithmetic are the same.
+    #[must_use]
+    pub fn planar(&self) -> Option<Self> {
+        match self.input.len() {
+            1 => Some(Self {
+                input: self.input.after(1),
+                taps: self.taps.after(1),
+                output: self.output.after(1),
+                window: self.window.after_one(),
+                ..*self
+            }),
+            2 => Some(*self),
+            _ => None,
+        }
+    }
+
+    /// The taps of a window, those in the padding included.
+    pub(super) fn all_taps(&self) -> usize {
+        self.taps.iter().product()
     }
 
     /// The pixels of an image that the window of an output covers on this axis: the first, and the one after the last.
@@ -97,27 +193,37 @@ impl PoolDims {
         &self,
         w: &mut Writer,
         output: &[Index],
-        body: impl FnOnce(&mut Writer, [Index; 2], Index),
+        body: impl FnOnce(&mut Writer, &[Index], Index),
     ) {
-        let [rows, columns] = [0, 1].map(|axis| self.covered(w, axis, &output[axis]));
-        let [first, end] = rows;
-        w.range(first, end, |w, row| {
-            let [first, end] = columns;
-            w.range(first, end, |w, column| {
-                let pixel = [row, column];
-                let number = self.tap_number(output, &pixel);
-                body(w, pixel, number);
-            });
+        let ranges: SmallVec<[[Index; 2]; MAX_SPATIAL]> =
+            output.iter().enumerate().map(|(axis, at)| self.covered(w, axis, at)).collect();
+        each_in(w, &ranges, Indices::new(), |w, pixel| {
+            let number = self.tap_number(output, pixel);
+            body(w, pixel, number);
         });
     }
 
     /// The number of the tap by which the window of an output reads a pixel.
-    fn tap_number(&self, output: &[Index], pixel: &[Index; 2]) -> Index {
-        let tap = |axis: usize| {
+    fn tap_number(&self, output: &[Index], pixel: &[Index]) -> Index {
+        (0..pixel.len()).fold(Index::default(), |number, axis| {
             let origin = &output[axis] * self.window.strides[axis];
-            pixel[axis].clone() + self.window.padding[axis][0] - origin
-        };
-        tap(0) * self.taps[1] + tap(1)
+            let tap = pixel[axis].clone() + self.window.padding[axis][0] - origin;
+            number * self.taps[axis] + tap
+        })
+    }
+
+    /// The indices of the tap of this number.
+    pub(super) fn tap_indices(&self, w: &mut Writer, number: Index) -> Indices {
+        let mut rest = number;
+        let mut indices = Indices::new();
+        for &extent in self.taps[1..].iter().rev() {
+            let (outer, index) = w.divide(&rest, extent);
+            indices.push(index);
+            rest = outer;
+        }
+        indices.push(rest);
+        indices.reverse();
+        indices
     }
 
     /// Scalar loops over the outputs whose window covers a pixel, row-major; `body` gets each with the number of the tap on the pixel.
@@ -125,26 +231,22 @@ impl PoolDims {
         &self,
         w: &mut Writer,
         pixel: &[Index],
-        body: impl FnOnce(&mut Writer, [Index; 2], Index),
+        body: impl FnOnce(&mut Writer, &[Index], Index),
     ) {
-        let padded = [0, 1].map(|axis| pixel[axis].clone() + self.window.padding[axis][0]);
-        let [rows, columns] = [0, 1].map(|axis| {
+        let mut range = |(axis, pixel): (usize, &Index)| {
+            let padded = pixel.clone() + self.window.padding[axis][0];
             let stride = self.window.strides[axis];
-            let lowest = padded[axis].clone() + stride - self.taps[axis];
+            let lowest = padded.clone() + stride - self.taps[axis];
             let lowest = w.max(lowest, Index::default());
             let (first, _) = w.divide(&lowest, stride);
-            let (last, _) = w.divide(&padded[axis], stride);
+            let (last, _) = w.divide(&padded, stride);
             [first, w.min(last + 1, self.output[axis].into())]
-        });
-        let [first, end] = rows;
-        w.range(first, end, |w, row| {
-            let [first, end] = columns;
-            w.range(first, end, |w, column| {
-                let output = [row, column];
-                let [row, column] = [0, 1].map(|axis| pixel[axis].clone());
-                let number = self.tap_number(&output, &[row, column]);
-                body(w, output, number);
-            });
+        };
+        let ranges: SmallVec<[[Index; 2]; MAX_SPATIAL]> =
+            pixel.iter().enumerate().map(&mut range).collect();
+        each_in(w, &ranges, Indices::new(), |w, output| {
+            let number = self.tap_number(output, pixel);
+            body(w, output, number);
         });
     }
 
@@ -157,14 +259,16 @@ impl PoolDims {
         output: &[Index],
     ) -> Number {
         if include_pad {
-            return w.count(dtype, self.taps[0] * self.taps[1]);
+            return w.count(dtype, self.all_taps());
         }
-        let [rows, columns] = [0, 1].map(|axis| {
-            let [first, end] = self.covered(w, axis, &output[axis]);
+        let zero = w.zero(DType::I64);
+        let counts = output.iter().enumerate().map(|(axis, at)| {
+            let [first, end] = self.covered(w, axis, at);
             w.number(Scalar::I64, end - first)
         });
-        let zero = w.zero(DType::I64);
-        let count = w.multiply_add(rows, columns, zero);
+        let counts: SmallVec<[Number; MAX_SPATIAL]> = counts.collect();
+        let product = |w: &mut Writer, product, count| w.multiply_add(product, count, zero);
+        let count = counts[1..].iter().fold(counts[0], |so_far, &count| product(w, so_far, count));
         w.convert(count, if dtype == DType::F64 { DType::F64 } else { DType::F32 })
     }
 
@@ -176,14 +280,17 @@ impl PoolDims {
         at: &[Index],
     ) -> (Variable, Variable) {
         let extents = self.input_shape();
-        let element = |w: &mut Writer, [row, column]: [Index; 2]| {
-            w.load(x, w.at(&extents, &[at[0].clone(), row, column, at[3].clone()]))
+        let (image, output, channel) = parts(at);
+        let element = |w: &mut Writer, pixel: &[Index]| {
+            w.load(x, w.at(&extents, &joined(image, pixel, channel)))
         };
-        let first = [0, 1].map(|axis| self.covered(w, axis, &at[1 + axis])[0].clone());
-        let number = self.tap_number(&at[1..3], &first);
-        let (first, number) = (element(w, first), w.number(Scalar::I32, number));
+        let first: Indices = (output.iter().enumerate())
+            .map(|(axis, at)| self.covered(w, axis, at)[0].clone())
+            .collect();
+        let number = self.tap_number(output, &first);
+        let (first, number) = (element(w, &first), w.number(Scalar::I32, number));
         let (best, tap) = (w.variable(first), w.variable(number));
-        self.each_covered(w, &at[1..3], |w, pixel, number| {
+        self.each_covered(w, output, |w, pixel, number| {
             let next = element(w, pixel);
             let (old, old_tap) = (w.get(best), w.get(tap));
             let wins = wins(w, next, old);
@@ -207,30 +314,26 @@ impl PoolDims {
 
     /// The shape of the images.
     pub(super) fn input_shape(&self) -> Shape {
-        Shape::from([self.batch, self.input[0], self.input[1], self.channels])
+        shape((self.batch, self.input, self.channels))
     }
 
     /// The shape of the result.
     pub(super) fn output_shape(&self) -> Shape {
-        Shape::from([self.batch, self.output[0], self.output[1], self.channels])
+        shape((self.batch, self.output, self.channels))
     }
 
     /// All windows in ascending order of the output pixel; none if there is no channel.
-    pub(super) fn windows(&self) -> impl Iterator<Item = PlacedWindow<'_>> {
-        let [height, width] = self.output;
-        let pixels = if self.channels == 0 { 0 } else { self.batch * height * width };
-        (0..pixels).map(move |pixel| PlacedWindow {
-            dims: self,
-            image: pixel / width / height,
-            row: pixel / width % height,
-            col: pixel % width,
-            output: pixel * self.channels,
+    pub(super) fn windows(&self) -> impl Iterator<Item = PlacedWindow> {
+        let [pixels, results] = [&self.input, &self.output].map(|e| e.iter().product::<usize>());
+        let outputs = if self.channels == 0 { 0 } else { self.batch * results };
+        (0..outputs).map(move |output| {
+            let at = coordinates(output % results, &self.output);
+            let taps = self.window.all_taps(&at, [&self.taps, &self.input]);
+            let start = output / results * pixels;
+            let tap = |(number, pixel)| Tap { number, input: (start + pixel) * self.channels };
+            let taps = taps.into_iter().map(tap).collect();
+            PlacedWindow { taps, all: self.all_taps(), output: output * self.channels }
         })
-    }
-
-    /// The place of the first channel of a pixel of an image.
-    fn pixel(&self, image: usize, row: usize, col: usize) -> usize {
-        ((image * self.input[0] + row) * self.input[1] + col) * self.channels
     }
 
     /// The maximum of each window and channel: NaN before numbers, of equals the first.
@@ -241,13 +344,12 @@ impl PoolDims {
     fn maxima_of<T: Copy + PartialOrd>(&self, x: &[T]) -> Vec<Maximum> {
         let mut maxima = Vec::with_capacity(self.output_shape().elements());
         for window in self.windows() {
-            let taps = window.taps();
             for channel in 0..self.channels {
                 let of = |tap: &Tap| Maximum { tap: tap.number, place: tap.input + channel };
                 let first = |best: Maximum, next: Maximum| {
                     if beats(x[next.place], x[best.place]) { next } else { best }
                 };
-                maxima.extend(taps.iter().map(of).reduce(first));
+                maxima.extend(window.taps.iter().map(of).reduce(first));
             }
         }
         maxima
@@ -269,14 +371,41 @@ impl PoolDims {
     }
 }
 
-/// A window at one of its places.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PlacedWindow<'a> {
-    dims: &'a PoolDims,
-    image: usize,
-    row: usize,
-    col: usize,
-    /// The place of the first channel of its pixel of the result.
+/// Loops over ranges of indices, the last one innermost.
+fn each_in(
+    w: &mut Writer,
+    ranges: &[[Index; 2]],
+    mut outer: Indices,
+    body: impl FnOnce(&mut Writer, &[Index]),
+) {
+    let Some(([first, end], inner)) = ranges.split_first() else { return body(w, &outer) };
+    w.range(first.clone(), end.clone(), |w, index| {
+        outer.push(index);
+        each_in(w, inner, outer, body);
+    });
+}
+
+/// The indices of an element of images: the image, the pixel, the channel.
+pub(super) fn parts(at: &[Index]) -> (&Index, &[Index], &Index) {
+    match at {
+        [image, pixel @ .., channel] => (image, pixel, channel),
+        _ => unreachable!("the type rule has accepted the images"),
+    }
+}
+
+/// [`parts`] the other way round.
+pub(super) fn joined(image: &Index, pixel: &[Index], channel: &Index) -> Vec<Index> {
+    [image].into_iter().chain(pixel).chain([channel]).cloned().collect()
+}
+
+/// A window at one of its positions.
+#[derive(Debug, Clone)]
+pub(super) struct PlacedWindow {
+    /// The taps that fall into the image, row-major.
+    pub(super) taps: Vec<Tap>,
+    /// The number of all taps.
+    all: usize,
+    /// The index of the first channel of its pixel of the result.
     pub(super) output: usize,
 }
 
@@ -285,7 +414,7 @@ pub(super) struct PlacedWindow<'a> {
 pub(super) struct Tap {
     /// Its number in the window, row-major.
     pub(super) number: usize,
-    /// The place of the first channel of the pixel it reads.
+    /// The index of the first channel of the pixel it reads.
     pub(super) input: usize,
 }
 
@@ -298,45 +427,15 @@ pub(super) struct Maximum {
     pub(super) place: usize,
 }
 
-impl PlacedWindow<'_> {
-    fn rows(self) -> impl ExactSizeIterator<Item = (usize, usize)> {
-        self.dims.window.taps(0, self.row, self.dims.taps[0], self.dims.input[0])
-    }
-
-    fn cols(self) -> impl ExactSizeIterator<Item = (usize, usize)> {
-        self.dims.window.taps(1, self.col, self.dims.taps[1], self.dims.input[1])
-    }
-
-    /// The taps that fall into the image, row-major.
-    pub(super) fn taps(self) -> Vec<Tap> {
-        let row = |(u, row)| {
-            self.cols().map(move |(v, col)| Tap {
-                number: u * self.dims.taps[1] + v,
-                input: self.dims.pixel(self.image, row, col),
-            })
-        };
-        self.rows().flat_map(row).collect()
-    }
-
+impl PlacedWindow {
     /// The number by which an average divides: of the taps that fall into the image, or of all.
-    pub(super) fn count(self, include_pad: bool) -> usize {
-        if include_pad {
-            self.dims.taps[0] * self.dims.taps[1]
-        } else {
-            self.rows().len() * self.cols().len()
-        }
+    pub(super) fn count(&self, include_pad: bool) -> usize {
+        if include_pad { self.all } else { self.taps.len() }
     }
 
-    /// The place of the first channel of the pixel that the tap of this number reads, if it falls into the image.
-    fn read(self, tap: usize) -> Option<usize> {
-        let (window, [rows, cols]) = (&self.dims.window, self.dims.taps);
-        let (u, v) = (tap / cols, tap % cols);
-        if u >= rows {
-            return None;
-        }
-        let row = window.place(0, self.row, u, self.dims.input[0])?;
-        let col = window.place(1, self.col, v, self.dims.input[1])?;
-        Some(self.dims.pixel(self.image, row, col))
+    /// The index of the first channel of the pixel that the tap of this number reads, if it falls into the image.
+    fn read(&self, tap: usize) -> Option<usize> {
+        self.taps.iter().find(|own| own.number == tap).map(|own| own.input)
     }
 }
 
@@ -356,56 +455,69 @@ pub(super) fn wins(w: &mut Writer, next: Number, best: Number) -> Number {
     lanes.or(greater, first_nan)
 }
 
+/// The number of taps of a window, if it fits into an integer.
+fn count(window: &Spatial<usize>) -> Option<usize> {
+    window.iter().try_fold(1usize, |count, &extent| count.checked_mul(extent))
+}
+
 /// The most taps of a window whose numbers fit into `u8`.
 const MAX_INDEXED_TAPS: usize = 256;
 
 /// Fails unless the number of every tap of the window fits into an index.
-pub(super) fn check_indexed(op: &str, [rows, cols]: [usize; 2]) -> Result<(), Mistake> {
-    if rows.checked_mul(cols).is_some_and(|taps| taps <= MAX_INDEXED_TAPS) {
+pub(super) fn check_indexed(op: &str, window: &Spatial<usize>) -> Result<(), Mistake> {
+    if count(window).is_some_and(|taps| taps <= MAX_INDEXED_TAPS) {
         return Ok(());
     }
-    Err(Mistake::new(format!(
-        "`{op}`: a window of {rows}×{cols} has more than {MAX_INDEXED_TAPS} taps"
-    ))
-    .help("the place of a maximum is one byte: use a smaller window, or two poolings"))
+    Err(Mistake::new(format!("`{op}`: a window of {window} has more than {MAX_INDEXED_TAPS} taps"))
+        .help("the place of a maximum is one byte: use a smaller window, or two poolings"))
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::ops::Range;
-
     use proptest::prelude::*;
 
-    use super::super::conv::tests::pairs;
+    use super::super::conv_dims::tests::{all, axes};
     use super::*;
 
-    /// Small poolings of every kind that fit: overlapping, with gaps, with padding and without images or channels.
+    /// Small poolings of every kind that fit, of 1 to 3 axes: overlapping, with gaps, with padding and without images or channels.
     pub(crate) fn cases() -> impl Strategy<Value = PoolDims> {
-        let pair = |range: Range<usize>| [range.clone(), range];
-        let padding = [pair(0..3), pair(0..3)];
-        (0..3usize, pair(0..7), 0..3usize, pair(1..4), pair(1..4), padding).prop_filter_map(
-            "the window fits into the image",
-            |(batch, [height, width], channels, taps, strides, padding)| {
-                let window = Window { strides, padding, dilation: [1, 1] };
-                PoolDims::new("pool", [batch, height, width, channels], taps, window).ok()
-            },
-        )
+        (1..=3usize).prop_flat_map(|rank| {
+            let (most_input, most_padding): (usize, usize) =
+                ([7, 7, 5][rank - 1], [3, 3, 2][rank - 1]);
+            let input = axes(rank, move || 0..most_input);
+            let padding = axes(rank, move || [0..most_padding, 0..most_padding]);
+            let (window, strides) = (axes(rank, || 1..4usize), axes(rank, || 1..4usize));
+            (0..3usize, input, 0..3usize, window, strides, padding).prop_filter_map(
+                "the window fits into the image",
+                |(batch, input, channels, window, strides, padding)| {
+                    let pool = Pooling { window, strides, padding };
+                    PoolDims::new("pool", (batch, input, channels), &pool).ok()
+                },
+            )
+        })
     }
 
     impl PoolDims {
+        /// Its attributes.
+        pub(crate) fn pool(&self) -> Pooling {
+            let Window { strides, padding, .. } = self.window;
+            Pooling { window: self.taps, strides, padding }
+        }
+
         /// For each element of the result the elements of the images in its window, each with its tap: the definition, with signs.
         pub(crate) fn definition(&self) -> Vec<Vec<(usize, usize)>> {
             let mut windows = Vec::new();
             for image in 0..self.batch {
-                for out in pairs(self.output) {
+                for out in all(self.output) {
                     for channel in 0..self.channels {
-                        let read = pairs(self.taps).enumerate().filter_map(|(number, tap)| {
-                            let [row, col] = [0, 1].map(|axis| {
-                                let place = out[axis] * self.window.strides[axis] + tap[axis];
-                                let place = place as isize - self.window.padding[axis][0] as isize;
-                                usize::try_from(place).ok().filter(|&p| p < self.input[axis])
+                        let read = all(self.taps).enumerate().filter_map(|(number, tap)| {
+                            let pixel = (0..tap.len()).try_fold(image, |pixel, axis| {
+                                let at = out[axis] * self.window.strides[axis] + tap[axis];
+                                let at = at as isize - self.window.padding[axis][0] as isize;
+                                let at = usize::try_from(at).ok().filter(|&p| p < self.input[axis]);
+                                Some(pixel * self.input[axis] + at?)
                             });
-                            Some((number, self.pixel(image, row?, col?) + channel))
+                            Some((number, pixel? * self.channels + channel))
                         });
                         windows.push(read.collect());
                     }

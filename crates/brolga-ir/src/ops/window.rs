@@ -1,87 +1,138 @@
 //! The geometry that convolutions and pooling share.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
+pub use super::spatial::{MAX_SPATIAL, Spatial};
 use crate::error::Mistake;
 use crate::loops::{Index, Writer};
 use crate::types::Shape;
 
-/// Positions added on each side of an image: `[[top, bottom], [left, right]]`.
-pub type Padding = [[usize; 2]; 2];
+/// Positions added on each side of an image: before and after it on every spatial axis, such as
+/// `[[top, bottom], [left, right]]`.
+pub type Padding = Spatial<[usize; 2]>;
 
-/// How a window moves over the two spatial axes of an NHWC image. Pairs are (height, width); padding is (before, after).
+/// How a window moves over the spatial axes of images. All three have one value for each axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// Steps between neighbouring places of the window.
-    pub strides: [usize; 2],
+    /// Steps between neighbouring positions of the window.
+    pub strides: Spatial<usize>,
     /// Positions added on each side. They hold no value: taps that fall on them are skipped.
     pub padding: Padding,
     /// Distance between neighbouring taps of the window.
-    pub dilation: [usize; 2],
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { strides: [1, 1], padding: [[0, 0]; 2], dilation: [1, 1] }
-    }
+    pub dilation: Spatial<usize>,
 }
 
 impl Window {
+    /// A window that moves like this.
+    pub fn new(
+        strides: impl Into<Spatial<usize>>,
+        padding: impl Into<Padding>,
+        dilation: impl Into<Spatial<usize>>,
+    ) -> Self {
+        Self { strides: strides.into(), padding: padding.into(), dilation: dilation.into() }
+    }
+
+    /// A window that moves in steps of 1 over `axes` spatial axes without padding and dilation.
+    ///
+    /// # Panics
+    /// If there are more than [`MAX_SPATIAL`] axes.
+    #[must_use]
+    pub fn plain(axes: usize) -> Self {
+        let ones = Spatial::splat(axes, 1);
+        Self { strides: ones, padding: Spatial::splat(axes, [0, 0]), dilation: ones }
+    }
+
+    /// The window of these attributes, of which padding and dilation may be left out.
+    pub(super) fn of_attributes(
+        strides: Spatial<usize>,
+        padding: Option<Padding>,
+        dilation: Option<Spatial<usize>>,
+    ) -> Self {
+        let plain = Self::plain(strides.len());
+        let (padding, dilation) =
+            (padding.unwrap_or(plain.padding), dilation.unwrap_or(plain.dilation));
+        Self { strides, padding, dilation }
+    }
+
+    /// The window for images that get one more axis of extent 1, the outermost.
+    pub(super) fn after_one(&self) -> Self {
+        let Self { strides, padding, dilation } = self;
+        Self {
+            strides: strides.after(1),
+            padding: padding.after([0, 0]),
+            dilation: dilation.after(1),
+        }
+    }
+
     /// The extents of the result for an input and a window of these extents:
     /// `(input + before + after − dilation·(window − 1) − 1) / stride + 1`.
     ///
     /// # Errors
-    /// If the window is larger than the padded input, or an attribute is zero.
+    /// If the window is larger than the padded input, an attribute is zero, or they have not one value for each axis.
     pub fn output(
         &self,
         op: &str,
-        input: [usize; 2],
-        window: [usize; 2],
-    ) -> Result<[usize; 2], Mistake> {
-        let mut output = [0; 2];
-        for axis in 0..2 {
-            let (stride, dilation) = (self.strides[axis], self.dilation[axis]);
-            if stride == 0 || dilation == 0 || window[axis] == 0 {
-                let (strides, dilation) = (self.strides, self.dilation);
-                return Err(Mistake::new(format!(
-                    "`{op}`: strides {strides:?}, dilation {dilation:?} and window {window:?} \
-                     must be at least 1"
-                )));
-            }
-            let [before, after] = self.padding[axis];
-            let too_large = || {
-                Mistake::new(format!(
-                    "`{op}`: padding {before} + {after} or a window of {} with dilation {dilation} \
-                     is too large",
-                    window[axis]
-                ))
-            };
-            let padded = input[axis]
-                .checked_add(before)
-                .and_then(|x| x.checked_add(after))
-                .ok_or_else(too_large)?;
-            let span = (window[axis] - 1)
-                .checked_mul(dilation)
-                .and_then(|x| x.checked_add(1))
-                .ok_or_else(too_large)?;
-            if span > padded {
-                let side = ["height", "width"][axis];
-                let dilated = if dilation > 1 {
-                    format!(" (dilated from {})", window[axis])
-                } else {
-                    String::new()
-                };
-                return Err(Mistake::new(format!(
-                    "`{op}`: a window of {side} {span}{dilated} is larger than its input of {side} {}{}",
-                    input[axis],
-                    if before + after > 0 { format!(" + {} of padding", before + after) } else { String::new() }
-                ))
-                .help("make the window smaller, the input larger, or use padding"));
-            }
-            output[axis] = (padded - span) / stride + 1;
+        input: impl Into<Spatial<usize>>,
+        window: impl Into<Spatial<usize>>,
+    ) -> Result<Spatial<usize>, Mistake> {
+        let (input, window) = (input.into(), window.into());
+        let Self { strides, padding, dilation } = self;
+        let axes = input.len();
+        if [window.len(), strides.len(), padding.len(), dilation.len()] != [axes; 4] {
+            return Err(Mistake::new(format!(
+                "`{op}`: images of {axes} spatial axes need as many values in window {window:?}, \
+                 strides {strides:?}, padding {padding:?} and dilation {dilation:?}"
+            )));
+        }
+        if [*strides, *dilation, window].iter().any(|list| list.contains(&0)) {
+            return Err(Mistake::new(format!(
+                "`{op}`: strides {strides:?}, dilation {dilation:?} and window {window:?} \
+                 must be at least 1"
+            )));
+        }
+        let mut output = input;
+        for (axis, output) in output.iter_mut().enumerate() {
+            *output = self.output_on(op, axis, &input, window[axis])?;
         }
         Ok(output)
+    }
+
+    fn output_on(
+        &self,
+        op: &str,
+        axis: usize,
+        input: &Spatial<usize>,
+        window: usize,
+    ) -> Result<usize, Mistake> {
+        let (input, side) = (input[axis], side(input.len(), axis));
+        let ([before, after], dilation) = (self.padding[axis], self.dilation[axis]);
+        let too_large = || {
+            Mistake::new(format!(
+                "`{op}`: padding {before} + {after} or a window of {window} with dilation {dilation} \
+                 is too large"
+            ))
+        };
+        let padded =
+            input.checked_add(before).and_then(|x| x.checked_add(after)).ok_or_else(too_large)?;
+        let span = (window - 1)
+            .checked_mul(dilation)
+            .and_then(|x| x.checked_add(1))
+            .ok_or_else(too_large)?;
+        if span <= padded {
+            return Ok((padded - span) / self.strides[axis] + 1);
+        }
+        let dilated =
+            if dilation > 1 { format!(" (dilated from {window})") } else { String::new() };
+        let added = match before + after {
+            0 => String::new(),
+            padding => format!(" + {padding} of padding"),
+        };
+        Err(Mistake::new(format!(
+            "`{op}`: a window of {side} {span}{dilated} is larger than its input of {side} {input}{added}"
+        ))
+        .help("make the window smaller, the input larger, or use padding"))
     }
 
     /// The index in the input that a tap reads for an output on this axis; outside of the image in the padding.
@@ -89,27 +140,28 @@ impl Window {
         output * self.strides[axis] + tap * self.dilation[axis] - self.padding[axis][0]
     }
 
-    /// Scalar loops over the taps of a window of extents `window` that fall into an image of extents `input` for this output, row-major;
-    /// `body` gets each tap and the pixel it reads.
+    /// Scalar loops over the taps of a window that fall into an image for this output, row-major; `body` gets each tap and the pixel it reads.
     pub(super) fn each_tap(
         &self,
         w: &mut Writer,
         output: &[Index],
-        window: [usize; 2],
-        input: [usize; 2],
-        body: impl FnOnce(&mut Writer, [Index; 2], [Index; 2]),
+        extents: [&[usize]; 2],
+        body: impl FnOnce(&mut Writer, &[Index], &[Index]),
     ) {
-        w.repeat(window[0], |w, u| {
-            let row = self.position(0, &output[0], &u);
-            let columns = |w: &mut Writer, row: Index| {
-                w.repeat(window[1], |w, v| {
-                    let column = self.position(1, &output[1], &v);
-                    let inside = |w: &mut Writer, column| body(w, [u, v], [row, column]);
-                    w.inside(column, input[1], inside, |_| {});
-                });
-            };
-            w.inside(row, input[0], columns, |_| {});
-        });
+        let position = |axis: usize, tap: &Index| self.position(axis, &output[axis], tap);
+        each_inside(w, extents, &position, Pairs::default(), body);
+    }
+
+    /// Scalar loops over the outputs for which a tap falls into an image, row-major; `body` gets each output and the pixel it reads.
+    pub(super) fn each_output(
+        &self,
+        w: &mut Writer,
+        tap: &[Index],
+        extents: [&[usize]; 2],
+        body: impl FnOnce(&mut Writer, &[Index], &[Index]),
+    ) {
+        let position = |axis: usize, output: &Index| self.position(axis, output, &tap[axis]);
+        each_inside(w, extents, &position, Pairs::default(), body);
     }
 
     /// Scalar loops over the taps by which a pixel is read, row-major; `body` gets each tap and the output that reads it.
@@ -117,18 +169,29 @@ impl Window {
         &self,
         w: &mut Writer,
         pixel: &[Index],
-        window: [usize; 2],
-        outputs: [usize; 2],
-        body: impl FnOnce(&mut Writer, [Index; 2], [Index; 2]),
+        extents: [&[usize]; 2],
+        body: impl FnOnce(&mut Writer, &[Index], &[Index]),
     ) {
-        w.repeat(window[0], |w, u| {
-            self.reader(w, 0, &pixel[0], &u.clone(), outputs[0], |w, row| {
-                w.repeat(window[1], |w, v| {
-                    let column = v.clone();
-                    self.reader(w, 1, &pixel[1], &column, outputs[1], |w, column| {
-                        body(w, [u, v], [row, column]);
-                    });
-                });
+        self.next_reader(w, pixel, extents, Pairs::default(), body);
+    }
+
+    fn next_reader(
+        &self,
+        w: &mut Writer,
+        pixel: &[Index],
+        [window, outputs]: [&[usize]; 2],
+        mut pairs: Pairs,
+        body: impl FnOnce(&mut Writer, &[Index], &[Index]),
+    ) {
+        let axis = pairs.0.len();
+        if axis == pixel.len() {
+            return body(w, &pairs.0, &pairs.1);
+        }
+        w.repeat(window[axis], |w, tap| {
+            self.reader(w, axis, &pixel[axis], &tap.clone(), outputs[axis], |w, output| {
+                pairs.0.push(tap);
+                pairs.1.push(output);
+                self.next_reader(w, pixel, [window, outputs], pairs, body);
             });
         });
     }
@@ -193,20 +256,116 @@ impl Window {
             (start % stride == 0 && output < outputs).then_some((tap, output))
         })
     }
+
+    /// The taps of a window that fall into an image for an output, ascending, each with the pixel it reads: numbers within window and image.
+    pub(super) fn all_taps(
+        &self,
+        output: &Spatial<usize>,
+        [window, input]: [&[usize]; 2],
+    ) -> Vec<(usize, usize)> {
+        numbered([window, input], |axis| self.taps(axis, output[axis], window[axis], input[axis]))
+    }
+
+    /// The taps by which a pixel is read, ascending, each with the output that reads it: numbers within window and result.
+    pub(super) fn all_readers(
+        &self,
+        pixel: &Spatial<usize>,
+        [window, outputs]: [&[usize]; 2],
+    ) -> Vec<(usize, usize)> {
+        numbered([window, outputs], |axis| {
+            self.readers(axis, pixel[axis], window[axis], outputs[axis])
+        })
+    }
 }
 
-/// The extents of a tensor of rank 4; `what` says what it is and what its axes are.
-pub(super) fn rank_4(op: &str, what: &str, shape: &Shape) -> Result<[usize; 4], Mistake> {
-    <[usize; 4]>::try_from(&**shape)
-        .map_err(|_| Mistake::new(format!("`{op}` takes {what}, not a tensor of shape {shape}")))
+/// Indices on the outer axes, for loops that go on to the inner ones.
+#[derive(Default)]
+struct Pairs(SmallVec<[Index; MAX_SPATIAL]>, SmallVec<[Index; MAX_SPATIAL]>);
+
+/// Nested loops over these counts whose positions fall into these extents; `body` gets the indices of the loops and the positions.
+fn each_inside(
+    w: &mut Writer,
+    [counts, extents]: [&[usize]; 2],
+    position: &dyn Fn(usize, &Index) -> Index,
+    mut pairs: Pairs,
+    body: impl FnOnce(&mut Writer, &[Index], &[Index]),
+) {
+    let axis = pairs.0.len();
+    if axis == counts.len() {
+        return body(w, &pairs.0, &pairs.1);
+    }
+    w.repeat(counts[axis], |w, index| {
+        let inside = |w: &mut Writer, pixel: Index| {
+            pairs.0.push(index.clone());
+            pairs.1.push(pixel);
+            each_inside(w, [counts, extents], position, pairs, body);
+        };
+        w.inside(position(axis, &index), extents[axis], inside, |_| {});
+    });
 }
 
-/// What [`rank_4`] says of images.
-pub(super) const IMAGES: &str = "images [batch, height, width, channels]";
+/// What one axis after the other pairs, as pairs of row-major numbers in boxes of these extents, ascending.
+fn numbered<I: Iterator<Item = (usize, usize)>>(
+    extents: [&[usize]; 2],
+    on_axis: impl Fn(usize) -> I,
+) -> Vec<(usize, usize)> {
+    let mut pairs = vec![(0, 0)];
+    for axis in 0..extents[0].len() {
+        let [first, second] = extents.map(|extents| extents[axis]);
+        let own: SmallVec<[(usize, usize); 8]> = on_axis(axis).collect();
+        let inner = |(a, b)| own.iter().map(move |&(c, d)| (a * first + c, b * second + d));
+        pairs = pairs.into_iter().flat_map(inner).collect();
+    }
+    pairs
+}
 
-/// Steps or dilations where none are given.
-pub(super) fn ones() -> [usize; 2] {
-    [1, 1]
+/// The coordinates of a row-major number in a box of these extents, none of which is 0.
+pub(super) fn coordinates(mut number: usize, extents: &Spatial<usize>) -> Spatial<usize> {
+    let mut at = *extents;
+    for (at, extent) in at.iter_mut().zip(extents.iter()).rev() {
+        (*at, number) = (number % extent, number / extent);
+    }
+    at
+}
+
+/// What an axis is called.
+pub(super) fn side(axes: usize, axis: usize) -> &'static str {
+    match axes {
+        1 => "length",
+        _ => ["depth", "height", "width"][MAX_SPATIAL - axes + axis],
+    }
+}
+
+/// The extents of images, or of what lies as they do: the batch, the spatial axes, the channels.
+pub(super) type Images = (usize, Spatial<usize>, usize);
+
+/// The extents of a tensor of images.
+pub(super) fn images(op: &str, shape: &Shape) -> Result<Images, Mistake> {
+    let parts = match &**shape {
+        [batch, spatial @ .., channels] => Spatial::of(spatial).map(|s| (*batch, s, *channels)),
+        _ => None,
+    };
+    parts.ok_or_else(|| {
+        Mistake::new(format!(
+            "`{op}` takes images [batch, 1 to 3 spatial axes, channels], not a tensor of shape {shape}"
+        ))
+    })
+}
+
+/// The shape of images of these extents.
+pub(super) fn shape((batch, spatial, channels): Images) -> Shape {
+    [batch].into_iter().chain(spatial.iter().copied()).chain([channels]).collect()
+}
+
+/// The spatial axes of images.
+///
+/// # Panics
+/// If no images have this shape.
+pub(crate) fn spatial(shape: &Shape) -> Spatial<usize> {
+    shape
+        .get(1..shape.rank() - 1)
+        .and_then(Spatial::of)
+        .expect("the type rule has accepted the images")
 }
 
 #[cfg(test)]
@@ -224,11 +383,11 @@ mod tests {
             window in 1..5usize,
             extent in 0..9usize,
         ) {
-            let geometry =
-                Window { strides: [stride, 1], padding: [padding, [0, 0]], dilation: [dilation, 1] };
-            let Ok([outputs, _]) = geometry.output("test", [extent, 1], [window, 1]) else {
+            let geometry = Window::new([stride], [padding], [dilation]);
+            let Ok(outputs) = geometry.output("test", [extent], [window]) else {
                 return Ok(());
             };
+            let outputs = outputs[0];
             let span = (window - 1) * dilation + 1;
             let last = (outputs - 1) * stride + span;
             let padded = extent + padding[0] + padding[1];
@@ -253,7 +412,7 @@ mod tests {
     #[test]
     fn a_huge_window_is_walked_inside_of_the_image_alone() {
         let far = 1 << 60;
-        let geometry = Window { padding: [[far, far], [0, 0]], ..Window::default() };
+        let geometry = Window::new([1], [[far, far]], [1]);
         let taps: Vec<_> = geometry.taps(0, 1, far + 1, 3).collect();
         assert_eq!(taps, [(far - 1, 0), (far, 1)]);
     }

@@ -26,7 +26,7 @@ fn layers_and_kernels_are_boxes() {
         subgraph cluster_1 {
           label="conv_relu_pool {kind=\"contraction\"}"
           style=dashed
-          n0_0 [label="conv2d\ndilation=[1,1]\ngroups=1\npadding=[[0,0],[0,0]]\nstrides=[1,1]", fillcolor=lightskyblue1]
+          n0_0 [label="conv\ndilation=[1,1]\ngroups=1\npadding=[[0,0],[0,0]]\nstrides=[1,1]", fillcolor=lightskyblue1]
           n0_1 [label="add", fillcolor=lightskyblue1]
           n0_2 [label="relu", fillcolor=lightskyblue1]
           n0_3 [label="max_pool\npadding=[[0,0],[0,0]]\nstrides=[2,2]\nwindow=[2,2]", fillcolor=lightskyblue1]

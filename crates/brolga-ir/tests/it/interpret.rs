@@ -32,7 +32,7 @@ fn a_kernel_means_its_body() {
     let fused = interpret(&train_step(), &inputs).expect("the inputs fit");
     let unfused = graph(
         "graph f(%x: f32[2,6,6,1], state %w: f32[3,3,1,2], state %b: f32[2]) {
-          %c: f32[2,4,4,2] = conv2d %x, %w
+          %c: f32[2,4,4,2] = conv %x, %w {strides=[1,1]}
           %a: f32[2,4,4,2] = add %c, %b
           %r: f32[2,4,4,2] = relu %a
           %y: f32[2,2,2,2] = max_pool %r {window=[2,2], strides=[2,2]}

@@ -121,19 +121,19 @@ fn an_attribute_that_is_no_truth_value() {
 
 #[test]
 fn a_list_that_is_too_long() {
-    insta::assert_snapshot!(statement("%0: f32[1,1,1,1] = max_pool %i {window=[2,2,2], strides=[2,2]}"), @"
-    <input>:2:42: error: expected a list of 2, this one has 3
-      2 |   %0: f32[1,1,1,1] = max_pool %i {window=[2,2,2], strides=[2,2]}
-        |                                          ^~~~~~~
+    insta::assert_snapshot!(statement("%0: f32[1,1,1,1] = max_pool %i {window=[2,2,2,2], strides=[2,2]}"), @"
+    <input>:2:42: error: expected a list of 1 to 3, this one has 4
+      2 |   %0: f32[1,1,1,1] = max_pool %i {window=[2,2,2,2], strides=[2,2]}
+        |                                          ^~~~~~~~~
     ");
 }
 
 #[test]
 fn a_list_that_is_too_short() {
-    insta::assert_snapshot!(statement("%0: f32[1,1,1,1] = max_pool %i {window=[2], strides=[2,2]}"), @"
-    <input>:2:42: error: expected a list of 2, this one has 1
-      2 |   %0: f32[1,1,1,1] = max_pool %i {window=[2], strides=[2,2]}
-        |                                          ^~~
+    insta::assert_snapshot!(statement("%0: f32[1,1,1,1] = max_pool %i {window=[], strides=[2,2]}"), @"
+    <input>:2:42: error: expected a list of 1 to 3, this one has 0
+      2 |   %0: f32[1,1,1,1] = max_pool %i {window=[], strides=[2,2]}
+        |                                          ^~
     ");
 }
 

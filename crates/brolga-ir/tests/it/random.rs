@@ -1,8 +1,9 @@
 //! Random graphs and damaged texts: the text form, the serde form and the verifier hold for all of them.
 
+use brolga_ir::ops::window::Window;
 use brolga_ir::ops::{
-    Add, Argmax, AvgPool, Broadcast, Cast, Concat, Constant, Conv2d, Exp, Gt, Iota, Matmul,
-    MaxPool, OneHot, Pad, ParameterKind, RandomBernoulli, ReduceMax, ReduceSum, Relu, Reshape,
+    Add, Argmax, AvgPool, Broadcast, Cast, Concat, Constant, Conv, Exp, Gt, Iota, Matmul, MaxPool,
+    OneHot, Pad, ParameterKind, Pooling, RandomBernoulli, ReduceMax, ReduceSum, Relu, Reshape,
     Select, Slice, Transpose,
 };
 use brolga_ir::{
@@ -65,6 +66,7 @@ fn op(graph: &Graph, choice: usize, value: Value, numbers: [usize; 4]) -> Option
     let (all, dtype) =
         (|number| smallvec![number; rank], DType::ALL[numbers[0] % DType::ALL.len()]);
     let (strides, padding, window) = ([a + 1, b + 1], [[c, d], [d, c]], [c + 1, d + 1]);
+    let pool = Pooling::new(window, strides, padding);
     let float = f64::from_bits(numbers[0] as u64 ^ (numbers[1] as u64) << 32);
     Some(match choice % 24 {
         0 => (Relu.into(), 1),
@@ -101,10 +103,10 @@ fn op(graph: &Graph, choice: usize, value: Value, numbers: [usize; 4]) -> Option
             let (ty, probability) = (Type::new(DType::Bool, [a, b]), (0.1 * c as f32).into());
             (RandomBernoulli { ty, probability, stream: d as u32 }.into(), 2)
         }
-        20 => (MaxPool { window, strides, padding }.into(), 1),
-        21 => (AvgPool { window, strides, padding, count_include_pad: a > 1 }.into(), 1),
+        20 => (MaxPool { pool }.into(), 1),
+        21 => (AvgPool { pool, count_include_pad: a > 1 }.into(), 1),
         22 => (Argmax { axis, keepdims }.into(), 1),
-        _ => (Conv2d { strides, padding, dilation: window, groups: a }.into(), 2),
+        _ => (Conv::new(Window::new(strides, padding, window), a).into(), 2),
     })
 }
 
@@ -149,7 +151,7 @@ const TEXTS: &[&str] = &[
     "state",
     "f32[4611686018427387904,0]",
     "concat",
-    "conv2d",
+    "conv",
     "slice",
     "pad",
 ];

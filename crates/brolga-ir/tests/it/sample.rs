@@ -17,7 +17,7 @@ pub(crate) fn tensor<const N: usize>(shape: [usize; N], values: &[f32]) -> Tenso
 pub(crate) fn train_step() -> Graph {
     let body = graph(
         "graph conv_relu_pool(%x: f32[2,6,6,1], %w: f32[3,3,1,2], %b: f32[2]) {
-          %c: f32[2,4,4,2] = conv2d %x, %w {}
+          %c: f32[2,4,4,2] = conv %x, %w {strides=[1,1]}
           %a: f32[2,4,4,2] = add %c, %b
           %r: f32[2,4,4,2] = relu %a
           %y: f32[2,2,2,2] = max_pool %r {window=[2,2], strides=[2,2]}

@@ -1,9 +1,10 @@
 //! The average over windows of an image.
 
-use brolga_ir::{Mistake, Var};
+use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, layer, shapes};
+use super::pooling::pooled;
+use super::{Base, Layer, layer};
 use crate::config::{Padding, Pair};
 use crate::trace::Call;
 
@@ -64,19 +65,7 @@ impl Layer for AveragePooling2D {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        call.map(inputs, |call, x| {
-            let (window, strides) = (self.pool_size.0, self.strides.unwrap_or(self.pool_size).0);
-            let &[_, height, width, _] = &x.shape()[..] else {
-                let message = format!(
-                    "AveragePooling2D takes images (None, height, width, channels), given {}",
-                    shapes(&[x.ty().clone()])
-                );
-                return call.tracer().fail(Mistake::new(message));
-            };
-            match self.padding.amounts([height, width], window, strides, [1, 1]) {
-                Ok(padding) => x.avg_pool(window, strides, padding, false),
-                Err(mistake) => call.tracer().fail(mistake),
-            }
-        })
+        let moves = (self.pool_size, self.strides, &self.padding);
+        pooled(call, inputs, "AveragePooling2D", moves, |x, pool| x.avg_pool(pool, false))
     }
 }

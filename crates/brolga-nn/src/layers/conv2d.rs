@@ -11,7 +11,7 @@ use crate::initializers::Initializer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
-/// `y = f(x ∗ kernel + bias)`; see [`Conv2d`](brolga_ir::ops::Conv2d) for the convolution.
+/// `y = f(x ∗ kernel + bias)`; see [`Conv`](brolga_ir::ops::Conv) for the convolution.
 ///
 /// `x: [batch, height, width, channels]`, `kernel: [height, width, channels / groups, filters]`, `bias: [filters]`,
 /// `y: [batch, height', width', filters]`, where `padding` tells how many places the window takes.
@@ -171,7 +171,7 @@ impl Layer for Conv2D {
             let (strides, dilation) = (self.strides.0, self.dilation_rate.0);
             match self.padding.amounts([height, width], self.kernel_size.0, strides, dilation) {
                 Ok(padding) => {
-                    let y = x.conv2d(&kernel, Window { strides, padding, dilation }, self.groups);
+                    let y = x.conv(&kernel, Window::new(strides, padding, dilation), self.groups);
                     let sum = if self.use_bias { y + call.weight("bias") } else { y };
                     call.activate(&self.activation, &sum)
                 }

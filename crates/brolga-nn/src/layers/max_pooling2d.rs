@@ -1,9 +1,10 @@
 //! The maximum over windows of an image.
 
-use brolga_ir::{Mistake, Var};
+use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, layer, shapes};
+use super::pooling::pooled;
+use super::{Base, Layer, layer};
 use crate::config::{Padding, Pair};
 use crate::trace::Call;
 
@@ -63,19 +64,7 @@ impl Layer for MaxPooling2D {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        call.map(inputs, |call, x| {
-            let (window, strides) = (self.pool_size.0, self.strides.unwrap_or(self.pool_size).0);
-            let &[_, height, width, _] = &x.shape()[..] else {
-                let message = format!(
-                    "MaxPooling2D takes images (None, height, width, channels), given {}",
-                    shapes(&[x.ty().clone()])
-                );
-                return call.tracer().fail(Mistake::new(message));
-            };
-            match self.padding.amounts([height, width], window, strides, [1, 1]) {
-                Ok(padding) => x.max_pool(window, strides, padding),
-                Err(mistake) => call.tracer().fail(mistake),
-            }
-        })
+        let moves = (self.pool_size, self.strides, &self.padding);
+        pooled(call, inputs, "MaxPooling2D", moves, Var::max_pool)
     }
 }

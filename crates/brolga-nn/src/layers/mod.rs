@@ -2,6 +2,8 @@
 //!
 //! A new layer is a new file and one line in the list below.
 
+mod pooling;
+
 use std::fmt;
 
 use brolga_ir::{Mistake, Shape, Type, Var};

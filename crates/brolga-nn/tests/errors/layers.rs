@@ -14,12 +14,12 @@ fn layers_that_do_not_fit_their_input() {
       at crates/brolga-nn/tests/errors/layers.rs:[line]
     ");
     insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(2, 5)), @r"
-    layer `conv2d`: `conv2d`: a window of height 5 is larger than its input of height 4
+    layer `conv2d`: `conv`: a window of height 5 is larger than its input of height 4
       at crates/brolga-nn/tests/errors/layers.rs:[line]
       help: make the window smaller, the input larger, or use padding
     ");
     insta::assert_snapshot!(built(&[4, 4, 1], Conv2D::new(2, 3).dilation_rate(2)), @r"
-    layer `conv2d`: `conv2d`: a window of height 5 (dilated from 3) is larger than its input of height 4
+    layer `conv2d`: `conv`: a window of height 5 (dilated from 3) is larger than its input of height 4
       at crates/brolga-nn/tests/errors/layers.rs:[line]
       help: make the window smaller, the input larger, or use padding
     ");

@@ -161,7 +161,7 @@ fn layers_of_sizes_beyond_every_tensor() {
     layer `conv2d`: `parameter`: a tensor of type f32[3,3,1,18446744073709551615] is larger than the limit of 64 TiB
     layer `conv2d`: `parameter`: a tensor of type f32[18446744073709551615,18446744073709551615,1,2] is larger than the limit of 64 TiB
     layer `conv2d`: `parameter`: a tensor of type f32[18446744073709551615,18446744073709551615,1,2] is larger than the limit of 64 TiB
-    layer `conv2d`: `conv2d`: padding 9223372036854775805 + 9223372036854775806 or a window of 3 with dilation 18446744073709551615 is too large
+    layer `conv2d`: `conv`: padding 9223372036854775805 + 9223372036854775806 or a window of 3 with dilation 18446744073709551615 is too large
     layer `conv2d`: 18446744073709551615 groups cannot share 1 channels and 2 filters evenly;  help: both must be multiples of the number of groups
     layer `max_pooling2d`: `max_pool`: a window of height 18446744073709551615 is larger than its input of height 4;  help: make the window smaller, the input larger, or use padding
     layer `max_pooling2d`: `max_pool`: a window of 18446744073709551615×18446744073709551615 is too large

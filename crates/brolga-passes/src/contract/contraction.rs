@@ -19,7 +19,7 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
         matches!(body.node(id).op, Op::ReduceSum(_)) && Some(body.operands(id)[0]) == cotangent
     });
     check_sums(body, main, &sums)?;
-    if !matches!(body.node(main).op, Op::Conv2dGradFilter(_)) {
+    if !matches!(body.node(main).op, Op::ConvGradFilter(_)) {
         return check_behind(body, main, &behind);
     }
     let shape = |id: NodeId| &body.ty(id.into()).shape;
@@ -46,8 +46,10 @@ fn cotangent_slot(op: &Op) -> Option<usize> {
 fn check_sums(body: &Graph, main: NodeId, sums: &[NodeId]) -> Checked {
     ensure(sums.len() <= 1, "there are two sums of the cotangent")?;
     let Some(&sum) = sums.first() else { return Ok(()) };
-    let axes = matches!(&body.node(sum).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2]);
-    let filter = matches!(body.node(main).op, Op::Conv2dGradFilter(_));
+    let last = body.ty(body.operands(sum)[0]).shape.rank() - 1;
+    let axes =
+        matches!(&body.node(sum).op, Op::ReduceSum(sum) if sum.axes.iter().copied().eq(0..last));
+    let filter = matches!(body.node(main).op, Op::ConvGradFilter(_));
     ensure(axes && filter, "the sum is not the gradient of the bias")
 }
 
@@ -106,8 +108,7 @@ fn unpooled(body: &Graph, unpool: NodeId, cotangent: Value) -> Result<Value, Str
     let operands = body.operands(unpool);
     ensure(cotangent == unpool.into(), "`max_unpool` does not give the cotangent")?;
     ensure(is_input(body, operands[1]), "the places of the maxima are computed inside")?;
-    let plain = op.window == op.strides && op.padding == [[0; 2]; 2];
-    ensure(plain, "`max_unpool` has overlapping windows or padding")?;
+    ensure(op.pool.is_tiling(), "`max_unpool` has overlapping windows or padding")?;
     Ok(operands[0])
 }
 
@@ -117,18 +118,15 @@ fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
     let shape = &body.ty(main.into()).shape;
     chain.iter().try_for_each(|&id| check_streaming(body, id, shape))?;
     let Some(&first) = pools.first() else { return Ok(()) };
-    ensure(matches!(body.node(main).op, Op::Conv2d(_)), "pooling is not behind a convolution")?;
+    ensure(matches!(body.node(main).op, Op::Conv(_)), "pooling is not behind a convolution")?;
     let pooled = body.operands(first)[0];
     for &pool in &pools {
-        let (window, strides, padding) = match body.node(pool).op {
-            Op::MaxPool(MaxPool { window, strides, padding })
-            | Op::MaxPoolIndex(MaxPoolIndex { window, strides, padding }) => {
-                (window, strides, padding)
-            }
-            _ => continue,
+        let (Op::MaxPool(MaxPool { pool: window })
+        | Op::MaxPoolIndex(MaxPoolIndex { pool: window })) = body.node(pool).op
+        else {
+            continue;
         };
-        let plain = window == strides && padding == [[0; 2]; 2];
-        ensure(plain, "a pooling has overlapping windows or padding")?;
+        ensure(window.is_tiling(), "a pooling has overlapping windows or padding")?;
         ensure(body.operands(pool)[0] == pooled, "two values are pooled")?;
     }
     let full = body

@@ -205,9 +205,7 @@ fn pool_with_places(body: &Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
     else {
         return None;
     };
-    let same_window =
-        (op.window, op.strides, op.padding) == (index.window, index.strides, index.padding);
-    (same_window && body.operands(pool) == body.operands(places)).then_some(pool)
+    (op.pool == index.pool && body.operands(pool) == body.operands(places)).then_some(pool)
 }
 
 fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {

@@ -3,8 +3,8 @@
 //! ```text
 //! %0: bool[32,13,13,32] = gt %p, 0
 //! %1: f32[32,13,13,32] = select %0, %d, 0             %0: f32[3,3,1,32], %1: f32[32] = kernel %p, %d, %i, %x
-//! %2: f32[32,26,26,32] = max_unpool %1, %i       →      {kind="contraction"} gt_select_max_unpool_conv2d_grad_filter_reduce_sum(..)
-//! %3: f32[3,3,1,32] = conv2d_grad_filter %x, %2
+//! %2: f32[32,26,26,32] = max_unpool %1, %i       →      {kind="contraction"} gt_select_max_unpool_conv_grad_filter_reduce_sum(..)
+//! %3: f32[3,3,1,32] = conv_grad_filter %x, %2
 //! %4: f32[32] = reduce_sum %2 {axes=[0,1,2]}
 //! ```
 //!
@@ -63,7 +63,7 @@ impl Pass for FuseConvGrads {
             let cotangent = graph.operands(id)[slot];
             let mut nodes = NodeSet::from([id]);
             let mut border = Border::default();
-            if matches!(graph.node(id).op, Op::Conv2dGradInput(_)) {
+            if matches!(graph.node(id).op, Op::ConvGradInput(_)) {
                 epilogue(graph, &schedule, &mut nodes, &mut border, id, streams);
             }
             let copied = preparation(graph, &schedule, &mut border, cotangent);
@@ -136,7 +136,7 @@ fn preparation(
     }
     let users: NodeSet = uses.into_iter().map(|(user, _)| user).collect();
     let (mut copied, value, users) = match graph.node(cotangent.node).op {
-        Op::MaxUnpool(op) if op.window == op.strides && op.padding == [[0; 2]; 2] => {
+        Op::MaxUnpool(op) if op.pool.is_tiling() => {
             let unpool = NodeSet::from([cotangent.node]);
             (unpool.clone(), graph.operands(cotangent.node)[0], unpool)
         }
@@ -173,8 +173,8 @@ mod tests {
     }
 
     const FILTER: &str =
-        "%f: f32[3,3,3,4] = conv2d_grad_filter %x, %u {kernel=[3,3]} @conv #backward";
-    const INPUT: &str = "%g: f32[2,6,7,3] = conv2d_grad_input %u, %w {input=[6,7]} @conv #backward";
+        "%f: f32[3,3,3,4] = conv_grad_filter %x, %u {kernel=[3,3], strides=[1,1]} @conv #backward";
+    const INPUT: &str = "%g: f32[2,6,7,3] = conv_grad_input %u, %w {input=[6,7], strides=[1,1]} @conv #backward";
     const BIAS: &str = "%b: f32[4] = reduce_sum %u {axes=[0,1,2], keepdims=false} @conv #backward";
 
     /// What is left.
@@ -194,7 +194,7 @@ mod tests {
           %i: u8[2,2,2,4],
           %r: f32[2,6,7,3]
         ) {
-          %0: f32[2,6,7,3] = kernel %p, %d, %i, %w {kind="contraction"} gt_select_max_unpool_conv2d_grad_input(
+          %0: f32[2,6,7,3] = kernel %p, %d, %i, %w {kind="contraction"} gt_select_max_unpool_conv_grad_input(
             %p: f32[2,2,2,4],
             %d: f32[2,2,2,4],
             %i: u8[2,2,2,4],
@@ -204,10 +204,10 @@ mod tests {
             %1: bool[2,2,2,4] = gt %p, %0   @conv #backward
             %2: f32[2,2,2,4] = select %1, %d, %0   @conv #backward
             %3: f32[2,4,5,4] = max_unpool %2, %i {input=[4,5], padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
-            %4: f32[2,6,7,3] = conv2d_grad_input %3, %w {dilation=[1,1], groups=1, input=[6,7], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
+            %4: f32[2,6,7,3] = conv_grad_input %3, %w {dilation=[1,1], groups=1, input=[6,7], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
             return %4
           }   @conv #backward
-          %1: f32[3,3,3,4], %2: f32[4] = kernel %p, %d, %i, %x {kind="contraction"} gt_select_max_unpool_conv2d_grad_filter_reduce_sum(
+          %1: f32[3,3,3,4], %2: f32[4] = kernel %p, %d, %i, %x {kind="contraction"} gt_select_max_unpool_conv_grad_filter_reduce_sum(
             %p: f32[2,2,2,4],
             %d: f32[2,2,2,4],
             %i: u8[2,2,2,4],
@@ -217,7 +217,7 @@ mod tests {
             %1: bool[2,2,2,4] = gt %p, %0   @conv #backward
             %2: f32[2,2,2,4] = select %1, %d, %0   @conv #backward
             %3: f32[2,4,5,4] = max_unpool %2, %i {input=[4,5], padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool #backward
-            %4: f32[3,3,3,4] = conv2d_grad_filter %x, %3 {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
+            %4: f32[3,3,3,4] = conv_grad_filter %x, %3 {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
             %5: f32[4] = reduce_sum %3 {axes=[0,1,2], keepdims=false}   @conv #backward
             return %4, %5
           }   @conv #backward
@@ -229,14 +229,14 @@ mod tests {
     #[test]
     fn the_mask_of_the_layer_in_front_is_behind_the_gradient() {
         let mask = "%n: bool[2,6,7,3] = gt %r, %0 #backward %h: f32[2,6,7,3] = select %n, %g, %0 #backward";
-        insta::assert_snapshot!(ops(&[INPUT, mask].join("\n"), "%h"), @"contraction gt_select_max_unpool_conv2d_grad_input");
+        insta::assert_snapshot!(ops(&[INPUT, mask].join("\n"), "%h"), @"contraction gt_select_max_unpool_conv_grad_input");
     }
 
     #[test]
     fn a_cotangent_with_another_use_is_stored() {
-        insta::assert_snapshot!(ops(&[FILTER, INPUT].join("\n"), "%f, %g, %u"), @"constant, gt, select, max_unpool, conv2d_grad_filter, conv2d_grad_input");
+        insta::assert_snapshot!(ops(&[FILTER, INPUT].join("\n"), "%f, %g, %u"), @"constant, gt, select, max_unpool, conv_grad_filter, conv_grad_input");
         // Without a gradient of the filter nothing takes the sum in.
-        insta::assert_snapshot!(ops(&[INPUT, BIAS].join("\n"), "%g, %b"), @"constant, gt, select, max_unpool, conv2d_grad_input, reduce_sum");
+        insta::assert_snapshot!(ops(&[INPUT, BIAS].join("\n"), "%g, %b"), @"constant, gt, select, max_unpool, conv_grad_input, reduce_sum");
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         let tanh = "%t: f32[2,2,2,4] = tanh %s #backward
             %v: f32[2,4,5,4] = max_unpool %t, %i {input=[4,5], strides=[2,2], window=[2,2]}";
         let filter = FILTER.replace("%u", "%v");
-        insta::assert_snapshot!(ops(&[tanh, &filter].join("\n"), "%f"), @"constant, gt, select, tanh, contraction max_unpool_conv2d_grad_filter");
+        insta::assert_snapshot!(ops(&[tanh, &filter].join("\n"), "%f"), @"constant, gt, select, tanh, contraction max_unpool_conv_grad_filter");
     }
 
     #[test]
@@ -254,14 +254,14 @@ mod tests {
         let filter = FILTER.replace("%u", "%v");
         let text =
             text(&[scaled, &filter].join("\n"), "%f").replace("%r: f32", "%c: f32[4], %r: f32");
-        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &text), @"constant, gt, select, mul, contraction max_unpool_conv2d_grad_filter");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &text), @"constant, gt, select, mul, contraction max_unpool_conv_grad_filter");
     }
 
     #[test]
     fn windows_that_overlap_are_refused() {
         let overlapping =
             "%v: f32[2,3,3,4] = max_unpool %s, %i {input=[3,3], strides=[1,1], window=[2,2]}
-            %f: f32[4,5,3,4] = conv2d_grad_filter %x, %v {kernel=[4,5]}";
+            %f: f32[4,5,3,4] = conv_grad_filter %x, %v {kernel=[4,5], strides=[1,1]}";
         refuses(FuseConvGrads, &text(overlapping, "%f"));
     }
 
@@ -293,14 +293,14 @@ mod tests {
     #[test]
     fn windows_with_padding_are_refused() {
         let padded = "%v: f32[2,4,3,4] = max_unpool %s, %i {input=[4,3], padding=[[0,0],[1,0]], strides=[2,2], window=[2,2]}
-            %f: f32[3,5,3,4] = conv2d_grad_filter %x, %v {kernel=[3,5]}";
+            %f: f32[3,5,3,4] = conv_grad_filter %x, %v {kernel=[3,5], strides=[1,1]}";
         refuses(FuseConvGrads, &text(padded, "%f"));
     }
 
     #[test]
     fn windows_with_gaps_are_refused() {
         let gaps = "%v: f32[2,5,5,4] = max_unpool %s, %i {input=[5,5], strides=[3,3], window=[2,2]}
-            %f: f32[2,3,3,4] = conv2d_grad_filter %x, %v {kernel=[2,3]}";
+            %f: f32[2,3,3,4] = conv_grad_filter %x, %v {kernel=[2,3], strides=[1,1]}";
         refuses(FuseConvGrads, &text(gaps, "%f"));
     }
 
@@ -334,7 +334,7 @@ mod tests {
             %v: f32[2,4,5,4] = neg %t #backward\n{}",
             FILTER.replace("%u", "%v")
         );
-        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &plain(&lines, "%f, %t")), @"abs, contraction neg_conv2d_grad_filter");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &plain(&lines, "%f, %t")), @"abs, contraction neg_conv_grad_filter");
     }
 
     #[test]
@@ -342,7 +342,7 @@ mod tests {
         // The kernel of `%k` reads it as images, so that it is stored.
         let lines = format!(
             "%v: f32[2,4,5,4] = neg %q #backward\n{}
-            %k: f32[3,4,4,4] = conv2d_grad_filter %v, %p {{kernel=[3,4]}} #backward",
+            %k: f32[3,4,4,4] = conv_grad_filter %v, %p {{kernel=[3,4], strides=[1,1]}} #backward",
             FILTER.replace("%u", "%v")
         );
         refuses(FuseConvGrads, &plain(&lines, "%f, %k"));
@@ -371,7 +371,7 @@ mod tests {
     fn updated(lines: &str, outputs: &str) -> String {
         format!(
             "graph f(%x: f32[2,6,7,3], %q: f32[2,4,5,4], %rate: f32[], state %w: f32[3,3,3,4], state %v: f32[4], state %s: f32[4]) {{
-                %f: f32[3,3,3,4] = conv2d_grad_filter %x, %q {{kernel=[3,3]}} @conv #backward
+                %f: f32[3,3,3,4] = conv_grad_filter %x, %q {{kernel=[3,3], strides=[1,1]}} @conv #backward
                 %b: f32[4] = reduce_sum %q {{axes=[0,1,2], keepdims=false}} @conv #backward
                 {lines}
                 return {outputs}
@@ -394,7 +394,7 @@ mod tests {
           state %v: f32[4],
           state %s: f32[4]
         ) {
-          %0: f32[3,3,3,4], %1: f32[4], %2: f32[4] = kernel %x, %q, %rate, %w, %s, %v {kind="contraction"} conv2d_grad_filter_mul_sub_reduce_sum_add(
+          %0: f32[3,3,3,4], %1: f32[4], %2: f32[4] = kernel %x, %q, %rate, %w, %s, %v {kind="contraction"} conv_grad_filter_mul_sub_reduce_sum_add(
             %x: f32[2,6,7,3],
             %q: f32[2,4,5,4],
             %rate: f32[],
@@ -402,7 +402,7 @@ mod tests {
             %s: f32[4],
             %v: f32[4]
           ) {
-            %0: f32[3,3,3,4] = conv2d_grad_filter %x, %q {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
+            %0: f32[3,3,3,4] = conv_grad_filter %x, %q {dilation=[1,1], groups=1, kernel=[3,3], padding=[[0,0],[0,0]], strides=[1,1]}   @conv #backward
             %1: f32[3,3,3,4] = mul %0, %rate   @conv #update
             %2: f32[3,3,3,4] = sub %w, %1   @conv #update
             %3: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false}   @conv #backward
@@ -419,13 +419,13 @@ mod tests {
     fn updates_that_have_more_than_the_gradient_stay_outside() {
         // A gradient that is returned, one that something else uses, and one row for all.
         let update = "%1: f32[3,3,3,4] = sub %w, %f @conv #update";
-        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(update, "%1 => %w, %f, %b")), @"contraction conv2d_grad_filter_reduce_sum, sub");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(update, "%1 => %w, %f, %b")), @"contraction conv_grad_filter_reduce_sum, sub");
         let used = "%1: f32[3,3,3,4] = sub %w, %f @conv #update
             %2: f32[3,3,3,4] = reverse %f {axes=[0]}";
-        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(used, "%1 => %w, %2, %b")), @"contraction conv2d_grad_filter_reduce_sum, sub, reverse");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(used, "%1 => %w, %2, %b")), @"contraction conv_grad_filter_reduce_sum, sub, reverse");
         let row = "%0: f32[3,3,3,4] = mul %f, %v @conv #backward
             %1: f32[3,3,3,4] = sub %w, %0 @conv #update";
-        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(row, "%1 => %w, %b")), @"contraction conv2d_grad_filter_reduce_sum, mul, sub");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(row, "%1 => %w, %b")), @"contraction conv_grad_filter_reduce_sum, mul, sub");
     }
 
     #[test]
@@ -434,7 +434,7 @@ mod tests {
         let lines = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
             %c: f32[4] = reverse %b {axes=[0]} #backward
             %h: f32[3,3,3,4] = add %f, %c #backward";
-        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &filter(lines, "%h")), @"contraction conv2d_grad_filter_reduce_sum, reverse, add");
+        insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &filter(lines, "%h")), @"contraction conv_grad_filter_reduce_sum, reverse, add");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Makes one kernel of a convolution, the elementwise ops behind it and the maximum pooling behind those.
 //!
 //! ```text
-//! %0: f32[32,26,26,32] = conv2d %x, %w
+//! %0: f32[32,26,26,32] = conv %x, %w
 //! %1: f32[32,26,26,32] = add %0, %b
 //! %2: f32[32,26,26,32] = relu %1              →   %0: f32[32,13,13,32], %1: u8[32,13,13,32] = kernel %x, %w, %b
-//! %3: f32[32,13,13,32] = max_pool %2                {kind="contraction"} conv2d_add_relu_max_pool(..)
+//! %3: f32[32,13,13,32] = max_pool %2                {kind="contraction"} conv_add_relu_max_pool(..)
 //! %4: u8[32,13,13,32] = max_pool_index %2
 //! ```
 //!
@@ -20,7 +20,7 @@
 
 use std::collections::BTreeSet;
 
-use brolga_ir::ops::{KernelKind, MaxPool, MaxPoolIndex};
+use brolga_ir::ops::{KernelKind, MaxPool, MaxPoolIndex, Pooling};
 use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
@@ -49,7 +49,7 @@ impl Pass for FuseConvPool {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        for id in schedule.seeds(graph, |op| matches!(op, Op::Conv2d(_))) {
+        for id in schedule.seeds(graph, |op| matches!(op, Op::Conv(_))) {
             let mut nodes = NodeSet::from([id]);
             let mut border = Border::default();
             epilogue(graph, &schedule, &mut nodes, &mut border, id, streams);
@@ -93,13 +93,13 @@ fn pools(graph: &Graph, region: &NodeSet) -> Result<Vec<NodeId>, Why> {
 }
 
 /// The window of a maximum pooling without padding and overlap.
-fn plain_window(graph: &Graph, id: NodeId) -> Option<[usize; 2]> {
-    let (window, strides, padding) = match graph.node(id).op {
-        Op::MaxPool(MaxPool { window, strides, padding })
-        | Op::MaxPoolIndex(MaxPoolIndex { window, strides, padding }) => (window, strides, padding),
-        _ => return None,
-    };
-    (window == strides && padding == [[0; 2]; 2]).then_some(window)
+fn plain_window(graph: &Graph, id: NodeId) -> Option<Pooling> {
+    match graph.node(id).op {
+        Op::MaxPool(MaxPool { pool }) | Op::MaxPoolIndex(MaxPoolIndex { pool }) => {
+            pool.is_tiling().then_some(pool)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +110,7 @@ mod tests {
     fn text(pool: &str, outputs: &str) -> String {
         format!(
             "graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %b: f32[4]) {{
-                %0: f32[2,4,5,4] = conv2d %x, %w {{strides=[1,1]}} @conv
+                %0: f32[2,4,5,4] = conv %x, %w {{strides=[1,1]}} @conv
                 %1: f32[2,4,5,4] = add %0, %b @conv
                 %2: f32[2,4,5,4] = relu %1 @conv
                 {pool}
@@ -127,12 +127,12 @@ mod tests {
     fn convolution_bias_activation_and_pooling_are_one() {
         insta::assert_snapshot!(run(FuseConvPool, &text(MAX_POOL, "%3")), @r#"
         graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %b: f32[4]) {
-          %0: f32[2,2,2,4] = kernel %x, %w, %b {kind="contraction"} conv2d_add_relu_max_pool(
+          %0: f32[2,2,2,4] = kernel %x, %w, %b {kind="contraction"} conv_add_relu_max_pool(
             %x: f32[2,6,7,1],
             %w: f32[3,3,1,4],
             %b: f32[4]
           ) {
-            %0: f32[2,4,5,4] = conv2d %x, %w {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv
+            %0: f32[2,4,5,4] = conv %x, %w {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv
             %1: f32[2,4,5,4] = add %0, %b   @conv
             %2: f32[2,4,5,4] = relu %1   @conv
             %3: f32[2,2,2,4] = max_pool %2 {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
@@ -143,12 +143,12 @@ mod tests {
         "#);
         insta::assert_snapshot!(run(FuseConvPool, &text(&format!("{MAX_POOL} {INDEX}"), "%3, %4")), @r#"
         graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %b: f32[4]) {
-          %0: f32[2,2,2,4], %1: u8[2,2,2,4] = kernel %x, %w, %b {kind="contraction"} conv2d_add_relu_max_pool(
+          %0: f32[2,2,2,4], %1: u8[2,2,2,4] = kernel %x, %w, %b {kind="contraction"} conv_add_relu_max_pool(
             %x: f32[2,6,7,1],
             %w: f32[3,3,1,4],
             %b: f32[4]
           ) {
-            %0: f32[2,4,5,4] = conv2d %x, %w {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv
+            %0: f32[2,4,5,4] = conv %x, %w {dilation=[1,1], groups=1, padding=[[0,0],[0,0]], strides=[1,1]}   @conv
             %1: f32[2,4,5,4] = add %0, %b   @conv
             %2: f32[2,4,5,4] = relu %1   @conv
             %3: f32[2,2,2,4] = max_pool %2 {padding=[[0,0],[0,0]], strides=[2,2], window=[2,2]}   @pool
@@ -167,22 +167,22 @@ mod tests {
 
     #[test]
     fn an_activation_with_another_use_is_stored() {
-        insta::assert_snapshot!(ops(MAX_POOL, "%3, %2"), @"contraction conv2d_add_relu, max_pool");
+        insta::assert_snapshot!(ops(MAX_POOL, "%3, %2"), @"contraction conv_add_relu, max_pool");
         let used =
             format!("{MAX_POOL} %5: f32[2,4,5,1] = reduce_sum %2 {{axes=[3], keepdims=true}}");
-        insta::assert_snapshot!(ops(&used, "%3, %5"), @"contraction conv2d_add_relu, max_pool, reduce_sum");
+        insta::assert_snapshot!(ops(&used, "%3, %5"), @"contraction conv_add_relu, max_pool, reduce_sum");
     }
 
     #[test]
     fn windows_that_overlap_or_look_over_the_edge_are_refused() {
         let overlapping = "%3: f32[2,3,4,4] = max_pool %2 {strides=[1,1], window=[2,2]}";
-        insta::assert_snapshot!(ops(overlapping, "%3"), @"contraction conv2d_add_relu, max_pool");
+        insta::assert_snapshot!(ops(overlapping, "%3"), @"contraction conv_add_relu, max_pool");
         let padded =
             "%3: f32[2,2,3,4] = max_pool %2 {padding=[[0,0],[1,0]], strides=[2,2], window=[2,2]}";
-        insta::assert_snapshot!(ops(padded, "%3"), @"contraction conv2d_add_relu, max_pool");
+        insta::assert_snapshot!(ops(padded, "%3"), @"contraction conv_add_relu, max_pool");
         let two =
             format!("{MAX_POOL} %5: f32[2,1,1,4] = max_pool %2 {{strides=[3,3], window=[3,3]}}");
-        insta::assert_snapshot!(ops(&two, "%3, %5"), @"contraction conv2d_add_relu, max_pool, max_pool");
+        insta::assert_snapshot!(ops(&two, "%3, %5"), @"contraction conv_add_relu, max_pool, max_pool");
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         refuses(
             FuseConvPool,
             "graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4]) {
-                %0: f32[2,4,5,4] = conv2d %x, %w {strides=[1,1]}
+                %0: f32[2,4,5,4] = conv %x, %w {strides=[1,1]}
                 return %0
             }",
         );
@@ -200,7 +200,7 @@ mod tests {
     fn bare(lines: &str, outputs: &str) -> String {
         format!(
             "graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %row: f32[2,1,1,4], %five: f32[2,2,4,5,4]) {{
-                %0: f32[2,4,5,4] = conv2d %x, %w {{strides=[1,1]}}
+                %0: f32[2,4,5,4] = conv %x, %w {{strides=[1,1]}}
                 {lines}
                 return {outputs}
             }}"
@@ -250,7 +250,7 @@ mod tests {
     fn two_values_that_are_pooled_are_stored() {
         let two =
             format!("{MAX_POOL} %5: f32[2,2,2,4] = max_pool %1 {{strides=[2,2], window=[2,2]}}");
-        insta::assert_snapshot!(ops(&two, "%3, %5"), @"contraction conv2d_add_relu, max_pool, max_pool");
+        insta::assert_snapshot!(ops(&two, "%3, %5"), @"contraction conv_add_relu, max_pool, max_pool");
     }
 
     #[test]

@@ -268,7 +268,7 @@ mod tests {
                 }}"
             )
         };
-        let filter = "%f: f32[3,3,3,4] = conv2d_grad_filter %x, %q {kernel=[3,3]} #backward";
+        let filter = "%f: f32[3,3,3,4] = conv_grad_filter %x, %q {kernel=[3,3], strides=[1,1]} #backward";
         let images = "%b: f32[3] = reduce_sum %x {axes=[0,1,2], keepdims=false} #backward
             %1: f32[3] = sub %u, %b #update";
         let two = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
@@ -281,8 +281,8 @@ mod tests {
         let updated = |sums: &str, states: &str| {
             ops(FuseUpdates, &text(sums).replace("return %f", &format!("return %f, {states}")))
         };
-        insta::assert_snapshot!(updated(&format!("{filter}\n{images}"), "%1 => %u"), @"conv2d_grad_filter, reduce_sum, update sub");
-        insta::assert_snapshot!(updated(&format!("{filter}\n{two}"), "%1 => %v, %2 => %w"), @"conv2d_grad_filter, reduce_sum, reduce_sum, update sub");
+        insta::assert_snapshot!(updated(&format!("{filter}\n{images}"), "%1 => %u"), @"conv_grad_filter, reduce_sum, update sub");
+        insta::assert_snapshot!(updated(&format!("{filter}\n{two}"), "%1 => %v, %2 => %w"), @"conv_grad_filter, reduce_sum, reduce_sum, update sub");
         insta::assert_snapshot!(updated(subtrahend, "%1 => %v"), @"sub, reduce_sum, update sub");
     }
 
@@ -291,7 +291,7 @@ mod tests {
         refuses(
             FuseUpdates,
             "graph f(%x: f32[2,6,7,3], %q: f32[2,4,5,4], state %w: f32[3,3,3,4], state %v: f32[4]) {
-                %0: f32[3,3,3,4] = conv2d_grad_filter %x, %q {kernel=[3,3]}
+                %0: f32[3,3,3,4] = conv_grad_filter %x, %q {kernel=[3,3], strides=[1,1]}
                 %1: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false}
                 %2: f32[3,3,3,4] = sub %w, %0 #update
                 %3: f32[4] = sub %v, %1 #update

@@ -61,8 +61,7 @@ fn is_window(op: &Op) -> bool {
 /// The places of the maxima that a node pools.
 fn places(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let Op::MaxPool(pool) = graph.node(id).op else { return None };
-    let (window, strides, padding) = (pool.window, pool.strides, pool.padding);
-    let index = Op::from(MaxPoolIndex { window, strides, padding });
+    let index = Op::from(MaxPoolIndex { pool: pool.pool });
     let users = graph.uses_of(graph.operands(id)[0]);
     users.into_iter().map(|(user, _)| user).find(|&user| graph.node(user).op == index)
 }

@@ -63,26 +63,25 @@ fn move_mask(
     let Some(op) = unpool(graph, unpooled) else { return Ok(None) };
     let Some((place, activation)) = compared(graph, mask) else { return Ok(None) };
     let shape = &graph.ty(id.into()).shape;
-    if op.strides[0] < op.window[0]
-        || op.strides[1] < op.window[1]
+    let MaxUnpool { pool, .. } = op;
+    if pool.strides.iter().zip(pool.window.iter()).any(|(stride, window)| stride < window)
         || !is_splat_of(graph, zero, 0.0)
         || graph.ty(activation).shape != *shape
         || graph.ty(unpooled).shape != *shape
     {
         return Ok(None);
     }
-    let MaxUnpool { window, strides, padding, .. } = op;
     let (cotangent, index) = {
         let operands = graph.operands(unpooled.node);
         (operands[0], operands[1])
     };
-    let index_op = Op::from(MaxPoolIndex { window, strides, padding });
+    let index_op = Op::from(MaxPoolIndex { pool });
     if graph.node(index.node).op != index_op || graph.operands(index.node)[0] != activation {
         return Ok(None);
     }
-    let pool = Op::from(MaxPool { window, strides, padding });
+    let pool_op = Op::from(MaxPool { pool });
     let mut users = graph.uses_of(activation).into_iter().map(|(user, _)| user);
-    let Some(pooled) = users.find(|&user| graph.node(user).op == pool) else { return Ok(None) };
+    let Some(pooled) = users.find(|&user| graph.node(user).op == pool_op) else { return Ok(None) };
     if !rewrites.allow(&MOVE, graph, id) {
         return Ok(None);
     }

@@ -228,7 +228,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// The ops in order, each once: `conv2d_add_relu_max_pool`. The place of a maximum goes with the maximum.
+/// The ops in order, each once: `conv_add_relu_max_pool`. The place of a maximum goes with the maximum.
 fn kernel_name(graph: &Graph, order: &[NodeId]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for &id in order {

@@ -33,7 +33,7 @@ pub(crate) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, No
 
 /// Whether a node is the gradient of a convolution's filter.
 pub(crate) fn is_filter_gradient(graph: &Graph, id: NodeId) -> bool {
-    matches!(graph.node(id).op, Op::Conv2dGradFilter(_))
+    matches!(graph.node(id).op, Op::ConvGradFilter(_))
 }
 
 /// The only sum of the cotangent over images and places.
@@ -44,5 +44,7 @@ pub(crate) fn bias_gradient(graph: &Graph, cotangent: Value) -> Option<NodeId> {
 }
 
 fn is_bias_gradient(graph: &Graph, id: NodeId) -> bool {
-    matches!(&graph.node(id).op, Op::ReduceSum(sum) if sum.axes[..] == [0, 1, 2])
+    let Op::ReduceSum(sum) = &graph.node(id).op else { return false };
+    let rank = graph.ty(graph.operands(id)[0]).shape.rank();
+    rank > 2 && sum.axes.iter().copied().eq(0..rank - 1)
 }

@@ -1,6 +1,7 @@
 //! Graphs of whole training steps.
 
 use brolga_autodiff::gradients;
+use brolga_ir::ops::Pooling;
 use brolga_ir::ops::window::Window;
 use brolga_ir::{DType, Graph, Role, Tracer, Type, Var};
 
@@ -50,10 +51,10 @@ pub(crate) fn train_step(size: Size) -> Graph {
         let b = weight(&format!("{name}/bias"), &[count]);
         {
             let _layer = t.enter(name);
-            h = (h.conv2d(&w, Window::default(), 1) + b).relu();
+            h = (h.conv(&w, Window::plain(2), 1) + b).relu();
         }
         let _layer = t.enter(if place == 0 { "max_pooling2d" } else { "max_pooling2d_1" });
-        h = h.max_pool([2, 2], [2, 2], [[0, 0]; 2]);
+        h = h.max_pool(Pooling::new([2, 2], [2, 2], [[0, 0]; 2]));
     }
     let flat = h.shape()[1..].iter().product();
     {

@@ -52,21 +52,21 @@ const EMPTY: &str = r#"graph empty(%a: f32[3,0], %b: f32[0,3], %x: f32[2,4,4,0],
     %0: f32[3] = reduce_sum %b {axes=[0], keepdims=false}
     return %0
   }
-  %2: f32[2,2,0,5], %3: f32[5] = kernel %x, %dy {kind="contraction"} conv2d_grad_filter(%x: f32[2,4,4,0], %dy: f32[2,3,3,5]) {
-    %0: f32[2,2,0,5] = conv2d_grad_filter %x, %dy {kernel=[2,2]}
+  %2: f32[2,2,0,5], %3: f32[5] = kernel %x, %dy {kind="contraction"} conv_grad_filter(%x: f32[2,4,4,0], %dy: f32[2,3,3,5]) {
+    %0: f32[2,2,0,5] = conv_grad_filter %x, %dy {kernel=[2,2], strides=[1,1]}
     %1: f32[5] = reduce_sum %dy {axes=[0,1,2], keepdims=false}
     return %0, %1
   }
-  %4: f32[2,4,4,0] = kernel %dy, %w {kind="contraction"} conv2d_grad_input(%dy: f32[2,3,3,5], %w: f32[2,2,0,5]) {
-    %0: f32[2,4,4,0] = conv2d_grad_input %dy, %w {input=[4,4]}
+  %4: f32[2,4,4,0] = kernel %dy, %w {kind="contraction"} conv_grad_input(%dy: f32[2,3,3,5], %w: f32[2,2,0,5]) {
+    %0: f32[2,4,4,0] = conv_grad_input %dy, %w {input=[4,4], strides=[1,1]}
     return %0
   }
-  %5: f32[2,2,0,5] = kernel %x, %dy {kind="contraction"} conv2d_grad_filter(%x: f32[2,4,4,0], %dy: f32[2,3,3,5]) {
-    %0: f32[2,2,0,5] = conv2d_grad_filter %x, %dy {kernel=[2,2]}
+  %5: f32[2,2,0,5] = kernel %x, %dy {kind="contraction"} conv_grad_filter(%x: f32[2,4,4,0], %dy: f32[2,3,3,5]) {
+    %0: f32[2,2,0,5] = conv_grad_filter %x, %dy {kernel=[2,2], strides=[1,1]}
     return %0
   }
-  %6: f32[2,2,1,0] = kernel %one, %none {kind="contraction"} conv2d_grad_filter(%x: f32[2,4,4,1], %dy: f32[2,3,3,0]) {
-    %0: f32[2,2,1,0] = conv2d_grad_filter %x, %dy {kernel=[2,2]}
+  %6: f32[2,2,1,0] = kernel %one, %none {kind="contraction"} conv_grad_filter(%x: f32[2,4,4,1], %dy: f32[2,3,3,0]) {
+    %0: f32[2,2,1,0] = conv_grad_filter %x, %dy {kernel=[2,2], strides=[1,1]}
     return %0
   }
   return %0, %1, %2, %3, %4, %5, %6

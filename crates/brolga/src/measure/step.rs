@@ -231,9 +231,9 @@ fn contraction_flops(graph: &Graph) -> u64 {
             let dims = op.dims(shape(id, 0), shape(id, 1));
             2 * (dims.batch * dims.m * dims.n * dims.k) as u64
         }
-        Op::Conv2d(op) => op.dims(shape(id, 0), shape(id, 1)).map_or(0, convolution),
-        Op::Conv2dGradInput(op) => op.dims(shape(id, 0), shape(id, 1)).map_or(0, convolution),
-        Op::Conv2dGradFilter(op) => op.dims(shape(id, 0), shape(id, 1)).map_or(0, convolution),
+        Op::Conv(op) => op.dims(shape(id, 0), shape(id, 1)).map_or(0, convolution),
+        Op::ConvGradInput(op) => op.dims(shape(id, 0), shape(id, 1)).map_or(0, convolution),
+        Op::ConvGradFilter(op) => op.dims(shape(id, 0), shape(id, 1)).map_or(0, convolution),
         _ => 0,
     };
     // What no output needs is not computed, and not counted.

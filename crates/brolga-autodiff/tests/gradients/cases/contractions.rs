@@ -1,8 +1,8 @@
 //! Matrix products, and convolutions with their gradients.
 
-use brolga_ir::Op;
-use brolga_ir::ops::window::Window;
-use brolga_ir::ops::{Conv2d, Conv2dGradFilter, Conv2dGradInput, Matmul};
+use brolga_ir::ops::window::{Spatial, Window};
+use brolga_ir::ops::{Conv, ConvGradFilter, ConvGradInput, Matmul};
+use brolga_ir::{Op, Shape};
 
 use crate::check::{Case, case, check};
 use crate::numbers::Numbers;
@@ -34,9 +34,9 @@ fn products() -> Vec<Case> {
 /// The three ops for the same geometry: each has the other two as gradients.
 struct Convolution {
     batch: usize,
-    input: [usize; 2],
+    input: Spatial<usize>,
     channels: usize,
-    kernel: [usize; 2],
+    kernel: Spatial<usize>,
     filters: usize,
     groups: usize,
     window: Window,
@@ -46,17 +46,17 @@ impl Convolution {
     fn cases(&self) -> [Case; 3] {
         let &Self { batch, input, channels, kernel, filters, groups, window } = self;
         let output = window.output("test", input, kernel).expect("the filter fits into the image");
-        let x = [batch, input[0], input[1], channels];
-        let w = [kernel[0], kernel[1], channels / groups, filters];
-        let y = [batch, output[0], output[1], filters];
-        let operands = |op: Op, a: [usize; 4], b: [usize; 4]| {
+        let x: Shape = [&[batch], &*input, &[channels]].concat().into();
+        let w: Shape = [&*kernel, &[channels / groups, filters]].concat().into();
+        let y: Shape = [&[batch], &*output, &[filters]].concat().into();
+        let operands = |op: Op, a: &Shape, b: &Shape| {
             let mut numbers = Numbers::default();
-            case(op, [numbers.any(a), numbers.any(b)])
+            case(op, [numbers.any(a.clone()), numbers.any(b.clone())])
         };
         [
-            operands(Conv2d::new(window, groups).into(), x, w),
-            operands(Conv2dGradInput::new(input, window, groups).into(), y, w),
-            operands(Conv2dGradFilter::new(kernel, window, groups).into(), x, y),
+            operands(Conv::new(window, groups).into(), &x, &w),
+            operands(ConvGradInput::new(input, window, groups).into(), &y, &w),
+            operands(ConvGradFilter::new(kernel, window, groups).into(), &x, &y),
         ]
     }
 }
@@ -68,8 +68,9 @@ fn convolutions() -> Vec<Case> {
             for padding in [[[0, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 2], [3, 0]]] {
                 for dilation in [[1, 1], [2, 1], [1, 2]] {
                     for (channels, filters, groups) in [(2, 3, 1), (4, 2, 2)] {
-                        let window = Window { strides, padding, dilation };
-                        let (batch, input) = (2, [6, 5]);
+                        let window = Window::new(strides, padding, dilation);
+                        let (batch, input) = (2, [6, 5].into());
+                        let kernel = kernel.into();
                         let convolution =
                             Convolution { batch, input, channels, kernel, filters, groups, window };
                         cases.extend(convolution.cases());
@@ -85,14 +86,14 @@ fn convolutions() -> Vec<Case> {
 fn convolutions_of_little() -> Vec<Case> {
     let usual = || Convolution {
         batch: 1,
-        input: [3, 3],
+        input: [3, 3].into(),
         channels: 1,
-        kernel: [2, 2],
+        kernel: [2, 2].into(),
         filters: 1,
         groups: 1,
-        window: Window::default(),
+        window: Window::plain(2),
     };
-    let all_padding = Window { padding: [[2, 2], [1, 1]], ..Window::default() };
+    let all_padding = Window { padding: [[2, 2], [1, 1]].into(), ..Window::plain(2) };
     [
         usual(),
         Convolution { batch: 0, ..usual() },
@@ -100,9 +101,9 @@ fn convolutions_of_little() -> Vec<Case> {
         Convolution { channels: 0, ..usual() },
         Convolution { filters: 0, ..usual() },
         Convolution { channels: 3, filters: 6, groups: 3, ..usual() },
-        Convolution { input: [2, 2], ..usual() },
-        Convolution { input: [1, 1], kernel: [1, 1], ..usual() },
-        Convolution { input: [0, 1], window: all_padding, ..usual() },
+        Convolution { input: [2, 2].into(), ..usual() },
+        Convolution { input: [1, 1].into(), kernel: [1, 1].into(), ..usual() },
+        Convolution { input: [0, 1].into(), window: all_padding, ..usual() },
     ]
     .iter()
     .flat_map(Convolution::cases)

@@ -1,8 +1,9 @@
 //! Pooling and its gradients, without ties.
 
-use brolga_ir::ops::window::Window;
+use brolga_ir::ops::Pooling;
+use brolga_ir::ops::window::Spatial;
 use brolga_ir::ops::{AvgPool, AvgPoolGrad, MaxPool, MaxPoolGather, MaxUnpool};
-use brolga_ir::{Data, Tensor};
+use brolga_ir::{Data, Shape, Tensor};
 
 use crate::check::{Case, case, check};
 use crate::numbers::Numbers;
@@ -16,8 +17,8 @@ pub(crate) fn cases() -> Vec<Case> {
                 for padding in [[[0, 0], [0, 0]], [[1, 1], [1, 1]], [[0, 1], [1, 0]]] {
                     let fits = (0..2).all(|axis| padding[axis].iter().all(|&p| p < window[axis]));
                     if fits {
-                        let images = [batch, input[0], input[1], channels];
-                        cases.extend(poolings(images, window, strides, padding));
+                        let pool = Pooling::new(window, strides, padding);
+                        cases.extend(poolings((batch, input.into(), channels), pool));
                     }
                 }
             }
@@ -26,26 +27,20 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-fn poolings(
-    images: [usize; 4],
-    window: [usize; 2],
-    strides: [usize; 2],
-    padding: [[usize; 2]; 2],
-) -> Vec<Case> {
-    let [batch, height, width, channels] = images;
-    let input = [height, width];
-    let moves = Window { strides, padding, dilation: [1, 1] };
-    let [rows, cols] = moves.output("test", input, window).expect("the window fits into the image");
-    let pooled = [batch, rows, cols, channels];
-    let (x, y) = (Numbers::default().any(images), Numbers::default().any(pooled));
+fn poolings((batch, input, channels): (usize, Spatial<usize>, usize), pool: Pooling) -> Vec<Case> {
+    let output = pool.moves().output("test", input, pool.window);
+    let output = output.expect("the window fits into the image");
+    let shape = |spatial: &[usize]| Shape::from([&[batch], spatial, &[channels]].concat());
+    let (images, pooled) = (shape(&input), shape(&output));
+    let (x, y) = (Numbers::default().any(images), Numbers::default().any(pooled.clone()));
     let mut cases = vec![
-        case(MaxPool { window, strides, padding }, [x.clone()]),
-        case(MaxPoolGather { window, strides, padding }, [x.clone(), index(pooled)]),
-        case(MaxUnpool { input, window, strides, padding }, [y.clone(), index(pooled)]),
+        case(MaxPool { pool }, [x.clone()]),
+        case(MaxPoolGather { pool }, [x.clone(), index(&pooled)]),
+        case(MaxUnpool { input, pool }, [y.clone(), index(&pooled)]),
     ];
     for count_include_pad in [false, true] {
-        let average = AvgPool { window, strides, padding, count_include_pad };
-        let gradient = AvgPoolGrad { input, window, strides, padding, count_include_pad };
+        let average = AvgPool { pool, count_include_pad };
+        let gradient = AvgPoolGrad { input, pool, count_include_pad };
         cases.push(case(average, [x.clone()]));
         cases.push(case(gradient, [y.clone()]));
     }
@@ -53,10 +48,10 @@ fn poolings(
 }
 
 /// Taps of windows: some inside of window and image, some outside.
-fn index(shape: [usize; 4]) -> Tensor {
-    let count = shape.iter().product();
+fn index(shape: &Shape) -> Tensor {
+    let count = shape.elements();
     let taps = (0..count).map(|place: usize| (place * 3 % 7) as u8).collect();
-    Tensor::new(shape, Data::U8(taps)).expect("as many taps as elements")
+    Tensor::new(shape.clone(), Data::U8(taps)).expect("as many taps as elements")
 }
 
 #[test]

@@ -5,18 +5,19 @@
 //! matrix products.
 
 use brolga_ir::Value;
-use brolga_ir::ops::{Conv2d, Conv2dGradInput, ConvDims, Matmul, MatmulDims};
+use brolga_ir::ops::{Conv, ConvDims, ConvGradInput, Matmul, MatmulDims};
 
 use super::cotangent::Cotangent;
 use super::lattice::lattice;
 use super::matmul::{self, Factors};
 use super::pack::{self, Panels};
+use super::planar;
 use super::slide::{Scope, Slide, Weights};
 use super::tile::Chains;
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
 use crate::lower::epilogue::Epilogue;
-use crate::lower::window::PoolTile;
+use crate::lower::window::{PoolTile, pair};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileTarget};
@@ -30,17 +31,15 @@ const MANY_PANELS: usize = 8;
 const WIDE_ROW: usize = 512;
 const MANY_ROWS: usize = 64;
 
-/// `conv2d`, with epilogue, and with pooling if the outputs are a `max_pool` or its index.
+/// `conv`, with epilogue, and with pooling if the outputs are a `max_pool` or its index.
 pub(super) fn forward(
     body: &Body<'_>,
     root: Value,
-    op: &Conv2d,
+    op: &Conv,
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = op
-        .dims(body.shape(operands[0]), body.shape(operands[1]))
-        .map_err(|mistake| body.refused(mistake.to_string()))?;
+    let dims = planar(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
     let pool = PoolTile::behind(body, &dims)?;
     let slot = |value| {
         body.factor_slot(value)
@@ -51,7 +50,7 @@ pub(super) fn forward(
         let op = Matmul { transpose_a: false, transpose_b: false };
         return matmul::product(body, root, pixels(op, &dims, [x, w]), target);
     }
-    let window = op.window();
+    let window = dims.window;
     let classes = pool.as_ref().map_or([1, 1], |pool| [pool.window()[0], 1]);
     let segments = std::array::from_fn(|axis| {
         lattice(dims.output[axis], classes[axis], |output| {
@@ -61,9 +60,9 @@ pub(super) fn forward(
     let row = 4 * (dims.group_channels() * dims.filters) as i64;
     let mut slide = Slide {
         groups: dims.groups,
-        image: dims.input,
+        image: pair(&dims.input),
         channels: dims.channels,
-        result: dims.output,
+        result: pair(&dims.output),
         filters: dims.filters,
         bands: match &pool {
             Some(pool) => dims.output[0] / pool.window()[0],
@@ -104,7 +103,7 @@ pub(super) fn forward(
         && (pool.is_none() || panels.width.is_multiple_of(LANES));
     let image_bytes = 4 * (dims.input[0] * dims.input[1] * dims.channels) as i64;
     let by_image = dims.batch >= IMAGE_UNITS && image_bytes <= IMAGE_BYTES as i64;
-    let mut nest = NestBuilder::new("conv2d");
+    let mut nest = NestBuilder::new("conv");
     let full: Vec<usize> = epilogue.full_slots().collect();
     let mut stages = Vec::new();
     let mut workspace = 0;
@@ -112,7 +111,7 @@ pub(super) fn forward(
         slide.panel_width = panels.width;
         if let (Some(panels), None) = (panels.as_units(&dims, image_bytes), &pool) {
             slide.panel_width = panels.width;
-            slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));
+            slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), pair(&dims.kernel)));
             slide.by_panel(
                 &mut nest,
                 (body, target, &epilogue),
@@ -128,7 +127,7 @@ pub(super) fn forward(
         }
         let start = Affine::slot(body.workspace());
         stages.push(packing(body, &panels, w, &start)?);
-        slide.panels = Some(Weights::of_panels(&panels, start, dims.kernel));
+        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
         workspace = panels.bytes();
     }
     let bands = slide.bands;
@@ -184,17 +183,15 @@ fn packing(body: &Body<'_>, panels: &Panels, w: usize, to: &Affine) -> Result<St
     })
 }
 
-/// `conv2d_grad_input`, with the prologue of its cotangent and an epilogue.
+/// `conv_grad_input`, with the prologue of its cotangent and an epilogue.
 pub(super) fn grad_input(
     body: &Body<'_>,
     root: Value,
-    op: &Conv2dGradInput,
+    op: &ConvGradInput,
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = op
-        .dims(body.shape(operands[0]), body.shape(operands[1]))
-        .map_err(|mistake| body.refused(mistake.to_string()))?;
+    let dims = planar(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
     let w = body
         .factor_slot(operands[1])
         .ok_or_else(|| body.refused("the weights of a convolution are computed inside"))?;
@@ -205,7 +202,7 @@ pub(super) fn grad_input(
         return matmul::product(body, root, pixels(op, &dims, [dy, w]), target);
     }
     let cotangent = Cotangent::new(body, operands[0], &dims)?;
-    let window = op.window();
+    let window = dims.window;
     let segments = std::array::from_fn(|axis| {
         lattice(dims.input[axis], window.strides[axis].min(dims.input[axis]).max(1), |place| {
             window.readers(axis, place, dims.kernel[axis], dims.output[axis]).collect()
@@ -225,9 +222,9 @@ pub(super) fn grad_input(
     };
     let mut slide = Slide {
         groups: dims.groups,
-        image: dims.output,
+        image: pair(&dims.output),
         channels: dims.filters,
-        result: dims.input,
+        result: pair(&dims.input),
         filters: dims.channels,
         bands: 0,
         segments,
@@ -263,8 +260,8 @@ pub(super) fn grad_input(
             .filter(|panels| slide.tiles_are_panels(target, panels.width));
         if let (Some(panels), Some(dy)) = (by_panel, body.factor_slot(operands[0])) {
             slide.panel_width = panels.width;
-            slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), dims.kernel));
-            let mut nest = NestBuilder::new("conv2d_grad_input");
+            slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), pair(&dims.kernel)));
+            let mut nest = NestBuilder::new("conv_grad_input");
             slide.by_panel(
                 &mut nest,
                 (body, target, &epilogue),
@@ -280,7 +277,7 @@ pub(super) fn grad_input(
         }
         let start = packed.clone().plus(workspace as i64);
         stages.push(packing(body, &panels, w, &start)?);
-        slide.panels = Some(Weights::of_panels(&panels, start, dims.kernel));
+        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
         workspace *= 2;
     }
     if slide.panels.is_none() || widths.len() > 1 {
@@ -295,7 +292,7 @@ pub(super) fn grad_input(
         });
     }
 
-    let mut nest = NestBuilder::new("conv2d_grad_input");
+    let mut nest = NestBuilder::new("conv_grad_input");
     let classes = slide.segments[0].len().max(1);
     slide.bands = if by_image { 1 } else { dims.input[0].div_ceil(classes) };
     let (number, band) = if by_image {

@@ -12,6 +12,7 @@ use brolga_ir::{Op, Value};
 use crate::error::Result;
 use crate::lower::Body;
 use crate::lower::body::{Recorded, broadcast, load};
+use crate::lower::window::{pair, plane};
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::{Builder, Element, Extent, LANES, Pointer, TileProgram, Trips};
 
@@ -52,9 +53,9 @@ impl Cotangent {
         };
         let top = unpool.map_or(value, |(_, pooled, _)| pooled);
         let shape = body.shape(top);
-        let inner = [shape[1], shape[2], shape[3]];
+        let inner = plane(shape);
         if let Some((op, _, _)) = &unpool
-            && (op.strides != op.window || op.padding != [[0; 2]; 2])
+            && !op.pool.is_tiling()
         {
             return Err(body.refused(
                 "an un-pooling with overlapping or padded windows is in front of a convolution",
@@ -94,6 +95,11 @@ impl Cotangent {
         if self.slot.is_some() { 0 } else { 4 * self.extents.iter().product::<usize>() }
     }
 
+    /// Rows and columns of the window of the un-pooling.
+    fn window(&self) -> [usize; 2] {
+        self.unpool.as_ref().map_or([1, 1], |(op, _, _)| pair(&op.pool.window))
+    }
+
     /// Slots read image by image; what has one element is read for every image.
     pub(super) fn full_slots(&self, body: &Body<'_>) -> impl Iterator<Item = usize> {
         let leaves = self.leaves.iter().filter(|(leaf, _)| body.shape(*leaf).elements() != 1);
@@ -113,7 +119,7 @@ impl Cotangent {
         }
         let tile = self.tile(body)?;
         let row = self.inner[1] * self.inner[2];
-        let window = self.unpool.as_ref().map_or([1, 1], |(op, _, _)| op.window);
+        let window = self.window();
         let target_row = 4 * (self.extents[1] * self.extents[2]) as i64;
         nest.repeat(self.inner[0], |nest, i| {
             let sources = self.leaves.iter().map(|&(leaf, slot)| {
@@ -145,7 +151,7 @@ impl Cotangent {
         let sources: Vec<Pointer> =
             (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
         let target = b.pointer("out");
-        let window = self.unpool.as_ref().map_or([1, 1], |(op, _, _)| op.window);
+        let window = self.window();
         let (full, rest) = (channels / LANES, channels % LANES);
         let steps = |b: &mut Builder, lanes: usize| {
             for (&pointer, (leaf, _)) in sources.iter().zip(&self.leaves) {
@@ -208,22 +214,23 @@ impl Cotangent {
         let Lane::F(value) = body.record(b, &mut recorded, top, &mut leaf)? else {
             return Err(body.refused("a cotangent is no float"));
         };
-        let Some((op, _, _)) = self.unpool else {
+        if self.unpool.is_none() {
             b.store_f32(target.at(0), extent, value);
             return Ok(());
-        };
+        }
         let index_pointer = sources[sources.len() - 1];
         let index = match b.load(Element::U8, index_pointer.at(0), extent) {
             Lane::I(index) => index,
             _ => return Err(body.refused("the index of an un-pooling is no integer")),
         };
         let [_, width, channels] = self.extents;
+        let [height, pool_width] = self.window();
         let zero = b.float(0.0);
         // A place starts at +0 and adds the cotangent of its only window.
         let value = b.add(zero, value);
-        for row in 0..op.window[0] {
-            for column in 0..op.window[1] {
-                let tap = b.int((row * op.window[1] + column) as i64);
+        for row in 0..height {
+            for column in 0..pool_width {
+                let tap = b.int((row * pool_width + column) as i64);
                 let chosen = b.ieq(index, tap);
                 let value = b.select(chosen, value, zero);
                 let offset = 4 * (row * width + column) * channels;

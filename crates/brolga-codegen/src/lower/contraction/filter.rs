@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::ops::reduce::{piece_range, pieces};
-use brolga_ir::ops::{Conv2dGradFilter, ConvDims, Matmul, MatmulDims};
+use brolga_ir::ops::{ConvDims, ConvGradFilter, Matmul, MatmulDims};
 use brolga_ir::{NodeId, Op, Value};
 
 use super::conv::is_product;
@@ -20,6 +20,7 @@ use super::cotangent::{Cotangent, zeros};
 use super::lattice::{column_tiles, even_split};
 use super::matmul::{self, Factors};
 use super::pack;
+use super::planar;
 use super::sum::Sum;
 use super::tile::{Chains, k_loop};
 use super::weight_rows::{Row, outputs, row_groups, runs};
@@ -27,6 +28,7 @@ use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
 use crate::kernel::{Access, Touch};
 use crate::lower::epilogue::{Cell, Epilogue, Place};
+use crate::lower::window::pair;
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{Builder, Extent, LANES, TileProgram, TileTarget, Trips};
@@ -50,13 +52,11 @@ const CACHED: usize = 256 << 10;
 pub(super) fn lower(
     body: &Body<'_>,
     root: Value,
-    op: &Conv2dGradFilter,
+    op: &ConvGradFilter,
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = op
-        .dims(body.shape(operands[0]), body.shape(operands[1]))
-        .map_err(|mistake| body.refused(mistake.to_string()))?;
+    let dims = planar(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
     let x = body
         .factor_slot(operands[0])
         .ok_or_else(|| body.refused("the images of a convolution are computed inside"))?;
@@ -283,7 +283,7 @@ impl<'a> Filter<'a> {
 
     fn accumulate(&self) -> Result<Stage> {
         let (body, dims, count) = (self.body, &self.dims, self.pieces);
-        let mut nest = NestBuilder::new("conv2d_grad_filter");
+        let mut nest = NestBuilder::new("conv_grad_filter");
         let (piece, block) = nest.split(&Nest::UNIT.into(), self.blocks);
         let column = Affine::number(0).add(&block, self.filters() as i64);
         let [weights, bias] = self.sums(&piece);
@@ -584,7 +584,7 @@ impl<'a> Filter<'a> {
         first_column: &Affine,
     ) -> Result<()> {
         let dims = &self.dims;
-        let [stride_down, stride_across] = dims.window.strides.map(|stride| stride as i64);
+        let [stride_down, stride_across] = pair(&dims.window.strides).map(|stride| stride as i64);
         let pixel = 4 * dims.channels as i64;
         let line = pixel * dims.input[1] as i64;
         let dy_pixel = 4 * dims.filters as i64;

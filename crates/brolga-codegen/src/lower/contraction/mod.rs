@@ -13,7 +13,8 @@ mod weight_rows;
 mod widen;
 
 use brolga_ir::op::Family;
-use brolga_ir::{DType, NodeId, Op, Value};
+use brolga_ir::ops::ConvDims;
+use brolga_ir::{DType, Mistake, NodeId, Op, Value};
 
 use super::{Body, Lowered};
 use crate::error::Result;
@@ -34,14 +35,21 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
     body.expect_types(root, TYPES)?;
     let lowered = match body.op(root) {
         Op::Matmul(op) => matmul::lower(body, root, op, target),
-        Op::Conv2d(op) => conv::forward(body, root, op, target),
-        Op::Conv2dGradInput(op) => conv::grad_input(body, root, op, target),
-        Op::Conv2dGradFilter(op) => filter::lower(body, root, op, target),
+        Op::Conv(op) => conv::forward(body, root, op, target),
+        Op::ConvGradInput(op) => conv::grad_input(body, root, op, target),
+        Op::ConvGradFilter(op) => filter::lower(body, root, op, target),
         op => Err(body.refused(format!("no tiles multiply for `{}`", op.name()))),
     };
     let mut lowered = lowered?;
     read_shared_factors_whole(body, root, &mut lowered);
     widen::widen(body, lowered)
+}
+
+/// A convolution as the tiles take it: with two spatial axes.
+fn planar(body: &Body<'_>, dims: std::result::Result<ConvDims, Mistake>) -> Result<ConvDims> {
+    dims.map_err(|mistake| body.refused(mistake.to_string()))?
+        .planar()
+        .ok_or_else(|| body.refused("tiles convolve images of one or two spatial axes"))
 }
 
 /// A factor that other ops of the body read too is touched by more than a unit's own part of it.

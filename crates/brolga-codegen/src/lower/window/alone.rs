@@ -9,7 +9,7 @@ use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::ops::PoolDims;
 use brolga_ir::{DType, Op, Value};
 
-use super::maximum_of;
+use super::{maximum_of, pair};
 use crate::error::Result;
 use crate::lower::body::load;
 use crate::lower::contraction::lattice::{Segment, lattice};
@@ -75,7 +75,10 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
             }
             _ => continue,
         };
-        let dims = dims.map_err(|mistake| body.refused(mistake.to_string()))?;
+        let dims = dims
+            .map_err(|mistake| body.refused(mistake.to_string()))?
+            .planar()
+            .ok_or_else(|| body.refused("tiles pool images of one or two spatial axes"))?;
         let slot = |value: Value| {
             body.input_slot(value)
                 .ok_or_else(|| body.refused("an operand of a pooling is computed inside"))
@@ -121,6 +124,7 @@ impl Pool<'_> {
         }
         let (result, source) =
             if self.is_gradient() { (dims.input, dims.output) } else { (dims.output, dims.input) };
+        let (result, source) = (pair(&result), pair(&source));
         let segments: [Vec<Vec<Segment>>; 2] = std::array::from_fn(|axis| {
             if self.is_gradient() {
                 let step = dims.window.strides[axis].min(result[axis]).max(1);
