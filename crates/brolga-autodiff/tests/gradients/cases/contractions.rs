@@ -8,7 +8,7 @@ use crate::check::{Case, case, check};
 use crate::numbers::Numbers;
 
 pub(crate) fn cases() -> Vec<Case> {
-    [products(), convolutions(), convolutions_of_little()].concat()
+    [products(), convolutions(), convolutions_of_little(), lines_and_volumes()].concat()
 }
 
 fn products() -> Vec<Case> {
@@ -123,4 +123,34 @@ fn convolutions_and_their_gradients() {
 #[test]
 fn convolutions_of_extents_0_and_1() {
     check(&convolutions_of_little());
+}
+
+/// One spatial axis, and three.
+fn lines_and_volumes() -> Vec<Case> {
+    let line = Convolution {
+        batch: 2,
+        input: [7].into(),
+        channels: 4,
+        kernel: [3].into(),
+        filters: 2,
+        groups: 2,
+        window: Window::new([2], [[1, 2]], [2]),
+    };
+    let volume = Convolution {
+        batch: 2,
+        input: [3, 4, 3].into(),
+        channels: 2,
+        kernel: [2, 3, 1].into(),
+        filters: 3,
+        groups: 1,
+        window: Window::new([1, 2, 2], [[1, 0], [1, 1], [0, 1]], [2, 1, 1]),
+    };
+    let plain = Convolution {
+        batch: 1,
+        input: [3, 3, 3].into(),
+        kernel: [2, 2, 2].into(),
+        window: Window::plain(3),
+        ..volume
+    };
+    [line, volume, plain].iter().flat_map(Convolution::cases).collect()
 }

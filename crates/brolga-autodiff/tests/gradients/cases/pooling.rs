@@ -24,6 +24,14 @@ pub(crate) fn cases() -> Vec<Case> {
             }
         }
     }
+    let line = Pooling::new([3], [2], [[1, 2]]);
+    cases.extend(poolings((2, [7].into(), 2), line));
+    for volume in [
+        Pooling::new([2; 3], [2; 3], [[0, 0]; 3]),
+        Pooling::new([2, 1, 3], [1, 2, 2], [[1, 0], [0, 0], [0, 2]]),
+    ] {
+        cases.extend(poolings((2, [3, 4, 3].into(), 2), volume));
+    }
     cases
 }
 
