@@ -50,24 +50,54 @@ pub(super) fn forward(
         let op = Matmul { transpose_a: false, transpose_b: false };
         return matmul::product(body, root, pixels(op, &dims, [x, w]), target);
     }
-    let window = dims.window;
-    let classes = pool.as_ref().map_or([1, 1], |pool| [pool.window()[0], 1]);
+    let outputs: Vec<(Value, Affine)> = match &pool {
+        Some(pool) => vec![(pool.operand(), Affine::scratch())],
+        None => body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect(),
+    };
+    let epilogue = Epilogue::new(body, &[root], &outputs, pool.is_some())?;
+    if epilogue.is_scratch() && epilogue.has_full_leaf() {
+        return Err(body.refused("an operand of the result's shape stands in front of the pooling"));
+    }
+    let kernel = Kernel { name: "conv", body, target, epilogue: &epilogue, dims: &dims };
+    let mut slide = over_inputs(&dims, pool.as_ref(), w);
+    let mut stages = Vec::new();
+    let mut workspace = 0;
+    if let Some(panels) = wide_panels(&dims, target, pool.is_some()) {
+        let images = Images { slot: x, bytes: image_bytes(&dims) };
+        if let (Some(panels), None) = (panels.as_units(&dims, images.bytes), &pool) {
+            return kernel.by_panel(slide, &panels, w, &images);
+        }
+        let start = Affine::slot(body.workspace());
+        stages.push(packing(body, &panels, w, &start)?);
+        slide.panel_width = panels.width;
+        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
+        workspace = panels.bytes();
+    }
+    stages.push(kernel.over_images(&slide, pool.as_ref(), [x, w], workspace > 0)?);
+    // A band of scratch memory, as wide as the widest slice.
+    let scratch = pool.as_ref().map_or(0, |pool| {
+        let shape = target.contraction_shape(dims.output[1], dims.group_filters());
+        4 * pool.window()[0] * dims.output[1] * shape.lanes.next_multiple_of(LANES)
+    });
+    Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() })
+}
+
+/// The filter that slides over the images of a convolution, its weights as they are.
+fn over_inputs(dims: &ConvDims, pool: Option<&PoolTile>, w: usize) -> Slide {
+    let lines = pool.map_or(1, |pool| pool.window()[0]);
     let segments = std::array::from_fn(|axis| {
-        lattice(dims.output[axis], classes[axis], |output| {
-            window.taps(axis, output, dims.kernel[axis], dims.input[axis]).collect()
+        lattice(dims.output[axis], [lines, 1][axis], |output| {
+            dims.window.taps(axis, output, dims.kernel[axis], dims.input[axis]).collect()
         })
     });
     let row = 4 * (dims.group_channels() * dims.filters) as i64;
-    let mut slide = Slide {
+    Slide {
         groups: dims.groups,
         image: pair(&dims.input),
         channels: dims.channels,
         result: pair(&dims.output),
         filters: dims.filters,
-        bands: match &pool {
-            Some(pool) => dims.output[0] / pool.window()[0],
-            None => dims.output[0],
-        },
+        bands: dims.output[0] / lines,
         segments,
         weights: Weights {
             start: Affine::slot(w),
@@ -78,86 +108,108 @@ pub(super) fn forward(
         },
         panels: None,
         panel_width: 0,
-    };
-    let outputs: Vec<(Value, Affine)> = match &pool {
-        Some(pool) => vec![(pool.operand(), Affine::scratch())],
-        None => body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect(),
-    };
-    let epilogue = Epilogue::new(body, &[root], &outputs, pool.is_some())?;
-    if epilogue.is_scratch() && epilogue.has_full_leaf() {
-        return Err(body.refused("an operand of the result's shape stands in front of the pooling"));
     }
-    let shape = target.contraction_shape(dims.output[1], dims.group_filters());
+}
+
+/// The panels of a convolution's weights, if its rows of weights are so wide that they are worth it.
+fn wide_panels(dims: &ConvDims, target: &dyn TileTarget, is_pooled: bool) -> Option<Panels> {
     let panels = Panels {
         taps: dims.kernel[0] * dims.kernel[1],
         groups: dims.groups,
         results: dims.group_filters(),
         contracted: dims.group_channels(),
-        width: shape.lanes,
+        width: target.contraction_shape(dims.output[1], dims.group_filters()).lanes,
         transposed: false,
     };
     let wide = 4 * dims.filters >= WIDE_ROW
         && panels.taps * panels.contracted >= MANY_ROWS
         && panels.width < panels.results
         && panels.results.is_multiple_of(panels.width)
-        && (pool.is_none() || panels.width.is_multiple_of(LANES));
-    let image_bytes = 4 * (dims.input[0] * dims.input[1] * dims.channels) as i64;
-    let by_image = dims.batch >= IMAGE_UNITS && image_bytes <= IMAGE_BYTES as i64;
-    let mut nest = NestBuilder::new("conv");
-    let full: Vec<usize> = epilogue.full_slots().collect();
-    let mut stages = Vec::new();
-    let mut workspace = 0;
-    if wide {
+        && (!is_pooled || panels.width.is_multiple_of(LANES));
+    wide.then_some(panels)
+}
+
+/// Bytes of an image.
+fn image_bytes(dims: &ConvDims) -> i64 {
+    4 * (dims.input[0] * dims.input[1] * dims.channels) as i64
+}
+
+/// The images that are slid over: their slot, and the bytes of one.
+struct Images {
+    slot: usize,
+    bytes: i64,
+}
+
+/// A convolution or its input gradient: what all of its stages need.
+struct Kernel<'a> {
+    name: &'static str,
+    body: &'a Body<'a>,
+    target: &'a dyn TileTarget,
+    epilogue: &'a Epilogue,
+    dims: &'a ConvDims,
+}
+
+impl Kernel<'_> {
+    /// Units that each make a panel of weights and go over all images with it.
+    fn by_panel(
+        &self,
+        mut slide: Slide,
+        panels: &Panels,
+        w: usize,
+        images: &Images,
+    ) -> Result<Lowered> {
+        let Self { body, target, epilogue, dims, .. } = *self;
         slide.panel_width = panels.width;
-        if let (Some(panels), None) = (panels.as_units(&dims, image_bytes), &pool) {
-            slide.panel_width = panels.width;
-            slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), pair(&dims.kernel)));
-            slide.by_panel(
-                &mut nest,
-                (body, target, &epilogue),
-                (&panels, &Affine::slot(w)),
-                (&Affine::slot(x), image_bytes, dims.batch),
-            )?;
-            let (reads, writes) = body.touches(|_| false);
-            let nest = nest.finish();
-            let units = panels.results / panels.width;
-            let stage = Stage { code: nest.into(), units, reads, writes, flops: dims.flops() };
-            let (stages, scratch) = (vec![stage], panels.panel_bytes());
-            return Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() });
+        slide.panels = Some(Weights::of_panels(panels, Affine::scratch(), pair(&dims.kernel)));
+        let mut nest = NestBuilder::new(self.name);
+        slide.by_panel(
+            &mut nest,
+            (body, target, epilogue),
+            (panels, &Affine::slot(w)),
+            (&Affine::slot(images.slot), images.bytes, dims.batch),
+        )?;
+        let (reads, writes) = body.touches(|_| false);
+        let units = panels.results / panels.width;
+        let code = nest.finish().into();
+        let stages = vec![Stage { code, units, reads, writes, flops: dims.flops() }];
+        Ok(Lowered { stages, workspace: 0, scratch: panels.panel_bytes(), in_place: Vec::new() })
+    }
+
+    /// Units that each make an image of a convolution's result, or a band of one.
+    fn over_images(
+        &self,
+        slide: &Slide,
+        pool: Option<&PoolTile>,
+        [x, w]: [usize; 2],
+        reads_workspace: bool,
+    ) -> Result<Stage> {
+        let Self { body, target, epilogue, dims, .. } = *self;
+        let bytes = image_bytes(dims);
+        let by_image = dims.batch >= IMAGE_UNITS && bytes <= IMAGE_BYTES as i64;
+        let mut nest = NestBuilder::new(self.name);
+        let (number, band) = units(&mut nest, by_image, slide.bands);
+        let image = Affine::slot(x).add(&number, bytes);
+        let scope = Scope { body, target, epilogue, number: &number, image: &image };
+        slide.nest(&scope, &mut nest, pool, band.as_ref())?;
+        let full: Vec<usize> = epilogue.full_slots().collect();
+        let (mut reads, writes) = body.touches(|slot| {
+            slot >= body.operands() || full.contains(&slot) || (by_image && slot == x && x != w)
+        });
+        if reads_workspace {
+            reads.push(Touch { slot: body.workspace(), access: Access::Whole });
         }
-        let start = Affine::slot(body.workspace());
-        stages.push(packing(body, &panels, w, &start)?);
-        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
-        workspace = panels.bytes();
+        let units = if by_image { dims.batch } else { dims.batch * slide.bands };
+        Ok(Stage { code: nest.finish().into(), units, reads, writes, flops: dims.flops() })
     }
-    let bands = slide.bands;
-    let (number, band) = if by_image {
-        (Nest::UNIT.into(), None)
-    } else {
-        let (number, band) = nest.split(&Nest::UNIT.into(), bands.max(1));
-        (number, Some(band))
-    };
-    let image = Affine::slot(x).add(&number, image_bytes);
-    let scope = Scope { body, target, epilogue: &epilogue, number: &number, image: &image };
-    slide.nest(&scope, &mut nest, pool.as_ref(), band.as_ref())?;
-    let (mut reads, writes) = body.touches(|slot| {
-        slot >= body.operands() || full.contains(&slot) || (by_image && slot == x && x != w)
-    });
-    if workspace > 0 {
-        reads.push(Touch { slot: body.workspace(), access: Access::Whole });
+}
+
+/// The number of a unit's image and, if units are bands of images, that of its band.
+fn units(nest: &mut NestBuilder, by_image: bool, bands: usize) -> (Affine, Option<Affine>) {
+    if by_image {
+        return (Nest::UNIT.into(), None);
     }
-    stages.push(Stage {
-        code: nest.finish().into(),
-        units: if by_image { dims.batch } else { dims.batch * bands },
-        reads,
-        writes,
-        flops: dims.flops(),
-    });
-    // A band of scratch memory, as wide as the widest slice.
-    let scratch = pool.as_ref().map_or(0, |pool| {
-        4 * pool.window()[0] * dims.output[1] * shape.lanes.next_multiple_of(LANES)
-    });
-    Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() })
+    let (number, band) = nest.split(&Nest::UNIT.into(), bands.max(1));
+    (number, Some(band))
 }
 
 impl Panels {
@@ -202,25 +254,52 @@ pub(super) fn grad_input(
         return matmul::product(body, root, pixels(op, &dims, [dy, w]), target);
     }
     let cotangent = Cotangent::new(body, operands[0], &dims)?;
-    let window = dims.window;
+    let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
+    let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
+    let kernel = Kernel { name: "conv_grad_input", body, target, epilogue: &epilogue, dims: &dims };
+    let mut slide = over_cotangents(body, &dims);
+    // A cotangent that is computed first is computed once an image.
+    let bytes = 4 * (dims.output[0] * dims.output[1] * dims.filters) as i64;
+    let many = dims.batch >= IMAGE_UNITS && bytes <= IMAGE_BYTES as i64;
+    let by_image = many || cotangent.scratch() > 0;
+    let widths = slide.widths(target, !by_image);
+    let (taps, channels) = (dims.kernel[0] * dims.kernel[1], dims.group_channels());
+    let mut workspace = 4 * taps * channels * dims.filters;
+    let mut stages = Vec::new();
+    if let Some(panels) = transposed_panels(&dims, &widths) {
+        slide.panel_width = panels.width;
+        let by_panel = panels
+            .as_units(&dims, bytes)
+            .filter(|panels| slide.tiles_are_panels(target, panels.width));
+        if let (Some(panels), Some(slot)) = (by_panel, body.factor_slot(operands[0])) {
+            return kernel.by_panel(slide, &panels, w, &Images { slot, bytes });
+        }
+        let start = Affine::slot(body.workspace()).plus(workspace as i64);
+        stages.push(packing(body, &panels, w, &start)?);
+        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
+        workspace *= 2;
+    }
+    if slide.panels.is_none() || widths.len() > 1 {
+        stages.push(transposing(body, &dims, w)?);
+    }
+    let classes = slide.segments[0].len().max(1);
+    slide.bands = if by_image { 1 } else { dims.input[0].div_ceil(classes) };
+    stages.push(kernel.over_cotangents(&slide, &cotangent, w, by_image)?);
+    Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
+}
+
+/// The filter that slides over the cotangents of a convolution, its weights packed: for each tap a row of the group's input channels
+/// for every output channel.
+fn over_cotangents(body: &Body<'_>, dims: &ConvDims) -> Slide {
     let segments = std::array::from_fn(|axis| {
-        lattice(dims.input[axis], window.strides[axis].min(dims.input[axis]).max(1), |place| {
-            window.readers(axis, place, dims.kernel[axis], dims.output[axis]).collect()
+        let step = dims.window.strides[axis].min(dims.input[axis]).max(1);
+        lattice(dims.input[axis], step, |place| {
+            dims.window.readers(axis, place, dims.kernel[axis], dims.output[axis]).collect()
         })
     });
-    // The packed weights: for each tap a row of the group's input channels for every output channel.
-    let taps = dims.kernel[0] * dims.kernel[1];
     let (channels, filters) = (dims.group_channels(), dims.group_filters());
-    let packed = Affine::slot(body.workspace());
     let row = 4 * (channels * dims.filters) as i64;
-    let weights = Weights {
-        start: packed.clone(),
-        tap: [row * dims.kernel[1] as i64, row],
-        channel: 4 * channels as i64,
-        group: 4 * (channels * filters) as i64,
-        result: 4,
-    };
-    let mut slide = Slide {
+    Slide {
         groups: dims.groups,
         image: pair(&dims.output),
         channels: dims.filters,
@@ -228,95 +307,77 @@ pub(super) fn grad_input(
         filters: dims.channels,
         bands: 0,
         segments,
-        weights,
+        weights: Weights {
+            start: Affine::slot(body.workspace()),
+            tap: [row * dims.kernel[1] as i64, row],
+            channel: 4 * channels as i64,
+            group: 4 * (channels * filters) as i64,
+            result: 4,
+        },
         panels: None,
         panel_width: 0,
-    };
-    let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
-    let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
-    let mut workspace = 4 * taps * channels * dims.filters;
-    let mut stages = Vec::new();
-    // The narrowest tiles do most of the work: their weights lie in panels, so that they follow one another in memory.
-    // A cotangent that is computed first is computed once an image.
-    let bytes = 4 * (dims.output[0] * dims.output[1] * dims.filters) as i64;
-    let many = dims.batch >= IMAGE_UNITS && bytes <= IMAGE_BYTES as i64;
-    let by_image = many || cotangent.scratch() > 0;
-    let widths = slide.widths(target, !by_image);
-    if let Some(&width) = widths.first()
-        && (1..channels).contains(&width)
-        && channels.is_multiple_of(width)
-    {
-        let panels = Panels {
-            taps,
-            groups: dims.groups,
-            results: channels,
-            contracted: filters,
-            width,
-            transposed: true,
-        };
-        slide.panel_width = width;
-        let by_panel = panels
-            .as_units(&dims, bytes)
-            .filter(|panels| slide.tiles_are_panels(target, panels.width));
-        if let (Some(panels), Some(dy)) = (by_panel, body.factor_slot(operands[0])) {
-            slide.panel_width = panels.width;
-            slide.panels = Some(Weights::of_panels(&panels, Affine::scratch(), pair(&dims.kernel)));
-            let mut nest = NestBuilder::new("conv_grad_input");
-            slide.by_panel(
-                &mut nest,
-                (body, target, &epilogue),
-                (&panels, &Affine::slot(w)),
-                (&Affine::slot(dy), bytes, dims.batch),
-            )?;
-            let (reads, writes) = body.touches(|_| false);
-            let nest = nest.finish();
-            let units = channels / panels.width;
-            let stage = Stage { code: nest.into(), units, reads, writes, flops: dims.flops() };
-            let (stages, scratch) = (vec![stage], panels.panel_bytes());
-            return Ok(Lowered { stages, workspace: 0, scratch, in_place: Vec::new() });
-        }
-        let start = packed.clone().plus(workspace as i64);
-        stages.push(packing(body, &panels, w, &start)?);
-        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
-        workspace *= 2;
     }
-    if slide.panels.is_none() || widths.len() > 1 {
-        let (from, rows) = (Affine::slot(w), channels);
-        let (nest, units) = pack::transpose(&from, &packed, taps, rows, dims.filters)?;
-        stages.push(Stage {
-            code: nest.into(),
-            units,
-            reads: vec![Touch { slot: w, access: Access::Whole }],
-            writes: vec![Touch { slot: body.workspace(), access: Access::Whole }],
-            flops: 0,
-        });
-    }
+}
 
-    let mut nest = NestBuilder::new("conv_grad_input");
-    let classes = slide.segments[0].len().max(1);
-    slide.bands = if by_image { 1 } else { dims.input[0].div_ceil(classes) };
-    let (number, band) = if by_image {
-        (Nest::UNIT.into(), None)
-    } else {
-        let (number, band) = nest.split(&Nest::UNIT.into(), slide.bands.max(1));
-        (number, Some(band))
-    };
-    let image = cotangent.prepare(body, &mut nest, &number)?;
-    let scope = Scope { body, target, epilogue: &epilogue, number: &number, image: &image };
-    slide.nest(&scope, &mut nest, None, band.as_ref())?;
-    let beside: Vec<usize> = epilogue.full_slots().collect();
-    let cotangents: Vec<usize> = cotangent.full_slots(body).collect();
-    let is_whole = |slot: usize| slot == w || (cotangents.contains(&slot) && !by_image);
-    let is_read = |slot: usize| beside.contains(&slot) || cotangents.contains(&slot);
-    // Bands are equal parts of the result if every class has as many rows.
-    let parted = by_image || dims.input[0].is_multiple_of(classes);
-    let (mut reads, writes) = body
-        .touches(|slot| parted && (slot >= body.operands() || (is_read(slot) && !is_whole(slot))));
-    reads.retain(|touch| touch.slot != w || is_read(w));
-    reads.push(Touch { slot: body.workspace(), access: Access::Whole });
-    let units = dims.batch * slide.bands;
-    stages.push(Stage { code: nest.finish().into(), units, reads, writes, flops: dims.flops() });
-    Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
+/// The panels of an input gradient's weights. The narrowest tiles do most of the work: their weights lie in panels, so that they
+/// follow one another in memory.
+fn transposed_panels(dims: &ConvDims, widths: &[usize]) -> Option<Panels> {
+    let channels = dims.group_channels();
+    let &width = widths.first()?;
+    ((1..channels).contains(&width) && channels.is_multiple_of(width)).then(|| Panels {
+        taps: dims.kernel[0] * dims.kernel[1],
+        groups: dims.groups,
+        results: channels,
+        contracted: dims.group_filters(),
+        width,
+        transposed: true,
+    })
+}
+
+/// The stage that packs the weights for tiles that read no panels.
+fn transposing(body: &Body<'_>, dims: &ConvDims, w: usize) -> Result<Stage> {
+    let (from, packed) = (Affine::slot(w), Affine::slot(body.workspace()));
+    let taps = dims.kernel[0] * dims.kernel[1];
+    let (nest, units) = pack::transpose(&from, &packed, taps, dims.group_channels(), dims.filters)?;
+    Ok(Stage {
+        code: nest.into(),
+        units,
+        reads: vec![Touch { slot: w, access: Access::Whole }],
+        writes: vec![Touch { slot: body.workspace(), access: Access::Whole }],
+        flops: 0,
+    })
+}
+
+impl Kernel<'_> {
+    /// Units that each make an image of an input gradient, or a band of one.
+    fn over_cotangents(
+        &self,
+        slide: &Slide,
+        cotangent: &Cotangent,
+        w: usize,
+        by_image: bool,
+    ) -> Result<Stage> {
+        let Self { body, target, epilogue, dims, .. } = *self;
+        let mut nest = NestBuilder::new(self.name);
+        let (number, band) = units(&mut nest, by_image, slide.bands);
+        let image = cotangent.prepare(body, &mut nest, &number)?;
+        let scope = Scope { body, target, epilogue, number: &number, image: &image };
+        slide.nest(&scope, &mut nest, None, band.as_ref())?;
+        let beside: Vec<usize> = epilogue.full_slots().collect();
+        let cotangents: Vec<usize> = cotangent.full_slots(body).collect();
+        let is_whole = |slot: usize| slot == w || (cotangents.contains(&slot) && !by_image);
+        let is_read = |slot: usize| beside.contains(&slot) || cotangents.contains(&slot);
+        // Bands are equal parts of the result if every class has as many rows.
+        let classes = slide.segments[0].len().max(1);
+        let parted = by_image || dims.input[0].is_multiple_of(classes);
+        let (mut reads, writes) = body.touches(|slot| {
+            parted && (slot >= body.operands() || (is_read(slot) && !is_whole(slot)))
+        });
+        reads.retain(|touch| touch.slot != w || is_read(w));
+        reads.push(Touch { slot: body.workspace(), access: Access::Whole });
+        let units = dims.batch * slide.bands;
+        Ok(Stage { code: nest.finish().into(), units, reads, writes, flops: dims.flops() })
+    }
 }
 
 /// Whether a convolution is the product of its pixels and its weights.
