@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use brolga_ir::{Graph, NodeId, Op, Origin, Role};
+use brolga_ir::{Graph, NodeId, Origin, Role};
 use clap::Args;
 
 use crate::error::CliError;
@@ -76,12 +76,11 @@ fn is_inside(path: &str, layer: &str) -> bool {
     path.strip_prefix(layer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Visits the origins of a node and of the nodes of its body.
+/// Visits the origins of a node and of the nodes of its bodies.
 fn origins(graph: &Graph, id: NodeId, visit: &mut dyn FnMut(&Origin)) {
     let node = graph.node(id);
     visit(&node.origin);
-    if let Op::Kernel(kernel) = &node.op {
-        let body = &kernel.body;
+    for body in node.op.bodies() {
         let inner = body.ids().filter(|&inner| !body.is_input(inner));
         inner.for_each(|inner| origins(body, inner, visit));
     }

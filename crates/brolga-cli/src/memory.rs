@@ -1,7 +1,7 @@
 //! How much memory an evaluation may take.
 
+use brolga_ir::Graph;
 use brolga_ir::interpret::bytes_needed;
-use brolga_ir::{Graph, Op};
 use clap::Args;
 
 use crate::error::CliError;
@@ -48,17 +48,12 @@ fn granted(graph: &Graph) -> Result<(), CliError> {
     })
 }
 
-/// The bytes of all values, those inside of kernels included: what the interpreter needs at most.
+/// The bytes of all values, those inside of bodies included: what the interpreter needs at most.
 fn bytes(graph: &Graph) -> usize {
     graph.ids().fold(0, |sum: usize, id| {
         let node = graph.node(id);
-        let inner = match &node.op {
-            Op::Kernel(kernel) => bytes(&kernel.body),
-            _ => 0,
-        };
-        node.types
-            .iter()
-            .map(|ty| ty.bytes())
-            .fold(sum.saturating_add(inner), usize::saturating_add)
+        let inner = node.op.bodies().iter().map(|body| bytes(body));
+        let own = node.types.iter().map(|ty| ty.bytes());
+        inner.chain(own).fold(sum, usize::saturating_add)
     })
 }

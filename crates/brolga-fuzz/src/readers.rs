@@ -225,10 +225,7 @@ fn is_small(graph: &Graph) -> bool {
         let operands = graph.operands(id);
         let work: u128 =
             operands.iter().map(|&v| graph.ty(v).shape.elements().max(1) as u128).product();
-        let bodies = match &node.op {
-            Op::Kernel(kernel) => is_small(&kernel.body),
-            _ => true,
-        };
+        let bodies = node.op.bodies().iter().all(|body| is_small(body));
         bodies && results <= 10_000 && work * (results as u128) < 1 << 32
     };
     graph.len() < 100 && graph.ids().all(elements)

@@ -1,15 +1,14 @@
 //! Graphs as pictures, in the language of Graphviz.
 //!
-//! Layers are boxes around their nodes, nested as their paths are, and kernels are dashed boxes around the nodes of their
-//! bodies. Blue nodes are forward, orange ones backward, green ones update; edges carry types. A dashed edge leads from the next
+//! Layers are boxes around their nodes, nested as their paths are, and ops with a body are dashed boxes around its
+//! nodes. Blue nodes are forward, orange ones backward, green ones update; edges carry types. A dashed edge leads from the next
 //! value of a state to the state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::graph::{Graph, NodeId, Role, Value};
-use crate::op::Op;
-use crate::ops::{Kernel, ParameterKind};
+use crate::ops::ParameterKind;
 use crate::text::{Names, attributes};
 
 /// The graph for `dot`; the same graph gives the same bytes.
@@ -78,11 +77,10 @@ impl Drawing {
             let layer = path
                 .filter(|part| !part.is_empty())
                 .fold(&mut top, |layer, part| layer.inner.entry(part.to_owned()).or_default());
-            let results = match &node.op {
-                Op::Kernel(kernel) => {
-                    self.kernel(graph, id, kernel, &name, &sources, &mut layer.nodes)
-                }
-                op => {
+            let results = match node.op.bodies() {
+                [body] => self.body(graph, id, body, &name, &sources, &mut layer.nodes),
+                _ => {
+                    let op = &node.op;
                     let label = escaped(&format!("{}\n{}", op.name(), wrapped(&attributes(op))));
                     let color = match node.origin.role {
                         Role::Forward => "lightskyblue1",
@@ -107,17 +105,16 @@ impl Drawing {
         sources
     }
 
-    /// Draws the body inside a box; edges go right through it.
-    fn kernel(
+    /// Draws the body whose results are the node's inside a box; edges go right through it.
+    fn body(
         &mut self,
         graph: &Graph,
         id: NodeId,
-        kernel: &Kernel,
+        body: &Graph,
         name: &str,
         sources: &HashMap<Value, String>,
         text: &mut String,
     ) -> Vec<Option<String>> {
-        let body = &kernel.body;
         let inputs = body.inputs().iter().zip(graph.operands(id));
         let inner = inputs.filter_map(|(&input, operand)| {
             Some((Value::from(input), sources.get(&operand)?.clone()))

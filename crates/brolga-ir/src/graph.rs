@@ -1,5 +1,6 @@
 //! The dataflow graph: a function from inputs (data and state) to outputs and new states.
 
+mod bodies;
 mod data;
 mod journal;
 mod nodes;
@@ -85,6 +86,8 @@ pub struct Graph {
     outputs: Vec<Output>,
     /// The places among the outputs of each value that is returned.
     returned: FxHashMap<Value, Vec<usize>>,
+    /// How many levels of bodies have been inside.
+    depth: usize,
     revision: Revision,
     /// The identity of the next node.
     next: u64,
@@ -283,6 +286,7 @@ impl Graph {
         origin: Origin,
         uid: Uid,
     ) -> Result<NodeId, Mistake> {
+        let depth = self.depth_with(&op)?;
         let types = {
             let operand = |&value: &Value| {
                 self.try_ty(value).ok_or_else(|| {
@@ -293,6 +297,7 @@ impl Graph {
             op.infer(&operands.collect::<Result<SmallVec<[&Type; 4]>, _>>()?)?
         };
         self.change();
+        self.depth = depth;
         self.record(|_| Change::Added(uid));
         Ok(self.nodes.add(Node { op, types, origin, uid }, operands))
     }

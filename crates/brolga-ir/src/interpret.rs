@@ -62,7 +62,7 @@ pub fn interpret_with(
     Ok(evaluate(graph, &inputs, observer))
 }
 
-/// Evaluates the body of a kernel for operands whose types were checked.
+/// Evaluates the body of an op for operands whose types were checked.
 pub(crate) fn evaluate_body(graph: &Graph, inputs: &[&Tensor]) -> Vec<Tensor> {
     evaluate(graph, inputs, &mut |_: &Graph, _: NodeId, _: &[Tensor]| {})
 }
@@ -152,7 +152,9 @@ fn scratch(graph: &Graph, id: NodeId) -> usize {
     let operands = operands.iter().map(|&value| graph.ty(value));
     match &node.op {
         Op::Constant(_) => 0,
-        Op::Kernel(kernel) => bytes_needed(&kernel.body),
+        op if !op.bodies().is_empty() => {
+            op.bodies().iter().map(|body| bytes_needed(body)).fold(0, usize::max)
+        }
         // Places of the operands that are repeated.
         op if op.is_elementwise() => {
             let result = &node.types[0];

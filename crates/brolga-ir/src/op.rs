@@ -1,8 +1,11 @@
 //! What an op is to the rest of the compiler.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::error::Mistake;
+use crate::graph::Graph;
 use crate::loops::{Buffer, Writer};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -20,6 +23,18 @@ pub type Types = SmallVec<[Type; 1]>;
 pub trait Operation {
     /// What the op is like.
     fn family(&self) -> Family<'_>;
+
+    /// The graphs inside the op: each takes data alone, replaces no state and returns something.
+    ///
+    /// They are no attributes: serde skips them, and the forms of a graph (text, serde) write each of them once.
+    fn bodies(&self) -> &[Arc<Graph>] {
+        &[]
+    }
+
+    /// The bodies, to be exchanged. An op that is read gets its attributes first and has empty bodies until then.
+    fn bodies_mut(&mut self) -> &mut [Arc<Graph>] {
+        &mut []
+    }
 
     /// The types of the results for operands of these types.
     ///

@@ -9,10 +9,12 @@
 //! 5. the inputs are parameters, each is listed once, no two have the same name, and no parameter is unlisted;
 //! 6. every output is a result that exists;
 //! 7. an output that replaces an input replaces one of kind state and has its type, and no state is replaced twice;
-//! 8. the body of a kernel is valid, takes data alone, replaces nothing and returns something; bodies nest at most [`MAX_DEPTH`] deep.
+//! 8. the body of an op is valid, takes data alone, replaces nothing and returns something. That bodies nest at most
+//!    [`MAX_DEPTH`](crate::text::MAX_DEPTH) deep is seen to by [`Graph::add_node`].
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -20,17 +22,18 @@ use crate::error::Mistake;
 pub use crate::error::{VerifyError, VerifyErrors};
 use crate::graph::{Graph, NodeId, Output};
 use crate::op::Op;
-use crate::ops::{Kernel, ParameterKind};
+use crate::ops::ParameterKind;
 use crate::text::names::listing;
-use crate::text::{MAX_DEPTH, Names, input_text, is_name, node_line, return_line, returned};
+use crate::text::{Names, input_text, is_name, node_line, return_line, returned};
 
-/// Verifies a graph and the bodies of its kernels.
+/// Verifies a graph and the bodies of its ops.
 ///
 /// # Errors
 /// Everything that is wrong, by the list in the [module](self)'s page.
 pub fn verify(graph: &Graph) -> Result<(), VerifyErrors> {
     let mut errors = Vec::new();
-    Verifier::new(graph, graph.name().to_owned(), 0, &mut errors).graph();
+    let mut bodies = FxHashMap::default();
+    Verifier::new(graph, graph.name().to_owned(), &mut bodies, &mut errors).graph();
     if errors.is_empty() { Ok(()) } else { Err(VerifyErrors { errors }) }
 }
 
@@ -39,14 +42,19 @@ struct Verifier<'a> {
     /// Made when there is something to report.
     names: OnceCell<Names<'a>>,
     path: String,
-    /// How many bodies are around the graph.
-    depth: usize,
+    /// The bodies verified so far, and whether they are valid: nodes that share one have its errors once.
+    bodies: &'a mut FxHashMap<*const Graph, bool>,
     errors: &'a mut Vec<VerifyError>,
 }
 
 impl<'a> Verifier<'a> {
-    fn new(graph: &'a Graph, path: String, depth: usize, errors: &'a mut Vec<VerifyError>) -> Self {
-        Self { graph, names: OnceCell::new(), path, depth, errors }
+    fn new(
+        graph: &'a Graph,
+        path: String,
+        bodies: &'a mut FxHashMap<*const Graph, bool>,
+        errors: &'a mut Vec<VerifyError>,
+    ) -> Self {
+        Self { graph, names: OnceCell::new(), path, bodies, errors }
     }
 
     fn names(&self) -> &Names<'a> {
@@ -120,10 +128,8 @@ impl<'a> Verifier<'a> {
             let missing = || format!("operand {place} is a result that does not exist");
             operands.push(ty.ok_or_else(missing)?);
         }
-        if let Op::Kernel(kernel) = &node.op {
-            let errors = self.errors.len();
-            self.body(kernel)?;
-            if self.errors.len() > errors {
+        for body in node.op.bodies() {
+            if !self.body(node.op.name(), body)? {
                 return Ok(());
             }
         }
@@ -137,26 +143,27 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    fn body(&mut self, kernel: &Kernel) -> Result<(), Mistake> {
-        let body = &kernel.body;
+    /// Whether a body is valid in itself; why it cannot be a body is the node's mistake.
+    fn body(&mut self, op: &str, body: &Arc<Graph>) -> Result<bool, Mistake> {
         let data = |&id: &NodeId| body.parameter(id).is_none_or(|p| p.kind == ParameterKind::Data);
         if !body.inputs().iter().all(data) {
-            return Err(Mistake::new(
-                "the body of a kernel takes a state; it must take data alone",
-            ));
+            return Err(format!("the body of a {op} takes a state; it must take data alone").into());
         }
         if body.outputs().iter().any(|output| output.replaces.is_some()) {
-            return Err(Mistake::new("the body of a kernel replaces a state"));
+            return Err(format!("the body of a {op} replaces a state").into());
         }
         if body.outputs().is_empty() {
-            return Err(Mistake::new("the body of a kernel returns nothing"));
+            return Err(format!("the body of a {op} returns nothing").into());
         }
-        if self.depth == MAX_DEPTH {
-            return Err(format!("bodies nest deeper than {MAX_DEPTH} levels").into());
+        if let Some(&valid) = self.bodies.get(&Arc::as_ptr(body)) {
+            return Ok(valid);
         }
+        let errors = self.errors.len();
         let path = format!("{}/{}", self.path, body.name());
-        Verifier::new(body, path, self.depth + 1, self.errors).graph();
-        Ok(())
+        Verifier::new(body, path, self.bodies, self.errors).graph();
+        let valid = self.errors.len() == errors;
+        self.bodies.insert(Arc::as_ptr(body), valid);
+        Ok(valid)
     }
 
     fn outputs(&mut self) {

@@ -1,5 +1,7 @@
 //! Every error, as it is printed. None changes the graph.
 
+use std::sync::Arc;
+
 use brolga_autodiff::gradients;
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind, ReduceSum, Slice};
 use brolga_ir::{Graph, Origin, Role, Tracer, Type, Value};
@@ -145,7 +147,7 @@ fn a_way_that_ends_at_an_operand_without_gradient() {
 #[test]
 fn an_op_without_rule() {
     let body = graph("graph double(%x: f32[]) { %0: f32[] = add %x, %x return %0 }");
-    let kernel = Kernel { kind: KernelKind::Rows, body: Box::new(body) };
+    let kernel = Kernel { kind: KernelKind::Rows, body: Arc::new(body) };
     let mut graph = graph("graph f(%x: f32[], %y: f32[]) { %0: f32[] = mul %x, %y return %0 }");
     let product = graph.outputs()[0].value;
     let origin = Origin::layer("dense", Role::Forward);

@@ -1,6 +1,7 @@
 //! No op without a test of its gradient.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use brolga_autodiff::grad;
 use brolga_ir::ops::Pooling;
@@ -63,7 +64,7 @@ fn integers(dtype: DType, shape: impl Into<Shape>) -> Tensor {
 fn fused() -> Op {
     let body =
         parse_graph("graph double(%x: f64[]) { %0: f64[] = add %x, %x return %0 }", "double");
-    Kernel { kind: KernelKind::Rows, body: Box::new(body.expect("a graph")) }.into()
+    Kernel { kind: KernelKind::Rows, body: Arc::new(body.expect("a graph")) }.into()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Graphs of one kernel.
 
+use std::sync::Arc;
+
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
 use brolga_ir::{Graph, Origin, Tracer, Type, Var};
 
@@ -31,7 +33,7 @@ pub(crate) fn kernel_graph(
         })
         .collect();
     let results = body.outputs().len();
-    let op = Kernel { kind, body: Box::new(body) };
+    let op = Kernel { kind, body: Arc::new(body) };
     let node = graph.add_node(op, &operands, Origin::default()).expect("the body's types");
     for port in 0..results {
         graph.add_output(brolga_ir::Value { node, port: port as u32 });

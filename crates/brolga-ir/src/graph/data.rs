@@ -1,7 +1,11 @@
-//! The serde form of graphs: nodes in topological order, the inputs first, referred to by their place.
+//! The serde form of graphs: nodes in topological order, the inputs first, referred to by their place; the bodies of ops in one
+//! list, each once, inner ones before those they stand in.
 //!
 //! What is read is verified, so that no file gives a graph that is not valid.
 
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -14,6 +18,15 @@ use crate::verify::verify;
 #[derive(Serialize, Deserialize)]
 struct GraphData {
     name: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bodies: Vec<BodyData>,
+    nodes: Vec<NodeData>,
+    outputs: Vec<OutputData>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BodyData {
+    name: String,
     nodes: Vec<NodeData>,
     outputs: Vec<OutputData>,
 }
@@ -24,6 +37,9 @@ struct NodeData {
     op: Op,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operands: Vec<(usize, u32)>,
+    /// Where the op's bodies stand in the graph's list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bodies: Vec<usize>,
     types: SmallVec<[Type; 1]>,
     #[serde(default)]
     origin: Origin,
@@ -38,29 +54,46 @@ struct OutputData {
 
 impl Serialize for Graph {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::Error;
+        let malformed = || serde::ser::Error::custom("the graph is not valid; `verify` tells why");
+        let bodies = self.bodies();
+        let indices = bodies.iter().enumerate().map(|(i, body)| (Arc::as_ptr(body), i)).collect();
+        let body = |body: &&Arc<Self>| body.data(&indices);
+        let bodies = bodies.iter().map(body).collect::<Option<_>>().ok_or_else(malformed)?;
+        let BodyData { name, nodes, outputs } = self.data(&indices).ok_or_else(malformed)?;
+        GraphData { name, bodies, nodes, outputs }.serialize(serializer)
+    }
+}
 
+impl Graph {
+    /// The graph itself, its bodies by their indices; `None` if something that is used does not exist.
+    fn data(&self, bodies: &FxHashMap<*const Self, usize>) -> Option<BodyData> {
         let (order, places) = self.signature_first();
-        let place = |id: NodeId| {
-            let malformed = || S::Error::custom("the graph is not valid; `verify` tells why");
-            places.get(&id).copied().ok_or_else(malformed)
+        let place = |id: NodeId| places.get(&id).copied();
+        let at = |value: Value| {
+            self.try_ty(value)?;
+            Some((place(value.node)?, value.port))
         };
-        let at = |value: Value| Ok((place(value.node)?, value.port));
         let node = |&id: &NodeId| {
             let node = self.node(id);
-            Ok(NodeData {
+            let index = |body: &Arc<Self>| bodies.get(&Arc::as_ptr(body)).copied();
+            Some(NodeData {
                 op: node.op.clone(),
-                operands: self.operands(id).into_iter().map(at).collect::<Result<_, _>>()?,
+                operands: self.operands(id).into_iter().map(at).collect::<Option<_>>()?,
+                bodies: node.op.bodies().iter().map(index).collect::<Option<_>>()?,
                 types: node.types.clone(),
                 origin: node.origin.clone(),
             })
         };
         let output = |o: &Output| {
-            Ok(OutputData { value: at(o.value)?, replaces: o.replaces.map(place).transpose()? })
+            let replaces = match o.replaces {
+                Some(state) => Some(place(state)?),
+                None => None,
+            };
+            Some(OutputData { value: at(o.value)?, replaces })
         };
-        let nodes = order.iter().map(node).collect::<Result<_, _>>()?;
-        let outputs = self.outputs.iter().map(output).collect::<Result<_, _>>()?;
-        GraphData { name: self.name.clone(), nodes, outputs }.serialize(serializer)
+        let nodes = order.iter().map(node).collect::<Option<_>>()?;
+        let outputs = self.outputs.iter().map(output).collect::<Option<_>>()?;
+        Some(BodyData { name: self.name.clone(), nodes, outputs })
     }
 }
 
@@ -68,44 +101,65 @@ impl<'de> Deserialize<'de> for Graph {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
 
-        let data = GraphData::deserialize(deserializer)?;
-        let mut graph = Self::new(data.name);
-        let mut ids: Vec<NodeId> = Vec::with_capacity(data.nodes.len());
-        for (place, node) in data.nodes.into_iter().enumerate() {
-            let operand = |(at, port): (usize, u32)| {
-                ids.get(at).map(|&node| Value { node, port }).ok_or_else(|| {
-                    Error::custom(format!(
-                        "node {place} has node {at} as operand, which comes later"
-                    ))
-                })
-            };
-            let operands = node.operands.into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
-            let id = match node.op {
-                Op::Parameter(Parameter { name, kind, ty }) => {
-                    graph.add_input(&name, kind, ty, node.origin).map(|value| value.node)
-                }
-                op => graph.add_node(op, &operands, node.origin),
-            }
-            .map_err(|mistake| Error::custom(format!("node {place}: {mistake}")))?;
-            if graph.node(id).types != node.types {
-                return Err(Error::custom(format!("node {place}: its types are not its op's")));
-            }
-            ids.push(id);
+        let GraphData { name, bodies: inner, nodes, outputs } =
+            GraphData::deserialize(deserializer)?;
+        let mut bodies = Vec::with_capacity(inner.len());
+        for (place, data) in inner.into_iter().enumerate() {
+            let body = read(data, &bodies)
+                .map_err(|problem| Error::custom(format!("body {place}: {problem}")))?;
+            bodies.push(Arc::new(body));
         }
-        let id = |place: usize| {
-            ids.get(place)
-                .copied()
-                .ok_or_else(|| Error::custom(format!("there is no node {place}")))
-        };
-        for output in data.outputs {
-            let value = Value { node: id(output.value.0)?, port: output.value.1 };
-            if graph.try_ty(value).is_none() {
-                return Err(Error::custom(format!("node {} has no such result", output.value.0)));
-            }
-            let replaces = output.replaces.map(id).transpose()?;
-            graph.push_output(Output { value, replaces });
-        }
+        let graph = read(BodyData { name, nodes, outputs }, &bodies).map_err(Error::custom)?;
         verify(&graph).map_err(Error::custom)?;
         Ok(graph)
     }
+}
+
+/// A graph whose ops have some of these bodies.
+fn read(data: BodyData, bodies: &[Arc<Graph>]) -> Result<Graph, String> {
+    let mut graph = Graph::new(data.name);
+    let mut ids: Vec<NodeId> = Vec::with_capacity(data.nodes.len());
+    for (place, mut node) in data.nodes.into_iter().enumerate() {
+        give_bodies(&mut node, bodies).map_err(|problem| format!("node {place} {problem}"))?;
+        let operand = |(at, port): (usize, u32)| {
+            let value = ids.get(at).map(|&node| Value { node, port });
+            value.ok_or_else(|| format!("node {place} has node {at} as operand, which comes later"))
+        };
+        let operands = node.operands.into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
+        let id = match node.op {
+            Op::Parameter(Parameter { name, kind, ty }) => {
+                graph.add_input(&name, kind, ty, node.origin).map(|value| value.node)
+            }
+            op => graph.add_node(op, &operands, node.origin),
+        };
+        let id = id.map_err(|mistake| format!("node {place}: {mistake}"))?;
+        if graph.node(id).types != node.types {
+            return Err(format!("node {place}: its types are not its op's"));
+        }
+        ids.push(id);
+    }
+    let id =
+        |place: usize| ids.get(place).copied().ok_or_else(|| format!("there is no node {place}"));
+    for output in data.outputs {
+        let value = Value { node: id(output.value.0)?, port: output.value.1 };
+        if graph.try_ty(value).is_none() {
+            return Err(format!("node {} has no such result", output.value.0));
+        }
+        let replaces = output.replaces.map(id).transpose()?;
+        graph.push_output(Output { value, replaces });
+    }
+    Ok(graph)
+}
+
+/// Gives the op of a node its bodies.
+fn give_bodies(node: &mut NodeData, bodies: &[Arc<Graph>]) -> Result<(), String> {
+    let (slots, given) = (node.op.bodies_mut(), &node.bodies);
+    if slots.len() != given.len() {
+        return Err(format!("has bodies: {}, its op takes {}", given.len(), slots.len()));
+    }
+    for (slot, &index) in slots.iter_mut().zip(given) {
+        let body = bodies.get(index);
+        *slot = body.cloned().ok_or_else(|| format!("has body {index}, which comes later"))?;
+    }
+    Ok(())
 }

@@ -1,13 +1,16 @@
 //! A fused region: a graph inside a node.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::body::infer_body;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::graph::Graph;
 use crate::interpret::evaluate_body;
 use crate::loops::{Buffer, Writer, write_body};
-use crate::op::{Family, Operation, Types, Vjp, wrong_count};
+use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
@@ -54,32 +57,9 @@ impl KernelKind {
 pub struct Kernel {
     /// Which generator compiles it.
     pub kind: KernelKind,
-    /// The region as a function of data inputs; the operands in order. Its serde form is its text.
-    #[serde(with = "as_text")]
-    pub body: Box<Graph>,
-}
-
-mod as_text {
-    use std::borrow::Cow;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-
-    use crate::graph::Graph;
-    use crate::text::{TextOptions, parse_graph};
-    use crate::verify::verify;
-
-    pub(super) fn serialize<S: Serializer>(body: &Graph, serializer: S) -> Result<S::Ok, S::Error> {
-        verify(body).map_err(ser::Error::custom)?;
-        body.to_text(&TextOptions { locations: true, ..TextOptions::default() })
-            .serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Box<Graph>, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        parse_graph(&text, "body").map(Box::new).map_err(de::Error::custom)
-    }
+    /// The region as a function of data inputs; the operands in order.
+    #[serde(skip)]
+    pub body: Arc<Graph>,
 }
 
 impl Operation for Kernel {
@@ -87,22 +67,16 @@ impl Operation for Kernel {
         Family::Call
     }
 
+    fn bodies(&self) -> &[Arc<Graph>] {
+        std::slice::from_ref(&self.body)
+    }
+
+    fn bodies_mut(&mut self) -> &mut [Arc<Graph>] {
+        std::slice::from_mut(&mut self.body)
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        let inputs = self.body.inputs();
-        if inputs.len() != operands.len() {
-            let name = format!("kernel {}", self.body.name());
-            return Err(wrong_count(&name, inputs.len(), operands.len()));
-        }
-        for (&input, given) in inputs.iter().zip(operands) {
-            let expected = self.body.ty(input.into());
-            if expected != *given {
-                return Err(Mistake::new(format!(
-                    "`kernel {}`: an operand is {given}, its body takes {expected}",
-                    self.body.name()
-                )));
-            }
-        }
-        Ok(self.body.outputs().iter().map(|o| self.body.ty(o.value).clone()).collect())
+        infer_body(Self::NAME, &self.body, operands)
     }
 
     fn evaluate(&self, operands: &[&Tensor], _: &[Type]) -> Vec<Tensor> {

@@ -2,6 +2,7 @@
 //!
 //! A new op is a new file and one line in the list below.
 
+mod body;
 #[cfg(test)]
 mod checks;
 mod conv_dims;
@@ -23,7 +24,8 @@ macro_rules! ops {
         $(mod $efile; pub use $efile::$etype;)*
         $(mod $ofile; pub use $ofile::$otype;)*
 
-        /// An op: a value that says what a node computes.
+        /// An op: a value that says what a node computes. Its serde form has no [bodies](crate::op::Operation::bodies): that of a
+        /// [`Graph`](crate::Graph) has.
         #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(tag = "op", rename_all = "snake_case")]
         #[expect(missing_docs, reason = "each variant is documented at the type it holds")]
@@ -71,6 +73,14 @@ macro_rules! ops {
 
             /// The op's definition.
             pub fn definition(&self) -> &dyn crate::op::Operation {
+                match self {
+                    $(Self::$etype(op) => op,)*
+                    $(Self::$otype(op) => op,)*
+                }
+            }
+
+            /// The op's definition, to be changed.
+            pub fn definition_mut(&mut self) -> &mut dyn crate::op::Operation {
                 match self {
                     $(Self::$etype(op) => op,)*
                     $(Self::$otype(op) => op,)*
@@ -211,6 +221,16 @@ pub use pool::{PoolDims, Pooling};
 pub use random_bernoulli::Probability;
 
 impl Op {
+    /// The graphs inside the op.
+    pub fn bodies(&self) -> &[std::sync::Arc<crate::graph::Graph>] {
+        self.definition().bodies()
+    }
+
+    /// The graphs inside the op, to be exchanged.
+    pub fn bodies_mut(&mut self) -> &mut [std::sync::Arc<crate::graph::Graph>] {
+        self.definition_mut().bodies_mut()
+    }
+
     /// The types of the results for operands of these types.
     ///
     /// # Errors

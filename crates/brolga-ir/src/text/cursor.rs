@@ -81,7 +81,7 @@ pub(super) struct Cursor<'a> {
     pub(super) at: usize,
     /// How many brackets and braces of attributes are open.
     pub(super) brackets: usize,
-    /// How many bodies of kernels are open.
+    /// How many bodies of ops are open.
     pub(super) bodies: usize,
     errors: Vec<ParseError>,
     /// Whether the text ended, or another graph began, inside a body.
@@ -182,6 +182,19 @@ impl<'a> Cursor<'a> {
             _ => self.peek().first,
         };
         if ends { Ok(()) } else { Err(self.unexpected("the end of the statement")) }
+    }
+
+    /// Whether `name(` comes next.
+    pub(super) fn begins_function(&self) -> bool {
+        let is_name = matches!(self.peek().kind, Kind::Name(_) | Kind::Quoted(_));
+        let next = self.tokens.get(self.at + 1).map(|token| &token.kind);
+        is_name && matches!(next, Some(Kind::Mark("(")))
+    }
+
+    /// The empty span after the token last taken.
+    pub(super) fn after(&self) -> Span {
+        let end = self.last().span.end;
+        end..end
     }
 
     /// From the start of the first to the end of the token last taken.

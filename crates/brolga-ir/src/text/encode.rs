@@ -12,14 +12,14 @@ use crate::types::Shape;
 
 /// The attributes of an op, `{axes=[1], keepdims=false}`; empty if it has none.
 ///
-/// The type is not among them, because the text has it elsewhere, nor is a kernel's body.
+/// The type is not among them, because the text has it elsewhere.
 pub(crate) fn attributes(op: &Op) -> String {
     let attributes = match op {
         Op::Constant(constant) => {
             format!("{{value={}}}", data_to_text(constant.value(), &constant.ty().shape))
         }
         op => op
-            .attributes(Encoder { hidden: &["type", "body"] })
+            .attributes(Encoder { hidden: &["type"] })
             .expect("attributes are numbers, texts, and lists and structures of them"),
     };
     if attributes == "{}" { String::new() } else { attributes }

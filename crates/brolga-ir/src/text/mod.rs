@@ -32,7 +32,7 @@ pub use names::Names;
 pub use parser::{parse_graph, parse_module};
 pub(crate) use printer::{input_text, node_line, return_line, returned};
 
-/// How deep kernels, and lists in attributes, may nest in a text.
+/// How deep bodies of ops, and lists in attributes of a text, may nest.
 pub const MAX_DEPTH: usize = 64;
 
 /// What the printer adds to the text.

@@ -6,8 +6,7 @@ use super::encode::{attributes, quoted};
 use super::lexer::is_bare_file;
 use super::{Names, TextOptions, is_bare};
 use crate::graph::{Graph, Module, NodeId, Origin, Output, Role, Value};
-use crate::op::Op;
-use crate::ops::{Kernel, ParameterKind};
+use crate::ops::ParameterKind;
 
 /// A signature up to this width stands on one line.
 const WIDTH: usize = 100;
@@ -22,7 +21,7 @@ impl Graph {
         printer.text
     }
 
-    /// One node as in the text form, with the body of a kernel.
+    /// One node as in the text form, with the bodies of its op.
     ///
     /// # Panics
     /// If the id is not of this graph.
@@ -86,7 +85,7 @@ impl Printer {
     /// `%0: f32[2] = kernel %x {kind="rows"} relu(..) {..}   @layer #role`.
     fn node(&mut self, graph: &Graph, names: &Names<'_>, id: NodeId) {
         self.text.push_str(&head(graph, names, id));
-        if let Op::Kernel(Kernel { body, .. }) = &graph.node(id).op {
+        for body in graph.node(id).op.bodies() {
             self.text.push(' ');
             self.function(body);
         }

@@ -1,8 +1,7 @@
 //! The statements of a body: their meaning. Names become values, calls become nodes.
 
 use std::collections::{HashMap, HashSet};
-
-use serde::Deserialize;
+use std::sync::Arc;
 
 use super::cursor::{Cursor, Fault, Parse};
 use super::decode::{Decoder, data};
@@ -11,7 +10,7 @@ use super::literal::{Entry, Literal, LiteralKind};
 use super::statement::{Binder, Call, Name, Returned};
 use crate::graph::{Graph, NodeId, Origin, Value};
 use crate::op::Op;
-use crate::ops::{Constant, Kernel, KernelKind, ParameterKind};
+use crate::ops::{Constant, ParameterKind};
 use crate::tensor::Data;
 use crate::types::Type;
 
@@ -87,7 +86,7 @@ impl<'a> Cursor<'a> {
         &self,
         scope: &mut Scope<'a>,
         binders: &[Binder<'a>],
-        call: Call<'a>,
+        mut call: Call<'a>,
     ) -> Parse<Option<Vec<Value>>> {
         let operands = call.operands.iter().map(|name| self.resolve(scope, name));
         let operands: Option<Vec<Value>> =
@@ -96,7 +95,7 @@ impl<'a> Cursor<'a> {
             return Ok(None);
         };
         let name = call.op;
-        let op = op(name, &call.op_span, &call.attributes, ty, call.body)?;
+        let op = op(&mut call, ty)?;
         let Some(operands) = operands else { return Ok(None) };
         let node = scope.graph.add_node(op, &operands, call.origin);
         let node = node.map_err(|mistake| Fault::from(mistake).at(&call.span))?;
@@ -173,38 +172,45 @@ fn placeholder(graph: &mut Graph, ty: Type) -> Option<Value> {
     graph.add(Constant::of(ty, zero).ok()?, &[], Origin::default()).ok()
 }
 
-/// The op of this name with these attributes, `ty` being the type of its first result.
-fn op(
-    name: &str,
-    span: &Span,
-    attributes: &Literal<'_>,
-    ty: &Type,
-    body: Option<Graph>,
-) -> Parse<Op> {
-    let op = match (name, body) {
-        ("kernel", Some(body)) => kernel(attributes, body),
-        ("constant", _) => constant(attributes, ty),
-        ("parameter", _) => {
+/// The op of a call, `ty` being the type of its first result.
+fn op(call: &mut Call<'_>, ty: &Type) -> Parse<Op> {
+    let Call { op: name, op_span: span, attributes, .. } = call;
+    let op = match *name {
+        "constant" => constant(attributes, ty),
+        "parameter" => {
             let fault = Fault::new("an input cannot stand in the body").at(span);
             Err(fault.help("inputs stand in the signature, as in graph f(%x: f32[2])"))
         }
-        _ => Op::from_attributes(name, Decoder::new(attributes, Some(ty))).unwrap_or_else(|| {
-            let ops = Op::NAMES.iter().copied().filter(|&name| name != "parameter");
-            let fault = Fault::new(format!("there is no op `{name}`")).at(span);
-            Err(fault.did_you_mean("", name, ops))
-        }),
+        name => {
+            Op::from_attributes(name, Decoder::new(attributes, Some(ty))).unwrap_or_else(|| {
+                let ops = Op::NAMES.iter().copied().filter(|&name| name != "parameter");
+                let fault = Fault::new(format!("there is no op `{name}`")).at(span);
+                Err(fault.did_you_mean("", name, ops))
+            })
+        }
     };
-    op.map_err(|fault| fault.at(&attributes.span))
+    let mut op = op.map_err(|fault| fault.at(&attributes.span))?;
+    give_bodies(&mut op, std::mem::take(&mut call.bodies)).map_err(|f| f.at(&call.bodies_span))?;
+    Ok(op)
 }
 
-fn kernel(attributes: &Literal<'_>, body: Graph) -> Parse<Op> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Attributes {
-        kind: KernelKind,
+/// Gives an op the bodies that stand in the text.
+fn give_bodies(op: &mut Op, bodies: Vec<Arc<Graph>>) -> Parse<()> {
+    let (name, given) = (op.name(), bodies.len());
+    let slots = op.bodies_mut();
+    if slots.len() == given {
+        slots.iter_mut().zip(bodies).for_each(|(slot, body)| *slot = body);
+        return Ok(());
     }
-    let Attributes { kind } = Attributes::deserialize(Decoder::new(attributes, None))?;
-    Ok(Kernel { kind, body: Box::new(body) }.into())
+    let fault = match (slots.len(), given) {
+        (0, _) => Fault::new(format!("`{name}` has no body")),
+        (1, 0) => Fault::new(format!("the body of the {name} is missing")),
+        (takes, _) => Fault::new(format!("`{name}` has bodies: {takes}, not {given}")),
+    };
+    Err(match slots.len() {
+        0 => fault,
+        _ => fault.help("a body stands after the attributes, as in name(%x: f32[2]) {..}"),
+    })
 }
 
 fn constant(attributes: &Literal<'_>, ty: &Type) -> Parse<Op> {

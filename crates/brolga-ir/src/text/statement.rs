@@ -1,14 +1,13 @@
 //! The statements of a body: their syntax. What they mean is in `scope`.
 
+use std::sync::Arc;
+
 use super::cursor::{Cursor, Fault, Parse};
 use super::lexer::{Kind, Span};
 use super::literal::{Literal, LiteralKind};
 use super::scope::Scope;
 use crate::graph::{Graph, Origin};
 use crate::types::Type;
-
-/// What a kernel needs.
-const BODY: &str = "the body, as in `name(%x: f32[2]) {..}`";
 
 /// What stands in front of `=`: a name, and the type that its value must have.
 pub(super) struct Binder<'a> {
@@ -31,7 +30,9 @@ pub(super) struct Call<'a> {
     /// From the op to the last operand.
     pub(super) span: Span,
     pub(super) attributes: Literal<'a>,
-    pub(super) body: Option<Graph>,
+    /// Where bodies would stand.
+    pub(super) bodies_span: Span,
+    pub(super) bodies: Vec<Arc<Graph>>,
     pub(super) origin: Origin,
 }
 
@@ -139,14 +140,16 @@ impl<'a> Cursor<'a> {
             false => Literal { kind: LiteralKind::Map(Vec::new()), span: op_span.clone() },
         };
         let mistakes = self.mistakes();
-        let body = match op {
-            "kernel" => Some(self.nested(|c| &mut c.bodies, |c| c.function(BODY))?),
-            _ => None,
-        };
+        let bodies_span = self.after();
+        let mut bodies = Vec::new();
+        while self.begins_function() {
+            let body = self.nested(|c| &mut c.bodies, |c| c.function("the name of the body"))?;
+            bodies.push(Arc::new(body));
+        }
         let mut origin = self.origin()?;
         origin.location = self.location();
         self.expect_statement_end()?;
-        let call = Call { op, op_span, operands, span, attributes, body, origin };
+        let call = Call { op, op_span, operands, span, attributes, bodies_span, bodies, origin };
         Ok((self.mistakes() == mistakes).then_some(call))
     }
 

@@ -1,6 +1,7 @@
 //! Graphs are changed by passes: uses, replacement, removal, order, equality.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use brolga_ir::ops::{Add, Exp, Kernel, KernelKind, Mul, Neg, ParameterKind, Relu};
 use brolga_ir::{DType, Graph, NodeId, Origin, Role, Type, Value, verify};
@@ -194,7 +195,7 @@ fn equality_does_not_see_when_inputs_were_added() {
 fn kernels_compare_by_their_bodies() {
     let kernel = |body: &str| Kernel {
         kind: KernelKind::Rows,
-        body: Box::new(graph(&format!(
+        body: Arc::new(graph(&format!(
             "graph body(%x: f32[2]) {{ %0: f32[2] = {body} %x return %0 }}"
         ))),
     };

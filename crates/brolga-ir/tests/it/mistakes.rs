@@ -620,9 +620,10 @@ fn a_body_of_another_type() {
 #[test]
 fn a_kernel_without_a_body() {
     insta::assert_snapshot!(statement(r#"%0: f32[2] = kernel %x {kind="rows"}"#), @r#"
-    <input>:2:39: error: expected the body, as in `name(%x: f32[2]) {..}`, but the line ends
+    <input>:2:39: error: the body of the kernel is missing
       2 |   %0: f32[2] = kernel %x {kind="rows"}
         |                                       ^
+      help: a body stands after the attributes, as in name(%x: f32[2]) {..}
     "#);
 }
 

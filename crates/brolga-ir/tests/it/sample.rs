@@ -1,5 +1,7 @@
 //! Graphs that several tests use.
 
+use std::sync::Arc;
+
 use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::{Data, Graph, Role, Tensor, Tracer, Type, parse_graph};
 
@@ -36,7 +38,7 @@ pub(crate) fn train_step() -> Graph {
     };
     let results = {
         let _conv = tracer.enter("conv2d");
-        let kernel = Kernel { kind: KernelKind::Contraction, body: Box::new(body) };
+        let kernel = Kernel { kind: KernelKind::Contraction, body: Arc::new(body) };
         tracer.apply_all(kernel, &[&x, &w, &b])
     };
     let scale = tracer.constant(tensor([2], &[1.5, -0.0]));

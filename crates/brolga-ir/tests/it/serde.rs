@@ -1,5 +1,7 @@
 //! The serde form of graphs: JSON there and back, and what a damaged form gets.
 
+use std::sync::Arc;
+
 use brolga_ir::ops::{Constant, Kernel, KernelKind};
 use brolga_ir::{Graph, Module, Op, Origin, Tensor, TextOptions, Value};
 
@@ -154,42 +156,57 @@ fn fused() -> Graph {
 }
 
 #[test]
-fn the_body_of_a_kernel_is_text() {
+fn bodies_stand_in_one_list() {
     let text = serde_json::to_value(fused()).expect("a valid graph");
-    let body = text["nodes"][1]["body"].as_str().expect("a text").to_owned();
-    insta::assert_snapshot!(body, @"
-    graph double(%a: f32[2]) {
-      %0: f32[2] = add %a, %a   @dense #backward   // src/model.rs:7
-      return %0
-    }
-    ");
+    assert_eq!(text["nodes"][1]["bodies"], serde_json::json!([0]));
+    insta::assert_snapshot!(text["bodies"][0]["nodes"][1], @r#"{"op":"add","operands":[[0,0],[0,0]],"origin":{"layer":"dense","location":{"file":"src/model.rs","line":7},"role":"backward"},"types":["f32[2]"]}"#);
     let back: Graph = serde_json::from_value(text.clone()).expect("the form it was written in");
     let locations = TextOptions { locations: true, ..TextOptions::default() };
     assert_eq!(back.to_text(&locations), fused().to_text(&locations));
 
-    let mut damaged = text;
-    damaged["nodes"][1]["body"] = body.replace("add", "ad").into();
-    let error = serde_json::from_value::<Graph>(damaged).expect_err("no such op");
-    insta::assert_snapshot!(error, @"
-    body:2:16: error: there is no op `ad`
-      2 |   %0: f32[2] = ad %a, %a   @dense #backward   // src/model.rs:7
-        |                ^~
-      help: did you mean `add`?
-    ");
+    let error = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut damaged = text.clone();
+        change(&mut damaged);
+        serde_json::from_value::<Graph>(damaged).expect_err("a mistake").to_string()
+    };
+    insta::assert_snapshot!(error(&|text| text["bodies"][0]["nodes"][1]["operands"] = serde_json::json!([[0, 0]])), @"body 0: node 1: `add` takes 2 operands, not 1");
+    insta::assert_snapshot!(error(&|text| text["nodes"][1]["bodies"] = serde_json::json!([1])), @"node 1 has body 1, which comes later");
+    insta::assert_snapshot!(error(&|text| text["nodes"][1]["bodies"] = serde_json::json!([])), @"node 1 has bodies: 0, its op takes 1");
+    insta::assert_snapshot!(error(&|text| text["bodies"][0]["outputs"] = serde_json::json!([])), @"node 1: its types are not its op's");
 }
 
 #[test]
-fn a_body_that_is_not_valid_is_not_written() {
+fn a_body_that_is_shared_is_written_once_and_stays_shared() {
+    let kernel = fused().ids().find_map(|id| match &fused().node(id).op {
+        Op::Kernel(kernel) => Some(kernel.clone()),
+        _ => None,
+    });
+    let kernel = kernel.expect("a kernel");
+    let mut graph = Graph::new("twice");
+    let (kind, ty) = (brolga_ir::ops::ParameterKind::Data, brolga_ir::Type::f32([2]));
+    let x = graph.add_input("x", kind, ty, Origin::default()).expect("a name");
+    let y = graph.add(kernel.clone(), &[x], Origin::default()).expect("the types fit");
+    let z = graph.add(kernel, &[y], Origin::default()).expect("the types fit");
+    graph.add_output(z);
+    let text = serde_json::to_value(&graph).expect("a valid graph");
+    assert_eq!(text["bodies"].as_array().map(Vec::len), Some(1));
+    let back: Graph = serde_json::from_value(text).expect("the form it was written in");
+    assert_eq!(back, graph);
+    assert_eq!(back.bodies().len(), 1);
+}
+
+#[test]
+fn a_result_that_does_not_exist_is_not_written() {
     let mut body = graph("graph k(%a: f32[2]) { return %a }");
-    let foreign = Value { node: fused().outputs()[0].value.node, port: 3 };
-    body.add_output(foreign);
-    let kernel = Op::from(Kernel { kind: KernelKind::Rows, body: Box::new(body) });
-    let error = serde_json::to_string(&kernel).expect_err("a result that does not exist");
-    insta::assert_snapshot!(error, @"
-    graph `k`: error: an output is a result that does not exist
-      | return %a, %?
-      |            ^~
-    ");
+    body.add_output(Value { node: fused().outputs()[0].value.node, port: 3 });
+    let error = serde_json::to_string(&body).expect_err("a result that does not exist");
+    insta::assert_snapshot!(error, @"the graph is not valid; `verify` tells why");
+
+    let mut outer = graph("graph f(%a: f32[2]) { return %a }");
+    let a = outer.inputs()[0].into();
+    let kernel = Kernel { kind: KernelKind::Rows, body: Arc::new(body) };
+    let mistake = outer.add_node(kernel, &[a], Origin::default()).expect_err("a wrong body");
+    insta::assert_snapshot!(mistake, @"`kernel k`: its body returns what does not exist");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Tracing: formulas become graphs, and the first mistake is kept with its place.
 
+use std::sync::Arc;
+
 use brolga_ir::ops::{Kernel, KernelKind, Relu};
 use brolga_ir::{DType, Location, Mistake, Origin, Role, Tensor, Tracer, Type, verify};
 
@@ -196,7 +198,7 @@ fn all_results_of_a_kernel_are_values() {
       %1: f32[] = reduce_sum %0 {axes=[0]}
       return %0, %1
     }";
-    let kernel = Kernel { kind: KernelKind::Rows, body: Box::new(graph(text)) };
+    let kernel = Kernel { kind: KernelKind::Rows, body: Arc::new(graph(text)) };
     let tracer = Tracer::new("kernel");
     let x = tracer.input("x", Type::f32([2]));
     let results = tracer.apply_all(kernel, &[&x]);

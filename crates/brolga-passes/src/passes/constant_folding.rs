@@ -45,7 +45,7 @@ fn fold(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option
     let node = graph.node(id);
     if operands.is_empty()
         || node.types.len() != 1
-        || matches!(node.op, Op::Kernel(_))
+        || !node.op.bodies().is_empty()
         || operands.iter().any(|&value| constant(graph, value).is_none())
     {
         return Ok(None);

@@ -1,5 +1,7 @@
 //! From a region to a kernel.
 
+use std::sync::Arc;
+
 use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
 use brolga_ir::{Graph, Mistake, Node, NodeId, Origin, Type, Value};
 use rustc_hash::FxHashMap;
@@ -114,7 +116,7 @@ impl Region {
         }
         let leaving = leaving(graph, &self.nodes, &order);
         let (body, operands) = body.finish(&leaving);
-        let kernel = Kernel { kind: self.kind, body: Box::new(body) };
+        let kernel = Kernel { kind: self.kind, body: Arc::new(body) };
         Ok(Replacement { kernel, operands, leaving, nodes: self.nodes, origin: self.origin })
     }
 }

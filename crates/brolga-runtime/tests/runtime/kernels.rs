@@ -42,7 +42,7 @@ impl Builder {
     /// A call of one of the kernels: `neg`, `flip` (`neg` in place), `patient` (`neg` whose first units wait for all others), `add`, `reverse`,
     /// `sum`.
     pub(crate) fn call(&mut self, kernel: &str, operands: &[Value]) -> Value {
-        let op = Kernel { kind: KernelKind::Rows, body: Box::new(body(kernel, self.n)) };
+        let op = Kernel { kind: KernelKind::Rows, body: body(kernel, self.n).into() };
         self.graph.add(op, operands, Origin::layer("dense", Role::Forward)).unwrap()
     }
 
