@@ -6,6 +6,7 @@ use brolga_ir::op::Vjp;
 use brolga_ir::trace::Scope;
 use brolga_ir::{Graph, Mistake, NodeId, Origin, Role, Tracer, Value, Var};
 
+use crate::bodies::Bodies;
 use crate::error::GradError;
 use crate::path::{Blocked, dependents, describe, no_path};
 
@@ -51,11 +52,24 @@ pub fn gradients(tracer: &Tracer, loss: &Var, wrt: &[Var]) -> Result<Vec<Var>, G
     tracer.with_graph(|graph| check_types(graph, root, &targets))?;
 
     let before: Vec<NodeId> = tracer.with_graph(|graph| graph.ids().collect());
-    let gradients = Sweep::new(tracer, &targets).run(root, &targets);
+    let gradients = sweep(tracer, root, &targets);
     // Cotangents that arrived at a node without gradient have come for nothing, and so have all if there is an error.
     let found = gradients.iter().flatten().filter_map(Var::node);
     tracer.remove_unneeded(before.into_iter().chain(found));
     gradients
+}
+
+/// The gradients of one float.
+fn sweep(tracer: &Tracer, loss: Value, targets: &[Value]) -> Result<Vec<Var>, GradError> {
+    let bodies = Bodies::default();
+    let mut sweep = Sweep::new(tracer, targets, &bodies);
+    sweep.seed(loss, |loss| tracer.full(loss.ty(), 1.0));
+    sweep.run()?;
+    let gradient = |&target: &Value| {
+        let none = || tracer.with_graph(|graph| no_path(graph, target, &sweep.blocked));
+        sweep.gradient(target).ok_or_else(none)
+    };
+    targets.iter().map(gradient).collect()
 }
 
 fn the_loss() -> String {
@@ -86,9 +100,10 @@ fn check_types(graph: &Graph, loss: Value, wrt: &[Value]) -> Result<(), GradErro
     }
 }
 
-/// The state of the walk from the loss backwards.
-struct Sweep<'a> {
+/// The state of the walk backwards, from what has cotangents to what gradients are wanted by.
+pub(crate) struct Sweep<'a> {
     tracer: &'a Tracer,
+    bodies: &'a Bodies,
     /// The nodes that depend on what to differentiate by; no others need a cotangent.
     active: HashSet<NodeId>,
     /// The sum of the cotangents that have arrived at each value.
@@ -98,24 +113,29 @@ struct Sweep<'a> {
 }
 
 impl<'a> Sweep<'a> {
-    fn new(tracer: &'a Tracer, targets: &[Value]) -> Self {
+    pub(crate) fn new(tracer: &'a Tracer, targets: &[Value], bodies: &'a Bodies) -> Self {
         let active = tracer.with_graph(|graph| dependents(graph, targets));
-        Self { tracer, active, cotangents: HashMap::new(), blocked: Blocked::new() }
+        Self { tracer, bodies, active, cotangents: HashMap::new(), blocked: Blocked::new() }
     }
 
-    fn run(mut self, loss: Value, targets: &[Value]) -> Result<Vec<Var>, GradError> {
-        if self.active.contains(&loss.node) {
-            let _scope = self.backward(loss.node);
-            let one = self.tracer.full(self.tracer.at(loss).ty(), 1.0);
-            self.cotangents.insert(loss, one);
+    /// Lets a value have a cotangent of its own, if it depends on what to differentiate by.
+    pub(crate) fn seed(&mut self, value: Value, cotangent: impl FnOnce(&Var) -> Var) {
+        if self.active.contains(&value.node) {
+            let _scope = self.backward(value.node);
+            let cotangent = cotangent(&self.tracer.at(value));
+            self.accumulate(value, cotangent);
         }
+    }
+
+    /// Visits all nodes, the last first.
+    pub(crate) fn run(&mut self) -> Result<(), GradError> {
         let order = self.tracer.with_graph(Graph::order);
-        order.into_iter().rev().try_for_each(|id| self.visit(id))?;
-        let gradient = |target: &Value| {
-            let none = || self.tracer.with_graph(|graph| no_path(graph, *target, &self.blocked));
-            self.cotangents.get(target).cloned().ok_or_else(none)
-        };
-        targets.iter().map(gradient).collect()
+        order.into_iter().rev().try_for_each(|id| self.visit(id))
+    }
+
+    /// The sum of the cotangents that have arrived at a value.
+    pub(crate) fn gradient(&self, value: Value) -> Option<Var> {
+        self.cotangents.get(&value).cloned()
     }
 
     /// Lets new nodes belong to this one's layer and place in the source.
@@ -151,6 +171,7 @@ impl<'a> Sweep<'a> {
             results: &result_vars,
             cotangents: &cotangents,
             wanted: &wanted,
+            bodies: self.bodies,
         };
         let products = op.definition().vjp(&node).map_err(|mistake| self.no_rule(id, mistake))?;
         if let Some(error) = self.tracer.error() {

@@ -1,5 +1,6 @@
 //! What an op is to the rest of the compiler.
 
+use std::fmt;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -150,6 +151,33 @@ pub struct Vjp<'a> {
     pub cotangents: &'a [Option<Var>],
     /// For each operand whether its product is wanted: no node is added for one that nothing needs.
     pub wanted: &'a [bool],
+    /// Differentiates the op's bodies.
+    pub bodies: &'a dyn DifferentiateBody,
+}
+
+/// What the driver of differentiation gives to the rules of ops that have bodies.
+pub trait DifferentiateBody: fmt::Debug {
+    /// The backward function of a body, the same one whenever a node asks for the same: `cotangents` tells which of the body's results
+    /// have a cotangent, `wanted` which of its inputs a gradient by them is wanted of.
+    ///
+    /// # Errors
+    /// If an op of the body cannot be differentiated.
+    fn backward(
+        &self,
+        body: &Arc<Graph>,
+        cotangents: &[bool],
+        wanted: &[bool],
+    ) -> Result<Backward, Mistake>;
+}
+
+/// The backward function of a body.
+#[derive(Debug, Clone)]
+pub struct Backward {
+    /// Takes what the body takes, and then the cotangents of the results that have one; gives gradients. What it needs of the body's
+    /// values it computes again. It gives nothing, and is no body, if there is no gradient by any input.
+    pub function: Arc<Graph>,
+    /// For each input of the body, which result of the function is the gradient by it; `None` where there is none.
+    pub gradients: Vec<Option<usize>>,
 }
 
 impl Vjp<'_> {
@@ -161,6 +189,15 @@ impl Vjp<'_> {
     /// Whether the product of this operand is wanted.
     pub fn wants(&self, operand: usize) -> bool {
         self.wanted[operand]
+    }
+
+    /// The backward function of a body whose inputs are the node's operands and whose results are the node's.
+    ///
+    /// # Errors
+    /// As [`DifferentiateBody::backward`].
+    pub fn backward(&self, body: &Arc<Graph>) -> Result<Backward, Mistake> {
+        let given: Vec<bool> = self.cotangents.iter().map(Option::is_some).collect();
+        self.bodies.backward(body, &given, self.wanted)
     }
 }
 

@@ -59,6 +59,18 @@ impl Origin {
         Self { layer: Some(path.into()), role, location: None }
     }
 
+    /// The same inside of an outer origin: its layer follows the outer path, the later of both roles counts, and what has no location
+    /// has the outer one's.
+    #[must_use]
+    pub fn inside(self, outer: &Self) -> Self {
+        let layer = match (&outer.layer, self.layer) {
+            (Some(path), Some(layer)) => Some(format!("{path}/{layer}").into()),
+            (outer, layer) => layer.or_else(|| outer.clone()),
+        };
+        let location = self.location.or_else(|| outer.location.clone());
+        Self { layer, role: self.role.max(outer.role), location }
+    }
+
     /// The layer as a part of a sentence, behind what is in it: `` of layer `dense` ``; empty without a layer.
     pub fn of_layer(&self) -> String {
         self.layer.as_ref().map(|layer| format!(" of layer `{layer}`")).unwrap_or_default()

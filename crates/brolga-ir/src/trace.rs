@@ -199,12 +199,12 @@ impl Tracer {
 
     /// Lets the following nodes belong to a layer, inside the current one, until the guard is dropped.
     pub fn enter(&self, layer: &str) -> Scope {
-        let outer = self.state.borrow().origin.clone();
-        let path = match &outer.layer {
-            Some(path) => format!("{path}/{layer}").into(),
-            None => layer.into(),
-        };
-        self.origin_scope(Origin { layer: Some(path), ..outer })
+        self.origin_scope(self.inside(Origin::layer(layer, Role::Forward)))
+    }
+
+    /// An origin inside of the layer and role that nodes have now: [`Origin::inside`].
+    pub fn inside(&self, origin: Origin) -> Origin {
+        origin.inside(&self.state.borrow().origin)
     }
 
     /// Lets the following nodes have this role until the guard is dropped.

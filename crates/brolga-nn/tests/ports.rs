@@ -423,3 +423,25 @@ fn a_layer_that_is_called_twice_goes_on_from_its_first_update() -> Outcome {
     assert_eq!(model.predict_with(&x, Predict::new().verbose(false))?, array![[-4.0]].into_dyn());
     Ok(())
 }
+
+#[test]
+fn a_layer_inside_of_another_keeps_the_outer_path() -> Outcome {
+    let tracer = Tracer::new("outer");
+    let mut context = Context::inference(&tracer);
+    let x = tracer.input("x", Type::f32([3, 2]));
+    let block = tracer.enter("block1");
+    let inner = own(centered);
+    let (layer, mut weights, x) = BuiltLayer::new(&mut context, &inner, &twin(), &[x])?;
+    let x = call(&mut context, &inner, &twin(), &mut weights, &x)?;
+    drop(block);
+    tracer.output(&x[0]);
+    assert_eq!(layer.name, "block1/twin");
+    insta::assert_snapshot!(tracer.finish()?, @"
+    graph outer(%x: f32[3,2], state %block1/twin/mean: f32[2] @block1/twin) {
+      %0: f32[3,2] = sub %x, %block1/twin/mean   @block1/twin
+      %1: f32[3,2] = sub %0, %block1/twin/mean   @block1/twin
+      return %1
+    }
+    ");
+    Ok(())
+}

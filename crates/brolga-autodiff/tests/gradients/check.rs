@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use brolga_autodiff::gradients;
+use brolga_autodiff::{Bodies, gradients};
 use brolga_ir::op::Vjp;
 use brolga_ir::{DType, Graph, Op, Shape, Tensor, Tracer, Type, Var, interpret, verify};
 
@@ -162,6 +162,7 @@ impl Case {
             results: &results,
             cotangents: &cotangents,
             wanted: &wanted,
+            bodies: &Bodies::default(),
         };
         let products = self.op.definition().vjp(&node).expect("the op has a rule");
         tracer.finish().expect("the rule makes no mistake");

@@ -1,10 +1,14 @@
 //! What the tests of ops share.
 
+use std::sync::Arc;
+
 use half::{bf16, f16};
 use proptest::prelude::*;
 
+use crate::error::Mistake;
+use crate::graph::Graph;
 use crate::interpret::interpret;
-use crate::op::{Op, Vjp};
+use crate::op::{Backward, DifferentiateBody, Op, Vjp};
 use crate::tensor::{Data, Tensor};
 use crate::trace::{Tracer, Var};
 use crate::types::{DType, Shape, Type};
@@ -28,6 +32,16 @@ pub(crate) fn mistake(op: impl Into<Op>, operands: &[&str]) -> String {
     }
 }
 
+/// These tests differentiate no bodies: the driver is another crate's.
+#[derive(Debug)]
+struct NoBodies;
+
+impl DifferentiateBody for NoBodies {
+    fn backward(&self, body: &Arc<Graph>, _: &[bool], _: &[bool]) -> Result<Backward, Mistake> {
+        Err(Mistake::new(format!("`{}` is not differentiated here", body.name())))
+    }
+}
+
 /// The op's gradient rule, evaluated: for each operand the vector-Jacobian product with `dy`.
 pub(crate) fn vjp(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) -> Vec<Option<Tensor>> {
     let op = op.into();
@@ -39,7 +53,13 @@ pub(crate) fn vjp(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) -> Vec<O
     let (vars, dy) = vars.split_at(operands.len());
     let results = tracer.apply_all(op.clone(), &vars.iter().collect::<Vec<_>>());
     let (cotangents, wanted) = ([Some(dy[0].clone())], vec![true; vars.len()]);
-    let node = Vjp { operands: vars, results: &results, cotangents: &cotangents, wanted: &wanted };
+    let node = Vjp {
+        operands: vars,
+        results: &results,
+        cotangents: &cotangents,
+        wanted: &wanted,
+        bodies: &NoBodies,
+    };
     let gradients = op.definition().vjp(&node).expect("a gradient rule");
     for (operand, gradient) in vars.iter().zip(&gradients) {
         if let Some(gradient) = gradient {

@@ -173,7 +173,7 @@ impl Port {
 
 impl BuiltLayer {
     /// Builds a layer for these inputs, declares its weights and calls it. `origin` has the layer's
-    /// path and where in the user's source it was added.
+    /// path, inside of that of the layer being traced, and where in the user's source it was added.
     ///
     /// # Errors
     /// If the layer's arguments are wrong or do not fit the inputs; as [`call`].
@@ -183,13 +183,16 @@ impl BuiltLayer {
         origin: &Origin,
         inputs: &[Var],
     ) -> Result<(Self, Weights, Vec<Var>), NnError> {
-        let error = |mistake| NnError::from(TraceError { mistake, origin: origin.clone() });
-        let no_path = || error(Mistake::new("the network gives the layer no path"));
-        let name = origin.layer.as_deref().ok_or_else(no_path)?.to_owned();
+        let place = context.tracer().inside(origin.clone());
+        let error = |mistake| NnError::from(TraceError { mistake, origin: place.clone() });
+        if origin.layer.is_none() {
+            return Err(error(Mistake::new("the network gives the layer no path")));
+        }
+        let name = place.layer.as_deref().unwrap_or_default().to_owned();
         arguments::check(layer).map_err(error)?;
         let types: Vec<Type> = inputs.iter().map(|input| input.ty().clone()).collect();
         let specs = layer.build(&types).map_err(error)?;
-        let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, origin));
+        let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, &place));
         let weights = weights.collect::<Result<_, _>>().map_err(error)?;
         let mut built = Self { name, class_name: layer.class_name(), outputs: vec![], weights };
         let mut weights = built.declare(context.tracer());
@@ -240,7 +243,7 @@ impl Built {
     }
 }
 
-/// Calls a built layer.
+/// Calls a built layer. `origin` is as in [`BuiltLayer::new`].
 ///
 /// # Errors
 /// If the layer makes a mistake, or what it gives does not keep the batch.
@@ -252,6 +255,7 @@ pub fn call(
     inputs: &[Var],
 ) -> Result<Vec<Var>, NnError> {
     let tracer = context.tracer().clone();
+    let origin = tracer.inside(origin.clone());
     let _scope = tracer.origin_scope(origin.clone());
     let outputs = layer.call(&mut Call::new(context, weights), inputs);
     known_so_far(&tracer)?;
@@ -262,7 +266,7 @@ pub fn call(
     let of = batch.map_or("without a batch".to_owned(), |n| format!("of a batch of {n} samples"));
     let mistake = Mistake::new(format!("{of} the layer makes {}", wrong.ty()))
         .help("layers must keep the first axis, which counts the samples");
-    Err(TraceError { mistake, origin: origin.clone() }.into())
+    Err(TraceError { mistake, origin }.into())
 }
 
 fn only<'p>(what: &str, ports: &'p [Port]) -> Result<&'p Port, NnError> {

@@ -195,7 +195,7 @@ impl Network for Stack {
         let (seed, step) = random_states(&tracer);
         let mut context = Context::training(&tracer, &seed, &step);
         let (input, mut x) = {
-            let _scope = tracer.origin_scope(first.origin());
+            let _scope = tracer.origin_scope(tracer.inside(first.origin()));
             Port::input(&tracer, &first.name, sample)?
         };
         let mut layers = vec![];
