@@ -141,3 +141,21 @@ fn deep_graphs_of_reductions_run_natively() -> Outcome {
         compile_and_run(&through_the_ir(&sums)?)
     })
 }
+
+#[test]
+fn functions_that_call_functions_go_as_deep_as_bodies_nest() -> Outcome {
+    on_a_small_stack(|| {
+        let mut text = String::from("func f1(%x: f32[24]) { %0: f32[24] = tanh %x return %0 }\n");
+        for level in 2..=64 {
+            let inner = level - 1;
+            let _ = writeln!(
+                text,
+                "func f{level}(%x: f32[24]) {{ %0: f32[24] = call f{inner} %x %1: f32[24] = mul %0, %x return %1 }}"
+            );
+        }
+        text += "graph deep(%x: f32[24]) { %0: f32[24] = call f64 %x return %0 }";
+        let mut graph = through_the_ir(&text)?;
+        differentiate(&mut graph)?;
+        compile_and_run(&graph)
+    })
+}

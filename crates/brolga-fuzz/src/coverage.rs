@@ -35,6 +35,11 @@ impl Coverage {
         self.0.is_empty()
     }
 
+    /// All signatures that were drawn.
+    pub fn signatures(&self) -> impl Iterator<Item = &Signature> {
+        self.0.keys()
+    }
+
     /// Whether a signature was drawn.
     pub fn has(&self, signature: &Signature) -> bool {
         self.0.contains_key(signature)
@@ -107,5 +112,7 @@ fn retyped(op: &Op, dtype: DType) -> Option<Op> {
             *attribute = Type { dtype, ..ty }.to_string().into();
         }
     }
-    serde_json::from_value(json).ok()
+    let mut new: Op = serde_json::from_value(json).ok()?;
+    new.bodies_mut().clone_from_slice(op.bodies());
+    Some(new)
 }

@@ -1,13 +1,13 @@
 //! Parts of models: what passes fuse.
 
 use brolga_ir::draw::Pen;
-use brolga_ir::ops::Pooling;
 use brolga_ir::ops::window::{Spatial, Window};
+use brolga_ir::ops::{Call, Pooling};
 use brolga_ir::{DType, Shape, Type, Var};
 
 /// Adds one of the parts, for the pen's element type of floats; `None` if it does not fit.
 pub(crate) fn motif(pen: &mut Pen) -> Option<Var> {
-    const MOTIFS: [fn(&mut Pen) -> Option<Var>; 12] = [
+    const MOTIFS: [fn(&mut Pen) -> Option<Var>; 13] = [
         dense,
         dense,
         convolution,
@@ -20,6 +20,7 @@ pub(crate) fn motif(pen: &mut Pen) -> Option<Var> {
         dropout,
         embedding,
         chain,
+        repeated,
     ];
     let motif = pen.rng.pick(&MOTIFS);
     let _layer = match pen.rng.one_in(2) {
@@ -28,6 +29,21 @@ pub(crate) fn motif(pen: &mut Pen) -> Option<Var> {
     };
     let result = motif(pen)?;
     (result.shape().elements() <= pen.limit()).then(|| pen.offer(&result))?;
+    Some(result)
+}
+
+/// A function called on its own result, again and again.
+fn repeated(pen: &mut Pen) -> Option<Var> {
+    let (function, mut operands) = pen.function()?;
+    let call = Call { function: function.into() };
+    let results = pen.tracer().apply_all(call.clone(), &operands.iter().collect::<Vec<_>>());
+    let mut result = results.into_iter().next()?;
+    let place = operands.iter().position(|operand| operand.ty() == result.ty())?;
+    for _ in 0..pen.rng.between(1, 4) {
+        operands[place] = result;
+        let results = pen.tracer().apply_all(call.clone(), &operands.iter().collect::<Vec<_>>());
+        result = results.into_iter().next()?;
+    }
     Some(result)
 }
 

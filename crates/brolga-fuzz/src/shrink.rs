@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use brolga_ir::ops::{Constant, Parameter, ParameterKind};
 use brolga_ir::{Graph, Node, NodeId, Op, Origin, Output, Tensor, Type, Value, verify};
+use brolga_passes::PassManager;
+use brolga_passes::passes::InlineCalls;
 use serde_json::Value as Json;
 
 /// The most time that shrinking takes.
@@ -27,13 +29,13 @@ pub(crate) fn shrink(graph: &Graph, fails: impl Fn(&Graph) -> bool) -> Graph {
 
 /// Graphs that are smaller in one way or another, the boldest first.
 fn candidates(graph: &Graph) -> Vec<Graph> {
-    let all = fewer_outputs(graph).chain(cuts(graph)).chain(bypasses(graph));
+    let all = fewer_outputs(graph).chain(inlined(graph)).chain(cuts(graph)).chain(bypasses(graph));
     let all = all.chain(plain(graph)).chain(smaller_numbers(graph));
     // A change that changes nothing would be found again and again.
     all.filter(|candidate| size(candidate) < size(graph)).collect()
 }
 
-/// What gets smaller: nodes, outputs, states, then numbers in types and attributes, then origins.
+/// What gets smaller: nodes, those of bodies too, outputs, states, then numbers in types and attributes, then origins.
 fn size(graph: &Graph) -> (usize, usize, usize, u128) {
     let states = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
     let states = states.filter(|p| p.kind == ParameterKind::State).count();
@@ -54,7 +56,20 @@ fn size(graph: &Graph) -> (usize, usize, usize, u128) {
             sum += u128::from(constant.splat() != Some(0.0));
         }
     }
-    (graph.len(), graph.outputs().len(), states, sum)
+    (nodes(graph), graph.outputs().len(), states, sum)
+}
+
+/// The nodes, those of bodies among them.
+fn nodes(graph: &Graph) -> usize {
+    let inner = graph.ids().flat_map(|id| graph.node(id).op.bodies());
+    graph.len() + inner.map(|body| nodes(body)).sum::<usize>()
+}
+
+/// No calls.
+fn inlined(graph: &Graph) -> Option<Graph> {
+    let mut inlined = graph.clone();
+    PassManager::new(vec![Box::new(InlineCalls)]).run(&mut inlined).ok()?;
+    Some(inlined)
 }
 
 fn fewer_outputs(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
@@ -268,7 +283,9 @@ fn renumbered(op: &Op, change: &mut impl FnMut(u64) -> u64) -> Option<Op> {
     }
     let mut json = serde_json::to_value(op).ok()?;
     walk(&mut json, change);
-    serde_json::from_value(json).ok()
+    let mut new: Op = serde_json::from_value(json).ok()?;
+    new.bodies_mut().clone_from_slice(op.bodies());
+    Some(new)
 }
 
 fn cleaned(mut graph: Graph) -> Graph {

@@ -33,6 +33,11 @@ fn the_gate_draws_every_op_for_every_element_type_that_it_takes() {
     for op in Op::NAMES.iter().filter(|op| !NOT_DRAWN.contains(op)) {
         assert!(examples.contains_key(op), "`{op}` is not drawn: what does its `Draw` give?");
     }
+    // A function has one signature; the type rule tells nothing of others.
+    for dtype in DType::ALL {
+        let called = drawn.signatures().any(|(op, types)| *op == "call" && types.contains(&dtype));
+        assert!(called, "no function of {dtype} is called");
+    }
     let missing: Vec<_> = wanted.keys().filter(|signature| !drawn.has(signature)).collect();
     assert!(missing.is_empty(), "never drawn: {missing:?}");
 }

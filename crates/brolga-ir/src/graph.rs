@@ -20,6 +20,7 @@ use crate::ops::{Parameter, ParameterKind};
 pub use crate::origin::{Location, Origin, Role};
 use crate::types::Type;
 
+pub(crate) use bodies::bodies_of;
 pub use journal::{Change, Uid};
 
 use nodes::Nodes;

@@ -31,6 +31,6 @@ pub use interpret::{Observer, interpret, interpret_with};
 pub use op::{Elementwise, Op, Operation};
 pub use tensor::{Data, Tensor};
 pub use text::{ParseError, ParseErrors, TextOptions, parse_graph, parse_module};
-pub use trace::{Tracer, Var};
+pub use trace::{Function, Tracer, Var};
 pub use types::{DType, Shape, Type};
 pub use verify::{VerifyError, VerifyErrors, verify};

@@ -37,6 +37,12 @@ pub trait Operation {
         &mut []
     }
 
+    /// Whether the bodies are functions: the text has each of them once, by itself, and the nodes name it. Otherwise they stand after
+    /// the node.
+    fn names_bodies(&self) -> bool {
+        false
+    }
+
     /// The types of the results for operands of these types.
     ///
     /// # Errors

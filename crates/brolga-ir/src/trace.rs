@@ -4,6 +4,8 @@
 //! `(x * w + b).relu()` appends four nodes. The first mistake is kept with its file, line and layer; everything computed from
 //! it is void, and [`Tracer::finish`] returns it.
 
+mod function;
+
 use std::cell::RefCell;
 use std::panic;
 use std::rc::Rc;
@@ -14,6 +16,8 @@ use crate::op::Op;
 use crate::ops::{Constant, ParameterKind};
 use crate::tensor::Tensor;
 use crate::types::{DType, Shape, Type};
+
+pub use function::Function;
 
 /// A graph under construction. Clones share the graph.
 #[derive(Debug, Clone)]

@@ -10,7 +10,8 @@
 //! 6. every output is a result that exists;
 //! 7. an output that replaces an input replaces one of kind state and has its type, and no state is replaced twice;
 //! 8. the body of an op is valid, takes data alone, replaces nothing and returns something. That bodies nest at most
-//!    [`MAX_DEPTH`](crate::text::MAX_DEPTH) deep is seen to by [`Graph::add_node`].
+//!    [`MAX_DEPTH`](crate::text::MAX_DEPTH) deep is seen to by [`Graph::add_node`];
+//! 9. a graph with bodies has at most 2²² nodes, those of a body counted for each node that has it.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -33,7 +34,11 @@ use crate::text::{Names, input_text, is_name, node_line, return_line, returned};
 pub fn verify(graph: &Graph) -> Result<(), VerifyErrors> {
     let mut errors = Vec::new();
     let mut bodies = FxHashMap::default();
-    Verifier::new(graph, graph.name().to_owned(), &mut bodies, &mut errors).graph();
+    let mut verifier = Verifier::new(graph, graph.name().to_owned(), &mut bodies, &mut errors);
+    verifier.graph();
+    if let Err(mistake) = graph.check_expanded() {
+        verifier.report(format!("graph {}", graph.name()), None, mistake);
+    }
     if errors.is_empty() { Ok(()) } else { Err(VerifyErrors { errors }) }
 }
 
@@ -145,16 +150,7 @@ impl<'a> Verifier<'a> {
 
     /// Whether a body is valid in itself; why it cannot be a body is the node's mistake.
     fn body(&mut self, op: &str, body: &Arc<Graph>) -> Result<bool, Mistake> {
-        let data = |&id: &NodeId| body.parameter(id).is_none_or(|p| p.kind == ParameterKind::Data);
-        if !body.inputs().iter().all(data) {
-            return Err(format!("the body of a {op} takes a state; it must take data alone").into());
-        }
-        if body.outputs().iter().any(|output| output.replaces.is_some()) {
-            return Err(format!("the body of a {op} replaces a state").into());
-        }
-        if body.outputs().is_empty() {
-            return Err(format!("the body of a {op} returns nothing").into());
-        }
+        body.check_body(op)?;
         if let Some(&valid) = self.bodies.get(&Arc::as_ptr(body)) {
             return Ok(valid);
         }

@@ -435,7 +435,7 @@ mod tests {
         let error = passes_by_name("dead_nodes,cse").err().expect("an error").to_string();
         insta::assert_snapshot!(error, @"
         there is no pass `cse`
-          help: the passes are algebraic_simplification, canonical_reductions, canonical_shapes, common_subexpressions, constant_folding, dead_nodes, fuse_columns, fuse_conv_grads, fuse_conv_pool, fuse_elementwise, fuse_matmul, fuse_random, fuse_rows, fuse_updates, fuse_weight_updates, fuse_windows, outline, unpool_mask
+          help: the passes are algebraic_simplification, canonical_reductions, canonical_shapes, common_subexpressions, constant_folding, dead_nodes, fuse_columns, fuse_conv_grads, fuse_conv_pool, fuse_elementwise, fuse_matmul, fuse_random, fuse_rows, fuse_updates, fuse_weight_updates, fuse_windows, inline_calls, outline, unpool_mask
         ");
     }
 
@@ -445,7 +445,8 @@ mod tests {
             let mut graph = graph();
             let mut manager = PassManager::new(pipeline()).stop_after(stop);
             let report = manager.run(&mut graph).expect("the result is a graph of kernels");
-            let required = |name: &str| ["canonical_reductions", "outline"].contains(&name);
+            let required =
+                |name: &str| ["inline_calls", "canonical_reductions", "outline"].contains(&name);
             let optional = report.rewrites.iter().filter(|rewrite| !required(&rewrite.pass));
             assert_eq!(optional.count(), stop.min(2));
         }
@@ -472,7 +473,7 @@ mod tests {
     fn required_passes_are_those_without_which_there_are_no_kernels() {
         let required = pipeline().into_iter().filter(|pass| pass.is_required());
         let names: Vec<String> = required.map(|pass| pass.name()).collect();
-        assert_eq!(names, ["canonical_reductions", "outline"]);
+        assert_eq!(names, ["inline_calls", "canonical_reductions", "outline"]);
     }
 
     #[test]

@@ -86,10 +86,7 @@ impl Call {
 
 /// What profiles and messages call a node that computes.
 pub(crate) fn kernel_name(op: &Op) -> String {
-    match op {
-        Op::Kernel(kernel) => kernel.body.name().to_owned(),
-        op => op.name().to_owned(),
-    }
+    op.bodies().first().map_or(op.name(), |body| body.name()).to_owned()
 }
 
 /// A call and what it has to come after.

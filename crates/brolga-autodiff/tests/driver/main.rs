@@ -1,6 +1,7 @@
 //! The driver: what it adds to a graph, and what it refuses.
 
 mod added;
+mod calls;
 mod errors;
 mod printed;
 mod values;

@@ -1,7 +1,7 @@
 //! `brolga dump`: a program at one stage of the compiler.
 
 use brolga_codegen::{VectorIsa, compile_for};
-use brolga_ir::{Graph, TextOptions, to_dot};
+use brolga_ir::{Graph, Module, TextOptions, to_dot};
 use brolga_nn::Kind;
 use brolga_passes::optimize;
 use brolga_runtime::{Options, Planned, StateLayout};
@@ -95,7 +95,14 @@ impl Dump {
         let (texts, documents): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
         let stage = self.stage.to_possible_value().map(|value| value.get_name().to_owned());
         let json = json!({ "stage": stage, "graphs": documents });
-        Ok(Report { text: texts.join("\n"), json, holds: true })
+        let text = match self.stage {
+            // The graphs share their functions.
+            Stage::Traced | Stage::Grad | Stage::Optimized if self.filter.is_empty() => {
+                Module { graphs }.to_text(&TextOptions { locations: self.locations })
+            }
+            _ => texts.join("\n"),
+        };
+        Ok(Report { text, json, holds: true })
     }
 
     /// The graphs at this stage, or at the one whose kernels it shows.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use brolga_ir::{Graph, TextOptions};
+use brolga_ir::{Graph, Module, TextOptions};
 use brolga_passes::{
     Changed, Dump, PassManager, PassReport, Refusal, Rewrite, Site, passes_by_name, pipeline,
 };
@@ -59,7 +59,7 @@ struct Snapshot {
 impl Opt {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         let graphs = self.subject.graphs(streams)?;
-        let (mut texts, mut documents) = (vec![], vec![]);
+        let (mut module, mut documents) = (Module::default(), vec![]);
         for mut graph in graphs {
             if self.check_each_pass {
                 self.memory.check(&graph)?;
@@ -80,18 +80,17 @@ impl Opt {
                     writeln!(streams.stderr, "{refusal}")?;
                 }
             }
-            let text = graph.to_text(&self.text_options());
             documents.push(json!({
                 "name": graph.name(),
-                "text": text,
+                "text": graph.to_text(&self.text_options()),
                 "passes": report.passes.iter().map(pass_json).collect::<Vec<_>>(),
                 "rewrites": report.rewrites.iter().map(rewrite_json).collect::<Vec<_>>(),
                 "refusals": report.refusals.iter().map(refusal_json).collect::<Vec<_>>(),
                 "changed": snapshots.iter().map(snapshot_json).collect::<Vec<_>>(),
             }));
-            texts.push(text);
+            module.graphs.push(graph);
         }
-        let (text, json) = (texts.join("\n"), json!({ "graphs": documents }));
+        let (text, json) = (module.to_text(&self.text_options()), json!({ "graphs": documents }));
         Ok(Report { text, json, holds: true })
     }
 

@@ -162,3 +162,40 @@ fn all_graphs_of_a_text_are_optimized() {
       help: it has f, g
     ");
 }
+
+/// A function that two graphs call.
+const SHARED: &str = "\
+func act(%x: f32[2]) {
+  %0: f32[2] = tanh %x
+  return %0
+}
+
+graph f(%x: f32[2]) {
+  %0: f32[2] = call act %x   @dense
+  return %0
+}
+
+graph g(%x: f32[2]) {
+  %0: f32[2] = call act %x
+  %1: f32[2] = call act %0
+  return %1
+}
+";
+
+#[test]
+fn graphs_share_their_functions_until_calls_are_inlined() {
+    assert_eq!(stdout_of(&["opt", "-", "--passes", "dead_nodes"], SHARED), SHARED);
+    assert_eq!(stdout_of(&["dump", "-", "--stage", "traced"], SHARED), SHARED);
+    assert_snapshot!(stdout_of(&["opt", "-", "--passes", "inline_calls"], SHARED), @"
+    graph f(%x: f32[2]) {
+      %0: f32[2] = tanh %x   @dense
+      return %0
+    }
+
+    graph g(%x: f32[2]) {
+      %0: f32[2] = tanh %x
+      %1: f32[2] = tanh %0
+      return %1
+    }
+    ");
+}

@@ -30,6 +30,8 @@ pub struct Pen {
     inputs: Vec<Var>,
     states: Vec<Var>,
     limit: usize,
+    /// Whether the graph is to be a function, which has no states.
+    pure: bool,
 }
 
 /// The most multiply-adds that a drawn contraction takes.
@@ -40,7 +42,7 @@ impl Pen {
     pub fn new(name: &str, rng: Rng, limit: usize) -> Self {
         let (tracer, dtype) = (Tracer::new(name), DType::F32);
         let (values, inputs, states) = (Vec::new(), Vec::new(), Vec::new());
-        Self { rng, tracer, dtype, values, inputs, states, limit }
+        Self { rng, tracer, dtype, values, inputs, states, limit, pure: false }
     }
 
     /// The element type that ops are drawn for.
@@ -155,7 +157,7 @@ impl Pen {
     pub fn fresh(&mut self, ty: Type) -> Var {
         match self.rng.below(8) {
             0 => self.constant(ty),
-            1..4 => self.state(ty),
+            1..4 if !self.pure => self.state(ty),
             _ => self.input(ty),
         }
     }
@@ -197,6 +199,35 @@ impl Pen {
     /// Images, ones that there are or new ones.
     pub fn drawn_images(&mut self) -> Var {
         self.operand(are_images, Self::images)
+    }
+
+    /// A function of a few ops for the pen's element type, and operands for it.
+    pub fn function(&mut self) -> Option<(Graph, Vec<Var>)> {
+        let rng = Rng::new(self.rng.next_u64(), 0);
+        let mut inner = Self { pure: true, dtype: self.dtype, ..Self::new("", rng, self.limit) };
+        let mut operands: Vec<Var> =
+            (0..self.rng.between(1, 2)).map(|_| self.operand(|_| true, Self::any_shape)).collect();
+        operands.iter().for_each(|operand| drop(inner.input(operand.ty().clone())));
+        let mut results: Vec<Var> = Vec::new();
+        for _ in 0..inner.rng.between(1, 3) {
+            let op = inner.rng.pick(Op::NAMES);
+            // What it refuses is left out.
+            results.extend(inner.op(op).ok().flatten());
+        }
+        if results.is_empty() {
+            results.extend(inner.inputs.first().cloned());
+        }
+        for result in results.iter().rev().take(2) {
+            inner.tracer.output(result);
+        }
+        let taken = operands.len();
+        let more: Vec<Type> = inner.inputs[taken..].iter().map(|v| v.ty().clone()).collect();
+        operands.extend(more.into_iter().map(|ty| self.value(ty.dtype, ty.shape)));
+        drop(results);
+        let mut function = inner.finish().ok()?;
+        let name = ["f", "g", "h"][self.rng.below(3)];
+        function.set_name(name);
+        Some((function, operands))
     }
 
     /// Images that have something to pool.

@@ -2,18 +2,67 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::Graph;
+use super::{Graph, NodeId};
 use crate::error::Mistake;
 use crate::op::Op;
+use crate::ops::ParameterKind;
 use crate::text::MAX_DEPTH;
+
+/// The most nodes of a graph that has bodies, those of bodies counted for each node that has them: functions that call functions make
+/// many of few.
+pub(crate) const MAX_EXPANDED: usize = 1 << 22;
 
 impl Graph {
     /// The bodies of all ops, and those inside them, each once however many nodes share it: inner ones before those they stand in,
     /// otherwise in the order of the text.
     pub fn bodies(&self) -> Vec<&Arc<Graph>> {
         bodies_of([self])
+    }
+
+    /// The number of nodes, those of a body counted for each node that has it. Where bodies nest, `known` has what was counted before.
+    fn expanded(&self, known: &mut FxHashMap<*const Self, usize>) -> usize {
+        if self.depth == 0 {
+            return self.len();
+        }
+        let mut sum = self.len();
+        for body in self.ids().flat_map(|id| self.node(id).op.bodies()) {
+            let inner = match known.get(&Arc::as_ptr(body)) {
+                Some(&count) => count,
+                None => body.expanded(known),
+            };
+            if body.depth > 0 {
+                known.insert(Arc::as_ptr(body), inner);
+            }
+            sum = sum.saturating_add(inner);
+        }
+        sum
+    }
+
+    /// Fails unless the nodes are few enough to be visited one by one, those of bodies for each node that has them.
+    pub(crate) fn check_expanded(&self) -> Result<(), Mistake> {
+        // Without bodies, there are as many as there are.
+        if self.depth == 0 || self.expanded(&mut FxHashMap::default()) <= MAX_EXPANDED {
+            return Ok(());
+        }
+        let message = format!("with its bodies the graph has more than {MAX_EXPANDED} nodes");
+        Err(Mistake::new(message).help("a body counts for each node that has it"))
+    }
+
+    /// Why the graph cannot be the body of an op, if it cannot.
+    pub(crate) fn check_body(&self, op: &str) -> Result<(), Mistake> {
+        let data = |&id: &NodeId| self.parameter(id).is_none_or(|p| p.kind == ParameterKind::Data);
+        if !self.inputs.iter().all(data) {
+            return Err(format!("the body of a {op} takes a state; it must take data alone").into());
+        }
+        if self.outputs.iter().any(|output| output.replaces.is_some()) {
+            return Err(format!("the body of a {op} replaces a state").into());
+        }
+        if self.outputs.is_empty() {
+            return Err(format!("the body of a {op} returns nothing").into());
+        }
+        Ok(())
     }
 
     /// How deep bodies nest with this op.

@@ -74,8 +74,7 @@ impl Operation for AvgPool {
                 let next = w.load(x, w.at(&input, &joined(image, read, channel)));
                 w.update(sum, |w, sum| w.add(sum, next));
             });
-            let (sum, count) =
-                (w.get(sum), dims.divisor(w, dtype, self.count_include_pad, pixel));
+            let (sum, count) = (w.get(sum), dims.divisor(w, dtype, self.count_include_pad, pixel));
             let mean = w.divide_by(sum, count);
             w.store(y, w.at(&output, at), mean);
         });
@@ -110,11 +109,7 @@ impl Var {
     /// The average of each window; see [`AvgPool`].
     #[track_caller]
     #[must_use]
-    pub fn avg_pool(
-        &self,
-        pool: Pooling,
-        count_include_pad: bool,
-    ) -> Var {
+    pub fn avg_pool(&self, pool: Pooling, count_include_pad: bool) -> Var {
         self.unary(AvgPool { pool, count_include_pad })
     }
 }
@@ -201,7 +196,8 @@ mod tests {
     fn a_huge_window_takes_no_time() {
         let far = 1 << 40;
         let padding = [[far - 1; 2], [0, 0]];
-        let op = AvgPool { pool: Pooling::new([far, 1], [far, 1], padding), count_include_pad: true };
+        let op =
+            AvgPool { pool: Pooling::new([far, 1], [far, 1], padding), count_include_pad: true };
         let y = run(op, &[&f32s([1, 1, 1, 1], &[1.0])]);
         assert_eq!(y, f32s([1, 1, 1, 1], &[2.0f32.powi(-40)]));
     }

@@ -217,7 +217,10 @@ mod tests {
                                 let reads = |p: &Spatial<usize>| dims.reads(&out, &tap, p);
                                 for pixel in all(dims.input).filter(reads) {
                                     let x = at(&dims.input_shape(), x, &[&[b], &pixel, &[channel]]);
-                                    sum = x.mul_add(at(&dims.output_shape(), dy, &[&[b], &out, &[f]]), sum);
+                                    sum = x.mul_add(
+                                        at(&dims.output_shape(), dy, &[&[b], &out, &[f]]),
+                                        sum,
+                                    );
                                 }
                             }
                         }

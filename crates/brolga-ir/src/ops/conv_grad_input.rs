@@ -201,7 +201,10 @@ mod tests {
                         for out in all(dims.output).filter(|o| dims.reads(o, &tap, &pixel)) {
                             for f in (0..dims.filters).filter(|&f| dims.group(f) == group) {
                                 let dy = at(&dims.output_shape(), dy, &[&[b], &out, &[f]]);
-                                sum = dy.mul_add(at(&dims.filter_shape(), w, &[&tap, &[channel, f]]), sum);
+                                sum = dy.mul_add(
+                                    at(&dims.filter_shape(), w, &[&tap, &[channel, f]]),
+                                    sum,
+                                );
                             }
                         }
                     }

@@ -200,7 +200,8 @@ mod tests {
         insta::assert_snapshot!(mistake(pool([0, 3]), &["f32[2,2,2,1]"]), @r"
         `max_pool`: strides [0, 3], dilation [1, 1] and window [0, 3] must be at least 1
         ");
-        let padded = |padding: [[usize; 2]; 2]| MaxPool { pool: Pooling::new([2, 2], [2, 2], padding) };
+        let padded =
+            |padding: [[usize; 2]; 2]| MaxPool { pool: Pooling::new([2, 2], [2, 2], padding) };
         insta::assert_snapshot!(mistake(padded([[0, 0], [1, 2]]), &["f32[2,5,5,1]"]), @r"
         `max_pool`: with padding [1, 2], a window of width 2 can miss its image
           help: the padding on each side must be smaller than the window

@@ -94,11 +94,7 @@ impl Var {
     /// The elements of these images at the taps that `index` gives; see [`MaxPoolGather`].
     #[track_caller]
     #[must_use]
-    pub fn max_pool_gather(
-        &self,
-        index: &Var,
-        pool: Pooling,
-    ) -> Var {
+    pub fn max_pool_gather(&self, index: &Var, pool: Pooling) -> Var {
         self.binary(MaxPoolGather { pool }, index)
     }
 }
@@ -108,8 +104,7 @@ impl Draw for MaxPoolGather {
         let x = pen.pooled_images();
         let pool = pen.pooling(x.shape());
         let op = Self { pool };
-        let index =
-            pen.pool_index(&x, op.dims(x.shape()).ok()?.output_shape(), pool);
+        let index = pen.pool_index(&x, op.dims(x.shape()).ok()?.output_shape(), pool);
         Some((op, vec![x, index]))
     }
 }

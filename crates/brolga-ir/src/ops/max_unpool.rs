@@ -107,12 +107,7 @@ impl Var {
     /// This cotangent of a maximum pooling brought back to where `index` says the maxima were; see [`MaxUnpool`].
     #[track_caller]
     #[must_use]
-    pub fn max_unpool(
-        &self,
-        index: &Var,
-        input: impl Into<Spatial<usize>>,
-        pool: Pooling,
-    ) -> Var {
+    pub fn max_unpool(&self, index: &Var, input: impl Into<Spatial<usize>>, pool: Pooling) -> Var {
         self.binary(MaxUnpool { input: input.into(), pool }, index)
     }
 }

@@ -209,6 +209,7 @@ ops! {
         random_bits: RandomBits,
         random_uniform: RandomUniform,
         random_bernoulli: RandomBernoulli,
+        call: Call,
         kernel: Kernel,
     }
 }

@@ -8,7 +8,7 @@ use super::MAX_DEPTH;
 use super::error::{ParseError, ParseErrors};
 use super::lexer::{Kind, Span, Token, tokens};
 use crate::error::Mistake;
-use crate::graph::Location;
+use crate::graph::{Graph, Location};
 use crate::spelling::nearest;
 
 /// After so many mistakes the parser stops.
@@ -81,6 +81,8 @@ pub(super) struct Cursor<'a> {
     pub(super) at: usize,
     /// How many brackets and braces of attributes are open.
     pub(super) brackets: usize,
+    /// The functions so far by their names; `None` for one with a mistake.
+    pub(super) functions: HashMap<String, Option<Arc<Graph>>>,
     /// How many bodies of ops are open.
     pub(super) bodies: usize,
     errors: Vec<ParseError>,
@@ -101,6 +103,7 @@ impl<'a> Cursor<'a> {
             locations,
             at: 0,
             brackets: 0,
+            functions: HashMap::new(),
             bodies: 0,
             errors: Vec::new(),
             broken_off: false,
@@ -177,7 +180,7 @@ impl<'a> Cursor<'a> {
         let next = self.tokens.get(self.at + 1).map(|token| &token.kind);
         let binder = matches!(next, Some(Kind::Mark(":" | ",")));
         let ends = match &self.peek().kind {
-            Kind::Mark("}") | Kind::Name("return" | "graph") | Kind::End => true,
+            Kind::Mark("}") | Kind::Name("return" | "graph" | "func") | Kind::End => true,
             Kind::Value(_) if binder => true,
             _ => self.peek().first,
         };

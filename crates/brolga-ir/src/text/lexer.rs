@@ -42,9 +42,9 @@ pub(super) struct Token<'a> {
 }
 
 impl Token<'_> {
-    /// Whether it is `graph` at the start of a line.
+    /// Whether it is `graph` or `func` at the start of a line.
     pub(super) fn begins_graph(&self) -> bool {
-        self.first && self.kind == Kind::Name("graph")
+        self.first && matches!(self.kind, Kind::Name("graph" | "func"))
     }
 }
 

@@ -15,6 +15,7 @@ mod cursor;
 mod decode;
 mod encode;
 mod error;
+mod functions;
 mod lexer;
 mod literal;
 pub(crate) mod names;
@@ -56,7 +57,7 @@ pub fn is_name(text: &str) -> bool {
 
 /// Whether a name of a graph or a layer needs no quotes.
 fn is_bare(name: &str) -> bool {
-    is_name(name) && !matches!(name, "graph" | "return" | "state")
+    is_name(name) && !matches!(name, "func" | "graph" | "return" | "state")
 }
 
 fn is_name_char(c: char) -> bool {

@@ -1,18 +1,19 @@
 //! Text to graphs: modules and signatures.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::cursor::{Cursor, Fault, Parse};
 use super::error::ParseErrors;
 use super::is_bare;
-use super::lexer::{Kind, Span};
+use super::lexer::Kind;
 use super::scope::Scope;
 use super::statement::Name;
 use crate::graph::{Graph, Module, Origin, Role};
 use crate::ops::ParameterKind;
 use crate::types::{DType, MAX_RANK, Shape, Type};
 
-/// Reads graphs, one after the other. `file` is the name that errors give.
+/// Reads graphs, one after the other, and the functions that they call. Functions that no graph calls are dropped. `file` is the name that errors give.
 ///
 /// # Errors
 /// The mistakes found: at most one for each statement, and no more than about twenty.
@@ -25,18 +26,13 @@ pub fn parse_module(text: &str, file: &str) -> Result<Module, ParseErrors> {
     }
     while !cursor.at_end() && !cursor.is_hopeless() {
         cursor.broken_off = false;
-        match graph(&mut cursor) {
-            Ok((graph, span)) => {
-                if !names.insert(graph.name().to_owned()) {
-                    let message = format!("there are two graphs named `{}`", graph.name());
-                    cursor.report(Fault::new(message).at(&span));
-                }
-                module.graphs.push(graph);
-            }
-            Err(fault) => {
-                cursor.report(fault);
-                cursor.skip_to_graph();
-            }
+        let item = match cursor.is_name("func") {
+            true => func(&mut cursor),
+            false => graph(&mut cursor, &mut names).map(|graph| module.graphs.push(graph)),
+        };
+        if let Err(fault) = item {
+            cursor.report(fault);
+            cursor.skip_to_graph();
         }
     }
     cursor.finish(module)
@@ -69,13 +65,37 @@ pub fn parse_graph(text: &str, file: &str) -> Result<Graph, ParseErrors> {
     }
 }
 
-fn graph(cursor: &mut Cursor<'_>) -> Parse<(Graph, Span)> {
+fn graph(cursor: &mut Cursor<'_>, names: &mut HashSet<String>) -> Parse<Graph> {
     if !cursor.is_name("graph") {
         return Err(cursor.misplaced("`graph`"));
     }
     cursor.next();
     let span = cursor.peek().span.clone();
-    Ok((cursor.function("the name of the graph")?, span))
+    let graph = cursor.function("the name of the graph")?;
+    if !names.insert(graph.name().to_owned()) {
+        let message = format!("there are two graphs named `{}`", graph.name());
+        cursor.report(Fault::new(message).at(&span));
+    }
+    graph.check_expanded().map_err(|mistake| Fault::from(mistake).at(&span))?;
+    Ok(graph)
+}
+
+/// `func name(inputs) { statements }`: what nodes further below call by its name.
+fn func(cursor: &mut Cursor<'_>) -> Parse<()> {
+    cursor.next();
+    let (span, mistakes) = (cursor.peek().span.clone(), cursor.mistakes());
+    let function = cursor.function("the name of the function")?;
+    let name = function.name().to_owned();
+    if cursor.functions.contains_key(&name) {
+        let message = format!("there are two functions named `{name}`");
+        cursor.report(Fault::new(message).at(&span));
+    }
+    if let Err(mistake) = function.check_expanded() {
+        cursor.report(Fault::from(mistake).at(&span));
+    }
+    let right = cursor.mistakes() == mistakes;
+    cursor.functions.insert(name, right.then(|| Arc::new(function)));
+    Ok(())
 }
 
 impl<'a> Cursor<'a> {

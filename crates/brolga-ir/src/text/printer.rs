@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::encode::{attributes, quoted};
+use super::functions::Functions;
 use super::lexer::is_bare_file;
 use super::{Names, TextOptions, is_bare};
 use crate::graph::{Graph, Module, NodeId, Origin, Output, Role, Value};
@@ -12,12 +13,11 @@ use crate::ops::ParameterKind;
 const WIDTH: usize = 100;
 
 impl Graph {
-    /// The text form.
+    /// The text form, after the functions that it calls.
     pub fn to_text(&self, options: &TextOptions) -> String {
-        let mut printer = Printer { options: *options, text: String::new(), indent: 0 };
-        printer.text.push_str("graph ");
-        printer.function(self);
-        printer.text.push('\n');
+        let mut printer = Printer::new(options, Functions::of([self]));
+        printer.functions();
+        printer.graph(self);
         printer.text
     }
 
@@ -26,17 +26,22 @@ impl Graph {
     /// # Panics
     /// If the id is not of this graph.
     pub fn node_text(&self, names: &Names<'_>, id: NodeId, options: &TextOptions) -> String {
-        let mut printer = Printer { options: *options, text: String::new(), indent: 0 };
+        let mut printer = Printer::new(options, Functions::default());
         printer.node(self, names, id);
         printer.text
     }
 }
 
 impl Module {
-    /// The text form: the graphs one after the other.
+    /// The text form: the functions that they call, then the graphs one after the other.
     pub fn to_text(&self, options: &TextOptions) -> String {
-        let texts: Vec<String> = self.graphs.iter().map(|graph| graph.to_text(options)).collect();
-        texts.join("\n")
+        let mut printer = Printer::new(options, Functions::of(&self.graphs));
+        printer.functions();
+        for (place, graph) in self.graphs.iter().enumerate() {
+            printer.text.push_str(if place > 0 { "\n" } else { "" });
+            printer.graph(graph);
+        }
+        printer.text
     }
 }
 
@@ -52,22 +57,44 @@ impl fmt::Display for Module {
     }
 }
 
-struct Printer {
+struct Printer<'a> {
     options: TextOptions,
+    functions: Functions<'a>,
     text: String,
     indent: usize,
 }
 
-impl Printer {
+impl<'a> Printer<'a> {
+    fn new(options: &TextOptions, functions: Functions<'a>) -> Self {
+        Self { options: *options, functions, text: String::new(), indent: 0 }
+    }
+
+    /// `func name(inputs) { nodes }`, one after the other.
+    fn functions(&mut self) {
+        for function in self.functions.listing.clone() {
+            self.text.push_str("func ");
+            let name = self.functions.name(function).to_owned();
+            self.function(&name, function);
+            self.text.push_str("\n\n");
+        }
+    }
+
+    /// `graph name(inputs) { nodes }`.
+    fn graph(&mut self, graph: &Graph) {
+        self.text.push_str("graph ");
+        self.function(graph.name(), graph);
+        self.text.push('\n');
+    }
+
     fn line(&mut self) {
         self.text.push('\n');
         self.text.extend(std::iter::repeat_n("  ", self.indent));
     }
 
     /// `name(inputs) { nodes }`.
-    fn function(&mut self, graph: &Graph) {
+    fn function(&mut self, own: &str, graph: &Graph) {
         let names = Names::with(graph, &self.options);
-        self.text.push_str(&name(graph.name()));
+        self.text.push_str(&name(own));
         self.inputs(graph);
         self.text.push_str(" {");
         self.indent += 1;
@@ -84,10 +111,11 @@ impl Printer {
 
     /// `%0: f32[2] = kernel %x {kind="rows"} relu(..) {..}   @layer #role`.
     fn node(&mut self, graph: &Graph, names: &Names<'_>, id: NodeId) {
-        self.text.push_str(&head(graph, names, id));
-        for body in graph.node(id).op.bodies() {
+        self.text.push_str(&head(graph, names, id, &self.functions));
+        let op = graph.node(id).op.definition();
+        for body in op.bodies().iter().filter(|_| !op.names_bodies()) {
             self.text.push(' ');
-            self.function(body);
+            self.function(body.name(), body);
         }
         self.origin("   ", &graph.node(id).origin);
     }
@@ -161,14 +189,18 @@ pub(crate) fn input_text(graph: &Graph, id: NodeId) -> String {
     format!("{state}%{}: {}{space}{tags}", parameter.name, parameter.ty)
 }
 
-/// A node without its body and its origin.
-fn head(graph: &Graph, names: &Names<'_>, id: NodeId) -> String {
+/// A node without the bodies after it and its origin: `%0: f32[2] = call f %x`.
+fn head(graph: &Graph, names: &Names<'_>, id: NodeId, functions: &Functions<'_>) -> String {
     let node = graph.node(id);
     let result = |(port, ty)| format!("{}: {ty}", names.of(Value { node: id, port: port as u32 }));
     let results: Vec<String> = node.types.iter().enumerate().map(result).collect();
     let operands: Vec<String> = graph.operands(id).into_iter().map(|v| names.of(v)).collect();
     let mut text = format!("{} = {}", results.join(", "), node.op.name());
-    for part in [operands.join(", "), attributes(&node.op)] {
+    let called: Vec<String> = match node.op.definition() {
+        op if op.names_bodies() => op.bodies().iter().map(|f| name(functions.name(f))).collect(),
+        _ => Vec::new(),
+    };
+    for part in [called.join(", "), operands.join(", "), attributes(&node.op)] {
         if !part.is_empty() {
             text.push(' ');
             text.push_str(&part);
@@ -196,5 +228,5 @@ pub(crate) fn return_line(returned: &[String]) -> String {
 pub(crate) fn node_line(graph: &Graph, names: &Names<'_>, id: NodeId) -> String {
     let tags = tags(&graph.node(id).origin);
     let space = if tags.is_empty() { "" } else { "   " };
-    format!("{}{space}{tags}", head(graph, names, id))
+    format!("{}{space}{tags}", head(graph, names, id, &Functions::default()))
 }

@@ -196,7 +196,7 @@ fn op(call: &mut Call<'_>, ty: &Type) -> Parse<Op> {
 
 /// Gives an op the bodies that stand in the text.
 fn give_bodies(op: &mut Op, bodies: Vec<Arc<Graph>>) -> Parse<()> {
-    let (name, given) = (op.name(), bodies.len());
+    let (name, given, named) = (op.name(), bodies.len(), op.definition().names_bodies());
     let slots = op.bodies_mut();
     if slots.len() == given {
         slots.iter_mut().zip(bodies).for_each(|(slot, body)| *slot = body);
@@ -204,11 +204,13 @@ fn give_bodies(op: &mut Op, bodies: Vec<Arc<Graph>>) -> Parse<()> {
     }
     let fault = match (slots.len(), given) {
         (0, _) => Fault::new(format!("`{name}` has no body")),
+        (1, 0) if named => Fault::new(format!("the function of the {name} is missing")),
         (1, 0) => Fault::new(format!("the body of the {name} is missing")),
         (takes, _) => Fault::new(format!("`{name}` has bodies: {takes}, not {given}")),
     };
     Err(match slots.len() {
         0 => fault,
+        _ if named => fault.help(format!("its name stands after the op, as in {name} f %x")),
         _ => fault.help("a body stands after the attributes, as in name(%x: f32[2]) {..}"),
     })
 }

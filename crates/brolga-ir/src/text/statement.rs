@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cursor::{Cursor, Fault, Parse};
+use super::is_bare;
 use super::lexer::{Kind, Span};
 use super::literal::{Literal, LiteralKind};
 use super::scope::Scope;
@@ -47,7 +48,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn body(&mut self, scope: &mut Scope<'a>, open: &Span) -> Parse<()> {
         let (mut returned, mut complained) = (false, false);
         while !self.is_mark("}") && !self.is_hopeless() {
-            if self.at_end() || self.is_name("graph") {
+            if self.at_end() || self.is_name("graph") || self.is_name("func") {
                 if std::mem::replace(&mut self.broken_off, true) {
                     return Ok(());
                 }
@@ -120,13 +121,15 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `kernel %x, %w {kind="contraction"} conv(..) {..} @layer #role`; none if a mistake in the body is reported.
+    /// `kernel %x, %w {kind="contraction"} conv(..) {..} @layer #role`, `call f %x`; none if a mistake in a body is reported.
     fn call(&mut self) -> Parse<Option<Call<'a>>> {
         let op_span = self.peek().span.clone();
         let Kind::Name(op) = self.peek().kind else {
             return Err(self.unexpected("the name of an op"));
         };
         self.next();
+        let mistakes = self.mistakes();
+        let functions = self.functions_named()?;
         let mut operands = Vec::new();
         if matches!(self.peek().kind, Kind::Value(_)) {
             operands.push(self.value("an operand")?);
@@ -139,9 +142,9 @@ impl<'a> Cursor<'a> {
             true => self.attributes()?,
             false => Literal { kind: LiteralKind::Map(Vec::new()), span: op_span.clone() },
         };
-        let mistakes = self.mistakes();
         let bodies_span = self.after();
-        let mut bodies = Vec::new();
+        let known = functions.iter().all(Option::is_some);
+        let mut bodies: Vec<Arc<Graph>> = functions.into_iter().flatten().collect();
         while self.begins_function() {
             let body = self.nested(|c| &mut c.bodies, |c| c.function("the name of the body"))?;
             bodies.push(Arc::new(body));
@@ -150,7 +153,42 @@ impl<'a> Cursor<'a> {
         origin.location = self.location();
         self.expect_statement_end()?;
         let call = Call { op, op_span, operands, span, attributes, bodies_span, bodies, origin };
-        Ok((self.mistakes() == mistakes).then_some(call))
+        Ok((known && self.mistakes() == mistakes).then_some(call))
+    }
+
+    /// `f, g` after the name of an op: the functions of these names, `None` for one with a mistake.
+    fn functions_named(&mut self) -> Parse<Vec<Option<Arc<Graph>>>> {
+        let mut found = Vec::new();
+        while self.names_function() {
+            let span = self.peek().span.clone();
+            let name = self.name("the name of a function")?;
+            let Some(function) = self.functions.get(&name) else {
+                let fault = Fault::new(format!("there is no function `{name}`")).at(&span);
+                let fault = fault.help(
+                    "operands are values such as `%x`; functions stand above what calls them",
+                );
+                return Err(fault.did_you_mean(
+                    "",
+                    &name,
+                    self.functions.keys().map(String::as_str),
+                ));
+            };
+            found.push(function.clone());
+            if !self.take_mark(",") {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the name of a function comes next: no function, and nothing that begins another line.
+    fn names_function(&self) -> bool {
+        let token = self.peek();
+        let is_name = match &token.kind {
+            Kind::Name(name) => is_bare(name),
+            kind => matches!(kind, Kind::Quoted(_)),
+        };
+        is_name && !token.first && !self.begins_function()
     }
 
     /// `return %2, %7 => %w`.

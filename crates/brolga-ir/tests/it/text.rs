@@ -1,8 +1,11 @@
 //! The text form: what is printed is read back to the same graph, and printed to the same bytes.
 
+use std::sync::Arc;
+
 use brolga_ir::ops::Constant;
 use brolga_ir::{
-    Graph, Location, Module, Origin, Role, Tensor, TextOptions, Type, parse_graph, parse_module,
+    Graph, Location, Module, Origin, Role, Tensor, TextOptions, Tracer, Type, parse_graph,
+    parse_module,
 };
 
 use crate::sample::{extremes, graph, train_step};
@@ -240,4 +243,123 @@ fn the_order_of_printing_is_topological_and_keeps_dead_nodes() {
       return %2
     }
     ");
+}
+
+/// Functions of one name, functions that call functions, and one that two graphs call.
+const FUNCTIONS: &str = "func act(%x: f32[2]) {
+  %0: f32[2] = tanh %x   @act
+  return %0
+}
+
+func pair(%x: f32[2], %y: f32[2]) {
+  %0: f32[2] = call act %x   @left
+  %1: f32[2] = call act %y   @right
+  return %1, %0
+}
+
+graph f(%x: f32[2]) {
+  %0: f32[2], %1: f32[2] = call pair %x, %x   @block #backward
+  %2: f32[2] = call act %0
+  return %2, %1
+}
+
+graph g(%x: f32[2]) {
+  %0: f32[2] = call act %x
+  return %0
+}
+";
+
+#[test]
+fn functions_stand_once_before_what_calls_them() {
+    let module = parse_module(FUNCTIONS, "<input>").unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(module.to_string(), FUNCTIONS);
+    for graph in &module.graphs {
+        round_trip(graph);
+    }
+    let [f, g] = &module.graphs[..] else { panic!("two graphs") };
+    assert_eq!(f.bodies().len(), 2);
+    assert!(Arc::ptr_eq(f.bodies()[0], g.bodies()[0]), "the graphs share the function");
+    let json = serde_json::to_string(f).expect("a valid graph");
+    let back: Graph = serde_json::from_str(&json).expect("the form it was written in");
+    assert_eq!(back.to_string(), f.to_string());
+    assert_eq!(back.bodies().len(), 2);
+}
+
+#[test]
+fn functions_of_one_name_get_numbers() {
+    let tracer = Tracer::new("names");
+    let x = tracer.input("x", Type::f32([2]));
+    let mut last = x;
+    for name in ["f", "f", "f.1", "my f"] {
+        let f = tracer.function(name, [("x", last.ty().clone())], |x| vec![x[0].tanh()]);
+        last = f.apply(&[&last]);
+    }
+    tracer.output(&last);
+    insta::assert_snapshot!(round_trip(&tracer.finish().expect("no mistake")), @r#"
+    func f(%x: f32[2]) {
+      %0: f32[2] = tanh %x
+      return %0
+    }
+
+    func f.1(%x: f32[2]) {
+      %0: f32[2] = tanh %x
+      return %0
+    }
+
+    func f.1.1(%x: f32[2]) {
+      %0: f32[2] = tanh %x
+      return %0
+    }
+
+    func "my f"(%x: f32[2]) {
+      %0: f32[2] = tanh %x
+      return %0
+    }
+
+    graph names(%x: f32[2]) {
+      %0: f32[2] = call f %x
+      %1: f32[2] = call f.1 %0
+      %2: f32[2] = call f.1.1 %1
+      %3: f32[2] = call "my f" %2
+      return %3
+    }
+    "#);
+}
+
+#[test]
+fn either_form_of_a_body_is_read() {
+    let text = "func f(%x: f32[2]) { return %x }
+        graph g(%x: f32[2]) {
+            %0: f32[2] = kernel f %x {kind=\"rows\"}
+            %1: f32[2] = call %0 h(%x: f32[2]) { return %x }
+            return %1
+        }
+        func unused(%x: f32[2]) { return %x }";
+    insta::assert_snapshot!(graph(text), @r#"
+    func h(%x: f32[2]) {
+      return %x
+    }
+
+    graph g(%x: f32[2]) {
+      %0: f32[2] = kernel %x {kind="rows"} f(%x: f32[2]) {
+        return %x
+      }
+      %1: f32[2] = call h %0
+      return %1
+    }
+    "#);
+}
+
+#[test]
+fn functions_that_double_are_read_in_linear_time() {
+    let mut text = "func f0(%x: f32[]) { %0: f32[] = neg %x return %0 }\n".to_owned();
+    for level in 1..=64 {
+        let before = level - 1;
+        text += &format!(
+            "func f{level}(%x: f32[]) {{ %0: f32[] = call f{before} %x %1: f32[] = call f{before} %0 return %1 }}\n"
+        );
+    }
+    text += "graph g(%x: f32[]) { %0: f32[] = call f64 %x return %0 }";
+    let errors = parse_graph(&text, "<input>").expect_err("too many nodes");
+    assert_eq!(errors.errors()[0].message, "with its bodies the graph has more than 4194304 nodes");
 }

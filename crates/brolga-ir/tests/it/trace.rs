@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use brolga_ir::ops::{Kernel, KernelKind, Relu};
-use brolga_ir::{DType, Location, Mistake, Origin, Role, Tensor, Tracer, Type, verify};
+use brolga_ir::{DType, Location, Mistake, Origin, Role, Tensor, Tracer, Type, Var, verify};
 
 use crate::sample::graph;
 
@@ -285,4 +285,70 @@ fn what_neither_outputs_nor_the_caller_need_can_go() {
     let left = tracer
         .with_graph(|graph| graph.ids().map(|id| graph.node(id).op.name()).collect::<Vec<_>>());
     assert_eq!(left, ["parameter", "relu", "exp", "abs"]);
+}
+
+#[test]
+fn a_function_is_called_with_values() {
+    let tracer = Tracer::new("calls");
+    let x = tracer.input("x", Type::f32([2]));
+    let inputs = [("a", Type::f32([2])), ("b", Type::f32([2]))];
+    let both = tracer.function("both", inputs, |f| {
+        let _layer = f[0].tracer().enter("inner");
+        vec![&f[0] + &f[1], &f[0] - &f[1]]
+    });
+    let _block = tracer.enter("block");
+    let results = both.apply_all(&[&x, &x]);
+    let last = both.apply(&[&results[0], &results[1]]);
+    tracer.output(&last);
+    insta::assert_snapshot!(tracer.finish().expect("no mistake"), @"
+    func both(%a: f32[2], %b: f32[2]) {
+      %0: f32[2] = add %a, %b   @inner
+      %1: f32[2] = sub %a, %b   @inner
+      return %0, %1
+    }
+
+    graph calls(%x: f32[2]) {
+      %0: f32[2], %1: f32[2] = call both %x, %x   @block
+      %2: f32[2], %3: f32[2] = call both %0, %1   @block
+      return %2
+    }
+    ");
+}
+
+/// The first mistake of a graph with this function of one vector.
+fn mistake_of(body: impl FnOnce(&Tracer, &[Var]) -> Vec<Var>) -> String {
+    let tracer = Tracer::new("mistakes");
+    let x = tracer.input("x", Type::f32([2]));
+    let _block = tracer.enter("block");
+    let f = tracer.function("f", [("a", Type::f32([2]))], |f| body(&tracer, f));
+    let [_, _] = f.apply_all(&[&x])[..] else { panic!("as many results as the function has") };
+    let error = tracer.error().expect("a mistake");
+    assert_eq!(error.origin.layer.as_deref(), Some("block"));
+    error.mistake.to_string()
+}
+
+#[test]
+fn mistakes_in_functions_are_those_of_the_graph() {
+    let wrong = mistake_of(|_, f| vec![f[0].matmul(&f[0]), f[0].clone()]);
+    insta::assert_snapshot!(wrong, @"
+    `matmul`: f32[2] and f32[2] are no batches of matrices
+      help: both need the same rank, at least 2, and equal extents before the last two axes
+    ");
+    let state = mistake_of(|_, f| {
+        let w = f[0].tracer().state("w", Type::f32([2]));
+        vec![&f[0] * w, f[0].clone()]
+    });
+    insta::assert_snapshot!(state, @"the body of a call takes a state; it must take data alone");
+    let foreign = mistake_of(|outer, f| vec![f[0].clone(), outer.scalar(DType::F32, 1.0)]);
+    insta::assert_snapshot!(foreign, @"
+    the function `f` returns f32[], a value of another graph
+      help: it sees the values that it is given, and no others
+    ");
+    let mixed = mistake_of(|outer, f| vec![&f[0] + outer.scalar(DType::F32, 1.0), f[0].clone()]);
+    insta::assert_snapshot!(mixed, @"`add`: an operand f32[] is of another graph");
+
+    let tracer = Tracer::new("mistakes");
+    let none = tracer.function("none", [], |_| Vec::new());
+    assert!(none.apply_all(&[]).is_empty());
+    insta::assert_snapshot!(tracer.finish().expect_err("no results").mistake, @"the body of a call returns nothing");
 }

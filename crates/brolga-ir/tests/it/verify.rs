@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brolga_ir::ops::{Constant, Kernel, KernelKind, ParameterKind};
+use brolga_ir::ops::{Call, Constant, Kernel, KernelKind, ParameterKind};
 use brolga_ir::{
     DType, Graph, Mistake, NodeId, Origin, Output, Role, Tensor, Type, Value, parse_graph, verify,
 };
@@ -257,4 +257,30 @@ fn printing_and_comparing_malformed_graphs_do_not_panic() {
     the graph is not valid; `verify` tells why
     ");
     assert!(!brolga_ir::to_dot(&graph).is_empty());
+}
+
+#[test]
+fn what_is_wrong_in_a_shared_function_is_said_once() {
+    let mut broken =
+        graph("graph broken(%x: f32[2]) { %0: f32[2] = relu %x %1: f32[2] = relu %0 return %1 }");
+    let first = broken.ids().nth(1).expect("a node");
+    broken.remove(first);
+    let call = Call { function: Arc::new(broken) };
+    let mut outer = graph("graph outer(%x: f32[2]) { return %x }");
+    let x = outer.inputs()[0].into();
+    for _ in 0..3 {
+        outer.add_node(call.clone(), &[x], Origin::default()).expect("the types fit");
+    }
+    let stateful = graph("graph stateful(state %x: f32[2]) { return %x }");
+    let call = Call { function: Arc::new(stateful) };
+    outer.add_node(call, &[x], Origin::default()).expect("the types fit");
+    insta::assert_snapshot!(errors(&outer), @"
+    graph `outer/broken`: error: operand 0 is missing
+      | %0: f32[2] = relu
+      | ^~~~~~~~~~~~~~~~~
+
+    graph `outer`: error: the body of a call takes a state; it must take data alone
+      | %3: f32[2] = call stateful %x
+      | ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+    ");
 }

@@ -19,6 +19,8 @@ macro_rules! passes {
 }
 
 passes! {
+    // What is called comes first into the graph, so that all that follows works across the border of a call.
+    InlineCalls in inline_calls,
     // Passes count uses, and a dead node would count as one. What a pass leaves behind it removes itself.
     DeadNodes in dead_nodes,
     // Simplify. Folding shows constants to the identities and to canonical shapes; these bring equal nodes into equal form.

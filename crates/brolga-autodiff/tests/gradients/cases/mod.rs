@@ -1,5 +1,6 @@
 //! What is differentiated: each op with its attributes and operands.
 
+mod calls;
 mod contractions;
 mod elementwise;
 mod movement;
@@ -18,6 +19,7 @@ pub(crate) fn all() -> Vec<Case> {
         reductions::cases(),
         contractions::cases(),
         pooling::cases(),
+        calls::cases(),
     ]
     .concat()
 }
