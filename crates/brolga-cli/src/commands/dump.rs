@@ -98,7 +98,8 @@ impl Dump {
         let text = match self.stage {
             // The graphs share their functions.
             Stage::Traced | Stage::Grad | Stage::Optimized if self.filter.is_empty() => {
-                Module { graphs }.to_text(&TextOptions { locations: self.locations })
+                Module { graphs }
+                    .to_text(&TextOptions { locations: self.locations, ..TextOptions::default() })
             }
             _ => texts.join("\n"),
         };
