@@ -318,7 +318,7 @@ mod tests {
             %2: f32[2,2] = transpose %1 {permutation=[1,0]} @scale
             %3: f32[3,2] = matmul %x, %2 {transpose_a=true} @dense #backward
             %4: f32[3,2] = sub %w, %3 @dense #update
-            %5: f32[1,4,4,1] = conv2d %i, %k @conv
+            %5: f32[1,4,4,1] = conv %i, %k {strides=[1,1]} @conv
             %6: f32[1,3,3,1] = max_pool %5 {window=[2,2], strides=[1,1]} @pool
             return %2, %3, %6, %4 => %w
         }";
@@ -331,8 +331,8 @@ mod tests {
         let shown: Vec<String> = refusals(true).iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @"
         fuse_weight_updates: n9, `sub` of dense (update) not at all: the gradient is used elsewhere too, or is returned, and so has to be stored
-        fuse_conv_pool: n10, `conv2d` of conv (forward) not at all: what reads it is no maximum pooling, or one whose windows overlap or have padding
-        fuse_conv_pool: n10, `conv2d` of conv (forward) without n11, `max_pool` of pool (forward): it is not elementwise
+        fuse_conv_pool: n10, `conv` of conv (forward) not at all: what reads it is no maximum pooling, or one whose windows overlap or have padding
+        fuse_conv_pool: n10, `conv` of conv (forward) without n11, `max_pool` of pool (forward): it is not elementwise
         fuse_matmul: n5, `matmul` of dense (forward) without n6, `mul` of scale (forward): it repeats an operand in a way that the kernel does not read
         fuse_matmul: n12, `matmul` of dense (backward) without n13, `kernel` of dense (update): it is a kernel already
         fuse_elementwise: n6, `mul` of scale (forward) without n5, `matmul` of dense (forward): it does not go row by row

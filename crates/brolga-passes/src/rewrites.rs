@@ -39,7 +39,7 @@ impl Site {
     }
 }
 
-/// n12, `conv2d` of block1/conv (backward)
+/// n12, `conv` of block1/conv2d (backward)
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, `{}`", self.uid, self.op)?;
