@@ -141,7 +141,7 @@ fn cases() -> Vec<Case> {
             },
         },
         Case {
-            name: "conv2d f64 3x3, 16 to 16 channels of 28x28",
+            name: "conv f64 3x3, 16 to 16 channels of 28x28",
             inputs: vec![
                 numbers(DType::F64, &[1, 28, 28, 16]),
                 numbers(DType::F64, &[3, 3, 16, 16]),

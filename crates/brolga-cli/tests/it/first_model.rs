@@ -49,7 +49,7 @@ fn the_second_convolution_has_its_mask_and_unpooling_in_front_of_its_gradients()
 #[test]
 fn no_activation_of_a_convolution_is_stored_in_full_size() -> Result {
     let mut graph = builtin::mnist_cnn()?.trace(Kind::Train, 32)?;
-    assert_eq!(full_size(&graph).len(), 12, "conv2d, add, relu, max_unpool, gt and select, twice");
+    assert_eq!(full_size(&graph).len(), 12, "conv, add, relu, max_unpool, gt and select, twice");
     brolga_passes::optimize(&mut graph)?;
     assert_eq!(full_size(&graph), [], "{graph}");
 

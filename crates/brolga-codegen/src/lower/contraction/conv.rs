@@ -62,7 +62,8 @@ pub(super) fn forward(
     let mut slide = over_inputs(&dims, pool.as_ref(), w);
     let mut stages = Vec::new();
     let mut workspace = 0;
-    if let Some(panels) = wide_panels(&dims, target, pool.is_some()) {
+    let lanes = target.contraction_shape(dims.output[1], dims.group_filters()).lanes;
+    if let Some(panels) = wide_panels(&dims, lanes, pool.is_some()) {
         let images = Images { slot: x, bytes: image_bytes(&dims) };
         if let (Some(panels), None) = (panels.as_units(&dims, images.bytes), &pool) {
             return kernel.by_panel(slide, &panels, w, &images);
@@ -75,10 +76,9 @@ pub(super) fn forward(
     }
     stages.push(kernel.over_images(&slide, pool.as_ref(), [x, w], workspace > 0)?);
     // A band of scratch memory, as wide as the widest slice.
-    let scratch = pool.as_ref().map_or(0, |pool| {
-        let shape = target.contraction_shape(dims.output[1], dims.group_filters());
-        4 * pool.window()[0] * dims.output[1] * shape.lanes.next_multiple_of(LANES)
-    });
+    let scratch = pool
+        .as_ref()
+        .map_or(0, |pool| 4 * pool.window()[0] * dims.output[1] * lanes.next_multiple_of(LANES));
     Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() })
 }
 
@@ -112,13 +112,13 @@ fn over_inputs(dims: &ConvDims, pool: Option<&PoolTile>, w: usize) -> Slide {
 }
 
 /// The panels of a convolution's weights, if its rows of weights are so wide that they are worth it.
-fn wide_panels(dims: &ConvDims, target: &dyn TileTarget, is_pooled: bool) -> Option<Panels> {
+fn wide_panels(dims: &ConvDims, width: usize, is_pooled: bool) -> Option<Panels> {
     let panels = Panels {
         taps: dims.kernel[0] * dims.kernel[1],
         groups: dims.groups,
         results: dims.group_filters(),
         contracted: dims.group_channels(),
-        width: target.contraction_shape(dims.output[1], dims.group_filters()).lanes,
+        width,
         transposed: false,
     };
     let wide = 4 * dims.filters >= WIDE_ROW

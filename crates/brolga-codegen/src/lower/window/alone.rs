@@ -113,7 +113,7 @@ impl Pool<'_> {
 
     fn lower(&self) -> Result<Lowered> {
         let (body, dims) = (self.body, &self.dims);
-        let (size, dtype) = (self.element().size() as i64, body.ty(self.source.0).dtype);
+        let dtype = body.ty(self.source.0).dtype;
         if !TYPES.contains(&dtype) {
             return Err(body.refused(format!("pooling of {dtype} has no tiles")));
         }
@@ -122,61 +122,15 @@ impl Pool<'_> {
                 body.refused(format!("a window of more than {MAX_TAPS} taps is not unrolled"))
             );
         }
-        let (result, source) =
-            if self.is_gradient() { (dims.input, dims.output) } else { (dims.output, dims.input) };
-        let (result, source) = (pair(&result), pair(&source));
-        let segments: [Vec<Vec<Segment>>; 2] = std::array::from_fn(|axis| {
-            if self.is_gradient() {
-                let step = dims.window.strides[axis].min(result[axis]).max(1);
-                let classes = lattice(result[axis], step, |place| self.readers(axis, place));
-                let split = |class: Vec<Segment>| {
-                    class.into_iter().flat_map(|segment| self.split(axis, segment)).collect()
-                };
-                classes.into_iter().map(split).collect()
-            } else {
-                lattice(result[axis], 1, |output| {
-                    dims.window.taps(axis, output, dims.taps[axis], dims.input[axis]).collect()
-                })
-            }
-        });
+        let segments = self.segments();
         let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
         let epilogue = Epilogue::new(body, &self.roots, &outputs, false)?;
         let mut nest = NestBuilder::new("window");
-        let image = Affine::from(Nest::UNIT);
         let classes = [segments[0].len(), segments[1].len()];
-        for (row_class, row) in numbered(&segments[0]) {
-            for (column_class, column) in numbered(&segments[1]) {
+        for row in numbered(&segments[0]) {
+            for column in numbered(&segments[1]) {
                 for first in (0..dims.channels).step_by(LANES) {
-                    let lanes = (dims.channels - first).min(LANES);
-                    let step = classes[1] * dims.channels;
-                    let tile = self.tile(&epilogue, row, column, source, lanes, step)?;
-                    nest.repeat(row.count, |nest, j| {
-                        let in_row = Affine::number(row.place).add(&j, row.place_step);
-                        let pixel = Affine::number(column.place).add(&in_row, source[1] as i64);
-                        let from = Affine::number(first as i64)
-                            .add(&image, (source[0] * source[1] * dims.channels) as i64)
-                            .add(&pixel, dims.channels as i64);
-                        let out_row = Affine::number((row_class + classes[0] * row.start) as i64)
-                            .add(&j, classes[0] as i64);
-                        let out_pixel =
-                            Affine::number((column_class + classes[1] * column.start) as i64)
-                                .add(&out_row, result[1] as i64);
-                        let element = Affine::number(first as i64)
-                            .add(&image, (result[0] * result[1] * dims.channels) as i64)
-                            .add(&out_pixel, dims.channels as i64);
-                        let place = Place { element, column: Affine::number(first as i64) };
-                        let source = Affine::slot(self.source.1).add(&from, size);
-                        let index = self.index.map(|slot| {
-                            // Places of taps lie as the windows do.
-                            let at = if self.is_gradient() { &from } else { &place.element };
-                            Affine::slot(slot).add(at, 1)
-                        });
-                        let args: Vec<Affine> = std::iter::once(source)
-                            .chain(index)
-                            .chain(epilogue.args(&place))
-                            .collect();
-                        nest.call(&tile, args);
-                    });
+                    self.rectangle(&mut nest, &epilogue, [row, column], classes, first)?;
                 }
             }
         }
@@ -191,6 +145,71 @@ impl Pool<'_> {
         let stage =
             Stage { code: nest.finish().into(), units: dims.batch, reads, writes, flops: taps };
         Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place: Vec::new() })
+    }
+
+    /// Rows and columns of the result, and of what is read.
+    fn planes(&self) -> [[usize; 2]; 2] {
+        let (input, output) = (pair(&self.dims.input), pair(&self.dims.output));
+        if self.is_gradient() { [input, output] } else { [output, input] }
+    }
+
+    /// For each axis the classes of places of the result, and their segments.
+    fn segments(&self) -> [Vec<Vec<Segment>>; 2] {
+        let (dims, [result, _]) = (&self.dims, self.planes());
+        std::array::from_fn(|axis| {
+            if !self.is_gradient() {
+                return lattice(result[axis], 1, |output| {
+                    dims.window.taps(axis, output, dims.taps[axis], dims.input[axis]).collect()
+                });
+            }
+            let step = dims.window.strides[axis].min(result[axis]).max(1);
+            let classes = lattice(result[axis], step, |place| self.readers(axis, place));
+            let split = |class: Vec<Segment>| {
+                class.into_iter().flat_map(|segment| self.split(axis, segment)).collect()
+            };
+            classes.into_iter().map(split).collect()
+        })
+    }
+
+    /// Writes the loop over the rows of a rectangle, for a vector of channels from `first` on.
+    fn rectangle(
+        &self,
+        nest: &mut NestBuilder,
+        epilogue: &Epilogue,
+        [(row_class, row), (column_class, column)]: [(usize, &Segment); 2],
+        classes: [usize; 2],
+        first: usize,
+    ) -> Result<()> {
+        let channels = self.dims.channels;
+        let [result, source] = self.planes();
+        let lanes = (channels - first).min(LANES);
+        let tile = self.tile(epilogue, row, column, source, lanes, classes[1] * channels)?;
+        let (image, size) = (Affine::from(Nest::UNIT), self.element().size() as i64);
+        // The first of the channels of a pixel, whose row and column are given, in planes of these extents.
+        let element = |[height, width]: [usize; 2], line: &Affine, column: i64| {
+            let pixel = Affine::number(column).add(line, width as i64);
+            Affine::number(first as i64)
+                .add(&image, (height * width * channels) as i64)
+                .add(&pixel, channels as i64)
+        };
+        nest.repeat(row.count, |nest, j| {
+            let line = Affine::number(row.place).add(&j, row.place_step);
+            let from = element(source, &line, column.place);
+            let line = Affine::number((row_class + classes[0] * row.start) as i64)
+                .add(&j, classes[0] as i64);
+            let to = element(result, &line, (column_class + classes[1] * column.start) as i64);
+            let place = Place { element: to, column: Affine::number(first as i64) };
+            let index = self.index.map(|slot| {
+                // The taps that an index names lie as the windows do.
+                let at = if self.is_gradient() { &from } else { &place.element };
+                Affine::slot(slot).add(at, 1)
+            });
+            let source = Affine::slot(self.source.1).add(&from, size);
+            let args = std::iter::once(source).chain(index).chain(epilogue.args(&place));
+            let args: Vec<Affine> = args.collect();
+            nest.call(&tile, args);
+        });
+        Ok(())
     }
 
     /// The windows that read a place, in ascending order, each with its tap: taps descend, so they are numbered from the last.
