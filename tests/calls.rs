@@ -1,18 +1,18 @@
 //! Functions from the tracer to machine code: called often, differentiated and compiled once.
 
+mod common;
+
 use std::collections::BTreeSet;
-use std::error::Error;
 
 use brolga::autodiff::gradients;
 use brolga::codegen::{CodegenOptions, compile};
-use brolga::ir::{Graph, Op, Tensor, Tracer, Type, interpret};
+use brolga::ir::{Graph, Op, Tensor, Tracer, Type};
 use brolga::passes::optimize;
-use brolga::runtime::{Executable, Options, State, StateLayout};
 
-type Outcome = Result<(), Box<dyn Error>>;
+use common::{Outcome, runs_as_interpreted};
 
 /// A cell called so often, and with `backward` the gradients of a sum by its first operand and its weight.
-fn repeated(calls: usize, backward: bool) -> Result<Graph, Box<dyn Error>> {
+fn repeated(calls: usize, backward: bool) -> Outcome<Graph> {
     let t = Tracer::new("repeated");
     let (x, w) = (t.input("x", Type::f32([8, 16])), t.input("w", Type::f32([16, 16])));
     let inputs = [("h", x.ty().clone()), ("w", w.ty().clone())];
@@ -34,7 +34,7 @@ fn repeated(calls: usize, backward: bool) -> Result<Graph, Box<dyn Error>> {
 }
 
 /// How many kernels a graph has after the passes, and how many functions of machine code all their stages are.
-fn compiled(graph: &Graph) -> Result<(usize, usize), Box<dyn Error>> {
+fn compiled(graph: &Graph) -> Outcome<(usize, usize)> {
     let mut kernels = graph.clone();
     optimize(&mut kernels)?;
     let compiled = compile(&kernels, &CodegenOptions::default())?;
@@ -76,24 +76,10 @@ fn calls_run_natively_with_the_bits_of_the_interpreter() -> Outcome {
             Tensor::f32(ty.shape.clone(), numbers.collect()).ok_or("as many as there are elements")
         })
         .collect::<Result<_, _>>()?;
-    let expected = interpret(&graph, &inputs)?;
     let mut kernels = graph.clone();
     optimize(&mut kernels)?;
     assert!(kernels.ids().all(|id| !matches!(kernels.node(id).op, Op::Call(_))));
-    let layout = StateLayout::of_graphs([&kernels])?;
-    for threads in [1, 2, 3] {
-        let options = Options { threads, oversubscribe: true, ..Options::default() };
-        let mut program = Executable::new(&kernels, &layout, &options, compile)?;
-        for (place, input) in inputs.iter().enumerate() {
-            program.set_input(place, input)?;
-        }
-        program.run(&mut State::zeros(&layout)?)?;
-        for (place, expected) in expected.iter().enumerate() {
-            let given = program.output_tensor(place)?;
-            assert_eq!(given.data().canonical_bits(), expected.data().canonical_bits());
-        }
-    }
-    Ok(())
+    [1, 2, 3].into_iter().try_for_each(|threads| runs_as_interpreted(&graph, &inputs, threads))
 }
 
 #[test]

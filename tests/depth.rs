@@ -1,19 +1,17 @@
 //! No stack grows with the depth of a graph: what is deep goes every way from the text to a program on a thread with a small stack.
 
-use std::error::Error;
+mod common;
+
 use std::fmt::Write;
 use std::thread;
 
 use brolga::autodiff::grad;
-use brolga::codegen::compile;
 use brolga::ir::{Graph, Tensor, Type, interpret, parse_graph, verify};
-use brolga::passes::optimize;
-use brolga::runtime::{Executable, Options, State, StateLayout};
+
+use common::{Outcome, runs_as_interpreted};
 
 /// Less than a twentieth of what a recursion through the graphs below would take.
 const STACK: usize = 512 << 10;
-
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// Runs a test on a thread, and on workers, with small stacks.
 fn on_a_small_stack(test: fn() -> Outcome) -> Outcome {
@@ -50,7 +48,7 @@ fn vectors(nodes: usize) -> String {
 }
 
 /// Reads, verifies, prints, differentiates and drops a graph.
-fn through_the_ir(text: &str) -> Result<Graph, Box<dyn Error + Send + Sync>> {
+fn through_the_ir(text: &str) -> Outcome<Graph> {
     let graph = parse_graph(text, "deep")?;
     verify(&graph)?;
     drop(parse_graph(&graph.to_string(), "printed")?);
@@ -76,21 +74,7 @@ fn differentiate(graph: &mut Graph) -> Outcome {
 fn compile_and_run(graph: &Graph) -> Outcome {
     let inputs: Vec<Tensor> =
         graph.inputs().iter().map(|&id| Tensor::full(graph.ty(id.into()), 0.5)).collect();
-    let expected = interpret(graph, &inputs)?;
-    let mut kernels = graph.clone();
-    optimize(&mut kernels)?;
-    let layout = StateLayout::of_graphs([&kernels])?;
-    let options = Options { threads: 1, ..Options::default() };
-    let mut program = Executable::new(&kernels, &layout, &options, compile)?;
-    for (place, input) in inputs.iter().enumerate() {
-        program.set_input(place, input)?;
-    }
-    program.run(&mut State::zeros(&layout)?)?;
-    for (place, expected) in expected.iter().enumerate() {
-        let given = program.output_tensor(place)?;
-        assert_eq!(given.data().canonical_bits(), expected.data().canonical_bits());
-    }
-    Ok(())
+    runs_as_interpreted(graph, &inputs, 1)
 }
 
 #[test]
