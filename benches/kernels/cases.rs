@@ -1,7 +1,7 @@
 //! Single kernels of every kind.
 
 use brolga::ir::ops::Pooling;
-use brolga::ir::ops::window::Window;
+use brolga::ir::ops::window::{Spatial, Window};
 use brolga::ir::{DType, Data, Graph, Role, Tensor, TraceError, Tracer, Type, Var};
 
 /// Rows and columns of what goes through the caches: half a megabyte.
@@ -133,23 +133,44 @@ fn contractions(all: &mut Vec<(String, Graph)>) -> Result<(), TraceError> {
             vec![x(t, [m, k]).matmul(&t.input("y", Type::f32([k, n])))]
         })?);
     }
-    for (batch, pixels, channels, kernel, filters) in [(32, 13, 32, 3, 64), (8, 14, 256, 1, 1024)] {
-        let pad = kernel / 2;
-        let window = || Window { padding: [[pad; 2]; 2].into(), ..Window::plain(2) };
-        let images = [batch, pixels, pixels, channels];
-        let results = [batch, pixels, pixels, filters];
-        let case = |pass: &str| {
-            format!("conv {pixels}x{pixels}x{channels}, {kernel}x{kernel}, {filters}: {pass}")
-        };
-        let filter = |t: &Tracer| t.input("w", Type::f32([kernel, kernel, channels, filters]));
-        let dy = |t: &Tracer| t.input("dy", Type::f32(results));
-        all.push(graph(&case("forward"), |t| vec![x(t, images).conv(&filter(t), window(), 1)])?);
-        all.push(graph(&case("input gradient"), |t| {
-            vec![dy(t).conv_grad_input(&filter(t), [pixels; 2], window(), 1)]
-        })?);
-        all.push(graph(&case("filter gradient"), |t| {
-            vec![x(t, images).conv_grad_filter(&dy(t), [kernel; 2], window(), 1)]
-        })?);
+    // Batch, extents of the images, channels, extents of the filter, filters. Those of one axis do the work of those of two before them.
+    let convolutions: [(usize, &[usize], usize, &[usize], usize); 7] = [
+        (32, &[13, 13], 32, &[3, 3], 64),
+        (8, &[14, 14], 256, &[1, 1], 1024),
+        (32, &[14, 14], 64, &[3, 3], 64),
+        (32, &[196], 64, &[9], 64),
+        (1, &[56, 56], 64, &[3, 3], 64),
+        (1, &[3136], 64, &[9], 64),
+        (4, &[16, 16, 16], 16, &[3, 3, 3], 32),
+    ];
+    for (batch, extents, channels, kernel, filters) in convolutions {
+        convolution(all, [batch, channels, filters], extents, kernel)?;
     }
+    Ok(())
+}
+
+/// A convolution with padding so that images keep their extents, and its gradients.
+fn convolution(
+    all: &mut Vec<(String, Graph)>,
+    [batch, channels, filters]: [usize; 3],
+    extents: &[usize],
+    kernel: &[usize],
+) -> Result<(), TraceError> {
+    let spatial = |list: &[usize]| Spatial::from_fn(list.len(), |axis| list[axis]);
+    let padding = Spatial::from_fn(kernel.len(), |axis| [kernel[axis] / 2; 2]);
+    let window = || Window { padding, ..Window::plain(kernel.len()) };
+    let images = |channels| Type::f32([&[batch], extents, &[channels]].concat());
+    let (image, taps) = (spatial(extents), spatial(kernel));
+    let case = |pass: &str| format!("conv {batch}x{image}x{channels}, {taps}, {filters}: {pass}");
+    let x = |t: &Tracer| t.input("x", images(channels));
+    let dy = |t: &Tracer| t.input("dy", images(filters));
+    let filter = |t: &Tracer| t.input("w", Type::f32([kernel, &[channels, filters]].concat()));
+    all.push(graph(&case("forward"), |t| vec![x(t).conv(&filter(t), window(), 1)])?);
+    all.push(graph(&case("input gradient"), |t| {
+        vec![dy(t).conv_grad_input(&filter(t), image, window(), 1)]
+    })?);
+    all.push(graph(&case("filter gradient"), |t| {
+        vec![x(t).conv_grad_filter(&dy(t), taps, window(), 1)]
+    })?);
     Ok(())
 }

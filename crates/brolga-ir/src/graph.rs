@@ -496,24 +496,26 @@ impl Graph {
     /// Nodes on a cycle are missing.
     pub fn order(&self) -> Vec<NodeId> {
         // For each node, how many of its operands are not in the order yet.
-        let mut waiting = vec![0; self.nodes.bound()];
-        let mut ready = BinaryHeap::new();
+        let mut waiting = vec![u32::MAX; self.nodes.bound()];
         for id in self.ids() {
-            let count = self.producers(id).count();
-            waiting[id.index()] = count;
-            if count == 0 {
-                ready.push(Reverse(id));
-            }
+            waiting[id.index()] = self.producers(id).count() as u32;
         }
         let mut order = Vec::with_capacity(self.len());
-        while let Some(Reverse(id)) = ready.pop() {
-            order.push(id);
-            for target in self.users(id) {
-                let count = &mut waiting[target.index()];
-                *count -= 1;
-                if *count == 0 {
-                    ready.push(Reverse(target));
+        // Nodes become ready in the order of their handles, but for those that use a later one: they are ready late, and older than all
+        // that the walk has not come to.
+        let mut late = BinaryHeap::new();
+        for walked in 0..waiting.len() {
+            let mut next = (waiting[walked] == 0).then_some(NodeId(walked as u32));
+            while let Some(id) = next {
+                order.push(id);
+                for user in self.users(id) {
+                    let count = &mut waiting[user.index()];
+                    *count -= 1;
+                    if *count == 0 && user.index() < walked {
+                        late.push(Reverse(user));
+                    }
                 }
+                next = late.pop().map(|Reverse(id)| id);
             }
         }
         order

@@ -84,12 +84,14 @@ impl<'a> Verifier<'a> {
 
     fn graph(&mut self) {
         self.inputs();
-        for id in listing(self.graph) {
+        let order = self.graph.order();
+        let cycle = cycle(self.graph, &order);
+        for id in listing(self.graph, order) {
             if let Err(mistake) = self.node(id) {
                 self.report_node(id, mistake);
             }
         }
-        if let Some(cycle) = cycle(self.graph) {
+        if let Some(cycle) = cycle {
             let path: Vec<String> = cycle.iter().map(|&id| self.names().of(id)).collect();
             let message = format!("the node depends on itself: {}", path.join(" → "));
             self.report_node(cycle[0], message);
@@ -199,13 +201,12 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// The nodes of a cycle, the first of them again at the end; `None` if there is none.
-fn cycle(graph: &Graph) -> Option<Vec<NodeId>> {
-    let ordered = graph.order();
+/// The nodes of a cycle, the first of them again at the end; `None` if there is none. `ordered` is the graph's order.
+fn cycle(graph: &Graph, ordered: &[NodeId]) -> Option<Vec<NodeId>> {
     if ordered.len() == graph.len() {
         return None;
     }
-    let ordered: FxHashSet<NodeId> = ordered.into_iter().collect();
+    let ordered: FxHashSet<NodeId> = ordered.iter().copied().collect();
     // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it was before.
     let mut path = vec![graph.ids().find(|id| !ordered.contains(id))?];
     let mut places = FxHashMap::from_iter([(path[0], 0)]);

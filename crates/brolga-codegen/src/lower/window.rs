@@ -26,10 +26,22 @@ pub(super) fn pair(values: &[usize]) -> [usize; 2] {
     }
 }
 
-/// Rows, columns and channels of images with one or two spatial axes.
+/// The values of all three axes of a volume.
+pub(super) fn triple(values: &[usize]) -> [usize; 3] {
+    <[usize; 3]>::try_from(values).unwrap_or_else(|_| unreachable!("kernels of tiles have volumes"))
+}
+
+/// Rows, columns and channels of images. The planes of a volume follow one another as rows do.
 pub(super) fn plane(shape: &[usize]) -> [usize; 3] {
-    let [rows, columns] = pair(&shape[1..shape.len() - 1]);
-    [rows, columns, shape[shape.len() - 1]]
+    plane_of(&shape[1..shape.len() - 1], shape[shape.len() - 1])
+}
+
+/// As [`plane`], of images of these spatial extents and so many channels.
+pub(super) fn plane_of(extents: &[usize], channels: usize) -> [usize; 3] {
+    match extents {
+        [rows @ .., columns] => [rows.iter().product(), *columns, channels],
+        [] => [1, 1, channels],
+    }
 }
 
 /// Records the maximum of a window: the first of the greatest, NaN above all numbers. `taps` gives, in row-major order, the number of
@@ -70,6 +82,28 @@ pub(super) struct PoolTile {
     index: Option<usize>,
 }
 
+/// Where the pixels that a band is pooled to lie in the pooled image.
+pub(super) struct PooledBand {
+    row: Affine,
+    /// The first column, and how many there are.
+    column: Affine,
+    columns: usize,
+}
+
+impl PooledBand {
+    /// A row.
+    pub(super) fn row(pool: &PoolTile, row: &Affine) -> Self {
+        Self { row: row.clone(), column: Affine::number(0), columns: pool.pooled[1] }
+    }
+
+    /// The part of the only row to which `columns` columns of the activation are pooled, in bands of `width`.
+    pub(super) fn columns(pool: &PoolTile, band: &Affine, width: usize, columns: usize) -> Self {
+        let window = pool.window[1];
+        let column = Affine::number(0).add(band, (width / window) as i64);
+        Self { row: Affine::number(0), column, columns: columns / window }
+    }
+}
+
 impl PoolTile {
     /// The pooling whose maxima and places a body returns; `None` if it returns the activation itself.
     pub(super) fn behind(body: &Body<'_>, dims: &ConvDims) -> Result<Option<Self>> {
@@ -82,24 +116,23 @@ impl PoolTile {
                 _ => return Err(body.refused("an activation is returned beside its pooling")),
             };
             let operand = body.graph.operands(value.node)[0];
+            if !pooling.tiles_a_plane() {
+                return Err(body.refused(
+                    "a pooling behind a convolution overlaps, is padded or has three axes",
+                ));
+            }
             let window = pair(&pooling.window);
             let own = pool.get_or_insert(Self {
                 operand,
                 element: body.element(operand),
                 window,
                 pooled: plane(body.shape(value)),
-                width: dims.output[1],
+                width: dims.output[2],
                 maximum: None,
                 index: None,
             });
-            if !pooling.is_tiling()
-                || own.window != window
-                || own.operand != operand
-                || own.element.kind() != Kind::Float
-            {
-                return Err(
-                    body.refused("poolings behind a convolution differ, overlap or are padded")
-                );
+            if own.window != window || own.operand != operand || own.element.kind() != Kind::Float {
+                return Err(body.refused("poolings behind a convolution differ"));
             }
             *(if is_index { &mut own.index } else { &mut own.maximum }) = Some(slot);
         }
@@ -122,23 +155,24 @@ impl PoolTile {
         self.operand
     }
 
-    /// Pools `lanes` channels from `column` on of a band in scratch memory, whose pixels are `pitch` elements apart, to row `row` of an image.
+    /// Pools `lanes` channels from `channel` on of a band in scratch memory, whose pixels are `pitch` elements apart, to where it belongs in
+    /// an image.
     pub(super) fn call(
         &self,
         nest: &mut NestBuilder,
-        image: &Affine,
-        row: &Affine,
-        column: &Affine,
+        (image, band): (&Affine, &PooledBand),
+        channel: &Affine,
         lanes: usize,
         pitch: usize,
     ) -> Result<()> {
         let [rows, columns, channels] = self.pooled;
-        let element = column
+        let element = channel
             .clone()
             .add(image, (rows * columns * channels) as i64)
-            .add(row, (columns * channels) as i64);
+            .add(&band.row, (columns * channels) as i64)
+            .add(&band.column, channels as i64);
         for place in (0..lanes).step_by(LANES) {
-            let tile = self.tile((lanes - place).min(LANES), pitch)?;
+            let tile = self.tile(band.columns, (lanes - place).min(LANES), pitch)?;
             let start = |slot: usize, size: i64| {
                 Affine::slot(slot).add(&element, size).plus(size * place as i64)
             };
@@ -151,9 +185,9 @@ impl PoolTile {
         Ok(())
     }
 
-    fn tile(&self, lanes: usize, pitch: usize) -> Result<Arc<TileProgram>> {
+    fn tile(&self, columns: usize, lanes: usize, pitch: usize) -> Result<Arc<TileProgram>> {
         let [height, width] = self.window;
-        let [_, columns, channels] = self.pooled;
+        let channels = self.pooled[2];
         let mut b = Builder::new(format!("max_pool_{height}x{width}_{lanes}"));
         let from = b.pointer("from");
         let maximum = self.maximum.map(|_| b.pointer("maximum"));

@@ -91,7 +91,7 @@ fn collect<'a>(
     if graph.depth == 0 {
         return;
     }
-    for id in crate::text::names::listing(graph) {
+    for id in crate::text::names::listing(graph, graph.order()) {
         for body in graph.node(id).op.bodies() {
             if seen.insert(Arc::as_ptr(body)) {
                 collect(body, found, seen);

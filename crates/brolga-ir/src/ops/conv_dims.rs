@@ -133,21 +133,21 @@ impl ConvDims {
         Ok(Self { batch, input, channels, kernel, filters, output, groups, window })
     }
 
-    /// The same convolution of images with two spatial axes, where those of one have a leading axis of extent 1; `None` for more than
-    /// two. Memory and order of arithmetic are the same.
+    /// The same convolution of images with so many spatial axes, where leading ones that were missing have extent 1; `None` for fewer
+    /// than there are. Memory and order of arithmetic are the same.
     #[must_use]
-    pub fn planar(&self) -> Option<Self> {
-        match self.input.len() {
-            1 => Some(Self {
-                input: self.input.after(1),
-                kernel: self.kernel.after(1),
-                output: self.output.after(1),
-                window: self.window.after_one(),
-                ..*self
-            }),
-            2 => Some(*self),
-            _ => None,
+    pub fn with_axes(&self, axes: usize) -> Option<Self> {
+        if axes <= self.input.len() {
+            return (axes == self.input.len()).then_some(*self);
         }
+        let wider = Self {
+            input: self.input.after(1),
+            kernel: self.kernel.after(1),
+            output: self.output.after(1),
+            window: self.window.after_one(),
+            ..*self
+        };
+        wider.with_axes(axes)
     }
 
     /// The shape of the images.

@@ -50,10 +50,12 @@ impl Pooling {
         Window { strides: self.strides, padding: self.padding, dilation }
     }
 
-    /// Whether windows are side by side, without overlap, gaps and padding.
+    /// Whether windows are side by side in a row or a plane, without overlap, gaps and padding: what kernels of convolutions pool.
     #[must_use]
-    pub fn is_tiling(&self) -> bool {
-        self.window == self.strides && self.padding.iter().all(|padding| *padding == [0, 0])
+    pub fn tiles_a_plane(&self) -> bool {
+        self.window.len() < MAX_SPATIAL
+            && self.window == self.strides
+            && self.padding.iter().all(|padding| *padding == [0, 0])
     }
 }
 
@@ -159,21 +161,21 @@ impl PoolDims {
         )))
     }
 
-    /// The same pooling of images with two spatial axes, where those of one have a leading axis of extent 1; `None` for more than two.
-    /// Memory and order of arithmetic are the same.
+    /// The same pooling of images with so many spatial axes, where leading ones that were missing have extent 1; `None` for fewer than
+    /// there are. Memory and order of arithmetic are the same.
     #[must_use]
-    pub fn planar(&self) -> Option<Self> {
-        match self.input.len() {
-            1 => Some(Self {
-                input: self.input.after(1),
-                taps: self.taps.after(1),
-                output: self.output.after(1),
-                window: self.window.after_one(),
-                ..*self
-            }),
-            2 => Some(*self),
-            _ => None,
+    pub fn with_axes(&self, axes: usize) -> Option<Self> {
+        if axes <= self.input.len() {
+            return (axes == self.input.len()).then_some(*self);
         }
+        let wider = Self {
+            input: self.input.after(1),
+            taps: self.taps.after(1),
+            output: self.output.after(1),
+            window: self.window.after_one(),
+            ..*self
+        };
+        wider.with_axes(axes)
     }
 
     /// The taps of a window, those in the padding included.

@@ -32,7 +32,7 @@ impl<'a> Names<'a> {
 
     /// The names in this graph as the text with these options has them.
     pub fn with(graph: &'a Graph, options: &TextOptions) -> Self {
-        let listing = listing(graph);
+        let listing = listing(graph, graph.order());
         if options.ids {
             return Self { graph, listing, results: Results::ByIdentity { prefix: prefix(graph) } };
         }
@@ -91,9 +91,8 @@ fn is_like_identity(name: &str, prefix: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// The nodes that are not inputs, in the order of the text.
-pub(crate) fn listing(graph: &Graph) -> Vec<NodeId> {
-    let mut listing = graph.order();
+/// The nodes that are not inputs, in the order of the text: that of the graph, `listing`, and then those on cycles.
+pub(crate) fn listing(graph: &Graph, mut listing: Vec<NodeId>) -> Vec<NodeId> {
     if listing.len() < graph.len() {
         let mut ordered = listing.clone();
         ordered.sort_unstable();

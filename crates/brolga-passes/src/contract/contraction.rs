@@ -108,7 +108,7 @@ fn unpooled(body: &Graph, unpool: NodeId, cotangent: Value) -> Result<Value, Str
     let operands = body.operands(unpool);
     ensure(cotangent == unpool.into(), "`max_unpool` does not give the cotangent")?;
     ensure(is_input(body, operands[1]), "the places of the maxima are computed inside")?;
-    ensure(op.pool.is_tiling(), "`max_unpool` has overlapping windows or padding")?;
+    ensure(op.pool.tiles_a_plane(), "`max_unpool` has overlapping windows, padding or three axes")?;
     Ok(operands[0])
 }
 
@@ -126,7 +126,7 @@ fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
         else {
             continue;
         };
-        ensure(window.is_tiling(), "a pooling has overlapping windows or padding")?;
+        ensure(window.tiles_a_plane(), "a pooling has overlapping windows, padding or three axes")?;
         ensure(body.operands(pool)[0] == pooled, "two values are pooled")?;
     }
     let full = body

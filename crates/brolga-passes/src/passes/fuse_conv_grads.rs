@@ -136,7 +136,7 @@ fn preparation(
     }
     let users: NodeSet = uses.into_iter().map(|(user, _)| user).collect();
     let (mut copied, value, users) = match graph.node(cotangent.node).op {
-        Op::MaxUnpool(op) if op.pool.is_tiling() => {
+        Op::MaxUnpool(op) if op.pool.tiles_a_plane() => {
             let unpool = NodeSet::from([cotangent.node]);
             (unpool.clone(), graph.operands(cotangent.node)[0], unpool)
         }

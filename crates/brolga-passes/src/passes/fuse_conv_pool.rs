@@ -84,7 +84,7 @@ fn pools(graph: &Graph, region: &NodeSet) -> Result<Vec<NodeId>, Why> {
     let one_value = leaving.iter().all(|&(id, _)| id == pooled);
     let returned = region.iter().any(|&id| graph.is_output(Value::from(id)));
     let window = plain_window(graph, first)
-        .ok_or("what reads it is no maximum pooling, or one whose windows overlap or have padding")?;
+        .ok_or("what reads it is no maximum pooling, or one whose windows overlap, have padding or three axes")?;
     let one_window = leaving.iter().all(|&(_, user)| plain_window(graph, user) == Some(window));
     if !one_value || returned || !one_window {
         return Err("what would be pooled is returned, or read by something else too");
@@ -92,11 +92,11 @@ fn pools(graph: &Graph, region: &NodeSet) -> Result<Vec<NodeId>, Why> {
     Ok(leaving.into_iter().map(|(_, user)| user).collect())
 }
 
-/// The window of a maximum pooling without padding and overlap.
+/// The window of a maximum pooling of a row or a plane, without padding and overlap.
 fn plain_window(graph: &Graph, id: NodeId) -> Option<Pooling> {
     match graph.node(id).op {
         Op::MaxPool(MaxPool { pool }) | Op::MaxPoolIndex(MaxPoolIndex { pool }) => {
-            pool.is_tiling().then_some(pool)
+            pool.tiles_a_plane().then_some(pool)
         }
         _ => None,
     }
@@ -251,6 +251,18 @@ mod tests {
         let two =
             format!("{MAX_POOL} %5: f32[2,2,2,4] = max_pool %1 {{strides=[2,2], window=[2,2]}}");
         insta::assert_snapshot!(ops(&two, "%3, %5"), @"contraction conv_add_relu, max_pool, max_pool");
+    }
+
+    #[test]
+    fn volumes_are_refused() {
+        refuses(
+            FuseConvPool,
+            "graph f(%x: f32[2,4,6,6,1], %w: f32[1,3,3,1,4]) {
+                %0: f32[2,4,4,4,4] = conv %x, %w {strides=[1,1,1]}
+                %1: f32[2,2,2,2,4] = max_pool %0 {strides=[2,2,2], window=[2,2,2]}
+                return %1
+            }",
+        );
     }
 
     #[test]

@@ -8,16 +8,16 @@ use brolga_ir::Value;
 use brolga_ir::ops::{Conv, ConvDims, ConvGradInput, Matmul, MatmulDims};
 
 use super::cotangent::Cotangent;
-use super::lattice::lattice;
+use super::lattice::{Segment, lattice};
 use super::matmul::{self, Factors};
 use super::pack::{self, Panels};
-use super::planar;
-use super::slide::{Scope, Slide, Weights};
+use super::slide::{Bands, Scope, Slide, Weights, strides};
 use super::tile::Chains;
+use super::with_axes;
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
 use crate::lower::epilogue::Epilogue;
-use crate::lower::window::{PoolTile, pair};
+use crate::lower::window::{PoolTile, triple};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileTarget};
@@ -39,7 +39,7 @@ pub(super) fn forward(
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = planar(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
+    let dims = with_axes(body, op.dims(body.shape(operands[0]), body.shape(operands[1])), 3)?;
     let pool = PoolTile::behind(body, &dims)?;
     let slot = |value| {
         body.factor_slot(value)
@@ -62,7 +62,7 @@ pub(super) fn forward(
     let mut slide = over_inputs(&dims, pool.as_ref(), w);
     let mut stages = Vec::new();
     let mut workspace = 0;
-    let lanes = target.contraction_shape(dims.output[1], dims.group_filters()).lanes;
+    let lanes = target.contraction_shape(dims.output[2], dims.group_filters()).lanes;
     if let Some(panels) = wide_panels(&dims, lanes, pool.is_some()) {
         let images = Images { slot: x, bytes: image_bytes(&dims) };
         if let (Some(panels), None) = (panels.as_units(&dims, images.bytes), &pool) {
@@ -71,37 +71,38 @@ pub(super) fn forward(
         let start = Affine::slot(body.workspace());
         stages.push(packing(body, &panels, w, &start)?);
         slide.panel_width = panels.width;
-        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
+        slide.panels = Some(Weights::of_panels(&panels, start, triple(&dims.kernel)));
         workspace = panels.bytes();
     }
     stages.push(kernel.over_images(&slide, pool.as_ref(), [x, w], workspace > 0)?);
     // A band of scratch memory, as wide as the widest slice.
     let scratch = pool
         .as_ref()
-        .map_or(0, |pool| 4 * pool.window()[0] * dims.output[1] * lanes.next_multiple_of(LANES));
+        .map_or(0, |pool| 4 * pool.window()[0] * dims.output[2] * lanes.next_multiple_of(LANES));
     Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() })
 }
 
 /// The filter that slides over the images of a convolution, its weights as they are.
 fn over_inputs(dims: &ConvDims, pool: Option<&PoolTile>, w: usize) -> Slide {
-    let lines = pool.map_or(1, |pool| pool.window()[0]);
+    let [lines, window] = pool.map_or([1, 1], PoolTile::window);
     let segments = std::array::from_fn(|axis| {
-        lattice(dims.output[axis], [lines, 1][axis], |output| {
+        lattice(dims.output[axis], [1, lines, 1][axis], |output| {
             dims.window.taps(axis, output, dims.kernel[axis], dims.input[axis]).collect()
         })
     });
+    let [depth, rows, columns] = triple(&dims.output);
     let row = 4 * (dims.group_channels() * dims.filters) as i64;
     Slide {
         groups: dims.groups,
-        image: pair(&dims.input),
+        image: triple(&dims.input),
         channels: dims.channels,
-        result: pair(&dims.output),
+        result: triple(&dims.output),
         filters: dims.filters,
-        bands: dims.output[0] / lines,
+        bands: Bands::new([depth, rows / lines, columns / window * window], window),
         segments,
         weights: Weights {
             start: Affine::slot(w),
-            tap: [row * dims.kernel[1] as i64, row],
+            tap: strides(triple(&dims.kernel), row),
             channel: 4 * dims.filters as i64,
             group: 4 * dims.group_filters() as i64,
             result: 4,
@@ -114,7 +115,7 @@ fn over_inputs(dims: &ConvDims, pool: Option<&PoolTile>, w: usize) -> Slide {
 /// The panels of a convolution's weights, if its rows of weights are so wide that they are worth it.
 fn wide_panels(dims: &ConvDims, width: usize, is_pooled: bool) -> Option<Panels> {
     let panels = Panels {
-        taps: dims.kernel[0] * dims.kernel[1],
+        taps: dims.kernel.iter().product(),
         groups: dims.groups,
         results: dims.group_filters(),
         contracted: dims.group_channels(),
@@ -131,7 +132,7 @@ fn wide_panels(dims: &ConvDims, width: usize, is_pooled: bool) -> Option<Panels>
 
 /// Bytes of an image.
 fn image_bytes(dims: &ConvDims) -> i64 {
-    4 * (dims.input[0] * dims.input[1] * dims.channels) as i64
+    4 * (dims.input.iter().product::<usize>() * dims.channels) as i64
 }
 
 /// The images that are slid over: their slot, and the bytes of one.
@@ -160,7 +161,7 @@ impl Kernel<'_> {
     ) -> Result<Lowered> {
         let Self { body, target, epilogue, dims, .. } = *self;
         slide.panel_width = panels.width;
-        slide.panels = Some(Weights::of_panels(panels, Affine::scratch(), pair(&dims.kernel)));
+        slide.panels = Some(Weights::of_panels(panels, Affine::scratch(), triple(&dims.kernel)));
         let mut nest = NestBuilder::new(self.name);
         slide.by_panel(
             &mut nest,
@@ -187,18 +188,20 @@ impl Kernel<'_> {
         let bytes = image_bytes(dims);
         let by_image = dims.batch >= IMAGE_UNITS && bytes <= IMAGE_BYTES as i64;
         let mut nest = NestBuilder::new(self.name);
-        let (number, band) = units(&mut nest, by_image, slide.bands);
+        let (number, band) = units(&mut nest, by_image, slide.bands.count());
         let image = Affine::slot(x).add(&number, bytes);
         let scope = Scope { body, target, epilogue, number: &number, image: &image };
         slide.nest(&scope, &mut nest, pool, band.as_ref())?;
         let full: Vec<usize> = epilogue.full_slots().collect();
+        let parted = by_image || slide.bands_are_equal(pool.is_some());
         let (mut reads, writes) = body.touches(|slot| {
-            slot >= body.operands() || full.contains(&slot) || (by_image && slot == x && x != w)
+            let beside = slot >= body.operands() || full.contains(&slot);
+            (parted && beside) || (by_image && slot == x && x != w)
         });
         if reads_workspace {
             reads.push(Touch { slot: body.workspace(), access: Access::Whole });
         }
-        let units = if by_image { dims.batch } else { dims.batch * slide.bands };
+        let units = if by_image { dims.batch } else { dims.batch * slide.bands.count() };
         Ok(Stage { code: nest.finish().into(), units, reads, writes, flops: dims.flops() })
     }
 }
@@ -243,7 +246,7 @@ pub(super) fn grad_input(
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = planar(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
+    let dims = with_axes(body, op.dims(body.shape(operands[0]), body.shape(operands[1])), 3)?;
     let w = body
         .factor_slot(operands[1])
         .ok_or_else(|| body.refused("the weights of a convolution are computed inside"))?;
@@ -259,12 +262,12 @@ pub(super) fn grad_input(
     let kernel = Kernel { name: "conv_grad_input", body, target, epilogue: &epilogue, dims: &dims };
     let mut slide = over_cotangents(body, &dims);
     // A cotangent that is computed first is computed once an image.
-    let bytes = 4 * (dims.output[0] * dims.output[1] * dims.filters) as i64;
+    let bytes = 4 * (dims.output.iter().product::<usize>() * dims.filters) as i64;
     let many = dims.batch >= IMAGE_UNITS && bytes <= IMAGE_BYTES as i64;
     let by_image = many || cotangent.scratch() > 0;
     let widths = slide.widths(target, !by_image);
-    let (taps, channels) = (dims.kernel[0] * dims.kernel[1], dims.group_channels());
-    let mut workspace = 4 * taps * channels * dims.filters;
+    let taps: usize = dims.kernel.iter().product();
+    let mut workspace = 4 * taps * dims.group_channels() * dims.filters;
     let mut stages = Vec::new();
     if let Some(panels) = transposed_panels(&dims, &widths) {
         slide.panel_width = panels.width;
@@ -276,14 +279,12 @@ pub(super) fn grad_input(
         }
         let start = Affine::slot(body.workspace()).plus(workspace as i64);
         stages.push(packing(body, &panels, w, &start)?);
-        slide.panels = Some(Weights::of_panels(&panels, start, pair(&dims.kernel)));
+        slide.panels = Some(Weights::of_panels(&panels, start, triple(&dims.kernel)));
         workspace *= 2;
     }
     if slide.panels.is_none() || widths.len() > 1 {
         stages.push(transposing(body, &dims, w)?);
     }
-    let classes = slide.segments[0].len().max(1);
-    slide.bands = if by_image { 1 } else { dims.input[0].div_ceil(classes) };
     stages.push(kernel.over_cotangents(&slide, &cotangent, w, by_image)?);
     Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
 }
@@ -291,25 +292,27 @@ pub(super) fn grad_input(
 /// The filter that slides over the cotangents of a convolution, its weights packed: for each tap a row of the group's input channels
 /// for every output channel.
 fn over_cotangents(body: &Body<'_>, dims: &ConvDims) -> Slide {
-    let segments = std::array::from_fn(|axis| {
+    let segments: [Vec<Vec<Segment>>; 3] = std::array::from_fn(|axis| {
         let step = dims.window.strides[axis].min(dims.input[axis]).max(1);
         lattice(dims.input[axis], step, |place| {
             dims.window.readers(axis, place, dims.kernel[axis], dims.output[axis]).collect()
         })
     });
+    let classes = |axis: usize| dims.input[axis].div_ceil(segments[axis].len().max(1));
+    let bands = Bands::new(std::array::from_fn(classes), 1);
     let (channels, filters) = (dims.group_channels(), dims.group_filters());
     let row = 4 * (channels * dims.filters) as i64;
     Slide {
         groups: dims.groups,
-        image: pair(&dims.output),
+        image: triple(&dims.output),
         channels: dims.filters,
-        result: pair(&dims.input),
+        result: triple(&dims.input),
         filters: dims.channels,
-        bands: 0,
+        bands,
         segments,
         weights: Weights {
             start: Affine::slot(body.workspace()),
-            tap: [row * dims.kernel[1] as i64, row],
+            tap: strides(triple(&dims.kernel), row),
             channel: 4 * channels as i64,
             group: 4 * (channels * filters) as i64,
             result: 4,
@@ -325,7 +328,7 @@ fn transposed_panels(dims: &ConvDims, widths: &[usize]) -> Option<Panels> {
     let channels = dims.group_channels();
     let &width = widths.first()?;
     ((1..channels).contains(&width) && channels.is_multiple_of(width)).then(|| Panels {
-        taps: dims.kernel[0] * dims.kernel[1],
+        taps: dims.kernel.iter().product(),
         groups: dims.groups,
         results: channels,
         contracted: dims.group_filters(),
@@ -337,7 +340,7 @@ fn transposed_panels(dims: &ConvDims, widths: &[usize]) -> Option<Panels> {
 /// The stage that packs the weights for tiles that read no panels.
 fn transposing(body: &Body<'_>, dims: &ConvDims, w: usize) -> Result<Stage> {
     let (from, packed) = (Affine::slot(w), Affine::slot(body.workspace()));
-    let taps = dims.kernel[0] * dims.kernel[1];
+    let taps = dims.kernel.iter().product();
     let (nest, units) = pack::transpose(&from, &packed, taps, dims.group_channels(), dims.filters)?;
     Ok(Stage {
         code: nest.into(),
@@ -359,7 +362,7 @@ impl Kernel<'_> {
     ) -> Result<Stage> {
         let Self { body, target, epilogue, dims, .. } = *self;
         let mut nest = NestBuilder::new(self.name);
-        let (number, band) = units(&mut nest, by_image, slide.bands);
+        let (number, band) = units(&mut nest, by_image, slide.bands.count());
         let image = cotangent.prepare(body, &mut nest, &number)?;
         let scope = Scope { body, target, epilogue, number: &number, image: &image };
         slide.nest(&scope, &mut nest, None, band.as_ref())?;
@@ -367,25 +370,24 @@ impl Kernel<'_> {
         let cotangents: Vec<usize> = cotangent.full_slots(body).collect();
         let is_whole = |slot: usize| slot == w || (cotangents.contains(&slot) && !by_image);
         let is_read = |slot: usize| beside.contains(&slot) || cotangents.contains(&slot);
-        // Bands are equal parts of the result if every class has as many rows.
-        let classes = slide.segments[0].len().max(1);
-        let parted = by_image || dims.input[0].is_multiple_of(classes);
+        let parted = by_image || slide.bands_are_equal(false);
         let (mut reads, writes) = body.touches(|slot| {
             parted && (slot >= body.operands() || (is_read(slot) && !is_whole(slot)))
         });
         reads.retain(|touch| touch.slot != w || is_read(w));
         reads.push(Touch { slot: body.workspace(), access: Access::Whole });
-        let units = dims.batch * slide.bands;
+        let units = if by_image { dims.batch } else { dims.batch * slide.bands.count() };
         Ok(Stage { code: nest.finish().into(), units, reads, writes, flops: dims.flops() })
     }
 }
 
 /// Whether a convolution is the product of its pixels and its weights.
 pub(super) fn is_product(dims: &ConvDims) -> bool {
-    dims.kernel == [1, 1]
-        && dims.groups == 1
-        && dims.window.strides == [1, 1]
-        && dims.window.padding == [[0, 0]; 2]
+    let one = |values: &[usize]| values.iter().all(|&value| value == 1);
+    dims.groups == 1
+        && one(&dims.kernel)
+        && one(&dims.window.strides)
+        && dims.window.padding.iter().all(|padding| *padding == [0, 0])
 }
 
 /// The product of all pixels with the weights, or with the weights transposed.
@@ -394,6 +396,6 @@ fn pixels(op: Matmul, dims: &ConvDims, slots: [usize; 2]) -> Factors {
         false => [dims.filters, dims.channels],
         true => [dims.channels, dims.filters],
     };
-    let m = dims.batch * dims.output[0] * dims.output[1];
+    let m = dims.batch * dims.output.iter().product::<usize>();
     Factors { op, dims: MatmulDims { batch: 1, m, n, k }, chains: Chains::one(k), slots }
 }

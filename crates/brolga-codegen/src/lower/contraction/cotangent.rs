@@ -12,7 +12,7 @@ use brolga_ir::{Op, Value};
 use crate::error::Result;
 use crate::lower::Body;
 use crate::lower::body::{Recorded, broadcast, load};
-use crate::lower::window::{pair, plane};
+use crate::lower::window::{pair, plane, plane_of};
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::{Builder, Element, Extent, LANES, Pointer, TileProgram, Trips};
 
@@ -32,7 +32,7 @@ pub(super) struct Cotangent {
 
 impl Cotangent {
     pub(super) fn new(body: &Body<'_>, value: Value, dims: &ConvDims) -> Result<Self> {
-        let extents = [dims.output[0], dims.output[1], dims.filters];
+        let extents = plane_of(&dims.output, dims.filters);
         if let Some(slot) = body.factor_slot(value) {
             let leaves = vec![(value, slot)];
             return Ok(Self {
@@ -55,7 +55,7 @@ impl Cotangent {
         let shape = body.shape(top);
         let inner = plane(shape);
         if let Some((op, _, _)) = &unpool
-            && !op.pool.is_tiling()
+            && !op.pool.tiles_a_plane()
         {
             return Err(body.refused(
                 "an un-pooling with overlapping or padded windows is in front of a convolution",

@@ -20,10 +20,10 @@ use super::cotangent::{Cotangent, zeros};
 use super::lattice::{column_tiles, even_split};
 use super::matmul::{self, Factors};
 use super::pack;
-use super::planar;
 use super::sum::Sum;
 use super::tile::{Chains, k_loop};
 use super::weight_rows::{Row, outputs, row_groups, runs};
+use super::with_axes;
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
 use crate::kernel::{Access, Touch};
@@ -56,7 +56,7 @@ pub(super) fn lower(
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = planar(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
+    let dims = with_axes(body, op.dims(body.shape(operands[0]), body.shape(operands[1])), 2)?;
     let x = body
         .factor_slot(operands[0])
         .ok_or_else(|| body.refused("the images of a convolution are computed inside"))?;

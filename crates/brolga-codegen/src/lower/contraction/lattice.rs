@@ -62,29 +62,44 @@ fn joins(last: &Segment, next: &Segment) -> bool {
     same_taps && (last.count == 1 || step == last.place_step)
 }
 
-/// Ranges of `j` in which no class changes its segment, each with the segment of every class (if it has one there).
-pub(super) fn bands(
+/// The classes of one part of an axis: segments count from the part's first output, and read from where part 0 would.
+pub(super) type Part = Vec<Vec<Segment>>;
+
+/// Cuts each class into parts of `width` outputs, of `count` outputs in all; ranges of parts that are alike have the same segments.
+pub(super) fn parts(
     classes: &[Vec<Segment>],
     count: usize,
-) -> Vec<(std::ops::Range<usize>, Vec<Option<Segment>>)> {
-    let mut borders: Vec<usize> = classes
-        .iter()
-        .flatten()
-        .flat_map(|segment| [segment.start, segment.start + segment.count])
-        .chain([0, count])
-        .filter(|&border| border <= count)
-        .collect();
-    borders.sort_unstable();
-    borders.dedup();
-    borders
-        .windows(2)
-        .map(|pair| {
-            let at = |segments: &Vec<Segment>| {
-                segments.iter().find(|s| s.start <= pair[0] && pair[0] < s.start + s.count).copied()
-            };
-            (pair[0]..pair[1], classes.iter().map(at).collect())
+    width: usize,
+) -> Vec<(std::ops::Range<usize>, Part)> {
+    let mut ranges: Vec<(std::ops::Range<usize>, Part)> = Vec::new();
+    for part in 0..count.div_ceil(width) {
+        let outputs = part * width..((part + 1) * width).min(count);
+        let of_class = |class: &Vec<Segment>| {
+            class.iter().filter_map(|segment| segment.within(&outputs)).collect::<Vec<_>>()
+        };
+        let classes: Part = classes.iter().map(of_class).collect();
+        match ranges.last_mut() {
+            Some((range, same)) if *same == classes => range.end += 1,
+            _ => ranges.push((part..part + 1, classes)),
+        }
+    }
+    ranges
+}
+
+impl Segment {
+    /// What is in a range of outputs, as [`parts`] says it; `None` if nothing is.
+    fn within(&self, outputs: &std::ops::Range<usize>) -> Option<Self> {
+        let start = self.start.max(outputs.start);
+        let end = (self.start + self.count).min(outputs.end);
+        let moved = start as i64 - self.start as i64 - outputs.start as i64;
+        let place = self.place + self.place_step * moved;
+        (start < end).then(|| Self {
+            start: start - outputs.start,
+            count: end - start,
+            place,
+            ..*self
         })
-        .collect()
+    }
 }
 
 /// Cuts `count` into the fewest parts of at most `limit`, as even as can be: `(parts, size)` pairs, larger first.
@@ -159,6 +174,38 @@ mod tests {
                             .collect()
                     });
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_give_back_the_segments() {
+        for (extent, step, kernel, dilation) in [(23, 1, 3, 1), (40, 2, 5, 1), (9, 3, 4, 2)] {
+            let taps = |output: usize| -> Vec<(usize, usize)> {
+                let read = |tap: usize| (output + tap * dilation).checked_sub(2);
+                let taps = (0..kernel).filter_map(|tap| Some((tap, read(tap)?)));
+                taps.filter(|(_, place)| *place < extent).collect()
+            };
+            let (classes, count) = (lattice(extent, step, taps), extent.div_ceil(step));
+            for width in 1..=count {
+                let mut seen = vec![0; extent];
+                for (range, part) in parts(&classes, count, width) {
+                    for (p, (class, segment)) in range.flat_map(|p| {
+                        let classes = part.iter().enumerate();
+                        classes.flat_map(move |(c, part)| part.iter().map(move |s| (p, (c, s))))
+                    }) {
+                        for j in 0..segment.count {
+                            let output = class + step * (p * width + segment.start + j);
+                            seen[output] += 1;
+                            let moved = (p * width + j) as i64 * segment.place_step;
+                            let first = taps(output).first().copied().unwrap_or((0, 0));
+                            let place = segment.place + moved;
+                            assert_eq!((segment.tap, place), (first.0, first.1 as i64));
+                            assert_eq!(segment.taps, taps(output).len());
+                        }
+                    }
+                }
+                assert!(seen.iter().all(|&n| n == 1), "{extent} in parts of {width}");
             }
         }
     }

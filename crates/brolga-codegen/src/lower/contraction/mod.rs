@@ -6,7 +6,7 @@ mod filter;
 pub(super) mod lattice;
 mod matmul;
 mod pack;
-mod slide;
+pub(super) mod slide;
 mod sum;
 mod tile;
 mod weight_rows;
@@ -45,11 +45,15 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
     widen::widen(body, lowered)
 }
 
-/// A convolution as the tiles take it: with two spatial axes.
-fn planar(body: &Body<'_>, dims: std::result::Result<ConvDims, Mistake>) -> Result<ConvDims> {
-    dims.map_err(|mistake| body.refused(mistake.to_string()))?
-        .planar()
-        .ok_or_else(|| body.refused("tiles convolve images of one or two spatial axes"))
+/// A convolution as the tiles take it: with so many spatial axes.
+fn with_axes(
+    body: &Body<'_>,
+    dims: std::result::Result<ConvDims, Mistake>,
+    axes: usize,
+) -> Result<ConvDims> {
+    dims.map_err(|mistake| body.refused(mistake.to_string()))?.with_axes(axes).ok_or_else(|| {
+        body.refused(format!("these tiles take images of up to {axes} spatial axes"))
+    })
 }
 
 /// A factor that other ops of the body read too is touched by more than a unit's own part of it.

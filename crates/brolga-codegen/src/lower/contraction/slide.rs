@@ -1,31 +1,35 @@
 //! A window that slides over images, as the convolution and its input gradient do.
 //!
-//! For each place of the result a chain runs over kernel rows, kernel columns and the channels of the image that is slid over. Which taps meet
-//! which places differs, see [`lattice`](super::lattice).
+//! For each pixel of the result a chain runs over the taps of each axis, the outermost first, and the channels of the image that is slid
+//! over. Which taps meet which pixels differs, see [`lattice`](super::lattice). Images with fewer than three spatial axes have leading axes
+//! of extent 1.
 
-use super::lattice::{Segment, bands, column_tiles, even_split};
+use std::array;
+use std::cmp::Ordering;
+
+use super::lattice::{Part, Segment, column_tiles, even_split, parts};
 use super::pack::Panels;
 use super::tile::{ContractionTile, k_loop};
 use crate::error::Result;
+use crate::generators::KLoop;
 use crate::lower::Body;
 use crate::lower::epilogue::{Epilogue, Place};
-use crate::lower::window::PoolTile;
+use crate::lower::window::{PoolTile, PooledBand};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileTarget};
 
-/// A window sliding over images.
+/// A window sliding over images. Values for each axis stand for depth, rows and columns.
 pub(super) struct Slide {
     pub(super) groups: usize,
     /// Extents of the images slid over, and their channels, all groups together.
-    pub(super) image: [usize; 2],
+    pub(super) image: [usize; 3],
     pub(super) channels: usize,
     /// Extents of the result, and its channels, all groups together.
-    pub(super) result: [usize; 2],
+    pub(super) result: [usize; 3],
     pub(super) filters: usize,
-    /// For each axis the classes of places and their segments.
-    pub(super) segments: [Vec<Vec<Segment>>; 2],
-    /// How many bands there are: rows of the result with one row of every class, or rows of the pooled result.
-    pub(super) bands: usize,
+    /// For each axis the classes of positions and their segments.
+    pub(super) segments: [Vec<Vec<Segment>>; 3],
+    pub(super) bands: Bands,
     pub(super) weights: Weights,
     /// Weights in panels of a tile's width, if there are such.
     pub(super) panels: Option<Weights>,
@@ -33,12 +37,45 @@ pub(super) struct Slide {
     pub(super) panel_width: usize,
 }
 
+/// How a result is cut along one axis into bands, on each of which a unit may work alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bands {
+    axis: usize,
+    /// Positions of each class in a band; the last band may have fewer.
+    width: usize,
+    /// Positions of each class, all bands together.
+    extent: usize,
+}
+
+/// Columns of each class from which on a result of one row is cut into bands, and the most bands that it is cut into.
+const BAND_COLUMNS: usize = 32;
+const MOST_BANDS: usize = 16;
+
+impl Bands {
+    /// Bands along the first axis with more than one position, so many of each class: one position each. Columns are cut coarser, into
+    /// bands of a multiple of `window`.
+    pub(super) fn new(extents: [usize; 3], window: usize) -> Self {
+        match extents {
+            [1, 1, extent] => {
+                let width = extent.div_ceil(MOST_BANDS).max(BAND_COLUMNS);
+                Self { axis: 2, width: width.next_multiple_of(window), extent }
+            }
+            [1, extent, _] => Self { axis: 1, width: 1, extent },
+            [extent, ..] => Self { axis: 0, width: 1, extent },
+        }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.extent.div_ceil(self.width)
+    }
+}
+
 /// How weights lie in memory: bytes between neighbours.
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
     pub(super) start: Affine,
-    /// Between taps, rows then columns.
-    pub(super) tap: [i64; 2],
+    /// Between taps of each axis.
+    pub(super) tap: [i64; 3],
     /// Between channels of the image.
     pub(super) channel: i64,
     /// Between groups.
@@ -49,17 +86,22 @@ pub(super) struct Weights {
 
 impl Weights {
     /// Of all panels, or, in scratch memory, of the one that a unit works on.
-    pub(super) fn of_panels(panels: &Panels, start: Affine, kernel: [usize; 2]) -> Self {
-        let tap = 4 * (panels.width * panels.contracted) as i64;
+    pub(super) fn of_panels(panels: &Panels, start: Affine, kernel: [usize; 3]) -> Self {
         let result = if start == Affine::scratch() { 0 } else { panels.channel_bytes() };
         Self {
             start,
-            tap: [tap * kernel[1] as i64, tap],
+            tap: strides(kernel, 4 * (panels.width * panels.contracted) as i64),
             channel: 4 * panels.width as i64,
             group: panels.channel_bytes() * panels.results as i64,
             result,
         }
     }
+}
+
+/// The distance of neighbours along each axis of a row-major array of elements of this size.
+pub(in crate::lower) fn strides([_, rows, columns]: [usize; 3], size: i64) -> [i64; 3] {
+    let row = size * columns as i64;
+    [row * rows as i64, row, size]
 }
 
 /// The parts of a kernel that all of its loops need.
@@ -82,15 +124,50 @@ struct Slice {
     width: usize,
 }
 
-/// Rows of the result that have the same taps.
-struct Rows<'a> {
-    segment: &'a Segment,
-    /// The image row that the first tap of the first row reads.
-    place: Affine,
-    /// The first row, and the distance to the next.
+/// Positions of the result along one axis that have the same taps.
+#[derive(Debug, Clone)]
+struct Run {
+    segment: Segment,
+    /// The position in the image that the first tap of the first one reads.
+    source: Affine,
+    /// The first one, and the distance to the next.
     first: Affine,
     step: usize,
+}
+
+/// The runs of the segments of each class; of band `j`, whose segments count from its own start, if there is one.
+fn runs(classes: &[Vec<Segment>], band: Option<(&Affine, usize)>, is_scratch: bool) -> Vec<Run> {
+    let step = classes.len();
+    let run = |class: usize, segment: &Segment| {
+        let mut source = Affine::number(segment.place);
+        let mut first = Affine::number((class + step * segment.start) as i64);
+        if let Some((j, width)) = band {
+            source = source.add(j, width as i64 * segment.place_step);
+            // Scratch memory has one band alone.
+            first = if is_scratch { first } else { first.add(j, (step * width) as i64) };
+        }
+        Run { segment: *segment, source, first, step }
+    };
+    let classes = classes.iter().enumerate();
+    classes.flat_map(|(class, segments)| segments.iter().map(move |s| run(class, s))).collect()
+}
+
+/// Pixels of the result with the same taps, for a slice of channels.
+struct Rectangle<'a> {
+    runs: [&'a Run; 3],
+    /// Depth, the shorter of the other sides, and the longer one, along which tiles lie.
+    sides: [Side; 3],
+    /// What the first pixel reads first, and where its first channel is in the result.
+    source: Affine,
+    element: Affine,
+}
+
+/// Steps from one pixel to the next along a side, in bytes of the image and in elements of the result.
+#[derive(Debug, Clone, Copy)]
+struct Side {
     count: usize,
+    source: i64,
+    result: i64,
 }
 
 impl Slide {
@@ -111,7 +188,7 @@ impl Slide {
         band: Option<&Affine>,
     ) -> Result<()> {
         let filters = self.group_filters();
-        let shape = scope.target.contraction_shape(self.result[1], filters);
+        let shape = scope.target.contraction_shape(self.result[2], filters);
         // Pooling works on whole vectors.
         let width = if pool.is_some() { shape.lanes.next_multiple_of(LANES) } else { filters };
         for group in 0..self.groups {
@@ -122,7 +199,7 @@ impl Slide {
                     let first = Affine::number(start as i64).add(&first, lanes as i64);
                     let slice = Slice { group, first, lanes, width };
                     result = match (pool, band) {
-                        (None, None) => self.rectangles(scope, nest, &slice),
+                        (None, None) => self.rectangles(scope, nest, &slice, &self.runs()),
                         _ => self.banded(scope, nest, &slice, pool, band),
                     };
                 });
@@ -132,25 +209,28 @@ impl Slide {
         Ok(())
     }
 
-    /// All rows of an image, in rectangles with the same taps.
-    fn rectangles(&self, scope: &Scope<'_>, nest: &mut NestBuilder, slice: &Slice) -> Result<()> {
-        let classes = self.segments[0].len();
-        for (class, segments) in self.segments[0].iter().enumerate() {
-            for segment in segments {
-                let rows = Rows {
-                    segment,
-                    place: Affine::number(segment.place),
-                    first: Affine::number((class + classes * segment.start) as i64),
-                    step: classes,
-                    count: segment.count,
-                };
-                self.columns(scope, nest, slice, &rows)?;
-            }
-        }
-        Ok(())
+    /// Whether bands are equal parts of the result, one after the other, or of what it is pooled to.
+    pub(super) fn bands_are_equal(&self, is_pooled: bool) -> bool {
+        let Bands { axis, width, extent } = self.bands;
+        let classes = &self.segments[axis];
+        let positions: usize = classes.iter().flatten().map(|segment| segment.count).sum();
+        let is_one_part = is_pooled || self.result[..axis].iter().all(|&extent| extent == 1);
+        // Pooling leaves out positions at the end that fill no window.
+        is_one_part && extent.is_multiple_of(width) && extent * classes.len().max(1) <= positions
     }
 
-    /// Band by band: a row of every class, and then its pooling.
+    /// The first position of each class: there are others only where pooling leaves them out.
+    fn first(&self, axis: usize) -> Part {
+        let mut parts = parts(&self.segments[axis], 1, 1);
+        parts.pop().map(|(_, classes)| classes).unwrap_or_default()
+    }
+
+    /// The runs of each axis of a whole image.
+    fn runs(&self) -> [Vec<Run>; 3] {
+        array::from_fn(|axis| runs(&self.segments[axis], None, false))
+    }
+
+    /// Band by band, each followed by its pooling.
     fn banded(
         &self,
         scope: &Scope<'_>,
@@ -159,33 +239,26 @@ impl Slide {
         pool: Option<&PoolTile>,
         band: Option<&Affine>,
     ) -> Result<()> {
-        for (range, segments) in bands(&self.segments[0], self.bands) {
+        let Bands { axis, width, extent } = self.bands;
+        for (range, classes) in parts(&self.segments[axis], extent, width) {
             let run = |nest: &mut NestBuilder, j: &Affine| -> Result<()> {
-                for (class, segment) in segments.iter().enumerate() {
-                    let Some(segment) = segment else { continue };
-                    let place = segment.place - segment.place_step * segment.start as i64;
-                    let first = Affine::number(class as i64);
-                    let rows = Rows {
-                        segment,
-                        place: Affine::number(place).add(j, segment.place_step),
-                        first: if scope.epilogue.is_scratch() {
-                            first
-                        } else {
-                            first.add(j, segments.len() as i64)
-                        },
-                        step: segments.len(),
-                        count: 1,
-                    };
-                    self.columns(scope, nest, slice, &rows)?;
-                }
-                match pool {
-                    Some(pool) => {
-                        let column =
-                            slice.first.clone().plus((slice.group * self.group_filters()) as i64);
-                        pool.call(nest, scope.number, j, &column, slice.lanes, slice.width)
+                let axes = array::from_fn(|a| match a.cmp(&axis) {
+                    Ordering::Less => runs(&self.first(a), None, false),
+                    Ordering::Equal => {
+                        runs(&classes, Some((j, width)), scope.epilogue.is_scratch())
                     }
-                    None => Ok(()),
-                }
+                    Ordering::Greater => runs(&self.segments[a], None, false),
+                });
+                self.rectangles(scope, nest, slice, &axes)?;
+                let Some(pool) = pool else { return Ok(()) };
+                let channel = slice.first.clone().plus((slice.group * self.group_filters()) as i64);
+                let columns: usize = axes[2].iter().map(|run| run.segment.count).sum();
+                let pooled = if axis == 2 {
+                    PooledBand::columns(pool, j, width, columns)
+                } else {
+                    PooledBand::row(pool, j)
+                };
+                pool.call(nest, (scope.number, &pooled), &channel, slice.lanes, slice.width)
             };
             let mut result = Ok(());
             match band {
@@ -199,30 +272,6 @@ impl Slide {
             result?;
         }
         Ok(())
-    }
-
-    /// The rectangles of some rows.
-    fn columns(
-        &self,
-        scope: &Scope<'_>,
-        nest: &mut NestBuilder,
-        slice: &Slice,
-        rows: &Rows<'_>,
-    ) -> Result<()> {
-        for (class, segments) in self.segments[1].iter().enumerate() {
-            for column in segments {
-                self.rectangle(scope, nest, slice, rows, class, column)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The weights that a tile of so many lanes reads.
-    fn weights(&self, lanes: usize) -> &Weights {
-        match &self.panels {
-            Some(panels) if self.panel_width == lanes => panels,
-            _ => &self.weights,
-        }
     }
 
     /// Writes the loops for a panel that is made first, over all images: few images share the work by their channels.
@@ -241,97 +290,121 @@ impl Slide {
             let scope = Scope { body, target, epilogue, number: &number, image: &image };
             let (lanes, width) = (panels.width, self.filters);
             let slice = Slice { group: 0, first: channel.clone(), lanes, width };
-            result = self.rectangles(&scope, nest, &slice);
+            result = self.rectangles(&scope, nest, &slice, &self.runs());
         });
         result
     }
 
-    /// Places that have the same taps. A tile lies along the longer side.
-    fn rectangle(
+    /// All rectangles of some runs of each axis.
+    fn rectangles(
         &self,
         scope: &Scope<'_>,
         nest: &mut NestBuilder,
         slice: &Slice,
-        rows: &Rows<'_>,
-        column_class: usize,
-        column: &Segment,
+        [depths, rows, columns]: &[Vec<Run>; 3],
     ) -> Result<()> {
-        let column_classes = self.segments[1].len();
-        let pixel = 4 * self.channels as i64;
-        let line = pixel * self.image[1] as i64;
-        let scratch = scope.epilogue.is_scratch();
-        let channels = if scratch { slice.width } else { self.filters };
-        let result_line = (self.result[1] * channels) as i64;
-        // Steps from one place to the next, down and across, in the image's bytes and the result's elements.
-        let down = (rows.count, rows.segment.place_step * line, rows.step as i64 * result_line);
-        let across = (column.count, column.place_step * pixel, (column_classes * channels) as i64);
-        let (along, beside) =
-            if rows.count > column.count { (down, across) } else { (across, down) };
-        let shape = scope.target.contraction_shape(along.0, slice.lanes);
+        for depth in depths {
+            for row in rows {
+                for column in columns {
+                    let rectangle = self.rectangle(scope, slice, [depth, row, column]);
+                    self.tiles(scope, nest, slice, &rectangle)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rectangle<'a>(&self, scope: &Scope<'_>, slice: &Slice, runs: [&'a Run; 3]) -> Rectangle<'a> {
+        let is_scratch = scope.epilogue.is_scratch();
+        let channels = if is_scratch { slice.width } else { self.filters };
+        let image = strides(self.image, 4 * self.channels as i64);
+        let result = strides(self.result, channels as i64);
+        let mut source = scope.image.clone();
+        let mut element = Affine::number(0);
+        for (axis, run) in runs.iter().enumerate() {
+            source = source.add(&run.source, image[axis]);
+            element = element.add(&run.first, result[axis]);
+        }
+        source = source.plus(4 * (slice.group * self.group_channels()) as i64);
+        if !is_scratch {
+            element = element
+                .add(scope.number, result[0] * self.result[0] as i64)
+                .add(&slice.first, 1)
+                .plus((slice.group * self.group_filters()) as i64);
+        }
+        let mut axis = 0..3;
+        let mut sides = runs.map(|Run { segment, step, .. }| {
+            let axis = axis.next().unwrap_or_default();
+            Side {
+                count: segment.count,
+                source: segment.place_step * image[axis],
+                result: *step as i64 * result[axis],
+            }
+        });
+        if sides[1].count > sides[2].count {
+            sides.swap(1, 2);
+        }
+        Rectangle { runs, sides, source, element }
+    }
+
+    /// The loops over the taps of a rectangle and over channels.
+    fn k_loops(&self, rectangle: &Rectangle<'_>, weights: &Weights) -> [KLoop; 4] {
+        let image = strides(self.image, 4 * self.channels as i64);
+        array::from_fn(|axis| match rectangle.runs.get(axis) {
+            Some(Run { segment, .. }) => k_loop(
+                segment.taps,
+                segment.place_tap * image[axis],
+                segment.tap_step as i64 * weights.tap[axis],
+            ),
+            None => k_loop(self.group_channels(), 4, weights.channel),
+        })
+    }
+
+    /// The tiles of a rectangle.
+    fn tiles(
+        &self,
+        scope: &Scope<'_>,
+        nest: &mut NestBuilder,
+        slice: &Slice,
+        rectangle: &Rectangle<'_>,
+    ) -> Result<()> {
+        let [deep, beside, along] = rectangle.sides;
+        let shape = scope.target.contraction_shape(along.count, slice.lanes);
         for (start, tiles, lanes) in column_tiles(slice.lanes, shape.lanes) {
             let weights = self.weights(lanes);
-            let loops = [
-                k_loop(
-                    rows.segment.taps,
-                    rows.segment.place_tap * line,
-                    rows.segment.tap_step as i64 * weights.tap[0],
-                ),
-                k_loop(
-                    column.taps,
-                    column.place_tap * pixel,
-                    column.tap_step as i64 * weights.tap[1],
-                ),
-                k_loop(self.group_channels(), 4, weights.channel),
-            ];
-            let a = scope
-                .image
+            let loops = self.k_loops(rectangle, weights);
+            let first_taps = (0..3).map(|a| rectangle.runs[a].segment.tap as i64 * weights.tap[a]);
+            let w = weights
+                .start
                 .clone()
-                .add(&rows.place, line)
-                .plus(column.place * pixel + 4 * (slice.group * self.group_channels()) as i64);
-            let w = weights.start.clone().plus(
-                rows.segment.tap as i64 * weights.tap[0]
-                    + column.tap as i64 * weights.tap[1]
-                    + slice.group as i64 * weights.group,
-            );
-            let first = Affine::number((column_class + column_classes * column.start) as i64);
-            let mut element =
-                Affine::number(0).add(&rows.first, result_line).add(&first, channels as i64);
-            if !scratch {
-                element = element
-                    .add(scope.number, (self.result[0] * self.result[1] * channels) as i64)
-                    .add(&slice.first, 1)
-                    .plus((slice.group * self.group_filters()) as i64);
-            }
+                .plus(first_taps.sum::<i64>() + slice.group as i64 * weights.group);
             let mut done = 0;
-            for (count, size) in even_split(along.0, shape.rows) {
-                let offsets: Vec<i64> = (0..size).map(|r| r as i64 * along.1).collect();
-                let row_step = along.2 as usize;
-                let tile = ContractionTile::new(
-                    scope.body,
-                    scope.epilogue,
-                    &offsets,
-                    lanes,
-                    &loops,
-                    row_step,
-                )?;
+            for (count, size) in even_split(along.count, shape.rows) {
+                let offsets: Vec<i64> = (0..size).map(|r| r as i64 * along.source).collect();
+                let (body, epilogue, step) = (scope.body, scope.epilogue, along.result as usize);
+                let tile = ContractionTile::new(body, epilogue, &offsets, lanes, &loops, step)?;
                 nest.repeat(tiles, |nest, t| {
                     // The tile's first channel within the slice.
                     let channel = Affine::number(start as i64).add(&t, lanes as i64);
                     let in_group = slice.first.clone().add(&channel, 1);
                     let w = w.clone().add(&in_group, weights.result);
                     let column = in_group.plus((slice.group * self.group_filters()) as i64);
-                    nest.repeat(beside.0, |nest, b| {
-                        nest.repeat(count, |nest, i| {
-                            // The number of the tile's first place along its side.
-                            let place = Affine::number(done as i64).add(&i, size as i64);
-                            let a = a.clone().add(&b, beside.1).add(&place, along.1);
-                            let element = element
-                                .clone()
-                                .add(&channel, 1)
-                                .add(&b, beside.2)
-                                .add(&place, along.2);
-                            let place = Place { element, column: column.clone() };
-                            tile.call(nest, scope.epilogue, a, w.clone(), &place);
+                    let call = |nest: &mut NestBuilder, steps: [&Affine; 3]| {
+                        let mut source = rectangle.source.clone();
+                        let mut element = rectangle.element.clone().add(&channel, 1);
+                        for (side, step) in rectangle.sides.iter().zip(steps) {
+                            source = source.add(step, side.source);
+                            element = element.add(step, side.result);
+                        }
+                        let place = Place { element, column: column.clone() };
+                        tile.call(nest, epilogue, source, w.clone(), &place);
+                    };
+                    nest.repeat(deep.count, |nest, d| {
+                        nest.repeat(beside.count, |nest, b| {
+                            nest.repeat(count, |nest, i| {
+                                let first = Affine::number(done as i64).add(&i, size as i64);
+                                call(nest, [&d, &b, &first]);
+                            });
                         });
                     });
                 });
@@ -341,26 +414,41 @@ impl Slide {
         Ok(())
     }
 
-    /// Whether every tile of a slice of one panel is as wide as the panel.
-    pub(super) fn tiles_are_panels(&self, target: &dyn TileTarget, width: usize) -> bool {
-        self.segments[0].iter().flatten().all(|row| {
-            self.segments[1].iter().flatten().all(|column| {
-                target.contraction_shape(row.count.max(column.count), width).lanes == width
-            })
-        })
+    /// The weights that a tile of so many lanes reads.
+    fn weights(&self, lanes: usize) -> &Weights {
+        match &self.panels {
+            Some(panels) if self.panel_width == lanes => panels,
+            _ => &self.weights,
+        }
     }
 
-    /// The widths of whole tiles that rectangles use, when a slice is all channels of a group. In bands a rectangle has one row.
+    /// The length of the longer side of every rectangle, of whole images or of bands.
+    fn lengths(&self, in_bands: bool) -> impl Iterator<Item = usize> {
+        let mut axes = self.segments.clone().map(|classes| vec![classes]);
+        if in_bands {
+            let Bands { axis, width, extent } = self.bands;
+            let parts = parts(&self.segments[axis], extent, width);
+            axes[axis] = parts.into_iter().map(|(_, classes)| classes).collect();
+            (0..axis).for_each(|earlier| axes[earlier] = vec![self.first(earlier)]);
+        }
+        let counts = axes.map(|parts| {
+            parts.into_iter().flatten().flatten().map(|segment| segment.count).collect::<Vec<_>>()
+        });
+        let [_, rows, columns] = counts;
+        rows.into_iter()
+            .flat_map(move |row| columns.clone().into_iter().map(move |column| row.max(column)))
+    }
+
+    /// Whether every tile of a slice of one panel is as wide as the panel.
+    pub(super) fn tiles_are_panels(&self, target: &dyn TileTarget, width: usize) -> bool {
+        self.lengths(false).all(|length| target.contraction_shape(length, width).lanes == width)
+    }
+
+    /// The widths of whole tiles that rectangles use, when a slice is all channels of a group.
     pub(super) fn widths(&self, target: &dyn TileTarget, in_bands: bool) -> Vec<usize> {
         let filters = self.group_filters();
-        let mut widths = Vec::new();
-        for row in self.segments[0].iter().flatten() {
-            for column in self.segments[1].iter().flatten() {
-                let rows = if in_bands { 1 } else { row.count };
-                let shape = target.contraction_shape(rows.max(column.count), filters);
-                widths.push(shape.lanes.min(filters));
-            }
-        }
+        let width = |length| target.contraction_shape(length, filters).lanes.min(filters);
+        let mut widths: Vec<usize> = self.lengths(in_bands).map(width).collect();
         widths.sort_unstable();
         widths.dedup();
         widths

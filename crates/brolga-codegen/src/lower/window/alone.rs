@@ -1,7 +1,7 @@
 //! A pooling or its gradient that is a kernel of its own, with what is computed of it at once.
 //!
-//! Places of the result that meet the window's taps in the same way form rectangles (see the lattice of convolutions). One tile works on a row of a
-//! rectangle and a vector of channels; its taps are written out.
+//! Pixels of the result that meet the window's taps in the same way form boxes (see the lattice of convolutions). One tile works on a row of a
+//! box and a vector of channels; its taps are written out. Images with fewer than three spatial axes have leading axes of extent 1.
 
 use std::sync::Arc;
 
@@ -9,10 +9,11 @@ use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::ops::PoolDims;
 use brolga_ir::{DType, Op, Value};
 
-use super::{maximum_of, pair};
+use super::{maximum_of, triple};
 use crate::error::Result;
 use crate::lower::body::load;
 use crate::lower::contraction::lattice::{Segment, lattice};
+use crate::lower::contraction::slide::strides;
 use crate::lower::epilogue::{Cell, Epilogue, Place};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
@@ -39,9 +40,9 @@ enum Action {
     Spread { include_pad: bool },
 }
 
-/// A tap of a place: its row and column in the window, where it reads, and how many taps its window has inside the image.
+/// A tap of a pixel: its position in the window, where it reads, and how many taps its window has inside the image.
 struct Tap {
-    tap: [usize; 2],
+    tap: [usize; 3],
     place: i64,
     count: usize,
 }
@@ -77,8 +78,8 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
         };
         let dims = dims
             .map_err(|mistake| body.refused(mistake.to_string()))?
-            .planar()
-            .ok_or_else(|| body.refused("tiles pool images of one or two spatial axes"))?;
+            .with_axes(3)
+            .ok_or_else(|| body.refused("images have at most three spatial axes"))?;
         let slot = |value: Value| {
             body.input_slot(value)
                 .ok_or_else(|| body.refused("an operand of a pooling is computed inside"))
@@ -117,7 +118,7 @@ impl Pool<'_> {
         if !TYPES.contains(&dtype) {
             return Err(body.refused(format!("pooling of {dtype} has no tiles")));
         }
-        if dims.taps[0] * dims.taps[1] > MAX_TAPS {
+        if dims.taps.iter().product::<usize>() > MAX_TAPS {
             return Err(
                 body.refused(format!("a window of more than {MAX_TAPS} taps is not unrolled"))
             );
@@ -126,11 +127,13 @@ impl Pool<'_> {
         let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
         let epilogue = Epilogue::new(body, &self.roots, &outputs, false)?;
         let mut nest = NestBuilder::new("window");
-        let classes = [segments[0].len(), segments[1].len()];
-        for row in numbered(&segments[0]) {
-            for column in numbered(&segments[1]) {
-                for first in (0..dims.channels).step_by(LANES) {
-                    self.rectangle(&mut nest, &epilogue, [row, column], classes, first)?;
+        let classes = segments.each_ref().map(Vec::len);
+        for depth in numbered(&segments[0]) {
+            for row in numbered(&segments[1]) {
+                for column in numbered(&segments[2]) {
+                    for first in (0..dims.channels).step_by(LANES) {
+                        self.block(&mut nest, &epilogue, [depth, row, column], classes, first)?;
+                    }
                 }
             }
         }
@@ -141,21 +144,22 @@ impl Pool<'_> {
                 || slot == self.source.1
                 || Some(slot) == self.index
         });
-        let taps = (dims.taps[0] * dims.taps[1] * body.shape(self.roots[0]).elements()) as u64;
+        let taps: usize = dims.taps.iter().product();
+        let taps = (taps * body.shape(self.roots[0]).elements()) as u64;
         let stage =
             Stage { code: nest.finish().into(), units: dims.batch, reads, writes, flops: taps };
         Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place: Vec::new() })
     }
 
-    /// Rows and columns of the result, and of what is read.
-    fn planes(&self) -> [[usize; 2]; 2] {
-        let (input, output) = (pair(&self.dims.input), pair(&self.dims.output));
+    /// The spatial extents of the result, and of what is read.
+    fn extents(&self) -> [[usize; 3]; 2] {
+        let (input, output) = (triple(&self.dims.input), triple(&self.dims.output));
         if self.is_gradient() { [input, output] } else { [output, input] }
     }
 
     /// For each axis the classes of places of the result, and their segments.
-    fn segments(&self) -> [Vec<Vec<Segment>>; 2] {
-        let (dims, [result, _]) = (&self.dims, self.planes());
+    fn segments(&self) -> [Vec<Vec<Segment>>; 3] {
+        let (dims, [result, _]) = (&self.dims, self.extents());
         std::array::from_fn(|axis| {
             if !self.is_gradient() {
                 return lattice(result[axis], 1, |output| {
@@ -171,43 +175,55 @@ impl Pool<'_> {
         })
     }
 
-    /// Writes the loop over the rows of a rectangle, for a vector of channels from `first` on.
-    fn rectangle(
+    /// Writes the loops over the rows of a box, for a vector of channels from `first` on.
+    fn block(
         &self,
         nest: &mut NestBuilder,
         epilogue: &Epilogue,
-        [(row_class, row), (column_class, column)]: [(usize, &Segment); 2],
-        classes: [usize; 2],
+        axes: [(usize, &Segment); 3],
+        classes: [usize; 3],
         first: usize,
     ) -> Result<()> {
         let channels = self.dims.channels;
-        let [result, source] = self.planes();
+        let [result, source] = self.extents();
         let lanes = (channels - first).min(LANES);
-        let tile = self.tile(epilogue, row, column, source, lanes, classes[1] * channels)?;
+        let segments = axes.map(|(_, segment)| segment);
+        let tile = self.tile(epilogue, segments, source, lanes, classes[2] * channels)?;
         let (image, size) = (Affine::from(Nest::UNIT), self.element().size() as i64);
-        // The first of the channels of a pixel, whose row and column are given, in planes of these extents.
-        let element = |[height, width]: [usize; 2], line: &Affine, column: i64| {
-            let pixel = Affine::number(column).add(line, width as i64);
+        // The first of the channels of the pixel at a position, in images of these extents.
+        let element = |extents: [usize; 3], position: [Affine; 3]| {
+            let [plane, row, pixel] = strides(extents, channels as i64);
+            let [depth, line, column] = position;
             Affine::number(first as i64)
-                .add(&image, (height * width * channels) as i64)
-                .add(&pixel, channels as i64)
+                .add(&image, plane * extents[0] as i64)
+                .add(&depth, plane)
+                .add(&line, row)
+                .add(&column, pixel)
         };
-        nest.repeat(row.count, |nest, j| {
-            let line = Affine::number(row.place).add(&j, row.place_step);
-            let from = element(source, &line, column.place);
-            let line = Affine::number((row_class + classes[0] * row.start) as i64)
-                .add(&j, classes[0] as i64);
-            let to = element(result, &line, (column_class + classes[1] * column.start) as i64);
-            let place = Place { element: to, column: Affine::number(first as i64) };
-            let index = self.index.map(|slot| {
-                // The taps that an index names lie as the windows do.
-                let at = if self.is_gradient() { &from } else { &place.element };
-                Affine::slot(slot).add(at, 1)
+        let [depth, row, _] = segments;
+        nest.repeat(depth.count, |nest, i| {
+            nest.repeat(row.count, |nest, j| {
+                let steps = [i, j, Affine::number(0)];
+                let read = std::array::from_fn(|axis| {
+                    let segment = segments[axis];
+                    Affine::number(segment.place).add(&steps[axis], segment.place_step)
+                });
+                let written = std::array::from_fn(|axis| {
+                    let ((class, segment), step) = (axes[axis], classes[axis]);
+                    Affine::number((class + step * segment.start) as i64)
+                        .add(&steps[axis], step as i64)
+                });
+                let (from, to) = (element(source, read), element(result, written));
+                let place = Place { element: to, column: Affine::number(first as i64) };
+                let index = self.index.map(|slot| {
+                    // The taps that an index names lie as the windows do.
+                    let at = if self.is_gradient() { &from } else { &place.element };
+                    Affine::slot(slot).add(at, 1)
+                });
+                let source = Affine::slot(self.source.1).add(&from, size);
+                let args = std::iter::once(source).chain(index).chain(epilogue.args(&place));
+                nest.call(&tile, args.collect::<Vec<_>>());
             });
-            let source = Affine::slot(self.source.1).add(&from, size);
-            let args = std::iter::once(source).chain(index).chain(epilogue.args(&place));
-            let args: Vec<Affine> = args.collect();
-            nest.call(&tile, args);
         });
         Ok(())
     }
@@ -248,44 +264,29 @@ impl Pool<'_> {
         parts.into_iter().map(|(_, part)| part).collect()
     }
 
-    /// One row of a rectangle: `column.count` places, `step` elements apart in the result.
+    /// One row of a box: as many pixels as its columns, `step` elements apart in the result.
     fn tile(
         &self,
         epilogue: &Epilogue,
-        row: &Segment,
-        column: &Segment,
-        source: [usize; 2],
+        segments: [&Segment; 3],
+        source: [usize; 3],
         lanes: usize,
         step: usize,
     ) -> Result<Arc<TileProgram>> {
-        let mut b = Builder::new(format!("window_{}x{}", row.taps, column.taps));
+        let [depth, row, column] = segments;
+        let mut b = Builder::new(match depth.taps {
+            1 => format!("window_{}x{}", row.taps, column.taps),
+            taps => format!("window_{taps}x{}x{}", row.taps, column.taps),
+        });
         let from = b.pointer("from");
         let index = self.index.map(|_| b.pointer("index"));
         let pointers = epilogue.pointers(&mut b);
         let extent = Extent::first(lanes);
         let channels = self.dims.channels as i64;
         let size = self.element().size() as i64;
-        let (rows, columns) = if self.is_gradient() {
-            (self.counts(0, row, 0), self.counts(1, column, 0))
-        } else {
-            (Vec::new(), Vec::new())
-        };
+        let taps = self.taps(segments, source);
         let mut result = Ok(());
         b.repeat(Trips::Const(column.count as u32), |b| {
-            let taps: Vec<Tap> = (0..row.taps)
-                .flat_map(|u| (0..column.taps).map(move |v| (u, v)))
-                .map(|(u, v)| Tap {
-                    tap: [row.tap + u * row.tap_step, column.tap + v * column.tap_step],
-                    place: channels
-                        * (u as i64 * row.place_tap * source[1] as i64
-                            + v as i64 * column.place_tap),
-                    count: if self.is_gradient() {
-                        rows[u] * columns[v]
-                    } else {
-                        row.taps * column.taps
-                    },
-                })
-                .collect();
             let lanes = self.place(b, from, index, &taps, extent);
             result = lanes.and_then(|lanes| {
                 let cell = Cell { row: 0, column: 0, extent, lanes };
@@ -303,7 +304,32 @@ impl Pool<'_> {
         Ok(Arc::new(b.finish()?))
     }
 
-    /// The values of one place: one for each root.
+    /// The taps of the pixels of a box, in row-major order.
+    fn taps(&self, segments: [&Segment; 3], source: [usize; 3]) -> Vec<Tap> {
+        let steps = strides(source, self.dims.channels as i64);
+        // How many taps inside the image the windows have that an axis reads.
+        let counts: [Vec<usize>; 3] = std::array::from_fn(|axis| {
+            let segment = segments[axis];
+            if self.is_gradient() {
+                self.counts(axis, segment, 0)
+            } else {
+                vec![segment.taps; segment.taps]
+            }
+        });
+        let [depth, row, column] = segments.map(|segment| 0..segment.taps);
+        let numbers = depth.flat_map(|t| {
+            let column = column.clone();
+            row.clone().flat_map(move |u| column.clone().map(move |v| [t, u, v]))
+        });
+        let tap = |number: [usize; 3]| Tap {
+            tap: std::array::from_fn(|a| segments[a].tap + number[a] * segments[a].tap_step),
+            place: (0..3).map(|a| number[a] as i64 * segments[a].place_tap * steps[a]).sum(),
+            count: (0..3).map(|a| counts[a][number[a]]).product(),
+        };
+        numbers.map(tap).collect()
+    }
+
+    /// The values of one pixel: one for each root.
     fn place(
         &self,
         b: &mut Builder,
@@ -316,8 +342,8 @@ impl Pool<'_> {
         let missing = || self.body.refused("a pooling without the operand it needs");
         let element = self.element();
         let at = |place: i64| -> Address { from.at(element.size() as i64 * place) };
-        let number = |tap: [usize; 2]| tap[0] * dims.taps[1] + tap[1];
-        let all = (dims.taps[0] * dims.taps[1]) as f64;
+        let number = |tap: [usize; 3]| (tap[0] * dims.taps[1] + tap[1]) * dims.taps[2] + tap[2];
+        let all = dims.taps.iter().product::<usize>() as f64;
         Ok(match self.action {
             Action::Maximum => {
                 let numbered = taps.iter().map(|t| (number(t.tap), at(t.place)));
@@ -356,7 +382,7 @@ impl Pool<'_> {
                 let mut sum = b.float(0.0);
                 let zero = b.float(0.0);
                 for &Tap { tap: reversed, place, .. } in taps {
-                    let tap = [dims.taps[0] - 1 - reversed[0], dims.taps[1] - 1 - reversed[1]];
+                    let tap = std::array::from_fn(|axis| dims.taps[axis] - 1 - reversed[axis]);
                     let Lane::I(chosen) = load(b, DType::U8, index.at(place), extent) else {
                         return Err(missing());
                     };
