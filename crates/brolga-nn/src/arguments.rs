@@ -1,14 +1,15 @@
-//! Which numbers arguments may have: each class has a table of them, which is checked when the object is used.
+//! Which numbers arguments may have: each class has a table of them, which is checked when the
+//! object is used.
 //!
-//! Builders return the object itself, so that they have no place for an error. It comes from where the object is used first: layers
-//! and initializers when the model is built, optimizers, losses and metrics when it is compiled, callbacks when a training begins.
+//! Builders return the object itself and cannot return an error. The first use of the object
+//! returns it: layers and initializers when the model is built, optimizers, losses and metrics when
+//! it is compiled, callbacks when a training begins.
 
 use brolga_ir::Mistake;
 
 use crate::config::Pair;
-use crate::registry::Object;
 
-/// The numbers that an argument may have. What is computed with is `f32`, so none may be infinite there.
+/// The numbers that an argument may have. Arithmetic is in `f32`, so none may be infinite there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Range {
@@ -58,9 +59,9 @@ impl Range {
 pub struct Argument {
     /// The name, as Keras has it.
     pub name: &'static str,
-    /// What it is set to: nothing where it is not set, several numbers where it has one for each axis or channel.
+    /// Its numbers: none where it is not set, several where it has one for each axis or channel.
     pub values: Vec<f64>,
-    /// What each of them may be.
+    /// The range of each of them.
     pub range: Range,
 }
 
@@ -71,7 +72,7 @@ impl Argument {
     }
 }
 
-/// What an argument of numbers is written as.
+/// The type of an argument of numbers.
 pub trait Numbers {
     /// The numbers, none where the argument is not set.
     fn numbers(&self) -> Vec<f64>;
@@ -101,19 +102,11 @@ impl<T: Numbers> Numbers for Option<T> {
     }
 }
 
-/// Fails if an argument of an object is out of its range.
-///
-/// # Errors
-/// The first such argument, with its range.
-pub fn check(object: &(impl Object + ?Sized)) -> Result<(), Mistake> {
-    check_each(object.class_name(), &object.arguments())
-}
-
 /// Fails if an argument of a class or a method is out of its range.
 ///
 /// # Errors
 /// The first such argument, with its range.
-pub fn check_each(class: &str, arguments: &[Argument]) -> Result<(), Mistake> {
+pub fn check(class: &str, arguments: &[Argument]) -> Result<(), Mistake> {
     let wrong = |argument: &&Argument| !argument.values.iter().all(|&x| argument.range.contains(x));
     let Some(Argument { name, values, range }) = arguments.iter().find(wrong) else {
         return Ok(());
@@ -172,7 +165,7 @@ mod tests {
     fn messages_name_class_argument_value_and_range() {
         let of = |value: f64, range| {
             let argument = Argument::new("argument", &value, range);
-            check_each("Class", &[argument]).expect_err("out of range").to_string()
+            check("Class", &[argument]).expect_err("out of range").to_string()
         };
         insta::assert_snapshot!(of(f64::NAN, Range::Finite), @"
         Class: `argument` is NaN
@@ -195,7 +188,7 @@ mod tests {
           help: it must be a number from 0 up to, but not including, 1
         ");
         let pair = Argument::new("strides", &Pair([2, 0]), Range::Count);
-        let error = check_each("Class", &[pair]).expect_err("out of range");
+        let error = check("Class", &[pair]).expect_err("out of range");
         insta::assert_snapshot!(error, @"
         Class: `strides` is [2, 0]
           help: it must be a whole number from 1 on

@@ -1,4 +1,4 @@
-//! What the user may do while a training runs.
+//! Hooks that the user adds to a training.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,9 +8,11 @@ use crate::history::Logs;
 use crate::metrics::Direction;
 use crate::model::Session;
 
-/// What the user may do while a training runs. Each method does nothing by default; an error ends the training.
+/// Hooks that are called while a training runs. Each method does nothing by default; an error ends
+/// the training.
 pub trait Callback {
-    /// The names of the quantities that this callback adds to the logs of an epoch, so that others may monitor them.
+    /// The names of the quantities that this callback adds to the logs of an epoch, so that others
+    /// may monitor them.
     fn reports(&self) -> Vec<String> {
         vec![]
     }
@@ -47,7 +49,7 @@ pub trait Callback {
         Ok(())
     }
 
-    /// Called after an epoch and its validation. What is added to the logs goes into the history.
+    /// Called after an epoch and its validation. Numbers added to the logs go into the history.
     ///
     /// # Errors
     /// Whatever ends the training.
@@ -110,7 +112,7 @@ impl<C: Callback + ?Sized> Callback for &mut C {
 /// A training as callbacks see it.
 #[derive(Debug)]
 pub struct Training<'a> {
-    /// What is known before the first step.
+    /// The facts known before the first step.
     pub plan: &'a TrainingPlan,
     /// The model's weights and other state.
     pub session: &'a mut Session,
@@ -129,7 +131,7 @@ impl Training<'_> {
     }
 }
 
-/// What is known of a training before its first step.
+/// The facts of a training that are known before its first step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingPlan {
     /// The number of epochs asked for.
@@ -142,14 +144,16 @@ pub struct TrainingPlan {
     pub batch_size: usize,
     /// How long compiling the training step took; zero if it was compiled before.
     pub compile_time: Duration,
-    /// The names of what is reported: `loss`, the metrics, the same with `val_` where there is validation data, and what callbacks add.
+    /// The names of what is reported: `loss`, the metrics, the same with `val_` where there is
+    /// validation data, and what callbacks add.
     pub reported: Vec<String>,
     /// Which values of the loss and of the metrics are better, where that is known.
     pub directions: BTreeMap<String, Direction>,
 }
 
 impl TrainingPlan {
-    /// Which values of a reported quantity are better, in training or in validation; `None` where that is not known.
+    /// Which values of a reported quantity are better, in training or in validation; `None` where
+    /// that is not known.
     pub fn direction(&self, name: &str) -> Option<Direction> {
         self.directions.get(name.strip_prefix("val_").unwrap_or(name)).copied()
     }

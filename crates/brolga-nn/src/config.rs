@@ -47,14 +47,15 @@ impl<'de> Deserialize<'de> for Pair {
     }
 }
 
-/// What a window does at the border of an image.
+/// The treatment of the border of an image by a window.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Padding {
-    /// The window stays inside: `⌊(input − window) / stride⌋ + 1` places.
+    /// The window stays inside: `⌊(input − window) / stride⌋ + 1` positions.
     #[default]
     Valid,
-    /// As many places as `⌈input / stride⌉`; what is missing is added on both sides, one more after than before.
+    /// As many positions as `⌈input / stride⌉`; the input is padded on both sides, with an odd one
+    /// after it.
     Same,
     /// Another word, which is an error when the layer is used.
     Unknown(String),
@@ -85,8 +86,8 @@ impl Padding {
 }
 
 fn same(input: usize, span: usize, stride: usize) -> [usize; 2] {
-    let places = input.div_ceil(stride.max(1));
-    let needed = places.saturating_sub(1).saturating_mul(stride).saturating_add(span);
+    let positions = input.div_ceil(stride.max(1));
+    let needed = positions.saturating_sub(1).saturating_mul(stride).saturating_add(span);
     let total = needed.saturating_sub(input);
     [total / 2, total - total / 2]
 }
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn same_padding_puts_the_odd_one_behind() {
+    fn same_padding_puts_the_odd_one_after() {
         assert_eq!(same(9, 3, 2), [1, 1]);
         assert_eq!(same(8, 3, 2), [0, 1]);
         assert_eq!(same(8, 2, 3), [0, 0]);

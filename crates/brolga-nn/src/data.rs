@@ -9,7 +9,8 @@ use ndarray::{ArrayBase, ArrayRef, Dimension};
 
 use crate::error::NnError;
 
-/// An array of samples: the first axis counts them. Elements are converted to the model's type when a batch is copied.
+/// An array of samples: the first axis counts them. Elements are converted to the model's type when
+/// a batch is copied.
 #[derive(Debug, Clone)]
 pub struct Data<'a> {
     shape: Vec<usize>,
@@ -73,7 +74,8 @@ macro_rules! element {
     )*};
 }
 
-/// Integers that are kept as `i64`, which holds every number that a label can be; larger ones become the largest.
+/// Integers that are kept as `i64`, which holds every number that a label can be; larger ones
+/// become the largest.
 macro_rules! as_i64 {
     ($($rust:ty)*) => {$(
         impl Element for $rust {
@@ -202,12 +204,14 @@ impl<'a> Data<'a> {
         self.array().gather_f32(self.sample_len(), samples, target);
     }
 
-    /// Copies these samples as `i32`, one after the other; fractions are cut off, what is out of range saturates.
+    /// Copies these samples as `i32`, one after the other; fractions are cut off, what is out of
+    /// range saturates.
     pub(crate) fn gather_i32(&self, samples: &[usize], target: &mut [i32]) {
         self.array().gather_i32(self.sample_len(), samples, target);
     }
 
-    /// The first element, in these samples, for which the test is true: its sample, its place in it and its value.
+    /// The first element, in these samples, for which the test is true: its sample, its index in
+    /// the sample and its value.
     pub(crate) fn find(
         &self,
         samples: impl IntoIterator<Item = usize>,
@@ -216,13 +220,14 @@ impl<'a> Data<'a> {
         let width = self.sample_len();
         for_elements!(&self.elements, slice => samples.into_iter().find_map(|sample| {
             let elements = &slice[sample * width..(sample + 1) * width];
-            let place = elements.iter().position(|x| test(x.to_f64()))?;
-            Some((sample, place, elements[place].to_f64()))
+            let index = elements.iter().position(|x| test(x.to_f64()))?;
+            Some((sample, index, elements[index].to_f64()))
         }))
     }
 }
 
-/// What can be given as data: arrays of [`ndarray`] of any dimension, slices and vectors, of any [`Element`] type, and [`Data`].
+/// Types that can be given as data: arrays of [`ndarray`] of any dimension, slices and vectors, of
+/// any [`Element`] type, and [`Data`].
 pub trait IntoData<'a> {
     /// The same as data; an array whose elements do not lie in row-major order is copied.
     fn into_data(self) -> Data<'a>;
@@ -363,8 +368,8 @@ mod tests {
     #[test]
     fn elements_are_found_with_their_place() {
         let array = array![[0.0f32, 1.0], [2.0, f32::NAN]];
-        let (sample, place, value) =
+        let (sample, index, value) =
             (&array).into_data().find(0..2, |x| !x.is_finite()).expect("a NaN");
-        assert_eq!((sample, place, value.is_nan()), (1, 1, true));
+        assert_eq!((sample, index, value.is_nan()), (1, 1, true));
     }
 }

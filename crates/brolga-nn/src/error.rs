@@ -1,4 +1,4 @@
-//! What can go wrong between a model and its results.
+//! Errors between a model and its results.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,17 +10,18 @@ use brolga_passes::PassError;
 use brolga_runtime::RuntimeError;
 
 use crate::history::History;
-use crate::model::NonFinite;
+use crate::nonfinite::NonFinite;
 
-/// Why a model cannot be built, compiled, trained or read. The user's fault, unless the variant says otherwise.
+/// Why a model cannot be built, compiled, trained or read. The user's fault, unless the variant
+/// says otherwise.
 #[derive(Debug, thiserror::Error)]
 pub enum NnError {
     /// A name that nothing has.
     #[error("{message}\n  help: {help}")]
     UnknownName {
-        /// What was asked for.
+        /// The message, with the name that was asked for.
         message: String,
-        /// What there is.
+        /// The names that exist.
         help: String,
     },
     /// The arguments of an object, from Keras's config, that do not fit.
@@ -28,7 +29,7 @@ pub enum NnError {
     Config {
         /// The class.
         class: String,
-        /// What is wrong.
+        /// The mistake.
         message: String,
     },
     /// An argument that does not exist here, maybe one of Keras's.
@@ -38,7 +39,7 @@ pub enum NnError {
         class: String,
         /// The argument.
         key: String,
-        /// What it is set to.
+        /// Its value.
         value: String,
         /// An argument of nearly this name.
         nearest: Option<String>,
@@ -65,7 +66,7 @@ pub enum NnError {
     NotBuilt {
         /// The method called.
         method: &'static str,
-        /// What to do.
+        /// The advice.
         help: &'static str,
     },
     /// A method that needs a compiled model.
@@ -75,7 +76,7 @@ pub enum NnError {
     NotCompiled {
         /// The method called.
         method: &'static str,
-        /// What is missing.
+        /// The missing part.
         missing: &'static str,
     },
     /// Arrays that should belong together have different numbers of samples.
@@ -113,7 +114,7 @@ pub enum NnError {
         expected: Box<[usize]>,
         /// The shape of the array.
         given: Box<[usize]>,
-        /// What to do, where that is plain.
+        /// The advice, where there is one.
         help: Option<String>,
     },
     /// Labels of a shape that the loss does not take.
@@ -127,7 +128,7 @@ pub enum NnError {
         expected: Box<[usize]>,
         /// The shape of one sample's labels as given.
         given: Box<[usize]>,
-        /// What to do.
+        /// The advice.
         help: String,
     },
     /// A class number that the model has no output for.
@@ -143,7 +144,7 @@ pub enum NnError {
         layer: String,
         /// How many classes the model has.
         classes: usize,
-        /// What to do.
+        /// The advice.
         help: String,
     },
     /// A number of the data that is NaN or infinite, met outside of training.
@@ -179,7 +180,7 @@ pub enum NnError {
         what: String,
         /// The weight, its layer and its type.
         weight: String,
-        /// What was given.
+        /// The type or name that was given.
         given: String,
     },
     /// Not as many weights as the model has, or others.
@@ -187,7 +188,7 @@ pub enum NnError {
     Weights {
         /// Where the weights come from.
         what: String,
-        /// What is wrong.
+        /// The mistake.
         message: String,
     },
     /// A file that is not what its name says.
@@ -195,9 +196,9 @@ pub enum NnError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The mistake.
         message: String,
-        /// What to do.
+        /// The advice.
         help: &'static str,
     },
     /// The system cannot read or write a file.
@@ -214,7 +215,7 @@ pub enum NnError {
 }
 
 impl NnError {
-    /// What a training that ended with this error reported before: the epochs that it finished.
+    /// The epochs that a training finished before it ended with this error.
     ///
     /// ```
     /// # use brolga_nn::prelude::*;
@@ -247,7 +248,7 @@ impl NnError {
         }
     }
 
-    /// What is wrong, without the place.
+    /// The mistake, without its location.
     pub(crate) fn into_mistake(self) -> Mistake {
         match self {
             Self::UnknownName { message, help } => Mistake::new(message).help(help),
@@ -257,7 +258,7 @@ impl NnError {
     }
 }
 
-/// What to do about an error of the system.
+/// The advice for an error of the system.
 fn io_help(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => {

@@ -1,8 +1,9 @@
 //! Files that are replaced as a whole: a crash leaves the old one or the new one.
 //!
-//! The new content is written beside the file, made durable, and renamed. What is written has one name for each file, so that a process
-//! that was killed leaves at most one such file, which the next save takes over. Processes and threads that save to the same
-//! path take turns: who writes holds a lock on that file.
+//! The new content is written beside the file, made durable, and renamed. The new file has one name
+//! for each target, so that a process that was killed leaves at most one such file, which the next
+//! save takes over. Processes and threads that save to the same path take turns: who writes holds a
+//! lock on that file.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,11 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Replaces a file by this content.
 ///
-/// A symbolic link stays, and the file that it leads to is replaced. A file that was there keeps its permissions; a new one has those
-/// that the process gives to files.
+/// A symbolic link stays, and the file that it leads to is replaced. A file that was there keeps
+/// its permissions; a new one has those that the process gives to files.
 ///
 /// # Errors
-/// If the path leads to something that is no file, or the system cannot write; then the old file is still there.
+/// If the path leads to something that is no file, or the system cannot write; then the old file is
+/// still there.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), NnError> {
     replace_by(path, |file| file.write_all(content))
 }
@@ -43,12 +45,13 @@ fn replace_by(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> R
             .inspect_err(|_| drop(fs::remove_file(&beside)))
     });
     replaced.map_err(failed)?;
-    // The new name is durable when the folder is; systems on which folders cannot be opened have no need for it.
+    // The new name is durable when the folder is; systems on which folders cannot be opened have no
+    // need for it.
     let folder = target.parent().unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
 }
 
-/// What is known of the file that a path leads to; `None` if there is none.
+/// The metadata of the file that a path leads to; `None` if there is none.
 ///
 /// # Errors
 /// If it is a folder, a device or a pipe, or the system does not tell.
@@ -72,7 +75,7 @@ pub(crate) fn check_regular(path: &Path) -> Result<Option<Metadata>, NnError> {
     })
 }
 
-/// The path behind symbolic links, also where the last one leads to nothing yet.
+/// The target of symbolic links, also where the last one leads to nothing yet.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     if let Ok(path) = fs::canonicalize(path) {
         return Ok(path);
@@ -91,7 +94,8 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     Ok(fs::canonicalize(folder(&path))?.join(name))
 }
 
-/// Where the new content of a file is written: `.NAME.tmp` in the same folder, or a digest for names that leave no room.
+/// Where the new content of a file is written: `.NAME.tmp` in the same folder, or a digest for
+/// names that leave no room.
 fn beside(target: &Path) -> PathBuf {
     let name = target.file_name().unwrap_or_default();
     if name.len() > 240 {
@@ -145,7 +149,7 @@ fn write_durably(
     old: Option<&Metadata>,
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
-    // What a killed process has left.
+    // The file that a killed process has left.
     file.set_len(0)?;
     write(file)?;
     if let Some(old) = old {

@@ -37,9 +37,12 @@ pub mod layers;
 pub mod losses;
 pub mod metrics;
 pub mod model;
+mod network;
+mod nonfinite;
 pub mod optimizers;
 pub mod registry;
 pub mod report;
+mod states;
 pub mod trace;
 
 pub use callback::{Callback, Training, TrainingPlan};

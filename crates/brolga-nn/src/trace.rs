@@ -1,4 +1,4 @@
-//! What a layer sees while it is traced.
+//! The trace of a network, and a layer's view of it.
 
 use brolga_ir::ops::Argmax;
 use brolga_ir::{DType, Mistake, Tracer, Type, Value, Var};
@@ -16,7 +16,8 @@ pub struct Context {
     losses: Vec<Var>,
 }
 
-/// What a probability was computed from. Losses take it, where it is known, instead of the rounded probability.
+/// The logits that probabilities were computed from. Losses take them, where they are known,
+/// instead of rounded probabilities.
 #[derive(Debug, Clone)]
 pub enum Logits {
     /// The probabilities are the softmax of this.
@@ -25,12 +26,12 @@ pub enum Logits {
     Sigmoid(Var),
 }
 
-/// What a model predicts, as losses and metrics take it.
+/// The output of a model, as losses and metrics take it.
 #[derive(Debug, Clone)]
 pub struct Prediction {
     /// The model's output.
     pub output: Var,
-    /// What it was computed from, if it consists of probabilities.
+    /// The logits that it was computed from, if it consists of probabilities.
     pub logits: Option<Logits>,
 }
 
@@ -53,7 +54,8 @@ impl Context {
         }
     }
 
-    /// A trace in which layers behave as in training; random ones take their numbers from `seed: i32[2]` and `step: i32[]`.
+    /// A trace in which layers behave as in training; random ones take their numbers from `seed:
+    /// i32[2]` and `step: i32[]`.
     pub fn training(tracer: &Tracer, seed: &Var, step: &Var) -> Self {
         let random = Some((seed.clone(), step.clone()));
         Self { training: true, random, ..Self::inference(tracer) }
@@ -71,7 +73,7 @@ impl Context {
         Prediction { logits: known.map(|(_, logits)| logits.clone()), output }
     }
 
-    /// What layers have added to the loss so far, in the order of their calls.
+    /// The terms that layers have added to the loss so far, in the order of their calls.
     pub fn losses(&self) -> &[Var] {
         &self.losses
     }
@@ -135,7 +137,7 @@ impl<'a> Call<'a> {
         self.context.training
     }
 
-    /// What a layer of one input and one output gives.
+    /// The output of a layer of one input and one output.
     ///
     /// A mistake if there are more inputs or fewer.
     #[track_caller]
@@ -201,7 +203,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Applies an activation, and remembers what probabilities are made of.
+    /// Applies an activation, and remembers the logits of probabilities.
     #[track_caller]
     pub fn activate(&mut self, activation: &Activation, x: &Var) -> Var {
         let y = activation.apply(x);
@@ -214,7 +216,8 @@ impl<'a> Call<'a> {
         y
     }
 
-    /// Random truth values, true with this probability: the same for the same seed, step and place in the network.
+    /// Random truth values, true with this probability: the same for the same seed, step and
+    /// position in the network.
     ///
     /// A mistake outside of training.
     #[track_caller]
@@ -233,7 +236,7 @@ fn no_weight(name: &str) -> Mistake {
     Mistake::new(format!("the layer has no weight `{name}`; `build` declares the weights"))
 }
 
-/// The place of the greatest element along the last axis, which stays away.
+/// The index of the greatest element along the last axis, which is dropped.
 #[track_caller]
 pub(crate) fn argmax_last(x: &Var) -> Var {
     match x.shape().rank().checked_sub(1) {

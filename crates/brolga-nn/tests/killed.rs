@@ -1,4 +1,5 @@
-//! Processes that are killed while they save: the file is whole each time, and what they leave is taken over by the next save.
+//! Processes that are killed while they save: the file is whole each time, and what they leave is
+//! taken over by the next save.
 
 #![cfg(unix)]
 
@@ -41,7 +42,8 @@ fn names(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(fs::read_dir(folder)?.map(|entry| entry.map(name)).collect::<std::io::Result<_>>()?)
 }
 
-/// Kills two savers of one file after the first save of this round: at some time, and in every other round while one of them writes.
+/// Kills two savers of one file after the first save of this round: at some time, and in every
+/// other round while one of them writes.
 fn kill_while_saving(path: &Path, round: u32) -> Result {
     let before = fs::metadata(path)?.modified()?;
     let mut savers = [saver(path)?, saver(path)?];

@@ -34,7 +34,7 @@ fn growth(first: usize, count: usize) -> usize {
     resident().saturating_sub(before)
 }
 
-/// What 200 models with a leak of a page each, or of an arena, would exceed.
+/// The bound that 200 models with a leak of a page each, or of an arena, would exceed.
 #[test]
 fn three_hundred_models_leave_memory_flat() {
     let growth = growth(100, 300);

@@ -1,5 +1,5 @@
-//! Models of any size under a limited address space: they train, or they are an error that tells what needs
-//! how much. The process never ends.
+//! Models of any size under a limited address space: they train, or they are an error that tells
+//! what needs how much. The process never ends.
 
 use std::process::Command;
 

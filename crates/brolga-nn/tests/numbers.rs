@@ -1,4 +1,5 @@
-//! Numbers at the ends of their types: the values of exact arithmetic, on the interpreter and natively.
+//! Numbers at the ends of their types: the values of exact arithmetic, on the interpreter and
+//! natively.
 
 use brolga_codegen::compile;
 use brolga_ir::{DType, Data, Tensor, Tracer, Type, Var};
@@ -11,7 +12,8 @@ use ndarray::array;
 
 const BACKENDS: [Backend; 2] = [Backend::Interpreter, Backend::Native];
 
-/// `y = w·x` from `w = 0`, trained on one sample by the mean absolute error: each gradient is `−x` or `x`.
+/// `y = w·x` from `w = 0`, trained on one sample by the mean absolute error: each gradient is `−x`
+/// or `x`.
 fn line(optimizer: impl Optimizer + 'static, backend: Backend) -> Sequential {
     let mut model = Sequential::new();
     model.add(Input::new([1]));
@@ -35,11 +37,11 @@ fn outputs(tracer: Tracer, inputs: &[Tensor], backend: Backend) -> Vec<Vec<f64>>
     let layout = StateLayout::of_graphs([&graph]).expect("no state");
     let options = Options { backend, threads: 1, ..Options::default() };
     let mut program = Executable::new(&graph, &layout, &options, compile).expect("a program");
-    for (place, input) in inputs.iter().enumerate() {
-        program.set_input(place, input).expect("an input of this type");
+    for (index, input) in inputs.iter().enumerate() {
+        program.set_input(index, input).expect("an input of this type");
     }
     program.run(&mut State::zeros(&layout).expect("no state")).expect("a run");
-    let output = |place| program.output_tensor(place).expect("an output").data().to_f64();
+    let output = |index| program.output_tensor(index).expect("an output").data().to_f64();
     (0..graph.outputs().len()).map(output).collect()
 }
 
@@ -76,7 +78,8 @@ fn half_types_count_further_than_they_can_hold() {
     }
 }
 
-/// A gradient of 10 in each step: its variance falls towards 0, and the steps grow as far as ε lets them.
+/// A gradient of 10 in each step: its variance falls towards 0, and the steps grow as far as ε lets
+/// them.
 #[test]
 fn rmsprop_centered_has_a_variance_of_0_or_more() {
     for backend in BACKENDS {
@@ -90,7 +93,8 @@ fn rmsprop_centered_has_a_variance_of_0_or_more() {
     }
 }
 
-/// The same in `f64`, by Keras's formula; `v − a²` is written as what it is for a constant gradient g: `g²·(p − p²)`, p = ρᵗ.
+/// The same in `f64`, by Keras's formula; `v − a²` is written as what it is for a constant gradient
+/// g: `g²·(p − p²)`, p = ρᵗ.
 fn exact_rmsprop(steps: i32) -> f32 {
     let step = |t: i32| {
         let p = 0.5f64.powi(t);
@@ -133,7 +137,7 @@ fn of_logits(
     tracer.output(&brolga_autodiff::gradients(&tracer, &value, &[z]).expect("a gradient")[0]);
     let z = Tensor::f32([1, 2], logits.to_vec()).expect("two logits");
     let results = outputs(tracer, &[z, label], backend);
-    (results[0][0] as f32, [0, 1].map(|place| results[1][place] as f32))
+    (results[0][0] as f32, [0, 1].map(|index| results[1][index] as f32))
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Default for Ramp {
 impl Initializer for Ramp {
     fn fill(&self, _: &Shape, _: Random, start: usize, values: &mut [f32]) {
         let first = self.start as f32 + start as f32;
-        (0..).zip(values).for_each(|(place, value)| *value = first + place as f32);
+        (0..).zip(values).for_each(|(index, value)| *value = first + index as f32);
     }
 }
 
@@ -260,7 +260,7 @@ struct AtMost {
 impl Callback for AtMost {
     fn on_train_begin(&mut self, _: &mut Training<'_>) -> Result<(), NnError> {
         let epochs = Argument::new("epochs", &self.epochs, Range::Count);
-        Ok(arguments::check_each("AtMost", &[epochs])?)
+        Ok(arguments::check("AtMost", &[epochs])?)
     }
 
     fn on_epoch_end(
@@ -510,17 +510,17 @@ fn an_optimizer_keeps_what_it_declares() -> Outcome {
         let count = model.session()?.snapshot()?.slice::<i32>("careless/count")?[0];
         Ok(error.map_or_else(|error| error.to_string(), |()| format!("{count} steps")))
     };
-    let place = |text: String| {
+    let without_location = |text: String| {
         text.lines().filter(|line| !line.contains(" at ")).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(of(0).map(place)?, @"
+    insta::assert_snapshot!(of(0).map(without_location)?, @"
     dense/kernel: the slot `slot` is f64[3,2]
       help: slots are f32 or i32
     ");
-    insta::assert_snapshot!(of(1).map(place)?, @"layer `careless`: the optimizer keeps (i32[]), the next values are ()");
-    insta::assert_snapshot!(of(2).map(place)?, @"layer `dense`: the optimizer keeps (f32[3,2]), the next values are ()");
-    insta::assert_snapshot!(of(3).map(place)?, @"layer `dense`: the optimizer keeps (f32[3,2]), the next values are (f32[2])");
-    insta::assert_snapshot!(of(4).map(place)?, @"2 steps");
+    insta::assert_snapshot!(of(1).map(without_location)?, @"layer `careless`: the optimizer keeps (i32[]), the next values are ()");
+    insta::assert_snapshot!(of(2).map(without_location)?, @"layer `dense`: the optimizer keeps (f32[3,2]), the next values are ()");
+    insta::assert_snapshot!(of(3).map(without_location)?, @"layer `dense`: the optimizer keeps (f32[3,2]), the next values are (f32[2])");
+    insta::assert_snapshot!(of(4).map(without_location)?, @"2 steps");
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! What layers and networks may do beside computing one value of another: update weights, add to
-//! the loss, ask whether they are in training, take and give lists.
+//! The abilities of layers and networks beside computing one value of another: update weights, add
+//! to the loss, ask whether they are in training, take and give lists.
 
 use brolga_ir::{DType, Mistake, Origin, Role, Tracer, Type, Var};
 use brolga_nn::Kind;

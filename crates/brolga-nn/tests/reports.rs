@@ -1,4 +1,4 @@
-//! What users see of a model and of its training.
+//! The output for users of a model and of its training.
 
 use brolga_nn::prelude::*;
 use brolga_runtime::Backend;

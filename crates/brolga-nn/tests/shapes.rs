@@ -8,7 +8,7 @@ use brolga_nn::registry::Object;
 use brolga_nn::trace::Call;
 use proptest::prelude::*;
 
-/// The shape of a sample behind this layer; `None` if the layer does not fit.
+/// The shape of a sample after this layer; `None` if the layer does not fit.
 fn shape(input: &[usize], layer: impl Layer + 'static) -> Option<Vec<usize>> {
     let mut model = Sequential::new();
     model.add(layer);
@@ -16,8 +16,8 @@ fn shape(input: &[usize], layer: impl Layer + 'static) -> Option<Vec<usize>> {
     Some(model.built()?.outputs[0].ty.shape.to_vec())
 }
 
-/// How many places a window takes on an axis.
-fn places(input: usize, span: usize, stride: usize, same: bool) -> Option<usize> {
+/// The number of positions of a window on an axis.
+fn positions(input: usize, span: usize, stride: usize, same: bool) -> Option<usize> {
     match same {
         true => Some(input.div_ceil(stride)),
         false => Some(input.checked_sub(span)? / stride + 1),
@@ -35,7 +35,7 @@ proptest! {
     ) {
         let padding = if same { "same" } else { "valid" };
         let extents = |dilation: [usize; 2]| {
-            let axis = |i: usize, extent| places(extent, (kernel[i] - 1) * dilation[i] + 1, stride[i], same);
+            let axis = |i: usize, extent| positions(extent, (kernel[i] - 1) * dilation[i] + 1, stride[i], same);
             Some((axis(0, height)?, axis(1, width)?))
         };
         let input = [height, width, 3];

@@ -1,4 +1,5 @@
-//! What training promises: the same bits for the same seed, exact resuming, the batches that there are.
+//! The promises of training: the same bits for the same seed, exact resuming, one program a batch
+//! size.
 
 use brolga_ir::{DType, Op, Role, Tensor, Tracer, Type, interpret};
 use brolga_nn::prelude::*;

@@ -10,7 +10,8 @@ use brolga_ir::Var;
 pub fn elu(x: &Var) -> Var {
     let zero = x.constant_like(0.0);
     let positive = x.gt(&zero);
-    // Where x is positive the exponential is that of 0, so that neither it nor its gradient overflows.
+    // Where x is positive the exponential is that of 0, so that neither it nor its gradient
+    // overflows.
     let exponential = positive.select(&zero, x).exp() - 1.0;
     positive.select(x, &exponential)
 }

@@ -2,8 +2,8 @@
 
 use brolga_ir::{Mistake, Var};
 
-/// `f(x)ᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)` along the last axis, computed with `x − max x`, which overflows nowhere; of `bf16` and `f16`
-/// in f32.
+/// `f(x)ᵢ = exp(xᵢ) / Σⱼ exp(xⱼ)` along the last axis, computed with `x − max x`, which overflows
+/// nowhere; of `bf16` and `f16` in f32.
 #[track_caller]
 #[must_use]
 pub fn softmax(x: &Var) -> Var {

@@ -12,10 +12,12 @@ use crate::error::NnError;
 use crate::files::check_regular;
 use crate::history::Logs;
 
-/// Writes a line for each epoch: its number, from 0, and what it reports, in the order of the names. What an epoch does not report is `NA`.
+/// Writes a line for each epoch: its number, from 0, and what it reports, in the order of the
+/// names. A quantity that an epoch does not report is `NA`.
 ///
-/// As in Keras, a training without validation has empty columns for it, so that a later training with validation can be appended.
-/// What is appended stands under the headings of the file; what is reported and has no heading there is an error before the first step.
+/// As in Keras, a training without validation has empty columns for it, so that a later training
+/// with validation can be appended. Appended lines follow the headings of the file; a reported
+/// quantity without a heading is an error before the first step.
 #[derive(Debug)]
 #[must_use]
 pub struct CSVLogger {
@@ -32,7 +34,7 @@ impl CSVLogger {
         Self { path: path.into(), separator: ',', append: false, columns: vec![], writer: None }
     }
 
-    /// What stands between values: an ASCII character, a comma by default.
+    /// The separator of values: an ASCII character, a comma by default.
     pub fn separator(mut self, separator: char) -> Self {
         self.separator = separator;
         self
@@ -44,7 +46,8 @@ impl CSVLogger {
         self
     }
 
-    /// Opens the file, and decides what stands in which column: where lines are appended to others, what the headings there say.
+    /// Opens the file, and decides what stands in which column: where lines are appended to others,
+    /// what the headings there say.
     fn open(&mut self, reported: &[String]) -> Result<(), NnError> {
         let separator = u8::try_from(self.separator)
             .ok()
@@ -106,7 +109,8 @@ fn headings(file: &File, separator: u8) -> io::Result<Option<Vec<String>>> {
     Ok((!headings.is_empty()).then_some(headings))
 }
 
-/// Ends the last line of a file that is not empty, which a training that was killed may have left open.
+/// Ends the last line of a file that is not empty, which a training that was killed may have left
+/// open.
 fn end_line(file: &mut File) -> io::Result<()> {
     file.seek(SeekFrom::End(-1))?;
     let mut last = [0];
@@ -117,7 +121,8 @@ fn end_line(file: &mut File) -> io::Result<()> {
 /// The heading of the epochs' numbers.
 const EPOCH: &str = "epoch";
 
-/// The epoch, then the names in order; those of a validation behind them, if there is none among them.
+/// The epoch, then the names in order; those of a validation after them, if there is none among
+/// them.
 fn columns(reported: &[String]) -> Vec<String> {
     let mut columns = reported.to_vec();
     columns.sort();

@@ -11,8 +11,9 @@ use crate::report::{self, Verbose};
 
 /// Ends the training when a quantity has not improved for `patience` epochs.
 ///
-/// An epoch is an improvement if it is better than the best before by more than `min_delta`. Waiting starts anew with each improvement
-/// that is also better than `baseline`. As in Keras, the first epoch never ends the training.
+/// An epoch is an improvement if it is better than the best before by more than `min_delta`.
+/// Waiting starts anew with each improvement that is also better than `baseline`. As in Keras, the
+/// first epoch never ends the training.
 ///
 /// ```
 /// use brolga_nn::callbacks::EarlyStopping;
@@ -69,7 +70,8 @@ impl EarlyStopping {
         self
     }
 
-    /// After how many epochs without improvement the training ends; 0, as in Keras, does the same as 1.
+    /// After how many epochs without improvement the training ends; 0, as in Keras, does the same
+    /// as 1.
     pub fn patience(mut self, epochs: usize) -> Self {
         self.patience = epochs;
         self
@@ -93,7 +95,8 @@ impl EarlyStopping {
         self
     }
 
-    /// Whether the weights of the best epoch are set when the training ends, for whatever reason; false by default.
+    /// Whether the weights of the best epoch are set when the training ends, for whatever reason;
+    /// false by default.
     pub fn restore_best_weights(mut self, restore: bool) -> Self {
         self.restore_best_weights = restore;
         self
@@ -123,7 +126,7 @@ impl EarlyStopping {
 
 impl Callback for EarlyStopping {
     fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
-        arguments::check_each(
+        arguments::check(
             "EarlyStopping",
             &[
                 Argument::new("min_delta", &self.monitor.min_delta, Range::Finite),

@@ -5,7 +5,8 @@ use brolga_ir::Mistake;
 use crate::error::NnError;
 use crate::report::exponential;
 
-/// A name with places for numbers, in the form of Python's `str.format`: `{name}`, `{name:[0][width][.precision][d|f|e]}`, `{{`, `}}`.
+/// A name with fields for numbers, in the form of Python's `str.format`: `{name}`,
+/// `{name:[0][width][.precision][d|f|e]}`, `{{`, `}}`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FileName {
     parts: Vec<Part>,
@@ -14,12 +15,12 @@ pub(crate) struct FileName {
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
     Text(String),
-    Number(Place),
+    Number(Field),
 }
 
-/// The place of a number.
+/// A field for a number.
 #[derive(Debug, Clone, PartialEq, Default)]
-struct Place {
+struct Field {
     name: String,
     zeros: bool,
     width: usize,
@@ -34,16 +35,16 @@ impl FileName {
     pub(crate) fn parse(text: &str) -> Result<Self, NnError> {
         let (mut parts, mut plain) = (vec![], String::new());
         let mut rest = text;
-        while let Some(place) = rest.find(['{', '}']) {
-            plain.push_str(&rest[..place]);
-            let brace = &rest[place..=place];
-            let after = &rest[place + 1..];
+        while let Some(start) = rest.find(['{', '}']) {
+            plain.push_str(&rest[..start]);
+            let brace = &rest[start..=start];
+            let after = &rest[start + 1..];
             if let Some(escaped) = after.strip_prefix(brace) {
                 plain.push_str(brace);
                 rest = escaped;
                 continue;
             }
-            let (inside, behind) =
+            let (inside, after) =
                 after.split_once('}').filter(|_| brace == "{").ok_or_else(|| {
                     wrong(
                         text,
@@ -52,14 +53,14 @@ impl FileName {
                     )
                 })?;
             parts.push(Part::Text(std::mem::take(&mut plain)));
-            parts.push(Part::Number(Place::parse(inside).ok_or_else(|| {
+            parts.push(Part::Number(Field::parse(inside).ok_or_else(|| {
                 wrong(
                     text,
-                    &format!("`{{{inside}}}` is no place for a number"),
+                    &format!("`{{{inside}}}` is no field for a number"),
                     "write {epoch}, {epoch:02d}, {val_loss:.2f} or {loss:.3e}",
                 )
             })?));
-            rest = behind;
+            rest = after;
         }
         plain.push_str(rest);
         parts.push(Part::Text(plain));
@@ -69,7 +70,7 @@ impl FileName {
     /// The names of the numbers.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Number(place) => Some(place.name.as_str()),
+            Part::Number(field) => Some(field.name.as_str()),
             Part::Text(_) => None,
         })
     }
@@ -80,9 +81,9 @@ impl FileName {
             .iter()
             .map(|part| match part {
                 Part::Text(text) => Ok(text.clone()),
-                Part::Number(place) => {
-                    value(&place.name).map(|x| place.format(x)).ok_or_else(|| {
-                        let message = format!("`{}` was not reported in this epoch", place.name);
+                Part::Number(field) => {
+                    value(&field.name).map(|x| field.format(x)).ok_or_else(|| {
+                        let message = format!("`{}` was not reported in this epoch", field.name);
                         NnError::Argument(
                             Mistake::new(message).help("leave it out of the name of the file"),
                         )
@@ -97,7 +98,7 @@ fn wrong(text: &str, what: &str, help: &str) -> NnError {
     NnError::Argument(Mistake::new(format!("the name `{text}`: {what}")).help(help))
 }
 
-impl Place {
+impl Field {
     fn parse(inside: &str) -> Option<Self> {
         let (name, spec) = inside.split_once(':').unwrap_or((inside, ""));
         let (spec, form) = match spec.strip_suffix(['d', 'f', 'e']) {
@@ -113,11 +114,11 @@ impl Place {
         let zeros = width.starts_with('0');
         let width =
             if width.is_empty() { 0 } else { width.parse().ok().filter(|&w| w <= WIDEST)? };
-        let place = Self { name: name.to_owned(), zeros, width, precision, form };
+        let field = Self { name: name.to_owned(), zeros, width, precision, form };
         let integral = form == Some('d');
         (!name.is_empty()
             && !(integral && (name != "epoch" && name != "batch" || precision.is_some())))
-        .then_some(place)
+        .then_some(field)
     }
 
     fn format(&self, value: f64) -> String {
@@ -178,7 +179,7 @@ mod tests {
           help: write `{{` or `}}` for a brace
         ");
         insta::assert_snapshot!(error("{val_loss:d}"), @"
-        the name `{val_loss:d}`: `{val_loss:d}` is no place for a number
+        the name `{val_loss:d}`: `{val_loss:d}` is no field for a number
           help: write {epoch}, {epoch:02d}, {val_loss:.2f} or {loss:.3e}
         ");
         insta::assert_snapshot!(error("{f1:.2f}"), @"

@@ -4,8 +4,8 @@ use crate::callback::{Callback, Training};
 use crate::error::NnError;
 use crate::history::{History, Logs};
 
-/// Appends what each epoch reports. `fit` returns a history anyway; as a callback one can collect several trainings, and keeps what a
-/// training that fails has reported before.
+/// Appends what each epoch reports. `fit` returns a history anyway; as a callback one can collect
+/// several trainings, and keeps what a training that fails has reported before.
 impl Callback for History {
     fn on_epoch_end(
         &mut self,

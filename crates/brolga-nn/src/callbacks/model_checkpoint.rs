@@ -18,8 +18,9 @@ const ENDING: &str = ".safetensors";
 
 /// Saves the weights after each epoch, or after each in which a quantity is better than ever.
 ///
-/// The name of the file may contain the number of the epoch, counted from 1, and what the training reports, in Python's form:
-/// `weights-{epoch:02d}-{val_loss:.2f}.safetensors`. Missing folders are made; a file is replaced as a whole.
+/// The name of the file may contain the number of the epoch, counted from 1, and what the training
+/// reports, in Python's form: `weights-{epoch:02d}-{val_loss:.2f}.safetensors`. Missing folders are
+/// made; a file is replaced as a whole.
 ///
 /// ```
 /// use brolga_nn::callbacks::ModelCheckpoint;
@@ -43,7 +44,7 @@ pub struct ModelCheckpoint {
     epoch: usize,
     /// The number of steps since the weights were saved.
     waited: usize,
-    /// What is told when the line of the epoch is complete.
+    /// The message for when the line of the epoch is complete.
     messages: String,
 }
 
@@ -53,12 +54,14 @@ pub enum SaveFreq {
     /// After each epoch.
     #[default]
     Epoch,
-    /// After so many steps, counted across epochs. What is reported are then the means of the epoch so far, without validation.
+    /// After so many steps, counted across epochs. The quantities are then the means of the epoch
+    /// so far, without validation.
     Batches(usize),
 }
 
 impl ModelCheckpoint {
-    /// Saves to this file. As in Keras, `save_weights_only` is false, which is not possible yet: set it to true.
+    /// Saves to this file. As in Keras, `save_weights_only` is false, which is not possible yet:
+    /// set it to true.
     pub fn new(filepath: impl Into<String>) -> Self {
         Self {
             filepath: filepath.into(),
@@ -93,7 +96,8 @@ impl ModelCheckpoint {
         self
     }
 
-    /// Whether the weights are saved alone. Anything but true is an error: there is no format for whole models yet.
+    /// Whether the weights are saved alone. Anything but true is an error: there is no format for
+    /// whole models yet.
     pub fn save_weights_only(mut self, weights_only: bool) -> Self {
         self.save_weights_only = weights_only;
         self
@@ -111,7 +115,8 @@ impl ModelCheckpoint {
         self
     }
 
-    /// A value that the first one saved must exceed already, if only the best are saved; none by default.
+    /// A value that the first one saved must exceed already, if only the best are saved; none by
+    /// default.
     pub fn initial_value_threshold(mut self, value: f64) -> Self {
         self.initial_value_threshold = Some(value);
         self
@@ -121,7 +126,7 @@ impl ModelCheckpoint {
     fn check(&mut self, training: &Training<'_>) -> Result<FileName, NnError> {
         let threshold = &self.initial_value_threshold;
         let threshold = Argument::new("initial_value_threshold", threshold, Range::Finite);
-        arguments::check_each(NAME, &[threshold])?;
+        arguments::check(NAME, &[threshold])?;
         let mistake = |message: String, help: &str| {
             Err(NnError::Argument(Mistake::new(format!("{NAME}: {message}")).help(help)))
         };

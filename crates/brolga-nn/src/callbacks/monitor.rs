@@ -7,10 +7,11 @@ use crate::error::{NnError, known_names};
 use crate::history::Logs;
 use crate::metrics::Direction;
 
-/// Which values of a monitored quantity are better. The strings `"auto"`, `"min"` and `"max"` are accepted.
+/// Which values of a monitored quantity are better. The strings `"auto"`, `"min"` and `"max"` are
+/// accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// What the metric says of itself; a loss is to fall.
+    /// The metric's own direction; a loss falls.
     #[default]
     Auto,
     /// Lower values.
@@ -77,7 +78,8 @@ impl Monitor {
         logs.get(&self.name)
     }
 
-    /// Whether a value is better than another by more than `min_delta`. Everything is better than nothing; NaN is better than nothing else.
+    /// Whether a value is better than another by more than `min_delta`. Everything is better than
+    /// nothing; NaN is better than nothing else.
     pub(crate) fn improves(&self, value: f64, reference: Option<f64>) -> bool {
         let Some(reference) = reference.filter(|reference| !reference.is_nan()) else {
             return true;

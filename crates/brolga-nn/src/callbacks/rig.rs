@@ -13,7 +13,7 @@ use crate::layers::{Dense, Input};
 use crate::metrics::Direction;
 use crate::model::Sequential;
 
-/// What a training left.
+/// The outcome of a training.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Run {
     /// How many epochs it had.
@@ -22,7 +22,8 @@ pub(crate) struct Run {
     pub(crate) weight: f32,
 }
 
-/// A plan of two steps an epoch that reports these quantities; `loss` falls, `accuracy` rises, of others it is not known.
+/// A plan of two steps an epoch that reports these quantities; `loss` falls, `accuracy` rises, of
+/// others it is not known.
 pub(crate) fn plan(reported: &[&str]) -> TrainingPlan {
     let known = [("loss", Direction::Min), ("accuracy", Direction::Max)];
     TrainingPlan {
@@ -36,7 +37,8 @@ pub(crate) fn plan(reported: &[&str]) -> TrainingPlan {
     }
 }
 
-/// Calls a callback as a training does whose epochs report these values. An epoch may leave out the last quantities.
+/// Calls a callback as a training does whose epochs report these values. An epoch may leave out the
+/// last quantities.
 pub(crate) fn train(
     callback: &mut dyn Callback,
     reported: &[&str],

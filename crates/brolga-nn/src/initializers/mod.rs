@@ -41,11 +41,12 @@ family! {
 
 /// The first values of a weight.
 pub trait Initializer: Object {
-    /// Writes the values of a weight of this shape, in row-major order, from the element `start` on.
+    /// Writes the values of a weight of this shape, in row-major order, from the element `start`
+    /// on.
     ///
-    /// Several threads write parts of one weight at a time, so the value of an element follows from its
-    /// place, not from calls before. `random` is the weight's own source of randomness; an initializer
-    /// with a seed of its own uses that.
+    /// Several threads write parts of one weight at a time, so the value of an element follows from
+    /// its index, not from calls before. `random` is the weight's own source of randomness; an
+    /// initializer with a seed of its own uses that.
     fn fill(&self, shape: &Shape, random: Random, start: usize, values: &mut [f32]);
 }
 

@@ -23,7 +23,8 @@ pub enum FanMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Distribution {
-    /// A normal distribution cut at two standard deviations, and scaled to have the variance nevertheless.
+    /// A normal distribution cut at two standard deviations, and scaled to have the variance
+    /// nevertheless.
     #[default]
     #[serde(alias = "normal")]
     TruncatedNormal,
@@ -35,7 +36,8 @@ pub enum Distribution {
 
 /// Values of mean 0 and variance `scale / n`, where n is the number of connections by `mode`.
 ///
-/// The last two axes of a weight are inputs and outputs, the axes before a window of which every place is a connection.
+/// The last two axes of a weight are inputs and outputs, the axes before them a window of which
+/// every position is a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VarianceScaling {
@@ -67,8 +69,8 @@ fn fans(shape: &Shape) -> (f64, f64) {
         [] => (1.0, 1.0),
         [extent] => (extent as f64, extent as f64),
         [ref window @ .., inputs, outputs] => {
-            let places: usize = window.iter().product();
-            ((places * inputs) as f64, (places * outputs) as f64)
+            let positions: usize = window.iter().product();
+            ((positions * inputs) as f64, (positions * outputs) as f64)
         }
     }
 }
@@ -124,7 +126,8 @@ macro_rules! scaling {
 scaling! {
     /// Uniform with variance `2 / (inputs + outputs)`.
     ///
-    /// Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010).
+    /// Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
+    /// networks" (2010).
     GlorotUniform: 1.0, FanAvg, Uniform
 }
 scaling! {

@@ -24,6 +24,27 @@ impl Activation {
     }
 }
 
+impl activations::Activation {
+    /// The layer that applies an activation, so that `Activation` of the prelude is both what
+    /// `activation` takes and Keras's layer.
+    ///
+    /// ```
+    /// use brolga_nn::prelude::*;
+    ///
+    /// let mut model = Sequential::new();
+    /// model.add(Dense::new(10).activation(Activation::Relu));
+    /// model.add(Dense::new(10));
+    /// model.add(Activation::new("softmax").name("probabilities"));
+    /// ```
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "Keras has the layer and the function under one name"
+    )]
+    pub fn new(activation: impl Into<Self>) -> Activation {
+        Activation::new(activation)
+    }
+}
+
 impl Layer for Activation {
     fn base(&self) -> &Base {
         &self.base

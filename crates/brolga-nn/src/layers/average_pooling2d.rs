@@ -10,8 +10,8 @@ use crate::trace::Call;
 
 /// The average of each window; see [`AvgPool`](brolga_ir::ops::AvgPool).
 ///
-/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`. With `"same"` padding what is added counts neither in the sum nor in the
-/// number of elements.
+/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`. With `"same"`
+/// padding what is added counts neither in the sum nor in the number of elements.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AveragePooling2D {
     #[serde(flatten)]

@@ -13,8 +13,9 @@ use crate::trace::Call;
 
 /// `y = f(x ∗ kernel + bias)`; see [`Conv`](brolga_ir::ops::Conv) for the convolution.
 ///
-/// `x: [batch, height, width, channels]`, `kernel: [height, width, channels / groups, filters]`, `bias: [filters]`,
-/// `y: [batch, height', width', filters]`, where `padding` tells how many places the window takes.
+/// `x: [batch, height, width, channels]`, `kernel: [height, width, channels / groups, filters]`,
+/// `bias: [filters]`, `y: [batch, height', width', filters]`, where `padding` tells how many
+/// positions the window takes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Conv2D {
     #[serde(flatten)]
@@ -73,7 +74,7 @@ impl Conv2D {
         }
     }
 
-    /// Steps between neighbouring places of the window; 1 by default.
+    /// Steps between neighbouring positions of the window; 1 by default.
     #[must_use]
     pub fn strides(mut self, strides: impl Into<Pair>) -> Self {
         self.strides = strides.into();
@@ -101,7 +102,7 @@ impl Conv2D {
         self
     }
 
-    /// What is applied to the sum; nothing by default.
+    /// The function applied to the sum; none by default.
     #[must_use]
     pub fn activation(mut self, activation: impl Into<Activation>) -> Self {
         self.activation = activation.into();
@@ -143,8 +144,9 @@ impl Layer for Conv2D {
                     "Conv2D takes images (None, height, width, channels), given {}",
                     shapes(inputs)
                 );
-                return Err(Mistake::new(message)
-                    .help("images without a channel axis need one of extent 1: Input::new([28, 28, 1])"));
+                return Err(Mistake::new(message).help(
+                    "images without a channel axis need one of extent 1: Input::new([28, 28, 1])",
+                ));
             }
         };
         let divides = |n: usize| self.groups > 0 && n.is_multiple_of(self.groups);
@@ -153,7 +155,9 @@ impl Layer for Conv2D {
                 "{} groups cannot share {channels} channels and {} filters evenly",
                 self.groups, self.filters
             );
-            return Err(Mistake::new(message).help("both must be multiples of the number of groups"));
+            return Err(
+                Mistake::new(message).help("both must be multiples of the number of groups")
+            );
         }
         let Pair([height, width]) = self.kernel_size;
         let shape = [height, width, channels / self.groups, self.filters];

@@ -42,7 +42,7 @@ impl Dense {
         }
     }
 
-    /// What is applied to the sum; nothing by default.
+    /// The function applied to the sum; none by default.
     #[must_use]
     pub fn activation(mut self, activation: impl Into<Activation>) -> Self {
         self.activation = activation.into();

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// In training, each element is 0 with probability `rate` and multiplied by `1 / (1 − rate)` otherwise; in inference nothing is changed.
+/// In training, each element is 0 with probability `rate` and multiplied by `1 / (1 − rate)`
+/// otherwise; in inference nothing is changed.
 ///
-/// Which elements are 0 follows from the seed, the step and the place in the network alone.
+/// Which elements are 0 follows from the seed, the step and the position in the network alone.
 ///
 /// Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,7 +39,10 @@ impl Layer for Dropout {
                 return x;
             }
             let kept = 1.0 - self.rate;
-            let mask = call.random_bernoulli(Type::new(brolga_ir::DType::Bool, x.shape().clone()), kept as f32);
+            let mask = call.random_bernoulli(
+                Type::new(brolga_ir::DType::Bool, x.shape().clone()),
+                kept as f32,
+            );
             // At a rate of 1 nothing is kept, and the scale does not matter.
             let scale = if kept > 0.0 { 1.0 / kept } else { 0.0 };
             mask.select(&(&x * scale), &x.constant_like(0.0))

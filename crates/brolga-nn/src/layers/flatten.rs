@@ -28,11 +28,9 @@ impl Layer for Flatten {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        call.map(inputs, |call, x| {
-            match x.shape()[..] {
-                [batch, ref rest @ ..] => x.reshape([batch, rest.iter().product()]),
-                [] => call.tracer().fail(Mistake::new("Flatten takes (None, ..), given a scalar")),
-            }
+        call.map(inputs, |call, x| match x.shape()[..] {
+            [batch, ref rest @ ..] => x.reshape([batch, rest.iter().product()]),
+            [] => call.tracer().fail(Mistake::new("Flatten takes (None, ..), given a scalar")),
         })
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, layer, shapes};
 use crate::trace::Call;
 
-/// The average of each channel: `[batch, height, width, channels]` to `[batch, channels]`, or with `keepdims` to
-/// `[batch, 1, 1, channels]`.
+/// The average of each channel: `[batch, height, width, channels]` to `[batch, channels]`, or with
+/// `keepdims` to `[batch, 1, 1, channels]`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GlobalAveragePooling2D {
     #[serde(flatten)]

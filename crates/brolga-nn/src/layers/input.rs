@@ -32,7 +32,7 @@ impl Layer for Input {
         &self.base
     }
 
-    /// An input behind other layers declares what they give.
+    /// An input after other layers declares their output.
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         if let [Some(batch), ..] = self.batch_shape[..] {
             let message = format!("the input is declared with a fixed batch of {batch}");
@@ -51,11 +51,8 @@ impl Layer for Input {
         let extent = |extent: &Option<usize>| extent.map_or("None".to_owned(), |e| e.to_string());
         let declared: Vec<_> =
             std::iter::once("None".to_owned()).chain(declared.iter().map(extent)).collect();
-        let message = format!(
-            "the input is declared as ({}), given {}",
-            declared.join(", "),
-            shapes(inputs)
-        );
+        let message =
+            format!("the input is declared as ({}), given {}", declared.join(", "), shapes(inputs));
         Err(Mistake::new(message).help("a model has one Input, and it is the first layer"))
     }
 

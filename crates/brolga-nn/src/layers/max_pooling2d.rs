@@ -10,7 +10,8 @@ use crate::trace::Call;
 
 /// The maximum of each window; see [`MaxPool`](brolga_ir::ops::MaxPool).
 ///
-/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`. With `"same"` padding what is added does not count.
+/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`. With `"same"`
+/// padding what is added does not count.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MaxPooling2D {
     #[serde(flatten)]

@@ -30,7 +30,8 @@ classes! {
     }
 }
 
-/// A layer: which weights it has and what it computes. It holds arguments alone; the weights' values belong to the model.
+/// A layer: which weights it has and what it computes. It holds arguments alone; the weights'
+/// values belong to the model.
 pub trait Layer: Object {
     /// The arguments that all layers have.
     fn base(&self) -> &Base;
@@ -51,7 +52,8 @@ pub trait Layer: Object {
     /// kept by the tracer, with the layer's name.
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var>;
 
-    /// For a layer that stands for the input of the model: the type of its samples, without the batch.
+    /// For a layer that stands for the input of the model: the type of its samples, without the
+    /// batch.
     fn input_type(&self) -> Option<Type> {
         None
     }

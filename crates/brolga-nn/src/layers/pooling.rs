@@ -1,4 +1,4 @@
-//! What the pooling layers share.
+//! The common part of the pooling layers.
 
 use brolga_ir::ops::Pooling;
 use brolga_ir::{Mistake, Var};

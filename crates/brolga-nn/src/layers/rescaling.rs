@@ -7,9 +7,11 @@ use super::{Base, Layer, WeightSpec, layer};
 use crate::arguments::Numbers;
 use crate::trace::Call;
 
-/// `x · scale + offset`, in training and inference alike: `Rescaling::new(1.0 / 255.0)` brings bytes into 0 to 1.
+/// `x · scale + offset`, in training and inference alike: `Rescaling::new(1.0 / 255.0)` brings
+/// bytes into 0 to 1.
 ///
-/// Arrays of bytes can be given to `fit` as they are: they are copied batch by batch, and rescaled as a part of the program.
+/// Arrays of bytes can be given to `fit` as they are: they are copied batch by batch, and rescaled
+/// as a part of the program.
 ///
 /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_preprocessing/rescaling/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -70,7 +72,7 @@ impl Rescaling {
         Self { base: Base::default(), scale: scale.into(), offset: zero() }
     }
 
-    /// What is added then; 0 by default.
+    /// The number added then; 0 by default.
     pub fn offset(mut self, offset: impl Into<PerChannel>) -> Self {
         self.offset = offset.into();
         self

@@ -26,7 +26,8 @@ impl Reshape {
     fn extents(&self, elements: usize) -> Option<Vec<usize>> {
         let known: Vec<usize> =
             self.target_shape.iter().filter_map(|&extent| extent.try_into().ok()).collect();
-        let product = known.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
+        let product =
+            known.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
         let open: Vec<isize> = self.target_shape.iter().copied().filter(|&e| e < 0).collect();
         let rest = match open[..] {
             [] if product == elements => 1,

@@ -7,10 +7,12 @@ use super::{LastAxis, Loss, Losses, Reduction, clip, loss, mean_last, pair, redu
 use crate::activations::softplus;
 use crate::trace::{Logits, Prediction};
 
-/// `−mean(t·ln p + (1 − t)·ln(1 − p))` along the last axis, with probabilities p and labels t from 0 to 1.
+/// `−mean(t·ln p + (1 − t)·ln(1 − p))` along the last axis, with probabilities p and labels t from
+/// 0 to 1.
 ///
-/// From logits z, p = σ(z), it is computed as `softplus(z) − t·z`, which neither overflows nor rounds to 0. That happens with
-/// `from_logits`, and without where the model's last layer is a sigmoid. Label smoothing replaces t by `t·(1 − s) + s/2`.
+/// From logits z, p = σ(z), it is computed as `softplus(z) − t·z`, which neither overflows nor
+/// rounds to 0. That happens with `from_logits`, and without where the model's last layer is a
+/// sigmoid. Label smoothing replaces t by `t·(1 − s) + s/2`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BinaryCrossentropy {

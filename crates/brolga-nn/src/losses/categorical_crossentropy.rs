@@ -8,10 +8,13 @@ use super::{
 };
 use crate::trace::Prediction;
 
-/// `−Σ t·ln p` along the last axis, with distributions p and labels t (one-hot, or any other distribution).
+/// `−Σ t·ln p` along the last axis, with distributions p and labels t (one-hot, or any other
+/// distribution).
 ///
-/// From logits z, p = softmax(z), it is computed with `ln p = z − max z − ln Σ exp(z − max z)`, which neither overflows nor rounds to
-/// 0. That happens with `from_logits`, and without where the model's last layer is a softmax. Label smoothing replaces t by
+/// From logits z, p = softmax(z), it is computed with `ln p = z − max z − ln Σ exp(z − max z)`,
+/// which neither overflows nor rounds to
+/// 0. That happens with `from_logits`, and without where the model's last layer is a softmax. Label
+///    smoothing replaces t by
 /// `t·(1 − s) + s/classes`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

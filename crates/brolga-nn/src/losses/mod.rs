@@ -34,7 +34,7 @@ pub trait Loss: Object {
     /// How the losses of the samples become one number.
     fn reduction(&self) -> Reduction;
 
-    /// What the labels are.
+    /// The kind of the labels.
     fn labels(&self) -> Labels {
         Labels::Values
     }
@@ -43,7 +43,7 @@ pub trait Loss: Object {
     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses;
 }
 
-/// What the labels of a loss are.
+/// The kind of a loss's labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Labels {
     /// As many numbers as the model's output has.
@@ -204,7 +204,8 @@ pub fn compute(
     }
 }
 
-/// The weight of each masked loss: 0 where it does not count, elsewhere such that the mean is over those that count.
+/// The weight of each masked loss: 0 where it does not count, elsewhere such that the mean is over
+/// those that count.
 fn mask_weight(mask: &Var, reduction: Reduction) -> Var {
     let mask = mask.cast(DType::F32);
     if reduction != Reduction::SumOverBatchSize {
@@ -216,7 +217,8 @@ fn mask_weight(mask: &Var, reduction: Reduction) -> Var {
     &mask * (mask.constant_like(total) / valid)
 }
 
-/// Axes of extent 1 behind a weight, so that it broadcasts along the axes of a sample that it does not have.
+/// The weight with axes of extent 1 appended, so that it broadcasts along the axes of a sample that
+/// it does not have.
 pub(crate) fn align(weight: &Var, values: &Var) -> Var {
     let rank = values.shape().rank();
     let mut shape = weight.shape().to_vec();
@@ -240,7 +242,8 @@ fn divide_no_nan(a: &Var, b: &Var) -> Var {
     empty.select(&zero, &(a / safe))
 }
 
-/// Predictions and labels of one shape: a last axis of extent 1 that one of them has goes away, or comes to the other.
+/// Predictions and labels of one shape: a last axis of extent 1 that one of them has goes away, or
+/// comes to the other.
 pub(crate) fn same_rank(y_true: &Var, y_pred: &Var) -> (Var, Var) {
     let (t, p) = (y_true.shape().rank(), y_pred.shape().rank());
     let one = |y: &Var| y.shape().last() == Some(&1);
@@ -255,7 +258,8 @@ pub(crate) fn same_rank(y_true: &Var, y_pred: &Var) -> (Var, Var) {
     }
 }
 
-/// As [`same_rank`], with the labels as numbers of the prediction's type; a mistake if the shapes differ after all.
+/// As [`same_rank`], with the labels as numbers of the prediction's type; a mistake if the shapes
+/// differ after all.
 #[track_caller]
 pub(crate) fn pair(y_true: &Var, y_pred: &Var) -> (Var, Var) {
     let y_true =
@@ -278,8 +282,8 @@ pub(crate) fn mean_last(x: &Var) -> Var {
     }
 }
 
-/// The logarithms of the probabilities of the classes: of the logits where they are known or given, else of the probabilities,
-/// made to sum up to 1 and kept [`EPSILON`] away from 0 and 1.
+/// The logarithms of the probabilities of the classes: of the logits where they are known or given,
+/// else of the probabilities, made to sum up to 1 and kept [`EPSILON`] away from 0 and 1.
 #[track_caller]
 pub(crate) fn log_probabilities(y_pred: &Prediction, from_logits: bool) -> Var {
     let output = &y_pred.output;

@@ -8,8 +8,8 @@ use crate::trace::Prediction;
 
 /// `−ln p[t]`, with distributions p along the last axis and class numbers t.
 ///
-/// The logarithm is taken as in [`CategoricalCrossentropy`](super::CategoricalCrossentropy). Labels equal to `ignore_class` count
-/// neither in the sum nor in the mean.
+/// The logarithm is taken as in [`CategoricalCrossentropy`](super::CategoricalCrossentropy). Labels
+/// equal to `ignore_class` count neither in the sum nor in the mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SparseCategoricalCrossentropy {
@@ -57,7 +57,8 @@ impl Loss for SparseCategoricalCrossentropy {
 
     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {
         let values = sparse_categorical_crossentropy(y_true, y_pred, self.from_logits);
-        // The one-hot vector of a class that the model does not have is zero, but an ignored class may be one it has.
+        // The one-hot vector of a class that the model does not have is zero, but an ignored class
+        // may be one it has.
         let Some(ignored) = self.ignore_class else { return values.into() };
         let labels = y_true.cast(DType::I32).reshape(values.shape().clone());
         // Labels beyond i32 became its ends when they were read.

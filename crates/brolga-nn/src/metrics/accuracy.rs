@@ -8,8 +8,9 @@ use super::{
 use crate::trace::Prediction;
 
 plain_metric! {
-    /// What `"accuracy"` and `"acc"` stand for, as in Keras: [`BinaryAccuracy`] where predictions have one element,
-    /// [`SparseCategoricalAccuracy`] where labels have an axis less or a last axis of one element, else [`CategoricalAccuracy`].
+    /// The metric of the names `"accuracy"` and `"acc"`, as in Keras: [`BinaryAccuracy`] where
+    /// predictions have one element, [`SparseCategoricalAccuracy`] where labels have an axis less
+    /// or a last axis of one element, else [`CategoricalAccuracy`].
     Accuracy
 }
 

@@ -7,7 +7,8 @@ use super::{Direction, Metric, mean_statistics, metric};
 use crate::losses::{mean_last, pair};
 use crate::trace::Prediction;
 
-/// The share of answers, along the last axis and then over the samples, for which `label = (prediction > threshold)`.
+/// The share of answers, along the last axis and then over the samples, for which `label =
+/// (prediction > threshold)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BinaryAccuracy {
@@ -41,7 +42,12 @@ impl Metric for BinaryAccuracy {
         Some(Direction::Max)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
         let (y_true, y_pred) = pair(y_true, &y_pred.output);
         let answers = y_pred.gt(&y_pred.constant_like(self.threshold)).cast(y_pred.dtype());
         let right = y_true.eq(&answers).cast(DType::F32);

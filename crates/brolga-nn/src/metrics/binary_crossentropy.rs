@@ -38,7 +38,12 @@ impl Metric for BinaryCrossentropy {
         Some(Direction::Min)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
         let values =
             losses::binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing);
         mean_statistics(&values, sample_weight)

@@ -6,7 +6,8 @@ use super::{Direction, Metric, mean_statistics, plain_metric};
 use crate::trace::{Prediction, argmax_last};
 
 plain_metric! {
-    /// The share of samples where the greatest element of the prediction stands where that of the one-hot label does.
+    /// The share of samples where the greatest elements of the prediction and of the one-hot label
+    /// have the same index.
     CategoricalAccuracy
 }
 
@@ -19,7 +20,12 @@ impl Metric for CategoricalAccuracy {
         Some(Direction::Max)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
         let right = argmax_last(y_true).eq(&argmax_last(&y_pred.output));
         mean_statistics(&right, sample_weight)
     }

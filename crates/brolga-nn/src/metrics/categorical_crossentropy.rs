@@ -38,9 +38,18 @@ impl Metric for CategoricalCrossentropy {
         Some(Direction::Min)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
-        let values =
-            losses::categorical_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing);
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
+        let values = losses::categorical_crossentropy(
+            y_true,
+            y_pred,
+            self.from_logits,
+            self.label_smoothing,
+        );
         mean_statistics(&values, sample_weight)
     }
 }

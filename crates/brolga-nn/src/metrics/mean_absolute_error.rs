@@ -20,7 +20,12 @@ impl Metric for MeanAbsoluteError {
         Some(Direction::Min)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
         let values = losses::mean_absolute_error(y_true, &y_pred.output);
         mean_statistics(&values, sample_weight)
     }

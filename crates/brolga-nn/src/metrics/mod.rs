@@ -1,7 +1,8 @@
 //! Metrics, one file each: a statistic of each batch that adds up, and a function of the total.
 //!
-//! The statistics are computed inside the step's program, by the same arithmetic as everything else; the totals are kept on the host in
-//! `f64`. A new metric is a new file and one line in the list below.
+//! The statistics are computed inside the step's program, by the same arithmetic as everything
+//! else; the totals are kept on the host in `f64`. A new metric is a new file and one line in the
+//! list below.
 
 use std::sync::Arc;
 
@@ -84,9 +85,11 @@ pub fn mean(totals: &[Vec<f64>]) -> f64 {
     }
 }
 
-/// The statistic of a mean over samples: the sum of the samples' values times their weights, and the sum of the weights.
+/// The statistic of a mean over samples: the sum of the samples' values times their weights, and
+/// the sum of the weights.
 ///
-/// What a sample has of further axes is averaged first. Truth values, `bf16` and `f16` are summed in f32.
+/// The further axes of a sample are averaged first. Truth values, `bf16` and `f16` are summed in
+/// f32.
 #[track_caller]
 pub fn mean_statistics(values: &Var, sample_weight: Option<&Var>) -> Vec<Var> {
     let values = values.cast(match values.dtype() {

@@ -20,7 +20,12 @@ impl Metric for RootMeanSquaredError {
         Some(Direction::Min)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
         mean_statistics(&losses::mean_squared_error(y_true, &y_pred.output), sample_weight)
     }
 

@@ -6,7 +6,7 @@ use super::{Direction, Metric, mean_statistics, plain_metric};
 use crate::trace::{Prediction, argmax_last};
 
 plain_metric! {
-    /// The share of samples where the greatest element of the prediction stands at the class number that the label is.
+    /// The share of samples whose label is the index of the greatest element of the prediction.
     SparseCategoricalAccuracy
 }
 
@@ -19,9 +19,15 @@ impl Metric for SparseCategoricalAccuracy {
         Some(Direction::Max)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
         let classes = argmax_last(&y_pred.output);
-        let labels = if y_true.dtype() == DType::I32 { y_true.clone() } else { y_true.cast(DType::I32) };
+        let labels =
+            if y_true.dtype() == DType::I32 { y_true.clone() } else { y_true.cast(DType::I32) };
         let right = labels.reshape(classes.shape().clone()).eq(&classes);
         mean_statistics(&right, sample_weight)
     }

@@ -36,7 +36,12 @@ impl Metric for SparseCategoricalCrossentropy {
         Some(Direction::Min)
     }
 
-    fn statistics(&self, y_true: &Var, y_pred: &Prediction, sample_weight: Option<&Var>) -> Vec<Var> {
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
         let values = losses::sparse_categorical_crossentropy(y_true, y_pred, self.from_logits);
         mean_statistics(&values, sample_weight)
     }

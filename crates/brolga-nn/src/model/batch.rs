@@ -1,14 +1,17 @@
 //! Samples, labels and weights: whether they fit the model, and their way into a program.
 
-use brolga_ir::{DType, Data as TensorData, Mistake, Tensor, Type};
+use brolga_ir::ops::ParameterKind;
+use brolga_ir::{DType, Data as TensorData, Graph, Mistake, Tensor, Type};
 use brolga_runtime::{Executable, Feed, RuntimeError, State};
 
-use super::network::Port;
+use super::cause::cause;
 use super::step::Plan;
 use crate::arguments::{self, Argument, Range};
 use crate::data::Data;
 use crate::error::NnError;
 use crate::losses::{Labels, Loss};
+use crate::network::Port;
+use crate::nonfinite::Cause;
 use crate::registry::snake_case;
 
 /// The samples of a training or an evaluation, checked against the model.
@@ -17,7 +20,7 @@ pub(crate) struct Samples<'a> {
     /// The arrays, under the names of the programs' inputs; all of the same length.
     arrays: Vec<(String, Data<'a>)>,
     weighted: bool,
-    /// What messages say before the arrays' names: `""` or `"validation "`.
+    /// The prefix of the arrays' names in messages: `""` or `"validation "`.
     prefix: &'static str,
 }
 
@@ -57,7 +60,8 @@ impl<'a> Samples<'a> {
         Ok(Self { arrays, weighted, prefix })
     }
 
-    /// Cuts off this share at the end, as Keras does: what stays are the first `⌊n·(1 − share)⌋` samples.
+    /// Cuts off this share at the end, as Keras does: what stays are the first `⌊n·(1 − share)⌋`
+    /// samples.
     pub(crate) fn split(&self, share: f64) -> Result<(Samples<'_>, Option<Samples<'_>>), NnError> {
         let range = |start, count| {
             let arrays = self.arrays.iter();
@@ -66,7 +70,7 @@ impl<'a> Samples<'a> {
             Samples { arrays, weighted: self.weighted, prefix: self.prefix }
         };
         let argument = Argument::new("validation_split", &share, Range::BelowOne);
-        arguments::check_each("fit", &[argument])?;
+        arguments::check("fit", &[argument])?;
         if share == 0.0 {
             return Ok((range(0, self.len()), None));
         }
@@ -110,18 +114,29 @@ impl<'a> Samples<'a> {
         Err(NnError::Data { input: format!("{}{name}", self.prefix), sample, element, value })
     }
 
+    /// The cause of a result of a program that is not finite on these samples and from this state.
+    pub(crate) fn cause(
+        &self,
+        graph: &Graph,
+        state: &State,
+        samples: &[usize],
+    ) -> Result<Cause, NnError> {
+        let parameters = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
+        let inputs = parameters.map(|parameter| match parameter.kind {
+            ParameterKind::State => Ok(state.get(&parameter.name)?),
+            ParameterKind::Data => self.tensor(&parameter.name, &parameter.ty, samples),
+        });
+        let inputs = inputs.collect::<Result<Vec<_>, NnError>>()?;
+        cause(graph, &inputs, |input| self.find_non_finite(input, samples))
+    }
+
     /// The array of an input of the programs.
     fn input(&self, name: &str) -> Option<&Data<'a>> {
         self.arrays.iter().find(|(known, _)| known == name).map(|(_, data)| data)
     }
 
     /// These samples of an input as a tensor.
-    pub(crate) fn tensor(
-        &self,
-        input: &str,
-        ty: &Type,
-        samples: &[usize],
-    ) -> Result<Tensor, NnError> {
+    fn tensor(&self, input: &str, ty: &Type, samples: &[usize]) -> Result<Tensor, NnError> {
         brolga_memory::check(ty.bytes()).map_err(RuntimeError::from)?;
         let mut values = match ty.dtype {
             DType::I32 => TensorData::I32(vec![0; ty.shape.elements()]),
@@ -137,12 +152,9 @@ impl<'a> Samples<'a> {
         Ok(Tensor::new(ty.shape.clone(), values).unwrap_or_else(|| Tensor::zeros(ty)))
     }
 
-    /// The first number of an input, in these samples, that is not finite: its sample, its place in it and its value.
-    pub(crate) fn find_non_finite(
-        &self,
-        input: &str,
-        samples: &[usize],
-    ) -> Option<(usize, usize, f64)> {
+    /// The first number of an input, in these samples, that is not finite: its sample, its index in
+    /// the sample and its value.
+    fn find_non_finite(&self, input: &str, samples: &[usize]) -> Option<(usize, usize, f64)> {
         self.input(input)?.find(samples.iter().copied(), |x| !(x as f32).is_finite())
     }
 }
@@ -253,7 +265,7 @@ fn label_help(labels: Labels, output: &Type, given: &[usize]) -> String {
     match labels {
         Labels::Classes { .. } if *given == *output.shape => {
             "these look like one-hot labels: use the loss \"categorical_crossentropy\", or give class numbers \
-             (the place of the 1 in each row)"
+             (the index of the 1 in each row)"
                 .to_owned()
         }
         Labels::Distributions if same_but_ones(&output.shape[..output.shape.rank() - 1], given) => {

@@ -1,4 +1,4 @@
-//! What turns a network into something that can be trained.
+//! Optimizer, loss and metrics of a model.
 
 use std::sync::Arc;
 
@@ -52,13 +52,14 @@ impl Compile {
         self
     }
 
-    /// What is minimised: `"mse"`, or `MeanSquaredError::new()`.
+    /// The loss, which training minimises: `"mse"`, or `MeanSquaredError::new()`.
     pub fn loss(mut self, loss: impl Into<Choice<dyn Loss>>) -> Self {
         self.loss = Some(loss.into());
         self
     }
 
-    /// What is reported besides the loss: `["accuracy"]`. Appends to those given before.
+    /// The metrics, which are reported besides the loss: `["accuracy"]`. Appends to those given
+    /// before.
     pub fn metrics<M: Into<Choice<dyn Metric>>>(
         mut self,
         metrics: impl IntoIterator<Item = M>,
@@ -67,26 +68,29 @@ impl Compile {
         self
     }
 
-    /// How many threads compute; by default as many as the process may use. It changes no bit of any result.
+    /// How many threads compute; by default as many as the process may use. It changes no bit of
+    /// any result.
     pub fn threads(mut self, threads: usize) -> Self {
         self.options.threads = threads;
         self
     }
 
-    /// The most bytes that the programs of the model may take together, its states and the copy of them that a training keeps included;
-    /// by default what the machine grants, which is a limit in any case.
+    /// The most bytes that the programs of the model may take together, its states and the copy of
+    /// them that a training keeps included; by default what the machine grants, which is a
+    /// limit in any case.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.options.memory_limit = Some(bytes);
         self
     }
 
-    /// Who computes: native code by default. It changes no bit of any result.
+    /// The backend: native code by default. It changes no bit of any result.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.options.backend = backend;
         self
     }
 
-    /// The vector instruction set of native code: by default the widest that the machine has. It changes no bit of any result.
+    /// The vector instruction set of native code: by default the widest that the machine has. It
+    /// changes no bit of any result.
     pub fn isa(mut self, isa: VectorIsa) -> Self {
         self.options.isa = Some(isa);
         self
@@ -121,22 +125,22 @@ fn metric(choice: &Choice<dyn Metric>) -> Result<(String, Arc<dyn Metric>), NnEr
     }
 }
 
-/// What a model was compiled with.
+/// The parts that a model was compiled with.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// How weights follow their gradients.
     pub optimizer: Arc<dyn Optimizer>,
-    /// What is minimised.
+    /// The loss, which training minimises.
     pub loss: Option<Arc<dyn Loss>>,
-    /// What is reported besides the loss, by name.
+    /// The metrics, by the names under which they are reported.
     pub metrics: Vec<(String, Arc<dyn Metric>)>,
 }
 
 impl Compiled {
     /// Fails if two numbers would be reported under one name.
     fn check_names(&self) -> Result<(), NnError> {
-        for (place, (name, metric)) in self.metrics.iter().enumerate() {
-            let message = if self.metrics[..place].iter().any(|(other, _)| other == name) {
+        for (index, (name, metric)) in self.metrics.iter().enumerate() {
+            let message = if self.metrics[..index].iter().any(|(other, _)| other == name) {
                 format!("compile: two metrics have the name `{name}`")
             } else if name == "loss" {
                 "compile: a metric has the name `loss`, under which the loss is reported".to_owned()

@@ -5,7 +5,6 @@ use brolga_runtime::{Options, RuntimeError};
 use ndarray::{ArrayD, IxDyn};
 
 use super::batch::{Samples, check_input, feed};
-use super::nonfinite::of_evaluation;
 use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
 use super::totals::Totals;
@@ -13,6 +12,7 @@ use crate::arguments::{self, Argument, Range};
 use crate::data::{Data, IntoData};
 use crate::error::NnError;
 use crate::history::Logs;
+use crate::nonfinite::NonFinite;
 use crate::report::{Progress, Verbose};
 
 /// The arguments of [`Model::evaluate_with`](super::Model::evaluate_with), with Keras's defaults.
@@ -36,7 +36,8 @@ impl<'a> Evaluate<'a> {
         Self::default()
     }
 
-    /// The number of samples that are computed at once; 32 by default. The last batch takes what is left.
+    /// The number of samples that are computed at once; 32 by default. The last batch takes what is
+    /// left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = batch_size;
         self
@@ -75,7 +76,8 @@ impl Predict {
         Self::default()
     }
 
-    /// The number of samples that are computed at once; 32 by default. The last batch takes what is left.
+    /// The number of samples that are computed at once; 32 by default. The last batch takes what is
+    /// left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = batch_size;
         self
@@ -114,8 +116,10 @@ impl Pass<'_> {
             if !loss.is_finite() {
                 samples.check_finite(batch)?;
                 let graph = trace(self.plan, key)?;
-                let state = self.session.state_mut()?;
-                return Err(of_evaluation(&graph, state, samples, batch, (step, loss)));
+                let cause = samples.cause(&graph, self.session.state_mut()?, batch)?;
+                let what = format!("the loss is {loss}");
+                let found = NonFinite { epoch: None, step: step + 1, what, cause };
+                return Err(NnError::NonFinite(Box::new(found)));
             }
             totals.report("", &mut logs);
             self.progress.step(step + 1, &logs);
@@ -155,7 +159,7 @@ impl Pass<'_> {
     fn begin(&mut self, kind: Kind, samples: usize, weighted: bool) -> Result<(), NnError> {
         let method = if kind == Kind::Predict { "predict" } else { "evaluate" };
         let batch_size = Argument::new("batch_size", &self.batch_size, Range::Count);
-        arguments::check_each(method, &[batch_size])?;
+        arguments::check(method, &[batch_size])?;
         let sizes = batch_sizes(samples, self.batch_size);
         let keys = sizes.map(|batch| Key { kind, batch, weighted });
         self.session.prepare(self.plan, self.options, keys, 0)?;
@@ -170,7 +174,8 @@ pub(crate) fn in_order(samples: usize) -> Result<Vec<usize>, NnError> {
     Ok(brolga_memory::collected(0..samples).map_err(RuntimeError::from)?)
 }
 
-/// The sizes of the batches of so many samples: that of most, and that of the last if it is smaller.
+/// The sizes of the batches of so many samples: that of most, and that of the last if it is
+/// smaller.
 pub(crate) fn batch_sizes(samples: usize, batch_size: usize) -> impl Iterator<Item = usize> {
     let full = batch_size.min(samples);
     [full, samples % full.max(1)].into_iter().filter(|&batch| batch > 0)

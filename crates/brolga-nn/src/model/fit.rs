@@ -1,5 +1,6 @@
 //! Training.
 
+use std::slice::Chunks;
 use std::sync::Arc;
 
 use brolga_ir::lanes::random_bits_at;
@@ -8,15 +9,17 @@ use brolga_runtime::{Executable, Options};
 use super::batch::Samples;
 use super::compile::Compiled;
 use super::evaluate::{Pass, batch_sizes, in_order};
-use super::nonfinite::{Watch, non_finite};
-use super::session::{Key, Kind, Session};
+use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
+use super::totals::Totals;
+use super::watch::{Broken, Watch, non_finite};
 use crate::arguments::{self, Argument, Range};
 use crate::callback::{Callback, Training, TrainingPlan};
 use crate::data::{Data, IntoData};
 use crate::error::NnError;
 use crate::history::{History, Logs};
 use crate::metrics::{Direction, Metric};
+use crate::nonfinite::{Cause, NonFinite};
 use crate::report::{Progress, Verbose};
 
 /// The arguments of [`Model::fit`](super::Model::fit), with Keras's defaults.
@@ -69,7 +72,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// The number of samples of a step; 32 by default. The last step of an epoch takes what is left.
+    /// The number of samples of a step; 32 by default. The last step of an epoch takes what is
+    /// left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = batch_size;
         self
@@ -105,7 +109,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// Something that is called while the training runs. Give `&mut callback` to look at it afterwards.
+    /// Something that is called while the training runs. Give `&mut callback` to look at it
+    /// afterwards.
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
@@ -120,7 +125,8 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much is shown: 0, 1, 2, true or false; by default a bar in a terminal, a line for each epoch elsewhere.
+    /// How much is shown: 0, 1, 2, true or false; by default a bar in a terminal, a line for each
+    /// epoch elsewhere.
     pub fn verbose(mut self, verbose: impl Into<Verbose>) -> Self {
         self.verbose = verbose.into();
         self
@@ -195,7 +201,7 @@ impl Trainer<'_> {
     /// Checks the arguments and compiles the programs, before any memory is allocated for them.
     fn prepare(&mut self, fit: &Fit<'_>) -> Result<TrainingPlan, NnError> {
         let batch_size = Argument::new("batch_size", &fit.batch_size, Range::Count);
-        arguments::check_each("fit", &[batch_size])?;
+        arguments::check("fit", &[batch_size])?;
         let samples = self.samples.len();
         let batch_size = fit.batch_size.min(samples);
         let before = self.session.compile_time();
@@ -246,16 +252,17 @@ impl Trainer<'_> {
         stop: &mut bool,
     ) -> Result<(), NnError> {
         let order = self.order(shuffle)?;
-        let mut totals = super::totals::Totals::new(&self.compiled.metrics);
-        let mut watch = Watch::new(epoch, self.session.snapshot()?);
+        let mut totals = Totals::new(&self.compiled.metrics);
+        let mut watch = Watch::new(self.session.snapshot()?);
         for (step, batch) in order.chunks(info.batch_size).enumerate() {
-            watch.begins(self.session);
+            watch.begins(self.session.learning_rate());
             let loss = totals.add(self.step(batch)?, batch.len())?;
             let last = (step + 1) * info.batch_size >= order.len();
             let broken = !loss.is_finite()
                 || ((last || watch.is_due()) && non_finite(self.session.state_mut()?).is_some());
             if broken {
-                return Err(watch.explain(self, &order, info.batch_size, step));
+                let found = self.explain(watch, epoch, order.chunks(info.batch_size), step)?;
+                return Err(NnError::NonFinite(Box::new(found)));
             }
             totals.report("", logs);
             let mut training = Training { plan: info, session: self.session, stop };
@@ -269,8 +276,35 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// Repeats the last steps and explains the first that gives a number that is not finite. The
+    /// session is left in the state before it.
+    fn explain(
+        &mut self,
+        watch: Watch,
+        epoch: usize,
+        batches: Chunks<'_, usize>,
+        last: usize,
+    ) -> Result<NonFinite, NnError> {
+        let batch = |step: usize| batches.clone().nth(step).unwrap_or_default();
+        let broken = watch.find(|step, before| {
+            self.session.restore(before.try_clone()?)?;
+            let loss = self.step(batch(step))?.output::<f32>(0)?[0];
+            Ok((loss, self.session.snapshot()?))
+        })?;
+        let epoch = Some(epoch + 1);
+        let Some(Broken { step, what, before }) = broken else {
+            let what = "the loss is not finite".to_owned();
+            return Ok(NonFinite { epoch, step: last + 1, what, cause: Cause::Unexplained });
+        };
+        let (samples, weighted) = (batch(step), self.samples.weighted());
+        let graph = trace(&self.plan, Key { kind: Kind::Train, batch: samples.len(), weighted })?;
+        let cause = self.samples.cause(&graph, &before, samples)?;
+        self.session.restore(before)?;
+        Ok(NonFinite { epoch, step: step + 1, what, cause })
+    }
+
     /// One step of training on these samples; returns the program with its outputs.
-    pub(super) fn step(&mut self, samples: &[usize]) -> Result<&Executable, NnError> {
+    fn step(&mut self, samples: &[usize]) -> Result<&Executable, NnError> {
         let weighted = self.samples.weighted();
         let key = Key { kind: Kind::Train, batch: samples.len(), weighted };
         let (program, state) = self.session.ready(&self.plan, self.options, key)?;
@@ -278,14 +312,15 @@ impl Trainer<'_> {
         Ok(&program.executable)
     }
 
-    /// The order of the samples in the next epoch: a permutation that follows from the seed and the number of steps done.
+    /// The order of the samples in the next epoch: a permutation that follows from the seed and the
+    /// number of steps done.
     fn order(&mut self, shuffle: bool) -> Result<Vec<usize>, NnError> {
         let mut order = in_order(self.samples.len())?;
         if shuffle {
             let (seed, step) = self.session.random()?;
-            for place in (1..order.len()).rev() {
-                let bits = random_bits_at(seed, step, SHUFFLE, place as u64);
-                order.swap(place, below(bits, place + 1));
+            for index in (1..order.len()).rev() {
+                let bits = random_bits_at(seed, step, SHUFFLE, index as u64);
+                order.swap(index, below(bits, index + 1));
             }
         }
         Ok(order)

@@ -1,15 +1,15 @@
 //! Models: layers, what they are compiled with, their state, and training.
 
 mod batch;
+mod cause;
 mod compile;
 mod evaluate;
 mod fit;
-mod network;
-mod nonfinite;
 mod sequential;
 mod session;
 mod step;
 mod totals;
+mod watch;
 mod weights;
 
 use std::path::Path;
@@ -21,11 +21,12 @@ use ndarray::ArrayD;
 pub use compile::{Compile, Compiled};
 pub use evaluate::{Evaluate, Predict};
 pub use fit::Fit;
-pub use network::{Built, BuiltLayer, Network, Port, Weight, call};
-pub use nonfinite::{Cause, NonFinite};
 pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
-pub use step::{ITERATIONS, LEARNING_RATE, SEED, STEP};
+
+pub use crate::network::{Built, BuiltLayer, Network, Port, Weight, call};
+pub use crate::nonfinite::{Cause, NonFinite};
+pub use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
 use batch::{Samples, check_output};
 use evaluate::Pass;
@@ -39,8 +40,9 @@ use crate::report::{self, Progress, Summary};
 
 /// A network of layers that can be trained.
 ///
-/// Programs are compiled when they are first needed, one for each size of batch, and kept. Everything random (first weights, dropout,
-/// shuffling) follows from one seed, 0 unless [`Model::seed`] sets another, so that a training gives the same bits each time.
+/// Programs are compiled when they are first needed, one for each size of batch, and kept.
+/// Everything random (first weights, dropout, shuffling) follows from one seed, 0 unless
+/// [`Model::seed`] sets another, so that a training gives the same bits each time.
 #[derive(Debug)]
 pub struct Model<N> {
     network: N,
@@ -63,7 +65,8 @@ impl<N: Network> Model<N> {
         Self { network, seed, options, compiled: None, built: None, session: None, changed: false }
     }
 
-    /// Lets everything random follow this seed instead of 0. Weights that have values already keep them.
+    /// Lets everything random follow this seed instead of 0. Weights that have values already keep
+    /// them.
     ///
     /// # Errors
     /// None where the model is as it was left by other methods.
@@ -89,11 +92,12 @@ impl<N: Network> Model<N> {
         &mut self.network
     }
 
-    /// Decides how the model is trained: optimizer, loss, metrics. Weights keep their values; the optimizer starts anew.
+    /// Decides how the model is trained: optimizer, loss, metrics. Weights keep their values; the
+    /// optimizer starts anew.
     ///
     /// # Errors
-    /// If a name does not exist, the layers do not fit together, or the machine does not grant the memory
-    /// for weights and optimizer.
+    /// If a name does not exist, the layers do not fit together, or the machine does not grant the
+    /// memory for weights and optimizer.
     pub fn compile(&mut self, compile: Compile) -> Result<(), NnError> {
         let (compiled, options) = compile.resolve()?;
         self.compiled = Some(compiled);
@@ -112,16 +116,17 @@ impl<N: Network> Model<N> {
         }
     }
 
-    /// What the model was compiled with.
+    /// The parts that the model was compiled with.
     pub fn compiled(&self) -> Option<&Compiled> {
         self.compiled.as_ref()
     }
 
-    /// Builds the model for samples of this shape, if its first layer does not say the shape itself.
+    /// Builds the model for samples of this shape, if its first layer does not say the shape
+    /// itself.
     ///
     /// # Errors
-    /// If a layer does not fit its input, or the machine does not grant the memory for the weights. A model
-    /// that is only too large is built, and can be looked at.
+    /// If a layer does not fit its input, or the machine does not grant the memory for the weights.
+    /// A model that is only too large is built, and can be looked at.
     pub fn build(&mut self, sample_shape: &[usize]) -> Result<(), NnError> {
         self.ready("build", Some(&Type::f32(sample_shape)))?.2.check_memory()
     }
@@ -165,8 +170,9 @@ impl<N: Network> Model<N> {
     /// Trains the model and returns what each epoch reported.
     ///
     /// # Errors
-    /// If the model is not compiled, data do not fit the model or the loss, a program needs more memory than is allowed, or a number becomes
-    /// NaN or infinite. Where a step went wrong, the weights are those before it. Once the first epoch has begun the error is
+    /// If the model is not compiled, data do not fit the model or the loss, a program needs more
+    /// memory than is allowed, or a number becomes NaN or infinite. Where a step went wrong,
+    /// the weights are those before it. Once the first epoch has begun the error is
     /// [`NnError::Training`], which carries the history so far.
     pub fn fit<'a>(
         &mut self,
@@ -193,7 +199,8 @@ impl<N: Network> Model<N> {
     /// Loss and metrics of these samples.
     ///
     /// # Errors
-    /// If the model is not compiled or not built, data do not fit the model or the loss, or the loss is NaN or infinite.
+    /// If the model is not compiled or not built, data do not fit the model or the loss, or the
+    /// loss is NaN or infinite.
     pub fn evaluate<'a>(
         &mut self,
         x: impl IntoData<'a>,
@@ -247,7 +254,8 @@ impl<N: Network> Model<N> {
         Pass { plan: &plan, options, session, batch_size, progress }.predict(&x.into_data())
     }
 
-    /// What the model consists of. A model that is not built yet shows the names of its layers alone.
+    /// The layers of the model with shapes and sizes; of a model that is not built, their names
+    /// alone.
     ///
     /// # Errors
     /// If the layers do not fit together, or there are none.
@@ -264,7 +272,8 @@ impl<N: Network> Model<N> {
         }
     }
 
-    /// Prints Keras's table of the layers, the shapes of what they give, and how many weights they have.
+    /// Prints Keras's table of the layers, the shapes of what they give, and how many weights they
+    /// have.
     ///
     /// # Errors
     /// As [`Model::summarize`].
@@ -273,7 +282,8 @@ impl<N: Network> Model<N> {
         Ok(())
     }
 
-    /// The graph of the loss and the metrics of a batch, with the layers as in training: what [`Model::trace`] differentiates.
+    /// The graph of the loss and the metrics of a batch, with the layers as in training: what
+    /// [`Model::trace`] differentiates.
     ///
     /// # Errors
     /// If the model is not compiled or not built.

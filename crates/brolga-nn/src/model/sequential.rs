@@ -9,10 +9,10 @@ use brolga_ir::{Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
 use serde_json::Value;
 
 use super::Model;
-use super::network::{Built, BuiltLayer, Network, Port, call};
 use super::step::random_states;
 use crate::error::NnError;
 use crate::layers::Layer;
+use crate::network::{Built, BuiltLayer, Network, Port, call};
 use crate::registry::{Registry, snake_case};
 use crate::trace::{Context, Weights};
 
@@ -26,7 +26,7 @@ pub struct Stack {
     layers: Vec<Entry>,
     /// How many layers have each name.
     names: HashMap<String, usize>,
-    /// The number that comes next behind each class, where some were given.
+    /// The number of the next layer of each class that has layers.
     numbers: HashMap<String, usize>,
 }
 
@@ -224,7 +224,7 @@ impl Network for Stack {
     }
 }
 
-/// What the next layer takes.
+/// The values that the next layer takes.
 fn single(outputs: Vec<Var>) -> Result<Var, Mistake> {
     <[Var; 1]>::try_from(outputs).map(|[output]| output).map_err(|outputs| {
         let message = format!("the layer makes {} tensors", outputs.len());

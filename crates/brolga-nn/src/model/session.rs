@@ -1,4 +1,4 @@
-//! What a built model keeps: its state and its compiled programs.
+//! The state and the compiled programs of a built model.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,12 +13,13 @@ use brolga_runtime::{
 };
 use ndarray::{ArrayD, IxDyn};
 
-use super::network::{Built, Weight};
-use super::step::{First, ITERATIONS, LEARNING_RATE, Plan, SEED, STEP, StateSpec};
+use super::step::{First, Plan, StateSpec};
 use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::initializers::words;
+use crate::network::{Built, Weight};
 use crate::report::{Compilation, Filling, Size, Verbose, View};
+use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
 /// Which of a model's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +63,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session of a plan. Nothing is allocated before the first program is compiled or a weight is asked for.
+    /// The session of a plan. Nothing is allocated before the first program is compiled or a weight
+    /// is asked for.
     pub(crate) fn new(plan: &Plan<'_>, seed: u64) -> Result<Self, NnError> {
         let specs = plan.states()?;
         let layout =
@@ -78,7 +80,8 @@ impl Session {
         self.view = verbose.view(io::stdout().is_terminal());
     }
 
-    /// Takes over the weights of a session of the same model before it was changed, wherever name and type are the same.
+    /// Takes over the weights of a session of the same model before it was changed, wherever name
+    /// and type are the same.
     pub(crate) fn inherit(&mut self, old: Self) -> Result<(), NnError> {
         let Some(old_state) = old.state else { return Ok(()) };
         let kept = |weight: &&Weight| old_state.layout().ty(&weight.path()) == Some(&weight.ty);
@@ -107,8 +110,9 @@ impl Session {
         Ok(self.programs.get_mut(&key).expect("the program was inserted above"))
     }
 
-    /// Compiles the programs that are not in the cache. Their memory is allocated when it is known that all programs of the model, its
-    /// state and so many copies of the state stay within the limit.
+    /// Compiles the programs that are not in the cache. Their memory is allocated when it is known
+    /// that all programs of the model, its state and so many copies of the state stay within
+    /// the limit.
     pub(crate) fn prepare(
         &mut self,
         plan: &Plan<'_>,
@@ -263,7 +267,8 @@ impl Session {
         self.built.weights().map(value).collect()
     }
 
-    /// Sets the values of all weights, in the order of the layers. Nothing is changed unless all of them fit.
+    /// Sets the values of all weights, in the order of the layers. Nothing is changed unless all of
+    /// them fit.
     ///
     /// # Errors
     /// If there are more or fewer, or one has another shape.
@@ -307,7 +312,7 @@ impl Session {
     /// If the model is not compiled, or the learning rate is negative or not finite.
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), NnError> {
         let rate = Argument::new("learning_rate", &f64::from(learning_rate), Range::AtLeast(0.0));
-        arguments::check_each("set_learning_rate", &[rate])?;
+        arguments::check("set_learning_rate", &[rate])?;
         self.state_mut()?.slice_mut::<f32>(LEARNING_RATE)?.fill(learning_rate);
         Ok(())
     }
@@ -334,8 +339,8 @@ impl Session {
         Ok(())
     }
 
-    /// The times of the kernels of a program that was compiled with [`Compile::profile`](super::Compile::profile): the one of the largest
-    /// batch.
+    /// The times of the kernels of a program that was compiled with
+    /// [`Compile::profile`](super::Compile::profile): the one of the largest batch.
     pub fn profile(&self, kind: Kind) -> Option<Profile> {
         self.largest(kind)?.executable.profile()
     }
@@ -355,7 +360,7 @@ impl Session {
         self.compilations.iter().map(|compilation| compilation.time).sum()
     }
 
-    /// What the optimizer keeps; `None` before its first step.
+    /// The size of the optimizer's states; `None` before its first step.
     pub(crate) fn optimizer_size(&self) -> Option<Size> {
         let steps = self.state.as_ref()?.slice::<i32>(ITERATIONS).ok()?;
         let of_optimizer = |spec: &&StateSpec| {

@@ -3,23 +3,15 @@
 use brolga_ir::{DType, Graph, Mistake, Origin, Role, Tracer, Type, Var};
 
 use super::compile::Compiled;
-use super::network::{Built, Network, Weight, batched};
 use crate::error::NnError;
 use crate::losses;
+use crate::network::{Built, Network, Weight, batched};
 use crate::optimizers::{self, Optimizer, Slot, Trained, state_prefix};
+use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 use crate::trace::{Context, Prediction, Weights};
 
-/// The state that holds the learning rate: `f32[]`.
-pub const LEARNING_RATE: &str = "optimizer/learning_rate";
-/// The state that counts the optimizer's steps: `i32[]`.
-pub const ITERATIONS: &str = "optimizer/iterations";
-
-/// The state that holds the seed of random layers: `i32[2]`, the low and the high half.
-pub const SEED: &str = "rng/seed";
-/// The state that counts the steps of training for random layers and shuffling: `i32[]`.
-pub const STEP: &str = "rng/step";
-
-/// Declares the states that random layers take their numbers from: the seed and the number of the step.
+/// Declares the states that random layers take their numbers from: the seed and the number of the
+/// step.
 pub(crate) fn random_states(tracer: &Tracer) -> (Var, Var) {
     let seed = tracer.state(SEED, Type::new(DType::I32, [2]));
     let step = tracer.state(STEP, Type::scalar(DType::I32));
@@ -182,7 +174,8 @@ impl Plan<'_> {
         Ok(())
     }
 
-    /// All states of the model with their types and first values: weights, optimizer slots, counters.
+    /// All states of the model with their types and first values: weights, optimizer slots,
+    /// counters.
     pub(crate) fn states(&self) -> Result<Vec<StateSpec>, NnError> {
         let weight = |(weight, number): (&Weight, u32)| StateSpec {
             name: weight.path(),
@@ -200,15 +193,15 @@ impl Plan<'_> {
         Ok(states)
     }
 
-    /// What the optimizer keeps: the first slots of all weights, then the second ones, and so on;
+    /// The optimizer's states: the first slots of all weights, then the second ones, and so on;
     /// its own states; the counters.
     fn optimizer_states(&self, optimizer: &dyn Optimizer) -> Result<Vec<StateSpec>, NnError> {
         let prefix = state_prefix(optimizer);
         let trained = self.built.weights().filter(|weight| weight.trainable);
         let slots: Vec<_> = trained.map(|weight| (weight, optimizer.slots(&weight.ty))).collect();
         let mut states = vec![];
-        for place in 0..slots.iter().map(|(_, slots)| slots.len()).max().unwrap_or(0) {
-            for (weight, slot) in slots.iter().filter_map(|(w, slots)| Some((w, slots.get(place)?)))
+        for index in 0..slots.iter().map(|(_, slots)| slots.len()).max().unwrap_or(0) {
+            for (weight, slot) in slots.iter().filter_map(|(w, slots)| Some((w, slots.get(index)?)))
             {
                 slot.check(&weight.path())?;
                 states.push(StateSpec {

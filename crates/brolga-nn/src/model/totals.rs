@@ -28,15 +28,16 @@ impl<'a> Totals<'a> {
         let loss = step.output::<f32>(0)?[0];
         self.loss += f64::from(loss) * samples as f64;
         self.samples += samples as f64;
-        for (place, part) in self.parts.iter_mut().enumerate() {
-            let given = step.output::<f32>(place + 1)?;
+        for (index, part) in self.parts.iter_mut().enumerate() {
+            let given = step.output::<f32>(index + 1)?;
             part.resize(given.len(), 0.0);
             part.iter_mut().zip(given).for_each(|(total, &x)| *total += f64::from(x));
         }
         Ok(loss)
     }
 
-    /// Writes the loss, the mean over the samples, and the metrics, with a prefix before their names.
+    /// Writes the loss, the mean over the samples, and the metrics, with a prefix before their
+    /// names.
     pub(crate) fn report(&self, prefix: &str, logs: &mut Logs) {
         logs.set_prefixed(prefix, "loss", self.loss / self.samples.max(1.0));
         let mut parts = self.parts.as_slice();

@@ -1,6 +1,7 @@
 //! Weights and training states in safetensors files.
 //!
-//! A file is written beside its target, made durable and renamed: a crash leaves the old file or the new one.
+//! A file is written beside its target, made durable and renamed: a crash leaves the old file or
+//! the new one.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -26,7 +27,8 @@ impl Session {
         write(path.as_ref(), tensors.collect::<Result<_, NnError>>()?)
     }
 
-    /// Reads weights that [`Session::save_weights`] wrote. Nothing is changed unless all of them fit.
+    /// Reads weights that [`Session::save_weights`] wrote. Nothing is changed unless all of them
+    /// fit.
     ///
     /// # Errors
     /// If the file cannot be read, is damaged, or holds other weights than the model has.
@@ -53,8 +55,9 @@ impl Session {
         Ok(tensors.iter().try_for_each(|(name, tensor)| state.set(name, tensor))?)
     }
 
-    /// Writes everything the model keeps between steps: weights, optimizer slots, counters, the learning rate. A training that goes on
-    /// from it gives the same bits as one that was not interrupted.
+    /// Writes everything the model keeps between steps: weights, optimizer slots, counters, the
+    /// learning rate. A training that goes on from it gives the same bits as one that was not
+    /// interrupted.
     ///
     /// # Errors
     /// If the file cannot be written; then the old one is still there.

@@ -10,8 +10,8 @@ use super::{Common, Optimizer, Slot, Step, Update, optimizer};
 ///
 /// With `amsgrad` the greatest `v` so far stands in the last formula.
 ///
-/// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), section 2, last paragraph; Reddi et al., "On the convergence of Adam
-/// and beyond" (2018).
+/// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), section 2, last paragraph;
+/// Reddi et al., "On the convergence of Adam and beyond" (2018).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adam {
@@ -59,7 +59,7 @@ impl Adam {
         self
     }
 
-    /// What keeps the divisor away from 0; 1e-7 by default.
+    /// The number that keeps the divisor away from 0; 1e-7 by default.
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;

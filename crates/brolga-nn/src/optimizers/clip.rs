@@ -4,7 +4,8 @@ use brolga_ir::Var;
 
 use super::Common;
 
-/// The gradients within the bounds asked for: by the norm of each, of all together, or by value; the first that is set.
+/// The gradients within the bounds asked for: by the norm of each, of all together, or by value;
+/// the first that is set.
 pub(super) fn clip(common: &Common, gradients: &[Var]) -> Vec<Var> {
     if let Some(bound) = common.clipnorm {
         gradients.iter().flat_map(|g| by_norm(bound, std::slice::from_ref(g))).collect()
@@ -18,15 +19,17 @@ pub(super) fn clip(common: &Common, gradients: &[Var]) -> Vec<Var> {
     }
 }
 
-/// What a gradient is multiplied by before it is squared, where its squares would overflow or vanish: a power of two, which changes
-/// no digit.
+/// The factor of a gradient before it is squared, where its squares would overflow or vanish: a
+/// power of two, which changes no digit.
 const DOWN: f64 = 1.0 / UP;
 const UP: f64 = (1u128 << 80) as f64;
 
-/// The gradients as they are if their common norm is at most `bound`, else divided by `norm / bound`.
+/// The gradients as they are if their common norm is at most `bound`, else divided by `norm /
+/// bound`.
 ///
-/// The norm is right wherever the gradients are finite, also where the sum of their squares is not. With an infinite gradient,
-/// infinite elements become NaN and all others 0; with NaN among them all become NaN, as in Keras.
+/// The norm is right wherever the gradients are finite, also where the sum of their squares is not.
+/// With an infinite gradient, infinite elements become NaN and all others 0; with NaN among them
+/// all become NaN, as in Keras.
 fn by_norm(bound: f64, gradients: &[Var]) -> Vec<Var> {
     let squares = |scale: f64| {
         let sum = |g: &Var| square_sum(&if scale == 1.0 { g.clone() } else { g * scale });

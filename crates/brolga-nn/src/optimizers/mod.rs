@@ -23,7 +23,8 @@ classes! {
 
 /// How weights follow their gradients.
 pub trait Optimizer: Object {
-    /// How far a step goes at first: the model's state holds it from then on, where callbacks can change it.
+    /// How far a step goes at first: the model's state holds it from then on, where callbacks can
+    /// change it.
     fn learning_rate(&self) -> f64;
 
     /// The arguments that all optimizers have.
@@ -188,7 +189,8 @@ macro_rules! optimizer {
         $crate::object!($type $arguments and common);
 
         impl $type {
-            /// Each step multiplies the weights by `1 − learning_rate·weight_decay` before their update.
+            /// Each step multiplies the weights by `1 − learning_rate·weight_decay` before their
+            /// update.
             #[must_use]
             pub fn weight_decay(mut self, weight_decay: f64) -> Self {
                 self.common.weight_decay = Some(weight_decay);
@@ -240,7 +242,7 @@ pub struct Trained {
     pub weight: Var,
     /// The gradient of the loss by it.
     pub gradient: Var,
-    /// What the optimizer keeps for it, in the order of [`Optimizer::slots`].
+    /// The optimizer's slots for it, in the order of [`Optimizer::slots`].
     pub slots: Vec<Var>,
 }
 

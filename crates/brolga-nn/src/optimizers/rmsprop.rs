@@ -7,9 +7,10 @@ use super::{Common, Optimizer, Slot, Update, optimizer};
 
 /// `v ← ρ·v + (1 − ρ)·g²`, `w ← w − η·g / √(v + ε)`.
 ///
-/// With `centered`, v is the variance of the gradient around its mean `a ← ρ·a + (1 − ρ)·g`: `v ← ρ·(v + (1 − ρ)·(g − a)²)` with
-/// the mean before the step. This is Keras's `v − a²`, which in floats cancels and can become negative; since it is another number
-/// than Keras's `velocity`, its slot has the name `variance`.
+/// With `centered`, v is the variance of the gradient around its mean `a ← ρ·a + (1 − ρ)·g`: `v ←
+/// ρ·(v + (1 − ρ)·(g − a)²)` with the mean before the step. This is Keras's `v − a²`, which in
+/// floats cancels and can become negative; since it is another number than Keras's `velocity`, its
+/// slot has the name `variance`.
 ///
 /// With momentum µ, `m ← µ·m + η·g / √(v + ε)`, `w ← w − m`.
 ///
@@ -61,7 +62,7 @@ impl RMSprop {
         self
     }
 
-    /// What keeps the divisor away from 0; 1e-7 by default.
+    /// The number that keeps the divisor away from 0; 1e-7 by default.
     #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.epsilon = epsilon;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Common, Optimizer, Slot, Update, optimizer};
 
-/// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m − η·g`.
+/// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m −
+/// η·g`.
 ///
 /// Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

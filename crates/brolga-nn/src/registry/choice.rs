@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Family, Registry, Value, by_name, to_config};
-use crate::arguments;
+use super::{Family, Registry, Value, by_name, check_arguments, to_config};
 use crate::error::NnError;
 
 /// An object, or the name of one of Brolga's classes that is looked up when it is needed.
@@ -26,7 +25,7 @@ impl<T: Family + ?Sized> Choice<T> {
         match self {
             Self::Named(name) => by_name(name),
             Self::Object(object) => {
-                arguments::check(&**object)?;
+                check_arguments(&**object)?;
                 Ok(object.clone())
             }
         }

@@ -13,13 +13,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use brolga_ir::Mistake;
 use serde_json::{Map, json};
 
 pub use choice::Choice;
 pub use config::{read, to_value};
 pub use serde_json::Value;
 
-use crate::arguments::Argument;
+use crate::arguments::{self, Argument};
 use crate::error::NnError;
 
 /// An object that is known by a class name and a config with Keras's keys.
@@ -37,6 +38,14 @@ pub trait Object: fmt::Debug + Send + Sync {
     fn arguments(&self) -> Vec<Argument> {
         vec![]
     }
+}
+
+/// Fails if an argument of an object is out of its range.
+///
+/// # Errors
+/// The first such argument, with its range.
+pub fn check_arguments(object: &(impl Object + ?Sized)) -> Result<(), Mistake> {
+    arguments::check(object.class_name(), &object.arguments())
 }
 
 /// Implements [`Object`] for a type that serde writes under Keras's keys. A table says which
@@ -57,7 +66,7 @@ pub trait Object: fmt::Debug + Send + Sync {
 /// impl Initializer for Ramp {
 ///     fn fill(&self, _: &brolga_ir::Shape, _: Random, start: usize, values: &mut [f32]) {
 ///         let first = self.start as f32 + start as f32;
-///         (0..).zip(values).for_each(|(place, value)| *value = first + place as f32);
+///         (0..).zip(values).for_each(|(index, value)| *value = first + index as f32);
 ///     }
 /// }
 /// ```
@@ -153,7 +162,7 @@ impl<T: ?Sized> Copy for Class<T> {}
 
 /// A family of classes, such as all losses.
 pub trait Family: Object + 'static {
-    /// What one of them is called in messages.
+    /// The word for one of them in messages.
     const KIND: &'static str;
 
     /// Names that users may write besides those of classes.
@@ -180,10 +189,16 @@ pub trait Family: Object + 'static {
 /// use brolga_nn::prelude::*;
 /// use brolga_nn::registry::Registry;
 ///
-/// let mut registry = Registry::default(); registry.add::<dyn
-/// Initializer>(brolga_nn::class!(Ramp)); let config = serde_json::json!({ "class_name": "Dense",
-/// "config": { "units": 3, "kernel_initializer": { "class_name": "Ramp", "config": { "start": 2.0 }
-/// } }, }); let layer = registry.object::<dyn Layer>(&config)?;
+/// let mut registry = Registry::default();
+/// registry.add::<dyn Initializer>(brolga_nn::class!(Ramp));
+/// let config = serde_json::json!({
+///     "class_name": "Dense",
+///     "config": {
+///         "units": 3,
+///         "kernel_initializer": { "class_name": "Ramp", "config": { "start": 2.0 } },
+///     },
+/// });
+/// let layer = registry.object::<dyn Layer>(&config)?;
 /// # Ok::<(), NnError>(())
 /// ```
 #[derive(Clone, Default)]
@@ -193,7 +208,7 @@ pub struct Registry {
 }
 
 thread_local! {
-    /// The registry of the config that is being read: serde has no place for it on the way to the
+    /// The registry of the config that is being read: serde cannot pass it on to the
     /// objects inside of an object.
     static READING: RefCell<Registry> = RefCell::default();
 }
@@ -321,11 +336,11 @@ fn normal(name: &str) -> String {
 pub fn snake_case(class: &str) -> String {
     let chars: Vec<char> = class.chars().collect();
     let mut name = String::new();
-    for (place, &c) in chars.iter().enumerate() {
+    for (index, &c) in chars.iter().enumerate() {
         let word = c.is_uppercase()
-            && place > 0
-            && (chars.get(place + 1).is_some_and(|c| c.is_lowercase())
-                || chars[place - 1].is_lowercase());
+            && index > 0
+            && (chars.get(index + 1).is_some_and(|c| c.is_lowercase())
+                || chars[index - 1].is_lowercase());
         if word {
             name.push('_');
         }

@@ -16,7 +16,7 @@ pub struct Compilation {
 }
 
 impl Compilation {
-    /// What is shown of it where most batches have `batch` samples.
+    /// Its line, where most batches have `batch` samples.
     pub(crate) fn line(&self, batch: usize) -> String {
         let size = match self.batch {
             same if same == batch => String::new(),

@@ -1,4 +1,4 @@
-//! The curves of a training as an SVG.
+//! The curves of a training as an SVG, and its history in a file.
 
 use std::error::Error;
 use std::ops::Range;
@@ -31,7 +31,8 @@ struct Panel<'a> {
 }
 
 impl History {
-    /// The curves as an SVG: a panel for the loss and for each metric, with training and validation in it. Epochs count from 1.
+    /// The curves as an SVG: a panel for the loss and for each metric, with training and validation
+    /// in it. Epochs count from 1.
     ///
     /// Values that are not finite are left out.
     ///
@@ -63,12 +64,22 @@ impl History {
         Ok(svg)
     }
 
-    /// Writes the [curves](History::to_svg). The file is replaced as a whole: a crash leaves the old one or the new one.
+    /// Writes the [curves](History::to_svg). The file is replaced as a whole: a crash leaves the
+    /// old one or the new one.
     ///
     /// # Errors
     /// If the history has no epoch, or the file cannot be written.
     pub fn save_svg(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
         replace(path.as_ref(), self.to_svg()?.as_bytes())
+    }
+
+    /// Writes the history as JSON. The file is replaced as a whole: a crash leaves the old one or
+    /// the new one.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        replace(path.as_ref(), (self.to_json() + "\n").as_bytes())
     }
 
     fn panels(&self) -> Vec<Panel<'_>> {
@@ -192,8 +203,8 @@ mod tests {
         let mut history = History::default();
         for epoch in 0..epochs {
             let mut logs = Logs::new();
-            for (place, name) in names.iter().enumerate() {
-                logs.set(*name, 1.0 / (epoch + place + 1) as f64);
+            for (index, name) in names.iter().enumerate() {
+                logs.set(*name, 1.0 / (epoch + index + 1) as f64);
             }
             history.push(epoch, &logs);
         }

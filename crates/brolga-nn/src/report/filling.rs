@@ -1,4 +1,4 @@
-//! What is shown while the first weights of a large model are computed.
+//! The output while the first weights of a large model are computed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::verbose::View;
 
-/// What takes no longer is not shown.
+/// The shortest time that is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A bar that appears after a second, and goes when it is dropped. Several threads move it.

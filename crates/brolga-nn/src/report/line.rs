@@ -18,7 +18,7 @@ pub(crate) struct Position {
     pub(crate) step: Duration,
 }
 
-/// The control sequences of a terminal, or nothing in their place.
+/// The control sequences of a terminal, or nothing instead of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint {
     bold: &'static str,
@@ -38,7 +38,8 @@ impl Paint {
 /// The number of characters of a bar.
 const WIDTH: usize = 20;
 
-/// ` 17/313 ━━━━━━━━━━━━━━━━━━━━ 1s 4ms/step - accuracy: 0.9123 - loss: 0.2871`: with the time left, or the time taken when it is complete.
+/// ` 17/313 ━━━━━━━━━━━━━━━━━━━━ 1s 4ms/step - accuracy: 0.9123 - loss: 0.2871`: with the time
+/// left, or the time taken when it is complete.
 pub(crate) fn write_bar(
     out: &mut impl Write,
     at: &Position,
@@ -129,7 +130,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// Python's exponential form: the exponent has a sign and two digits at least. NaN and infinities are `nan`, `inf` and `-inf`.
+/// Python's exponential form: the exponent has a sign and two digits at least. NaN and infinities
+/// are `nan`, `inf` and `-inf`.
 pub(crate) fn exponential(value: f64, precision: usize) -> String {
     let text = format!("{value:.precision$e}");
     match text.split_once('e') {

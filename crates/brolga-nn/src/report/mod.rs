@@ -1,11 +1,10 @@
-//! What users see: summaries, progress, curves.
+//! Output for users: summaries, progress, curves.
 
 mod compilation;
 mod curves;
 mod filling;
 mod line;
 mod progress;
-pub(crate) mod series_map;
 mod summary;
 mod table;
 mod verbose;
@@ -26,7 +25,7 @@ use std::io::{self, Write};
 
 use console::Term;
 
-/// Writes to the standard output. What cannot be written is lost.
+/// Writes to the standard output, whose errors are ignored.
 pub(crate) fn print(text: impl Display) {
     write!(io::stdout(), "{text}").unwrap_or_default();
 }

@@ -1,4 +1,4 @@
-//! What is shown while a model is trained, evaluated or used.
+//! The output while a model is trained, evaluated or used.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -9,16 +9,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::compilation::Compilation;
 use super::line::{Paint, Position, write_bar, write_line};
 use super::verbose::{Verbose, View};
-use crate::callback::{Callback, Training};
-use crate::error::NnError;
 use crate::history::Logs;
 
 /// How often a bar is drawn.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Shows compilations and passes over the data as Keras does. As a callback it shows a training.
+/// Shows compilations and passes over the data as Keras does.
 ///
-/// What cannot be written is lost: a closed output does not end a training.
+/// Errors of the output are ignored: a closed output does not end a training.
 pub(crate) struct Progress {
     view: View,
     paint: Paint,
@@ -40,7 +38,7 @@ struct Pass {
 }
 
 impl Progress {
-    /// What is shown on the standard output, when so many compilations of the session are known.
+    /// Shows on the standard output, where so many compilations of the session were shown before.
     pub(crate) fn new(verbose: Verbose, compilations: usize) -> Self {
         let view = verbose.view(io::stdout().is_terminal());
         Self::to(Box::new(io::stdout()), view, compilations)
@@ -57,7 +55,7 @@ impl Progress {
         Self::to(Box::new(io::sink()), View::Silent, 0)
     }
 
-    fn say(&mut self, line: impl fmt::Display) {
+    pub(crate) fn say(&mut self, line: impl fmt::Display) {
         if self.view != View::Silent {
             writeln!(self.out, "{line}").unwrap_or_default();
         }
@@ -125,7 +123,8 @@ impl Pass {
         Position { done, steps: self.steps, elapsed, step }
     }
 
-    /// Reads the clock, draws, and decides when to look again: after about as many steps as fit into the interval.
+    /// Reads the clock, draws, and decides when to look again: after about as many steps as fit
+    /// into the interval.
     fn look(&mut self, done: usize, logs: &Logs, paint: Paint) {
         let at = self.position(done);
         let Some(bar) = &self.bar else {
@@ -150,41 +149,6 @@ fn step_time(done: usize, elapsed: Duration, first: Duration) -> Duration {
     }
 }
 
-impl Callback for Progress {
-    fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
-        self.compiled(training.session.compilations(), training.plan.batch_size);
-        Ok(())
-    }
-
-    fn on_epoch_begin(&mut self, epoch: usize, training: &mut Training<'_>) -> Result<(), NnError> {
-        if training.plan.epochs > 1 {
-            self.say(format_args!("Epoch {}/{}", epoch + 1, training.plan.epochs));
-        }
-        self.begin(training.plan.steps);
-        Ok(())
-    }
-
-    fn on_batch_end(
-        &mut self,
-        batch: usize,
-        logs: &Logs,
-        _: &mut Training<'_>,
-    ) -> Result<(), NnError> {
-        self.step(batch + 1, logs);
-        Ok(())
-    }
-
-    fn on_epoch_end(
-        &mut self,
-        _: usize,
-        logs: &mut Logs,
-        _: &mut Training<'_>,
-    ) -> Result<(), NnError> {
-        self.finish(logs);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -206,7 +170,7 @@ mod tests {
         }
     }
 
-    /// What is shown of a training of two epochs, without the times of steps.
+    /// The output of a training of two epochs, without the times of steps.
     fn shown(view: View) -> String {
         let out = Shared::default();
         let mut progress = Progress::to(Box::new(out.clone()), view, 0);

@@ -1,4 +1,4 @@
-//! What a model consists of, as Keras's `model.summary()` prints it.
+//! The layers of a model, as Keras's `model.summary()` prints them.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use brolga_ir::Type;
 
 use super::table::{Align, Column, longest_word, write_table};
 use crate::error::with_batch;
-use crate::model::{Built, BuiltLayer};
+use crate::network::{Built, BuiltLayer};
 
 /// The layers of a model, the shapes of what they give, and how many numbers they hold.
 ///
@@ -21,7 +21,7 @@ pub struct Summary {
     pub trainable: Size,
     /// The weights that it does not change.
     pub non_trainable: Size,
-    /// What the optimizer keeps, once it has been used.
+    /// The optimizer's states, once it has been used.
     pub optimizer: Option<Size>,
     /// The length of the table's lines.
     pub line_length: usize,
@@ -56,7 +56,7 @@ pub(crate) const LONGEST_LINE: usize = 88;
 pub(crate) const LINE_LENGTH: usize = 80 - 4;
 /// Shorter lines have no room for the three columns.
 const SHORTEST_LINE: usize = 40;
-/// What remains for the names of layers where numbers are long.
+/// The width of the column of names where numbers are long.
 const SHORTEST_NAME: usize = 12;
 
 impl Summary {
@@ -114,10 +114,11 @@ impl Summary {
         [self.trainable, self.non_trainable].into_iter().chain(self.optimizer).sum()
     }
 
-    /// Keras's columns end at 45 %, 80 % and 100 % of the line; rich then takes 10 characters off them for frames and spaces.
+    /// Keras's columns end at 45 %, 80 % and 100 % of the line; rich then takes 10 characters off
+    /// them for frames and spaces.
     ///
-    /// Numbers are never cut: what their columns need beyond that is taken from the names of the layers, and when these have no more
-    /// to give, lines become longer.
+    /// Numbers are never cut: what their columns need beyond that is taken from the names of the
+    /// layers, and when these have no more to give, lines become longer.
     fn columns(&self, rows: &[[String; 3]]) -> [Column; 3] {
         let length = self.line_length.max(SHORTEST_LINE);
         let end = |share: f64| (share * length as f64) as usize;
@@ -198,8 +199,8 @@ impl fmt::Display for Size {
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -23,7 +23,8 @@ pub(crate) fn longest_word<'a>(cells: impl Iterator<Item = &'a str>) -> usize {
     cells.flat_map(|cell| cell.split(' ')).map(length).max().unwrap_or(0)
 }
 
-/// Writes a table. Cells are broken between words; a word that is longer than its column ends with an ellipsis.
+/// Writes a table. Cells are broken between words; a word that is longer than its column ends with
+/// an ellipsis.
 pub(crate) fn write_table<const N: usize>(
     f: &mut fmt::Formatter<'_>,
     columns: &[Column; N],
@@ -32,8 +33,8 @@ pub(crate) fn write_table<const N: usize>(
     rule(f, columns, ['┏', '━', '┳', '┓'])?;
     write_row(f, columns, &columns.map(|column| column.title), '┃')?;
     rule(f, columns, ['┡', '━', '╇', '┩'])?;
-    for (place, row) in rows.iter().enumerate() {
-        if place > 0 {
+    for (index, row) in rows.iter().enumerate() {
+        if index > 0 {
             rule(f, columns, ['├', '─', '┼', '┤'])?;
         }
         write_row(f, columns, &row.each_ref().map(String::as_str), '│')?;

@@ -1,6 +1,7 @@
 //! How much is shown while a model works.
 
-/// How much `fit`, `evaluate` and `predict` show: Keras's `verbose`. `0`, `1`, `2`, `"auto"` and `false`, `true` are accepted.
+/// How much `fit`, `evaluate` and `predict` show: Keras's `verbose`. `0`, `1`, `2`, `"auto"` and
+/// `false`, `true` are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verbose {
     /// A bar where the output is a terminal, a line for each epoch elsewhere.
@@ -26,7 +27,7 @@ impl Verbose {
     }
 }
 
-/// What is shown of a pass over the data.
+/// The output of a pass over the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
     /// Nothing.

@@ -14,7 +14,7 @@ fn fit(loss: &str, y: &ArrayD<f32>) -> String {
 fn labels_that_do_not_fit_the_loss() {
     insta::assert_snapshot!(fit("sparse_categorical_crossentropy", &ones(&[5, 3])), @r#"
     sparse_categorical_crossentropy expects labels of shape (None,), y has shape (None, 3)
-      help: these look like one-hot labels: use the loss "categorical_crossentropy", or give class numbers (the place of the 1 in each row)
+      help: these look like one-hot labels: use the loss "categorical_crossentropy", or give class numbers (the index of the 1 in each row)
     "#);
     insta::assert_snapshot!(fit("categorical_crossentropy", &ones(&[5])), @r#"
     categorical_crossentropy expects labels of shape (None, 3), y has shape (None,)

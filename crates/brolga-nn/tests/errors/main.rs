@@ -1,4 +1,4 @@
-//! What bad input gets: each message as a whole.
+//! The messages for bad input, as a whole.
 
 mod arguments;
 mod data;
@@ -11,7 +11,8 @@ use brolga_nn::prelude::*;
 use brolga_runtime::Backend;
 use ndarray::ArrayD;
 
-/// The message of an error, without what differs between machines and with every change of this file.
+/// The message of an error, without what differs between machines and with every change of this
+/// file.
 pub(crate) fn message<T: std::fmt::Debug, E: std::fmt::Display>(result: Result<T, E>) -> String {
     let folder = std::env::temp_dir().display().to_string();
     let text = result.map_err(|error| error.to_string()).expect_err("an error");
@@ -49,7 +50,7 @@ pub(crate) fn on_both(test: impl Fn(Backend)) {
     insta::allow_duplicates!([Backend::Interpreter, Backend::Native].into_iter().for_each(test));
 }
 
-/// The message of a model with this layer behind an input of this shape.
+/// The message of a model with this layer after an input of this shape.
 #[track_caller]
 pub(crate) fn built(shape: &[usize], layer: impl Layer + 'static) -> String {
     let mut model = Sequential::new();

@@ -86,7 +86,7 @@ impl Case {
 
     /// The tensors `prefix0`, `prefix1`, … with their names.
     pub(crate) fn list(&self, prefix: &str) -> Vec<(String, &Tensor)> {
-        let names = (0..).map(|place| format!("{prefix}{place}"));
+        let names = (0..).map(|index| format!("{prefix}{index}"));
         names.map_while(|name| self.get(&name).map(|tensor| (name, tensor))).collect()
     }
 
@@ -108,11 +108,11 @@ impl Case {
         }
         let (expected, given) = (numbers(expected), numbers(given));
         let largest = expected.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-        for (place, (e, g)) in expected.iter().zip(&given).enumerate() {
+        for (index, (e, g)) in expected.iter().zip(&given).enumerate() {
             let off = (e - g).abs() / largest.max(f64::MIN_POSITIVE);
             if off > tolerance || off.is_nan() {
                 let message =
-                    format!("{name}[{place}]: expected {e}, given {g}, {off:.1e} of {largest}");
+                    format!("{name}[{index}]: expected {e}, given {g}, {off:.1e} of {largest}");
                 return Err(message.into());
             }
         }

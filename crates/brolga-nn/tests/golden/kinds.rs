@@ -1,5 +1,5 @@
-//! How the cases of each kind are computed: traced with the public parts of the frontend, evaluated by the interpreter, and once more with
-//! native code, which must give the same bits.
+//! How the cases of each kind are computed: traced with the public parts of the frontend, evaluated
+//! by the interpreter, and once more with native code, which must give the same bits.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -81,12 +81,12 @@ fn native(mut graph: Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, Box<dyn Er
     let layout = StateLayout::of_graphs([&graph])?;
     let options = Options { threads: 2, ..Options::default() };
     let mut program = Executable::new(&graph, &layout, &options, compile)?;
-    for (place, input) in inputs.iter().enumerate() {
-        program.set_input(place, input)?;
+    for (index, input) in inputs.iter().enumerate() {
+        program.set_input(index, input)?;
     }
     program.run(&mut State::zeros(&layout)?)?;
     Ok((0..graph.outputs().len())
-        .map(|place| program.output_tensor(place))
+        .map(|index| program.output_tensor(index))
         .collect::<Result<_, _>>()?)
 }
 
@@ -190,10 +190,10 @@ pub(crate) fn optimizer(case: &Case) -> Outcome {
         let trained: Vec<Trained> = state
             .iter()
             .enumerate()
-            .map(|(place, tensors)| Trained {
+            .map(|(index, tensors)| Trained {
                 origin: Origin::default(),
                 weight: input(&tensors[0]),
-                gradient: input(case.tensor(&format!("g{step}/{place}"))),
+                gradient: input(case.tensor(&format!("g{step}/{index}"))),
                 slots: tensors[1..].iter().map(&mut input).collect(),
             })
             .collect();
@@ -203,9 +203,9 @@ pub(crate) fn optimizer(case: &Case) -> Outcome {
             update.slots.iter().for_each(|slot| tracer.output(slot));
         }
         let mut results = results(tracer.finish()?, &inputs)?.into_iter();
-        for (place, tensors) in state.iter_mut().enumerate() {
+        for (index, tensors) in state.iter_mut().enumerate() {
             tensors.iter_mut().zip(&mut results).for_each(|(old, new)| *old = new);
-            case.expect(&format!("w_after{step}/{place}"), &tensors[0], SEVERAL_STEPS)?;
+            case.expect(&format!("w_after{step}/{index}"), &tensors[0], SEVERAL_STEPS)?;
         }
     }
     Ok(())
@@ -237,8 +237,8 @@ fn trained(case: &Case, backend: Backend) -> Result<Vec<(String, Tensor)>, Box<d
     }
     let losses = Tensor::f32([losses.len()], losses).ok_or("one loss a step")?;
     let mut results = vec![("running_loss".to_owned(), losses)];
-    for (place, weight) in model.get_weights()?.iter().enumerate() {
-        results.push((format!("w_after/{place}"), tensor(weight)));
+    for (index, weight) in model.get_weights()?.iter().enumerate() {
+        results.push((format!("w_after/{index}"), tensor(weight)));
     }
     let last = case.extra["predict_on"].as_str().ok_or("the name of an input")?;
     let prediction = model

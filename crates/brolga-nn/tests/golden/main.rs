@@ -1,7 +1,9 @@
-//! Every reference case that Keras computed and whose parts exist here; `tests/golden/README.md` tells their layout.
+//! Every reference case that Keras computed and whose parts exist here; `tests/golden/README.md`
+//! tells their layout.
 //!
-//! `BROLGA_GOLDEN` names another directory. A case waits if a class or an option of it does not exist yet, or if it says more than is compared;
-//! every other one must pass: within 2e-5 of the tensor's largest value, after several training steps within 1e-4. A snapshot lists the cases
+//! `BROLGA_GOLDEN` names another directory. A case waits if a class or an option of it does not
+//! exist yet, or if it says more than is compared; every other one must pass: within 2e-5 of the
+//! tensor's largest value, after several training steps within 1e-4. A snapshot lists the cases
 //! that run, so that none of them falls silent.
 
 mod case;
@@ -14,7 +16,7 @@ use std::path::PathBuf;
 use brolga_nn::NnError;
 use case::Case;
 
-/// What one case came to.
+/// The outcome of one case.
 enum Outcome {
     Passed,
     Waits(String),

@@ -1,4 +1,5 @@
-//! What a case needs that does not exist yet: a class, an activation, a way to call a layer. Everything else has to work.
+//! The part that a case needs and that does not exist: a class, an activation, a way to call a
+//! layer.
 
 use std::sync::Arc;
 

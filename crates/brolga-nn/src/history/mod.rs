@@ -1,11 +1,8 @@
-//! What a training reports: named numbers, epoch by epoch.
+//! The reports of a training: named numbers, epoch by epoch.
 
-use std::path::Path;
+mod series_map;
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::NnError;
-use crate::files::replace;
 
 /// Named numbers in the order in which they were computed: the loss first, then the metrics.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -36,7 +33,7 @@ impl Logs {
         }
     }
 
-    /// Sets the number of this name behind a prefix, without a new string where it is known.
+    /// Sets the number of this name after a prefix, without a new string where it is known.
     pub(crate) fn set_prefixed(&mut self, prefix: &str, name: &str, value: f64) {
         let fits = |known: &str| known.strip_prefix(prefix) == Some(name);
         match self.0.iter_mut().find(|(known, _)| fits(known)) {
@@ -56,8 +53,9 @@ impl Logs {
 pub struct History {
     /// The numbers of the epochs, from 0.
     pub epoch: Vec<usize>,
-    /// Each quantity with its values, epoch by epoch, in the order in which they were reported. In JSON this is Keras's `history.history`.
-    #[serde(with = "crate::report::series_map")]
+    /// Each quantity with its values, epoch by epoch, in the order in which they were reported. In
+    /// JSON this is Keras's `history.history`.
+    #[serde(with = "series_map")]
     pub history: Vec<Series>,
 }
 
@@ -77,12 +75,12 @@ impl History {
         self.epoch.push(epoch);
         for (name, value) in logs.iter() {
             let known = self.history.iter().position(|series| series.name == name);
-            let place = known.unwrap_or_else(|| {
+            let index = known.unwrap_or_else(|| {
                 let values = vec![f64::NAN; before];
                 self.history.push(Series { name: name.to_owned(), values });
                 self.history.len() - 1
             });
-            self.history[place].values.push(value);
+            self.history[index].values.push(value);
         }
         for series in &mut self.history {
             series.values.resize(before + 1, f64::NAN);
@@ -102,14 +100,6 @@ impl History {
     /// The history as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a history consists of names and numbers")
-    }
-
-    /// Writes the history as JSON. The file is replaced as a whole: a crash leaves the old one or the new one.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
-        replace(path.as_ref(), (self.to_json() + "\n").as_bytes())
     }
 }
 

@@ -1,4 +1,5 @@
-//! The series of a history in JSON, as Keras's `history.history` has them: `{"loss": [0.5, 0.25], "val_loss": [0.75, 0.5]}`.
+//! The series of a history in JSON, as Keras's `history.history` has them: `{"loss": [0.5, 0.25],
+//! "val_loss": [0.75, 0.5]}`.
 //!
 //! Values that are not finite are `null`, which is read as NaN.
 
@@ -7,16 +8,16 @@ use std::fmt;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserializer, Serializer};
 
-use crate::history::Series;
+use super::Series;
 
-pub(crate) fn serialize<S: Serializer>(
+pub(super) fn serialize<S: Serializer>(
     series: &[Series],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(series.iter().map(|Series { name, values }| (name, values)))
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<Series>, D::Error> {
     deserializer.deserialize_map(InOrder)
@@ -44,7 +45,7 @@ impl<'de> Visitor<'de> for InOrder {
 
 #[cfg(test)]
 mod tests {
-    use crate::history::{History, Logs};
+    use super::super::{History, Logs};
 
     #[test]
     fn json_has_the_form_of_keras() {

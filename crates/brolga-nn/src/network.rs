@@ -1,11 +1,10 @@
-//! What training needs to know of a model, however its layers are wired.
+//! The interface between training and a network, however its layers are wired.
 
 use std::sync::Arc;
 
 use brolga_ir::{DType, Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
 use brolga_runtime::for_each_chunk;
 
-use crate::arguments;
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
 use crate::layers::{Layer, WeightSpec};
@@ -44,7 +43,7 @@ pub trait Network {
 pub struct Built {
     /// The inputs.
     pub inputs: Vec<Port>,
-    /// The layers in order. A layer that is called in several places is one of them.
+    /// The layers in order. A layer that is called several times is one of them.
     pub layers: Vec<BuiltLayer>,
     /// The outputs.
     pub outputs: Vec<Port>,
@@ -124,8 +123,8 @@ impl Weight {
         format!("{}/{}", self.layer, self.name)
     }
 
-    /// Writes the first values of the weight with this number under this seed, with all threads that the
-    /// process may use; tells `filled` how many elements are done.
+    /// Writes the first values of the weight with this number under this seed, with all threads
+    /// that the process may use; tells `filled` how many elements are done.
     pub(crate) fn fill(
         &self,
         (seed, number): (u64, u32),
@@ -183,16 +182,16 @@ impl BuiltLayer {
         origin: &Origin,
         inputs: &[Var],
     ) -> Result<(Self, Weights, Vec<Var>), NnError> {
-        let place = context.tracer().inside(origin.clone());
-        let error = |mistake| NnError::from(TraceError { mistake, origin: place.clone() });
+        let at = context.tracer().inside(origin.clone());
+        let error = |mistake| NnError::from(TraceError { mistake, origin: at.clone() });
         if origin.layer.is_none() {
             return Err(error(Mistake::new("the network gives the layer no path")));
         }
-        let name = place.layer.as_deref().unwrap_or_default().to_owned();
-        arguments::check(layer).map_err(error)?;
+        let name = at.layer.as_deref().unwrap_or_default().to_owned();
+        check_arguments(layer).map_err(error)?;
         let types: Vec<Type> = inputs.iter().map(|input| input.ty().clone()).collect();
         let specs = layer.build(&types).map_err(error)?;
-        let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, &place));
+        let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, &at));
         let weights = weights.collect::<Result<_, _>>().map_err(error)?;
         let mut built = Self { name, class_name: layer.class_name(), outputs: vec![], weights };
         let mut weights = built.declare(context.tracer());

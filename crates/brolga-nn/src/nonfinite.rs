@@ -1,0 +1,114 @@
+//! Numbers of a training that are NaN or infinite, and their causes.
+
+use std::fmt;
+
+use brolga_ir::{Location, Origin, Type};
+
+use crate::states::LEARNING_RATE;
+
+/// A number of a step that was not finite. The model's state is the one before the step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NonFinite {
+    /// The epoch, from 1; `None` in an evaluation.
+    pub epoch: Option<usize>,
+    /// The step within the epoch or the evaluation, from 1.
+    pub step: usize,
+    /// The number, such as `the loss is NaN`.
+    pub what: String,
+    /// Its first cause.
+    pub cause: Cause,
+}
+
+/// The cause of a number that is not finite.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Cause {
+    /// It was in the data.
+    Data {
+        /// The program's input: `x`, `y` or `sample_weight`.
+        input: String,
+        /// The sample in the user's array.
+        sample: usize,
+        /// The element within the sample.
+        element: usize,
+        /// The number.
+        value: f64,
+    },
+    /// It was in a weight or another state before the step.
+    State {
+        /// The state.
+        name: String,
+        /// Whether the optimizer keeps it, and not a layer.
+        of_optimizer: bool,
+    },
+    /// A node made it of finite operands.
+    Node {
+        /// The op.
+        op: &'static str,
+        /// The type of its result.
+        ty: Type,
+        /// Its layer, the part of the step, file and line.
+        origin: Origin,
+        /// Type, least and greatest element of each operand.
+        operands: Vec<(Type, f64, f64)>,
+    },
+    /// Repeating the steps gave finite numbers: a bug of Brolga.
+    Unexplained,
+}
+
+impl fmt::Display for NonFinite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, step, what, cause } = self;
+        match epoch {
+            Some(epoch) => write!(f, "epoch {epoch}, step {step}: {what}")?,
+            None => write!(f, "evaluation, step {step}: {what}")?,
+        }
+        match cause {
+            Cause::Data { input, sample, element, value } => write!(
+                f,
+                "\n  `{input}` has {value} in sample {sample}, at element {element} of the sample\n  \
+                 help: every number of the data must be finite"
+            ),
+            Cause::State { name, of_optimizer } => {
+                let help = match of_optimizer {
+                    _ if name == LEARNING_RATE => {
+                        "the learning rate must be a number that f32 can hold; look at the optimizer's, \
+                         and at callbacks that set it"
+                    }
+                    true => "compile the model again: the optimizer starts anew, the weights stay",
+                    false => "set or load other weights",
+                };
+                let before = "was not finite before the step";
+                write!(f, "\n  the state `{name}` {before}\n  help: {help}")
+            }
+            Cause::Node { op, ty, origin, operands } => {
+                let (layer, role) = (origin.of_layer(), origin.role.name());
+                write!(f, "\n  first made by `{op}`: {ty}{layer} ({role})")?;
+                if let Some(Location { file, line }) = &origin.location {
+                    write!(f, ", at {file}:{line}")?;
+                }
+                for (ty, least, greatest) in operands {
+                    write!(f, "\n    of {ty} from {least:.3e} to {greatest:.3e}")?;
+                }
+                let help = match epoch {
+                    Some(_) => {
+                        "lower the learning rate, or bound the gradients with clipnorm; \
+                         the weights are those before this step"
+                    }
+                    None => {
+                        "weights or data are too large: train with a lower learning rate, or bound the \
+                         gradients with clipnorm"
+                    }
+                };
+                write!(f, "\n  help: {help}")
+            }
+            Cause::Unexplained => {
+                write!(
+                    f,
+                    "\n  but it is when the step is repeated: please report this bug of Brolga"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for NonFinite {}
