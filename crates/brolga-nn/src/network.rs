@@ -8,6 +8,7 @@ use brolga_runtime::for_each_chunk;
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
 use crate::layers::{Layer, WeightSpec};
+use crate::registry::check_arguments;
 use crate::trace::{Call, Context, Logits, Weights};
 
 /// The layers of a model and how they are wired.
