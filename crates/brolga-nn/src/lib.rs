@@ -24,6 +24,7 @@
 
 pub mod activations;
 pub mod arguments;
+mod arrays;
 pub mod builtin;
 mod callback;
 pub mod callbacks;
@@ -45,6 +46,7 @@ pub mod report;
 mod states;
 pub mod trace;
 
+pub use arrays::{Arrays, IntoArrays};
 pub use callback::{Callback, Training, TrainingPlan};
 pub use data::{Data, Element, IntoData};
 pub use error::NnError;
@@ -61,6 +63,7 @@ pub mod prelude {
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};
+    pub use crate::model::{Apply, Functional as Model, Shared, Symbolic};
     pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, SGD};
     pub use crate::{
         Callback, Compile, Evaluate, Fit, History, Logs, NnError, Predict, Sequential, Training,

@@ -1,9 +1,12 @@
 //! The interface between training and a network, however its layers are wired.
 
+use std::fmt;
 use std::sync::Arc;
 
 use brolga_ir::{DType, Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
 use brolga_runtime::for_each_chunk;
+
+use serde_json::Value;
 
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
@@ -12,12 +15,21 @@ use crate::registry::check_arguments;
 use crate::trace::{Call, Context, Logits, Weights};
 
 /// The layers of a model and how they are wired.
-pub trait Network {
+pub trait Network: fmt::Debug + Send + Sync {
     /// The model's name.
     fn name(&self) -> &str;
 
     /// The names and class names of the layers, whether the model is built or not.
-    fn layer_names(&self) -> Vec<(&str, &'static str)>;
+    fn layer_names(&self) -> Vec<(String, &'static str)>;
+
+    /// The model as Keras serializes it: `{"class_name": .., "config": ..}`.
+    ///
+    /// # Errors
+    /// If the wiring has no such form, or an argument of a layer cannot be written as JSON.
+    fn config(&self) -> Result<Value, NnError> {
+        let message = "this kind of model cannot be written as JSON".to_owned();
+        Err(NnError::Config { class: self.name().to_owned(), message })
+    }
 
     /// The ports and layers of the model, for samples of the types that it declares or, where it
     /// declares none, of types `inputs`.
@@ -207,8 +219,14 @@ impl BuiltLayer {
         self.weights.iter().map(|weight| weight.ty.shape.elements()).sum()
     }
 
+    /// Lets the layer be one of a nested model of this name.
+    pub(crate) fn move_inside(&mut self, model: &str) {
+        self.name = format!("{model}/{}", self.name);
+        self.weights.iter_mut().for_each(|weight| weight.layer.clone_from(&self.name));
+    }
+
     /// Declares the weights as states of a graph.
-    fn declare(&self, tracer: &Tracer) -> Weights {
+    pub(crate) fn declare(&self, tracer: &Tracer) -> Weights {
         Weights::new(self.weights.iter().map(|weight| {
             let _scope = tracer.origin_scope(weight.origin(Role::Forward));
             let state = tracer.state(&weight.path(), weight.ty.clone());
@@ -230,11 +248,6 @@ impl Built {
         };
         let inputs = self.inputs.iter().map(input).collect();
         (inputs, self.layers.iter().map(|layer| layer.declare(tracer)).collect())
-    }
-
-    /// The input of a model that has one.
-    pub(crate) fn input(&self) -> Result<&Port, NnError> {
-        only("input", &self.inputs)
     }
 
     /// The output of a model that has one.
@@ -275,12 +288,12 @@ fn only<'p>(what: &str, ports: &'p [Port]) -> Result<&'p Port, NnError> {
     }
     let names: Vec<_> = ports.iter().map(|port| format!("`{}`", port.name)).collect();
     let message = format!("the model has {} {what}s: {}", ports.len(), names.join(", "));
-    let help = "compile, fit, evaluate and predict take models of one input and one output";
+    let help = "take all of them: predict_all";
     Err(Mistake::new(message).help(help).into())
 }
 
 /// The type of one sample of a batch.
-fn sample(batch: &Type) -> Type {
+pub(crate) fn sample(batch: &Type) -> Type {
     Type::new(batch.dtype, batch.shape.iter().skip(1).copied().collect::<Vec<_>>())
 }
 

@@ -131,7 +131,7 @@ fn an_activation_is_an_argument_and_a_layer() -> Result<(), NnError> {
     model.add(Activation::new("relu").name("positive"));
     model.add(Activation::new(Activation::Softmax));
     let names = model.network().layer_names();
-    let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+    let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["input_layer", "dense", "positive", "activation"]);
     let built = model.network().build(None)?;
     assert_eq!(*built.outputs[0].ty.shape, [4]);

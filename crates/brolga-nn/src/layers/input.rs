@@ -8,12 +8,20 @@ use crate::trace::Call;
 
 /// Declares the shape of one sample: `Input::new([28, 28, 1])`. It computes nothing.
 ///
-/// Elements are `f32`; data of other types is converted.
+/// Elements are `f32`, or `i32` with `dtype("int32")`; data of other types is converted.
+///
+/// Keras: <https://keras.io/api/layers/core_layers/input/>.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Input {
     #[serde(flatten)]
     base: Base,
     batch_shape: Vec<Option<usize>>,
+    #[serde(default = "float32")]
+    dtype: String,
+}
+
+fn float32() -> String {
+    "float32".to_owned()
 }
 
 layer!(Input);
@@ -23,7 +31,22 @@ impl Input {
     pub fn new(shape: impl IntoIterator<Item = usize>) -> Self {
         let extents = shape.into_iter().map(Some);
         let batch_shape = std::iter::once(None).chain(extents).collect();
-        Self { base: Base::default(), batch_shape }
+        Self { base: Base::default(), batch_shape, dtype: float32() }
+    }
+
+    /// The type of the elements: `"float32"` by default, or `"int32"` for class numbers and indices.
+    #[must_use]
+    pub fn dtype(mut self, dtype: impl Into<String>) -> Self {
+        self.dtype = dtype.into();
+        self
+    }
+
+    fn elements(&self) -> Option<DType> {
+        match self.dtype.as_str() {
+            "float32" => Some(DType::F32),
+            "int32" => Some(DType::I32),
+            _ => None,
+        }
     }
 }
 
@@ -37,6 +60,11 @@ impl Layer for Input {
         if let [Some(batch), ..] = self.batch_shape[..] {
             let message = format!("the input is declared with a fixed batch of {batch}");
             let help = "leave it open (None, in a config null): programs are compiled for each size of batch";
+            return Err(Mistake::new(message).help(help));
+        }
+        if self.elements().is_none() {
+            let message = format!("the input is declared as `{}`", self.dtype);
+            let help = "inputs are float32 or int32; arrays of other types are converted";
             return Err(Mistake::new(message).help(help));
         }
         let declared = self.batch_shape.get(1..).unwrap_or_default();
@@ -62,6 +90,7 @@ impl Layer for Input {
 
     fn input_type(&self) -> Option<Type> {
         let extents = self.batch_shape.iter().skip(1).copied();
-        Some(Type::new(DType::F32, extents.collect::<Option<Vec<_>>>()?))
+        let dtype = self.elements().unwrap_or(DType::F32);
+        Some(Type::new(dtype, extents.collect::<Option<Vec<_>>>()?))
     }
 }

@@ -1,16 +1,19 @@
 //! Samples, labels and weights: whether they fit the model, and their way into a program.
 
+use std::collections::HashMap;
+
 use brolga_ir::ops::ParameterKind;
 use brolga_ir::{DType, Data as TensorData, Graph, Mistake, Tensor, Type};
 use brolga_runtime::{Executable, Feed, RuntimeError, State};
 
 use super::cause::cause;
-use super::step::Plan;
+use super::objective::Objective;
 use crate::arguments::{self, Argument, Range};
+use crate::arrays::Arrays;
 use crate::data::Data;
 use crate::error::NnError;
 use crate::losses::{Labels, Loss};
-use crate::network::Port;
+use crate::network::{Built, Port};
 use crate::nonfinite::Cause;
 use crate::registry::snake_case;
 
@@ -24,40 +27,109 @@ pub(crate) struct Samples<'a> {
     prefix: &'static str,
 }
 
+/// The arrays that a user gives for a training or an evaluation.
+pub(crate) struct Given<'a> {
+    pub(crate) x: Arrays<'a>,
+    pub(crate) y: Arrays<'a>,
+    pub(crate) sample_weight: Option<Arrays<'a>>,
+}
+
 impl<'a> Samples<'a> {
     /// Checks shapes and labels. `prefix` is `""` or `"validation "`.
     pub(crate) fn new(
-        plan: &Plan<'_>,
-        loss: &dyn Loss,
-        (x, y, sample_weight): (Data<'a>, Data<'a>, Option<Data<'a>>),
+        built: &Built,
+        objectives: &[Objective],
+        Given { x, y, sample_weight }: Given<'a>,
         prefix: &'static str,
     ) -> Result<Self, NnError> {
-        let built = plan.built;
-        let (input, output) = (built.input()?, built.output()?);
-        let (x_name, y_name) = (format!("{prefix}x"), format!("{prefix}y"));
-        y.check_copied(&y_name)?;
-        check_input(input, &x, &x_name)?;
-        same_length((&x_name, &x), (&y_name, &y))?;
-        check_labels(output, loss, &y, &y_name)?;
-        if let Some(weight) = &sample_weight {
-            let name = format!("{prefix}sample_weight");
-            weight.check_copied(&name)?;
-            same_length((&x_name, &x), (&name, weight))?;
+        let mut arrays = inputs(built, x, prefix)?;
+        let outputs = &built.outputs;
+        let names: Vec<&str> = objectives.iter().map(|o| &*outputs[o.output].name).collect();
+        let labels = y.of_objectives(objectives, outputs.len());
+        let labels =
+            labels.assign(&names, (&format!("{prefix}y"), "output with a loss or metrics"))?;
+        let weights = sample_weight.map(|weights| {
+            let what = format!("{prefix}sample_weight");
+            weights.repeated(names.len()).assign(&names, (&what, "output with a loss or metrics"))
+        });
+        let weights = weights.transpose()?;
+        let weighted = weights.is_some();
+        let mut of_output = vec![];
+        for (objective, y) in objectives.iter().zip(labels) {
+            let port = &outputs[objective.output];
+            let program_input = port.program_input("y", outputs);
+            let what = format!("{prefix}{program_input}");
+            y.check_copied(&what)?;
+            same_length(first(&arrays, prefix), (&what, &y))?;
+            if objective.loss.is_some() {
+                check_labels(port, objective, &y, &what)?;
+            }
+            of_output.push((program_input, y));
+        }
+        for (objective, weight) in objectives.iter().zip(weights.into_iter().flatten()) {
+            let program_input = outputs[objective.output].program_input("sample_weight", outputs);
+            let what = format!("{prefix}{program_input}");
+            weight.check_copied(&what)?;
+            same_length(first(&arrays, prefix), (&what, &weight))?;
             if weight.sample_len() != 1 {
                 return Err(NnError::LabelShape {
                     loss: "the loss".to_owned(),
-                    what: name,
+                    what,
                     expected: [].into(),
                     given: weight.sample_shape().into(),
                     help: "give one weight for each sample".to_owned(),
                 });
             }
+            of_output.push((program_input, weight));
         }
-        let weighted = sample_weight.is_some();
-        let of_output = |role| output.program_input(role, &built.outputs);
-        let mut arrays = vec![(input.program_input("x", &built.inputs), x), (of_output("y"), y)];
-        arrays.extend(sample_weight.map(|weight| (of_output("sample_weight"), weight)));
+        arrays.extend(of_output);
         Ok(Self { arrays, weighted, prefix })
+    }
+
+    /// Multiplies the weight of each sample by that of its class. The model has one output with a
+    /// loss.
+    ///
+    /// # Errors
+    /// If there are several, or a class has no weight that a number can be.
+    pub(crate) fn weigh_classes(
+        &mut self,
+        objectives: &[Objective],
+        outputs: &[Port],
+        classes: &HashMap<i64, f64>,
+    ) -> Result<(), NnError> {
+        let [Objective { output, .. }] = objectives else {
+            let message = "fit: class_weight is for models of one output";
+            let help = "give the weights of the samples as sample_weight";
+            return Err(Mistake::new(message).help(help).into());
+        };
+        for weight in classes.values() {
+            let weight = Argument::new("class_weight", weight, Range::AtLeast(0.0));
+            arguments::check("fit", &[weight])?;
+        }
+        let name = |role| outputs[*output].program_input(role, outputs);
+        let (y, weight) = (name("y"), name("sample_weight"));
+        let mut values = vec![];
+        if let Some(labels) = self.input(&y) {
+            let mut row = vec![0.0; labels.sample_len()];
+            values = brolga_memory::with_capacity(self.len()).map_err(RuntimeError::from)?;
+            for sample in 0..labels.samples() {
+                labels.gather_f32(&[sample], &mut row);
+                values.push(classes.get(&class(&row)).map_or(1.0, |weight| *weight as f32));
+            }
+        }
+        if let Some(given) = self.input(&weight) {
+            let mut own = [0.0];
+            for (sample, value) in values.iter_mut().enumerate() {
+                given.gather_f32(&[sample], &mut own);
+                *value *= own[0];
+            }
+        }
+        self.arrays.retain(|(name, _)| *name != weight);
+        let count = values.len();
+        let data = Data::new(&[count], values);
+        self.arrays.extend(data.map(|data| (weight, data)));
+        self.weighted = true;
+        Ok(())
     }
 
     /// Cuts off this share at the end, as Keras does: what stays are the first `⌊n·(1 − share)⌋`
@@ -159,17 +231,56 @@ impl<'a> Samples<'a> {
     }
 }
 
+/// The arrays of a model's inputs, checked, under the names of the programs' inputs.
+pub(crate) fn inputs<'a>(
+    built: &Built,
+    x: Arrays<'a>,
+    prefix: &str,
+) -> Result<Vec<(String, Data<'a>)>, NnError> {
+    let names: Vec<&str> = built.inputs.iter().map(|port| &*port.name).collect();
+    let x = x.assign(&names, (&format!("{prefix}x"), "input"))?;
+    let mut arrays: Vec<(String, Data<'a>)> = vec![];
+    for (port, x) in built.inputs.iter().zip(x) {
+        let program_input = port.program_input("x", &built.inputs);
+        let what = format!("{prefix}{program_input}");
+        check_input(port, &x, &what)?;
+        if !arrays.is_empty() {
+            same_length(first(&arrays, prefix), (&what, &x))?;
+        }
+        arrays.push((program_input, x));
+    }
+    Ok(arrays)
+}
+
+/// The first array, with which the others must agree in length, and its name in messages.
+fn first<'s, 'a>(arrays: &'s [(String, Data<'a>)], prefix: &str) -> (String, &'s Data<'a>) {
+    let (name, data) = &arrays[0];
+    (format!("{prefix}{name}"), data)
+}
+
+/// The class of a sample: its number, or the index of the largest element of a vector.
+fn class(label: &[f32]) -> i64 {
+    match label {
+        [number] => *number as i64,
+        _ => {
+            let greater =
+                |best: usize, next: usize| if label[next] > label[best] { next } else { best };
+            (0..label.len()).reduce(greater).unwrap_or(0) as i64
+        }
+    }
+}
+
 /// These samples for an input of a program.
 pub(crate) fn feed<'a>(input: &'a str, data: &'a Data<'_>, samples: &'a [usize]) -> Feed<'a> {
     Feed { input: input.into(), array: data.array(), rows: samples }
 }
 
-fn same_length(first: (&str, &Data<'_>), second: (&str, &Data<'_>)) -> Result<(), NnError> {
+fn same_length(first: (String, &Data<'_>), second: (&str, &Data<'_>)) -> Result<(), NnError> {
     if first.1.samples() == second.1.samples() {
         return Ok(());
     }
     Err(NnError::Lengths {
-        first: first.0.to_owned(),
+        first: first.0,
         first_length: first.1.samples(),
         second: second.0.to_owned(),
         second_length: second.1.samples(),
@@ -227,13 +338,17 @@ pub(crate) fn check_output(port: &Port, loss: &dyn Loss) -> Result<(), NnError> 
 }
 
 /// Checks that the labels have the shape that the loss takes, and that class numbers are in range.
-fn check_labels(port: &Port, loss: &dyn Loss, y: &Data<'_>, what: &str) -> Result<(), NnError> {
-    check_output(port, loss)?;
-    let (labels, output) = (loss.labels(), &port.ty);
+fn check_labels(
+    port: &Port,
+    objective: &Objective,
+    y: &Data<'_>,
+    what: &str,
+) -> Result<(), NnError> {
+    let (labels, output) = (objective.labels(), &port.ty);
     let expected = label_shape(labels, output);
     if !same_but_ones(&expected, y.sample_shape()) {
         return Err(NnError::LabelShape {
-            loss: snake_case(loss.class_name()),
+            loss: objective.loss.as_ref().map_or_else(String::new, |l| snake_case(l.class_name())),
             what: what.to_owned(),
             help: label_help(labels, output, y.sample_shape()),
             given: y.sample_shape().into(),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use brolga_ir::Mistake;
 use brolga_runtime::{Backend, Options, VectorIsa};
 
+use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::losses::Loss;
 use crate::metrics::{Accuracy, Metric};
@@ -24,16 +24,26 @@ use crate::registry::Choice;
 #[must_use]
 pub struct Compile {
     optimizer: Choice<dyn Optimizer>,
-    loss: Option<Choice<dyn Loss>>,
-    metrics: Vec<Choice<dyn Metric>>,
+    losses: Vec<(Option<String>, Choice<dyn Loss>)>,
+    loss_weights: Vec<(String, f64)>,
+    metrics: Vec<Asked>,
     options: Options,
+}
+
+/// A metric that was asked for.
+#[derive(Debug, Clone)]
+struct Asked {
+    output: Option<String>,
+    metric: Choice<dyn Metric>,
+    weighted: bool,
 }
 
 impl Default for Compile {
     fn default() -> Self {
         Self {
             optimizer: "rmsprop".into(),
-            loss: None,
+            losses: vec![],
+            loss_weights: vec![],
             metrics: vec![],
             options: Options::default(),
         }
@@ -52,19 +62,70 @@ impl Compile {
         self
     }
 
-    /// The loss, which training minimises: `"mse"`, or `MeanSquaredError::new()`.
+    /// The loss, which training minimises: `"mse"`, or `MeanSquaredError::new()`. A model of several
+    /// outputs has it for each of them.
     pub fn loss(mut self, loss: impl Into<Choice<dyn Loss>>) -> Self {
-        self.loss = Some(loss.into());
+        self.losses.push((None, loss.into()));
         self
     }
 
-    /// The metrics, which are reported besides the loss: `["accuracy"]`. Appends to those given
-    /// before.
-    pub fn metrics<M: Into<Choice<dyn Metric>>>(
+    /// The loss of the output of this name. Outputs without a loss are not trained.
+    pub fn output_loss(
         mut self,
+        output: impl Into<String>,
+        loss: impl Into<Choice<dyn Loss>>,
+    ) -> Self {
+        self.losses.push((Some(output.into()), loss.into()));
+        self
+    }
+
+    /// The factors of the losses of outputs in the total loss; 1 by default.
+    pub fn loss_weights<N: Into<String>>(
+        mut self,
+        weights: impl IntoIterator<Item = (N, f64)>,
+    ) -> Self {
+        self.loss_weights.extend(weights.into_iter().map(|(name, weight)| (name.into(), weight)));
+        self
+    }
+
+    /// The metrics, which are reported besides the loss, of each output: `["accuracy"]`. Appends to
+    /// those given before.
+    pub fn metrics<M: Into<Choice<dyn Metric>>>(
+        self,
         metrics: impl IntoIterator<Item = M>,
     ) -> Self {
-        self.metrics.extend(metrics.into_iter().map(Into::into));
+        self.ask(None, metrics, false)
+    }
+
+    /// The metrics of the output of this name.
+    pub fn output_metrics<M: Into<Choice<dyn Metric>>>(
+        self,
+        output: impl Into<String>,
+        metrics: impl IntoIterator<Item = M>,
+    ) -> Self {
+        self.ask(Some(output.into()), metrics, false)
+    }
+
+    /// As [`Compile::metrics`], where samples count as much as they do in the loss: by
+    /// `sample_weight` and `class_weight`. In other metrics all samples count alike.
+    pub fn weighted_metrics<M: Into<Choice<dyn Metric>>>(
+        self,
+        metrics: impl IntoIterator<Item = M>,
+    ) -> Self {
+        self.ask(None, metrics, true)
+    }
+
+    fn ask<M: Into<Choice<dyn Metric>>>(
+        mut self,
+        output: Option<String>,
+        metrics: impl IntoIterator<Item = M>,
+        weighted: bool,
+    ) -> Self {
+        self.metrics.extend(metrics.into_iter().map(|metric| Asked {
+            output: output.clone(),
+            metric: metric.into(),
+            weighted,
+        }));
         self
     }
 
@@ -103,15 +164,27 @@ impl Compile {
     }
 
     pub(crate) fn resolve(self) -> Result<(Compiled, Options), NnError> {
+        let loss = |(output, loss): (Option<String>, Choice<dyn Loss>)| {
+            Ok::<_, NnError>((output, loss.resolve()?))
+        };
+        for (_, weight) in &self.loss_weights {
+            let weight = Argument::new("loss_weights", weight, Range::AtLeast(0.0));
+            arguments::check("compile", &[weight])?;
+        }
         let compiled = Compiled {
             optimizer: self.optimizer.resolve()?,
-            loss: self.loss.map(|loss| loss.resolve()).transpose()?,
-            metrics: self.metrics.iter().map(metric).collect::<Result<_, _>>()?,
+            losses: self.losses.into_iter().map(loss).collect::<Result<_, _>>()?,
+            loss_weights: self.loss_weights,
+            metrics: self.metrics.iter().map(reported).collect::<Result<_, _>>()?,
         };
         optimizers::check(&*compiled.optimizer)?;
-        compiled.check_names()?;
         Ok((compiled, self.options))
     }
+}
+
+fn reported(Asked { output, metric, weighted }: &Asked) -> Result<Reported, NnError> {
+    let (name, metric) = self::metric(metric)?;
+    Ok(Reported { output: output.clone(), name, metric, weighted: *weighted })
 }
 
 /// A metric and the name under which it is reported: a name that the user wrote stays.
@@ -130,33 +203,23 @@ fn metric(choice: &Choice<dyn Metric>) -> Result<(String, Arc<dyn Metric>), NnEr
 pub struct Compiled {
     /// How weights follow their gradients.
     pub optimizer: Arc<dyn Optimizer>,
-    /// The loss, which training minimises.
-    pub loss: Option<Arc<dyn Loss>>,
-    /// The metrics, by the names under which they are reported.
-    pub metrics: Vec<(String, Arc<dyn Metric>)>,
+    /// The losses, whose weighted sum training minimises: each of one output, or of all.
+    pub losses: Vec<(Option<String>, Arc<dyn Loss>)>,
+    /// The weights of outputs' losses in the sum, where they are not 1.
+    pub loss_weights: Vec<(String, f64)>,
+    /// The metrics.
+    pub metrics: Vec<Reported>,
 }
 
-impl Compiled {
-    /// Fails if two numbers would be reported under one name.
-    fn check_names(&self) -> Result<(), NnError> {
-        for (index, (name, metric)) in self.metrics.iter().enumerate() {
-            let message = if self.metrics[..index].iter().any(|(other, _)| other == name) {
-                format!("compile: two metrics have the name `{name}`")
-            } else if name == "loss" {
-                "compile: a metric has the name `loss`, under which the loss is reported".to_owned()
-            } else {
-                continue;
-            };
-            let help = format!(
-                "leave one of them out, or give it a name of its own: {}::new().name(\"..\")",
-                metric.class_name()
-            );
-            return Err(Mistake::new(message).help(help).into());
-        }
-        Ok(())
-    }
-
-    pub(crate) fn loss(&self, method: &'static str) -> Result<&dyn Loss, NnError> {
-        self.loss.as_deref().ok_or(NnError::NotCompiled { method, missing: "loss" })
-    }
+/// A metric that a model was compiled with.
+#[derive(Debug, Clone)]
+pub struct Reported {
+    /// The output that it is of; `None`: all outputs.
+    pub output: Option<String>,
+    /// The name under which it is reported, after that of the output if there are several.
+    pub name: String,
+    /// The metric.
+    pub metric: Arc<dyn Metric>,
+    /// Whether samples count as much as they do in the loss.
+    pub weighted: bool,
 }

@@ -4,14 +4,16 @@ use brolga_ir::Mistake;
 use brolga_runtime::{Options, RuntimeError};
 use ndarray::{ArrayD, IxDyn};
 
-use super::batch::{Samples, check_input, feed};
+use super::batch::{Samples, feed, inputs};
+use super::objective::Objective;
 use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
 use super::totals::Totals;
 use crate::arguments::{self, Argument, Range};
-use crate::data::{Data, IntoData};
+use crate::arrays::{Arrays, IntoArrays};
 use crate::error::NnError;
 use crate::history::Logs;
+use crate::network::Port;
 use crate::nonfinite::NonFinite;
 use crate::report::{Progress, Verbose};
 
@@ -20,7 +22,7 @@ use crate::report::{Progress, Verbose};
 #[must_use]
 pub struct Evaluate<'a> {
     pub(crate) batch_size: usize,
-    pub(crate) sample_weight: Option<Data<'a>>,
+    pub(crate) sample_weight: Option<Arrays<'a>>,
     pub(crate) verbose: Verbose,
 }
 
@@ -44,8 +46,8 @@ impl<'a> Evaluate<'a> {
     }
 
     /// How much the loss of each sample counts; all the same by default.
-    pub fn sample_weight(mut self, sample_weight: impl IntoData<'a>) -> Self {
-        self.sample_weight = Some(sample_weight.into_data());
+    pub fn sample_weight(mut self, sample_weight: impl IntoArrays<'a>) -> Self {
+        self.sample_weight = Some(sample_weight.into_arrays());
         self
     }
 
@@ -101,11 +103,14 @@ pub(crate) struct Pass<'a> {
 
 impl Pass<'_> {
     /// Loss and metrics of these samples.
-    pub(crate) fn measure(mut self, samples: &Samples<'_>) -> Result<Logs, NnError> {
+    pub(crate) fn measure(
+        mut self,
+        objectives: &[Objective],
+        samples: &Samples<'_>,
+    ) -> Result<Logs, NnError> {
         let weighted = samples.weighted();
         self.begin(Kind::Evaluate, samples.len(), weighted)?;
-        let missing = NnError::NotCompiled { method: "evaluate", missing: "loss" };
-        let mut totals = Totals::new(&self.plan.compiled.ok_or(missing)?.metrics);
+        let mut totals = Totals::new(objectives);
         let mut logs = Logs::new();
         let order = in_order(samples.len())?;
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
@@ -128,31 +133,38 @@ impl Pass<'_> {
         Ok(logs)
     }
 
-    /// The model's output for these samples.
-    pub(crate) fn predict(mut self, x: &Data<'_>) -> Result<ArrayD<f32>, NnError> {
+    /// The model's outputs for these samples.
+    pub(crate) fn predict(mut self, x: Arrays<'_>) -> Result<Vec<ArrayD<f32>>, NnError> {
         let built = self.plan.built;
-        let (input, output) = (built.input()?, &built.output()?.ty);
-        check_input(input, x, "x")?;
-        let name = input.program_input("x", &built.inputs);
-        self.begin(Kind::Predict, x.samples(), false)?;
-        let count = x.samples().saturating_mul(output.shape.elements());
-        let mut values = brolga_memory::with_capacity(count).map_err(RuntimeError::from)?;
+        let arrays = inputs(built, x, "")?;
+        let samples = arrays.first().map_or(0, |(_, data)| data.samples());
+        self.begin(Kind::Predict, samples, false)?;
+        let room = |port: &Port| {
+            let count = samples.saturating_mul(port.ty.shape.elements());
+            brolga_memory::with_capacity(count).map_err(RuntimeError::from)
+        };
+        let mut values: Vec<Vec<f32>> = built.outputs.iter().map(room).collect::<Result<_, _>>()?;
         let logs = Logs::new();
-        let order = in_order(x.samples())?;
+        let order = in_order(samples)?;
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
             let key = Key { kind: Kind::Predict, batch: batch.len(), weighted: false };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
-            program.executable.run_fed(&[feed(&name, x, batch)], state)?;
-            values.extend_from_slice(program.executable.output(0)?);
+            let feeds: Vec<_> = arrays.iter().map(|(name, x)| feed(name, x, batch)).collect();
+            program.executable.run_fed(&feeds, state)?;
+            for (number, values) in values.iter_mut().enumerate() {
+                values.extend_from_slice(program.executable.output(number)?);
+            }
             self.progress.step(step + 1, &logs);
         }
         self.progress.finish(&logs);
-        let shape: Vec<usize> =
-            std::iter::once(x.samples()).chain(output.shape.iter().copied()).collect();
-        ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| {
-            let message = "predict: the model's output does not have one row for each sample";
-            Mistake::new(message).help("layers must keep the first axis, the batch").into()
-        })
+        let array = |(port, values): (&Port, Vec<f32>)| {
+            let shape = std::iter::once(samples).chain(port.ty.shape.iter().copied());
+            ArrayD::from_shape_vec(IxDyn(&shape.collect::<Vec<_>>()), values).map_err(|_| {
+                let message = "predict: the model's output does not have one row for each sample";
+                Mistake::new(message).help("layers must keep the first axis, the batch").into()
+            })
+        };
+        built.outputs.iter().zip(values).map(array).collect()
     }
 
     /// Checks the size of the batches, and compiles the programs before the first step.

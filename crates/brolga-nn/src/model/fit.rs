@@ -1,24 +1,23 @@
 //! Training.
 
+use std::collections::HashMap;
 use std::slice::Chunks;
-use std::sync::Arc;
 
 use brolga_ir::lanes::random_bits_at;
 use brolga_runtime::{Executable, Options};
 
-use super::batch::Samples;
-use super::compile::Compiled;
+use super::batch::{Given, Samples};
 use super::evaluate::{Pass, batch_sizes, in_order};
+use super::objective::{self, Objective};
 use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
 use super::totals::Totals;
 use super::watch::{Broken, Watch, non_finite};
 use crate::arguments::{self, Argument, Range};
+use crate::arrays::{Arrays, IntoArrays};
 use crate::callback::{Callback, Training, TrainingPlan};
-use crate::data::{Data, IntoData};
 use crate::error::NnError;
 use crate::history::{History, Logs};
-use crate::metrics::{Direction, Metric};
 use crate::nonfinite::{Cause, NonFinite};
 use crate::report::{Progress, Verbose};
 
@@ -28,8 +27,9 @@ pub struct Fit<'a> {
     pub(crate) epochs: usize,
     pub(crate) initial_epoch: usize,
     pub(crate) batch_size: usize,
-    pub(crate) sample_weight: Option<Data<'a>>,
-    pub(crate) validation_data: Option<(Data<'a>, Data<'a>)>,
+    pub(crate) sample_weight: Option<Arrays<'a>>,
+    pub(crate) class_weight: HashMap<i64, f64>,
+    pub(crate) validation_data: Option<Given<'a>>,
     pub(crate) validation_split: f64,
     pub(crate) shuffle: bool,
     pub(crate) seed: Option<u64>,
@@ -44,6 +44,7 @@ impl Default for Fit<'_> {
             initial_epoch: 0,
             batch_size: 32,
             sample_weight: None,
+            class_weight: HashMap::new(),
             validation_data: None,
             validation_split: 0.0,
             shuffle: true,
@@ -79,15 +80,37 @@ impl<'a> Fit<'a> {
         self
     }
 
-    /// How much the loss of each sample counts; all the same by default.
-    pub fn sample_weight(mut self, sample_weight: impl IntoData<'a>) -> Self {
-        self.sample_weight = Some(sample_weight.into_data());
+    /// How much the loss of each sample counts; all the same by default. Of a model of several
+    /// outputs one array is for all of them; a list has one for each.
+    pub fn sample_weight(mut self, sample_weight: impl IntoArrays<'a>) -> Self {
+        self.sample_weight = Some(sample_weight.into_arrays());
+        self
+    }
+
+    /// How much the samples of each class count: pairs of class number and weight, which multiplies
+    /// that of the sample; 1 for classes that are not named.
+    pub fn class_weight(mut self, weights: impl IntoIterator<Item = (i64, f64)>) -> Self {
+        self.class_weight = weights.into_iter().collect();
         self
     }
 
     /// Samples and labels on which loss and metrics are computed after each epoch.
-    pub fn validation_data(mut self, x: impl IntoData<'a>, y: impl IntoData<'a>) -> Self {
-        self.validation_data = Some((x.into_data(), y.into_data()));
+    pub fn validation_data(mut self, x: impl IntoArrays<'a>, y: impl IntoArrays<'a>) -> Self {
+        let (x, y) = (x.into_arrays(), y.into_arrays());
+        self.validation_data = Some(Given { x, y, sample_weight: None });
+        self
+    }
+
+    /// As [`Fit::validation_data`], with the weights of the samples.
+    pub fn weighted_validation_data(
+        mut self,
+        x: impl IntoArrays<'a>,
+        y: impl IntoArrays<'a>,
+        sample_weight: impl IntoArrays<'a>,
+    ) -> Self {
+        let sample_weight = Some(sample_weight.into_arrays());
+        let (x, y) = (x.into_arrays(), y.into_arrays());
+        self.validation_data = Some(Given { x, y, sample_weight });
         self
     }
 
@@ -136,7 +159,7 @@ impl<'a> Fit<'a> {
 /// A training about to run.
 pub(crate) struct Trainer<'a> {
     pub(crate) plan: Plan<'a>,
-    pub(crate) compiled: &'a Compiled,
+    pub(crate) objectives: &'a [Objective],
     pub(crate) options: &'a Options,
     pub(crate) session: &'a mut Session,
     pub(crate) samples: Samples<'a>,
@@ -185,7 +208,7 @@ impl Trainer<'_> {
                 let (plan, options, batch_size) = (&self.plan, self.options, info.batch_size);
                 let (session, progress) = (&mut *self.session, &mut Progress::silent());
                 let pass = Pass { plan, options, session, batch_size, progress };
-                let scores = pass.measure(validation)?;
+                let scores = pass.measure(self.objectives, validation)?;
                 scores.iter().for_each(|(name, value)| logs.set(format!("val_{name}"), value));
             }
             let mut training = Training { plan: info, session: self.session, stop: &mut stop };
@@ -219,17 +242,12 @@ impl Trainer<'_> {
         });
         self.session.prepare(&self.plan, self.options, keys, Watch::COPIES)?;
         let compile_time = self.session.compile_time() - before;
-        let mut reported: Vec<String> = vec!["loss".to_owned()];
-        reported.extend(self.compiled.metrics.iter().map(|(name, _)| name.clone()));
+        let mut reported = objective::reported(self.objectives);
         if self.validation.is_some() {
             let validated: Vec<_> = reported.iter().map(|name| format!("val_{name}")).collect();
             reported.extend(validated);
         }
         reported.extend(fit.callbacks.iter().flat_map(|callback| callback.reports()));
-        let known =
-            |(name, metric): &(String, Arc<dyn Metric>)| Some((name.clone(), metric.direction()?));
-        let loss = ("loss".to_owned(), Direction::Min);
-        let directions = self.compiled.metrics.iter().filter_map(known).chain([loss]).collect();
         Ok(TrainingPlan {
             epochs: fit.epochs,
             steps: samples.div_ceil(batch_size),
@@ -237,7 +255,7 @@ impl Trainer<'_> {
             batch_size,
             compile_time,
             reported,
-            directions,
+            directions: objective::directions(self.objectives).into_iter().collect(),
         })
     }
 
@@ -252,7 +270,7 @@ impl Trainer<'_> {
         stop: &mut bool,
     ) -> Result<(), NnError> {
         let order = self.order(shuffle)?;
-        let mut totals = Totals::new(&self.compiled.metrics);
+        let mut totals = Totals::new(self.objectives);
         let mut watch = Watch::new(self.session.snapshot()?);
         for (step, batch) in order.chunks(info.batch_size).enumerate() {
             watch.begins(self.session.learning_rate());

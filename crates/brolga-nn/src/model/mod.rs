@@ -3,8 +3,11 @@
 mod batch;
 mod cause;
 mod compile;
+mod config;
 mod evaluate;
 mod fit;
+mod functional;
+mod objective;
 mod sequential;
 mod session;
 mod step;
@@ -18,9 +21,10 @@ use brolga_ir::{Graph, Type};
 use brolga_runtime::Options;
 use ndarray::ArrayD;
 
-pub use compile::{Compile, Compiled};
+pub use compile::{Compile, Compiled, Reported};
 pub use evaluate::{Evaluate, Predict};
 pub use fit::Fit;
+pub use functional::{Apply, Functional, IntoSymbolic, Shared, Symbolic, Wiring};
 pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
 
@@ -28,12 +32,13 @@ pub use crate::network::{Built, BuiltLayer, Network, Port, Weight, call};
 pub use crate::nonfinite::{Cause, NonFinite};
 pub use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
-use batch::{Samples, check_output};
+use batch::{Given, Samples};
 use evaluate::Pass;
 use fit::Trainer;
+pub(crate) use objective::Objective;
 use step::Plan;
 
-use crate::data::IntoData;
+use crate::arrays::IntoArrays;
 use crate::error::NnError;
 use crate::history::{History, Logs};
 use crate::report::{self, Progress, Summary};
@@ -107,13 +112,24 @@ impl<N: Network> Model<N> {
             // The first array given to `fit` tells the shape.
             Err(NnError::NotBuilt { .. }) => Ok(()),
             Err(error) => Err(error),
-            Ok((Plan { built, compiled, .. }, _, session)) => {
-                let loss = compiled.and_then(|compiled| compiled.loss.as_deref());
-                let output = built.output();
-                loss.map_or(Ok(()), |loss| check_output(output?, loss))?;
-                session.check_memory()
+            Ok((plan, _, session)) => {
+                match plan.objectives("compile") {
+                    // It can predict.
+                    Ok(_) | Err(NnError::NotCompiled { .. }) => session.check_memory(),
+                    Err(error) => Err(error),
+                }
             }
         }
+    }
+
+    /// Whether weights have values yet.
+    pub(crate) fn has_values(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::has_values)
+    }
+
+    /// The network without weights.
+    pub(crate) fn into_network(self) -> N {
+        self.network
     }
 
     /// The parts that the model was compiled with.
@@ -128,7 +144,7 @@ impl<N: Network> Model<N> {
     /// If a layer does not fit its input, or the machine does not grant the memory for the weights.
     /// A model that is only too large is built, and can be looked at.
     pub fn build(&mut self, sample_shape: &[usize]) -> Result<(), NnError> {
-        self.ready("build", Some(&Type::f32(sample_shape)))?.2.check_memory()
+        self.ready("build", Some(&[Type::f32(sample_shape)]))?.2.check_memory()
     }
 
     /// Layers, weights and types, where the model is built.
@@ -137,13 +153,14 @@ impl<N: Network> Model<N> {
     }
 
     /// Builds what is not built, and makes the session anew if something has changed.
-    fn ready(&mut self, method: &'static str, input: Option<&Type>) -> Result<Parts<'_>, NnError> {
+    fn ready(
+        &mut self,
+        method: &'static str,
+        inputs: Option<&[Type]>,
+    ) -> Result<Parts<'_>, NnError> {
         let built = match self.built.take() {
             Some(built) => built,
-            None => self
-                .network
-                .build(input.map(std::slice::from_ref))
-                .map_err(|error| error.in_method(method))?,
+            None => self.network.build(inputs).map_err(|error| error.in_method(method))?,
         };
         let built = &*self.built.insert(built);
         let plan = Plan { network: &self.network, built, compiled: self.compiled.as_ref() };
@@ -176,24 +193,30 @@ impl<N: Network> Model<N> {
     /// [`NnError::Training`], which carries the history so far.
     pub fn fit<'a>(
         &mut self,
-        x: impl IntoData<'a>,
-        y: impl IntoData<'a>,
+        x: impl IntoArrays<'a>,
+        y: impl IntoArrays<'a>,
         mut fit: Fit<'a>,
     ) -> Result<History, NnError> {
-        let (x, y) = (x.into_data(), y.into_data());
-        let sample = Type::f32(x.sample_shape());
-        let compiled = self.compiled.clone().ok_or(NOT_COMPILED)?;
-        let loss = compiled.loss("fit")?;
-        let (plan, options, session) = self.ready("fit", Some(&sample))?;
-        let all = Samples::new(&plan, loss, (x, y, fit.sample_weight.take()), "")?;
+        let (x, y) = (x.into_arrays(), y.into_arrays());
+        let types: Vec<Type> = x.iter().map(|x| Type::f32(x.sample_shape())).collect();
+        if self.compiled.is_none() {
+            return Err(NOT_COMPILED);
+        }
+        let (plan, options, session) = self.ready("fit", Some(&types))?;
+        let built = plan.built;
+        let objectives = &plan.objectives("fit")?;
+        let given = Given { x, y, sample_weight: fit.sample_weight.take() };
+        let all = Samples::new(built, objectives, given, "")?;
         let validation = fit.validation_data.take();
         let validation = validation
-            .map(|(x, y)| Samples::new(&plan, loss, (x, y, None), "validation "))
+            .map(|given| Samples::new(built, objectives, given, "validation "))
             .transpose()?;
-        let (samples, split) = all.split(fit.validation_split)?;
+        let (mut samples, split) = all.split(fit.validation_split)?;
+        if !fit.class_weight.is_empty() {
+            samples.weigh_classes(objectives, &built.outputs, &fit.class_weight)?;
+        }
         let validation = validation.or(split);
-        let compiled = &compiled;
-        Trainer { plan, compiled, options, session, samples, validation }.run(fit)
+        Trainer { plan, objectives, options, session, samples, validation }.run(fit)
     }
 
     /// Loss and metrics of these samples.
@@ -203,8 +226,8 @@ impl<N: Network> Model<N> {
     /// loss is NaN or infinite.
     pub fn evaluate<'a>(
         &mut self,
-        x: impl IntoData<'a>,
-        y: impl IntoData<'a>,
+        x: impl IntoArrays<'a>,
+        y: impl IntoArrays<'a>,
     ) -> Result<Logs, NnError> {
         self.evaluate_with(x, y, Evaluate::new())
     }
@@ -215,27 +238,24 @@ impl<N: Network> Model<N> {
     /// As [`Model::evaluate`].
     pub fn evaluate_with<'a>(
         &mut self,
-        x: impl IntoData<'a>,
-        y: impl IntoData<'a>,
+        x: impl IntoArrays<'a>,
+        y: impl IntoArrays<'a>,
         Evaluate { batch_size, sample_weight, verbose }: Evaluate<'a>,
     ) -> Result<Logs, NnError> {
-        let compiled = self.compiled.clone();
         let (plan, options, session) = self.ready("evaluate", None)?;
-        let missing = NnError::NotCompiled { method: "evaluate", missing: "loss" };
-        let compiled = compiled.ok_or(missing)?;
-        let loss = compiled.loss("evaluate")?;
-        let data = (x.into_data(), y.into_data(), sample_weight);
-        let samples = Samples::new(&plan, loss, data, "")?;
+        let objectives = &plan.objectives("evaluate")?;
+        let given = Given { x: x.into_arrays(), y: y.into_arrays(), sample_weight };
+        let samples = Samples::new(plan.built, objectives, given, "")?;
         session.show(verbose);
         let progress = &mut Progress::new(verbose, session.compilations().len());
-        Pass { plan: &plan, options, session, batch_size, progress }.measure(&samples)
+        Pass { plan: &plan, options, session, batch_size, progress }.measure(objectives, &samples)
     }
 
     /// The model's output for these samples.
     ///
     /// # Errors
-    /// If the model is not built, or the samples do not fit it.
-    pub fn predict<'a>(&mut self, x: impl IntoData<'a>) -> Result<ArrayD<f32>, NnError> {
+    /// If the model is not built or has several outputs, or the samples do not fit it.
+    pub fn predict<'a>(&mut self, x: impl IntoArrays<'a>) -> Result<ArrayD<f32>, NnError> {
         self.predict_with(x, Predict::new())
     }
 
@@ -245,13 +265,34 @@ impl<N: Network> Model<N> {
     /// As [`Model::predict`].
     pub fn predict_with<'a>(
         &mut self,
-        x: impl IntoData<'a>,
-        Predict { batch_size, verbose }: Predict,
+        x: impl IntoArrays<'a>,
+        predict: Predict,
     ) -> Result<ArrayD<f32>, NnError> {
+        self.ready("predict", None)?.0.built.output()?;
+        Ok(self.predict_all_with(x, predict)?.swap_remove(0))
+    }
+
+    /// The outputs of a model of several for these samples, in their order.
+    ///
+    /// # Errors
+    /// If the model is not built, or the samples do not fit it.
+    pub fn predict_all<'a>(&mut self, x: impl IntoArrays<'a>) -> Result<Vec<ArrayD<f32>>, NnError> {
+        self.predict_all_with(x, Predict::new())
+    }
+
+    /// As [`Model::predict_all`], with other arguments.
+    ///
+    /// # Errors
+    /// As [`Model::predict_all`].
+    pub fn predict_all_with<'a>(
+        &mut self,
+        x: impl IntoArrays<'a>,
+        Predict { batch_size, verbose }: Predict,
+    ) -> Result<Vec<ArrayD<f32>>, NnError> {
         let (plan, options, session) = self.ready("predict", None)?;
         session.show(verbose);
         let progress = &mut Progress::new(verbose, session.compilations().len());
-        Pass { plan: &plan, options, session, batch_size, progress }.predict(&x.into_data())
+        Pass { plan: &plan, options, session, batch_size, progress }.predict(x.into_arrays())
     }
 
     /// The layers of the model with shapes and sizes; of a model that is not built, their names

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use brolga_ir::text::is_name;
 use brolga_ir::{Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Model;
+use super::config::{layer_config, model_config};
 use super::step::random_states;
 use crate::error::NnError;
 use crate::layers::Layer;
@@ -84,18 +85,14 @@ impl Sequential {
     /// # Errors
     /// As [`Sequential::from_config`].
     pub fn from_config_with(value: &Value, registry: &Registry) -> Result<Self, NnError> {
-        let error = |message: &str| NnError::Config {
+        let config = model_config(value, &["Sequential"])?;
+        let layers = config.get("layers").and_then(Value::as_array);
+        let layers = layers.ok_or_else(|| NnError::Config {
             class: "Sequential".to_owned(),
-            message: message.to_owned(),
-        };
-        let class = value.get("class_name").and_then(Value::as_str).unwrap_or_default();
-        if class != "Sequential" {
-            return Err(error(&format!("expected the class `Sequential`, given `{class}`")));
-        }
-        let layers = value.pointer("/config/layers").and_then(Value::as_array);
-        let layers = layers.ok_or_else(|| error("`config` needs a list `layers`"))?;
+            message: "`config` needs a list `layers`".to_owned(),
+        })?;
         let mut model = Self::new();
-        if let Some(name) = value.pointer("/config/name").and_then(Value::as_str) {
+        if let Some(name) = config.get("name").and_then(Value::as_str) {
             model.network_mut().name = name.to_owned();
         }
         for layer in layers {
@@ -184,8 +181,20 @@ impl Network for Stack {
         &self.name
     }
 
-    fn layer_names(&self) -> Vec<(&str, &'static str)> {
-        self.layers.iter().map(|entry| (entry.name.as_str(), entry.layer.class_name())).collect()
+    fn layer_names(&self) -> Vec<(String, &'static str)> {
+        self.layers.iter().map(|entry| (entry.name.clone(), entry.layer.class_name())).collect()
+    }
+
+    fn config(&self) -> Result<Value, NnError> {
+        let layer = |entry: &Entry| layer_config(&*entry.layer, &entry.name);
+        let layers: Vec<Value> = self.layers.iter().map(layer).collect::<Result<_, _>>()?;
+        let config = json!({ "name": self.name, "trainable": true, "layers": layers });
+        Ok(json!({
+            "module": "keras",
+            "class_name": "Sequential",
+            "config": config,
+            "registered_name": null,
+        }))
     }
 
     fn build(&self, inputs: Option<&[Type]>) -> Result<Built, NnError> {

@@ -204,6 +204,11 @@ impl Session {
         Ok((program, self.state.as_mut().expect("the state was allocated above")))
     }
 
+    /// Whether the state has values.
+    pub(crate) fn has_values(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// The state, with first values where it is new.
     pub(crate) fn state_mut(&mut self) -> Result<&mut State, NnError> {
         if self.state.is_none() {

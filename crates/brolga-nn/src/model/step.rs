@@ -1,10 +1,13 @@
 //! Tracing of a model's programs: the training step, the evaluation step, the prediction.
 
-use brolga_ir::{DType, Graph, Mistake, Origin, Role, Tracer, Type, Var};
+use std::collections::HashSet;
+
+use brolga_ir::{DType, Graph, Mistake, NodeId, Origin, Role, Tracer, Type, Var};
 
 use super::compile::Compiled;
+use super::objective::{Measured, Objective};
 use crate::error::NnError;
-use crate::losses;
+use crate::losses::{self, Loss};
 use crate::network::{Built, Network, Weight, batched};
 use crate::optimizers::{self, Optimizer, Slot, Trained, state_prefix};
 use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
@@ -110,32 +113,44 @@ impl Plan<'_> {
         context: &mut Context,
         weighted: bool,
     ) -> Result<Var, NnError> {
-        let compiled = self.compiled.ok_or(NOT_COMPILED)?;
-        let loss = compiled.loss("trace")?;
-        let port = self.built.output()?;
+        let objectives = self.objectives("trace")?;
         let outputs = self.forward(program, context)?;
-        let prediction = context.prediction(outputs[0].clone());
+        let ports = &self.built.outputs;
         let (tracer, batch) = (&program.tracer, program.batch);
-        let input = |role, ty| {
-            tracer.input(&port.program_input(role, &self.built.outputs), batched(&ty, batch))
-        };
-        let y = input("y", loss.labels().ty(&port.ty));
-        let sample_weight = weighted.then(|| input("sample_weight", Type::scalar(DType::F32)));
-        let value = {
-            let _scope = tracer.enter("loss");
-            let value = losses::compute(loss, &y, &prediction, sample_weight.as_ref());
-            if value.shape().rank() > 0 {
-                let message = format!("the loss is {}, not one number", value.ty());
-                let help =
-                    "let its reduction be sum_over_batch_size, mean_with_sample_weight or sum";
-                tracer.fail(Mistake::new(message).help(help));
+        let (mut losses, mut beside, mut statistics) = (vec![], vec![], vec![]);
+        let mut measured = vec![];
+        for objective in &objectives {
+            let port = &ports[objective.output];
+            let prediction = context.prediction(outputs[objective.output].clone());
+            let input =
+                |role, ty| tracer.input(&port.program_input(role, ports), batched(&ty, batch));
+            let y = input("y", objective.labels().ty(&port.ty));
+            let weight = weighted.then(|| input("sample_weight", Type::scalar(DType::F32)));
+            if let Some(loss) = &objective.loss {
+                let scope = objective.loss_name.as_deref().unwrap_or("loss");
+                let value = loss_of_batch(tracer, scope, &**loss, (&y, &prediction, &weight));
+                beside.extend(objective.loss_name.is_some().then(|| value.clone()));
+                let _scope = tracer.enter(scope);
+                losses.push(if objective.weight == 1.0 { value } else { value * objective.weight });
             }
-            context.losses().iter().fold(value, |sum, added| sum + added)
+            measured.push((objective, y, prediction, weight));
+        }
+        let total = {
+            let _scope = tracer.enter("loss");
+            let added = losses.into_iter().chain(context.losses().iter().cloned());
+            added.reduce(|sum, loss| sum + loss).unwrap_or_else(|| tracer.scalar(DType::F32, 0.0))
         };
-        let statistics = statistics(compiled, &y, &prediction);
-        tracer.output(&value);
-        statistics.iter().for_each(|statistic| tracer.output(statistic));
-        Ok(value)
+        for (objective, y, prediction, weight) in &measured {
+            statistics.extend(self::statistics(&objective.metrics, y, prediction, weight.as_ref()));
+        }
+        [total.clone()].iter().chain(&beside).chain(&statistics).for_each(|x| tracer.output(x));
+        Ok(total)
+    }
+
+    /// The losses and metrics of the outputs.
+    pub(crate) fn objectives(&self, method: &'static str) -> Result<Vec<Objective>, NnError> {
+        let missing = NnError::NotCompiled { method, missing: "loss" };
+        self.compiled.ok_or(missing)?.objectives(&self.built.outputs, method)
     }
 
     /// The gradients of the trainable weights, and the next values of weights and optimizer states.
@@ -143,6 +158,13 @@ impl Plan<'_> {
         let compiled = self.compiled.ok_or(NOT_COMPILED)?;
         let optimizer = &*compiled.optimizer;
         let trained = self.built.weights().zip(weights).filter(|(weight, _)| weight.trainable);
+        // An output without a loss is not trained, and so nothing that it alone needs. Elsewhere a weight that the loss does not need is a
+        // mistake, of which the gradient tells.
+        let losses = self.objectives("trace")?.iter().filter(|o| o.loss.is_some()).count();
+        let needed = (losses < self.built.outputs.len()).then(|| needed_by(tracer, loss));
+        let trained = trained.filter(|(_, var)| {
+            needed.as_ref().is_none_or(|needed| var.node().is_some_and(|id| needed.contains(&id)))
+        });
         let (specs, weights): (Vec<_>, Vec<Var>) = trained.map(|(w, var)| (w, var.clone())).unzip();
         let gradients = brolga_autodiff::gradients(tracer, loss, &weights)?;
         let prefix = state_prefix(optimizer);
@@ -251,13 +273,49 @@ pub(crate) enum First {
     Value(f64),
 }
 
-/// The statistics of all metrics.
-fn statistics(compiled: &Compiled, y: &Var, prediction: &Prediction) -> Vec<Var> {
+/// The nodes that a value is computed from.
+fn needed_by(tracer: &Tracer, value: &Var) -> HashSet<NodeId> {
+    tracer.with_graph(|graph| {
+        let mut needed: HashSet<NodeId> = HashSet::new();
+        let mut stack: Vec<NodeId> = value.node().into_iter().collect();
+        while let Some(id) = stack.pop() {
+            if needed.insert(id) {
+                stack.extend(graph.producers(id));
+            }
+        }
+        needed
+    })
+}
+
+/// The loss of a batch, which is one number.
+fn loss_of_batch(
+    tracer: &Tracer,
+    scope: &str,
+    loss: &dyn Loss,
+    (y, prediction, sample_weight): (&Var, &Prediction, &Option<Var>),
+) -> Var {
+    let _scope = tracer.enter(scope);
+    let value = losses::compute(loss, y, prediction, sample_weight.as_ref());
+    if value.shape().rank() > 0 {
+        let message = format!("the loss is {}, not one number", value.ty());
+        let help = "let its reduction be sum_over_batch_size, mean_with_sample_weight or sum";
+        tracer.fail(Mistake::new(message).help(help));
+    }
+    value
+}
+
+/// The statistics of the metrics of an output.
+fn statistics(
+    metrics: &[Measured],
+    y: &Var,
+    prediction: &Prediction,
+    sample_weight: Option<&Var>,
+) -> Vec<Var> {
     let tracer = y.tracer();
     let mut statistics = vec![];
-    for (name, metric) in &compiled.metrics {
+    for Measured { name, metric, weighted } in metrics {
         let _scope = tracer.enter(&format!("metrics/{name}"));
-        let parts = metric.statistics(y, prediction, None);
+        let parts = metric.statistics(y, prediction, sample_weight.filter(|_| *weighted));
         if parts.len() != metric.parts() {
             let (expected, given) = (metric.parts(), parts.len());
             let message = format!("the metric gives {given} tensors, its `parts` says {expected}");

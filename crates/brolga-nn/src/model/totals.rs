@@ -1,50 +1,58 @@
 //! Loss and metrics of an epoch, from what each step reports.
 
-use std::sync::Arc;
-
 use brolga_runtime::Executable;
 
+use super::objective::Objective;
 use crate::error::NnError;
 use crate::history::Logs;
-use crate::metrics::Metric;
 
 /// The sums of an epoch so far, in `f64`.
 #[derive(Debug)]
 pub(crate) struct Totals<'a> {
-    metrics: &'a [(String, Arc<dyn Metric>)],
-    loss: f64,
+    objectives: &'a [Objective],
+    /// The sums of the total loss and of those that are reported beside it.
+    losses: Vec<f64>,
     samples: f64,
+    /// The sums of the metrics' statistics.
     parts: Vec<Vec<f64>>,
 }
 
 impl<'a> Totals<'a> {
-    pub(crate) fn new(metrics: &'a [(String, Arc<dyn Metric>)]) -> Self {
-        let parts = metrics.iter().map(|(_, metric)| metric.parts()).sum();
-        Self { metrics, loss: 0.0, samples: 0.0, parts: vec![vec![]; parts] }
+    pub(crate) fn new(objectives: &'a [Objective]) -> Self {
+        let losses = objectives.iter().filter(|objective| objective.loss_name.is_some()).count();
+        let metrics = objectives.iter().flat_map(|objective| &objective.metrics);
+        let parts = metrics.map(|metric| metric.metric.parts()).sum();
+        let (losses, parts) = (vec![0.0; 1 + losses], vec![vec![]; parts]);
+        Self { objectives, losses, samples: 0.0, parts }
     }
 
     /// Adds the outputs of a step; returns its loss.
     pub(crate) fn add(&mut self, step: &Executable, samples: usize) -> Result<f32, NnError> {
-        let loss = step.output::<f32>(0)?[0];
-        self.loss += f64::from(loss) * samples as f64;
+        for (number, total) in self.losses.iter_mut().enumerate() {
+            *total += f64::from(step.output::<f32>(number)?[0]) * samples as f64;
+        }
         self.samples += samples as f64;
-        for (index, part) in self.parts.iter_mut().enumerate() {
-            let given = step.output::<f32>(index + 1)?;
+        let first = self.losses.len();
+        for (number, part) in self.parts.iter_mut().enumerate() {
+            let given = step.output::<f32>(first + number)?;
             part.resize(given.len(), 0.0);
             part.iter_mut().zip(given).for_each(|(total, &x)| *total += f64::from(x));
         }
-        Ok(loss)
+        Ok(step.output::<f32>(0)?[0])
     }
 
-    /// Writes the loss, the mean over the samples, and the metrics, with a prefix before their
+    /// Writes the losses, means over the samples, and the metrics, with a prefix before their
     /// names.
     pub(crate) fn report(&self, prefix: &str, logs: &mut Logs) {
-        logs.set_prefixed(prefix, "loss", self.loss / self.samples.max(1.0));
+        let names = self.objectives.iter().filter_map(|objective| objective.loss_name.as_deref());
+        for (name, total) in ["loss"].into_iter().chain(names).zip(&self.losses) {
+            logs.set_prefixed(prefix, name, total / self.samples.max(1.0));
+        }
         let mut parts = self.parts.as_slice();
-        for (name, metric) in self.metrics {
-            let (own, rest) = parts.split_at(metric.parts());
+        for metric in self.objectives.iter().flat_map(|objective| &objective.metrics) {
+            let (own, rest) = parts.split_at(metric.metric.parts());
             parts = rest;
-            logs.set_prefixed(prefix, name, metric.result(own));
+            logs.set_prefixed(prefix, &metric.name, metric.metric.result(own));
         }
     }
 }

@@ -86,12 +86,8 @@ impl Summary {
     }
 
     /// The summary of a model that is not built, from the names and classes of its layers.
-    pub(crate) fn of_unbuilt(name: &str, layers: Vec<(&str, &'static str)>) -> Self {
-        let row = |(name, class_name): (&str, _)| SummaryRow {
-            name: name.to_owned(),
-            class_name,
-            built: None,
-        };
+    pub(crate) fn of_unbuilt(name: &str, layers: Vec<(String, &'static str)>) -> Self {
+        let row = |(name, class_name)| SummaryRow { name, class_name, built: None };
         Self {
             name: name.to_owned(),
             layers: layers.into_iter().map(row).collect(),
@@ -278,6 +274,7 @@ mod tests {
             ("a_very_long_name_of_a_layer_that_is_wrapped_somehow_in_the_table", "Dense"),
             ("dense_1", "Dense"),
         ];
+        let layers = layers.into_iter().map(|(name, class)| (name.to_owned(), class)).collect();
         let summary = Summary::of_unbuilt("sequential_1", layers);
         insta::assert_snapshot!(summary, @r#"
         Model: "sequential_1"

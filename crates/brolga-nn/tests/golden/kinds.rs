@@ -11,6 +11,7 @@ use brolga_nn::activations::Activation;
 use brolga_nn::layers::Layer;
 use brolga_nn::losses::{self, Loss};
 use brolga_nn::metrics::Metric;
+use brolga_nn::model::{Functional, Model, Network};
 use brolga_nn::optimizers::{Optimizer, Trained, apply};
 use brolga_nn::registry::from_config;
 use brolga_nn::trace::{Call, Context, Prediction, Weights};
@@ -221,7 +222,17 @@ pub(crate) fn model(case: &Case) -> Outcome {
 
 /// The losses of a model's training, its weights afterwards, and what it predicts.
 fn trained(case: &Case, backend: Backend) -> Result<Vec<(String, Tensor)>, Box<dyn Error>> {
-    let mut model = Sequential::from_config(&case.config)?;
+    match case.config["class_name"].as_str() {
+        Some("Sequential") => train(Sequential::from_config(&case.config)?, case, backend),
+        _ => train(Functional::from_config(&case.config)?, case, backend),
+    }
+}
+
+fn train<N: Network>(
+    mut model: Model<N>,
+    case: &Case,
+    backend: Backend,
+) -> Result<Vec<(String, Tensor)>, Box<dyn Error>> {
     let optimizer: Arc<dyn Optimizer> = from_config(&case.extra["optimizer"])?;
     let loss = case.extra["loss"].as_str().unwrap_or_default();
     model.compile(Compile::new().optimizer(optimizer).loss(loss).backend(backend))?;
@@ -229,10 +240,10 @@ fn trained(case: &Case, backend: Backend) -> Result<Vec<(String, Tensor)>, Box<d
     model.set_weights(&weights)?;
     let mut losses = vec![];
     for step in 0..case.count("steps") {
-        let (x, y) = (case.tensor(&format!("x{step}/0")), case.tensor(&format!("y_true{step}")));
-        let batch = x.shape()[0];
-        let fit = Fit::new().batch_size(batch).shuffle(false).verbose(false);
-        let history = model.fit(data(x), data(y), fit)?;
+        let x = arrays(case, &format!("x{step}"));
+        let y = case.tensor(&format!("y_true{step}"));
+        let fit = Fit::new().batch_size(y.shape()[0]).shuffle(false).verbose(false);
+        let history = model.fit(x, data(y), fit)?;
         losses.push(history.last("loss").unwrap_or(f64::NAN) as f32);
     }
     let losses = Tensor::f32([losses.len()], losses).ok_or("one loss a step")?;
@@ -241,10 +252,14 @@ fn trained(case: &Case, backend: Backend) -> Result<Vec<(String, Tensor)>, Box<d
         results.push((format!("w_after/{index}"), tensor(weight)));
     }
     let last = case.extra["predict_on"].as_str().ok_or("the name of an input")?;
-    let prediction = model
-        .predict_with(data(case.tensor(&format!("{last}/0"))), Predict::new().verbose(false))?;
+    let prediction = model.predict_with(arrays(case, last), Predict::new().verbose(false))?;
     results.push(("y0".to_owned(), tensor(&prediction)));
     Ok(results)
+}
+
+/// The arrays of a model's inputs.
+fn arrays(case: &Case, prefix: &str) -> Vec<Data<'static>> {
+    case.list(&format!("{prefix}/")).into_iter().map(|(_, x)| data(x)).collect()
 }
 
 fn array(tensor: &Tensor) -> ArrayD<f32> {

@@ -39,9 +39,6 @@ pub(crate) fn missing(case: &Case) -> Option<String> {
 }
 
 fn model(case: &Case) -> Option<String> {
-    if case.config["class_name"] != "Sequential" {
-        return Some(format!("model {}", case.config["class_name"].as_str().unwrap_or_default()));
-    }
     let layers = case.config.pointer("/config/layers").and_then(Value::as_array);
     let mut layers = layers.into_iter().flatten();
     layers.find_map(layer).or_else(|| optimizer(&case.extra["optimizer"]))

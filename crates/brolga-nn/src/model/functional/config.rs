@@ -1,0 +1,259 @@
+//! Functional models in Keras's own format: layers with the calls that are made of them.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::symbolic::{Shared, Symbolic, Unit};
+use super::{Functional, Named, Wiring};
+use crate::error::NnError;
+use crate::layers::Layer;
+use crate::model::config::{layer_config, model_config};
+use crate::model::{Model, Sequential};
+use crate::registry::Registry;
+
+const CLASS: &str = "Functional";
+
+impl Functional {
+    /// The model that Keras serialized as `{"class_name": "Functional", "config": {"name": ..,
+    /// "layers": [..], "input_layers": .., "output_layers": ..}}`.
+    ///
+    /// # Errors
+    /// If it is another class, a layer is not known or has unknown arguments, or a call takes what
+    /// no call before it gives.
+    pub fn from_config(value: &Value) -> Result<Self, NnError> {
+        Self::from_config_with(value, &Registry::default())
+    }
+
+    /// As [`Functional::from_config`], with classes of the user's own.
+    ///
+    /// # Errors
+    /// As [`Functional::from_config`].
+    pub fn from_config_with(value: &Value, registry: &Registry) -> Result<Self, NnError> {
+        let config = model_config(value, &[CLASS, "Model"])?;
+        let layers = config.get("layers").and_then(Value::as_array);
+        let layers = layers.ok_or_else(|| error("`config` needs a list `layers`"))?;
+        let calls = Calls::read(layers, registry)?;
+        let inputs = calls.tensors(config.get("input_layers"), "input_layers")?;
+        let outputs = calls.tensors(config.get("output_layers"), "output_layers")?;
+        let name = config.get("name").and_then(Value::as_str).unwrap_or("functional");
+        Ok(Self::of(Wiring::new(name, inputs, outputs)?))
+    }
+}
+
+fn error(message: &str) -> NnError {
+    NnError::Config { class: CLASS.to_owned(), message: message.to_owned() }
+}
+
+/// The calls of a config, by layer and number.
+struct Calls {
+    made: HashMap<(String, usize), Vec<Symbolic>>,
+}
+
+/// A call that is not made yet: its layer, which of its calls it is, and what it takes.
+struct Waiting {
+    layer: String,
+    unit: Shared,
+    number: usize,
+    inputs: Vec<Reference>,
+}
+
+/// A tensor: layer, call, result.
+type Reference = (String, usize, usize);
+
+impl Calls {
+    fn read(layers: &[Value], registry: &Registry) -> Result<Self, NnError> {
+        let mut waiting = vec![];
+        for layer in layers {
+            let name = layer.get("name").and_then(Value::as_str);
+            let name = name.or_else(|| layer.pointer("/config/name").and_then(Value::as_str));
+            let name = name.ok_or_else(|| error("a layer has no name"))?.to_owned();
+            let unit = unit(layer, registry)?;
+            let nodes = layer.get("inbound_nodes").and_then(Value::as_array);
+            let nodes = nodes.map(Vec::as_slice).unwrap_or_default();
+            if nodes.is_empty() {
+                let (layer, inputs) = (name, vec![]);
+                waiting.push(Waiting { layer, unit, number: 0, inputs });
+                continue;
+            }
+            for (number, node) in nodes.iter().enumerate() {
+                let inputs = references(node).map_err(|message| {
+                    error(&format!("layer `{name}`, call {number}: {message}"))
+                })?;
+                waiting.push(Waiting { layer: name.clone(), unit: unit.clone(), number, inputs });
+            }
+        }
+        let mut calls = Self { made: HashMap::new() };
+        // Mostly in order; calls of shared layers may take what comes later in the list.
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let mut left = vec![];
+            for call in waiting {
+                match calls.all(&call.inputs) {
+                    Some(inputs) => calls.make(call, inputs),
+                    None => left.push(call),
+                }
+            }
+            if left.len() == before {
+                let Waiting { layer, inputs, .. } = &left[0];
+                let missing = inputs.iter().find(|input| calls.one(input).is_none());
+                let (of, number, result) = missing.cloned().unwrap_or_default();
+                let message = format!(
+                    "layer `{layer}` takes result {result} of call {number} of `{of}`, which is not there"
+                );
+                return Err(error(&message));
+            }
+            waiting = left;
+        }
+        Ok(calls)
+    }
+
+    fn make(&mut self, Waiting { layer, unit, number, .. }: Waiting, inputs: Vec<Symbolic>) {
+        let node = Symbolic::call_at(unit, inputs, None);
+        // No layer has more results; one that is not there is an error when the model is built.
+        let results = (0..RESULTS).map(|port| Symbolic::of(&node, port)).collect();
+        self.made.insert((layer, number), results);
+    }
+
+    fn one(&self, (layer, number, result): &Reference) -> Option<Symbolic> {
+        self.made.get(&(layer.clone(), *number))?.get(*result).cloned()
+    }
+
+    fn all(&self, references: &[Reference]) -> Option<Vec<Symbolic>> {
+        references.iter().map(|reference| self.one(reference)).collect()
+    }
+
+    /// The tensors that `input_layers` or `output_layers` names: one, or a list or table of them.
+    fn tensors(&self, value: Option<&Value>, key: &str) -> Result<Vec<Symbolic>, NnError> {
+        let mut found = vec![];
+        let mut stack: Vec<&Value> = value.into_iter().collect();
+        while let Some(value) = stack.pop() {
+            if let Some(reference) = reference(value) {
+                let tensor = self.one(&reference);
+                let missing = || error(&format!("`{key}`: there is no tensor {value}"));
+                found.push(tensor.ok_or_else(missing)?);
+                continue;
+            }
+            match value {
+                Value::Array(values) => stack.extend(values.iter().rev()),
+                Value::Object(values) => stack.extend(values.values().rev()),
+                other => return Err(error(&format!("`{key}`: expected tensors, given {other}"))),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The most results of a call that can be named.
+const RESULTS: usize = 16;
+
+/// A layer of a config, which may be a model.
+fn unit(layer: &Value, registry: &Registry) -> Result<Shared, NnError> {
+    match layer.get("class_name").and_then(Value::as_str) {
+        Some("Functional" | "Model") => {
+            Model::<Wiring>::from_config_with(layer, registry)?.into_shared()
+        }
+        Some("Sequential") => Sequential::from_config_with(layer, registry)?.into_shared(),
+        _ => Ok(Shared::of_layer(registry.object::<dyn Layer>(layer)?)),
+    }
+}
+
+/// `["dense", 0, 0]`.
+fn reference(value: &Value) -> Option<Reference> {
+    match value.as_array()?.as_slice() {
+        [layer, call, result, ..] => Some((
+            layer.as_str()?.to_owned(),
+            usize::try_from(call.as_u64()?).ok()?,
+            usize::try_from(result.as_u64()?).ok()?,
+        )),
+        _ => None,
+    }
+}
+
+/// The tensors that a call takes, in the order of its arguments.
+fn references(node: &Value) -> Result<Vec<Reference>, String> {
+    let mut found = vec![];
+    let keywords = node.get("kwargs").and_then(Value::as_object);
+    for (key, value) in keywords.into_iter().flatten() {
+        // The mask and the like are computed by the layers.
+        if !matches!(value, Value::Null | Value::Bool(false)) && key != "training" {
+            return Err(format!("the keyword `{key}` of a call is not supported: {value}"));
+        }
+    }
+    let arguments = node.get("args").ok_or("a call needs its arguments, `args`")?;
+    let mut stack = vec![arguments];
+    while let Some(value) = stack.pop() {
+        match value {
+            Value::Array(values) => stack.extend(values.iter().rev()),
+            Value::Object(object)
+                if object.get("class_name") == Some(&json!("__keras_tensor__")) =>
+            {
+                let history = value.pointer("/config/keras_history");
+                let history = history.and_then(reference);
+                found.push(history.ok_or("a tensor has no `keras_history`")?);
+            }
+            Value::Null => {}
+            other => return Err(format!("an argument is no tensor: {other}")),
+        }
+    }
+    Ok(found)
+}
+
+impl Wiring {
+    /// The model in Keras's format.
+    pub(super) fn to_config(&self) -> Result<Value, NnError> {
+        let mut counts = vec![0; self.units.len()];
+        // Which call of its layer each call is.
+        let numbers: Vec<usize> = self
+            .calls
+            .iter()
+            .map(|wire| {
+                counts[wire.unit] += 1;
+                counts[wire.unit] - 1
+            })
+            .collect();
+        let name = |call: usize| self.units[self.calls[call].unit].name.as_str();
+        let history = |call: usize, port: usize| json!([name(call), numbers[call], port]);
+        let mut layers = vec![];
+        for (number, Named { unit, name, .. }) in self.units.iter().enumerate() {
+            let mut layer = match &*unit.0 {
+                Unit::Layer(layer) => layer_config(&**layer, name)?,
+                Unit::Network(nested) => nested.network.config()?,
+            };
+            let calls = self.calls.iter().filter(|wire| wire.unit == number);
+            let node = |inputs: &[(usize, usize)]| {
+                let tensor = |&(call, port): &(usize, usize)| {
+                    let config = json!({ "keras_history": history(call, port) });
+                    json!({ "class_name": "__keras_tensor__", "config": config })
+                };
+                let tensors: Vec<Value> = inputs.iter().map(tensor).collect();
+                let args = if tensors.len() > 1 { json!([tensors]) } else { json!(tensors) };
+                json!({ "args": args, "kwargs": {} })
+            };
+            let nodes = calls.filter(|wire| !wire.inputs.is_empty()).map(|wire| node(&wire.inputs));
+            let nodes: Vec<Value> = nodes.collect();
+            let fields = layer.as_object_mut().into_iter();
+            fields.for_each(|fields: &mut Map<String, Value>| {
+                fields.insert("name".to_owned(), json!(name));
+                fields.insert("inbound_nodes".to_owned(), json!(nodes));
+            });
+            layers.push(layer);
+        }
+        let tensors = |tensors: &[Symbolic]| -> Vec<Value> {
+            tensors.iter().map(|x| history(self.call_of(x), x.port)).collect()
+        };
+        let config = json!({
+            "name": self.name,
+            "trainable": true,
+            "layers": layers,
+            "input_layers": tensors(&self.inputs),
+            "output_layers": tensors(&self.outputs),
+        });
+        Ok(json!({
+            "module": "keras.src.models.functional",
+            "class_name": CLASS,
+            "config": config,
+            "registered_name": CLASS,
+        }))
+    }
+}
