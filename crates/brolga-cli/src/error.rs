@@ -3,9 +3,10 @@
 use std::io;
 
 use brolga_autodiff::GradError;
-use brolga_ir::{EvalError, ParseErrors, VerifyErrors};
+use brolga_ir::{EvalError, ParseError, ParseErrors, VerifyErrors};
 use brolga_nn::NnError;
 use brolga_passes::PassError;
+use brolga_passes::filetest::TestError;
 use brolga_runtime::RuntimeError;
 use serde_json::{Value, json};
 
@@ -53,6 +54,9 @@ pub enum CliError {
     /// A pass of an unknown name, or a bug of one.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// A test of passes fails, or cannot be read.
+    #[error(transparent)]
+    Test(#[from] TestError),
     /// A kernel has no native code.
     #[error(transparent)]
     Codegen(#[from] brolga_codegen::Error),
@@ -62,7 +66,7 @@ pub enum CliError {
     /// The graph cannot be interpreted.
     #[error(transparent)]
     Eval(#[from] EvalError),
-    /// A built-in model cannot be traced.
+    /// A built-in model cannot be traced, or a file not written.
     #[error(transparent)]
     Model(Box<NnError>),
 }
@@ -82,7 +86,7 @@ impl CliError {
     pub(crate) fn rendered(&self) -> String {
         match self {
             // These say `error` themselves, behind their places.
-            Self::Parse(_) | Self::Verify(_) => self.to_string(),
+            Self::Parse(_) | Self::Verify(_) | Self::Test(_) => self.to_string(),
             _ => format!("error: {self}"),
         }
     }
@@ -94,19 +98,8 @@ impl CliError {
 
     fn mistakes(&self) -> Vec<Value> {
         match self {
-            Self::Parse(errors) => (errors.errors().iter())
-                .map(|error| {
-                    json!({
-                        "file": &*error.file,
-                        "line": error.line,
-                        "column": error.column,
-                        "length": error.length,
-                        "text": error.text,
-                        "message": error.message,
-                        "help": error.help,
-                    })
-                })
-                .collect(),
+            Self::Parse(errors) => errors.errors().iter().map(mistake_json).collect(),
+            Self::Test(error) => error.mistakes().iter().map(mistake_json).collect(),
             Self::Verify(errors) => (errors.errors().iter())
                 .map(|error| {
                     json!({
@@ -120,4 +113,16 @@ impl CliError {
             _ => vec![],
         }
     }
+}
+
+fn mistake_json(mistake: &ParseError) -> Value {
+    json!({
+        "file": &*mistake.file,
+        "line": mistake.line,
+        "column": mistake.column,
+        "length": mistake.length,
+        "text": mistake.text,
+        "message": mistake.message,
+        "help": mistake.help,
+    })
 }

@@ -5,6 +5,7 @@
 //! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from its trace to its machine code |
 //! | `brolga opt FILE` | runs passes over graphs and prints the result |
 //! | `brolga run FILE` | evaluates graphs on the interpreter, natively, or both and compares bits |
+//! | `brolga test FILE` | runs tests of passes: texts that say in comments what passes must make of them |
 //! | `brolga verify FILE` | reports everything that is wrong with a text |
 //!
 //! Results go to standard output, and with `--json` they are one JSON document. Errors go to standard error, rendered as compilers render

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 
 use brolga_ir::{Graph, parse_module, verify};
 use brolga_memory::{Limit, read_to_end};
@@ -89,30 +88,33 @@ impl Subject {
 
     /// The text, and the name by which errors call it.
     fn read(&self, streams: &mut Streams<'_>) -> Result<(String, String), CliError> {
-        let (path, name) = match self.subject.as_str() {
-            "-" => (None, "<stdin>"),
-            path => (Some(Path::new(path)), path),
-        };
-        // A parsed text takes some ten times the memory of its bytes.
-        let most = Limit::granted().map_or(usize::MAX, |limit| limit.bytes / 32);
-        let read = match path {
-            None => read_to_end(&mut streams.stdin, most),
-            Some(path) => File::open(path).and_then(|file| read_to_end(file, most)),
-        };
-        let text = read.and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|_| {
-                io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8")
-            })
-        });
-        match text {
-            Ok(text) => Ok((text, name.to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(CliError::UnknownSubject {
+        let name = name(&self.subject);
+        read_text(&self.subject, streams).map(|text| (text, name.to_owned())).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::NotFound => CliError::UnknownSubject {
                     name: name.to_owned(),
                     models: builtin::NAMES.join(", "),
-                })
+                },
+                _ => CliError::Read { path: name.to_owned(), error },
             }
-            Err(error) => Err(CliError::Read { path: name.to_owned(), error }),
-        }
+        })
     }
+}
+
+/// The name by which errors call a file, or standard input.
+pub(crate) fn name(path: &str) -> &str {
+    if path == "-" { "<stdin>" } else { path }
+}
+
+/// What stands in a file, or comes from standard input where the path is `-`.
+pub(crate) fn read_text(path: &str, streams: &mut Streams<'_>) -> io::Result<String> {
+    // A parsed text takes some ten times the memory of its bytes.
+    let most = Limit::granted().map_or(usize::MAX, |limit| limit.bytes / 32);
+    let bytes = match path {
+        "-" => read_to_end(&mut streams.stdin, most),
+        path => File::open(path).and_then(|file| read_to_end(file, most)),
+    };
+    String::from_utf8(bytes?).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8")
+    })
 }

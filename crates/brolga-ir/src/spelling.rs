@@ -1,10 +1,7 @@
 //! Names that are nearly right.
 
 /// The candidate that was most likely meant, if one is near.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near =
         |candidate: &&str| edit_distance(name, candidate) <= name.len().max(candidate.len()) / 3;
     candidates

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// If the path leads to something that is no file, or the system cannot write; then the old file is
 /// still there.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), NnError> {
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), NnError> {
     replace_by(path, |file| file.write_all(content))
 }
 

@@ -31,7 +31,7 @@ pub mod callbacks;
 pub mod config;
 mod data;
 mod error;
-mod files;
+pub mod files;
 mod history;
 pub mod initializers;
 pub mod layers;

@@ -23,6 +23,7 @@
 mod check;
 pub mod contract;
 mod error;
+pub mod filetest;
 mod manager;
 mod pass;
 pub mod passes;

@@ -3,6 +3,7 @@
 mod dump;
 mod opt;
 mod run;
+mod test;
 mod verify;
 
 use clap::Subcommand;
@@ -16,6 +17,7 @@ pub(crate) enum Command {
     Dump(dump::Dump),
     Opt(opt::Opt),
     Run(run::Run),
+    Test(test::Test),
     Verify(verify::Verify),
 }
 
@@ -25,6 +27,7 @@ impl Command {
             Self::Dump(command) => command.run(streams),
             Self::Opt(command) => command.run(streams),
             Self::Run(command) => command.run(streams),
+            Self::Test(command) => command.run(streams),
             Self::Verify(command) => command.run(streams),
         }
     }

@@ -8,6 +8,7 @@ mod json;
 mod limits;
 mod opt;
 mod run;
+mod test;
 mod usage;
 mod verify;
 

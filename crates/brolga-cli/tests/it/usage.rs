@@ -32,7 +32,7 @@ fn wrong_usage_exits_with_two() {
 #[test]
 fn help_is_a_result() {
     let help = stdout_of(&["--help"], "");
-    for command in ["dump", "opt", "run", "verify"] {
+    for command in ["dump", "opt", "run", "test", "verify"] {
         assert!(help.contains(&format!("\n  {command}")), "{help}");
         assert!(stdout_of(&[command, "--help"], "").contains("--json"));
     }
