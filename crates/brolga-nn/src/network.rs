@@ -19,8 +19,19 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// The model's name.
     fn name(&self) -> &str;
 
+    /// The class name, such as `Sequential`.
+    fn class_name(&self) -> &'static str {
+        "Model"
+    }
+
     /// The names and class names of the layers, whether the model is built or not.
     fn layer_names(&self) -> Vec<(String, &'static str)>;
+
+    /// The rows of a summary: by default one for each layer.
+    fn parts(&self) -> Vec<Part> {
+        let part = |(name, class_name)| Part { name, class_name, layers: 1, connected_to: None };
+        self.layer_names().into_iter().map(part).collect()
+    }
 
     /// The model as Keras serializes it: `{"class_name": .., "config": ..}`.
     ///
@@ -49,6 +60,20 @@ pub trait Network: fmt::Debug + Send + Sync {
         weights: &mut [Weights],
         inputs: &[Var],
     ) -> Result<Vec<Var>, NnError>;
+}
+
+/// A row of a summary: a layer, or a nested model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The name.
+    pub name: String,
+    /// The class name.
+    pub class_name: &'static str,
+    /// How many of [`Built::layers`] it is.
+    pub layers: usize,
+    /// What it takes, such as `dense[0][0]`: layer, call and result; `None` where layers follow one
+    /// another.
+    pub connected_to: Option<String>,
 }
 
 /// A network whose types are known. All types are those of one sample: the batch is not counted.

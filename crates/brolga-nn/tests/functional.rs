@@ -373,3 +373,47 @@ fn dynamic_layers_are_called_too() -> Outcome {
     assert_eq!(prediction, array![[2.0]].into_dyn());
     Ok(())
 }
+
+/// Keras 3.15 prints these characters, but for the names that it counts on from model to model.
+#[test]
+fn a_summary_says_what_layers_are_connected_to() -> Outcome {
+    let (a, b) = (input(2, "a"), input(3, "b"));
+    let left = dense(4, "left").on(&a);
+    let shared = dense(4, "shared").shared();
+    let mut model = Model::new([&a, &b], [&shared.on(&left), &dense(1, "right").on(&b)])?;
+    insta::assert_snapshot!(model.summarize()?, @r#"
+    Model: "functional"
+    ┏━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┓
+    ┃ Layer (type)        ┃ Output Shape      ┃    Param # ┃ Connected to      ┃
+    ┡━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━┩
+    │ a (InputLayer)      │ (None, 2)         │          0 │ -                 │
+    ├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+    │ left (Dense)        │ (None, 4)         │         12 │ a[0][0]           │
+    ├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+    │ b (InputLayer)      │ (None, 3)         │          0 │ -                 │
+    ├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+    │ shared (Dense)      │ (None, 4)         │         20 │ left[0][0]        │
+    ├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+    │ right (Dense)       │ (None, 1)         │          4 │ b[0][0]           │
+    └─────────────────────┴───────────────────┴────────────┴───────────────────┘
+     Total params: 36 (144.00 B)
+     Trainable params: 36 (144.00 B)
+     Non-trainable params: 0 (0.00 B)
+    "#);
+    let x = input(2, "x");
+    let mut chain = Model::new(&x, dense(1, "y").on(&x))?;
+    insta::assert_snapshot!(chain.summarize()?, @r#"
+    Model: "functional"
+    ┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━┓
+    ┃ Layer (type)                    ┃ Output Shape           ┃       Param # ┃
+    ┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━┩
+    │ x (InputLayer)                  │ (None, 2)              │             0 │
+    ├─────────────────────────────────┼────────────────────────┼───────────────┤
+    │ y (Dense)                       │ (None, 1)              │             3 │
+    └─────────────────────────────────┴────────────────────────┴───────────────┘
+     Total params: 3 (12.00 B)
+     Trainable params: 3 (12.00 B)
+     Non-trainable params: 0 (0.00 B)
+    "#);
+    Ok(())
+}

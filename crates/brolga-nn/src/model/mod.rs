@@ -304,7 +304,8 @@ impl<N: Network> Model<N> {
         match self.ready("summary", None) {
             Ok((plan, _, session)) => {
                 let name = plan.network.name();
-                Ok(Summary::of_built(name, plan.built, session.optimizer_size()))
+                let parts = plan.network.parts();
+                Ok(Summary::of_built(name, parts, plan.built, session.optimizer_size()))
             }
             Err(NnError::NotBuilt { .. }) => {
                 Ok(Summary::of_unbuilt(self.network.name(), self.network.layer_names()))

@@ -181,6 +181,10 @@ impl Network for Stack {
         &self.name
     }
 
+    fn class_name(&self) -> &'static str {
+        "Sequential"
+    }
+
     fn layer_names(&self) -> Vec<(String, &'static str)> {
         self.layers.iter().map(|entry| (entry.name.clone(), entry.layer.class_name())).collect()
     }

@@ -6,7 +6,7 @@ use brolga_ir::Type;
 
 use super::table::{Align, Column, longest_word, write_table};
 use crate::error::with_batch;
-use crate::network::{Built, BuiltLayer};
+use crate::network::{Built, BuiltLayer, Part};
 
 /// The layers of a model, the shapes of what they give, and how many numbers they hold.
 ///
@@ -37,6 +37,8 @@ pub struct SummaryRow {
     /// The shapes of what it gives for a sample and the number of its weights' elements; `None`
     /// while the model is not built.
     pub built: Option<(Vec<Vec<usize>>, usize)>,
+    /// What it takes; `None` where layers follow one another.
+    pub connected_to: Option<String>,
 }
 
 /// A number of elements and their bytes.
@@ -60,24 +62,31 @@ const SHORTEST_LINE: usize = 40;
 const SHORTEST_NAME: usize = 12;
 
 impl Summary {
-    /// The summary of a model that is built.
-    pub(crate) fn of_built(name: &str, built: &Built, optimizer: Option<Size>) -> Self {
+    /// The summary of a model that is built and consists of these parts.
+    pub(crate) fn of_built(
+        name: &str,
+        parts: Vec<Part>,
+        built: &Built,
+        optimizer: Option<Size>,
+    ) -> Self {
         let of = |trainable: bool| {
             let weights = built.weights().filter(|weight| weight.trainable == trainable);
             weights.map(|weight| Size::of(&weight.ty)).sum()
         };
-        let shown = built.layers.iter().filter(|layer| layer.class_name != INPUT);
-        let row = |layer: &BuiltLayer| SummaryRow {
-            name: layer.name.clone(),
-            class_name: layer.class_name,
-            built: Some((
-                layer.outputs.iter().map(|ty| ty.shape.to_vec()).collect(),
-                layer.params(),
-            )),
-        };
+        let mut rest = built.layers.as_slice();
+        let mut layers = vec![];
+        for Part { name, class_name, layers: count, connected_to } in parts {
+            let (own, others) = rest.split_at(count.min(rest.len()));
+            rest = others;
+            let outputs = own.last().map(|layer| &layer.outputs[..]).unwrap_or_default();
+            let shapes = outputs.iter().map(|ty| ty.shape.to_vec()).collect();
+            let built = Some((shapes, own.iter().map(BuiltLayer::params).sum()));
+            layers.push(SummaryRow { name, class_name, built, connected_to });
+        }
+        layers.retain(|layer| layer.class_name != INPUT);
         Self {
             name: name.to_owned(),
-            layers: shown.map(row).collect(),
+            layers,
             trainable: of(true),
             non_trainable: of(false),
             optimizer,
@@ -87,7 +96,8 @@ impl Summary {
 
     /// The summary of a model that is not built, from the names and classes of its layers.
     pub(crate) fn of_unbuilt(name: &str, layers: Vec<(String, &'static str)>) -> Self {
-        let row = |(name, class_name)| SummaryRow { name, class_name, built: None };
+        let row =
+            |(name, class_name)| SummaryRow { name, class_name, built: None, connected_to: None };
         Self {
             name: name.to_owned(),
             layers: layers.into_iter().map(row).collect(),
@@ -110,25 +120,55 @@ impl Summary {
         [self.trainable, self.non_trainable].into_iter().chain(self.optimizer).sum()
     }
 
-    /// Keras's columns end at 45 %, 80 % and 100 % of the line; rich then takes 10 characters off
-    /// them for frames and spaces.
+    /// Keras's columns end at these shares of the line; rich then takes 3 characters for frame and
+    /// spaces off each, and one more off the last but one.
     ///
     /// Numbers are never cut: what their columns need beyond that is taken from the names of the
     /// layers, and when these have no more to give, lines become longer.
-    fn columns(&self, rows: &[[String; 3]]) -> [Column; 3] {
+    fn columns<const N: usize>(
+        &self,
+        rows: &[[String; N]],
+        columns: [(&'static str, Align, f64); N],
+    ) -> [Column; N] {
         let length = self.line_length.max(SHORTEST_LINE);
-        let end = |share: f64| (share * length as f64) as usize;
-        let (first, second) = (end(0.45), end(0.8));
+        let ends = columns.map(|(_, _, share)| (share * length as f64) as usize);
         let needed = |column: usize| longest_word(rows.iter().map(|row| row[column].as_str()));
-        let shape = needed(1).max(second - first - 4);
-        let params = needed(2).max(length - second - 3);
-        let layer = (length - 10).saturating_sub(shape + params).max(SHORTEST_NAME);
+        let width = |column: usize| {
+            let start = if column == 0 { 0 } else { ends[column - 1] };
+            let extra = usize::from(column + 2 == N);
+            (ends[column] - start).saturating_sub(3 + extra)
+        };
+        // The shapes and numbers of weights; what a layer is connected to gives way as names do.
+        let mut widths: [usize; N] = std::array::from_fn(|column| match column {
+            1 | 2 => needed(column).max(width(column)),
+            _ => width(column),
+        });
+        let others: usize = widths[1..].iter().sum();
+        widths[0] = (length - 3 * N - 1).saturating_sub(others).max(SHORTEST_NAME);
+        std::array::from_fn(|column| {
+            let (title, align, _) = columns[column];
+            Column { title, align, width: widths[column] }
+        })
+    }
+
+    fn write_rows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (left, right) = (Align::Left, Align::Right);
-        [
-            Column { title: "Layer (type)", align: left, width: layer },
-            Column { title: "Output Shape", align: left, width: shape },
-            Column { title: "Param #", align: right, width: params },
-        ]
+        let rows: Vec<[String; 3]> = self.layers.iter().map(SummaryRow::cells).collect();
+        let (name, shape, params) = ("Layer (type)", "Output Shape", "Param #");
+        if self.layers.iter().all(|layer| layer.connected_to.is_none()) {
+            let columns = [(name, left, 0.45), (shape, left, 0.8), (params, right, 1.0)];
+            return write_table(f, &self.columns(&rows, columns), &rows);
+        }
+        let connected = self.layers.iter().map(|l| l.connected_to.clone().unwrap_or_default());
+        let rows: Vec<[String; 4]> =
+            rows.into_iter().zip(connected).map(|([a, b, c], d)| [a, b, c, d]).collect();
+        let columns = [
+            (name, left, 0.3),
+            (shape, left, 0.56),
+            (params, right, 0.74),
+            ("Connected to", left, 1.0),
+        ];
+        write_table(f, &self.columns(&rows, columns), &rows)
     }
 }
 
@@ -152,8 +192,7 @@ impl SummaryRow {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Model: \"{}\"", self.name)?;
-        let rows: Vec<_> = self.layers.iter().map(SummaryRow::cells).collect();
-        write_table(f, &self.columns(&rows), &rows)?;
+        self.write_rows(f)?;
         writeln!(f, " Total params: {}", self.total())?;
         writeln!(f, " Trainable params: {}", self.trainable)?;
         writeln!(f, " Non-trainable params: {}", self.non_trainable)?;
@@ -213,6 +252,7 @@ mod tests {
             name: name.to_owned(),
             class_name,
             built: Some((vec![shape.to_vec()], params)),
+            connected_to: None,
         }
     }
 

@@ -202,16 +202,7 @@ fn references(node: &Value) -> Result<Vec<Reference>, String> {
 impl Wiring {
     /// The model in Keras's format.
     pub(super) fn to_config(&self) -> Result<Value, NnError> {
-        let mut counts = vec![0; self.units.len()];
-        // Which call of its layer each call is.
-        let numbers: Vec<usize> = self
-            .calls
-            .iter()
-            .map(|wire| {
-                counts[wire.unit] += 1;
-                counts[wire.unit] - 1
-            })
-            .collect();
+        let numbers = self.call_numbers();
         let name = |call: usize| self.units[self.calls[call].unit].name.as_str();
         let history = |call: usize, port: usize| json!([name(call), numbers[call], port]);
         let mut layers = vec![];

@@ -18,7 +18,7 @@ use super::Model;
 use super::step::random_states;
 use crate::error::NnError;
 use crate::layers::Layer;
-use crate::network::{Built, BuiltLayer, Network, Port, call};
+use crate::network::{Built, BuiltLayer, Network, Part, Port, call};
 use crate::registry::snake_case;
 use crate::trace::{Context, Weights};
 pub use symbolic::{Apply, IntoSymbolic, Shared, Symbolic};
@@ -172,6 +172,26 @@ impl Wiring {
         Ok(Self { name: name.to_owned(), inputs, outputs, units, calls })
     }
 
+    /// Which call of its layer each call is.
+    fn call_numbers(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.units.len()];
+        let number = |wire: &Wire| {
+            counts[wire.unit] += 1;
+            counts[wire.unit] - 1
+        };
+        self.calls.iter().map(number).collect()
+    }
+
+    /// Whether each layer takes what the one before gives, as in a `Sequential`.
+    fn is_chain(&self) -> bool {
+        let follows = |(number, wire): (usize, &Wire)| match &wire.inputs[..] {
+            [] => number == 0,
+            [(call, 0)] => call + 1 == number,
+            _ => false,
+        };
+        self.calls.len() == self.units.len() && self.calls.iter().enumerate().all(follows)
+    }
+
     /// The number of the call that gives a tensor.
     fn call_of(&self, tensor: &Symbolic) -> usize {
         let found = self.calls.iter().position(|wire| Arc::ptr_eq(&wire.node, &tensor.node));
@@ -280,6 +300,10 @@ impl Network for Wiring {
         &self.name
     }
 
+    fn class_name(&self) -> &'static str {
+        "Functional"
+    }
+
     fn layer_names(&self) -> Vec<(String, &'static str)> {
         let names = |named: &Named| match &*named.unit.0 {
             Unit::Layer(layer) => vec![(named.name.clone(), layer.class_name())],
@@ -289,6 +313,30 @@ impl Network for Wiring {
             }
         };
         self.units.iter().flat_map(names).collect()
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let is_chain = self.is_chain();
+        let numbers = self.call_numbers();
+        let connected = |unit: usize| {
+            let calls = self.calls.iter().filter(|wire| wire.unit == unit);
+            let tensor = |&(call, port): &(usize, usize)| {
+                format!("{}[{}][{port}]", self.units[self.calls[call].unit].name, numbers[call])
+            };
+            let tensors: Vec<String> = calls.flat_map(|w| w.inputs.iter().map(tensor)).collect();
+            if tensors.is_empty() { "-".to_owned() } else { tensors.join(", ") }
+        };
+        let part = |(number, named): (usize, &Named)| Part {
+            name: named.name.clone(),
+            class_name: match &*named.unit.0 {
+                Unit::Layer(layer) if layer.input_type().is_some() => "InputLayer",
+                Unit::Layer(layer) => layer.class_name(),
+                Unit::Network(nested) => nested.network.class_name(),
+            },
+            layers: named.unit.layer_count(),
+            connected_to: (!is_chain).then(|| connected(number)),
+        };
+        self.units.iter().enumerate().map(part).collect()
     }
 
     fn config(&self) -> Result<serde_json::Value, NnError> {
