@@ -7,7 +7,7 @@
 
 use brolga_ir::Mistake;
 
-use crate::config::Pair;
+use crate::config::Extents;
 
 /// The numbers that an argument may have. Arithmetic is in `f32`, so none may be infinite there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,7 +90,7 @@ impl Numbers for usize {
     }
 }
 
-impl Numbers for Pair {
+impl<const AXES: usize> Numbers for Extents<AXES> {
     fn numbers(&self) -> Vec<f64> {
         self.0.map(|extent| extent as f64).into()
     }
@@ -187,7 +187,7 @@ mod tests {
         Class: `argument` is 1
           help: it must be a number from 0 up to, but not including, 1
         ");
-        let pair = Argument::new("strides", &Pair([2, 0]), Range::Count);
+        let pair = Argument::new("strides", &Extents([2, 0]), Range::Count);
         let error = check("Class", &[pair]).expect_err("out of range");
         insta::assert_snapshot!(error, @"
         Class: `strides` is [2, 0]

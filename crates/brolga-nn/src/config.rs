@@ -3,32 +3,52 @@
 use brolga_ir::Mistake;
 use brolga_ir::ops::window::{self, Spatial};
 use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Two extents, (height, width). A single number stands for both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Pair(pub [usize; 2]);
+/// A number for each of `AXES` spatial axes, the outermost first: (height, width). A single number stands for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extents<const AXES: usize>(pub [usize; AXES]);
 
-impl From<usize> for Pair {
-    fn from(both: usize) -> Self {
-        Self([both, both])
+/// Two extents, (height, width).
+pub type Pair = Extents<2>;
+
+impl<const AXES: usize> From<usize> for Extents<AXES> {
+    fn from(all: usize) -> Self {
+        Self([all; AXES])
     }
 }
 
-impl From<(usize, usize)> for Pair {
+impl<const AXES: usize> From<[usize; AXES]> for Extents<AXES> {
+    fn from(extents: [usize; AXES]) -> Self {
+        Self(extents)
+    }
+}
+
+impl From<(usize, usize)> for Extents<2> {
     fn from((height, width): (usize, usize)) -> Self {
         Self([height, width])
     }
 }
 
-impl From<[usize; 2]> for Pair {
-    fn from(pair: [usize; 2]) -> Self {
-        Self(pair)
+impl From<(usize, usize, usize)> for Extents<3> {
+    fn from((depth, height, width): (usize, usize, usize)) -> Self {
+        Self([depth, height, width])
     }
 }
 
-impl<'de> Deserialize<'de> for Pair {
+impl<const AXES: usize> From<Extents<AXES>> for Spatial<usize> {
+    fn from(extents: Extents<AXES>) -> Self {
+        extents.0.into()
+    }
+}
+
+impl<const AXES: usize> Serialize for Extents<AXES> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0)
+    }
+}
+
+impl<'de, const AXES: usize> Deserialize<'de> for Extents<AXES> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -36,13 +56,17 @@ impl<'de> Deserialize<'de> for Pair {
             One(usize),
             Many(Vec<usize>),
         }
+        let [or_more, list] = match AXES {
+            1 => ["one number", "one"],
+            2 => ["one or two numbers", "two"],
+            _ => ["one or three numbers", "three"],
+        };
         match Form::deserialize(deserializer) {
-            Ok(Form::One(both)) => Ok(both.into()),
-            Ok(Form::Many(many)) => match many[..] {
-                [height, width] => Ok(Self([height, width])),
-                _ => Err(Error::custom(format!("expected one or two numbers, given {many:?}"))),
-            },
-            Err(_) => Err(Error::custom("expected a number or a list of two")),
+            Ok(Form::One(all)) => Ok(all.into()),
+            Ok(Form::Many(many)) => <[usize; AXES]>::try_from(many)
+                .map(Self)
+                .map_err(|many| Error::custom(format!("expected {or_more}, given {many:?}"))),
+            Err(_) => Err(Error::custom(format!("expected a number or a list of {list}"))),
         }
     }
 }
@@ -57,6 +81,9 @@ pub enum Padding {
     /// As many positions as `⌈input / stride⌉`; the input is padded on both sides, with an odd one
     /// after it.
     Same,
+    /// As many places as `⌈input / stride⌉`; what is missing is added before, so that no output depends on a later input. For
+    /// [`Conv1D`](crate::layers::Conv1D) alone.
+    Causal,
     /// Another word, which is an error when the layer is used.
     Unknown(String),
 }
@@ -75,14 +102,38 @@ impl Padding {
         match self {
             Self::Valid => Ok(Spatial::splat(input.len(), [0, 0])),
             Self::Same => Ok(Spatial::from_fn(input.len(), |axis| {
-                let span =
-                    window[axis].saturating_sub(1).saturating_mul(dilation[axis]).saturating_add(1);
-                same(input[axis], span, strides[axis])
+                same(input[axis], span(window[axis], dilation[axis]), strides[axis])
             })),
-            Self::Unknown(word) => Err(Mistake::new(format!("there is no padding `{word}`"))
-                .help("padding is \"valid\" or \"same\"")),
+            Self::Causal => Err(no_padding("causal", "\"valid\" or \"same\"")),
+            Self::Unknown(word) => Err(no_padding(word, "\"valid\" or \"same\"")),
         }
     }
+
+    /// As [`Padding::amounts`] for a layer that may be causal.
+    pub(crate) fn causal_amounts(
+        &self,
+        input: Spatial<usize>,
+        window: Spatial<usize>,
+        strides: Spatial<usize>,
+        dilation: Spatial<usize>,
+    ) -> Result<window::Padding, Mistake> {
+        match self {
+            Self::Causal => Ok(Spatial::from_fn(input.len(), |axis| {
+                [span(window[axis], dilation[axis]) - 1, 0]
+            })),
+            Self::Unknown(word) => Err(no_padding(word, "\"valid\", \"same\" or \"causal\"")),
+            _ => self.amounts(input, window, strides, dilation),
+        }
+    }
+}
+
+fn no_padding(word: &str, known: &str) -> Mistake {
+    Mistake::new(format!("there is no padding `{word}`")).help(format!("padding is {known}"))
+}
+
+/// From the first to the last tap of a window on one axis.
+pub(crate) fn span(window: usize, dilation: usize) -> usize {
+    window.saturating_sub(1).saturating_mul(dilation).saturating_add(1)
 }
 
 fn same(input: usize, span: usize, stride: usize) -> [usize; 2] {
@@ -97,6 +148,7 @@ impl From<&str> for Padding {
         match word {
             "valid" => Self::Valid,
             "same" => Self::Same,
+            "causal" => Self::Causal,
             other => Self::Unknown(other.to_owned()),
         }
     }
@@ -113,6 +165,7 @@ impl From<Padding> for String {
         match padding {
             Padding::Valid => "valid".to_owned(),
             Padding::Same => "same".to_owned(),
+            Padding::Causal => "causal".to_owned(),
             Padding::Unknown(word) => word,
         }
     }

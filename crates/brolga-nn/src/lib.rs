@@ -58,8 +58,10 @@ pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint};
     pub use crate::layers::{
-        AveragePooling2D, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, Input, Layer,
-        MaxPooling2D, Rescaling, Reshape,
+        AveragePooling2D, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+        Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dropout, Flatten,
+        GlobalAveragePooling2D, Input, Layer, MaxPooling2D, Rescaling, Reshape, SeparableConv1D,
+        SeparableConv2D,
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};

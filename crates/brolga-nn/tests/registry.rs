@@ -12,23 +12,106 @@ use serde_json::{Value, json};
 fn arguments(class: &str) -> Value {
     match class {
         "Activation" => json!({ "activation": "tanh" }),
+        "ActivityRegularization" => json!({ "l1": 0.5, "l2": 0.25 }),
+        "AveragePooling1D" | "MaxPooling1D" => {
+            json!({ "pool_size": [3], "strides": [1], "padding": "same" })
+        }
         "AveragePooling2D" | "MaxPooling2D" => {
             json!({ "pool_size": [3, 2], "strides": [1, 2], "padding": "same" })
         }
+        "AveragePooling3D" | "MaxPooling3D" => {
+            json!({ "pool_size": [3, 2, 1], "strides": [1, 2, 2] })
+        }
+        "BatchNormalization" => json!({
+            "axis": 1, "momentum": 0.5, "epsilon": 0.25, "center": false,
+            "moving_mean_initializer": "ones", "trainable": false,
+        }),
         "BinaryAccuracy" => json!({ "name": "right", "threshold": 0.25 }),
         "BinaryCrossentropy" => json!({ "from_logits": true, "label_smoothing": 0.1 }),
         "CategoricalCrossentropy" => json!({ "from_logits": true, "label_smoothing": 0.1 }),
+        "CategoryEncoding" => json!({ "num_tokens": 3, "output_mode": "count" }),
+        "CenterCrop" | "RandomCrop" => json!({ "height": 3, "width": 4 }),
+        "Concatenate" => json!({ "axis": 1 }),
         "Constant" => json!({ "value": 0.5 }),
+        "Conv1D" => json!({
+            "filters": 4, "kernel_size": [3], "strides": [2], "padding": "causal", "dilation_rate": [2],
+        }),
+        "Conv1DTranspose" => json!({
+            "filters": 4, "kernel_size": [3], "strides": [2], "output_padding": [1], "padding": "same",
+        }),
         "Conv2D" => json!({
             "filters": 4, "kernel_size": [3, 2], "strides": [2, 1], "padding": "same", "groups": 2,
             "activation": "relu", "use_bias": false, "kernel_initializer": "he_normal",
         }),
+        "Conv2DTranspose" => {
+            json!({ "filters": 4, "kernel_size": [3, 2], "dilation_rate": [2, 1] })
+        }
+        "Conv3D" | "Conv3DTranspose" => {
+            json!({ "filters": 4, "kernel_size": [3, 2, 1], "activation": "tanh", "use_bias": false })
+        }
+        "Cropping1D" => json!({ "cropping": [1, 2] }),
+        "Cropping2D" => json!({ "cropping": [[1, 2], [3, 4]] }),
+        "Cropping3D" => json!({ "cropping": [[1, 2], [3, 4], [5, 6]] }),
         "Dense" => {
             json!({ "units": 3, "activation": "relu", "bias_initializer": "ones", "trainable": false })
         }
+        "DepthwiseConv1D" => json!({ "kernel_size": [3], "depth_multiplier": 2, "strides": [2] }),
+        "DepthwiseConv2D" => json!({ "kernel_size": [3, 2], "depthwise_initializer": "he_normal" }),
+        "Dot" => json!({ "axes": [2, 1], "normalize": true }),
         "Dropout" => json!({ "rate": 0.25, "name": "sometimes" }),
-        "GlobalAveragePooling2D" => json!({ "keepdims": true }),
+        "ELU" => json!({ "alpha": 0.5 }),
+        "EinsumDense" => json!({
+            "equation": "abc,cde->abde", "output_shape": [null, 3, 4], "bias_axes": "de", "activation": "relu",
+        }),
+        "Embedding" => json!({ "input_dim": 5, "output_dim": 3, "embeddings_initializer": "ones" }),
+        "AlphaDropout" | "GaussianDropout" | "SpatialDropout1D" | "SpatialDropout2D"
+        | "SpatialDropout3D" => json!({ "rate": 0.25 }),
+        "GaussianNoise" => json!({ "stddev": 0.5 }),
+        "GlobalAveragePooling1D"
+        | "GlobalAveragePooling2D"
+        | "GlobalAveragePooling3D"
+        | "GlobalMaxPooling1D"
+        | "GlobalMaxPooling2D"
+        | "GlobalMaxPooling3D" => json!({ "keepdims": true }),
+        "GroupNormalization" => json!({ "groups": 2, "axis": 1, "scale": false }),
         "Input" => json!({ "batch_shape": [null, 28, null, 1] }),
+        "LayerNormalization" => {
+            json!({ "axis": [1, 2], "epsilon": 0.5, "gamma_initializer": "zeros" })
+        }
+        "LeakyReLU" => json!({ "negative_slope": 0.5 }),
+        "Normalization" => {
+            json!({ "axis": [-1], "mean": [1.0, 2.0], "variance": [3.0, 4.0], "invert": true })
+        }
+        "PReLU" => json!({ "shared_axes": [1, 2], "alpha_initializer": "ones" }),
+        "Permute" => json!({ "dims": [2, 1] }),
+        "RMSNormalization" => json!({ "axis": [1], "epsilon": 0.5 }),
+        "RandomContrast" => json!({ "factor": [0.25, 0.5], "value_range": [0.0, 1.0] }),
+        "RandomFlip" => json!({ "mode": "vertical" }),
+        "RandomRotation" => {
+            json!({ "factor": [-0.25, 0.5], "fill_mode": "wrap", "interpolation": "nearest" })
+        }
+        "RandomTranslation" => json!({ "height_factor": 0.25, "width_factor": [-0.5, 0.0] }),
+        "RandomZoom" => {
+            json!({ "height_factor": 0.25, "fill_mode": "constant", "fill_value": 2.0 })
+        }
+        "ReLU" => json!({ "max_value": 2.0, "negative_slope": 0.5, "threshold": 1.0 }),
+        "RepeatVector" => json!({ "n": 3 }),
+        "Resizing" => json!({
+            "height": 3, "width": 4, "interpolation": "bicubic", "antialias": true,
+            "pad_to_aspect_ratio": true, "fill_value": 2.0,
+        }),
+        "SeparableConv1D" => json!({ "filters": 4, "kernel_size": [3], "depth_multiplier": 2 }),
+        "SeparableConv2D" => json!({
+            "filters": 4, "kernel_size": [3, 2], "pointwise_initializer": "ones", "padding": "same",
+        }),
+        "Softmax" => json!({ "axis": 1 }),
+        "UnitNormalization" => json!({ "axis": [1, 2] }),
+        "UpSampling1D" => json!({ "size": 3 }),
+        "UpSampling2D" => json!({ "size": [3, 2], "interpolation": "bilinear" }),
+        "UpSampling3D" => json!({ "size": [3, 2, 1] }),
+        "ZeroPadding1D" => json!({ "padding": [1, 2] }),
+        "ZeroPadding2D" => json!({ "padding": [[1, 2], [3, 4]] }),
+        "ZeroPadding3D" => json!({ "padding": [[1, 2], [3, 4], [5, 6]] }),
         "Rescaling" => json!({ "scale": [0.5, 2.0], "offset": -1.0 }),
         "Reshape" => json!({ "target_shape": [2, -1] }),
         "MeanAbsoluteError" | "MeanSquaredError" => json!({}),

@@ -2,7 +2,13 @@
 //!
 //! A new layer is a new file and one line in the list below.
 
+mod convolution;
+mod depthwise;
+mod images;
 mod pooling;
+mod separable;
+mod setters;
+mod transposed;
 
 use std::fmt;
 
@@ -14,12 +20,24 @@ use crate::initializers::Initializer;
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Call;
 
+pub use convolution::Convolution;
+pub use depthwise::DepthwiseConvolution;
+pub use separable::SeparableConvolution;
+pub use transposed::TransposedConvolution;
+
 classes! {
     "layer" Layer(snake_case) {
         activation: Activation,
         average_pooling2d: AveragePooling2D,
+        conv1d: Conv1D,
+        conv1d_transpose: Conv1DTranspose,
         conv2d: Conv2D,
+        conv2d_transpose: Conv2DTranspose,
+        conv3d: Conv3D,
+        conv3d_transpose: Conv3DTranspose,
         dense: Dense,
+        depthwise_conv1d: DepthwiseConv1D,
+        depthwise_conv2d: DepthwiseConv2D,
         dropout: Dropout,
         flatten: Flatten,
         global_average_pooling2d: GlobalAveragePooling2D,
@@ -27,6 +45,8 @@ classes! {
         max_pooling2d: MaxPooling2D,
         rescaling: Rescaling,
         reshape: Reshape,
+        separable_conv1d: SeparableConv1D,
+        separable_conv2d: SeparableConv2D,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Inputs brought into another range.
 
-use brolga_ir::{Mistake, Tensor, Type, Var};
+use brolga_ir::{Data, Mistake, Tensor, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, WeightSpec, layer};
@@ -98,8 +98,8 @@ impl PerChannel {
         match self {
             Self::One(number) => x.constant_like(*number),
             Self::Each(numbers) => {
-                let values: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
-                let tensor = Tensor::f32([numbers.len()], values);
+                let elements = Data::from_f64(x.dtype(), numbers);
+                let tensor = Tensor::new([numbers.len()], elements);
                 x.tracer().constant(tensor.expect("as many values as the shape has"))
             }
         }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod data;
+mod families;
 mod finite;
 mod layers;
 mod ranges;

@@ -14,10 +14,9 @@ use serde_json::json;
 use crate::{built, classifier, compile, message};
 
 /// The messages, one a line.
-fn all(messages: impl IntoIterator<Item = String>) -> String {
-    let location = |line: &&str| !line.starts_with("  at ");
-    let line =
-        |message: String| message.lines().filter(location).collect::<Vec<_>>().join(";") + "\n";
+pub(crate) fn all(messages: impl IntoIterator<Item = String>) -> String {
+    let place = |line: &&str| !line.starts_with("  at ");
+    let line = |message: String| message.lines().filter(place).collect::<Vec<_>>().join(";") + "\n";
     messages.into_iter().map(line).collect()
 }
 

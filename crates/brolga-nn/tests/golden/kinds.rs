@@ -54,6 +54,23 @@ impl<'a> Sketch<'a> {
         self.tracer.output(var);
     }
 
+    /// How layers behave in the case. Nothing random is compared, so that the seed does not matter.
+    fn context(&self) -> Context {
+        let zeros = |shape: &[usize]| self.tracer.full(&Type::new(DType::I32, shape), 0.0);
+        match self.case.extra["training"] == true {
+            true => Context::training(&self.tracer, &zeros(&[2]), &zeros(&[])),
+            false => Context::inference(&self.tracer),
+        }
+    }
+
+    /// Compares what a training call leaves in the weights that it updates.
+    fn updates(&mut self, weights: &[Var], after: &Weights) {
+        for (state, next) in after.updates() {
+            let place = weights.iter().position(|weight| weight.value() == state.value());
+            self.expect(format!("after/{}", place.unwrap_or_default()), next);
+        }
+    }
+
     /// Σ y·dy, whose gradients the case holds.
     fn pulled(&mut self, y: &Var) -> Var {
         let dy = self.input("dy0");
@@ -116,16 +133,19 @@ pub(crate) fn layer(case: &Case) -> Outcome {
     let weights = sketch.list("w/");
     let named = specs.iter().zip(&weights);
     let mut named = Weights::new(named.map(|(s, w)| (&*s.name, w.clone(), s.trainable)));
-    let mut context = Context::inference(&sketch.tracer);
+    let mut context = sketch.context();
     let y = layer.call(&mut Call::new(&mut context, &mut named), &inputs).swap_remove(0);
     if let Some(error) = sketch.tracer.error() {
         return Err(error.into());
     }
     sketch.expect("y0", &y);
+    sketch.updates(&weights, &named);
     let pulled = sketch.pulled(&y);
-    let wrt: Vec<Var> = inputs.iter().chain(&weights).cloned().collect();
+    // Keras differentiates neither by indices nor by moving statistics.
     let names = (0..inputs.len()).map(|i| format!("dx{i}"));
-    let names: Vec<_> = names.chain((0..weights.len()).map(|i| format!("dw/{i}"))).collect();
+    let names = names.chain((0..weights.len()).map(|i| format!("dw/{i}")));
+    let wrt = names.zip(inputs.iter().chain(&weights).cloned());
+    let (names, wrt): (Vec<_>, Vec<_>) = wrt.filter(|(name, _)| case.get(name).is_some()).unzip();
     for (name, gradient) in names.iter().zip(gradients(&sketch.tracer, &pulled, &wrt)?) {
         sketch.expect(name, &gradient);
     }

@@ -1,0 +1,27 @@
+//! The methods by which layers are given arguments.
+
+/// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into Type` what converts into it.
+macro_rules! setters {
+    () => {};
+    ($(#[$doc:meta])* $name:ident: into $type:ty, $($rest:tt)*) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+            self.$name = $name.into();
+            self
+        }
+
+        $crate::layers::setters::setters! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident: $type:ty, $($rest:tt)*) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.$name = $name;
+            self
+        }
+
+        $crate::layers::setters::setters! { $($rest)* }
+    };
+}
+pub(crate) use setters;

@@ -1,0 +1,63 @@
+//! Layers that do not fit their input, family by family.
+
+use brolga_nn::prelude::*;
+use brolga_nn::registry::from_config;
+use serde_json::json;
+
+use crate::ranges::all;
+use crate::{built, message};
+
+const LINE: [usize; 2] = [5, 3];
+const IMAGE: [usize; 3] = [4, 5, 3];
+const VOLUME: [usize; 4] = [3, 4, 5, 2];
+
+#[test]
+fn convolutions() {
+    insta::assert_snapshot!(all([
+        built(&IMAGE, Conv1D::new(2, 3)),
+        built(&LINE, Conv1D::new(2, 6)),
+        built(&LINE, Conv1D::new(4, 3).groups(2)),
+        built(&LINE, Conv1D::new(2, 3).padding("full")),
+        built(&IMAGE, Conv2D::new(2, 3).padding("causal")),
+        built(&IMAGE, Conv3D::new(2, 3)),
+        built(&VOLUME, Conv3D::new(2, (4, 1, 1))),
+        built(&IMAGE, DepthwiseConv1D::new(3)),
+        built(&LINE, DepthwiseConv1D::new(3).padding("causal")),
+        built(&IMAGE, DepthwiseConv2D::new((5, 2))),
+        built(&IMAGE, DepthwiseConv2D::new(2).depth_multiplier(0)),
+        built(&LINE, SeparableConv2D::new(2, 3)),
+        built(&LINE, SeparableConv1D::new(2, 7)),
+        built(&VOLUME, Conv2DTranspose::new(2, 3)),
+        built(&IMAGE, Conv2DTranspose::new(2, 3).strides(2).output_padding((1, 2))),
+        built(&[1, 2], Conv1DTranspose::new(2, 2).padding("same").output_padding(0)),
+        built(&[0, 2], Conv1DTranspose::new(2, 2)),
+        built(&LINE, Conv1DTranspose::new(2, 3).padding("full")),
+        built(&LINE, Conv1DTranspose::new(2, 3).strides(usize::MAX)),
+        built(&LINE, DepthwiseConv1D::new(3).depth_multiplier(usize::MAX)),
+    ]), @r#"
+    layer `conv1d`: Conv1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `conv1d`: `conv`: a window of length 6 is larger than its input of length 5;  help: make the window smaller, the input larger, or use padding
+    layer `conv1d`: 2 groups cannot share 3 channels and 4 filters evenly;  help: both must be multiples of the number of groups
+    layer `conv1d`: there is no padding `full`;  help: padding is "valid", "same" or "causal"
+    layer `conv2d`: there is no padding `causal`;  help: padding is "valid" or "same"
+    layer `conv3d`: Conv3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `conv3d`: `conv`: a window of depth 4 is larger than its input of depth 3;  help: make the window smaller, the input larger, or use padding
+    layer `depthwise_conv1d`: DepthwiseConv1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `depthwise_conv1d`: there is no padding `causal`;  help: padding is "valid" or "same"
+    layer `depthwise_conv2d`: `conv`: a window of height 5 is larger than its input of height 4;  help: make the window smaller, the input larger, or use padding
+    layer `depthwise_conv2d`: DepthwiseConv2D: `depth_multiplier` is 0;  help: it must be a whole number from 1 on
+    layer `separable_conv2d`: SeparableConv2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `separable_conv1d`: `conv`: a window of length 7 is larger than its input of length 5;  help: make the window smaller, the input larger, or use padding
+    layer `conv2d_transpose`: Conv2DTranspose takes images (None, height, width, channels), given (None, 3, 4, 5, 2);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `conv2d_transpose`: output_padding [1, 2] is not smaller than strides [2, 2];  help: more of it would be outputs that no window reaches: leave it out, or make the strides larger
+    layer `conv1d_transpose`: the output of an input of 1 under a window of 2 with padding `same` is empty or too large;  help: choose another kernel_size, strides or padding, or another input
+    layer `conv1d_transpose`: the output of an input of 0 under a window of 2 with padding `valid` is empty or too large;  help: choose another kernel_size, strides or padding, or another input
+    layer `conv1d_transpose`: there is no padding `full`;  help: padding is "valid" or "same"
+    layer `conv1d_transpose`: the output of an input of 5 under a window of 3 with padding `valid` is empty or too large;  help: choose another kernel_size, strides or padding, or another input
+    layer `depthwise_conv1d`: `parameter`: a tensor of type f32[3,3,18446744073709551615] is larger than the limit of 64 TiB
+    "#);
+    let config = json!({"class_name": "Conv1D", "config": {"filters": 1, "kernel_size": [3, 3]}});
+    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"Conv1D: `kernel_size`: expected one number, given [3, 3]");
+    let config = json!({"class_name": "Conv3D", "config": {"filters": 1, "kernel_size": [3, 3]}});
+    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"Conv3D: `kernel_size`: expected one or three numbers, given [3, 3]");
+}

@@ -1,0 +1,98 @@
+//! Layers with inputs of several shapes: odd ones, extents of 1, a batch of 1.
+
+use brolga_ir::Var;
+use brolga_nn::layers::{Activation, Base};
+use brolga_nn::prelude::*;
+use brolga_nn::trace::Call;
+use serde::{Deserialize, Serialize};
+
+use crate::check::Case;
+
+/// A layer with one input of each of these shapes.
+fn each<L: Layer + 'static>(layer: impl Fn() -> L, shapes: &[&[usize]]) -> Vec<Case> {
+    shapes.iter().map(|&shape| Case::new(layer(), &[shape])).collect()
+}
+
+const LINES: [&[usize]; 3] = [&[1, 5, 1], &[2, 9, 3], &[3, 17, 2]];
+const IMAGES: [&[usize]; 3] = [&[1, 4, 5, 1], &[2, 5, 3, 3], &[3, 7, 6, 2]];
+const VOLUMES: [&[usize]; 2] = [&[1, 3, 3, 4, 1], &[2, 4, 3, 5, 2]];
+
+/// All cases.
+pub(crate) fn all() -> Vec<Case> {
+    [core(), convolutions(), poolings()].into_iter().flatten().collect()
+}
+
+fn core() -> Vec<Case> {
+    [
+        each(|| Dense::new(3).activation("tanh"), &[&[1, 1], &[5, 7], &[2, 3, 4]]),
+        each(|| Activation::new("silu"), &[&[1, 3], &[3, 2, 5]]),
+        each(Flatten::new, &IMAGES),
+        each(|| Reshape::new([-1, 1]), &IMAGES),
+        each(|| Dropout::new(0.25), &[&[1, 3], &[3, 65], &[2, 4, 5]]),
+        each(|| Rescaling::new(0.5).offset(-1.0), &[&[1, 3], &[3, 5]]),
+        each(|| Rescaling::new([0.5, 2.0]).offset([1.0, -1.0]), &[&[1, 2], &[2, 3, 2]]),
+    ]
+    .concat()
+}
+
+fn convolutions() -> Vec<Case> {
+    [
+        each(|| Conv1D::new(3, 3), &LINES),
+        each(|| Conv1D::new(2, 3).padding("causal").dilation_rate(2).activation("tanh"), &LINES),
+        each(|| Conv1D::new(2, 3).padding("same").strides(2).use_bias(false), &LINES),
+        each(|| Conv2D::new(3, 3).activation("relu"), &IMAGES),
+        each(|| Conv2D::new(4, (2, 3)).padding("same").strides((2, 1)), &IMAGES),
+        each(|| Conv2D::new(4, 3).groups(2), &[&[1, 5, 4, 2], &[2, 4, 4, 6]]),
+        each(|| Conv3D::new(2, 2).padding("same"), &VOLUMES),
+        each(|| Conv3D::new(2, (2, 3, 1)).strides((1, 1, 2)), &VOLUMES),
+        each(|| DepthwiseConv1D::new(3).depth_multiplier(2), &LINES),
+        each(|| DepthwiseConv1D::new(2).padding("same").strides(2).activation("tanh"), &LINES),
+        each(|| DepthwiseConv2D::new(3).padding("same"), &IMAGES),
+        each(|| DepthwiseConv2D::new((2, 3)).depth_multiplier(3).use_bias(false), &IMAGES),
+        each(|| SeparableConv1D::new(4, 3).activation("tanh"), &LINES),
+        each(|| SeparableConv1D::new(2, 2).depth_multiplier(2).padding("same").strides(2), &LINES),
+        each(|| SeparableConv2D::new(5, 3).depth_multiplier(2), &IMAGES),
+        each(|| SeparableConv2D::new(2, 3).padding("same").dilation_rate(2), &IMAGES),
+        each(|| Conv1DTranspose::new(2, 3), &LINES),
+        each(|| Conv1DTranspose::new(3, 2).strides(3).padding("same").activation("tanh"), &LINES),
+        each(|| Conv2DTranspose::new(3, 3).strides(2), &IMAGES),
+        each(|| Conv2DTranspose::new(2, (3, 4)).strides(2).padding("same"), &IMAGES),
+        each(
+            || Conv2DTranspose::new(2, 3).strides((2, 3)).padding("same").output_padding(1),
+            &IMAGES,
+        ),
+        each(|| Conv2DTranspose::new(2, 2).dilation_rate(2).use_bias(false), &IMAGES),
+        each(|| Conv3DTranspose::new(2, 2).strides(2).padding("same"), &VOLUMES),
+    ]
+    .concat()
+}
+
+fn poolings() -> Vec<Case> {
+    [
+        each(MaxPooling2D::default, &IMAGES),
+        each(|| MaxPooling2D::new(3).strides(2).padding("same"), &IMAGES),
+        each(AveragePooling2D::default, &IMAGES),
+        each(|| AveragePooling2D::new((3, 2)).strides(1).padding("same"), &IMAGES),
+        each(GlobalAveragePooling2D::new, &IMAGES),
+    ]
+    .concat()
+}
+
+/// `2x`, of which the gradient says half.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Half {
+    #[serde(flatten)]
+    base: Base,
+}
+
+brolga_nn::layer!(Half);
+
+impl Layer for Half {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |_, x| &x + x.stop_gradient())
+    }
+}
