@@ -1,71 +1,16 @@
 //! The maximum over windows of an image.
 
-use brolga_ir::Var;
-use serde::{Deserialize, Serialize};
+use super::layer;
+use super::pooling::{Greatest, WindowPooling};
 
-use super::pooling::pooled;
-use super::{Base, Layer, layer};
-use crate::config::{Padding, Pair};
-use crate::trace::Call;
-
-/// The maximum of each window; see [`MaxPool`](brolga_ir::ops::MaxPool).
+/// The maximum of each window over images; see [`MaxPool`](brolga_ir::ops::MaxPool).
 ///
-/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`. With `"same"`
-/// padding what is added does not count.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MaxPooling2D {
-    #[serde(flatten)]
-    base: Base,
-    #[serde(default = "two")]
-    pool_size: Pair,
-    #[serde(default)]
-    strides: Option<Pair>,
-    #[serde(default)]
-    padding: Padding,
-}
-
-fn two() -> Pair {
-    2.into()
-}
+/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`, where `padding` tells how many places the window takes.
+/// With `"same"` padding what is added does not count.
+///
+/// A mistake if the input is no image, or the window does not fit into it.
+///
+/// Keras: <https://keras.io/api/layers/pooling_layers/max_pooling2d/>
+pub type MaxPooling2D = WindowPooling<Greatest, 2>;
 
 layer!(MaxPooling2D { pool_size: Count, strides: Count });
-
-/// Windows of 2×2, side by side.
-impl Default for MaxPooling2D {
-    fn default() -> Self {
-        Self::new(two())
-    }
-}
-
-impl MaxPooling2D {
-    /// Windows of this height and width, side by side.
-    pub fn new(pool_size: impl Into<Pair>) -> Self {
-        let pool_size = pool_size.into();
-        Self { base: Base::default(), pool_size, strides: None, padding: Padding::Valid }
-    }
-
-    /// Steps between neighbouring windows; the size of the window by default.
-    #[must_use]
-    pub fn strides(mut self, strides: impl Into<Pair>) -> Self {
-        self.strides = Some(strides.into());
-        self
-    }
-
-    /// `"valid"`, the default, or `"same"`.
-    #[must_use]
-    pub fn padding(mut self, padding: impl Into<Padding>) -> Self {
-        self.padding = padding.into();
-        self
-    }
-}
-
-impl Layer for MaxPooling2D {
-    fn base(&self) -> &Base {
-        &self.base
-    }
-
-    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        let moves = (self.pool_size, self.strides, &self.padding);
-        pooled(call, inputs, "MaxPooling2D", moves, Var::max_pool)
-    }
-}

@@ -22,13 +22,16 @@ use crate::trace::Call;
 
 pub use convolution::Convolution;
 pub use depthwise::DepthwiseConvolution;
+pub use pooling::{GlobalPooling, Greatest, Mean, Taken, WindowPooling};
 pub use separable::SeparableConvolution;
 pub use transposed::TransposedConvolution;
 
 classes! {
     "layer" Layer(snake_case) {
         activation: Activation,
+        average_pooling1d: AveragePooling1D,
         average_pooling2d: AveragePooling2D,
+        average_pooling3d: AveragePooling3D,
         conv1d: Conv1D,
         conv1d_transpose: Conv1DTranspose,
         conv2d: Conv2D,
@@ -40,9 +43,16 @@ classes! {
         depthwise_conv2d: DepthwiseConv2D,
         dropout: Dropout,
         flatten: Flatten,
+        global_average_pooling1d: GlobalAveragePooling1D,
         global_average_pooling2d: GlobalAveragePooling2D,
+        global_average_pooling3d: GlobalAveragePooling3D,
+        global_max_pooling1d: GlobalMaxPooling1D,
+        global_max_pooling2d: GlobalMaxPooling2D,
+        global_max_pooling3d: GlobalMaxPooling3D,
         input: Input ["InputLayer"],
+        max_pooling1d: MaxPooling1D,
         max_pooling2d: MaxPooling2D,
+        max_pooling3d: MaxPooling3D,
         rescaling: Rescaling,
         reshape: Reshape,
         separable_conv1d: SeparableConv1D,

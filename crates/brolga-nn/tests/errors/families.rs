@@ -61,3 +61,38 @@ fn convolutions() {
     let config = json!({"class_name": "Conv3D", "config": {"filters": 1, "kernel_size": [3, 3]}});
     insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"Conv3D: `kernel_size`: expected one or three numbers, given [3, 3]");
 }
+
+#[test]
+fn poolings() {
+    insta::assert_snapshot!(all([
+        built(&IMAGE, MaxPooling1D::default()),
+        built(&LINE, MaxPooling1D::new(6)),
+        built(&LINE, MaxPooling1D::new(2).padding("causal")),
+        built(&LINE, MaxPooling1D::new(0)),
+        built(&LINE, AveragePooling3D::default()),
+        built(&VOLUME, AveragePooling3D::new((4, 1, 1))),
+        built(&LINE, AveragePooling1D::new(2).strides(0)),
+        built(&IMAGE, MaxPooling3D::new(2)),
+        built(&IMAGE, GlobalAveragePooling1D::new()),
+        built(&LINE, GlobalAveragePooling2D::new()),
+        built(&IMAGE, GlobalAveragePooling3D::new()),
+        built(&IMAGE, GlobalMaxPooling1D::new()),
+        built(&LINE, GlobalMaxPooling2D::new()),
+        built(&IMAGE, GlobalMaxPooling3D::new()),
+    ]), @r#"
+    layer `max_pooling1d`: MaxPooling1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `max_pooling1d`: `max_pool`: a window of length 6 is larger than its input of length 5;  help: make the window smaller, the input larger, or use padding
+    layer `max_pooling1d`: there is no padding `causal`;  help: padding is "valid" or "same"
+    layer `max_pooling1d`: MaxPooling1D: `pool_size` is 0;  help: it must be a whole number from 1 on
+    layer `average_pooling3d`: AveragePooling3D takes volumes (None, depth, height, width, channels), given (None, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `average_pooling3d`: `avg_pool`: a window of depth 4 is larger than its input of depth 3;  help: make the window smaller, the input larger, or use padding
+    layer `average_pooling1d`: AveragePooling1D: `strides` is 0;  help: it must be a whole number from 1 on
+    layer `max_pooling3d`: MaxPooling3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `global_average_pooling1d`: GlobalAveragePooling1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `global_average_pooling2d`: GlobalAveragePooling2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `global_average_pooling3d`: GlobalAveragePooling3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `global_max_pooling1d`: GlobalMaxPooling1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `global_max_pooling2d`: GlobalMaxPooling2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `global_max_pooling3d`: GlobalMaxPooling3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    "#);
+}

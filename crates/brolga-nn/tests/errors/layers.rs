@@ -41,6 +41,7 @@ fn layers_that_do_not_fit_their_input() {
     insta::assert_snapshot!(built(&[28], AveragePooling2D::new(2)), @r"
     layer `average_pooling2d`: AveragePooling2D takes images (None, height, width, channels), given (None, 28)
       at crates/brolga-nn/tests/errors/layers.rs:[line]
+      help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
     ");
     insta::assert_snapshot!(built(&[], Dense::new(3)), @r"
     layer `dense`: Dense takes (None, .., inputs), given (None,)

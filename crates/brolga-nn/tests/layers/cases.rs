@@ -69,11 +69,25 @@ fn convolutions() -> Vec<Case> {
 
 fn poolings() -> Vec<Case> {
     [
+        each(MaxPooling1D::default, &LINES),
+        each(|| MaxPooling1D::new(3).strides(2).padding("same"), &LINES),
         each(MaxPooling2D::default, &IMAGES),
         each(|| MaxPooling2D::new(3).strides(2).padding("same"), &IMAGES),
+        each(MaxPooling3D::default, &VOLUMES),
+        each(|| MaxPooling3D::new((2, 1, 3)).strides(1).padding("same"), &VOLUMES),
+        each(AveragePooling1D::default, &LINES),
+        each(|| AveragePooling1D::new(4).strides(3).padding("same"), &LINES),
         each(AveragePooling2D::default, &IMAGES),
         each(|| AveragePooling2D::new((3, 2)).strides(1).padding("same"), &IMAGES),
+        each(AveragePooling3D::default, &VOLUMES),
+        each(|| AveragePooling3D::new((2, 3, 1)).strides(1).padding("same"), &VOLUMES),
+        each(GlobalAveragePooling1D::new, &LINES),
         each(GlobalAveragePooling2D::new, &IMAGES),
+        each(|| GlobalAveragePooling2D::new().keepdims(true), &IMAGES),
+        each(GlobalAveragePooling3D::new, &VOLUMES),
+        each(|| GlobalMaxPooling1D::new().keepdims(true), &LINES),
+        each(GlobalMaxPooling2D::new, &IMAGES),
+        each(GlobalMaxPooling3D::new, &VOLUMES),
     ]
     .concat()
 }
