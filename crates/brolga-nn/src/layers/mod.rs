@@ -2,9 +2,11 @@
 //!
 //! A new layer is a new file and one line in the list below.
 
+mod axes;
 mod convolution;
 mod depthwise;
 mod images;
+mod merging;
 mod pooling;
 mod separable;
 mod setters;
@@ -20,6 +22,7 @@ use crate::initializers::Initializer;
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Call;
 
+pub use axes::Axes;
 pub use convolution::Convolution;
 pub use depthwise::DepthwiseConvolution;
 pub use pooling::{GlobalPooling, Greatest, Mean, Taken, WindowPooling};
@@ -29,9 +32,12 @@ pub use transposed::TransposedConvolution;
 classes! {
     "layer" Layer(snake_case) {
         activation: Activation,
+        add: Add,
+        average: Average,
         average_pooling1d: AveragePooling1D,
         average_pooling2d: AveragePooling2D,
         average_pooling3d: AveragePooling3D,
+        concatenate: Concatenate,
         conv1d: Conv1D,
         conv1d_transpose: Conv1DTranspose,
         conv2d: Conv2D,
@@ -41,6 +47,7 @@ classes! {
         dense: Dense,
         depthwise_conv1d: DepthwiseConv1D,
         depthwise_conv2d: DepthwiseConv2D,
+        dot: Dot,
         dropout: Dropout,
         flatten: Flatten,
         global_average_pooling1d: GlobalAveragePooling1D,
@@ -53,10 +60,15 @@ classes! {
         max_pooling1d: MaxPooling1D,
         max_pooling2d: MaxPooling2D,
         max_pooling3d: MaxPooling3D,
+        maximum: Maximum,
+        minimum: Minimum,
+        multiply: Multiply,
         rescaling: Rescaling,
         reshape: Reshape,
         separable_conv1d: SeparableConv1D,
         separable_conv2d: SeparableConv2D,
+        subtract: Subtract,
+        unit_normalization: UnitNormalization,
     }
 }
 

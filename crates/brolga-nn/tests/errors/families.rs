@@ -1,7 +1,9 @@
 //! Layers that do not fit their input, family by family.
 
+use brolga_ir::{Tracer, Type, Var};
 use brolga_nn::prelude::*;
 use brolga_nn::registry::from_config;
+use brolga_nn::trace::{Call, Context, Weights};
 use serde_json::json;
 
 use crate::ranges::all;
@@ -95,4 +97,67 @@ fn poolings() {
     layer `global_max_pooling2d`: GlobalMaxPooling2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
     layer `global_max_pooling3d`: GlobalMaxPooling3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
     "#);
+}
+
+/// The mistake of a layer with inputs of these shapes, the batch included.
+fn merged(layer: impl Layer, shapes: &[&[usize]]) -> String {
+    let types: Vec<Type> = shapes.iter().map(|&shape| Type::f32(shape)).collect();
+    if let Err(mistake) = layer.build(&types) {
+        return mistake.to_string();
+    }
+    let tracer = Tracer::new("layer");
+    let input = |(place, ty): (usize, Type)| tracer.input(&format!("x{place}"), ty);
+    let inputs: Vec<Var> = types.into_iter().enumerate().map(input).collect();
+    let mut context = Context::inference(&tracer);
+    layer.call(&mut Call::new(&mut context, &mut Weights::default()), &inputs);
+    tracer.error().expect("a mistake").mistake.to_string()
+}
+
+#[test]
+fn mergings() {
+    insta::assert_snapshot!(all([
+        merged(Add::new(), &[&[2, 3], &[2, 4]]),
+        merged(Multiply::new(), &[&[2, 3, 4], &[2, 4], &[2, 3]]),
+        merged(Maximum::new(), &[]),
+        merged(Minimum::new(), &[&[2, 3], &[3, 3]]),
+        merged(Average::new(), &[]),
+        merged(Subtract::new(), &[&[2, 3]]),
+        merged(Subtract::new(), &[&[2, 3], &[2, 3], &[2, 3]]),
+        merged(Subtract::new(), &[]),
+        merged(Subtract::new(), &[&[2, 3], &[2, 4]]),
+        merged(Concatenate::new(), &[]),
+        merged(Concatenate::new(), &[&[2, 3, 4], &[2, 3]]),
+        merged(Concatenate::new().axis(1), &[&[2, 3, 4], &[2, 3, 5]]),
+        merged(Concatenate::new().axis(0), &[&[2, 3], &[2, 3]]),
+        merged(Concatenate::new().axis(-3), &[&[2, 3], &[2, 3]]),
+        merged(Concatenate::new().axis(2), &[&[2, 3], &[2, 3]]),
+        merged(Dot::new(1), &[&[2, 3]]),
+        merged(Dot::new(1), &[&[2, 3], &[2, 4]]),
+        merged(Dot::new([1, 2]), &[&[2, 3], &[2, 4]]),
+        merged(Dot::new([1, 1, 1]), &[&[2, 3], &[2, 3]]),
+        merged(Dot::new(0), &[&[2, 3], &[2, 3]]),
+        merged(Dot::new(1), &[&[2], &[2]]),
+    ]), @r"
+    Add cannot merge (None, 3), (None, 4);  help: an extent must be the same in all inputs, or 1
+    Multiply cannot merge (None, 3, 4), (None, 4), (None, 3);  help: an extent must be the same in all inputs, or 1
+    Maximum takes a list of inputs, none was given;  help: give it at least one
+    Minimum cannot merge (None, 3), (None, 3);  help: an extent must be the same in all inputs, or 1
+    Average takes a list of inputs, none was given;  help: give it at least one
+    Subtract takes two inputs, given 1: (None, 3);  help: call it with a list of two
+    Subtract takes two inputs, given 3: (None, 3), (None, 3), (None, 3);  help: call it with a list of two
+    Subtract takes two inputs, none was given;  help: call it with a list of two
+    Subtract cannot merge (None, 3), (None, 4);  help: an extent must be the same in all inputs, or 1
+    Concatenate takes a list of inputs, none was given;  help: give it at least one
+    Concatenate cannot put (None, 3, 4), (None, 3) one behind the other along axis -1;  help: the ranks, and the extents of all other axes, must be equal
+    Concatenate cannot put (None, 3, 4), (None, 3, 5) one behind the other along axis 1;  help: the ranks, and the extents of all other axes, must be equal
+    axis 0 of (None, 3) counts the samples;  help: give another axis: samples are computed one by one
+    (None, 3) has no axis -3;  help: there are 1 to 1, or -1 to -1 counted from the last
+    (None, 3) has no axis 2;  help: there are 1 to 1, or -1 to -1 counted from the last
+    Dot takes two inputs, given 1: (None, 3);  help: call it with a list of two
+    Dot sums products along axis 1 of extent 3 and axis 1 of extent 4 of (None, 3), (None, 4);  help: the extents must be equal: choose other axes
+    (None, 4) has no axis 2;  help: there are 1 to 1, or -1 to -1 counted from the last
+    Dot takes one axis, or one for each input, given [1, 1, 1];  help: give one number, or two
+    axis 0 of (None, 3) counts the samples;  help: give another axis: samples are computed one by one
+    (None,) has no axis 1;  help: the layer takes inputs with an axis beside the batch
+    ");
 }

@@ -13,13 +13,18 @@ fn each<L: Layer + 'static>(layer: impl Fn() -> L, shapes: &[&[usize]]) -> Vec<C
     shapes.iter().map(|&shape| Case::new(layer(), &[shape])).collect()
 }
 
+/// A layer with these lists of inputs.
+fn many<L: Layer + 'static>(layer: impl Fn() -> L, inputs: &[&[&[usize]]]) -> Vec<Case> {
+    inputs.iter().map(|inputs| Case::new(layer(), inputs)).collect()
+}
+
 const LINES: [&[usize]; 3] = [&[1, 5, 1], &[2, 9, 3], &[3, 17, 2]];
 const IMAGES: [&[usize]; 3] = [&[1, 4, 5, 1], &[2, 5, 3, 3], &[3, 7, 6, 2]];
 const VOLUMES: [&[usize]; 2] = [&[1, 3, 3, 4, 1], &[2, 4, 3, 5, 2]];
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [core(), convolutions(), poolings()].into_iter().flatten().collect()
+    [core(), convolutions(), poolings(), mergings()].into_iter().flatten().collect()
 }
 
 fn core() -> Vec<Case> {
@@ -88,6 +93,36 @@ fn poolings() -> Vec<Case> {
         each(|| GlobalMaxPooling1D::new().keepdims(true), &LINES),
         each(GlobalMaxPooling2D::new, &IMAGES),
         each(GlobalMaxPooling3D::new, &VOLUMES),
+    ]
+    .concat()
+}
+
+fn mergings() -> Vec<Case> {
+    let several: [&[&[usize]]; 5] = [
+        &[&[1, 1]],
+        &[&[2, 3], &[2, 3]],
+        &[&[3, 2, 5], &[3, 1, 5], &[3, 2, 1]],
+        &[&[1, 4, 3], &[1, 3]],
+        &[&[2, 3], &[2, 1, 4, 3]],
+    ];
+    let two = &several[1..2].iter().chain(&several[3..]).copied().collect::<Vec<_>>();
+    [
+        many(Add::new, &several),
+        many(Subtract::new, two),
+        many(Multiply::new, &several),
+        many(Average::new, &several),
+        many(Maximum::new, &several),
+        many(Minimum::new, &several),
+        many(
+            Concatenate::new,
+            &[&[&[1, 2]], &[&[2, 3], &[2, 1]], &[&[1, 2, 3], &[1, 2, 5], &[1, 2, 2]]],
+        ),
+        many(|| Concatenate::new().axis(1), &[&[&[2, 3, 5], &[2, 1, 5]]]),
+        many(|| Dot::new(1), &[&[&[1, 6], &[1, 6]], &[&[2, 3], &[2, 3, 4]]]),
+        many(|| Dot::new([2, 1]), &[&[&[3, 4, 5], &[3, 5, 2]], &[&[1, 2, 3, 2], &[1, 3]]]),
+        each(UnitNormalization::new, &[&[1, 3], &[2, 3, 5]]),
+        each(|| UnitNormalization::new().axis([1, 2]), &[&[1, 3, 1], &[2, 3, 5]]),
+        many(|| Dot::new(-1).normalize(true), &[&[&[2, 4, 5], &[2, 3, 5]], &[&[1, 7], &[1, 7]]]),
     ]
     .concat()
 }

@@ -1,0 +1,90 @@
+//! Tensors one behind the other.
+
+use brolga_ir::{Mistake, Type, Var};
+use serde::{Deserialize, Serialize};
+
+use super::axes::{axis, last};
+use super::setters::setters;
+use super::{Base, Layer, WeightSpec, layer, shapes};
+use crate::trace::Call;
+
+/// The inputs one behind the other along `axis`, the last one by default. All other extents are equal.
+///
+/// A mistake if they are not, or if `axis` is the batch.
+///
+/// Keras: <https://keras.io/api/layers/merging_layers/concatenate/>
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Concatenate {
+    #[serde(flatten)]
+    base: Base,
+    #[serde(default = "last")]
+    axis: isize,
+}
+
+layer!(Concatenate);
+
+impl Default for Concatenate {
+    fn default() -> Self {
+        Self { base: Base::default(), axis: last() }
+    }
+}
+
+impl Concatenate {
+    /// A layer that puts its inputs one behind the other along the last axis.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        /// The axis; −1, the last one, by default.
+        axis: isize,
+    }
+
+    /// The axis along which the inputs follow each other.
+    fn check(&self, inputs: &[Type]) -> Result<usize, Mistake> {
+        let Some(first) = inputs.first() else {
+            return Err(Mistake::new("Concatenate takes a list of inputs, none was given")
+                .help("give it at least one"));
+        };
+        let axis = axis(self.axis, first)?;
+        let fits = |ty: &Type| {
+            let mut shape = ty.shape.clone();
+            if shape.rank() == first.shape.rank() {
+                shape.dims_mut()[axis] = first.shape[axis];
+            }
+            shape == first.shape
+        };
+        match inputs.iter().all(fits) {
+            true => Ok(axis),
+            false => {
+                let message = format!(
+                    "Concatenate cannot put {} one behind the other along axis {}",
+                    shapes(inputs),
+                    self.axis
+                );
+                Err(Mistake::new(message)
+                    .help("the ranks, and the extents of all other axes, must be equal"))
+            }
+        }
+    }
+}
+
+impl Layer for Concatenate {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
+        self.check(inputs).map(|_| vec![])
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        let types: Vec<Type> = inputs.iter().map(|input| input.ty().clone()).collect();
+        vec![match (self.check(&types), inputs) {
+            (Ok(_), [only]) => only.clone(),
+            (Ok(axis), [first, rest @ ..]) => first.concat(&rest.iter().collect::<Vec<_>>(), axis),
+            (Ok(_), []) => call.tracer().fail(Mistake::new("Concatenate takes a list of inputs")),
+            (Err(mistake), _) => call.tracer().fail(mistake),
+        }]
+    }
+}

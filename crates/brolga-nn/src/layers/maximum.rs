@@ -1,0 +1,15 @@
+//! The greatest of tensors.
+
+use super::merging::merging;
+
+merging! {
+    /// `y = max(x₀, x₁, …)`, element by element; the gradient of two that are equal goes to both in
+    /// halves. NaN wins.
+    ///
+    /// Inputs broadcast to each other; one of a lower rank gets axes of extent 1 behind the batch.
+    ///
+    /// A mistake if they do not broadcast.
+    ///
+    /// Keras: <https://keras.io/api/layers/merging_layers/maximum/>
+    Maximum, |a, b| a.maximum(&b)
+}

@@ -1,0 +1,14 @@
+//! The product of tensors.
+
+use super::merging::merging;
+
+merging! {
+    /// `y = x₀ · x₁ · …`, element by element.
+    ///
+    /// Inputs broadcast to each other; one of a lower rank gets axes of extent 1 behind the batch.
+    ///
+    /// A mistake if they do not broadcast.
+    ///
+    /// Keras: <https://keras.io/api/layers/merging_layers/multiply/>
+    Multiply, |a, b| a * b
+}
