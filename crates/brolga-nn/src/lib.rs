@@ -58,11 +58,12 @@ pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint};
     pub use crate::layers::{
-        Add, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, Concatenate, Conv1D,
-        Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Dense, DepthwiseConv1D,
-        DepthwiseConv2D, Dot, Dropout, Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, Input,
-        Layer, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Rescaling,
+        Add, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization,
+        Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose,
+        Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, Flatten, GlobalAveragePooling1D,
+        GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+        GlobalMaxPooling3D, GroupNormalization, Input, Layer, LayerNormalization, MaxPooling1D,
+        MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, RMSNormalization, Rescaling,
         Reshape, SeparableConv1D, SeparableConv2D, Subtract, UnitNormalization,
     };
     pub use crate::losses::{self, Loss};

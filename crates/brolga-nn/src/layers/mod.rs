@@ -7,6 +7,7 @@ mod convolution;
 mod depthwise;
 mod images;
 mod merging;
+mod moments;
 mod pooling;
 mod separable;
 mod setters;
@@ -37,6 +38,7 @@ classes! {
         average_pooling1d: AveragePooling1D,
         average_pooling2d: AveragePooling2D,
         average_pooling3d: AveragePooling3D,
+        batch_normalization: BatchNormalization,
         concatenate: Concatenate,
         conv1d: Conv1D,
         conv1d_transpose: Conv1DTranspose,
@@ -56,7 +58,9 @@ classes! {
         global_max_pooling1d: GlobalMaxPooling1D,
         global_max_pooling2d: GlobalMaxPooling2D,
         global_max_pooling3d: GlobalMaxPooling3D,
+        group_normalization: GroupNormalization,
         input: Input ["InputLayer"],
+        layer_normalization: LayerNormalization,
         max_pooling1d: MaxPooling1D,
         max_pooling2d: MaxPooling2D,
         max_pooling3d: MaxPooling3D,
@@ -65,6 +69,7 @@ classes! {
         multiply: Multiply,
         rescaling: Rescaling,
         reshape: Reshape,
+        rms_normalization: RMSNormalization,
         separable_conv1d: SeparableConv1D,
         separable_conv2d: SeparableConv2D,
         subtract: Subtract,

@@ -62,7 +62,7 @@ fn configs_that_are_not_keras() {
     let layer = |value| message(from_config::<dyn Layer>(&value));
     insta::assert_snapshot!(layer(json!({"class_name": "Dence", "config": {"units": 3}})), @r"
     there is no layer `Dence`; did you mean `Dense`?
-      help: there are Activation, Add, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, Input, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Subtract, UnitNormalization
+      help: there are Activation, Add, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization, Input, LayerNormalization, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Rescaling, Reshape, RMSNormalization, SeparableConv1D, SeparableConv2D, Subtract, UnitNormalization
     ");
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {}})), @"Dense: missing field `units`");
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {"units": "3"}})), @r#"Dense: `units`: invalid type: string "3", expected usize"#);

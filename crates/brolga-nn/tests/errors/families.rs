@@ -161,3 +161,46 @@ fn mergings() {
     (None,) has no axis 1;  help: the layer takes inputs with an axis beside the batch
     ");
 }
+
+#[test]
+fn normalizations() {
+    insta::assert_snapshot!(all([
+        built(&[], BatchNormalization::new()),
+        built(&IMAGE, BatchNormalization::new().axis(4)),
+        built(&IMAGE, BatchNormalization::new().axis(0)),
+        built(&IMAGE, BatchNormalization::new().momentum(1.5)),
+        built(&IMAGE, BatchNormalization::new().epsilon(-1.0)),
+        built(&IMAGE, LayerNormalization::new().axis([1, -3])),
+        built(&IMAGE, LayerNormalization::new().axis(-4)),
+        built(&LINE, LayerNormalization::new().axis(3)),
+        built(&LINE, LayerNormalization::new().epsilon(f64::NAN)),
+        built(&IMAGE, GroupNormalization::new()),
+        built(&IMAGE, GroupNormalization::new().groups(2)),
+        built(&IMAGE, GroupNormalization::new().groups(0)),
+        built(&IMAGE, GroupNormalization::new().axis(7)),
+        built(&IMAGE, RMSNormalization::new().axis([2, 2])),
+        built(&IMAGE, RMSNormalization::new().axis(5)),
+        built(&IMAGE, UnitNormalization::new().axis(0)),
+        built(&IMAGE, UnitNormalization::new().axis(-5)),
+    ]), @r"
+    layer `batch_normalization`: axis -1 of (None,) counts the samples;  help: give another axis: samples are computed one by one
+    layer `batch_normalization`: (None, 4, 5, 3) has no axis 4;  help: there are 1 to 3, or -1 to -3 counted from the last
+    layer `batch_normalization`: axis 0 of (None, 4, 5, 3) counts the samples;  help: give another axis: samples are computed one by one
+    layer `batch_normalization`: BatchNormalization: `momentum` is 1.5;  help: it must be a number from 0 to 1
+    layer `batch_normalization`: BatchNormalization: `epsilon` is -1;  help: it must be a number from 0 on that f32 can hold
+    layer `layer_normalization`: axis 1 is given twice in [1, -3];  help: give each axis once
+    layer `layer_normalization`: axis -4 of (None, 4, 5, 3) counts the samples;  help: give another axis: samples are computed one by one
+    layer `layer_normalization`: (None, 5, 3) has no axis 3;  help: there are 1 to 2, or -1 to -2 counted from the last
+    layer `layer_normalization`: LayerNormalization: `epsilon` is NaN;  help: it must be a number from 0 on that f32 can hold
+    layer `group_normalization`: 32 groups cannot share 3 channels evenly;  help: the number of channels must be a multiple of it; -1 makes each channel a group
+    layer `group_normalization`: 2 groups cannot share 3 channels evenly;  help: the number of channels must be a multiple of it; -1 makes each channel a group
+    layer `group_normalization`: 0 groups cannot share 3 channels evenly;  help: the number of channels must be a multiple of it; -1 makes each channel a group
+    layer `group_normalization`: (None, 4, 5, 3) has no axis 7;  help: there are 1 to 3, or -1 to -3 counted from the last
+    layer `rms_normalization`: axis 2 is given twice in [2, 2];  help: give each axis once
+    layer `rms_normalization`: (None, 4, 5, 3) has no axis 5;  help: there are 1 to 3, or -1 to -3 counted from the last
+    layer `unit_normalization`: axis 0 of (None, 4, 5, 3) counts the samples;  help: give another axis: samples are computed one by one
+    layer `unit_normalization`: (None, 4, 5, 3) has no axis -5;  help: there are 1 to 3, or -1 to -3 counted from the last
+    ");
+    let config = json!({"class_name": "BatchNormalization", "config": {"renorm": true}});
+    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"BatchNormalization: `renorm` = true is not supported");
+}

@@ -24,7 +24,10 @@ const VOLUMES: [&[usize]; 2] = [&[1, 3, 3, 4, 1], &[2, 4, 3, 5, 2]];
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [core(), convolutions(), poolings(), mergings()].into_iter().flatten().collect()
+    [core(), convolutions(), poolings(), mergings(), normalizations()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn core() -> Vec<Case> {
@@ -123,6 +126,24 @@ fn mergings() -> Vec<Case> {
         each(UnitNormalization::new, &[&[1, 3], &[2, 3, 5]]),
         each(|| UnitNormalization::new().axis([1, 2]), &[&[1, 3, 1], &[2, 3, 5]]),
         many(|| Dot::new(-1).normalize(true), &[&[&[2, 4, 5], &[2, 3, 5]], &[&[1, 7], &[1, 7]]]),
+    ]
+    .concat()
+}
+
+fn normalizations() -> Vec<Case> {
+    const ROWS: [&[usize]; 3] = [&[2, 3], &[33, 5], &[3, 4, 7]];
+    [
+        each(BatchNormalization::new, &[&[2, 3], &[33, 5], &[3, 4, 5, 2]]),
+        each(|| BatchNormalization::new().axis(1).momentum(0.5).scale(false), &[&[3, 4, 5]]),
+        each(|| BatchNormalization::new().center(false).trainable(false), &[&[1, 3], &[4, 2, 3]]),
+        each(LayerNormalization::new, &ROWS),
+        each(|| LayerNormalization::new().axis([1, 2]).center(false), &[&[1, 4, 5], &[2, 3, 2, 4]]),
+        each(|| LayerNormalization::new().axis([1, 3]).scale(false), &[&[2, 3, 2, 4]]),
+        each(|| GroupNormalization::new().groups(2), &[&[1, 4], &[2, 3, 6], &[3, 5, 3, 2]]),
+        each(|| GroupNormalization::new().groups(-1).axis(1), &[&[2, 3, 4]]),
+        each(|| GroupNormalization::new().groups(1).scale(false).center(false), &[&[2, 3, 4]]),
+        each(RMSNormalization::new, &ROWS),
+        each(|| RMSNormalization::new().axis([1, 2]), &[&[1, 4, 5], &[2, 3, 2, 4]]),
     ]
     .concat()
 }
