@@ -4,14 +4,20 @@
 
 mod axes;
 mod convolution;
+mod cropping;
 mod depthwise;
+mod einsum;
 mod images;
 mod merging;
 mod moments;
 mod pooling;
+mod resampling;
 mod separable;
 mod setters;
+mod sides;
 mod transposed;
+mod up_sampling;
+mod zero_padding;
 
 use std::fmt;
 
@@ -25,14 +31,20 @@ use crate::trace::Call;
 
 pub use axes::Axes;
 pub use convolution::Convolution;
+pub use cropping::Cropping;
 pub use depthwise::DepthwiseConvolution;
+pub use einsum_dense::OutputShape;
 pub use pooling::{GlobalPooling, Greatest, Mean, Taken, WindowPooling};
+pub use resampling::Interpolation;
 pub use separable::SeparableConvolution;
+pub use sides::Sides;
 pub use transposed::TransposedConvolution;
+pub use zero_padding::ZeroPadding;
 
 classes! {
     "layer" Layer(snake_case) {
         activation: Activation,
+        activity_regularization: ActivityRegularization,
         add: Add,
         average: Average,
         average_pooling1d: AveragePooling1D,
@@ -46,11 +58,17 @@ classes! {
         conv2d_transpose: Conv2DTranspose,
         conv3d: Conv3D,
         conv3d_transpose: Conv3DTranspose,
+        cropping1d: Cropping1D,
+        cropping2d: Cropping2D,
+        cropping3d: Cropping3D,
         dense: Dense,
         depthwise_conv1d: DepthwiseConv1D,
         depthwise_conv2d: DepthwiseConv2D,
         dot: Dot,
         dropout: Dropout,
+        einsum_dense: EinsumDense,
+        elu: ELU,
+        embedding: Embedding,
         flatten: Flatten,
         global_average_pooling1d: GlobalAveragePooling1D,
         global_average_pooling2d: GlobalAveragePooling2D,
@@ -59,21 +77,34 @@ classes! {
         global_max_pooling2d: GlobalMaxPooling2D,
         global_max_pooling3d: GlobalMaxPooling3D,
         group_normalization: GroupNormalization,
+        identity: Identity,
         input: Input ["InputLayer"],
         layer_normalization: LayerNormalization,
+        leaky_relu: LeakyReLU,
         max_pooling1d: MaxPooling1D,
         max_pooling2d: MaxPooling2D,
         max_pooling3d: MaxPooling3D,
         maximum: Maximum,
         minimum: Minimum,
         multiply: Multiply,
+        permute: Permute,
+        prelu: PReLU,
+        relu: ReLU,
+        repeat_vector: RepeatVector,
         rescaling: Rescaling,
         reshape: Reshape,
         rms_normalization: RMSNormalization,
         separable_conv1d: SeparableConv1D,
         separable_conv2d: SeparableConv2D,
+        softmax: Softmax,
         subtract: Subtract,
         unit_normalization: UnitNormalization,
+        up_sampling1d: UpSampling1D,
+        up_sampling2d: UpSampling2D,
+        up_sampling3d: UpSampling3D,
+        zero_padding1d: ZeroPadding1D,
+        zero_padding2d: ZeroPadding2D,
+        zero_padding3d: ZeroPadding3D,
     }
 }
 

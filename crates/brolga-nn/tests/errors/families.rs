@@ -204,3 +204,140 @@ fn normalizations() {
     let config = json!({"class_name": "BatchNormalization", "config": {"renorm": true}});
     insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"BatchNormalization: `renorm` = true is not supported");
 }
+
+#[test]
+fn shapes() {
+    insta::assert_snapshot!(all([
+        built(&IMAGE, Permute::new([2, 1])),
+        built(&LINE, Permute::new([1, 1])),
+        built(&LINE, Permute::new([0, 1])),
+        built(&LINE, RepeatVector::new(3)),
+        built(&[3], RepeatVector::new(0)),
+        built(&[3], RepeatVector::new(usize::MAX)),
+        built(&IMAGE, ZeroPadding1D::new(1)),
+        built(&LINE, ZeroPadding2D::new(1)),
+        built(&IMAGE, ZeroPadding3D::new(1)),
+        built(&LINE, ZeroPadding1D::new(usize::MAX)),
+        built(&IMAGE, Cropping1D::new(1)),
+        built(&LINE, Cropping1D::new((2, 3))),
+        built(&IMAGE, Cropping2D::new((1, 3))),
+        built(&IMAGE, Cropping2D::new(usize::MAX)),
+        built(&LINE, Cropping3D::new(1)),
+        built(&IMAGE, UpSampling1D::new(2)),
+        built(&LINE, UpSampling1D::new(0)),
+        built(&LINE, UpSampling2D::new(2)),
+        built(&IMAGE, UpSampling2D::new(2).interpolation("cubic")),
+        built(&IMAGE, UpSampling2D::new(usize::MAX)),
+        built(&IMAGE, UpSampling2D::new(usize::MAX).interpolation("bilinear")),
+        built(&IMAGE, UpSampling3D::new(2)),
+    ]), @r"
+    layer `permute`: dims [2, 1] is not an order of the axes of (None, 4, 5, 3);  help: each axis but the batch must occur once, counted from 1
+    layer `permute`: dims [1, 1] is not an order of the axes of (None, 5, 3);  help: each axis but the batch must occur once, counted from 1
+    layer `permute`: dims [0, 1] is not an order of the axes of (None, 5, 3);  help: each axis but the batch must occur once, counted from 1
+    layer `repeat_vector`: RepeatVector takes (None, features), given (None, 5, 3);  help: make vectors of the samples first: Flatten::new()
+    layer `repeat_vector`: RepeatVector: `n` is 0;  help: it must be a whole number from 1 on
+    layer `repeat_vector`: `broadcast`: a tensor of type f32[2,18446744073709551615,3] is larger than the limit of 64 TiB
+    layer `zero_padding1d`: ZeroPadding1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `zero_padding2d`: ZeroPadding2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `zero_padding3d`: ZeroPadding3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `zero_padding1d`: `pad`: a tensor of type f32[2,18446744073709551615,3] is larger than the limit of 64 TiB
+    layer `cropping1d`: Cropping1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `cropping1d`: cropping [[2, 3]] leaves nothing of extents 5;  help: crop less than the extent of each axis
+    layer `cropping2d`: cropping [[1, 1], [3, 3]] leaves nothing of extents 4×5;  help: crop less than the extent of each axis
+    layer `cropping2d`: cropping [[18446744073709551615, 18446744073709551615], [18446744073709551615, 18446744073709551615]] leaves nothing of extents 4×5;  help: crop less than the extent of each axis
+    layer `cropping3d`: Cropping3D takes volumes (None, depth, height, width, channels), given (None, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `up_sampling1d`: UpSampling1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `up_sampling1d`: UpSampling1D: `size` is 0;  help: it must be a whole number from 1 on
+    layer `up_sampling2d`: UpSampling2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `up_sampling2d`: there is no interpolation `cubic`;  help: there are nearest, bilinear, bicubic, lanczos3, lanczos5
+    layer `up_sampling2d`: `broadcast`: a tensor of type f32[2,4,18446744073709551615,5,18446744073709551615,3] is larger than the limit of 64 TiB
+    layer `up_sampling2d`: 4 pixels cannot be resampled to 18446744073709551615: a tensor of type f32[18446744073709551615,4] is larger than the limit of 64 TiB;  help: make the result smaller
+    layer `up_sampling3d`: UpSampling3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    ");
+    let layer = |class: &str, config| {
+        let config = json!({"class_name": class, "config": config});
+        message(from_config::<dyn Layer>(&config))
+    };
+    insta::assert_snapshot!(all([
+        layer("ZeroPadding1D", json!({"padding": [1, 2, 3]})),
+        layer("ZeroPadding2D", json!({"padding": [[1, 2, 3], [1, 2]]})),
+        layer("Cropping3D", json!({"cropping": [1, 2]})),
+        layer("UpSampling2D", json!({"size": "2"})),
+    ]), @r"
+    ZeroPadding1D: `padding`: expected a number, or two for both sides
+    ZeroPadding2D: `padding`: expected a number, 2 numbers, or 2 pairs for both sides
+    Cropping3D: `cropping`: expected a number, 3 numbers, or 3 pairs for both sides
+    UpSampling2D: `size`: expected a number or a list of two
+    ");
+}
+
+#[test]
+fn dense() {
+    let einsum = |equation: &str, shape: &[usize]| {
+        built(shape, EinsumDense::new(equation, 4).bias_axes("c"))
+    };
+    insta::assert_snapshot!(all([
+        built(&[3], Embedding::new(0, 3)),
+        built(&[3], Embedding::new(3, 0)),
+        einsum("ab,bc", &[3]),
+        einsum("ab->ac", &[3]),
+        einsum("ab,bc->ad", &[3]),
+        einsum("ab,bx->ac", &[3]),
+        einsum("aa,ac->ac", &[3]),
+        einsum("...b,bc->ac...", &[3]),
+        einsum("a..b,bc->a..c", &[3]),
+        einsum("ab,bc->ac", &LINE),
+        einsum("abdef...,bc->ac...", &LINE),
+        einsum("abd,bc->abdc", &LINE),
+        einsum("ab,bd->ad", &[3]),
+        built(&[3], EinsumDense::new("ab,bc->ac", 4).bias_axes("a")),
+        built(&LINE, EinsumDense::new("abc,cd->abd", [Some(4), Some(2)])),
+        built(&LINE, EinsumDense::new("abc,cd->abd", [None, None])),
+    ]), @r#"
+    layer `embedding`: Embedding: `input_dim` is 0;  help: it must be a whole number from 1 on
+    layer `embedding`: Embedding: `output_dim` is 0;  help: it must be a whole number from 1 on
+    layer `einsum_dense`: `ab,bc` is no equation of EinsumDense;  help: write "abc,cde->abde", "...x,xy->...y" or "ab...,bc->ac...", each letter of an operand once
+    layer `einsum_dense`: `ab->ac` is no equation of EinsumDense;  help: write "abc,cde->abde", "...x,xy->...y" or "ab...,bc->ac...", each letter of an operand once
+    layer `einsum_dense`: `ab,bc->ad` is no equation of EinsumDense;  help: write "abc,cde->abde", "...x,xy->...y" or "ab...,bc->ac...", each letter of an operand once
+    layer `einsum_dense`: `ab,bx->ac` is no equation of EinsumDense;  help: write "abc,cde->abde", "...x,xy->...y" or "ab...,bc->ac...", each letter of an operand once
+    layer `einsum_dense`: `aa,ac->ac` is no equation of EinsumDense;  help: write "abc,cde->abde", "...x,xy->...y" or "ab...,bc->ac...", each letter of an operand once
+    layer `einsum_dense`: `...b,bc->ac...` is no equation of EinsumDense;  help: write "abc,cde->abde", "...x,xy->...y" or "ab...,bc->ac...", each letter of an operand once
+    layer `einsum_dense`: `a..b,bc->a..c` is no equation of EinsumDense;  help: write "abc,cde->abde", "...x,xy->...y" or "ab...,bc->ac...", each letter of an operand once
+    layer `einsum_dense`: `ab,bc->ac` takes an input of 2 axes, given one of 3;  help: the batch is an axis too; `...` stands for any number of axes
+    layer `einsum_dense`: `abdef...,bc->ac...` takes an input of 5 axes, given one of 3;  help: the batch is an axis too; `...` stands for any number of axes
+    layer `einsum_dense`: the output of `abd,bc->abdc` has 3 axes beside the batch, output_shape is for 1;  help: give one for each letter of the output
+    layer `einsum_dense`: there is no axis `c` for a bias in the output of `ab,bd->ad`;  help: bias_axes are letters of the output, without the batch
+    layer `einsum_dense`: there is no axis `a` for a bias in the output of `ab,bc->ac`;  help: bias_axes are letters of the output, without the batch
+    layer `einsum_dense`: the axis `b` has extent 5 in the input and 4 in output_shape;  help: leave it open in output_shape (None, in a config null)
+    layer `einsum_dense`: output_shape leaves the extent of the axis `d` open;  help: the input does not tell it: give it
+    "#);
+    let config = json!({"class_name": "Embedding", "config": {"input_dim": 3, "output_dim": 2, "mask_zero": true}});
+    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"Embedding: `mask_zero` = true is not supported");
+}
+
+#[test]
+fn activations() {
+    insta::assert_snapshot!(all([
+        built(&LINE, Softmax::new().axis(0)),
+        built(&LINE, Softmax::new().axis([1, 3])),
+        built(&LINE, ReLU::new().max_value(-1.0)),
+        built(&LINE, ReLU::new().negative_slope(-0.5)),
+        built(&LINE, ReLU::new().threshold(f64::NAN)),
+        built(&LINE, LeakyReLU::new().negative_slope(-0.5)),
+        built(&LINE, ELU::new().alpha(f64::INFINITY)),
+        built(&LINE, PReLU::new().shared_axes(3)),
+        built(&LINE, ActivityRegularization::new().l1(-1.0)),
+        built(&LINE, ActivityRegularization::new().l2(f64::NAN)),
+    ]), @r"
+    layer `softmax`: axis 0 of (None, 5, 3) counts the samples;  help: give another axis: samples are computed one by one
+    layer `softmax`: (None, 5, 3) has no axis 3;  help: there are 1 to 2, or -1 to -2 counted from the last
+    layer `re_lu`: ReLU: `max_value` is -1;  help: it must be a number from 0 on that f32 can hold
+    layer `re_lu`: ReLU: `negative_slope` is -0.5;  help: it must be a number from 0 on that f32 can hold
+    layer `re_lu`: ReLU: `threshold` is NaN;  help: it must be a number from 0 on that f32 can hold
+    layer `leaky_re_lu`: LeakyReLU: `negative_slope` is -0.5;  help: it must be a number from 0 on that f32 can hold
+    layer `elu`: ELU: `alpha` is inf;  help: it must be a number that f32 can hold
+    layer `p_re_lu`: (None, 5, 3) has no axis 3;  help: there are 1 to 2, or -1 to -2 counted from the last
+    layer `activity_regularization`: ActivityRegularization: `l1` is -1;  help: it must be a number from 0 on that f32 can hold
+    layer `activity_regularization`: ActivityRegularization: `l2` is NaN;  help: it must be a number from 0 on that f32 can hold
+    ");
+}

@@ -24,10 +24,9 @@ const VOLUMES: [&[usize]; 2] = [&[1, 3, 3, 4, 1], &[2, 4, 3, 5, 2]];
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    [core(), convolutions(), poolings(), mergings(), normalizations()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let families: &[fn() -> Vec<Case>] =
+        &[core, convolutions, poolings, mergings, normalizations, shapes, dense, activations];
+    families.iter().flat_map(|family| family()).collect()
 }
 
 fn core() -> Vec<Case> {
@@ -144,6 +143,67 @@ fn normalizations() -> Vec<Case> {
         each(|| GroupNormalization::new().groups(1).scale(false).center(false), &[&[2, 3, 4]]),
         each(RMSNormalization::new, &ROWS),
         each(|| RMSNormalization::new().axis([1, 2]), &[&[1, 4, 5], &[2, 3, 2, 4]]),
+    ]
+    .concat()
+}
+
+fn shapes() -> Vec<Case> {
+    [
+        each(|| Permute::new([2, 1]), &LINES),
+        each(|| Permute::new([3, 1, 2]), &IMAGES),
+        each(|| RepeatVector::new(3), &[&[1, 1], &[2, 5]]),
+        each(Identity::new, &[&[1, 1], &[2, 5, 3]]),
+        each(ZeroPadding1D::default, &LINES),
+        each(|| ZeroPadding2D::new(((1, 0), (2, 3))), &IMAGES),
+        each(|| ZeroPadding3D::new((0, 2, 1)), &VOLUMES),
+        each(|| Cropping1D::new((1, 2)), &LINES),
+        each(|| Cropping2D::new(((1, 2), (0, 1))), &IMAGES),
+        each(|| Cropping3D::new([[1, 0], [0, 1], [1, 1]]), &VOLUMES),
+        each(|| UpSampling1D::new(3), &LINES),
+        each(|| UpSampling2D::new((2, 3)), &IMAGES),
+        each(|| UpSampling2D::new((3, 2)).interpolation("bilinear"), &IMAGES),
+        each(|| UpSampling2D::new((1, 2)).interpolation("bicubic"), &IMAGES[..1]),
+        each(|| UpSampling2D::new(2).interpolation("lanczos5"), &IMAGES[..1]),
+        each(|| UpSampling3D::new((2, 1, 3)), &VOLUMES),
+    ]
+    .concat()
+}
+
+fn dense() -> Vec<Case> {
+    let whole = |case: Case| case.whole(9);
+    let embedding = || Embedding::new(7, 3);
+    [
+        each(embedding, &[&[1, 1], &[5], &[3, 5], &[2, 3, 2]]).into_iter().map(whole).collect(),
+        each(
+            || EinsumDense::new("abc,cde->abde", [None, Some(3), Some(4)]).bias_axes("de"),
+            &LINES,
+        ),
+        each(|| EinsumDense::new("...x,xy->...y", 4).bias_axes("y").activation("tanh"), &LINES),
+        each(|| EinsumDense::new("...x,xy->...y", 2), &[&[1, 3], &[2, 3, 4, 5]]),
+        each(|| EinsumDense::new("ab...,bc->ac...", 4).bias_axes("c"), &LINES),
+        each(|| EinsumDense::new("abc,bcd->adb", [Some(2), None]).bias_axes("d"), &LINES),
+        each(|| EinsumDense::new("abc,b->ab", [None]), &LINES),
+    ]
+    .concat()
+}
+
+fn activations() -> Vec<Case> {
+    const SHAPES: [&[usize]; 3] = [&[1, 1], &[3, 33], &[2, 3, 5]];
+    [
+        each(Softmax::new, &SHAPES),
+        each(|| Softmax::new().axis(1), &SHAPES),
+        each(|| Softmax::new().axis([1, 2]), &SHAPES[2..]),
+        each(ReLU::new, &SHAPES),
+        each(|| ReLU::new().max_value(1.0).negative_slope(0.1).threshold(0.2), &SHAPES),
+        each(|| ReLU::new().max_value(0.5).negative_slope(0.25), &SHAPES),
+        each(LeakyReLU::new, &SHAPES),
+        each(|| ELU::new().alpha(0.7), &SHAPES),
+        each(PReLU::new, &SHAPES),
+        each(|| PReLU::new().shared_axes([1, 2]), &IMAGES),
+        each(|| ActivityRegularization::new().l1(0.5).l2(0.25), &SHAPES)
+            .into_iter()
+            .map(Case::of_f32)
+            .collect(),
     ]
     .concat()
 }
