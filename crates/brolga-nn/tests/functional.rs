@@ -315,7 +315,7 @@ fn a_wrong_config_is_an_error() -> Outcome {
     insta::assert_snapshot!(error(r#"["x",0,0]"#, r#"["z",0,0]"#), @"Functional: layer `y` takes result 0 of call 0 of `z`, which is not there");
     insta::assert_snapshot!(error(r#""Dense""#, r#""Dence""#), @r"
     there is no layer `Dence`; did you mean `Dense`?
-      help: there are Activation, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, Input, MaxPooling2D, Rescaling, Reshape
+      help: there are Activation, ActivityRegularization, Add, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, EinsumDense, ELU, Embedding, Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization, Identity, Input, LayerNormalization, LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Permute, PReLU, ReLU, RepeatVector, Rescaling, Reshape, RMSNormalization, SeparableConv1D, SeparableConv2D, Softmax, Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
     ");
     insta::assert_snapshot!(error(r#""Functional""#, r#""Sequential""#), @"Functional: expected the class `Functional`, given `Sequential`");
     insta::assert_snapshot!(error(r#""kwargs":{}"#, r#""kwargs":{"mask":1}"#), @"Functional: layer `y`, call 0: the keyword `mask` of a call is not supported: 1");

@@ -528,9 +528,9 @@ fn an_optimizer_keeps_what_it_declares() -> Outcome {
 fn what_is_not_known_is_named_with_its_nearest() {
     let registry = registry();
     let layer = |value| message(registry.object::<dyn Layer>(&value));
-    insta::assert_snapshot!(layer(json!({"class_name": "Scael"})), @"
+    insta::assert_snapshot!(layer(json!({"class_name": "Scael"})), @r"
     there is no layer `Scael`; did you mean `Scale`?
-      help: there are Activation, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, GlobalAveragePooling2D, Input, MaxPooling2D, Rescaling, Reshape, Scale
+      help: there are Activation, ActivityRegularization, Add, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D, BatchNormalization, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, EinsumDense, ELU, Embedding, Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization, Identity, Input, LayerNormalization, LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Permute, PReLU, ReLU, RepeatVector, Rescaling, Reshape, RMSNormalization, SeparableConv1D, SeparableConv2D, Softmax, Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D, Scale
     ");
     insta::assert_snapshot!(layer(json!({"class_name": "Scale", "config": {"penlty": 1.0}})), @"Scale: `penlty` = 1.0 is not supported; did you mean `penalty`?");
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {"unit": 3}})), @"Dense: `unit` = 3 is not supported; did you mean `units`?");
