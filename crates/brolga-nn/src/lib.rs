@@ -23,6 +23,7 @@
 //! `docs/frontend.md` tells how a model becomes programs.
 
 pub mod activations;
+pub mod applications;
 pub mod arguments;
 mod arrays;
 pub mod builtin;
