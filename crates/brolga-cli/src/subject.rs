@@ -21,7 +21,7 @@ const PROGRAMS: [(&str, Kind); 3] =
 /// The arguments that say what a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
-    /// A built-in model (mnist_cnn, mlp), the path of an IR text file, or - for standard input
+    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, or - for standard input
     #[arg(value_name = "MODEL|FILE|-")]
     subject: String,
     /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this name instead of all

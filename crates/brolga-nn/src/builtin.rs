@@ -3,9 +3,10 @@
 use crate::error::NnError;
 use crate::layers::{Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D};
 use crate::model::{Compile, Sequential};
+use crate::optimizers::SGD;
 
 /// The names of the models.
-pub const NAMES: &[&str] = &["mnist_cnn", "mlp"];
+pub const NAMES: &[&str] = &["mnist_cnn", "mlp", "tiny"];
 
 /// The compiled model of this name, with first weights.
 ///
@@ -15,6 +16,7 @@ pub fn by_name(name: &str) -> Result<Sequential, NnError> {
     match name {
         "mnist_cnn" => mnist_cnn(),
         "mlp" => mlp(),
+        "tiny" => tiny(),
         other => Err(NnError::unknown("model", other, NAMES)),
     }
 }
@@ -50,6 +52,19 @@ pub fn mlp() -> Result<Sequential, NnError> {
     }
     model.add(Dense::new(10).activation("softmax"));
     classifier(model)
+}
+
+/// Two dense layers for the curve through some points, small enough to be read down to its machine code: the model of `docs/tutorial.md`.
+///
+/// # Errors
+/// None.
+pub fn tiny() -> Result<Sequential, NnError> {
+    let mut model = Sequential::new();
+    model.add(Input::new([3]));
+    model.add(Dense::new(16).activation("relu"));
+    model.add(Dense::new(2));
+    model.compile(Compile::new().optimizer(SGD::new(0.1)).loss("mean_squared_error"))?;
+    Ok(model)
 }
 
 fn classifier(mut model: Sequential) -> Result<Sequential, NnError> {

@@ -55,3 +55,11 @@ pub use brolga_passes as passes;
 pub use brolga_runtime as runtime;
 
 pub use brolga_nn::prelude;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/tutorial.md")]
+struct Tutorial;

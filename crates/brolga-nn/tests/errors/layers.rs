@@ -155,6 +155,6 @@ fn names_that_do_not_exist() {
     ");
     insta::assert_snapshot!(message(brolga_nn::builtin::by_name("resnet")), @r"
     there is no model `resnet`
-      help: there are mnist_cnn, mlp
+      help: there are mnist_cnn, mlp, tiny
     ");
 }
