@@ -40,7 +40,7 @@ fn norm(x: &Symbolic, name: &str) -> Symbolic {
 }
 
 fn rectified(x: &Symbolic, norm: &str, relu: &str) -> Symbolic {
-    ReLU::new().max_value(6.0).name(relu).on(&self::norm(x, norm))
+    ReLU::new().max_value(6.0).name(relu).on(self::norm(x, norm))
 }
 
 /// What the blocks so far give.
