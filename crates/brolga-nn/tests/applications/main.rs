@@ -55,7 +55,7 @@ fn features_of_small_images_are_a_layer_of_a_new_model() -> Outcome {
         let features = Architecture::new().include_top(false).input_shape(shape);
         let features = build(features.pooling(Pooling::Average))?.into_shared()?;
         let image = Input::new(shape).tensor();
-        let mut model = Model::new(&image, Dense::new(2).on(&features.on(&image)))?;
+        let mut model = Model::new(&image, Dense::new(2).on(features.on(&image)))?;
         let images = Array4::from_shape_fn((2, shape[0], shape[1], 3), |(n, i, j, c)| {
             ((n * 7 + i * 3 + j * 5 + c) % 11) as f32 / 11.0
         });
