@@ -7,6 +7,7 @@ use crate::error::NnError;
 use crate::history::Logs;
 use crate::metrics::Direction;
 use crate::model::Session;
+use crate::nonfinite::NonFinite;
 
 /// Hooks that are called while a training runs. Each method does nothing by default; an error ends
 /// the training.
@@ -63,6 +64,20 @@ pub trait Callback {
         Ok(())
     }
 
+    /// Called when a step gave a number that is not finite, with what made it; the state is that
+    /// before the step. Returns whether the training ends here without an error.
+    ///
+    /// # Errors
+    /// Whatever the training should return.
+    fn on_non_finite(
+        &mut self,
+        found: &NonFinite,
+        training: &mut Training<'_>,
+    ) -> Result<bool, NnError> {
+        let _ = (found, training);
+        Ok(false)
+    }
+
     /// Called after the last epoch.
     ///
     /// # Errors
@@ -104,6 +119,14 @@ impl<C: Callback + ?Sized> Callback for &mut C {
         (**self).on_epoch_end(epoch, logs, training)
     }
 
+    fn on_non_finite(
+        &mut self,
+        found: &NonFinite,
+        training: &mut Training<'_>,
+    ) -> Result<bool, NnError> {
+        (**self).on_non_finite(found, training)
+    }
+
     fn on_train_end(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
         (**self).on_train_end(training)
     }
@@ -116,18 +139,33 @@ pub struct Training<'a> {
     pub plan: &'a TrainingPlan,
     /// The model's weights and other state.
     pub session: &'a mut Session,
-    pub(crate) stop: &'a mut bool,
+    pub(crate) course: &'a mut Course,
+}
+
+/// The begin and the end of a training, as callbacks have decided them.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    /// Whether this epoch is the last.
+    pub(crate) stops: bool,
+    /// The epoch with which the training begins.
+    pub(crate) first_epoch: usize,
 }
 
 impl Training<'_> {
     /// Ends the training after this epoch.
     pub fn stop(&mut self) {
-        *self.stop = true;
+        self.course.stops = true;
+    }
+
+    /// Lets the training begin with this epoch, from 0, if it is not that far yet: what came before it
+    /// was done by another training. To be called before the first epoch.
+    pub fn begin_at(&mut self, epoch: usize) {
+        self.course.first_epoch = epoch.max(self.course.first_epoch);
     }
 
     /// Whether this epoch is the last.
     pub fn stopping(&self) -> bool {
-        *self.stop
+        self.course.stops
     }
 }
 

@@ -6,17 +6,29 @@
 //! callback of the user's own adds to the logs are known by
 //! [`Callback::reports`](crate::Callback::reports).
 
+mod backup_and_restore;
 mod csv_logger;
 mod early_stopping;
 mod file_name;
 mod history;
+mod lambda_callback;
+mod learning_rate_scheduler;
 mod model_checkpoint;
 mod monitor;
 mod progress;
+mod reduce_lr_on_plateau;
 #[cfg(test)]
 pub(crate) mod rig;
+mod tensorboard;
+mod terminate_on_nan;
 
+pub use backup_and_restore::BackupAndRestore;
 pub use csv_logger::CSVLogger;
 pub use early_stopping::EarlyStopping;
+pub use lambda_callback::LambdaCallback;
+pub use learning_rate_scheduler::LearningRateScheduler;
 pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
 pub use monitor::Mode;
+pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use tensorboard::TensorBoard;
+pub use terminate_on_nan::TerminateOnNaN;

@@ -52,6 +52,11 @@ impl Default for Monitor {
 }
 
 impl Monitor {
+    /// Of `val_loss`, where a value must be so much better to count.
+    pub(crate) fn with_min_delta(min_delta: f64) -> Self {
+        Self { min_delta, ..Self::default() }
+    }
+
     /// Forgets the best value, and decides which values are better.
     pub(crate) fn begin(&mut self, callback: &str, plan: &TrainingPlan) -> Result<(), NnError> {
         check_reported(callback, &self.name, plan)?;

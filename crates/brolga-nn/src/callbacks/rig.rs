@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ndarray::ArrayD;
 
-use crate::callback::{Callback, Training, TrainingPlan};
+use crate::callback::{Callback, Course, Training, TrainingPlan};
 use crate::error::NnError;
 use crate::history::Logs;
 use crate::layers::{Dense, Input};
@@ -45,8 +45,9 @@ pub(crate) fn train(
     epochs: &[Vec<f64>],
 ) -> Result<Run, NnError> {
     let mut model = one_weight();
-    let (session, plan, mut stop) = (model.session()?, plan(reported), false);
-    let mut training = Training { plan: &plan, session, stop: &mut stop };
+    let (session, plan) = (model.session()?, plan(reported));
+    let mut course = Course::default();
+    let mut training = Training { plan: &plan, session, course: &mut course };
     callback.on_train_begin(&mut training)?;
     let mut done = 0;
     for (epoch, values) in epochs.iter().enumerate() {

@@ -15,7 +15,7 @@ use super::totals::Totals;
 use super::watch::{Broken, Watch, non_finite};
 use crate::arguments::{self, Argument, Range};
 use crate::arrays::{Arrays, IntoArrays};
-use crate::callback::{Callback, Training, TrainingPlan};
+use crate::callback::{Callback, Course, Training, TrainingPlan};
 use crate::error::NnError;
 use crate::history::{History, Logs};
 use crate::nonfinite::{Cause, NonFinite};
@@ -31,6 +31,8 @@ pub struct Fit<'a> {
     pub(crate) class_weight: HashMap<i64, f64>,
     pub(crate) validation_data: Option<Given<'a>>,
     pub(crate) validation_split: f64,
+    pub(crate) validation_freq: usize,
+    pub(crate) steps_per_epoch: Option<usize>,
     pub(crate) shuffle: bool,
     pub(crate) seed: Option<u64>,
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
@@ -47,6 +49,8 @@ impl Default for Fit<'_> {
             class_weight: HashMap::new(),
             validation_data: None,
             validation_split: 0.0,
+            validation_freq: 1,
+            steps_per_epoch: None,
             shuffle: true,
             seed: None,
             callbacks: vec![],
@@ -117,6 +121,18 @@ impl<'a> Fit<'a> {
     /// The share of the data, taken from its end before shuffling, that is kept for validation.
     pub fn validation_split(mut self, share: f64) -> Self {
         self.validation_split = share;
+        self
+    }
+
+    /// After how many epochs there is a validation; 1 by default.
+    pub fn validation_freq(mut self, epochs: usize) -> Self {
+        self.validation_freq = epochs;
+        self
+    }
+
+    /// The most steps of an epoch; by default as many as the samples fill.
+    pub fn steps_per_epoch(mut self, steps: usize) -> Self {
+        self.steps_per_epoch = Some(steps);
         self
     }
 
@@ -194,37 +210,65 @@ impl Trainer<'_> {
         info: &TrainingPlan,
         history: &mut History,
     ) -> Result<(), NnError> {
-        let mut stop = false;
+        let mut course = Course { first_epoch: fit.initial_epoch, ..Course::default() };
+        let (shuffle, validation_freq) = (fit.shuffle, fit.validation_freq.max(1));
         let callbacks = &mut fit.callbacks;
-        self.each(callbacks, info, &mut stop, |c, training| c.on_train_begin(training))?;
-        for epoch in fit.initial_epoch..fit.epochs {
-            if stop {
+        self.each(callbacks, info, &mut course, |c, training| c.on_train_begin(training))?;
+        for epoch in course.first_epoch..fit.epochs {
+            if course.stops {
                 break;
             }
-            self.each(callbacks, info, &mut stop, |c, training| c.on_epoch_begin(epoch, training))?;
+            self.each(callbacks, info, &mut course, |c, training| {
+                c.on_epoch_begin(epoch, training)
+            })?;
             let mut logs = Logs::new();
-            self.epoch(epoch, fit.shuffle, info, &mut logs, callbacks, &mut stop)?;
-            if let Some(validation) = &self.validation {
+            if let Err(error) = self.epoch(epoch, shuffle, info, &mut logs, callbacks, &mut course)
+            {
+                self.ends_quietly(error, info, callbacks, &mut course)?;
+                break;
+            }
+            let validates = (epoch + 1).is_multiple_of(validation_freq);
+            if let Some(validation) = self.validation.as_ref().filter(|_| validates) {
                 let (plan, options, batch_size) = (&self.plan, self.options, info.batch_size);
                 let (session, progress) = (&mut *self.session, &mut Progress::silent());
                 let pass = Pass { plan, options, session, batch_size, progress };
                 let scores = pass.measure(self.objectives, validation)?;
                 scores.iter().for_each(|(name, value)| logs.set(format!("val_{name}"), value));
             }
-            let mut training = Training { plan: info, session: self.session, stop: &mut stop };
+            let mut training = Training { plan: info, session: self.session, course: &mut course };
             let mut callbacks = callbacks.iter_mut();
             let ended = callbacks
                 .try_for_each(|callback| callback.on_epoch_end(epoch, &mut logs, &mut training));
             history.push(epoch, &logs);
             ended?;
         }
-        self.each(callbacks, info, &mut stop, |c, training| c.on_train_end(training))
+        self.each(callbacks, info, &mut course, |c, training| c.on_train_end(training))
+    }
+
+    /// Asks the callbacks whether a number that is not finite is an error.
+    fn ends_quietly(
+        &mut self,
+        error: NnError,
+        info: &TrainingPlan,
+        callbacks: &mut [Box<dyn Callback + '_>],
+        course: &mut Course,
+    ) -> Result<(), NnError> {
+        let NnError::NonFinite(found) = error else { return Err(error) };
+        let mut training = Training { plan: info, session: self.session, course };
+        let mut quiet = false;
+        for callback in callbacks {
+            quiet |= callback.on_non_finite(&found, &mut training)?;
+        }
+        if quiet { Ok(()) } else { Err(NnError::NonFinite(found)) }
     }
 
     /// Checks the arguments and compiles the programs, before any memory is allocated for them.
     fn prepare(&mut self, fit: &Fit<'_>) -> Result<TrainingPlan, NnError> {
         let batch_size = Argument::new("batch_size", &fit.batch_size, Range::Count);
-        arguments::check("fit", &[batch_size])?;
+        let validation_freq = Argument::new("validation_freq", &fit.validation_freq, Range::Count);
+        let steps =
+            Argument::new("steps_per_epoch", &fit.steps_per_epoch.unwrap_or(1), Range::Count);
+        arguments::check("fit", &[batch_size, validation_freq, steps])?;
         let samples = self.samples.len();
         let batch_size = fit.batch_size.min(samples);
         let before = self.session.compile_time();
@@ -250,7 +294,7 @@ impl Trainer<'_> {
         reported.extend(fit.callbacks.iter().flat_map(|callback| callback.reports()));
         Ok(TrainingPlan {
             epochs: fit.epochs,
-            steps: samples.div_ceil(batch_size),
+            steps: samples.div_ceil(batch_size).min(fit.steps_per_epoch.unwrap_or(usize::MAX)),
             samples,
             batch_size,
             compile_time,
@@ -267,9 +311,10 @@ impl Trainer<'_> {
         info: &TrainingPlan,
         logs: &mut Logs,
         callbacks: &mut [Box<dyn Callback + '_>],
-        stop: &mut bool,
+        course: &mut Course,
     ) -> Result<(), NnError> {
-        let order = self.order(shuffle)?;
+        let mut order = self.order(shuffle)?;
+        order.truncate(info.steps.saturating_mul(info.batch_size));
         let mut totals = Totals::new(self.objectives);
         let mut watch = Watch::new(self.session.snapshot()?);
         for (step, batch) in order.chunks(info.batch_size).enumerate() {
@@ -283,7 +328,7 @@ impl Trainer<'_> {
                 return Err(NnError::NonFinite(Box::new(found)));
             }
             totals.report("", logs);
-            let mut training = Training { plan: info, session: self.session, stop };
+            let mut training = Training { plan: info, session: self.session, course };
             for callback in callbacks.iter_mut() {
                 callback.on_batch_end(step, logs, &mut training)?;
             }
@@ -348,10 +393,10 @@ impl Trainer<'_> {
         &mut self,
         callbacks: &mut [Box<dyn Callback + '_>],
         info: &TrainingPlan,
-        stop: &mut bool,
+        course: &mut Course,
         call: impl Fn(&mut dyn Callback, &mut Training<'_>) -> Result<(), NnError>,
     ) -> Result<(), NnError> {
-        let mut training = Training { plan: info, session: self.session, stop };
+        let mut training = Training { plan: info, session: self.session, course };
         callbacks.iter_mut().try_for_each(|callback| call(&mut **callback, &mut training))
     }
 }

@@ -307,8 +307,14 @@ impl Session {
 
     /// The learning rate; `None` if the model is not compiled.
     pub fn learning_rate(&self) -> Option<f32> {
-        let state = self.state.as_ref()?;
-        state.slice::<f32>(LEARNING_RATE).ok()?.first().copied()
+        if let Some(state) = &self.state {
+            return state.slice::<f32>(LEARNING_RATE).ok()?.first().copied();
+        }
+        let first = self.specs.iter().find(|spec| spec.name == LEARNING_RATE)?.first;
+        match first {
+            First::Value(value) => Some(value as f32),
+            First::Weight(_) => None,
+        }
     }
 
     /// Lets the following steps use another learning rate.
