@@ -4,6 +4,8 @@
 //! segment: one loop without any condition inside. This serves the convolution (an output reads inputs) and its input gradient (an input
 //! reads outputs; the step is the stride, since neighbours then read the same taps).
 
+use crate::nest::Affine;
+
 /// Outputs `class + step·j` for `j` in `start..start + count` with the same taps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::lower) struct Segment {
@@ -112,6 +114,33 @@ pub(super) fn even_split(count: usize, limit: usize) -> Vec<(usize, usize)> {
     [(larger, size + 1), (parts - larger, size)].into_iter().filter(|(n, _)| *n > 0).collect()
 }
 
+/// Equal tiles one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tiles {
+    /// The index at which the first starts.
+    pub(super) first: usize,
+    pub(super) count: usize,
+    pub(super) size: usize,
+}
+
+impl Tiles {
+    /// The index at which a tile starts.
+    pub(super) fn start(&self, tile: &Affine) -> Affine {
+        Affine::number(self.first as i64).add(tile, self.size as i64)
+    }
+}
+
+/// Cuts `count` into the fewest tiles of at most `limit`, as [`even_split`] does.
+pub(super) fn even_tiles(count: usize, limit: usize) -> Vec<Tiles> {
+    let mut first = 0;
+    let tiles = even_split(count, limit).into_iter().map(|(count, size)| {
+        let tiles = Tiles { first, count, size };
+        first += count * size;
+        tiles
+    });
+    tiles.collect()
+}
+
 /// Cuts `columns` into tiles of `limit` lanes and a narrower last one: `(first column, tiles, lanes)`.
 pub(super) fn column_tiles(columns: usize, limit: usize) -> Vec<(usize, usize, usize)> {
     let limit = limit.max(1);
@@ -216,5 +245,7 @@ mod tests {
         assert_eq!(even_split(10, 3), [(2, 3), (2, 2)]);
         assert_eq!(even_split(11, 3), [(3, 3), (1, 2)]);
         assert_eq!(even_split(6, 3), [(2, 3)]);
+        let tiles = |first, count, size| Tiles { first, count, size };
+        assert_eq!(even_tiles(10, 3), [tiles(0, 2, 3), tiles(6, 2, 2)]);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use brolga_ir::Value;
 use brolga_ir::ops::{Matmul, MatmulDims};
 
-use super::lattice::{column_tiles, even_split};
+use super::lattice::{Tiles, column_tiles, even_tiles};
 use super::pack;
 use super::tile::{Chains, ContractionTile};
 use crate::error::Result;
@@ -50,6 +50,15 @@ pub(super) struct Factors {
     pub(super) chains: Chains,
     /// The slots of the factors.
     pub(super) slots: [usize; 2],
+}
+
+/// A part of a result: rows and columns from the first ones on.
+struct Block<'a> {
+    matrix: &'a Affine,
+    first_row: &'a Affine,
+    rows: usize,
+    first_column: &'a Affine,
+    columns: usize,
 }
 
 struct Product<'a> {
@@ -168,84 +177,95 @@ impl Product<'_> {
             .add(place, 4 * k as i64)
     }
 
-    /// All tiles of a block of rows and a block of columns.
-    fn block(
-        &self,
-        nest: &mut NestBuilder,
-        matrix: &Affine,
-        (first_row, rows): (&Affine, usize),
-        (first_column, columns): (&Affine, usize),
-    ) -> Result<()> {
-        let MatmulDims { m, n, k, .. } = self.dims;
-        let [a_steps, b_steps] = self.steps();
-        let scratch = self.scratch(rows);
-        // Where the first factor of a row of the block is, if the tiles are so high.
-        let first = |row: &Affine| match self.first {
-            Source::Direct => self.source(0, matrix, &first_row.clone().add(row, 1)),
-            Source::Unit => scratch[0].clone().add(row, 4 * k as i64),
-            Source::Shared => self.shared(0, matrix, &first_row.clone().add(row, 1)),
-        };
-        let row_tiles = even_split(rows, self.shape.rows);
+    /// Where the first factor of the tile at a row of a block starts.
+    fn first_factor(&self, block: &Block<'_>, row: &Affine) -> Affine {
+        match self.first {
+            Source::Direct => self.source(0, block.matrix, &block.first_row.clone().add(row, 1)),
+            Source::Unit => self.scratch(block.rows)[0].clone().add(row, 4 * self.dims.k as i64),
+            Source::Shared => self.shared(0, block.matrix, &block.first_row.clone().add(row, 1)),
+        }
+    }
+
+    /// All tiles of a block.
+    fn block(&self, nest: &mut NestBuilder, block: &Block<'_>) -> Result<()> {
+        let row_tiles = even_tiles(block.rows, self.shape.rows);
         if self.first == Source::Unit {
-            let mut done = 0;
-            for &(count, size) in &row_tiles {
-                let packer = self.packer(a_steps, size)?;
-                nest.repeat(count, |nest, i| {
-                    let row = Affine::number(done as i64).add(&i, size as i64);
-                    let source = self.source(0, matrix, &first_row.clone().add(&row, 1));
-                    nest.call(&packer, [source, first(&row)]);
+            for rows in &row_tiles {
+                let packer = self.packer(self.steps()[0], rows.size)?;
+                nest.repeat(rows.count, |nest, i| {
+                    let row = rows.start(&i);
+                    let index = block.first_row.clone().add(&row, 1);
+                    let source = self.source(0, block.matrix, &index);
+                    nest.call(&packer, [source, self.first_factor(block, &row)]);
                 });
-                done += count * size;
             }
         }
-        for (start, tiles, lanes) in column_tiles(columns, self.shape.lanes) {
-            let b_step = if self.second == Source::Direct { b_steps[1] } else { 4 * lanes as i64 };
-            let packer =
-                if self.second == Source::Unit { Some(self.packer(b_steps, lanes)?) } else { None };
-            let mut parts = Vec::new();
-            for &(count, size) in &row_tiles {
-                let [row_step, a_step] = match self.first {
-                    Source::Direct => a_steps,
-                    Source::Unit | Source::Shared => [4, 4 * size as i64],
-                };
-                let offsets: Vec<i64> = (0..size).map(|r| r as i64 * row_step).collect();
-                let tile = ContractionTile::of_chains(
-                    self.body,
-                    &self.epilogue,
-                    (&offsets, lanes, n),
-                    (&self.chains, [a_step, b_step]),
-                    &scratch[2],
-                    // The rows of the next tile, whose first lines nothing else foresees.
-                    if self.is_streamed() { size as i64 * row_step } else { 0 },
-                )?;
-                parts.push((count, size, tile));
-            }
+        for (start, tiles, lanes) in column_tiles(block.columns, self.shape.lanes) {
+            let packer = match self.second {
+                Source::Unit => Some(self.packer(self.steps()[1], lanes)?),
+                Source::Direct | Source::Shared => None,
+            };
+            let programs: Vec<ContractionTile> = row_tiles
+                .iter()
+                .map(|rows| self.tile(block, rows.size, lanes))
+                .collect::<Result<_>>()?;
             nest.repeat(tiles, |nest, j| {
-                let column = first_column.clone().plus(start as i64).add(&j, lanes as i64);
+                let column = block.first_column.clone().plus(start as i64).add(&j, lanes as i64);
                 let b = match self.second {
-                    Source::Direct => self.source(1, matrix, &column),
-                    Source::Unit => scratch[1].clone(),
-                    Source::Shared => self.shared(1, matrix, &column),
+                    Source::Direct => self.source(1, block.matrix, &column),
+                    Source::Unit => self.scratch(block.rows)[1].clone(),
+                    Source::Shared => self.shared(1, block.matrix, &column),
                 };
                 if let Some(packer) = &packer {
-                    nest.call(packer, [self.source(1, matrix, &column), b.clone()]);
+                    nest.call(packer, [self.source(1, block.matrix, &column), b.clone()]);
                 }
-                let mut done = 0;
-                for (count, size, tile) in &parts {
-                    nest.repeat(*count, |nest, i| {
-                        let row = Affine::number(done as i64).add(&i, *size as i64);
-                        let a = first(&row);
-                        let row = first_row.clone().add(&row, 1);
-                        let element =
-                            column.clone().add(matrix, (m * n) as i64).add(&row, n as i64);
-                        let place = Place { element, column: column.clone() };
-                        tile.call(nest, &self.epilogue, a, b.clone(), &place);
-                    });
-                    done += count * size;
+                for (rows, tile) in row_tiles.iter().zip(&programs) {
+                    self.column(nest, block, rows, tile, &b, &column);
                 }
             });
         }
         Ok(())
+    }
+
+    /// The program of a tile of so many rows.
+    fn tile(&self, block: &Block<'_>, rows: usize, lanes: usize) -> Result<ContractionTile> {
+        let [a_steps, b_steps] = self.steps();
+        let [row_step, a_step] = match self.first {
+            Source::Direct => a_steps,
+            Source::Unit | Source::Shared => [4, 4 * rows as i64],
+        };
+        let b_step = if self.second == Source::Direct { b_steps[1] } else { 4 * lanes as i64 };
+        let offsets: Vec<i64> = (0..rows).map(|r| r as i64 * row_step).collect();
+        ContractionTile::of_chains(
+            self.body,
+            &self.epilogue,
+            (&offsets, lanes, self.dims.n),
+            (&self.chains, [a_step, b_step]),
+            &self.scratch(block.rows)[2],
+            // The rows of the next tile, whose first lines nothing else foresees.
+            if self.is_streamed() { rows as i64 * row_step } else { 0 },
+        )
+    }
+
+    /// Equal tiles one below the other.
+    fn column(
+        &self,
+        nest: &mut NestBuilder,
+        block: &Block<'_>,
+        rows: &Tiles,
+        tile: &ContractionTile,
+        b: &Affine,
+        column: &Affine,
+    ) {
+        let MatmulDims { m, n, .. } = self.dims;
+        nest.repeat(rows.count, |nest, i| {
+            let row = rows.start(&i);
+            let a = self.first_factor(block, &row);
+            let row = block.first_row.clone().add(&row, 1);
+            let element = column.clone().add(block.matrix, (m * n) as i64).add(&row, n as i64);
+            let place = Place { element, column: column.clone() };
+            tile.call(nest, &self.epilogue, a, b.clone(), &place);
+        });
     }
 
     /// Where a unit of so many rows has its panels of the first factor, its panel of the second, and the sums of a tile in its scratch memory.
@@ -278,15 +298,22 @@ impl Product<'_> {
         let mut nest = NestBuilder::new(self.name());
         let (matrix, index) = nest.split(&Nest::UNIT.into(), m.div_ceil(rows).max(1));
         let (zero, first) = (Affine::number(0), Affine::number(0).add(&index, rows as i64));
+        let block = |rows: usize| Block {
+            matrix: &matrix,
+            first_row: &first,
+            rows,
+            first_column: &zero,
+            columns: n,
+        };
         if rest == 0 {
-            self.block(&mut nest, &matrix, (&first, rows), (&zero, n))?;
+            self.block(&mut nest, &block(rows))?;
         } else {
             let [mut inside, mut outside] = [Ok(()), Ok(())];
             nest.when(
                 index,
                 0..full,
-                |nest| inside = self.block(nest, &matrix, (&first, rows), (&zero, n)),
-                |nest| outside = self.block(nest, &matrix, (&first, rest), (&zero, n)),
+                |nest| inside = self.block(nest, &block(rows)),
+                |nest| outside = self.block(nest, &block(rest)),
             );
             inside.and(outside)?;
         }
@@ -301,12 +328,19 @@ impl Product<'_> {
         let mut nest = NestBuilder::new(self.name());
         let (matrix, index) = nest.split(&Nest::UNIT.into(), n.div_ceil(width).max(1));
         let (zero, first) = (Affine::number(0), Affine::number(0).add(&index, width as i64));
+        let block = |columns: usize| Block {
+            matrix: &matrix,
+            first_row: &zero,
+            rows: m,
+            first_column: &first,
+            columns,
+        };
         let [mut inside, mut outside] = [Ok(()), Ok(())];
         if full > 0 {
             nest.when(
                 index.clone(),
                 0..full,
-                |nest| inside = self.block(nest, &matrix, (&zero, m), (&first, width)),
+                |nest| inside = self.block(nest, &block(width)),
                 |_| {},
             );
         }
@@ -314,7 +348,7 @@ impl Product<'_> {
             nest.when(
                 index,
                 full..full + 1,
-                |nest| outside = self.block(nest, &matrix, (&zero, m), (&first, rest)),
+                |nest| outside = self.block(nest, &block(rest)),
                 |_| {},
             );
         }
@@ -365,16 +399,13 @@ impl Product<'_> {
     fn packing(&self, factor: usize) -> Result<Stage> {
         let MatmulDims { batch, m, n, .. } = self.dims;
         // Where panels start, how many there are, and how wide they are.
-        let mut tiles = Vec::new();
-        if factor == 0 {
-            let mut start = 0;
-            for (count, size) in even_split(m, self.shape.rows) {
-                tiles.push((start, count, size));
-                start += count * size;
+        let tiles = match factor {
+            0 => {
+                let tiles = even_tiles(m, self.shape.rows).into_iter();
+                tiles.map(|tiles| (tiles.first, tiles.count, tiles.size)).collect()
             }
-        } else {
-            tiles = column_tiles(n, self.shape.lanes);
-        }
+            _ => column_tiles(n, self.shape.lanes),
+        };
         let mut nest = NestBuilder::new("pack");
         let panels: usize = tiles.iter().map(|(_, tiles, _)| tiles).sum();
         let (matrix, index) = nest.split(&Nest::UNIT.into(), panels.max(1));

@@ -1,12 +1,13 @@
-//! What a filter's gradient is for: a result, or an optimizer's update behind it.
+//! What a filter's gradient is for: a result, or an optimizer's update after it.
 
 use brolga_ir::Value;
+use brolga_ir::lanes::Lane;
 
 use crate::error::Result;
 use crate::lower::Body;
-use crate::lower::epilogue::Epilogue;
+use crate::lower::epilogue::{Cell, Epilogue, Place};
 use crate::nest::Affine;
-use crate::tile::Element;
+use crate::tile::{Builder, Element, Extent, F, LANES, Pointer, Trips};
 
 /// What becomes of the sums of the weights, or of the bias.
 #[derive(Debug)]
@@ -57,6 +58,64 @@ impl Sum {
         match *self {
             Self::Result(slot) => Some(slot),
             _ => None,
+        }
+    }
+
+    /// The slots of the operands that are read with them.
+    pub(super) fn reads(&self) -> impl Iterator<Item = usize> + '_ {
+        self.chain().into_iter().flat_map(Epilogue::slots)
+    }
+
+    /// The slots of the results that are made of them.
+    pub(super) fn results(&self, body: &Body<'_>) -> Vec<usize> {
+        match self {
+            Self::Chain(chain) => chain.results(body).map(|(_, slot)| slot).collect(),
+            _ => self.slot().into_iter().collect(),
+        }
+    }
+
+    /// Declares the parameters of a tile that stores them.
+    pub(super) fn pointers(&self, b: &mut Builder) -> Vec<Pointer> {
+        match self {
+            Self::Chain(chain) => chain.pointers(b),
+            _ => vec![b.pointer("to")],
+        }
+    }
+
+    /// The addresses for these parameters, from an element of the sums on.
+    pub(super) fn args(&self, element: Affine) -> Vec<Affine> {
+        match self {
+            Self::Chain(chain) => {
+                chain.args(&Place { element, column: Affine::number(0) }).collect()
+            }
+            _ => self.slot().map(|slot| Affine::slot(slot).add(&element, 4)).into_iter().collect(),
+        }
+    }
+
+    /// Stores a vector of them, or what is computed of it.
+    pub(super) fn emit(
+        &self,
+        body: &Body<'_>,
+        b: &mut Builder,
+        to: &[Pointer],
+        extent: Extent,
+        value: F,
+    ) -> Result<()> {
+        match self {
+            Self::Chain(chain) => {
+                let cell = Cell { row: 0, column: 0, extent, lanes: vec![Lane::F(value)] };
+                chain.emit(body, b, to, &[cell], 0)?;
+            }
+            _ => b.store_f32(to[0].at(0), extent, value),
+        }
+        Ok(())
+    }
+
+    /// Moves the pointers to the next vector.
+    pub(super) fn step(&self, b: &mut Builder, to: &[Pointer]) {
+        match self {
+            Self::Chain(chain) => chain.step(b, to, LANES),
+            _ => b.step(to[0], 4 * LANES as i64, Trips::Const(1)),
         }
     }
 }

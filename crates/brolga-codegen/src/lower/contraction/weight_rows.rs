@@ -1,4 +1,4 @@
-//! The rows of a filter's gradient: which of them meet the same outputs, and which lie alike.
+//! The rows of a filter's gradient: those that meet the same outputs, and those that lie alike.
 
 use std::ops::Range;
 
@@ -11,8 +11,8 @@ pub(super) struct Row {
     pub(super) channel: usize,
 }
 
-/// The outputs of an axis that read a place inside the image by this tap.
-pub(super) fn outputs(dims: &ConvDims, axis: usize, tap: usize) -> Range<usize> {
+/// The outputs of an axis that read inside the image by this tap.
+fn outputs(dims: &ConvDims, axis: usize, tap: usize) -> Range<usize> {
     let inside = |&output: &usize| dims.window.place(axis, output, tap, dims.input[axis]).is_some();
     let start = (0..dims.output[axis]).find(inside).unwrap_or(0);
     let count = (start..dims.output[axis]).take_while(inside).count();
@@ -35,37 +35,83 @@ pub(super) fn row_groups(dims: &ConvDims) -> Vec<Vec<Row>> {
     groups.into_iter().map(|(_, rows)| rows).collect()
 }
 
-/// Runs of tiles of `size` rows that lie alike and a constant step apart.
-pub(super) fn runs(
-    rows: &[Row],
-    size: usize,
-    place: &dyn Fn(Row) -> i64,
-    weight: &dyn Fn(Row) -> i64,
-) -> Vec<Range<usize>> {
-    let tiles = rows.len() / size;
-    let shape = |tile: usize| -> Vec<(i64, i64)> {
-        let first = rows[tile * size];
-        (0..size)
-            .map(|r| rows[tile * size + r])
-            .map(|row| (place(row) - place(first), weight(row) - weight(first)))
-            .collect()
-    };
-    let start = |tile: usize| (place(rows[tile * size]), weight(rows[tile * size]));
-    let step = |tile: usize| {
-        let (now, before) = (start(tile), start(tile - 1));
-        (now.0 - before.0, now.1 - before.1)
-    };
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for tile in 0..tiles {
+/// Output lines and columns that all taps of a group of rows meet.
+pub(super) fn reach(dims: &ConvDims, rows: &[Row]) -> [Range<usize>; 2] {
+    let tap = rows.first().map_or([0, 0], |row| row.tap);
+    [outputs(dims, 0, tap[0]), outputs(dims, 1, tap[1])]
+}
+
+/// Bytes from the start of an image to a row's factors, and from the start of the sums to the row's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Offsets {
+    pub(super) factor: i64,
+    pub(super) sum: i64,
+}
+
+impl Offsets {
+    /// The distance from another row.
+    fn from(self, other: Self) -> Self {
+        Self { factor: self.factor - other.factor, sum: self.sum - other.sum }
+    }
+}
+
+/// Tiles whose rows lie alike, a constant step apart: one loop.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// The first row of the first tile.
+    pub(super) start: Offsets,
+    /// The rows of each tile, from its first.
+    pub(super) rows: Vec<Offsets>,
+    pub(super) count: usize,
+    /// The distance from tile to tile; 0 if there is one.
+    pub(super) step: Offsets,
+}
+
+/// The runs of tiles of `size` rows.
+pub(super) fn runs(rows: &[Offsets], size: usize) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut last = Offsets::default();
+    for tile in rows.chunks(size) {
+        let start = tile[0];
+        let step = start.from(last);
+        last = start;
+        let rows: Vec<Offsets> = tile.iter().map(|row| row.from(start)).collect();
         match runs.last_mut() {
-            Some(run)
-                if shape(run.start) == shape(tile)
-                    && (run.len() == 1 || step(run.start + 1) == step(tile)) =>
-            {
-                run.end = tile + 1;
+            Some(run) if run.rows == rows && (run.count == 1 || run.step == step) => {
+                run.step = step;
+                run.count += 1;
             }
-            _ => runs.push(tile..tile + 1),
+            _ => runs.push(Run { start, rows, count: 1, step: Offsets::default() }),
         }
     }
     runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(offsets: &[(i64, i64)]) -> Vec<Offsets> {
+        offsets.iter().map(|&(factor, sum)| Offsets { factor, sum }).collect()
+    }
+
+    #[test]
+    fn tiles_that_lie_alike_are_one_run() {
+        let taps = rows(&[(0, 0), (4, 40), (8, 80), (12, 120), (16, 160), (20, 200)]);
+        let [run] = &runs(&taps, 2)[..] else { panic!("one run") };
+        assert_eq!((run.count, run.start), (3, taps[0]));
+        assert_eq!(run.step, taps[2]);
+        assert_eq!(run.rows, taps[..2]);
+    }
+
+    #[test]
+    fn another_step_or_other_rows_begin_a_run() {
+        let counts = |offsets: &[(i64, i64)], size: usize| -> Vec<usize> {
+            runs(&rows(offsets), size).iter().map(|run| run.count).collect()
+        };
+        assert_eq!(counts(&[(0, 0), (4, 40), (8, 80), (20, 120)], 1), [3, 1]);
+        assert_eq!(counts(&[(0, 0), (4, 40), (8, 80), (12, 120)], 1), [4]);
+        assert_eq!(counts(&[(0, 0), (4, 40), (8, 80), (20, 120)], 2), [1, 1]);
+        assert_eq!(counts(&[], 1), [0; 0]);
+    }
 }
