@@ -142,6 +142,17 @@ impl Shape {
         strides
     }
 
+    /// The strides of a tensor of this shape that is repeated to `target`, for each of the target's axes: 0 where it repeats.
+    ///
+    /// # Panics
+    /// If the target has fewer axes.
+    pub fn broadcast_strides(&self, target: &Self) -> SmallVec<[usize; 4]> {
+        let lead = target.rank() - self.rank();
+        let own = self.0.iter().zip(self.strides());
+        let own = own.map(|(&extent, stride)| if extent == 1 { 0 } else { stride });
+        std::iter::repeat_n(0, lead).chain(own).collect()
+    }
+
     /// The common shape of two operands under NumPy's broadcasting rule, if there is one: aligned at the
     /// last axis, extents are equal or one of them is 1.
     pub fn broadcast(&self, other: &Self) -> Option<Self> {

@@ -67,6 +67,9 @@ struct Columns<'a> {
     leaves: Vec<Leaf>,
 }
 
+/// A tile with its arguments.
+type Call = (Arc<TileProgram>, Vec<Affine>);
+
 /// An operand of what is reduced.
 struct Leaf {
     value: Value,
@@ -149,18 +152,13 @@ impl<'a> Columns<'a> {
                     body.refused(format!("an operand of shape {own} does not lie in {domain}"))
                 );
             }
-            let lead = domain.rank() - own.rank();
-            let own_strides = own.strides();
-            let stride = |axis: usize| match axis.checked_sub(lead) {
-                Some(axis) if own[axis] != 1 => own_strides[axis],
-                _ => 0,
-            };
+            let strides = own.broadcast_strides(domain);
             let mut step = 1;
             let (mut contiguous, mut constant) = (true, true);
             for axis in (split..domain.rank()).rev() {
                 if domain[axis] > 1 {
-                    contiguous &= stride(axis) == step;
-                    constant &= stride(axis) == 0;
+                    contiguous &= strides[axis] == step;
+                    constant &= strides[axis] == 0;
                 }
                 step *= domain[axis];
             }
@@ -169,7 +167,7 @@ impl<'a> Columns<'a> {
                     "an operand of shape {own} repeats within the columns of {domain}"
                 )));
             }
-            let strides = (0..split).map(stride).collect();
+            let strides = strides[..split].to_vec();
             self.leaves.push(Leaf { value, slot, strides, along: !constant });
         }
         self.leaves.sort_by_key(|leaf| leaf.slot);
@@ -177,110 +175,129 @@ impl<'a> Columns<'a> {
     }
 
     fn lower(&self) -> Result<Lowered> {
+        Ok(Lowered {
+            stages: vec![self.reduce()?, self.combine()?],
+            workspace: self.part_bytes() as usize * self.kept() * self.pieces(),
+            scratch: 0,
+            in_place: Vec::new(),
+        })
+    }
+
+    /// The number of indices of the kept axes.
+    fn kept(&self) -> usize {
+        self.kept.iter().product()
+    }
+
+    fn pieces(&self) -> usize {
+        pieces(self.reduced[0])
+    }
+
+    /// Bytes of the partial results of a piece.
+    fn part_bytes(&self) -> i64 {
+        4 * self.columns as i64
+    }
+
+    /// The first stage: the partial results of all pieces.
+    fn reduce(&self) -> Result<Stage> {
         let body = self.body;
-        let kept: usize = self.kept.iter().product();
-        let count = pieces(self.reduced[0]);
-        let part = 4 * self.columns as i64;
-        let mut stages = Vec::new();
-
         let mut nest = NestBuilder::new("reduce_pieces");
-        if self.columns > 0 && kept > 0 {
-            let (kept, piece) = nest.split(&Nest::UNIT.into(), count);
-            let partial = Affine::slot(body.workspace()).term(Nest::UNIT, part);
-            let start = |nest: &mut NestBuilder, piece: Affine| {
-                nest.divide(Affine::number(0).add(&piece, self.reduced[0] as i64), count)
-            };
-            let from = start(&mut nest, piece.clone());
-            let to = start(&mut nest, piece.plus(1));
-            nest.call(&self.identity()?, [partial.clone()]);
-            // The indices of the kept axes, from their flat index.
-            let mut indices = vec![Affine::number(0); self.kept.len()];
-            let mut rest = kept;
-            for axis in (0..self.kept.len()).rev() {
-                let (outer, index) = nest.split(&rest, self.kept[axis]);
-                indices[axis] = index;
-                rest = outer;
-            }
-            let mut result = Ok(());
-            nest.range(from, to, |nest, first| {
-                let mut indices = indices.clone();
-                indices.push(first.into());
-                result = self.middle(nest, &mut indices, &partial);
-            });
-            result?;
+        if self.columns > 0 && self.kept() > 0 {
+            self.piece(&mut nest)?;
         }
-        let operands: Vec<usize> = self.leaves.iter().map(|leaf| leaf.slot).collect();
-        let touch = |slot, access| Touch { slot, access };
-        stages.push(Stage {
+        let whole = |slot| Touch { slot, access: Access::Whole };
+        Ok(Stage {
             code: nest.finish().into(),
-            units: kept * count,
-            reads: operands.iter().map(|&slot| touch(slot, Access::Whole)).collect(),
-            writes: vec![touch(body.workspace(), Access::Units)],
+            units: self.kept() * self.pieces(),
+            reads: self.leaves.iter().map(|leaf| whole(leaf.slot)).collect(),
+            writes: vec![Touch { slot: body.workspace(), access: Access::Units }],
             flops: body.shape(self.operand).elements() as u64,
-        });
+        })
+    }
 
+    /// The partial results of a piece, for one index of the kept axes.
+    fn piece(&self, nest: &mut NestBuilder) -> Result<()> {
+        let (kept, piece) = nest.split(&Nest::UNIT.into(), self.pieces());
+        let partial = Affine::slot(self.body.workspace()).term(Nest::UNIT, self.part_bytes());
+        let start = |nest: &mut NestBuilder, piece: Affine| {
+            nest.divide(Affine::number(0).add(&piece, self.reduced[0] as i64), self.pieces())
+        };
+        let from = start(nest, piece.clone());
+        let to = start(nest, piece.plus(1));
+        nest.call(&self.identity()?, [partial.clone()]);
+        // The indices of the kept axes, from their flat index.
+        let mut indices = vec![Affine::number(0); self.kept.len()];
+        let mut rest = kept;
+        for axis in (0..self.kept.len()).rev() {
+            let (outer, index) = nest.split(&rest, self.kept[axis]);
+            indices[axis] = index;
+            rest = outer;
+        }
+        let mut result = Ok(());
+        nest.range(from, to, |nest, first| {
+            let mut indices = indices.clone();
+            indices.push(first.into());
+            result = self.middle(nest, &mut indices, &partial);
+        });
+        result
+    }
+
+    /// The second stage: combines the pieces, and computes what follows.
+    fn combine(&self) -> Result<Stage> {
+        let body = self.body;
         let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
         let epilogue = Epilogue::new(body, &[self.root], &outputs, false)?;
         let mut nest = NestBuilder::new("combine_pieces");
         let blocks = self.columns.div_ceil(BLOCK);
-        if self.columns > 0 && kept > 0 {
+        if self.columns > 0 && self.kept() > 0 {
             let (kept, block) = nest.split(&Nest::UNIT.into(), blocks);
             let (full, rest) = (self.columns / BLOCK, self.columns % BLOCK);
-            let column = Affine::number(0).add(&block, BLOCK as i64);
-            let target = Place {
-                element: column.clone().add(&kept, self.columns as i64),
-                column: column.clone(),
+            let calls = |columns: usize| self.block(&epilogue, &kept, &block, columns);
+            let whole = if full > 0 { calls(BLOCK)? } else { Vec::new() };
+            let tail = calls(rest)?;
+            let call = |nest: &mut NestBuilder, calls: &[Call]| {
+                calls.iter().for_each(|(tile, args)| nest.call(tile, args.clone()));
             };
-            let from =
-                Affine::slot(body.workspace()).add(&kept, part * count as i64).add(&column, 4);
-            let mut result = Ok(());
-            let mut run = |nest: &mut NestBuilder, columns: usize| {
-                if result.is_err() {
-                    return;
-                }
-                result = (|| {
-                    let vectors =
-                        (0..columns).step_by(LANES).map(|c| (c, (columns - c).min(LANES)));
-                    for (first, lanes) in vectors {
-                        let tile = self.combination(&epilogue, count, lanes)?;
-                        let target = Place {
-                            element: target.element.clone().plus(first as i64),
-                            column: target.column.clone().plus(first as i64),
-                        };
-                        let args = std::iter::once(from.clone().plus(4 * first as i64))
-                            .chain(epilogue.args(&target));
-                        nest.call(&tile, args);
-                    }
-                    Ok(())
-                })();
-            };
-            if rest == 0 {
-                run(&mut nest, BLOCK);
-            } else if full == 0 {
-                run(&mut nest, rest);
+            if full == 0 || rest == 0 {
+                call(&mut nest, &whole);
+                call(&mut nest, &tail);
             } else {
-                nest.when(block.clone(), 0..full, |nest| run(nest, BLOCK), |_| {});
-                nest.when(block, full..full + 1, |nest| run(nest, rest), |_| {});
+                nest.when(block.clone(), 0..full, |nest| call(nest, &whole), |_| {});
+                nest.when(block, full..full + 1, |nest| call(nest, &tail), |_| {});
             }
-            result?;
         }
-        let (reads, writes) = body.touches(|_| false);
-        let mut reads: Vec<Touch> = reads.into_iter().filter(|t| epilogue.reads(t.slot)).collect();
-        reads.push(touch(body.workspace(), Access::Whole));
-        let flops = (kept * count * self.columns) as u64;
-        stages.push(Stage {
+        let (mut reads, writes) = body.touches(|_| false);
+        reads.retain(|touch| epilogue.reads(touch.slot));
+        reads.push(Touch { slot: body.workspace(), access: Access::Whole });
+        Ok(Stage {
             code: nest.finish().into(),
-            units: kept * blocks,
+            units: self.kept() * blocks,
             reads,
             writes,
-            flops,
-        });
-        Ok(Lowered {
-            stages,
-            workspace: part as usize * kept * count,
-            scratch: 0,
-            in_place: Vec::new(),
+            flops: (self.kept() * self.pieces() * self.columns) as u64,
         })
+    }
+
+    /// Combines the pieces of so many columns: the tiles, each with its arguments.
+    fn block(
+        &self,
+        epilogue: &Epilogue,
+        kept: &Affine,
+        block: &Affine,
+        columns: usize,
+    ) -> Result<Vec<Call>> {
+        let column = Affine::number(0).add(block, BLOCK as i64);
+        let element = column.clone().add(kept, self.columns as i64);
+        let from = Affine::slot(self.body.workspace())
+            .add(kept, self.part_bytes() * self.pieces() as i64)
+            .add(&column, 4);
+        let vector = |first: usize| {
+            let tile = self.combination(epilogue, (columns - first).min(LANES))?;
+            let at = |start: &Affine| start.clone().plus(first as i64);
+            let target = Place { element: at(&element), column: at(&column) };
+            let from = from.clone().plus(4 * first as i64);
+            Ok((tile, [from].into_iter().chain(epilogue.args(&target)).collect()))
+        };
+        (0..columns).step_by(LANES).map(vector).collect()
     }
 
     /// Loops over the reduced axes but the first and the last; the last is inside the tile.
@@ -388,12 +405,8 @@ impl<'a> Columns<'a> {
     }
 
     /// Combines the pieces of a vector of columns and writes what follows.
-    fn combination(
-        &self,
-        epilogue: &Epilogue,
-        pieces: usize,
-        lanes: usize,
-    ) -> Result<Arc<TileProgram>> {
+    fn combination(&self, epilogue: &Epilogue, lanes: usize) -> Result<Arc<TileProgram>> {
+        let pieces = self.pieces();
         let mut b = Builder::new(format!("combine_{pieces}"));
         let from = b.pointer("from");
         let pointers = epilogue.pointers(&mut b);

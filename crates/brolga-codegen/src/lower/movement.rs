@@ -55,7 +55,7 @@ pub(super) fn operand_slots(body: &Body<'_>, root: Value) -> Result<Vec<usize>> 
 /// How many copies share a stage at most: the time to compile a function grows faster than its size.
 const STAGE_COPIES: usize = 64;
 
-/// A copy between strided places: where it starts in each, in elements, and how it goes on.
+/// A copy between strided tensors: where it starts in each, its extents, and the strides of the operand, all in elements.
 struct Copy {
     slot: usize,
     from: i64,
@@ -64,35 +64,61 @@ struct Copy {
     from_strides: Vec<i64>,
 }
 
+/// A result made of copies.
+struct Copies<'a> {
+    body: &'a Body<'a>,
+    root: Value,
+    /// The slot and the strides of the result.
+    result: usize,
+    strides: Vec<i64>,
+    /// Whether the result is filled with zeros first.
+    zero: bool,
+    /// Whether the first axis is shared among workers: the only copy runs along the whole of it.
+    parted: bool,
+}
+
 fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
+    let shape = body.shape(root);
+    let strides = strides(shape);
+    let copies = copies(body, root, &strides)?;
+    let Some((_, result)) = body.results().next() else {
+        return Err(body.refused("a kernel without results"));
+    };
+    let zero = matches!(body.op(root), Op::Pad(_));
+    let parted = !zero && copies.len() == 1 && shape.rank() > 1;
+    let lowering = Copies { body, root, result, strides, zero, parted };
+    let stages = copies.chunks(STAGE_COPIES).map(|copies| lowering.stage(copies));
+    Ok(Lowered {
+        stages: stages.collect::<Result<_>>()?,
+        workspace: 0,
+        scratch: 0,
+        in_place: Vec::new(),
+    })
+}
+
+fn strides(shape: &Shape) -> Vec<i64> {
+    shape.strides().iter().map(|&stride| stride as i64).collect()
+}
+
+/// The copies of an op's operands into its result, whose strides are `to`.
+fn copies(body: &Body<'_>, root: Value, to: &[i64]) -> Result<Vec<Copy>> {
     let slots = operand_slots(body, root)?;
     let operands = body.graph.operands(root.node);
+    let operand = body.shape(operands[0]);
     let shape = body.shape(root);
-    let signed =
-        |shape: &Shape| -> Vec<i64> { shape.strides().iter().map(|&s| s as i64).collect() };
-    let own = signed(body.shape(operands[0]));
-    let to = signed(shape);
-    let mut copies = Vec::new();
+    let own = strides(operand);
     let mut copy =
         Copy { slot: slots[0], from: 0, to: 0, extents: shape.to_vec(), from_strides: own.clone() };
-    let mut zero = false;
     match body.op(root) {
         Op::Transpose(op) => {
-            copy.from_strides = op.permutation.iter().map(|&axis| own[axis]).collect()
+            copy.from_strides = op.permutation.iter().map(|&axis| own[axis]).collect();
         }
         Op::Broadcast(_) => {
-            let operand = body.shape(operands[0]);
-            let lead = shape.rank() - operand.rank();
-            copy.from_strides = (0..shape.rank())
-                .map(|axis| match axis.checked_sub(lead) {
-                    Some(axis) if operand[axis] != 1 => own[axis],
-                    _ => 0,
-                })
-                .collect();
+            let strides = operand.broadcast_strides(shape).into_iter();
+            copy.from_strides = strides.map(|stride| stride as i64).collect();
         }
         Op::Slice(op) => {
-            copy.from =
-                own.iter().zip(&op.starts).map(|(stride, &start)| stride * start as i64).sum();
+            copy.from = offset(&own, &op.starts);
             copy.from_strides = own.iter().zip(&op.strides).map(|(a, &b)| a * b as i64).collect();
         }
         Op::Reverse(op) => {
@@ -102,68 +128,71 @@ fn strided(body: &Body<'_>, root: Value) -> Result<Lowered> {
             }
         }
         Op::Pad(op) => {
-            zero = true;
-            copy.extents = body.shape(operands[0]).to_vec();
-            copy.to = to.iter().zip(&op.low).map(|(stride, &low)| stride * low as i64).sum();
+            copy.extents = operand.to_vec();
+            copy.to = offset(to, &op.low);
         }
         Op::Concat(op) => {
-            let mut done = 0;
-            for (operand, &slot) in operands.iter().zip(&slots) {
-                let extents = body.shape(*operand).to_vec();
-                let own = signed(body.shape(*operand));
-                copies.push(Copy {
-                    slot,
-                    from: 0,
-                    to: done * to[op.axis],
-                    from_strides: own,
-                    extents: extents.clone(),
-                });
-                done += extents[op.axis] as i64;
-            }
+            let mut first = 0;
+            let copy = |(&operand, slot): (&Value, usize)| {
+                let extents = body.shape(operand).to_vec();
+                let to = first * to[op.axis];
+                first += extents[op.axis] as i64;
+                Copy { slot, from: 0, to, from_strides: strides(body.shape(operand)), extents }
+            };
+            return Ok(operands.iter().zip(slots).map(copy).collect());
         }
         op => return Err(body.refused(format!("`{}` is no move", op.name()))),
     }
-    if copies.is_empty() {
-        copies.push(copy);
-    }
-    let element = body.element(root);
-    let size = element.size() as i64;
-    let Some((_, result)) = body.results().next() else {
-        return Err(body.refused("a kernel without results"));
-    };
-    // The first axis is shared among workers if all copies run along the whole of it.
-    let outer = shape.first().copied().unwrap_or(1);
-    let parted = !zero && copies.len() == 1 && shape.rank() > 1;
-    let units = if parted { outer } else { 1 };
-    let mut stages = Vec::new();
-    for copies in copies.chunks(STAGE_COPIES) {
+    Ok(vec![copy])
+}
+
+/// The offset of an element with these indices.
+fn offset(strides: &[i64], indices: &[usize]) -> i64 {
+    strides.iter().zip(indices).map(|(stride, &index)| stride * index as i64).sum()
+}
+
+impl Copies<'_> {
+    /// A stage of some copies.
+    fn stage(&self, copies: &[Copy]) -> Result<Stage> {
+        let Self { body, root, result, zero, parted, .. } = *self;
+        let (shape, element) = (body.shape(root), body.element(root));
         let mut nest = NestBuilder::new(body.op(root).name());
         if zero && shape.elements() > 0 {
             nest.call(&fill(element, shape.elements(), 0)?, [Affine::slot(result)]);
         }
         for copy in copies {
-            let axes = usize::from(parted);
-            let unit = |strides: &[i64]| {
-                Affine::number(0).term(Nest::UNIT, if parted { strides[0] } else { 0 })
-            };
-            let from =
-                Affine::slot(copy.slot).plus(copy.from * size).add(&unit(&copy.from_strides), size);
-            let target = Affine::slot(result).plus(copy.to * size).add(&unit(&to), size);
-            let strided = Strided {
-                element,
-                extents: copy.extents[axes..].to_vec(),
-                from: copy.from_strides[axes..].to_vec(),
-                to: to[axes..].to_vec(),
-            };
-            strided.nest(&mut nest, &from, &target)?;
+            self.copy(&mut nest, copy)?;
         }
         let slots: BTreeSet<usize> = copies.iter().map(|copy| copy.slot).collect();
-        let reads = slots.into_iter().map(|slot| Touch { slot, access: Access::Whole }).collect();
         let access = if parted { Access::Units } else { Access::Whole };
-        let writes = vec![Touch { slot: result, access }];
-        stages.push(Stage { code: nest.finish().into(), units, reads, writes, flops: 0 });
+        Ok(Stage {
+            code: nest.finish().into(),
+            units: if parted { shape[0] } else { 1 },
+            reads: slots.into_iter().map(|slot| Touch { slot, access: Access::Whole }).collect(),
+            writes: vec![Touch { slot: result, access }],
+            flops: 0,
+        })
     }
-    Ok(Lowered { stages, workspace: 0, scratch: 0, in_place: Vec::new() })
+
+    /// A unit's part of a copy.
+    fn copy(&self, nest: &mut NestBuilder, copy: &Copy) -> Result<()> {
+        let element = self.body.element(self.root);
+        let size = element.size() as i64;
+        let axes = usize::from(self.parted);
+        let unit = |strides: &[i64]| {
+            Affine::number(0).term(Nest::UNIT, if self.parted { strides[0] } else { 0 })
+        };
+        let from =
+            Affine::slot(copy.slot).plus(copy.from * size).add(&unit(&copy.from_strides), size);
+        let target = Affine::slot(self.result).plus(copy.to * size).add(&unit(&self.strides), size);
+        let strided = Strided {
+            element,
+            extents: copy.extents[axes..].to_vec(),
+            from: copy.from_strides[axes..].to_vec(),
+            to: self.strides[axes..].to_vec(),
+        };
+        strided.nest(nest, &from, &target)
+    }
 }
 
 /// How indices lie in memory.

@@ -216,13 +216,8 @@ fn places_of(operands: &[&Tensor], result: &Shape) -> Vec<Option<Vec<usize>>> {
 
 /// For every place of `target` in row-major order, the place in a tensor of shape `own` that is repeated there.
 pub(crate) fn broadcast_places(own: &Shape, target: &Shape) -> Vec<usize> {
-    let lead = target.rank() - own.rank();
-    let strides = own.strides();
-    let step = |axis: usize| match axis.checked_sub(lead) {
-        Some(own_axis) if own[own_axis] != 1 => strides[own_axis] as isize,
-        _ => 0,
-    };
-    let steps: Vec<_> = (0..target.rank()).map(step).collect();
+    let steps: Vec<_> =
+        own.broadcast_strides(target).into_iter().map(|stride| stride as isize).collect();
     strided_places(0, target, &steps)
 }
 
