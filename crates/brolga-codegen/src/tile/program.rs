@@ -325,6 +325,20 @@ impl Op {
         };
         operands.into_iter().flatten()
     }
+
+    /// Whether the result is the same in all lanes, given which operands are.
+    pub(super) fn is_uniform(self, operand: impl Fn(Value) -> bool) -> bool {
+        match self {
+            Self::Broadcast(..) | Self::Splat(_) | Self::Reduce(..) => true,
+            Self::Load(..) | Self::Iota | Self::FirstLanes(_) | Self::Get(_) => false,
+            Self::RoundTo(..)
+            | Self::Unary(..)
+            | Self::Binary(..)
+            | Self::Shift(..)
+            | Self::Fma(..)
+            | Self::Select(..) => self.operands().all(operand),
+        }
+    }
 }
 
 /// How all lanes of a vector are combined: lane l with lane l + 8, then l + 4, l + 2, l + 1.

@@ -190,18 +190,7 @@ impl Emitter<'_, '_, '_> {
                 parts::reduce(self.b, reduction, a)
             }
         };
-        let uniform = match op {
-            Op::Broadcast(..) | Op::Splat(_) | Op::Reduce(..) => true,
-            Op::Load(..) | Op::Iota | Op::FirstLanes(_) | Op::Get(_) => false,
-            Op::RoundTo(..)
-            | Op::Unary(..)
-            | Op::Binary(..)
-            | Op::Shift(..)
-            | Op::Fma(..)
-            | Op::Select(..) => {
-                op.operands().all(|operand| self.values[operand.0 as usize].uniform)
-            }
-        };
+        let uniform = op.is_uniform(|operand| self.values[operand.0 as usize].uniform);
         let entry = &mut self.values[value.0 as usize];
         entry.uniform = uniform;
         if uniform {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::Isa;
 use super::coalesce::Loops;
-use super::inst::{Class, First, Item, Listing, Operand, V, VData};
+use super::inst::{Class, First, Inst, Item, Listing, Operand, V, VData};
 
 /// Where the content of a virtual register is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,50 +35,21 @@ pub(super) struct Allocated {
 const ATTEMPTS: usize = 24;
 
 pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'static str> {
-    // Constants of loops are brought into registers before everything else, if there is room; the others come from memory.
-    let loops = Loops::of(&listing.items);
-    let mut hoisted = vec![false; listing.registers.len()];
-    for (position, item) in listing.items.iter().enumerate() {
-        if loops.of[position] != 0 {
-            item.reads(|v| hoisted[v.index()] |= listing.data(v).constant.is_some());
-        }
-    }
-    let constants: Vec<V> =
-        (0..hoisted.len()).filter(|&i| hoisted[i]).map(|i| V(i as u32)).collect();
-    let mut in_memory: Vec<bool> = (listing.registers.iter().zip(&hoisted))
-        .map(|(data, &hoisted)| data.constant.is_some() && !hoisted)
-        .collect();
+    let constants = loop_constants(&listing);
+    let mut in_memory: Vec<bool> =
+        listing.registers.iter().map(|data| data.constant.is_some()).collect();
+    constants.iter().for_each(|v| in_memory[v.index()] = false);
     let contracts = listing.registers.iter().any(|data| data.accumulator);
     let own = listing.registers.len();
     for _ in 0..ATTEMPTS {
         listing.registers.truncate(own);
-        let mut rewritten = Rewrite {
-            registers: listing.registers.clone(),
-            in_memory: &in_memory,
-            items: Vec::with_capacity(listing.items.len() + constants.len()),
-        };
-        for &v in constants.iter().filter(|v| !in_memory[v.index()]) {
-            rewritten.items.push(Item::Constant { dst: v, of: v });
-        }
-        listing.items.iter().for_each(|item| rewritten.item(item));
-        let Rewrite { registers, items, .. } = rewritten;
+        let (registers, items) = rewrite(&listing, &constants, &in_memory);
         let loops = Loops::of(&items);
         let (lives, order) = lives(&items, &loops, registers.len());
         let scan = Scan::new(isa, &registers, &lives, own, &in_memory);
         match scan.run(&items, &order)? {
             Outcome::Fits(mut assignments) => {
-                let mut slots = 0;
-                for v in 0..own {
-                    if in_memory[v] {
-                        assignments[v] = match registers[v].constant {
-                            Some(_) => Assignment::Constant,
-                            None => {
-                                slots += 1;
-                                Assignment::Slot(slots - 1)
-                            }
-                        };
-                    }
-                }
+                let slots = assign_memory(&mut assignments, &registers, &in_memory);
                 return Ok(Allocated { items, registers, assignments, slots });
             }
             Outcome::Spilled(victims) => {
@@ -95,6 +66,47 @@ pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'st
         }
     }
     Err("the registers do not suffice")
+}
+
+/// Constants that loops read. They are brought into registers before everything else, if there is room; the others come from memory.
+fn loop_constants(listing: &Listing) -> Vec<V> {
+    let loops = Loops::of(&listing.items);
+    let mut hoisted = vec![false; listing.registers.len()];
+    for (position, item) in listing.items.iter().enumerate() {
+        if loops.of[position] != 0 {
+            item.reads(|v| hoisted[v.index()] |= listing.data(v).constant.is_some());
+        }
+    }
+    (0..hoisted.len()).filter(|&i| hoisted[i]).map(|i| V(i as u32)).collect()
+}
+
+/// The listing with loads and stores of what is in memory, and with the constants at its beginning.
+fn rewrite(listing: &Listing, constants: &[V], in_memory: &[bool]) -> (Vec<VData>, Vec<Item>) {
+    let mut rewritten = Rewrite {
+        registers: listing.registers.clone(),
+        in_memory,
+        items: Vec::with_capacity(listing.items.len() + constants.len()),
+    };
+    for &v in constants.iter().filter(|v| !in_memory[v.index()]) {
+        rewritten.items.push(Item::Constant { dst: v, of: v });
+    }
+    listing.items.iter().for_each(|item| rewritten.item(item));
+    (rewritten.registers, rewritten.items)
+}
+
+/// Assigns what is in memory to constants and to slots of the stack, and gives the number of slots.
+fn assign_memory(assignments: &mut [Assignment], registers: &[VData], in_memory: &[bool]) -> u32 {
+    let mut slots = 0;
+    for (v, _) in in_memory.iter().enumerate().filter(|(_, in_memory)| **in_memory) {
+        assignments[v] = match registers[v].constant {
+            Some(_) => Assignment::Constant,
+            None => {
+                slots += 1;
+                Assignment::Slot(slots - 1)
+            }
+        };
+    }
+    slots
 }
 
 /// Puts loads and stores around the items whose registers are in memory.
@@ -127,88 +139,99 @@ impl Rewrite<'_> {
 
     fn item(&mut self, item: &Item) {
         let mut item = item.clone();
-        let mut stored = None;
-        match &mut item {
-            Item::Inst(inst) => {
-                let mut loaded: SmallVec<[(V, V); 2]> = SmallVec::new();
-                for (index, operand) in inst.operands.iter_mut().enumerate() {
-                    let Operand::Reg(v, _) = operand else { continue };
-                    if !self.is_in_memory(*v) {
-                        continue;
-                    }
-                    let own = *v;
-                    let known = loaded.iter().find(|(of, _)| *of == own).map(|&(_, tmp)| tmp);
-                    let writes = index == 0 && inst.first != First::Read;
-                    *v = match known {
-                        Some(tmp) => tmp,
-                        None if index == 0 && inst.first == First::Written => self.temporary(own),
-                        None => self.load(own),
-                    };
-                    if writes {
-                        stored = Some((own, *v));
-                    } else {
-                        loaded.push((own, *v));
-                    }
-                }
-                if let Some((mask, _)) = &mut inst.mask
-                    && self.is_in_memory(*mask)
-                {
-                    *mask = self.load(*mask);
-                }
-            }
-            Item::Fma { dst, factors, term, .. } => {
-                // One of the three may be in memory, once.
-                let [x, y] = factors;
-                let mut operands = [x, y, term];
-                let mut memory: Option<V> = None;
-                for index in 0..operands.len() {
-                    let v = *operands[index];
-                    if !self.is_in_memory(v) {
-                        continue;
-                    }
-                    if memory.is_none()
-                        && operands.iter().filter(|other| ***other == v).count() == 1
-                    {
-                        memory = Some(v);
-                    } else if memory != Some(v) {
-                        let tmp = self.load(v);
-                        operands.iter_mut().filter(|other| ***other == v).for_each(|v| **v = tmp);
-                    }
-                }
-                if self.is_in_memory(*dst) {
-                    let tmp = self.temporary(*dst);
-                    stored = Some((*dst, tmp));
-                    *dst = tmp;
-                }
+        let stored = match &mut item {
+            Item::Inst(inst) => self.inst(inst),
+            Item::Fma { dst, factors: [x, y], term, .. } => {
+                self.fma_operands([x, y, term]);
+                self.result(dst)
             }
             Item::Move { dst, src } => {
                 if self.is_in_memory(*dst) && self.is_in_memory(*src) {
                     *src = self.load(*src);
                 }
+                None
             }
             Item::PackedOut { src, .. } => {
                 if self.is_in_memory(*src) {
                     *src = self.load(*src);
                 }
+                None
             }
             Item::Constant { dst, .. }
             | Item::Rest { dst, .. }
             | Item::Splat { dst, .. }
             | Item::Byte { dst, .. }
-            | Item::PackedIn { dst, .. } => {
-                if self.is_in_memory(*dst) {
-                    let tmp = self.temporary(*dst);
-                    stored = Some((*dst, tmp));
-                    *dst = tmp;
-                }
-            }
-            Item::Step { .. } | Item::Begin(_) | Item::End => {}
-        }
+            | Item::PackedIn { dst, .. } => self.result(dst),
+            Item::Step { .. } | Item::Begin(_) | Item::End => None,
+        };
         self.items.push(item);
-        if let Some((dst, src)) = stored {
-            self.items.push(Item::Move { dst, src });
+        if let Some(Stored { to, from }) = stored {
+            self.items.push(Item::Move { dst: to, src: from });
         }
     }
+
+    /// A temporary register for a result in memory.
+    fn result(&mut self, dst: &mut V) -> Option<Stored> {
+        if !self.is_in_memory(*dst) {
+            return None;
+        }
+        let from = self.temporary(*dst);
+        Some(Stored { to: std::mem::replace(dst, from), from })
+    }
+
+    /// Temporary registers for the operands of an instruction.
+    fn inst(&mut self, inst: &mut Inst) -> Option<Stored> {
+        let mut stored = None;
+        let mut loaded: SmallVec<[(V, V); 2]> = SmallVec::new();
+        for (index, operand) in inst.operands.iter_mut().enumerate() {
+            let Operand::Reg(v, _) = operand else { continue };
+            if !self.is_in_memory(*v) {
+                continue;
+            }
+            let own = *v;
+            let known = loaded.iter().find(|(of, _)| *of == own).map(|&(_, tmp)| tmp);
+            *v = match known {
+                Some(tmp) => tmp,
+                None if index == 0 && inst.first == First::Written => self.temporary(own),
+                None => self.load(own),
+            };
+            if index == 0 && inst.first != First::Read {
+                stored = Some(Stored { to: own, from: *v });
+            } else {
+                loaded.push((own, *v));
+            }
+        }
+        if let Some((mask, _)) = &mut inst.mask
+            && self.is_in_memory(*mask)
+        {
+            *mask = self.load(*mask);
+        }
+        stored
+    }
+
+    /// Temporary registers for the operands of a multiply-add, of which one may be in memory, once.
+    fn fma_operands(&mut self, mut operands: [&mut V; 3]) {
+        let mut memory: Option<V> = None;
+        for index in 0..operands.len() {
+            let v = *operands[index];
+            if !self.is_in_memory(v) {
+                continue;
+            }
+            let is_single = operands.iter().filter(|other| ***other == v).count() == 1;
+            if memory.is_none() && is_single {
+                memory = Some(v);
+            } else if memory != Some(v) {
+                let tmp = self.load(v);
+                operands.iter_mut().filter(|other| ***other == v).for_each(|v| **v = tmp);
+            }
+        }
+    }
+}
+
+/// A result that goes to memory after its item.
+struct Stored {
+    to: V,
+    from: V,
 }
 
 /// From the first write to the last use, loops that come back included.

@@ -64,9 +64,33 @@ type Positions = SmallVec<[usize; 2]>;
 
 /// Removes copies. With `split`, results of a contraction keep theirs, so that they need not stay where the loop had them.
 pub(super) fn coalesce(listing: &mut Listing, split: bool) {
-    let loops = Loops::of(&listing.items);
+    let (lives, mut copies) = lives(listing);
+    let mut pass = Coalesce {
+        loops: Loops::of(&listing.items),
+        lives,
+        names: (0..listing.registers.len()).map(|i| V(i as u32)).collect(),
+        removed: vec![false; listing.items.len()],
+    };
+    copies.retain(|copy| {
+        let is_kept =
+            split && listing.data(copy.src).accumulator && pass.loops.of[copy.position] == 0;
+        is_kept || !pass.read(copy)
+    });
+    copies.iter().for_each(|copy| pass.write(copy));
+    pass.rename(listing);
+}
+
+/// An item that copies a register.
+struct Copy {
+    position: usize,
+    dst: V,
+    src: V,
+}
+
+/// Where each register is written and read, and the copies of what is no constant.
+fn lives(listing: &Listing) -> (Vec<Life>, Vec<Copy>) {
     let mut lives = vec![Life::default(); listing.registers.len()];
-    let mut moves = Vec::new();
+    let mut copies = Vec::new();
     for (position, item) in listing.items.iter().enumerate() {
         item.reads(|v| lives[v.index()].reads.push(position));
         if let Some(v) = item.written() {
@@ -75,65 +99,77 @@ pub(super) fn coalesce(listing: &mut Listing, split: bool) {
         if let Item::Move { dst, src } = *item
             && listing.data(src).constant.is_none()
         {
-            moves.push((position, dst, src));
+            copies.push(Copy { position, dst, src });
         }
     }
-    let mut names: Vec<V> = (0..listing.registers.len()).map(|i| V(i as u32)).collect();
-    let mut removed = vec![false; listing.items.len()];
+    (lives, copies)
+}
 
-    // dst = variable: dst can be the variable itself while nothing else is put into it.
-    moves.retain(|&(position, dst, src)| {
-        let kept = split && listing.data(src).accumulator && loops.of[position] == 0;
-        let (copy, variable) = (&lives[dst.index()], &lives[src.index()]);
-        let end =
-            copy.reads.iter().map(|&used| loops.reach(position, used)).max().unwrap_or(position);
-        let unchanged = !variable.writes.iter().any(|&write| position < write && write < end);
-        if kept || copy.writes.len() != 1 || !unchanged {
-            return true;
+struct Coalesce {
+    loops: Loops,
+    lives: Vec<Life>,
+    /// The register that each one is now.
+    names: Vec<V>,
+    /// The items that are removed.
+    removed: Vec<bool>,
+}
+
+impl Coalesce {
+    /// `dst = variable`: dst becomes the variable itself while nothing else is put into it. Tells whether it does.
+    fn read(&mut self, &Copy { position, dst, src }: &Copy) -> bool {
+        let (copy, variable) = (&self.lives[dst.index()], &self.lives[src.index()]);
+        let end = copy.reads.iter().map(|&used| self.loops.reach(position, used)).max();
+        let end = end.unwrap_or(position);
+        let changes = variable.writes.iter().any(|&write| position < write && write < end);
+        if copy.writes.len() != 1 || changes {
+            return false;
         }
-        let reads = std::mem::take(&mut lives[dst.index()].reads);
-        merge(&mut lives[src.index()].reads, reads, position);
-        names[dst.index()] = src;
-        removed[position] = true;
-        false
-    });
+        let reads = std::mem::take(&mut self.lives[dst.index()].reads);
+        merge(&mut self.lives[src.index()].reads, reads, position);
+        self.names[dst.index()] = src;
+        self.removed[position] = true;
+        true
+    }
 
-    // variable = src: src can be computed right into the variable if that is not read any more.
-    for (position, variable, src) in moves {
-        let src = names[src.index()];
-        let (value, life) = (&lives[src.index()], &lives[variable.index()]);
-        let [made] = value.writes[..] else { continue };
+    /// `variable = src`: src is computed right into the variable if that is not read any more.
+    fn write(&mut self, &Copy { position, dst: variable, src }: &Copy) {
+        let src = self.names[src.index()];
+        let (value, life) = (&self.lives[src.index()], &self.lives[variable.index()]);
+        let [made] = value.writes[..] else { return };
         let between = |&p: &usize| made < p && p < position;
         if variable == src
             || value.reads.last() != Some(&position)
-            || loops.of[made] != loops.of[position]
+            || self.loops.of[made] != self.loops.of[position]
             || life.writes.iter().any(between)
             || life.reads.iter().any(between)
         {
-            continue;
+            return;
         }
-        let reads = std::mem::take(&mut lives[src.index()].reads);
-        let life = &mut lives[variable.index()];
+        let reads = std::mem::take(&mut self.lives[src.index()].reads);
+        let life = &mut self.lives[variable.index()];
         merge(&mut life.reads, reads, position);
         life.writes.retain(|&mut write| write != position);
         life.writes.push(made);
         life.writes.sort_unstable();
-        names[src.index()] = variable;
-        removed[position] = true;
+        self.names[src.index()] = variable;
+        self.removed[position] = true;
     }
 
-    let name = |mut v: V| {
-        while names[v.index()] != v {
-            v = names[v.index()];
-        }
-        v
-    };
-    let mut position = 0;
-    listing.items.retain_mut(|item| {
-        item.rename(name);
-        position += 1;
-        !removed[position - 1]
-    });
+    /// Removes the copies from the listing, and gives registers their names.
+    fn rename(&self, listing: &mut Listing) {
+        let name = |mut v: V| {
+            while self.names[v.index()] != v {
+                v = self.names[v.index()];
+            }
+            v
+        };
+        let mut position = 0;
+        listing.items.retain_mut(|item| {
+            item.rename(name);
+            position += 1;
+            !self.removed[position - 1]
+        });
+    }
 }
 
 /// All of both but the copy at `position`.

@@ -2,6 +2,8 @@
 //!
 //! `rax` and `r11` are free at any time; `r10` is, if elements are copied one by one.
 
+use std::cmp::Reverse;
+
 use iced_x86::Register::{self, R8, R9, R10, R12, R13, R14, R15, RBP, RBX, RCX, RDI, RDX, RSI};
 
 use super::allocate::Allocated;
@@ -33,109 +35,122 @@ pub(super) struct Frame {
     pub(super) loaded: Vec<(Register, i32)>,
     /// Bytes of the frame below the saved registers.
     pub(super) bytes: i32,
-    /// Where elements are copied one by one.
+    /// Where the buffer for copies of elements one by one is above the stack pointer.
     pub(super) buffer: i32,
+}
+
+/// How often parameters and loop counters are used, a loop counting eight times.
+struct Uses {
+    params: Vec<u64>,
+    /// Of each loop; 0 if it needs no counter.
+    counters: Vec<u64>,
+    /// The weight of a use where the scan is.
+    weight: u64,
+    /// Bytes of the buffer for copies of elements one by one.
+    copied: i32,
+}
+
+impl Uses {
+    fn of(params: usize, items: &[Item]) -> Self {
+        let mut uses = Self { params: vec![0; params], counters: Vec::new(), weight: 1, copied: 0 };
+        items.iter().for_each(|item| uses.item(item));
+        uses
+    }
+
+    fn item(&mut self, item: &Item) {
+        match item {
+            Item::Inst(Inst { operands, .. }) => {
+                for operand in operands {
+                    if let Operand::Mem(Mem { pointer, .. }) = operand {
+                        self.param(pointer.0);
+                    }
+                }
+            }
+            Item::Rest { count, .. } | Item::Splat { count, .. } => self.param(count.0),
+            Item::Byte { mem, .. } => self.param(mem.pointer.0),
+            Item::PackedIn { mem, count, size, .. } | Item::PackedOut { mem, count, size, .. } => {
+                self.copied = self.copied.max(LANES as i32 * size.bytes());
+                self.param(mem.pointer.0);
+                self.param(count.0);
+            }
+            Item::Step { pointer, trips, .. } => {
+                self.param(pointer.0);
+                self.trips(*trips);
+            }
+            Item::Begin(trips) => {
+                self.trips(*trips);
+                self.weight = self.weight.saturating_mul(8);
+                self.counters.push(if matches!(trips, Trips::Tail(_)) { 0 } else { self.weight });
+            }
+            Item::End => self.weight /= 8,
+            Item::Fma { .. } | Item::Move { .. } | Item::Constant { .. } => {}
+        }
+    }
+
+    fn param(&mut self, param: u16) {
+        self.params[usize::from(param)] += self.weight;
+    }
+
+    fn trips(&mut self, trips: Trips) {
+        if let Trips::Count(count) | Trips::Vectors(count) | Trips::Tail(count) = trips {
+            self.param(count.0);
+        }
+    }
+
+    /// The general registers that are left, for what is used most: parameters on the stack, and counters, which are numbered after all
+    /// parameters.
+    fn registers(&self) -> Vec<(usize, Register)> {
+        let mut free: Vec<Register> = PRESERVED.into_iter().rev().collect();
+        if self.copied == 0 {
+            free.push(R10);
+        }
+        let params = self.params.iter().enumerate().skip(ARGUMENTS.len());
+        let counters = (self.params.len()..).zip(&self.counters);
+        let mut wishes: Vec<(usize, u64)> =
+            params.chain(counters).map(|(number, &uses)| (number, uses)).collect();
+        wishes.retain(|&(_, uses)| uses > 0);
+        wishes.sort_by_key(|&(number, uses)| (Reverse(uses), number));
+        wishes.into_iter().map_while(|(number, _)| Some((number, free.pop()?))).collect()
+    }
 }
 
 impl Frame {
     pub(super) fn of(program: &TileProgram, code: &Allocated) -> Self {
         let params = program.params.len();
-        // How often each parameter and each counter is used, a loop counting eight times.
-        let mut weights = vec![0_u64; params];
-        let mut counters: Vec<u64> = Vec::new();
-        // Bytes of the buffer for copies of elements one by one.
-        let mut copied = 0;
-        let mut weight = 1_u64;
-        for item in &code.items {
-            match item {
-                Item::Inst(Inst { operands, .. }) => {
-                    for operand in operands {
-                        if let Operand::Mem(Mem { pointer: Pointer(p), .. }) = operand {
-                            weights[usize::from(*p)] += weight;
-                        }
-                    }
-                }
-                Item::Rest { count: Count(c), .. } | Item::Splat { count: Count(c), .. } => {
-                    weights[usize::from(*c)] += weight;
-                }
-                Item::Byte { mem, .. } => weights[usize::from(mem.pointer.0)] += weight,
-                Item::PackedIn { mem, count, size, .. }
-                | Item::PackedOut { mem, count, size, .. } => {
-                    copied = copied.max(LANES as i32 * size.bytes());
-                    weights[usize::from(mem.pointer.0)] += weight;
-                    weights[usize::from(count.0)] += weight;
-                }
-                Item::Step { pointer, trips, .. } => {
-                    weights[usize::from(pointer.0)] += weight;
-                    if let Trips::Count(c) | Trips::Vectors(c) | Trips::Tail(c) = trips {
-                        weights[usize::from(c.0)] += weight;
-                    }
-                }
-                Item::Begin(trips) => {
-                    if let Trips::Count(c) | Trips::Vectors(c) | Trips::Tail(c) = trips {
-                        weights[usize::from(c.0)] += weight;
-                    }
-                    weight = weight.saturating_mul(8);
-                    counters.push(if matches!(trips, Trips::Tail(_)) { 0 } else { weight });
-                }
-                Item::End => weight /= 8,
-                Item::Fma { .. } | Item::Move { .. } | Item::Constant { .. } => {}
-            }
-        }
-
-        let mut free: Vec<Register> = PRESERVED.into_iter().rev().collect();
-        if copied == 0 {
-            free.push(R10);
-        }
-        let mut wishes: Vec<(u64, usize)> = (ARGUMENTS.len()..params)
-            .map(|param| (weights[param], param))
-            .chain(counters.iter().enumerate().map(|(i, &weight)| (weight, params + i)))
-            .filter(|&(weight, _)| weight > 0)
-            .collect();
-        wishes.sort_by_key(|&(weight, index)| (std::cmp::Reverse(weight), index));
-        let mut given: Vec<(usize, Register)> = Vec::new();
-        for (_, index) in wishes {
-            if let Some(register) = free.pop() {
-                given.push((index, register));
-            }
-        }
-        let given_to = |index: usize| {
-            given.iter().find(|(other, _)| *other == index).map(|&(_, register)| register)
+        let uses = Uses::of(params, &code.items);
+        let given = uses.registers();
+        let given_to = |number: usize| {
+            given.iter().find(|(other, _)| *other == number).map(|&(_, register)| register)
         };
-
         let buffer = VECTOR * i32::try_from(code.slots).unwrap_or(i32::MAX / VECTOR);
-        let first_counter = buffer + copied;
-        let homeless = (counters.iter().enumerate())
-            .any(|(i, &weight)| weight > 0 && given_to(params + i).is_none());
-        let bytes = if code.slots > 0 || copied > 0 || homeless {
-            first_counter + 8 * counters.len() as i32
-        } else {
-            0
-        };
-        let saved: Vec<Register> =
-            given.iter().map(|&(_, register)| register).filter(|r| PRESERVED.contains(r)).collect();
-        // Above the frame: the saved registers, the return address, and the arguments from the seventh on.
-        let stacked = |param: usize| bytes + 8 * (saved.len() + 1 + param - ARGUMENTS.len()) as i32;
-        let mut loaded = Vec::new();
-        let homes = (0..params)
-            .map(|param| match ARGUMENTS.get(param) {
-                Some(&register) => Home::Register(register),
-                None => match given_to(param) {
-                    Some(register) => {
-                        loaded.push((register, stacked(param)));
-                        Home::Register(register)
-                    }
-                    None => Home::Stack(stacked(param)),
-                },
-            })
-            .collect();
-        let counters = (0..counters.len())
+        let first_counter = buffer + uses.copied;
+        let counters: Vec<Home> = (0..uses.counters.len())
             .map(|i| match given_to(params + i) {
                 Some(register) => Home::Register(register),
                 None => Home::Stack(first_counter + 8 * i as i32),
             })
             .collect();
-        Self { params: homes, counters, saved, loaded, bytes, buffer }
+        let is_stacked = |(home, &uses): (&Home, &u64)| uses > 0 && matches!(home, Home::Stack(_));
+        let is_needed = code.slots > 0
+            || uses.copied > 0
+            || counters.iter().zip(&uses.counters).any(is_stacked);
+        let bytes = if is_needed { first_counter + 8 * counters.len() as i32 } else { 0 };
+        let saved: Vec<Register> =
+            given.iter().map(|&(_, register)| register).filter(|r| PRESERVED.contains(r)).collect();
+        // Above the frame: the saved registers, the return address, and the arguments from the seventh on.
+        let first_argument = bytes + 8 * (saved.len() as i32 + 1);
+        let mut loaded = Vec::new();
+        let mut stacked = |param: usize| {
+            let offset = first_argument + 8 * (param - ARGUMENTS.len()) as i32;
+            given_to(param).map_or(Home::Stack(offset), |register| {
+                loaded.push((register, offset));
+                Home::Register(register)
+            })
+        };
+        let argument =
+            |param: usize| ARGUMENTS.get(param).map(|&register| Home::Register(register));
+        let params = (0..params).map(|param| argument(param).unwrap_or_else(|| stacked(param)));
+        Self { params: params.collect(), counters, saved, loaded, bytes, buffer }
     }
 
     pub(super) fn pointer(&self, pointer: Pointer) -> Home {

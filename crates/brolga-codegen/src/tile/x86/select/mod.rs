@@ -233,36 +233,32 @@ impl Select<'_> {
                 self.listing.items.push(Item::Fma { dst, factors, term, width });
                 dst
             }
-            Op::Select(mask, x, y) => match self.compared.get(&mask) {
-                Some(&(p, q)) => self.choice((p, q), (x, y), part),
-                None => {
-                    let mask = self.value(mask, part);
-                    let (x, y) = (self.value(x, part), self.value(y, part));
-                    self.choose(mask, x, y)
-                }
-            },
+            Op::Select(mask, x, y) => self.select(mask, x, y, part),
             Op::Reduce(reduction, a) => {
                 let parts: SmallVec<[V; 2]> =
                     (0..self.isa.parts()).map(|part| self.value(a, part)).collect();
                 self.reduce(reduction, &parts)
             }
         };
-        let uniform = match op {
-            Op::Broadcast(..) | Op::Splat(_) | Op::Reduce(..) => true,
-            Op::Load(..) | Op::Iota | Op::FirstLanes(_) | Op::Get(_) => false,
-            Op::RoundTo(..)
-            | Op::Unary(..)
-            | Op::Binary(..)
-            | Op::Shift(..)
-            | Op::Fma(..)
-            | Op::Select(..) => op.operands().all(|operand| self.is_uniform(operand)),
-        };
+        let uniform = op.is_uniform(|operand| self.is_uniform(operand));
         let index = value.0 as usize;
         self.uniform[index] = uniform;
         if uniform {
             self.values[index] = [Some(result); 2];
         } else {
             self.values[index][part] = Some(result);
+        }
+    }
+
+    /// `x` where the mask is true, `y` elsewhere; a minimum or maximum if the mask compares them.
+    fn select(&mut self, mask: Value, x: Value, y: Value, part: usize) -> V {
+        match self.compared.get(&mask) {
+            Some(&(p, q)) => self.choice((p, q), (x, y), part),
+            None => {
+                let mask = self.value(mask, part);
+                let (x, y) = (self.value(x, part), self.value(y, part));
+                self.choose(mask, x, y)
+            }
         }
     }
 
