@@ -41,14 +41,7 @@ impl Elementwise for Abs {
     }
 }
 
-impl Var {
-    /// See [`Abs`].
-    #[track_caller]
-    #[must_use]
-    pub fn abs(&self) -> Var {
-        self.unary(Abs)
-    }
-}
+var_method!(abs(self) -> Abs);
 
 #[cfg(test)]
 mod tests {

@@ -2,45 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, truth};
-use crate::error::Mistake;
+use super::elementwise::truth;
+use super::predicate::{Predicate, TypeRule, truth_value};
 use crate::lanes::{Lane, Lanes};
-use crate::op::{Cost, Named, Vjp};
-use crate::trace::Var;
-use crate::types::DType;
 
 /// `y = a ∧ b`, of truth values. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct And;
 
-impl Elementwise for And {
-    const ARITY: usize = 2;
-    const COST: Cost = Cost::Cheap;
+impl Predicate for And {
+    const OPERANDS: TypeRule = truth;
 
-    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
-        truth(Self::NAME, operands)
-    }
-
-    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
-        match (args[0], args[1]) {
-            (Lane::M(a), Lane::M(b)) => Lane::M(l.and(a, b)),
-            _ => unreachable!("the type rule admits bool"),
-        }
-    }
-
-    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        Ok(vec![None, None])
+    fn holds<L: Lanes>(l: &mut L, args: &[Lane<L>]) -> L::M {
+        l.and(truth_value(args[0]), truth_value(args[1]))
     }
 }
 
-impl Var {
-    /// See [`And`].
-    #[track_caller]
-    #[must_use]
-    pub fn logical_and(&self, other: &Var) -> Var {
-        self.binary(And, other)
-    }
-}
+var_method!(logical_and(self, other) -> And);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! What the tests of ops share.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use half::{bf16, f16};
@@ -93,6 +94,33 @@ pub(crate) fn assert_adjoint(op: impl Into<Op>, operands: &[&Tensor], dy: &Tenso
 fn dot(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.ty(), b.ty());
     a.data().to_f64().iter().zip(b.data().to_f64()).map(|(a, b)| a * b).sum()
+}
+
+/// Fails unless a comparison of any two of these values gives what `expected` says of their order, and has no gradient.
+pub(crate) fn assert_compares<T: Element + Copy + PartialOrd>(
+    op: impl Into<Op>,
+    values: &[T],
+    expected: fn(Option<Ordering>) -> bool,
+) {
+    let op = op.into();
+    let pairs = || values.iter().flat_map(|&a| values.iter().map(move |&b| (a, b)));
+    let (a, b) = (vector(pairs().map(|pair| pair.0)), vector(pairs().map(|pair| pair.1)));
+    let y = vector(pairs().map(|(a, b)| expected(a.partial_cmp(&b))));
+    assert_eq!(run(op.clone(), &[&a, &b]), y, "{} {a:?} {b:?}", op.name());
+    assert_eq!(vjp(op, &[&a, &b], &y), [None, None]);
+}
+
+/// [`assert_compares`] of integers, floats and their extremes, by several element types.
+pub(crate) fn assert_compares_numbers(op: impl Into<Op>, expected: fn(Option<Ordering>) -> bool) {
+    let op = op.into();
+    let floats = [f32::NEG_INFINITY, -1.0, -0.0, 0.0, 1.0, 2.0, f32::INFINITY, f32::NAN];
+    assert_compares(op.clone(), &floats, expected);
+    assert_compares(op.clone(), &floats.map(f64::from), expected);
+    assert_compares(op.clone(), &floats.map(bf16::from_f32), expected);
+    assert_compares(op.clone(), &floats.map(f16::from_f32), expected);
+    assert_compares(op.clone(), &[i64::MIN, -5, 0, 5, i64::MAX], expected);
+    assert_compares(op.clone(), &[i32::MIN, -5, 0, 5, i32::MAX], expected);
+    assert_compares(op, &[0, 1, 100, 200, u8::MAX], expected);
 }
 
 /// A Rust type that is an element type.

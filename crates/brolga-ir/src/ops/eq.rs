@@ -2,84 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, same};
-use crate::error::Mistake;
+use super::elementwise::same;
+use super::predicate::{Predicate, TypeRule, equal};
 use crate::lanes::{Lane, Lanes};
-use crate::op::{Cost, Named, Vjp};
-use crate::trace::Var;
-use crate::types::DType;
 
 /// `y = a = b`, of numbers and of truth values; false if one of them is NaN, and true for +0 and −0. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Eq;
 
-impl Elementwise for Eq {
-    const ARITY: usize = 2;
-    const COST: Cost = Cost::Cheap;
+impl Predicate for Eq {
+    const OPERANDS: TypeRule = same;
 
-    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
-        same(Self::NAME, operands).map(|_| DType::Bool)
-    }
-
-    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
-        match (args[0], args[1]) {
-            (Lane::F(a), Lane::F(b)) => Lane::M(l.eq(a, b)),
-            (Lane::I(a), Lane::I(b)) => Lane::M(l.ieq(a, b)),
-            (Lane::M(a), Lane::M(b)) => {
-                let both = l.and(a, b);
-                let any = l.or(a, b);
-                let neither = l.not(any);
-                Lane::M(l.or(both, neither))
-            }
-            _ => unreachable!("the type rule admits operands of one element type"),
-        }
-    }
-
-    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        Ok(vec![None, None])
+    fn holds<L: Lanes>(l: &mut L, args: &[Lane<L>]) -> L::M {
+        equal(l, args[0], args[1])
     }
 }
 
-impl Var {
-    /// See [`struct@Eq`].
-    #[track_caller]
-    #[must_use]
-    pub fn eq(&self, other: &Var) -> Var {
-        self.binary(Eq, other)
-    }
-}
+var_method!(eq(self, other) -> Eq);
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use super::*;
-    use crate::ops::checks::{run, vector, vjp};
+    use crate::ops::checks::{assert_compares, assert_compares_numbers};
 
     #[test]
-    fn nan_is_unordered_and_zeros_are_equal() {
-        let a = vector([1.0, 2.0, 1.0, -0.0, f32::NAN, f32::NAN]);
-        let b = vector([2.0, 1.0, 1.0, 0.0, 1.0, f32::NAN]);
-        assert_eq!(run(Eq, &[&a, &b]), vector([false, false, true, true, false, false]));
-    }
-
-    #[test]
-    fn integers_are_compared_by_value() {
-        let y = run(Eq, &[&vector([i64::MIN, 5]), &vector([i64::MAX, -5])]);
-        assert_eq!(y, vector([false, false]));
-        let y = run(Eq, &[&vector([200_u8, 0]), &vector([100_u8, 1])]);
-        assert_eq!(y, vector([false, false]));
-        let y = run(Eq, &[&vector([7]), &vector([7])]);
-        assert_eq!(y, vector([true]));
-    }
-
-    #[test]
-    fn there_is_no_gradient() {
-        let x = vector([1.0_f32]);
-        assert_eq!(vjp(Eq, &[&x, &x], &vector([true])), [None, None]);
-    }
-
-    #[test]
-    fn truth_values_are_compared() {
-        let (a, b) = (vector([false, false, true, true]), vector([false, true, false, true]));
-        assert_eq!(run(Eq, &[&a, &b]), vector([true, false, false, true]));
+    fn numbers_and_truth_values_are_compared() {
+        assert_compares_numbers(Eq, |order| order == Some(Ordering::Equal));
+        assert_compares(Eq, &[false, true], |order| order == Some(Ordering::Equal));
     }
 }

@@ -37,14 +37,7 @@ impl Elementwise for Erf {
     }
 }
 
-impl Var {
-    /// See [`Erf`].
-    #[track_caller]
-    #[must_use]
-    pub fn erf(&self) -> Var {
-        self.unary(Erf)
-    }
-}
+var_method!(erf(self) -> Erf);
 
 #[cfg(test)]
 mod tests {

@@ -33,14 +33,7 @@ impl Elementwise for Exp {
     }
 }
 
-impl Var {
-    /// See [`Exp`].
-    #[track_caller]
-    #[must_use]
-    pub fn exp(&self) -> Var {
-        self.unary(Exp)
-    }
-}
+var_method!(exp(self) -> Exp);
 
 #[cfg(test)]
 mod tests {

@@ -33,14 +33,7 @@ impl Elementwise for Floor {
     }
 }
 
-impl Var {
-    /// See [`Floor`].
-    #[track_caller]
-    #[must_use]
-    pub fn floor(&self) -> Var {
-        self.unary(Floor)
-    }
-}
+var_method!(floor(self) -> Floor);
 
 #[cfg(test)]
 mod tests {

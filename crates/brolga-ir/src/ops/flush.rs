@@ -46,14 +46,7 @@ impl Elementwise for Flush {
     }
 }
 
-impl Var {
-    /// See [`Flush`].
-    #[track_caller]
-    #[must_use]
-    pub fn flush(&self) -> Var {
-        self.unary(Flush)
-    }
-}
+var_method!(flush(self) -> Flush);
 
 #[cfg(test)]
 mod tests {

@@ -2,75 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, number};
-use crate::error::Mistake;
+use super::elementwise::number;
+use super::predicate::{Predicate, TypeRule, at_most};
 use crate::lanes::{Lane, Lanes};
-use crate::op::{Cost, Named, Vjp};
-use crate::trace::Var;
-use crate::types::DType;
 
 /// `y = a ≤ b`; false if one of them is NaN. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Le;
 
-impl Elementwise for Le {
-    const ARITY: usize = 2;
-    const COST: Cost = Cost::Cheap;
+impl Predicate for Le {
+    const OPERANDS: TypeRule = number;
 
-    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
-        number(Self::NAME, operands).map(|_| DType::Bool)
-    }
-
-    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
-        match (args[0], args[1]) {
-            (Lane::F(a), Lane::F(b)) => Lane::M(l.le(a, b)),
-            (Lane::I(a), Lane::I(b)) => {
-                let greater = l.ilt(b, a);
-                Lane::M(l.not(greater))
-            }
-            _ => unreachable!("the type rule admits numbers of one element type"),
-        }
-    }
-
-    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        Ok(vec![None, None])
+    fn holds<L: Lanes>(l: &mut L, args: &[Lane<L>]) -> L::M {
+        at_most(l, args[0], args[1])
     }
 }
 
-impl Var {
-    /// See [`Le`].
-    #[track_caller]
-    #[must_use]
-    pub fn le(&self, other: &Var) -> Var {
-        self.binary(Le, other)
-    }
-}
+var_method!(le(self, other) -> Le);
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use super::*;
-    use crate::ops::checks::{run, vector, vjp};
+    use crate::ops::checks::assert_compares_numbers;
 
     #[test]
-    fn nan_is_unordered_and_zeros_are_equal() {
-        let a = vector([1.0, 2.0, 1.0, -0.0, f32::NAN, f32::NAN]);
-        let b = vector([2.0, 1.0, 1.0, 0.0, 1.0, f32::NAN]);
-        assert_eq!(run(Le, &[&a, &b]), vector([true, false, true, true, false, false]));
-    }
-
-    #[test]
-    fn integers_are_compared_by_value() {
-        let y = run(Le, &[&vector([i64::MIN, 5]), &vector([i64::MAX, -5])]);
-        assert_eq!(y, vector([true, false]));
-        let y = run(Le, &[&vector([200_u8, 0]), &vector([100_u8, 1])]);
-        assert_eq!(y, vector([false, true]));
-        let y = run(Le, &[&vector([7]), &vector([7])]);
-        assert_eq!(y, vector([true]));
-    }
-
-    #[test]
-    fn there_is_no_gradient() {
-        let x = vector([1.0_f32]);
-        assert_eq!(vjp(Le, &[&x, &x], &vector([true])), [None, None]);
+    fn numbers_are_compared() {
+        assert_compares_numbers(Le, |order| order.is_some_and(Ordering::is_le));
     }
 }

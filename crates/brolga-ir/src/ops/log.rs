@@ -35,14 +35,7 @@ impl Elementwise for Log {
     }
 }
 
-impl Var {
-    /// See [`Log`].
-    #[track_caller]
-    #[must_use]
-    pub fn log(&self) -> Var {
-        self.unary(Log)
-    }
-}
+var_method!(log(self) -> Log);
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::elementwise::{Elementwise, number};
+use super::extremum::{self, Extremum};
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes};
 use crate::op::{Cost, Named, Vjp};
@@ -24,45 +25,28 @@ impl Elementwise for Max {
     }
 
     fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
-        match (args[0], args[1]) {
-            (Lane::F(a), Lane::F(b)) => {
-                let chosen = l.lt(b, a);
-                let y = l.select(chosen, a, b);
-                let number = l.eq(a, a);
-                Lane::F(l.select(number, y, a))
-            }
-            (Lane::I(a), Lane::I(b)) => {
-                let chosen = l.ilt(b, a);
-                Lane::I(l.iselect(chosen, a, b))
-            }
-            _ => unreachable!("the type rule admits numbers of one element type"),
-        }
+        extremum::emit::<Self, L>(l, args)
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        let (a, b, dy) = (&node.operands[0], &node.operands[1], node.cotangent());
-        let zero = dy.constant_like(0.0);
-        let tied = a.eq(b).select(&(dy * 0.5), &zero);
-        let da = node.wants(0).then(|| a.gt(b).select(dy, &tied));
-        let db = node.wants(1).then(|| b.gt(a).select(dy, &tied));
-        Ok(vec![da, db])
+        extremum::vjp::<Self>(node)
     }
 }
 
-/// The same choice of two scalars, for reductions.
-pub(super) fn maximum<T: PartialOrd>(a: T, b: T) -> T {
-    let is_nan = a.partial_cmp(&a).is_none();
-    if is_nan || a > b { a } else { b }
-}
+impl Extremum for Max {
+    const OP: Self = Self;
+    const IDENTITY: f64 = f64::NEG_INFINITY;
 
-impl Var {
-    /// See [`Max`].
-    #[track_caller]
-    #[must_use]
-    pub fn maximum(&self, other: &Var) -> Var {
-        self.binary(Max, other)
+    fn ascending<T>(a: T, b: T) -> [T; 2] {
+        [b, a]
+    }
+
+    fn is_beyond(a: &Var, b: &Var) -> Var {
+        a.gt(b)
     }
 }
+
+var_method!(maximum(self, other) -> Max);
 
 #[cfg(test)]
 mod tests {
@@ -89,20 +73,6 @@ mod tests {
         assert_eq!(y, vector([i64::MAX, 5]));
         let y = run(Max, &[&vector([200_u8, 0]), &vector([100_u8, 1])]);
         assert_eq!(y, vector([200_u8, 1]));
-    }
-
-    #[test]
-    fn scalars_are_chosen_alike() {
-        let values = [0.0, -0.0, 1.0, -1.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
-        for a in values {
-            for b in values {
-                assert_eq!(
-                    run(Max, &[&vector([a]), &vector([b])]),
-                    vector([maximum(a, b)]),
-                    "{a}, {b}"
-                );
-            }
-        }
     }
 
     #[test]

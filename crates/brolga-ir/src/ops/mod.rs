@@ -2,15 +2,31 @@
 //!
 //! A new op is a new file and one line in the list below.
 
+/// The method of [`Var`](crate::trace::Var) that adds an op without attributes.
+macro_rules! var_method {
+    ($method:ident(self $(, $other:ident)?) -> $op:ident) => {
+        impl crate::trace::Var {
+            #[doc = concat!("See [`", stringify!($op), "`](struct@", stringify!($op), ").")]
+            #[track_caller]
+            #[must_use]
+            pub fn $method(&self $(, $other: &crate::trace::Var)?) -> crate::trace::Var {
+                self.tracer().apply($op, &[self $(, $other)?])
+            }
+        }
+    };
+}
+
 mod body;
 #[cfg(test)]
 mod checks;
 mod conv_dims;
 mod elementwise;
+mod extremum;
 mod float;
 mod index;
 mod places;
 mod pool;
+mod predicate;
 mod random;
 pub mod reduce;
 mod spatial;

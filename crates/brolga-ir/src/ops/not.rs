@@ -2,45 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::{Elementwise, truth};
-use crate::error::Mistake;
+use super::elementwise::truth;
+use super::predicate::{Predicate, TypeRule, truth_value};
 use crate::lanes::{Lane, Lanes};
-use crate::op::{Cost, Named, Vjp};
-use crate::trace::Var;
-use crate::types::DType;
 
 /// `y = ¬x`, of truth values. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Not;
 
-impl Elementwise for Not {
+impl Predicate for Not {
     const ARITY: usize = 1;
-    const COST: Cost = Cost::Cheap;
+    const OPERANDS: TypeRule = truth;
 
-    fn result(&self, operands: &[DType]) -> Result<DType, Mistake> {
-        truth(Self::NAME, operands)
-    }
-
-    fn emit<L: Lanes>(&self, l: &mut L, args: &[Lane<L>]) -> Lane<L> {
-        match args[0] {
-            Lane::M(x) => Lane::M(l.not(x)),
-            _ => unreachable!("the type rule admits bool"),
-        }
-    }
-
-    fn vjp(&self, _: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        Ok(vec![None])
+    fn holds<L: Lanes>(l: &mut L, args: &[Lane<L>]) -> L::M {
+        l.not(truth_value(args[0]))
     }
 }
 
-impl Var {
-    /// See [`Not`].
-    #[track_caller]
-    #[must_use]
-    pub fn logical_not(&self) -> Var {
-        self.unary(Not)
-    }
-}
+var_method!(logical_not(self) -> Not);
 
 #[cfg(test)]
 mod tests {

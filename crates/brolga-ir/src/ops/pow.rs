@@ -49,14 +49,7 @@ impl Elementwise for Pow {
     }
 }
 
-impl Var {
-    /// See [`Pow`].
-    #[track_caller]
-    #[must_use]
-    pub fn pow(&self, other: &Var) -> Var {
-        self.binary(Pow, other)
-    }
-}
+var_method!(pow(self, other) -> Pow);
 
 #[cfg(test)]
 mod tests {

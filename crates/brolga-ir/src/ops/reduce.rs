@@ -14,10 +14,9 @@ use smallvec::SmallVec;
 
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Number, Variable, Writer};
-use crate::op::{Combine, Family, Vjp, expect_operands};
+use crate::op::{Combine, Family, expect_operands};
 use crate::ops::{Argmax, Op, ReduceMax, ReduceMean, ReduceMin, ReduceSum};
 use crate::tensor::Data;
-use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
 /// The number of virtual lanes of a reduction along the last axis.
@@ -89,17 +88,6 @@ pub(super) fn reduced_type(
             .help("convert the operand with `cast`"));
     }
     Ok(Type { dtype: x.dtype, shape: reduced_shape(&x.shape, axes, keepdims) })
-}
-
-/// The gradient of a maximum or minimum: the cotangent, divided equally among all elements that equal the result, in the
-/// accumulator's type.
-pub(super) fn extremum_vjp(node: &Vjp<'_>, axes: &[usize]) -> Var {
-    let (x, y, dy) = (&node.operands[0], &node.results[0], node.cotangent());
-    let wide = x.dtype().accumulator();
-    let kept = reduced_shape(x.shape(), axes, true);
-    let chosen = x.eq(&y.reshape(kept.clone())).cast(wide);
-    let count = chosen.reduce_sum(axes, true);
-    (chosen / count * dy.cast(wide).reshape(kept)).cast(x.dtype())
 }
 
 /// How many reduced axes are inner: the longest run that ends at the last axis.

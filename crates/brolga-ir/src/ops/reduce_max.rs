@@ -1,17 +1,16 @@
 //! The maximum over axes.
 
-use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::elementwise::Elementwise;
-use super::max::{Max, maximum};
-use super::reduce::{Reduction, extremum_vjp, reduce, reduced_type};
+use super::extremum::{evaluate_over, vjp_over, write_over};
+use super::max::Max;
+use super::reduce::reduced_type;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Combine, Family, Named, Operation, Types, Vjp};
-use crate::tensor::{Data, Tensor};
+use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
@@ -43,32 +42,15 @@ impl Operation for ReduceMax {
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
-        let (shape, axes) = (operands[0].shape(), &self.axes);
-        let data = match operands[0].data() {
-            Data::F32(v) => Data::F32(reduce(v, shape, axes, f32::NEG_INFINITY, &maximum)),
-            Data::F64(v) => Data::F64(reduce(v, shape, axes, f64::NEG_INFINITY, &maximum)),
-            Data::BF16(v) => Data::BF16(reduce(v, shape, axes, bf16::NEG_INFINITY, &maximum)),
-            Data::F16(v) => Data::F16(reduce(v, shape, axes, f16::NEG_INFINITY, &maximum)),
-            Data::I64(v) => Data::I64(reduce(v, shape, axes, i64::MIN, &maximum)),
-            Data::I32(v) => Data::I32(reduce(v, shape, axes, i32::MIN, &maximum)),
-            Data::U8(v) => Data::U8(reduce(v, shape, axes, u8::MIN, &maximum)),
-            Data::Bool(_) => unreachable!("the type rule does not admit bool"),
-        };
-        vec![Tensor::of(results[0].shape.clone(), data)]
+        vec![evaluate_over::<Max>(operands[0], &self.axes, &results[0])]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
-        let identity = Data::from_f64(w.dtype(operands[0]), &[f64::NEG_INFINITY]);
-        let combine = |w: &mut Writer, a, b| Max.scalar(w, &[a, b]);
-        Reduction { axes: &self.axes, identity, combine, finish: &|_, extremum| extremum }.write(
-            w,
-            operands[0],
-            results[0],
-        );
+        write_over::<Max>(w, operands[0], results[0], &self.axes);
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        Ok(vec![Some(extremum_vjp(node, &self.axes))])
+        Ok(vec![Some(vjp_over(node, &self.axes))])
     }
 }
 
@@ -91,6 +73,8 @@ impl Draw for ReduceMax {
 
 #[cfg(test)]
 mod tests {
+    use half::{bf16, f16};
+
     use super::*;
     use crate::ops::checks::{gradient, mistake, run, tensor, vector};
 

@@ -1,17 +1,16 @@
 //! The minimum over axes.
 
-use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::elementwise::Elementwise;
-use super::min::{Min, minimum};
-use super::reduce::{Reduction, extremum_vjp, reduce, reduced_type};
+use super::extremum::{evaluate_over, vjp_over, write_over};
+use super::min::Min;
+use super::reduce::reduced_type;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
 use crate::op::{Combine, Family, Named, Operation, Types, Vjp};
-use crate::tensor::{Data, Tensor};
+use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
@@ -43,32 +42,15 @@ impl Operation for ReduceMin {
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
-        let (shape, axes) = (operands[0].shape(), &self.axes);
-        let data = match operands[0].data() {
-            Data::F32(v) => Data::F32(reduce(v, shape, axes, f32::INFINITY, &minimum)),
-            Data::F64(v) => Data::F64(reduce(v, shape, axes, f64::INFINITY, &minimum)),
-            Data::BF16(v) => Data::BF16(reduce(v, shape, axes, bf16::INFINITY, &minimum)),
-            Data::F16(v) => Data::F16(reduce(v, shape, axes, f16::INFINITY, &minimum)),
-            Data::I64(v) => Data::I64(reduce(v, shape, axes, i64::MAX, &minimum)),
-            Data::I32(v) => Data::I32(reduce(v, shape, axes, i32::MAX, &minimum)),
-            Data::U8(v) => Data::U8(reduce(v, shape, axes, u8::MAX, &minimum)),
-            Data::Bool(_) => unreachable!("the type rule does not admit bool"),
-        };
-        vec![Tensor::of(results[0].shape.clone(), data)]
+        vec![evaluate_over::<Min>(operands[0], &self.axes, &results[0])]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
-        let identity = Data::from_f64(w.dtype(operands[0]), &[f64::INFINITY]);
-        let combine = |w: &mut Writer, a, b| Min.scalar(w, &[a, b]);
-        Reduction { axes: &self.axes, identity, combine, finish: &|_, extremum| extremum }.write(
-            w,
-            operands[0],
-            results[0],
-        );
+        write_over::<Min>(w, operands[0], results[0], &self.axes);
     }
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
-        Ok(vec![Some(extremum_vjp(node, &self.axes))])
+        Ok(vec![Some(vjp_over(node, &self.axes))])
     }
 }
 
@@ -92,7 +74,7 @@ impl Draw for ReduceMin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::checks::{gradient, mistake, run, tensor, vector};
+    use crate::ops::checks::{mistake, run, tensor, vector};
 
     fn over(axes: &[usize]) -> ReduceMin {
         ReduceMin { axes: axes.into(), keepdims: false }
@@ -115,17 +97,6 @@ mod tests {
     }
 
     #[test]
-    fn axes_are_reduced_together() {
-        let x = tensor([2, 3, 2], (0..12).map(|i| i * 5 % 12));
-        // 0 5 | 10 3 | 8 1, then 6 11 | 4 9 | 2 7
-        assert_eq!(run(over(&[0, 2]), &[&x]), vector([0, 3, 1]));
-        let keepdims = ReduceMin { keepdims: true, ..over(&[1]) };
-        let y = tensor([2, 1, 2], [0, 1, 2, 7]);
-        assert_eq!(run(keepdims, &[&x]), y);
-        assert_eq!(run(over(&[]), &[&x]), x);
-    }
-
-    #[test]
     fn nothing_gives_the_identity() {
         let y = run(over(&[1]), &[&tensor::<f32>([2, 0], [])]);
         assert_eq!(y, vector([f32::INFINITY; 2]));
@@ -133,32 +104,6 @@ mod tests {
         assert_eq!(y, tensor([], [u8::MAX]));
         let y = run(over(&[1]), &[&tensor::<f32>([0, 2], [])]);
         assert_eq!(y, vector::<f32>([]));
-    }
-
-    #[test]
-    fn of_equal_zeros_the_later_lane_is_taken() {
-        assert_eq!(run(over(&[0]), &[&vector([0.0_f32, -0.0])]), tensor([], [-0.0_f32]));
-        assert_eq!(run(over(&[0]), &[&vector([-0.0_f32, 0.0])]), tensor([], [0.0_f32]));
-    }
-
-    #[test]
-    fn equal_elements_share_the_gradient() {
-        let x = tensor([3, 2], [-3.0, -1.0, -3.0, f32::NAN, -0.0, -2.0]);
-        let dx = gradient(over(&[0]), &x, &vector([6.0_f32, 1.0]));
-        assert_eq!(dx, tensor([3, 2], [3.0, f32::NAN, 3.0, f32::NAN, 0.0, f32::NAN]));
-        let dx = gradient(over(&[1]), &tensor::<f32>([2, 0], []), &vector([1.0_f32, 2.0]));
-        assert_eq!(dx, tensor::<f32>([2, 0], []));
-    }
-
-    #[test]
-    fn ties_are_counted_beyond_the_integers_of_half_types() {
-        let ties = 70_000;
-        let x = vector(vec![f16::ONE; ties]);
-        let dx = gradient(over(&[0]), &x, &tensor([], [f16::ONE]));
-        assert_eq!(dx, vector(vec![f16::from_f32(1.430_511_5e-5); ties]));
-        let x = vector(vec![bf16::ONE; ties]);
-        let dx = gradient(over(&[0]), &x, &tensor([], [bf16::from_f32(3.0)]));
-        assert_eq!(dx, vector(vec![bf16::from_f32(3.0 / ties as f32); ties]));
     }
 
     #[test]

@@ -47,14 +47,7 @@ impl Elementwise for Relu {
     }
 }
 
-impl Var {
-    /// See [`Relu`].
-    #[track_caller]
-    #[must_use]
-    pub fn relu(&self) -> Var {
-        self.unary(Relu)
-    }
-}
+var_method!(relu(self) -> Relu);
 
 #[cfg(test)]
 mod tests {

@@ -40,14 +40,7 @@ impl Elementwise for Rsqrt {
     }
 }
 
-impl Var {
-    /// See [`Rsqrt`].
-    #[track_caller]
-    #[must_use]
-    pub fn rsqrt(&self) -> Var {
-        self.unary(Rsqrt)
-    }
-}
+var_method!(rsqrt(self) -> Rsqrt);
 
 #[cfg(test)]
 mod tests {

@@ -36,14 +36,7 @@ impl Elementwise for Sigmoid {
     }
 }
 
-impl Var {
-    /// See [`Sigmoid`].
-    #[track_caller]
-    #[must_use]
-    pub fn sigmoid(&self) -> Var {
-        self.unary(Sigmoid)
-    }
-}
+var_method!(sigmoid(self) -> Sigmoid);
 
 #[cfg(test)]
 mod tests {

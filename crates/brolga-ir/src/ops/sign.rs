@@ -46,14 +46,7 @@ impl Elementwise for Sign {
     }
 }
 
-impl Var {
-    /// See [`Sign`].
-    #[track_caller]
-    #[must_use]
-    pub fn sign(&self) -> Var {
-        self.unary(Sign)
-    }
-}
+var_method!(sign(self) -> Sign);
 
 #[cfg(test)]
 mod tests {

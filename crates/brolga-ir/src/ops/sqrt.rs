@@ -35,14 +35,7 @@ impl Elementwise for Sqrt {
     }
 }
 
-impl Var {
-    /// See [`Sqrt`].
-    #[track_caller]
-    #[must_use]
-    pub fn sqrt(&self) -> Var {
-        self.unary(Sqrt)
-    }
-}
+var_method!(sqrt(self) -> Sqrt);
 
 #[cfg(test)]
 mod tests {

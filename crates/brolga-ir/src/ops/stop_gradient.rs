@@ -30,11 +30,4 @@ impl Elementwise for StopGradient {
     }
 }
 
-impl Var {
-    /// See [`StopGradient`].
-    #[track_caller]
-    #[must_use]
-    pub fn stop_gradient(&self) -> Var {
-        self.unary(StopGradient)
-    }
-}
+var_method!(stop_gradient(self) -> StopGradient);

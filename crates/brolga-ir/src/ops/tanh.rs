@@ -36,14 +36,7 @@ impl Elementwise for Tanh {
     }
 }
 
-impl Var {
-    /// See [`Tanh`].
-    #[track_caller]
-    #[must_use]
-    pub fn tanh(&self) -> Var {
-        self.unary(Tanh)
-    }
-}
+var_method!(tanh(self) -> Tanh);
 
 #[cfg(test)]
 mod tests {
