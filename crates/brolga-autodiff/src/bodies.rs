@@ -65,22 +65,22 @@ impl Bodies {
         wanted: &[bool],
     ) -> Result<Backward, Mistake> {
         let tracer = Tracer::resume((**body).clone());
-        let wanted = |place: usize| wanted.get(place) == Some(&true);
+        let wanted = |index: usize| wanted.get(index) == Some(&true);
         let inputs: Vec<Value> = body.inputs().iter().map(|&id| id.into()).collect();
-        let targets = inputs.iter().copied().enumerate().filter(|(place, _)| wanted(*place));
+        let targets = inputs.iter().copied().enumerate().filter(|(index, _)| wanted(*index));
         let targets: Vec<Value> = targets.map(|(_, value)| value).collect();
         let mut sweep = Sweep::new(&tracer, &targets, self);
-        for (place, output) in body.outputs().iter().enumerate() {
-            if cotangents.get(place) == Some(&true) {
-                let given = cotangent(&tracer, body, place);
+        for (index, output) in body.outputs().iter().enumerate() {
+            if cotangents.get(index) == Some(&true) {
+                let given = cotangent(&tracer, body, index);
                 sweep.seed(output.value, |_| given);
             }
         }
         sweep.run().map_err(|error| of_body(body, error))?;
         let (mut outputs, mut gradients) = (Vec::new(), vec![None; inputs.len()]);
-        for (place, &input) in inputs.iter().enumerate().filter(|(place, _)| wanted(*place)) {
+        for (index, &input) in inputs.iter().enumerate().filter(|(index, _)| wanted(*index)) {
             if let Some(value) = sweep.gradient(input).as_ref().and_then(Var::value) {
-                gradients[place] = Some(outputs.len());
+                gradients[index] = Some(outputs.len());
                 outputs.push(Output { value, replaces: None });
             }
         }
@@ -94,14 +94,14 @@ impl Bodies {
 }
 
 /// A new input for the cotangent of a result, `d0`, or with more letters where the body has such an input already.
-fn cotangent(tracer: &Tracer, body: &Graph, place: usize) -> Var {
+fn cotangent(tracer: &Tracer, body: &Graph, index: usize) -> Var {
     let taken = |name: &String| body.input(name).is_some();
-    let mut name = format!("d{place}");
+    let mut name = format!("d{index}");
     while taken(&name) {
         name.insert(0, 'd');
     }
     let _scope = tracer.derived_scope(Origin { role: Role::Backward, ..Origin::default() });
-    tracer.input(&name, body.ty(body.outputs()[place].value).clone())
+    tracer.input(&name, body.ty(body.outputs()[index].value).clone())
 }
 
 /// Why a body cannot be differentiated.

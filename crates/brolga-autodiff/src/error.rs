@@ -12,7 +12,7 @@ pub enum GradError {
         name: String,
         /// Its type.
         given: String,
-        /// What to do.
+        /// The advice.
         help: &'static str,
     },
     /// A value to differentiate by is not a float.
@@ -25,22 +25,22 @@ pub enum GradError {
         /// Its type.
         given: String,
     },
-    /// No differentiable way leads from a parameter to the loss.
+    /// No differentiable path leads from a parameter to the loss.
     #[error("there is no gradient by {name}: {end}\n  help: {help}")]
     NoPath {
         /// The parameter or node.
         name: String,
-        /// Where the way ends.
+        /// Where the path ends.
         end: String,
-        /// What to do.
+        /// The advice.
         help: &'static str,
     },
-    /// An op on the way cannot be differentiated.
+    /// An op on the path cannot be differentiated.
     #[error("{node} has no gradient: {mistake}")]
     NoRule {
         /// The node with its layer.
         node: String,
-        /// What its rule says.
+        /// The mistake that its rule reports.
         mistake: Mistake,
     },
     /// A value is not in the graph.

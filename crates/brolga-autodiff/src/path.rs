@@ -1,4 +1,4 @@
-//! The ways from a value to the loss: which nodes lie on them, and where they end.
+//! The paths from a value to the loss: their nodes, and where they end.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -6,7 +6,7 @@ use brolga_ir::{Graph, NodeId, Value};
 
 use crate::error::GradError;
 
-/// The operands, by node and place, through which no gradient goes although a cotangent arrived there.
+/// The operands, by node and index, through which no gradient goes although a cotangent arrived there.
 pub(crate) type Blocked = BTreeMap<NodeId, Vec<usize>>;
 
 /// The nodes that depend on one of the values, those values' nodes included.
@@ -21,7 +21,7 @@ pub(crate) fn dependents(graph: &Graph, values: &[Value]) -> HashSet<NodeId> {
     found
 }
 
-/// Says where the way from a value towards the loss ends.
+/// The end of the path from a value towards the loss.
 pub(crate) fn no_path(graph: &Graph, target: Value, blocked: &Blocked) -> GradError {
     let reached = dependents(graph, &[target]);
     let barrier = blocked.iter().find_map(|(&id, slots)| {
@@ -33,19 +33,19 @@ pub(crate) fn no_path(graph: &Graph, target: Value, blocked: &Blocked) -> GradEr
         Some((id, slot, operands)) => {
             let by = if operands > 1 { format!(" by its operand {slot}") } else { String::new() };
             let end = format!(
-                "the way to the loss ends at {}, which has no gradient{by}",
+                "the path to the loss ends at {}, which has no gradient{by}",
                 describe(graph, id.into())
             );
             (end, "use a differentiable op there, or do not train it")
         }
-        // Nothing was refused on the way: it leads away from the loss.
+        // No op blocks the path: it leads away from the loss.
         None => {
             let last =
                 graph.order().into_iter().rfind(|id| reached.contains(id) && *id != target.node);
             let end = match last {
                 Some(id) => {
                     format!(
-                        "the way ends at {}, which the loss does not use",
+                        "the path ends at {}, which the loss does not use",
                         describe(graph, id.into())
                     )
                 }
@@ -57,16 +57,16 @@ pub(crate) fn no_path(graph: &Graph, target: Value, blocked: &Blocked) -> GradEr
     GradError::NoPath { name: describe(graph, target), end, help }
 }
 
-/// A parameter by its name, another node by its op, layer and place in the source.
+/// A parameter by its name, another node by its op, layer and location.
 pub(crate) fn describe(graph: &Graph, value: Value) -> String {
     if let Some(parameter) = graph.parameter(value.node) {
         return format!("`%{}`", parameter.name);
     }
     let node = graph.node(value.node);
     let layer = node.origin.of_layer();
-    let place = match &node.origin.location {
+    let location = match &node.origin.location {
         Some(location) => format!(" at {}:{}", location.file, location.line),
         None => String::new(),
     };
-    format!("`{}`{layer}{place}", node.op.name())
+    format!("`{}`{layer}{location}", node.op.name())
 }

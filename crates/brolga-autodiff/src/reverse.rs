@@ -17,7 +17,7 @@ use crate::path::{Blocked, dependents, describe, no_path};
 /// its cotangents are added from the last use to the first, in the order of [`Graph::order`].
 ///
 /// # Errors
-/// If the loss is not one float, a value of `wrt` is not of floats or has no differentiable way to the loss, or an op on the way has no
+/// If the loss is not one float, a value of `wrt` is not of floats or has no differentiable path to the loss, or an op on the path has no
 /// gradient rule. The graph is then as it was.
 pub fn grad(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>, GradError> {
     // Work on a copy leaves the graph as it is if an error comes late.
@@ -27,7 +27,7 @@ pub fn grad(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>,
         None => Err(GradError::Foreign { what: what() }),
     };
     let loss = var(loss, &the_loss)?;
-    let wrt = wrt.iter().enumerate().map(|(place, &value)| var(value, &|| nth_wrt(place)));
+    let wrt = wrt.iter().enumerate().map(|(index, &value)| var(value, &|| nth_wrt(index)));
     let gradients = gradients(&tracer, &loss, &wrt.collect::<Result<Vec<_>, _>>()?)?;
     let values = gradients.iter().filter_map(Var::value).collect();
     *graph = tracer.finish().expect("the sweep has returned every mistake as an error");
@@ -47,7 +47,7 @@ pub fn gradients(tracer: &Tracer, loss: &Var, wrt: &[Var]) -> Result<Vec<Var>, G
         _ => Err(GradError::Foreign { what: what() }),
     };
     let root = value(loss, &the_loss)?;
-    let targets = wrt.iter().enumerate().map(|(place, var)| value(var, &|| nth_wrt(place)));
+    let targets = wrt.iter().enumerate().map(|(index, var)| value(var, &|| nth_wrt(index)));
     let targets: Vec<Value> = targets.collect::<Result<_, _>>()?;
     tracer.with_graph(|graph| check_types(graph, root, &targets))?;
 
@@ -76,8 +76,8 @@ fn the_loss() -> String {
     "the loss".to_owned()
 }
 
-fn nth_wrt(place: usize) -> String {
-    format!("`wrt[{place}]`")
+fn nth_wrt(index: usize) -> String {
+    format!("`wrt[{index}]`")
 }
 
 fn check_types(graph: &Graph, loss: Value, wrt: &[Value]) -> Result<(), GradError> {
@@ -138,7 +138,7 @@ impl<'a> Sweep<'a> {
         self.cotangents.get(&value).cloned()
     }
 
-    /// Lets new nodes belong to this one's layer and place in the source.
+    /// Lets new nodes belong to this one's layer and location.
     fn backward(&self, id: NodeId) -> Scope {
         let origin = self.tracer.with_graph(|graph| graph.node(id).origin.clone());
         self.tracer.derived_scope(Origin { role: Role::Backward, ..origin })

@@ -17,22 +17,22 @@ pub fn to_dot(graph: &Graph) -> String {
     let names = Names::new(graph);
     let mut sources = HashMap::new();
     let mut nodes = String::new();
-    for (place, &id) in graph.inputs().iter().enumerate() {
+    for (index, &id) in graph.inputs().iter().enumerate() {
         let Some(parameter) = graph.parameter(id) else { continue };
         let color = if parameter.kind == ParameterKind::State { "gray88" } else { "white" };
         let label = escaped(&format!("%{}\n{}", parameter.name, parameter.ty));
-        let _ = writeln!(nodes, "  i{place} [label=\"{label}\", shape=ellipse, fillcolor={color}]");
-        sources.insert(id.into(), format!("i{place}"));
+        let _ = writeln!(nodes, "  i{index} [label=\"{label}\", shape=ellipse, fillcolor={color}]");
+        sources.insert(id.into(), format!("i{index}"));
     }
     let results = drawing.nodes(graph, &names, "n", sources.clone(), 1, &mut nodes);
-    for (place, output) in graph.outputs().iter().enumerate() {
+    for (index, output) in graph.outputs().iter().enumerate() {
         let Some(source) = results.get(&output.value) else { continue };
         let ty = graph.try_ty(output.value).map(ToString::to_string).unwrap_or_default();
         match output.replaces.and_then(|state| sources.get(&state.into())) {
             Some(state) => drawing.edge(source, state, &ty, ", style=dashed, constraint=false"),
             None => {
-                let _ = writeln!(nodes, "  o{place} [label=\"return {place}\", shape=ellipse]");
-                drawing.edge(source, &format!("o{place}"), &ty, "");
+                let _ = writeln!(nodes, "  o{index} [label=\"return {index}\", shape=ellipse]");
+                drawing.edge(source, &format!("o{index}"), &ty, "");
             }
         }
     }
@@ -70,9 +70,9 @@ impl Drawing {
         text: &mut String,
     ) -> HashMap<Value, String> {
         let mut top = Layer::default();
-        for (place, &id) in names.listing().iter().enumerate() {
+        for (index, &id) in names.listing().iter().enumerate() {
             let node = graph.node(id);
-            let name = format!("{prefix}{place}");
+            let name = format!("{prefix}{index}");
             let path = node.origin.layer.as_deref().unwrap_or_default().split('/');
             let layer = path
                 .filter(|part| !part.is_empty())

@@ -7,12 +7,12 @@ use brolga_memory::NotGranted;
 use crate::origin::{Location, Origin};
 use crate::snippet::Snippet;
 
-/// What is wrong with an op and its operands, and what to do about it. The user's fault.
+/// A mistake in an op and its operands, and what to do about it. The user's fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// What is wrong: expected and given.
+    /// The mistake: expected and given.
     pub message: String,
-    /// What to do.
+    /// The advice.
     pub help: Option<String>,
 }
 
@@ -48,10 +48,10 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// The first mistake made while a graph was traced, with its place. The user's fault.
+/// The first mistake made while a graph was traced, with its location. The user's fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceError {
-    /// What is wrong.
+    /// The mistake.
     pub mistake: Mistake,
     /// The layer and the caller's file and line.
     pub origin: Origin,
@@ -75,7 +75,7 @@ impl fmt::Display for TraceError {
 
 impl std::error::Error for TraceError {}
 
-/// Why a graph is not valid. The fault of whoever built or changed it.
+/// Why a graph is not valid: a fault of the code that built or changed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyError {
     /// The graph, or the path of the body: `train_step/conv_relu`.
@@ -86,9 +86,9 @@ pub struct VerifyError {
     pub column: usize,
     /// The number of characters that are wrong.
     pub length: usize,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
-    /// What to do.
+    /// The advice.
     pub help: Option<String>,
 }
 
@@ -124,8 +124,8 @@ impl VerifyErrors {
 
 impl fmt::Display for VerifyErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, error) in self.errors.iter().enumerate() {
-            f.write_str(if place > 0 { "\n\n" } else { "" })?;
+        for (index, error) in self.errors.iter().enumerate() {
+            f.write_str(if index > 0 { "\n\n" } else { "" })?;
             error.fmt(f)?;
         }
         Ok(())
@@ -166,7 +166,7 @@ pub enum EvalError {
     Memory {
         /// The graph's name.
         graph: String,
-        /// How much is needed, and how much there is.
+        /// The memory that is needed, and the memory that there is.
         reason: NotGranted,
     },
     /// The graph is not valid.

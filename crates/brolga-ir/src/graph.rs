@@ -55,7 +55,7 @@ impl From<NodeId> for Value {
 /// An op in the graph with the types of its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// What is computed.
+    /// The op.
     pub op: Op,
     /// The types of the results.
     pub types: SmallVec<[Type; 1]>,
@@ -65,7 +65,7 @@ pub struct Node {
     pub uid: Uid,
 }
 
-/// What a graph returns in one place.
+/// One of the results of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Output {
     /// The value returned.
@@ -76,7 +76,7 @@ pub struct Output {
 
 /// A function as a dataflow graph.
 ///
-/// Equality is equality of meaning: the same ops wired in the same way, whatever the names and origins.
+/// Equality is equality of meaning: the same ops, connected alike, whatever the names and origins.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     name: String,
@@ -85,9 +85,9 @@ pub struct Graph {
     /// The inputs by name.
     names: HashMap<String, NodeId>,
     outputs: Vec<Output>,
-    /// The places among the outputs of each value that is returned.
+    /// The indices of the outputs by which each value is returned.
     returned: FxHashMap<Value, Vec<usize>>,
-    /// How many levels of bodies have been inside.
+    /// The greatest depth of nested bodies so far.
     depth: usize,
     revision: Revision,
     /// The identity of the next node.
@@ -96,11 +96,11 @@ pub struct Graph {
     journal: Option<Vec<Change>>,
 }
 
-/// What [`Graph::revision`] tells.
+/// A state of a graph, as [`Graph::revision`] tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision(u64);
 
-/// One that no graph has had.
+/// A revision that no graph has had.
 impl Default for Revision {
     fn default() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -377,7 +377,7 @@ impl Graph {
         self.nodes.operands(id)
     }
 
-    /// The nodes that use any result of this node and the operand place in each, in ascending order.
+    /// The nodes that use any result of this node and the index of the operand in each, in ascending order.
     pub fn uses(&self, id: NodeId) -> Vec<(NodeId, usize)> {
         let mut uses: Vec<_> =
             self.nodes.uses(id).map(|each| (each.user, each.slot as usize)).collect();
@@ -417,9 +417,9 @@ impl Graph {
         self.change();
         self.record(|graph| Change::Replaced(graph.result(old), graph.result(new)));
         self.nodes.replace(old, new);
-        if let Some(places) = self.returned.remove(&old) {
-            places.iter().for_each(|&place| self.outputs[place].value = new);
-            self.returned.entry(new).or_default().extend(places);
+        if let Some(indices) = self.returned.remove(&old) {
+            indices.iter().for_each(|&index| self.outputs[index].value = new);
+            self.returned.entry(new).or_default().extend(indices);
         }
     }
 

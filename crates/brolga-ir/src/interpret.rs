@@ -74,7 +74,7 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
     for (&id, &input) in graph.inputs().iter().zip(inputs) {
         values.insert(id, vec![input.clone()]);
     }
-    for (place, &id) in order.iter().enumerate() {
+    for (position, &id) in order.iter().enumerate() {
         let node = graph.node(id);
         if matches!(node.op, Op::Parameter(_)) {
             continue;
@@ -88,7 +88,7 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
         };
         observer.computed(graph, id, &results);
         for operand in operands {
-            if last_use.get(&operand.node) == Some(&place) {
+            if last_use.get(&operand.node) == Some(&position) {
                 values.remove(&operand.node);
             }
         }
@@ -100,13 +100,13 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
     graph.outputs().iter().map(|o| output(o.value)).collect()
 }
 
-/// For each node whose results are used, the place in the order of the last use. Values are dropped
+/// For each node whose results are used, the position in the order of the last use. Values are dropped
 /// there, so that a large graph needs little memory.
 fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
     let mut last_use = HashMap::new();
-    for (place, &id) in order.iter().enumerate() {
+    for (position, &id) in order.iter().enumerate() {
         for operand in graph.operands(id) {
-            last_use.insert(operand.node, place);
+            last_use.insert(operand.node, position);
         }
     }
     for output in graph.outputs() {
@@ -123,14 +123,14 @@ pub fn bytes_needed(graph: &Graph) -> usize {
     let last_use = last_uses(graph, &order);
     let mut alive = total(graph.inputs().iter().map(|&id| bytes(id)));
     let mut most = alive;
-    for (place, &id) in order.iter().enumerate() {
+    for (position, &id) in order.iter().enumerate() {
         if matches!(graph.node(id).op, Op::Parameter(_)) {
             continue;
         }
         alive = alive.saturating_add(bytes(id));
         most = most.max(alive.saturating_add(scratch(graph, id)));
         let mut dropped: Vec<NodeId> = graph.operands(id).iter().map(|value| value.node).collect();
-        dropped.retain(|node| last_use.get(node) == Some(&place));
+        dropped.retain(|node| last_use.get(node) == Some(&position));
         dropped.sort_unstable();
         dropped.dedup();
         dropped.extend((!last_use.contains_key(&id)).then_some(id));
@@ -141,7 +141,7 @@ pub fn bytes_needed(graph: &Graph) -> usize {
 }
 
 /// The most bytes for an element of operands and results that ops keep while they are evaluated: two
-/// lists of places, or of values in another format.
+/// lists of offsets, or of values in another format.
 const SCRATCH: usize = 32;
 
 /// The bytes that an evaluation needs at most besides operands and results.
@@ -155,7 +155,7 @@ fn scratch(graph: &Graph, id: NodeId) -> usize {
         op if !op.bodies().is_empty() => {
             op.bodies().iter().map(|body| bytes_needed(body)).fold(0, usize::max)
         }
-        // Places of the operands that are repeated.
+        // Offsets of the operands that are repeated.
         op if op.is_elementwise() => {
             let result = &node.types[0];
             let repeated = operands.filter(|ty| ty.shape != result.shape).count();

@@ -1,4 +1,4 @@
-//! What an op is to the rest of the compiler.
+//! Ops as the rest of the compiler sees them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub type Types = SmallVec<[Type; 1]>;
 /// Each op is a value: a struct of its attributes, in a file of its own below `ops/`. Its attributes in the text form are
 /// the fields of the struct as serde sees them.
 pub trait Operation {
-    /// What the op is like.
+    /// The op's family.
     fn family(&self) -> Family<'_>;
 
     /// The graphs inside the op: each takes data alone, replaces no state and returns something.
@@ -46,7 +46,7 @@ pub trait Operation {
     /// The types of the results for operands of these types.
     ///
     /// # Errors
-    /// What is wrong with the operands or the attributes.
+    /// The mistake in the operands or the attributes.
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake>;
 
     /// Computes the results. The operands' types have been accepted by [`Operation::infer`], which gave `results`.
@@ -59,7 +59,7 @@ pub trait Operation {
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]);
 
     /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no gradient.
-    /// What is given for an operand that is not wanted is not looked at.
+    /// Products for unwanted operands are ignored.
     ///
     /// # Errors
     /// If the op cannot be differentiated.
@@ -72,8 +72,7 @@ pub trait Named {
     const NAME: &'static str;
 }
 
-/// What an op is like: all that passes and code generation need to know to treat it as they treat its kin. An op's own attributes
-/// are asked where one op alone is meant.
+/// A family of ops that passes and code generation treat alike. An op's own attributes are asked where one op alone is meant.
 ///
 /// A family without a fast lowering is compiled of [`Operation::loops`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,11 +81,11 @@ pub enum Family<'a> {
     Source,
     /// The bytes of the operand under another shape: nothing is computed.
     View,
-    /// Each element of the result depends on the elements at the same place in the operands alone.
+    /// Each element of the result depends on the elements at the same index in the operands alone.
     Elementwise(Cost),
     /// Elements along axes become one.
     Reduction {
-        /// How.
+        /// The combination of two elements.
         combine: Combine,
         /// The axes, ascending.
         axes: &'a [usize],
@@ -102,20 +101,20 @@ pub enum Family<'a> {
     Window,
     /// Elements are copied, and nothing is computed of them.
     Movement,
-    /// Elements that follow from their own place, and from an index at most.
-    Places,
+    /// Elements that follow from their own indices, and from an index operand at most.
+    Indices,
     /// Random numbers of a stream.
     Random {
         /// Which op asks.
         stream: u32,
     },
-    /// Whatever is like nothing else; it is compiled of scalar loops.
+    /// An op that is like no other; it is compiled of scalar loops.
     Other,
     /// A graph that runs in place of the node.
     Call,
 }
 
-/// What a reduction makes of the elements.
+/// The combination of a reduction's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Combine {
     /// Their sum.
@@ -126,11 +125,11 @@ pub enum Combine {
     Max,
     /// The smallest.
     Min,
-    /// The place of the first of the largest.
+    /// The index of the first of the largest.
     Argmax,
 }
 
-/// How long an elementwise op takes.
+/// The time that an elementwise op takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cost {
     /// A few instructions: computing it twice costs less than storing its result.
@@ -161,7 +160,7 @@ pub struct Vjp<'a> {
     pub bodies: &'a dyn DifferentiateBody,
 }
 
-/// What the driver of differentiation gives to the rules of ops that have bodies.
+/// The driver of differentiation, for the rules of ops that have bodies.
 pub trait DifferentiateBody: fmt::Debug {
     /// The backward function of a body, the same one whenever a node asks for the same: `cotangents` tells which of the body's results
     /// have a cotangent, `wanted` which of its inputs a gradient by them is wanted of.
@@ -210,7 +209,7 @@ impl Vjp<'_> {
 /// Fails unless there are as many operands as the op takes.
 ///
 /// # Errors
-/// How many the op takes and how many were given.
+/// The number of operands that the op takes, and the number given.
 pub fn expect_operands<const N: usize>(op: &str, operands: &[&Type]) -> Result<[Type; N], Mistake> {
     let given = operands.len();
     <[&Type; N]>::try_from(operands)

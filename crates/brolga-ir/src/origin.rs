@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// What the model computes.
+    /// The model's own nodes.
     #[default]
     Forward,
-    /// What reverse-mode differentiation added.
+    /// Nodes that reverse-mode differentiation added.
     Backward,
-    /// What changes state: optimizers, counters, running statistics.
+    /// Nodes that change state: optimizers, counters, running statistics.
     Update,
 }
 
@@ -30,7 +30,7 @@ impl Role {
     }
 }
 
-/// A place in the source of whoever built the graph.
+/// A file and line of the program that built the graph.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Location {
     /// The file as the compiler saw it.
@@ -71,7 +71,7 @@ impl Origin {
         Self { layer, role: self.role.max(outer.role), location }
     }
 
-    /// The layer as a part of a sentence, behind what is in it: `` of layer `dense` ``; empty without a layer.
+    /// The layer as a part of a sentence, after what is in it: `` of layer `dense` ``; empty without a layer.
     pub fn of_layer(&self) -> String {
         self.layer.as_ref().map(|layer| format!(" of layer `{layer}`")).unwrap_or_default()
     }

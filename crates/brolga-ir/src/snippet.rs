@@ -8,9 +8,9 @@ const WIDTH: usize = 100;
 /// A mistake in a line of text.
 #[derive(Debug)]
 pub(crate) struct Snippet<'a> {
-    /// What stands in front of the message, such as `file:line:column: error`.
+    /// The text before the message, such as `file:line:column: error`.
     pub(crate) title: String,
-    /// What is wrong.
+    /// The message.
     pub(crate) message: &'a str,
     /// The number of the line, from 1, if it is known.
     pub(crate) line: Option<usize>,
@@ -20,7 +20,7 @@ pub(crate) struct Snippet<'a> {
     pub(crate) column: usize,
     /// The number of characters of the mistake.
     pub(crate) length: usize,
-    /// What to do.
+    /// The advice.
     pub(crate) help: Option<&'a str>,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Snippet<'_> {
     }
 }
 
-/// The part of a line around a character that is shown, and the character's place in it.
+/// The part of a line around a character that is shown, and the character's position in it.
 fn window(line: &str, column: usize) -> (String, usize) {
     let shown = |c: char| if c.is_control() { ' ' } else { c };
     let count = line.chars().count();

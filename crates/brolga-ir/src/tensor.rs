@@ -81,21 +81,21 @@ impl Data {
         self.len() == 0
     }
 
-    /// The elements at these places, in this order.
+    /// The elements at these offsets, in this order.
     ///
     /// # Panics
-    /// If a place is outside; callers compute places from shapes that were checked.
-    pub fn pick(&self, places: &[usize]) -> Self {
-        map_data!(self, v => places.iter().map(|&place| v[place]).collect())
+    /// If an offset is outside; callers compute offsets from shapes that were checked.
+    pub fn pick(&self, offsets: &[usize]) -> Self {
+        map_data!(self, v => offsets.iter().map(|&offset| v[offset]).collect())
     }
 
-    /// The elements at these places, in this order, and zero (false) where there is none.
+    /// The elements at these offsets, in this order, and zero (false) where there is none.
     ///
     /// # Panics
-    /// If a place is outside; callers compute places from shapes that were checked.
-    pub fn pick_or_zero(&self, places: &[Option<usize>]) -> Self {
+    /// If an offset is outside; callers compute offsets from shapes that were checked.
+    pub fn pick_or_zero(&self, offsets: &[Option<usize>]) -> Self {
         map_data!(self, v => {
-            places.iter().map(|place| place.map_or_else(Default::default, |at| v[at])).collect()
+            offsets.iter().map(|offset| offset.map_or_else(Default::default, |at| v[at])).collect()
         })
     }
 

@@ -127,12 +127,12 @@ impl<'a> Verifier<'a> {
             ty.check()?;
         }
         let mut operands = Vec::new();
-        for (place, value) in self.graph.slots(id).enumerate() {
+        for (index, value) in self.graph.slots(id).enumerate() {
             let Some(value) = value else {
-                return Err(format!("operand {place} is missing").into());
+                return Err(format!("operand {index} is missing").into());
             };
             let ty = self.graph.try_ty(value);
-            let missing = || format!("operand {place} is a result that does not exist");
+            let missing = || format!("operand {index} is a result that does not exist");
             operands.push(ty.ok_or_else(missing)?);
         }
         for body in node.op.bodies() {
@@ -166,12 +166,12 @@ impl<'a> Verifier<'a> {
 
     fn outputs(&mut self) {
         let mut replaced = BTreeSet::new();
-        for (place, output) in self.graph.outputs().iter().enumerate() {
+        for (index, output) in self.graph.outputs().iter().enumerate() {
             if let Err(mistake) = self.output(output, &mut replaced) {
                 let texts = returned(self.graph, self.names());
-                let before = return_line(&texts[..place]);
-                let column = before.chars().count() + if place > 0 { 3 } else { 2 };
-                let part = (column, texts[place].chars().count());
+                let before = return_line(&texts[..index]);
+                let column = before.chars().count() + if index > 0 { 3 } else { 2 };
+                let part = (column, texts[index].chars().count());
                 self.report(return_line(&texts), Some(part), mistake);
             }
         }
@@ -209,12 +209,12 @@ fn cycle(graph: &Graph, ordered: &[NodeId]) -> Option<Vec<NodeId>> {
     let ordered: FxHashSet<NodeId> = ordered.iter().copied().collect();
     // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it was before.
     let mut path = vec![graph.ids().find(|id| !ordered.contains(id))?];
-    let mut places = FxHashMap::from_iter([(path[0], 0)]);
+    let mut positions = FxHashMap::from_iter([(path[0], 0)]);
     loop {
         let operands = graph.operands(*path.last()?);
         let next = operands.iter().map(|v| v.node).find(|id| !ordered.contains(id))?;
         path.push(next);
-        if let Some(start) = places.insert(next, path.len() - 1) {
+        if let Some(start) = positions.insert(next, path.len() - 1) {
             let mut cycle = path.split_off(start);
             cycle.reverse();
             return Some(cycle);

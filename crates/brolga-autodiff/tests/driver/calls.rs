@@ -213,14 +213,14 @@ fn what_has_no_gradient_in_a_function_is_an_error_where_it_is_called() {
             return %0
         }";
     insta::assert_snapshot!(refused_text(text, &["x"]), @"
-    there is no gradient by `%x`: the way to the loss ends at `call` of layer `dense`, which has no gradient by its operand 0
+    there is no gradient by `%x`: the path to the loss ends at `call` of layer `dense`, which has no gradient by its operand 0
       help: use a differentiable op there, or do not train it
     ");
     let both = differentiated(text, &["y"]);
     assert_eq!(both.outputs().len(), 1);
 }
 
-/// A function with a kernel, which has no rule, on the way from one of its inputs.
+/// A function with a kernel, which has no rule, on the path from one of its inputs.
 const FUSED: &str = "func fused(%x: f32[], %y: f32[]) {
         %0: f32[] = kernel %x {kind=\"rows\"} double(%x: f32[]) {
             %0: f32[] = add %x, %x

@@ -74,7 +74,7 @@ fn a_way_that_leads_away_from_the_loss() {
       return %2, %1
     }";
     insta::assert_snapshot!(refused_text(text, &["x", "w"]), @r"
-    there is no gradient by `%w`: the way ends at `reduce_sum` of layer `auxiliary/head` at model.rs:21, which the loss does not use
+    there is no gradient by `%w`: the path ends at `reduce_sum` of layer `auxiliary/head` at model.rs:21, which the loss does not use
       help: use it in the model, or do not train it
     ");
 }
@@ -105,7 +105,7 @@ fn a_way_that_ends_at_an_op_without_gradient() {
       return %3
     }";
     insta::assert_snapshot!(refused_text(text, &["scale"]), @r"
-    there is no gradient by `%scale`: the way to the loss ends at `floor` of layer `quantize` at model.rs:8, which has no gradient
+    there is no gradient by `%scale`: the path to the loss ends at `floor` of layer `quantize` at model.rs:8, which has no gradient
       help: use a differentiable op there, or do not train it
     ");
     let stopped = "graph f(%x: f32[], state %w: f32[]) {
@@ -114,7 +114,7 @@ fn a_way_that_ends_at_an_op_without_gradient() {
       return %1
     }";
     insta::assert_snapshot!(refused_text(stopped, &["x", "w"]), @r"
-    there is no gradient by `%w`: the way to the loss ends at `stop_gradient` of layer `target`, which has no gradient
+    there is no gradient by `%w`: the path to the loss ends at `stop_gradient` of layer `target`, which has no gradient
       help: use a differentiable op there, or do not train it
     ");
 }
@@ -129,7 +129,7 @@ fn a_way_that_ends_at_an_operand_without_gradient() {
       return %3
     }";
     insta::assert_snapshot!(refused_text(mask, &["threshold"]), @r"
-    there is no gradient by `%threshold`: the way to the loss ends at `select` of layer `mask` at model.rs:4, which has no gradient by its operand 0
+    there is no gradient by `%threshold`: the path to the loss ends at `select` of layer `mask` at model.rs:4, which has no gradient by its operand 0
       help: use a differentiable op there, or do not train it
     ");
     let rows = "graph f(%x: f32[3], state %table: f32[3,2]) {
@@ -139,7 +139,7 @@ fn a_way_that_ends_at_an_operand_without_gradient() {
       return %2
     }";
     insta::assert_snapshot!(refused_text(rows, &["table", "x"]), @r"
-    there is no gradient by `%x`: the way to the loss ends at `gather` of layer `embedding`, which has no gradient by its operand 1
+    there is no gradient by `%x`: the path to the loss ends at `gather` of layer `embedding`, which has no gradient by its operand 1
       help: use a differentiable op there, or do not train it
     ");
 }

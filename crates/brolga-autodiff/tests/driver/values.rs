@@ -227,7 +227,7 @@ fn the_gradient_of_a_linear_function_is_constant() {
     let mut graph = differentiated(text, &["x"]);
     let (slope, x) = (graph.outputs()[0].value, input(&graph, "x"));
     insta::assert_snapshot!(refused(&mut graph, slope, &[x]), @r"
-    there is no gradient by `%x`: the way ends at `mul`, which the loss does not use
+    there is no gradient by `%x`: the path ends at `mul`, which the loss does not use
       help: use it in the model, or do not train it
     ");
 }

@@ -29,7 +29,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     Rows::new(body)?.lower()
 }
 
-/// Where a value of the body lives.
+/// The extents of a value of the body beside the domain's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Space {
     /// One element for each of the domain.
@@ -45,7 +45,7 @@ struct Rows<'a> {
     outer: Vec<usize>,
     /// Elements of a row.
     columns: usize,
-    /// How many of the domain's last axes make a row.
+    /// The number of the domain's last axes that make a row.
     row_axes: usize,
     spaces: FxHashMap<Value, Space>,
     /// The reductions with their level: those of level n depend on reductions below n alone.
@@ -75,7 +75,7 @@ impl<'a> Rows<'a> {
             domain,
         };
         rows.classify()?;
-        rows.place_leaves()?;
+        rows.find_leaves()?;
         if reduced == 0 {
             // Without reductions a row is as long as all operands lie alike; the first axis stays outside, to be shared among workers.
             let rank = rows.domain.rank();
@@ -102,7 +102,7 @@ impl<'a> Rows<'a> {
             outer == inner * self.domain[axis] || self.domain[axis - 1] == 1
         }) && self.body.order.iter().all(|&id| {
             // These depend on the index along the last axis.
-            self.body.graph.node(id).op.family() != Family::Places
+            self.body.graph.node(id).op.family() != Family::Indices
         })
     }
 
@@ -124,7 +124,7 @@ impl<'a> Rows<'a> {
                     continue;
                 }
                 Family::Source => continue,
-                Family::Places => Space::Full,
+                Family::Indices => Space::Full,
                 // Every element of the domain, or one value a row however its shape is written.
                 _ if *shape == self.domain => Space::Full,
                 _ if operands.iter().any(|v| self.spaces.get(v) == Some(&Space::Full)) => {
@@ -143,7 +143,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The strides of every operand in the domain. An operand used beside values of one element a row may have their shape.
-    fn place_leaves(&mut self) -> Result<()> {
+    fn find_leaves(&mut self) -> Result<()> {
         let body = self.body;
         for (slot, &id) in body.graph.inputs().iter().enumerate() {
             let value = Value::from(id);
@@ -263,7 +263,7 @@ impl<'a> Rows<'a> {
 
     /// Whether elements along the row differ in their operands alone.
     fn row_uniform(&self) -> bool {
-        self.body.order.iter().all(|&id| self.body.graph.node(id).op.family() != Family::Places)
+        self.body.order.iter().all(|&id| self.body.graph.node(id).op.family() != Family::Indices)
     }
 
     /// Results may replace operands that are read at the same index, and before.

@@ -1,6 +1,6 @@
 //! Drawing ops at random, with attributes and operands that fit each other: what a fuzzer builds graphs of.
 //!
-//! How an op is drawn stands in the op's file: [`Draw`] for ops with operands of their own kind, nothing for elementwise ops without
+//! The drawing of an op is in the op's file: [`Draw`] for ops with operands of their own kind, nothing for elementwise ops without
 //! attributes. `docs/fuzzing.md` tells what the drawn graphs are for.
 
 mod pen;
@@ -18,7 +18,7 @@ use crate::op::{Elementwise, Op};
 use crate::trace::Var;
 use crate::types::DType;
 
-/// How an op is drawn.
+/// An op that is drawn at random.
 pub trait Draw: Sized {
     /// The op and operands that it accepts, for the pen's element type; `None` if the op never stands in a graph that is drawn.
     ///
@@ -38,7 +38,7 @@ pub(crate) fn elementwise<E: Elementwise + DeserializeOwned + Into<Op>>(
     let op = E::draw_attributes(pen)?;
     let of = pen.dtype();
     let masked = |mask: usize| {
-        (0..E::ARITY).map(|place| if place == mask { DType::Bool } else { of }).collect()
+        (0..E::ARITY).map(|index| if index == mask { DType::Bool } else { of }).collect()
     };
     // No operand is a mask, or one of them.
     let dtypes: Vec<DType> = (0..=E::ARITY)

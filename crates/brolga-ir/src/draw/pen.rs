@@ -98,7 +98,7 @@ impl Pen {
     /// Draws the op of this name and adds it; `None` if its type rule refuses the element type, or the result is too large.
     ///
     /// # Errors
-    /// What was drawn, if the op refuses it.
+    /// The op and operands that were drawn, if the op refuses them.
     pub fn op(&mut self, name: &str) -> Result<Option<Var>, String> {
         let Some(Drawn { op, operands }) = Op::draw(name, self) else { return Ok(None) };
         let types: Vec<&Type> = operands.iter().map(Var::ty).collect();
@@ -149,8 +149,8 @@ impl Pen {
         }
         let fitting: Vec<Var> = self.values.iter().filter(|v| fits(v.ty())).cloned().collect();
         let last = fitting.len().checked_sub(1)?;
-        let place = if self.rng.one_in(2) { last } else { self.rng.below(last + 1) };
-        Some(fitting[place].clone())
+        let chosen = if self.rng.one_in(2) { last } else { self.rng.below(last + 1) };
+        Some(fitting[chosen].clone())
     }
 
     /// A new input, state or constant.
@@ -211,7 +211,7 @@ impl Pen {
         let mut results: Vec<Var> = Vec::new();
         for _ in 0..inner.rng.between(1, 3) {
             let op = inner.rng.pick(Op::NAMES);
-            // What it refuses is left out.
+            // Refused ops are left out.
             results.extend(inner.op(op).ok().flatten());
         }
         if results.is_empty() {
@@ -262,11 +262,11 @@ impl Pen {
         let (_, others) = dtypes.split_last().unwrap_or((&last, &[]));
         let mut operands: Vec<Var> =
             others.iter().map(|&dtype| self.partner(dtype, &shape)).collect();
-        let place = match dtypes.iter().all(|&dtype| dtype == last) {
+        let index = match dtypes.iter().all(|&dtype| dtype == last) {
             true => self.rng.below(dtypes.len()),
             false => others.len(),
         };
-        operands.insert(place, first);
+        operands.insert(index, first);
         operands
     }
 

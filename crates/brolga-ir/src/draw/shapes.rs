@@ -168,7 +168,7 @@ impl Pen {
         dims.into()
     }
 
-    /// How many columns a matrix is to have that products with so much work a column do not become too long.
+    /// The number of columns with which products of so much work a column do not take too long.
     pub fn columns(&mut self, batch: usize, m: usize, k: usize) -> usize {
         let work = (batch * m * k).max(1);
         let most = (WORK / work).min(self.limit() / (batch * m.max(k)).max(1));
@@ -195,7 +195,7 @@ impl Pen {
         Pooling { window, strides, padding }
     }
 
-    /// What a convolution of images of this shape is like.
+    /// A convolution of images of this shape.
     pub fn convolution(&mut self, images: &Shape) -> Convolution {
         let (input, rank) = (spatial(images), images.rank());
         let (batch, channels) = (images[0], images[rank - 1]);
@@ -226,7 +226,7 @@ impl Pen {
 pub struct Convolution {
     /// Spatial extents of the filter.
     pub kernel: Spatial<usize>,
-    /// How the filter moves.
+    /// The steps of the filter.
     pub window: Window,
     /// Into how many independent parts the channels are divided.
     pub groups: usize,

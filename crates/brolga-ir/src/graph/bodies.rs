@@ -65,7 +65,7 @@ impl Graph {
         Ok(())
     }
 
-    /// How deep bodies nest with this op.
+    /// The depth of nested bodies with this op.
     pub(super) fn depth_with(&self, op: &Op) -> Result<usize, Mistake> {
         let depth = op.bodies().iter().map(|body| body.depth + 1).fold(self.depth, usize::max);
         match depth > MAX_DEPTH {

@@ -1,7 +1,7 @@
-//! The serde form of graphs: nodes in topological order, the inputs first, referred to by their place; the bodies of ops in one
+//! The serde form of graphs: nodes in topological order, the inputs first, referred to by their position; the bodies of ops in one
 //! list, each once, inner ones before those they stand in.
 //!
-//! What is read is verified, so that no file gives a graph that is not valid.
+//! A graph is verified when it is read, so that no file gives one that is not valid.
 
 use std::sync::Arc;
 
@@ -67,11 +67,11 @@ impl Serialize for Graph {
 impl Graph {
     /// The graph itself, its bodies by their indices; `None` if something that is used does not exist.
     fn data(&self, bodies: &FxHashMap<*const Self, usize>) -> Option<BodyData> {
-        let (order, places) = self.signature_first();
-        let place = |id: NodeId| places.get(&id).copied();
+        let (order, positions) = self.signature_first();
+        let position = |id: NodeId| positions.get(&id).copied();
         let at = |value: Value| {
             self.try_ty(value)?;
-            Some((place(value.node)?, value.port))
+            Some((position(value.node)?, value.port))
         };
         let node = |&id: &NodeId| {
             let node = self.node(id);
@@ -86,7 +86,7 @@ impl Graph {
         };
         let output = |o: &Output| {
             let replaces = match o.replaces {
-                Some(state) => Some(place(state)?),
+                Some(state) => Some(position(state)?),
                 None => None,
             };
             Some(OutputData { value: at(o.value)?, replaces })
@@ -104,9 +104,9 @@ impl<'de> Deserialize<'de> for Graph {
         let GraphData { name, bodies: inner, nodes, outputs } =
             GraphData::deserialize(deserializer)?;
         let mut bodies = Vec::with_capacity(inner.len());
-        for (place, data) in inner.into_iter().enumerate() {
+        for (index, data) in inner.into_iter().enumerate() {
             let body = read(data, &bodies)
-                .map_err(|problem| Error::custom(format!("body {place}: {problem}")))?;
+                .map_err(|problem| Error::custom(format!("body {index}: {problem}")))?;
             bodies.push(Arc::new(body));
         }
         let graph = read(BodyData { name, nodes, outputs }, &bodies).map_err(Error::custom)?;
@@ -119,11 +119,13 @@ impl<'de> Deserialize<'de> for Graph {
 fn read(data: BodyData, bodies: &[Arc<Graph>]) -> Result<Graph, String> {
     let mut graph = Graph::new(data.name);
     let mut ids: Vec<NodeId> = Vec::with_capacity(data.nodes.len());
-    for (place, mut node) in data.nodes.into_iter().enumerate() {
-        give_bodies(&mut node, bodies).map_err(|problem| format!("node {place} {problem}"))?;
+    for (position, mut node) in data.nodes.into_iter().enumerate() {
+        give_bodies(&mut node, bodies).map_err(|problem| format!("node {position} {problem}"))?;
         let operand = |(at, port): (usize, u32)| {
             let value = ids.get(at).map(|&node| Value { node, port });
-            value.ok_or_else(|| format!("node {place} has node {at} as operand, which comes later"))
+            value.ok_or_else(|| {
+                format!("node {position} has node {at} as operand, which comes later")
+            })
         };
         let operands = node.operands.into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
         let id = match node.op {
@@ -132,14 +134,15 @@ fn read(data: BodyData, bodies: &[Arc<Graph>]) -> Result<Graph, String> {
             }
             op => graph.add_node(op, &operands, node.origin),
         };
-        let id = id.map_err(|mistake| format!("node {place}: {mistake}"))?;
+        let id = id.map_err(|mistake| format!("node {position}: {mistake}"))?;
         if graph.node(id).types != node.types {
-            return Err(format!("node {place}: its types are not its op's"));
+            return Err(format!("node {position}: its types are not its op's"));
         }
         ids.push(id);
     }
-    let id =
-        |place: usize| ids.get(place).copied().ok_or_else(|| format!("there is no node {place}"));
+    let id = |position: usize| {
+        ids.get(position).copied().ok_or_else(|| format!("there is no node {position}"))
+    };
     for output in data.outputs {
         let value = Value { node: id(output.value.0)?, port: output.value.1 };
         if graph.try_ty(value).is_none() {

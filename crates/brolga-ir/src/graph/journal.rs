@@ -1,4 +1,4 @@
-//! What happened to a graph: identities of nodes, and the record of changes.
+//! The history of a graph: identities of nodes, and the record of changes.
 
 use std::fmt;
 

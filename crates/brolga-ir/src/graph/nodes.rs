@@ -1,6 +1,6 @@
 //! Nodes and the uses between them.
 //!
-//! Each operand knows its place in the list of its producer's uses, so that connecting, disconnecting and removing take time in
+//! Each operand knows its index in the list of its producer's uses, so that connecting, disconnecting and removing take time in
 //! proportion to what changes, however many nodes use the same value.
 
 use smallvec::SmallVec;
@@ -26,8 +26,8 @@ struct Slot {
 struct Operand {
     /// `None` once the node that computed it has been removed.
     value: Option<Value>,
-    /// The place of this operand among the uses of that node.
-    place: u32,
+    /// The index of this operand among the uses of that node.
+    index: u32,
 }
 
 /// Where a result of a node is used.
@@ -92,7 +92,7 @@ impl Nodes {
             self.slots.push(None);
             NodeId((self.slots.len() - 1) as u32)
         });
-        let none = Operand { value: None, place: 0 };
+        let none = Operand { value: None, index: 0 };
         let operands_of = SmallVec::from_elem(none, operands.len());
         self.slots[id.index()] = Some(Slot { node, operands: operands_of, uses: Vec::new() });
         for (slot, &value) in operands.iter().enumerate() {
@@ -105,19 +105,19 @@ impl Nodes {
     fn connect(&mut self, user: NodeId, slot: usize, value: Value) {
         let uses = &mut self.slot_mut(value.node).uses;
         uses.push(Use { port: value.port, user, slot: slot as u32 });
-        let place = (uses.len() - 1) as u32;
-        self.slot_mut(user).operands[slot] = Operand { value: Some(value), place };
+        let index = (uses.len() - 1) as u32;
+        self.slot_mut(user).operands[slot] = Operand { value: Some(value), index };
     }
 
     /// Takes an operand off the uses of the node that computes it.
     fn disconnect(&mut self, user: NodeId, slot: usize) {
-        let Operand { value, place } = self.slot_mut(user).operands[slot];
+        let Operand { value, index } = self.slot_mut(user).operands[slot];
         let Some(value) = value else { return };
         self.slot_mut(user).operands[slot].value = None;
         let uses = &mut self.slot_mut(value.node).uses;
-        uses.swap_remove(place as usize);
-        if let Some(&Use { user, slot, .. }) = uses.get(place as usize) {
-            self.slot_mut(user).operands[slot as usize].place = place;
+        uses.swap_remove(index as usize);
+        if let Some(&Use { user, slot, .. }) = uses.get(index as usize) {
+            self.slot_mut(user).operands[slot as usize].index = index;
         }
     }
 

@@ -14,24 +14,24 @@ impl Graph {
     pub(super) fn signature_first(&self) -> (Vec<NodeId>, FxHashMap<NodeId, usize>) {
         let inner = self.order().into_iter().filter(|&id| !self.is_input(id));
         let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();
-        let places = order.iter().enumerate().map(|(place, &id)| (id, place)).collect();
-        (order, places)
+        let positions = order.iter().enumerate().map(|(position, &id)| (id, position)).collect();
+        (order, positions)
     }
 
-    /// The wiring without names and origins: what equality compares. What does not exist has no place.
+    /// The wiring without names and origins: what equality compares. What does not exist has no position.
     fn structure(&self) -> Structure<'_> {
-        let (order, places) = self.signature_first();
-        let place = |id: NodeId| places.get(&id).copied();
+        let (order, positions) = self.signature_first();
+        let position = |id: NodeId| positions.get(&id).copied();
         let node = |&id: &NodeId| {
             let node = self.get(id)?;
-            let operands = self.operands(id).iter().map(|v| (place(v.node), v.port)).collect();
+            let operands = self.operands(id).iter().map(|v| (position(v.node), v.port)).collect();
             let op = match &node.op {
                 Op::Parameter(parameter) => Err(parameter.kind),
                 op => Ok(op),
             };
             Some(NodeStructure { op, types: &node.types, operands })
         };
-        let output = |o: &Output| (place(o.value.node), o.value.port, o.replaces.map(place));
+        let output = |o: &Output| (position(o.value.node), o.value.port, o.replaces.map(position));
         Structure {
             inputs: self.inputs.len(),
             nodes: order.iter().map(node).collect(),

@@ -1,6 +1,6 @@
 //! The operations of [`Lanes`](super::Lanes) as data: what a recorder writes down.
 
-/// What the lanes of a value hold.
+/// The kind of a value's lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Floats.

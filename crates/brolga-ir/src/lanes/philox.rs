@@ -3,14 +3,14 @@
 
 use super::{Lanes, ScalarF32};
 
-/// How many consecutive elements sixteen calls with consecutive counters give (see [`random_bits_at`]).
+/// The number of consecutive elements that sixteen calls with consecutive counters give (see [`random_bits_at`]).
 pub const PHILOX_BLOCK: usize = 64;
 
-/// How many rounds [`philox4x32`] has.
+/// The number of rounds of [`philox4x32`].
 pub const PHILOX_ROUNDS: usize = 10;
-/// What the words 0 and 2 are multiplied by in each round.
+/// The factors of the words 0 and 2 in each round.
 pub const PHILOX_MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-/// What the key grows by between rounds: the golden ratio and √3 − 1, as fractions of 2³².
+/// The increments of the key between rounds: the golden ratio and √3 − 1, as fractions of 2³².
 pub const PHILOX_WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Philox 4x32-10: four random words from a counter of four words and a key of two.

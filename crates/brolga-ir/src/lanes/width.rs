@@ -1,8 +1,8 @@
-//! How wide lanes are, and what the programs of the transcendental functions need to know of a width.
+//! The width of lanes, and the numbers that the programs of the transcendental functions take from it.
 
 use std::f64::consts::LN_2;
 
-/// How wide the lanes of floats and integers are.
+/// The width of the lanes of floats and integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Width {
     /// `f32` and `i32`.

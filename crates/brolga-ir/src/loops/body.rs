@@ -43,7 +43,7 @@ pub(crate) fn copy(w: &mut Writer, from: Buffer, to: Buffer) {
 struct Body<'a> {
     w: &'a mut Writer,
     graph: &'a Graph,
-    /// Where values are that have, or will have, a place in memory.
+    /// The buffers of values that have, or will have, one.
     buffers: FxHashMap<Value, Buffer>,
     /// Elementwise nodes of one shape that are still to be written.
     run: Vec<NodeId>,
@@ -89,7 +89,7 @@ impl Body<'_> {
         (0..).zip(types).map(|(port, _)| self.buffer(value(port))).collect()
     }
 
-    /// The place of a value in memory, a new one if it has none.
+    /// The buffer of a value, a new one if it has none.
     fn buffer(&mut self, value: Value) -> Buffer {
         let (w, ty) = (&mut *self.w, self.graph.ty(value));
         *self.buffers.entry(value).or_insert_with(|| w.temporary(ty.clone()))
@@ -180,7 +180,7 @@ impl Element<'_> {
                 let index = self.index(&self.graph.ty(value).shape);
                 self.w.load(buffer, index)
             }
-            _ => unreachable!("what a run reads from outside was written before it"),
+            _ => unreachable!("a run reads values that were written before it"),
         };
         self.numbers.insert(value, number);
         number

@@ -30,7 +30,7 @@ use crate::types::{DType, Type};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Buffer(pub u32);
 
-/// What a program knows of a buffer.
+/// A buffer, as a program knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BufferData {
     /// Element type and shape.
@@ -50,7 +50,7 @@ pub enum Storage {
     View(Buffer),
 }
 
-/// What a register holds.
+/// The kind of number in a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scalar {
     /// A float of 32 bits; `bf16` and `f16` are widened to it.
@@ -66,7 +66,7 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// What an element of this type is in a register.
+    /// The kind of an element of this type in a register.
     #[must_use]
     pub fn of(dtype: DType) -> Self {
         match dtype {
@@ -82,22 +82,22 @@ impl Scalar {
 /// A number in a register, defined once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Number {
-    /// Which one.
+    /// Its number in the program.
     pub id: u32,
-    /// What it holds.
+    /// Its kind.
     pub scalar: Scalar,
 }
 
 /// A register that changes: an accumulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Variable {
-    /// Which one.
+    /// Its number in the program.
     pub id: u32,
-    /// What it holds.
+    /// Its kind.
     pub scalar: Scalar,
 }
 
-/// How an atom comes about, besides by a loop.
+/// The definition of an atom that is no loop's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// `⌊a / divisor⌋`; `a` is not negative.
@@ -114,14 +114,14 @@ pub enum Rule {
     Same(Index),
 }
 
-/// What a register is defined as. The meanings are those of [`Lanes`](crate::lanes::Lanes).
+/// The definition of a register. The meanings are those of [`Lanes`](crate::lanes::Lanes).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// A number with these bits.
     Constant(u64),
     /// An element, widened to its register.
     Load(Buffer, Index),
-    /// What the variable holds now.
+    /// The number in the variable.
     Get(Variable),
     /// The low bits of an index.
     Index(Index),
@@ -150,22 +150,22 @@ pub enum Step {
         from: Index,
         /// The value after the last.
         to: Index,
-        /// What is done for each.
+        /// The statements for each.
         body: Vec<Step>,
     },
     /// An atom is defined.
     Atom(Atom, Rule),
     /// `then` if `from ≤ index < to`, else `otherwise`.
     When {
-        /// What is compared.
+        /// The index that is compared.
         index: Index,
         /// The least value inside.
         from: i64,
         /// The value above the greatest inside.
         to: i64,
-        /// What is done inside.
+        /// The statements inside.
         then: Vec<Step>,
-        /// What is done outside.
+        /// The statements outside.
         otherwise: Vec<Step>,
     },
     /// A register is defined.
@@ -179,28 +179,28 @@ pub enum Step {
 /// A part of a program whose units are independent of one another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stage {
-    /// What it computes, for people: the names of its ops.
+    /// The names of its ops, for people.
     pub name: String,
-    /// How many units there are; it follows from the shapes alone.
+    /// The number of units; it follows from the shapes alone.
     pub units: usize,
     /// The unit.
     pub unit: Atom,
-    /// What is done for each unit.
+    /// The statements for each unit.
     pub body: Vec<Step>,
 }
 
 /// A program of scalar loops.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Loops {
-    /// What runs one after the other.
+    /// The stages, which run one after the other.
     pub stages: Vec<Stage>,
     /// All buffers, those that the caller gives first.
     pub buffers: Vec<BufferData>,
-    /// How many atoms, registers and variables there are.
+    /// The numbers of atoms, registers and variables.
     pub counts: Counts,
 }
 
-/// How many atoms, registers and variables a program numbers.
+/// The numbers of atoms, registers and variables of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Counts {
     /// Atoms.

@@ -8,7 +8,7 @@ use crate::lanes::{Lanes, Width};
 use crate::tensor::Data;
 use crate::types::{DType, Shape, Type};
 
-/// How many units a stage has at least, if it can without a division in its innermost loop: enough for the threads of a large machine.
+/// The number of units that a stage has at least, if it can without a division in its innermost loop: enough for the threads of a large machine.
 const UNITS: usize = 64;
 
 /// Writes [`Loops`].
@@ -41,7 +41,7 @@ impl Writer {
         Loops { stages: self.stages, buffers: self.buffers, counts: self.counts }
     }
 
-    /// What the stages to come are called.
+    /// The name of the stages to come.
     pub fn set_name(&mut self, name: impl Into<String>) {
         self.name = name.into();
     }
@@ -332,7 +332,7 @@ impl Writer {
         variable
     }
 
-    /// What a variable holds.
+    /// The number in a variable.
     pub fn get(&mut self, variable: Variable) -> Number {
         self.define(variable.scalar, Value::Get(variable))
     }
@@ -446,7 +446,7 @@ pub(crate) fn width(dtype: DType) -> Width {
     Scalar::of(dtype).width()
 }
 
-/// How many leading axes of a domain number its units: until there are enough units, but never the last axis that is longer than 1, unless
+/// The number of leading axes of a domain whose indices number its units: until there are enough units, but never the last axis that is longer than 1, unless
 /// it is the only one.
 fn unit_axes(extents: &[usize]) -> usize {
     let long: Vec<usize> = (0..extents.len()).filter(|&axis| extents[axis] > 1).collect();

@@ -1,4 +1,4 @@
-//! The place of the maximum along an axis.
+//! The index of the maximum along an axis.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
 
-/// The place of the greatest element along `axis`, as `i32`.
+/// The index of the greatest element along `axis`, as `i32`.
 ///
 /// Of several equal ones the first wins (+0 and −0 are equal), and the first NaN wins over all numbers. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl Operation for Argmax {
             0 => Err(Mistake::new(format!("`{name}`: axis {axis} of {x} has no element"))
                 .help("the axis must have an extent of at least 1")),
             extent if i32::try_from(extent - 1).is_err() => {
-                Err(Mistake::new(format!("`{name}`: the places of axis {axis} of {x} exceed i32")))
+                Err(Mistake::new(format!("`{name}`: the indices of axis {axis} of {x} exceed i32")))
             }
             _ => Ok(Types::from_elem(Type { dtype: DType::I32, shape: ty.shape }, 1)),
         }
@@ -52,7 +52,7 @@ impl Operation for Argmax {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let shape = operands[0].shape();
         let (extent, step) = (shape[self.axis], shape.strides()[self.axis]);
-        let places = for_each_dtype!(operands[0].data(), v => {
+        let indices = for_each_dtype!(operands[0].data(), v => {
             (0..results[0].shape.elements())
                 .map(|row| {
                     let start = row / step * extent * step + row % step;
@@ -60,7 +60,7 @@ impl Operation for Argmax {
                 })
                 .collect()
         });
-        vec![Tensor::of(results[0].shape.clone(), Data::I32(places))]
+        vec![Tensor::of(results[0].shape.clone(), Data::I32(indices))]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
@@ -72,13 +72,13 @@ impl Operation for Argmax {
             return;
         }
         w.each(&extents, |w, at| {
-            let mut place = at.to_vec();
-            let first = w.load(operands[0], w.at(&shape, &place));
+            let mut element = at.to_vec();
+            let first = w.load(operands[0], w.at(&shape, &element));
             let zero = w.zero(DType::I32);
             let (best, index) = (w.variable(first), w.variable(zero));
             w.range(Index::number(1), Index::number(shape[self.axis]), |w, candidate| {
-                place[self.axis] = candidate.clone();
-                let next = w.load(operands[0], w.at(&shape, &place));
+                element[self.axis] = candidate.clone();
+                let next = w.load(operands[0], w.at(&shape, &element));
                 let (old, old_index) = (w.get(best), w.get(index));
                 let wins = beats(w, next, old);
                 let next_index = w.number(Scalar::I32, candidate);
@@ -97,14 +97,14 @@ impl Operation for Argmax {
     }
 }
 
-/// The place of the first NaN, or else of the first maximum.
+/// The index of the first NaN, or else of the first maximum.
 fn first_maximum<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> i32 {
     let is_nan = |x: T| x.partial_cmp(&x).is_none();
     let first = values.zip(0..).reduce(|best, next| {
         let wins = next.0 > best.0 || (is_nan(next.0) && !is_nan(best.0));
         if wins { next } else { best }
     });
-    first.map_or(0, |(_, place)| place)
+    first.map_or(0, |(_, index)| index)
 }
 
 impl Var {
@@ -170,7 +170,7 @@ mod tests {
         insta::assert_snapshot!(mistake(along(0), &["f32[]"]), @"`argmax`: there is no axis 0 in []");
         insta::assert_snapshot!(
             mistake(along(0), &["u8[2147483649]"]),
-            @"`argmax`: the places of axis 0 of u8[2147483649] exceed i32"
+            @"`argmax`: the indices of axis 0 of u8[2147483649] exceed i32"
         );
     }
 }

@@ -152,7 +152,7 @@ mod tests {
         ) {
             let Some(values) = x.as_f32() else { unreachable!() };
             let average = |read: Vec<(usize, usize)>| {
-                let sum = read.iter().fold(0.0f32, |sum, (_, place)| sum + values[*place]);
+                let sum = read.iter().fold(0.0f32, |sum, (_, input)| sum + values[*input]);
                 sum / if include_pad { dims.all_taps() } else { read.len() } as f32
             };
             let y: Vec<f32> = dims.definition().into_iter().map(average).collect();

@@ -18,7 +18,7 @@ use crate::types::{Shape, Type};
 /// [`AvgPool`](super::AvgPool) divides for `o`.
 ///
 /// `dy: [batch, spatial.., channels]` is the cotangent of the result, `input` the spatial extents of the images. Each element starts at
-/// +0 and adds the quotients, each rounded, in ascending order of the output's place. `bf16` and `f16` are computed in f32 and
+/// +0 and adds the quotients, each rounded, in ascending order of the output's index. `bf16` and `f16` are computed in f32 and
 /// rounded at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
@@ -73,8 +73,8 @@ impl Operation for AvgPoolGrad {
             let (image, pixel, channel) = parts(at);
             dims.each_covering(w, pixel, |w, window, _| {
                 let count = dims.divisor(w, dtype, self.count_include_pad, window);
-                let place = joined(image, window, channel);
-                let dy = w.load(dy, w.at(&output, &place));
+                let element = joined(image, window, channel);
+                let dy = w.load(dy, w.at(&output, &element));
                 let share = w.divide_by(dy, count);
                 w.update(sum, |w, sum| w.add(sum, share));
             });

@@ -1,4 +1,4 @@
-//! What ops have in common whose results are those of a body.
+//! Ops whose results are those of a body.
 
 use crate::error::Mistake;
 use crate::graph::{Graph, Output};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::elementwise::broadcast_places;
-use super::places::move_elements;
+use super::elementwise::broadcast_offsets;
+use super::offsets::move_elements;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
@@ -38,8 +38,8 @@ impl Operation for Broadcast {
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let shape = &results[0].shape;
-        let places = broadcast_places(operands[0].shape(), shape);
-        vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+        let offsets = broadcast_offsets(operands[0].shape(), shape);
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(&offsets))]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {

@@ -1,4 +1,4 @@
-//! What the tests of ops share.
+//! Helpers of the tests of ops.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) fn run(op: impl Into<Op>, operands: &[&Tensor]) -> Tensor {
     result
 }
 
-/// What the type rule says against operands of these types.
+/// The mistake that the type rule finds in operands of these types.
 pub(crate) fn mistake(op: impl Into<Op>, operands: &[&str]) -> String {
     let types: Vec<Type> = operands.iter().map(|ty| ty.parse().expect("a type")).collect();
     match op.into().infer(&types.iter().collect::<Vec<_>>()) {
@@ -48,7 +48,7 @@ pub(crate) fn vjp(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) -> Vec<O
     let op = op.into();
     let tracer = Tracer::new("vjp");
     let inputs: Vec<Tensor> = operands.iter().copied().chain([dy]).cloned().collect();
-    let names = (0..).map(|place| format!("x{place}"));
+    let names = (0..).map(|index| format!("x{index}"));
     let vars: Vec<Var> =
         inputs.iter().zip(names).map(|(input, name)| tracer.input(&name, input.ty())).collect();
     let (vars, dy) = vars.split_at(operands.len());

@@ -1,4 +1,4 @@
-//! Tensors one behind the other.
+//! Tensors one after the other.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
 
-/// The operands, at least one, one behind the other along `axis`. All other extents are equal.
+/// The operands, at least one, one after the other along `axis`. All other extents are equal.
 ///
 /// The gradient of each operand is its part of the cotangent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ impl Operation for Concat {
                 ))
                 .help("the ranks, and the extents of all other axes, must be equal"));
             }
-            // What saturates is beyond the limit of a tensor's size, which is checked for every op.
+            // An extent that saturates is beyond the limit of a tensor's size, which is checked for every op.
             shape.dims_mut()[axis] = shape[axis].saturating_add(other.shape[axis]);
         }
         Ok(Types::from_elem(Type { dtype, shape }, 1))
@@ -115,7 +115,7 @@ fn append(data: &mut Data, from: &Data, run: Range<usize>) {
 }
 
 impl Var {
-    /// This tensor and others behind it along an axis; see [`Concat`].
+    /// This tensor and others after it along an axis; see [`Concat`].
     ///
     /// ```
     /// # use brolga_ir::{Tracer, Type};

@@ -27,7 +27,7 @@ use crate::types::{Shape, Type};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct Conv {
-    /// How the filter moves, and groups.
+    /// The steps of the filter, and groups.
     pub conv: Convolution,
 }
 
@@ -129,8 +129,8 @@ fn convolve<T: Float>(dims: &ConvDims, x: &[T], filter: &[T]) -> Vec<T> {
     }
     let (channels, filters) = (dims.group_channels(), dims.group_filters());
     let taps = dims.taps_by_output();
-    for (place, y) in y.chunks_exact_mut(dims.filters).enumerate() {
-        let (image, output) = (place / taps.len(), place % taps.len());
+    for (index, y) in y.chunks_exact_mut(dims.filters).enumerate() {
+        let (image, output) = (index / taps.len(), index % taps.len());
         for &(tap, pixel) in &taps[output] {
             let pixel = dims.pixel(x, image, pixel);
             for (group, y) in y.chunks_exact_mut(filters).enumerate() {

@@ -128,8 +128,8 @@ fn transposed<T: Float>(dims: &ConvDims, dy: &[T], filter: &[T]) -> Vec<T> {
     }
     let (channels, filters) = (dims.group_channels(), dims.group_filters());
     let taps = dims.taps_by_input();
-    for (place, dx) in dx.chunks_exact_mut(dims.channels).enumerate() {
-        let (image, pixel) = (place / taps.len(), place % taps.len());
+    for (index, dx) in dx.chunks_exact_mut(dims.channels).enumerate() {
+        let (image, pixel) = (index / taps.len(), index % taps.len());
         for &(tap, output) in &taps[pixel] {
             let dy = dims.result(dy, image, output);
             for (group, dx) in dx.chunks_exact_mut(channels).enumerate() {

@@ -1,4 +1,4 @@
-//! Sums of everything up to each place of an axis.
+//! Sums of everything up to each index of an axis.
 
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use crate::types::{Shape, Type};
 pub struct Cumsum {
     /// The axis.
     pub axis: usize,
-    /// Whether each sum ends before its own place.
+    /// Whether each sum ends before its own index.
     #[serde(default)]
     pub exclusive: bool,
     /// Whether the sums begin at the end.
@@ -31,8 +31,8 @@ pub struct Cumsum {
 }
 
 impl Cumsum {
-    /// The place along the axis that is the `step`th of so many.
-    fn place(self, extent: usize, step: usize) -> usize {
+    /// The index on the axis, of extent `extent`, that a sum takes at its `step`th step.
+    fn index(self, extent: usize, step: usize) -> usize {
         if self.reverse { extent - 1 - step } else { step }
     }
 
@@ -44,7 +44,7 @@ impl Cumsum {
             let start = line / stride * extent * stride + line % stride;
             let mut sum = zero;
             for step in 0..extent {
-                let at = start + self.place(extent, step) * stride;
+                let at = start + self.index(extent, step) * stride;
                 let next = add(sum, x[at]);
                 y[at] = if self.exclusive { sum } else { next };
                 sum = next;
@@ -93,18 +93,18 @@ impl Operation for Cumsum {
         let mut lines = shape.to_vec();
         let extent = std::mem::replace(&mut lines[self.axis], 1);
         w.each(&lines, |w, at| {
-            let mut place = at.to_vec();
+            let mut element = at.to_vec();
             let zero = w.zero(w.dtype(operands[0]));
             let sum = w.variable(zero);
             w.repeat(extent, |w, step| {
-                place[self.axis] =
+                element[self.axis] =
                     if self.reverse { Index::number(extent - 1) - step } else { step };
-                let index = w.at(&shape, &place);
-                let next = w.load(operands[0], index.clone());
+                let offset = w.at(&shape, &element);
+                let next = w.load(operands[0], offset.clone());
                 let before = w.get(sum);
                 let after = w.add(before, next);
                 w.set(sum, after);
-                w.store(results[0], index, if self.exclusive { before } else { after });
+                w.store(results[0], offset, if self.exclusive { before } else { after });
             });
         });
     }

@@ -1,10 +1,10 @@
-//! What all elementwise ops share: broadcasting, the choice of lanes, the loop of the reference evaluation.
+//! The part that all elementwise ops share: broadcasting, the choice of lanes, the loop of the reference evaluation.
 
 use half::{bf16, f16};
 use serde::de::DeserializeOwned;
 use smallvec::SmallVec;
 
-use super::places::strided_places;
+use super::offsets::strided_offsets;
 use crate::draw::{Pen, without_attributes};
 use crate::error::Mistake;
 use crate::lanes::{Lane, Lanes, ScalarF32, ScalarF64, Width};
@@ -14,7 +14,7 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// An op whose result at each place depends on its operands at that place alone.
+/// An op whose result at each index depends on its operands at that index alone.
 ///
 /// Operands are broadcast to a common shape by NumPy's rule. The program [`Elementwise::emit`] is the op's meaning: the
 /// interpreter runs it on scalars, code generation records it. `f64` and `i64` are computed in 64-bit lanes, everything else in
@@ -22,7 +22,7 @@ use crate::types::{DType, Shape, Type};
 pub trait Elementwise: Named {
     /// The number of operands.
     const ARITY: usize;
-    /// How long it takes.
+    /// The time it takes.
     const COST: Cost;
 
     /// The element type of the result.
@@ -195,66 +195,66 @@ fn run<L: ScalarLanes>(
 ) -> Tensor {
     let count = result.shape.elements();
     let mut data = Data::zeros(result.dtype, count);
-    let places = places_of(operands, &result.shape);
+    let offsets = offsets_of(operands, &result.shape);
     let mut args: Vec<Lane<L>> = Vec::with_capacity(operands.len());
-    for index in 0..count {
+    for element in 0..count {
         args.clear();
-        for (operand, places) in operands.iter().zip(&places) {
-            let place = places.as_ref().map_or(index, |places| places[index]);
-            args.push(L::load(operand.data(), place));
+        for (operand, offsets) in operands.iter().zip(&offsets) {
+            let offset = offsets.as_ref().map_or(element, |offsets| offsets[element]);
+            args.push(L::load(operand.data(), offset));
         }
-        L::store(&mut data, index, emit(lanes, &args));
+        L::store(&mut data, element, emit(lanes, &args));
     }
     Tensor::of(result.shape.clone(), data)
 }
 
-/// [`broadcast_places`] of each operand, if they are not those of the result.
-fn places_of(operands: &[&Tensor], result: &Shape) -> Vec<Option<Vec<usize>>> {
-    let places = |t: &&Tensor| (t.shape() != result).then(|| broadcast_places(t.shape(), result));
-    operands.iter().map(places).collect()
+/// [`broadcast_offsets`] of each operand, if they are not those of the result.
+fn offsets_of(operands: &[&Tensor], result: &Shape) -> Vec<Option<Vec<usize>>> {
+    let offsets = |t: &&Tensor| (t.shape() != result).then(|| broadcast_offsets(t.shape(), result));
+    operands.iter().map(offsets).collect()
 }
 
-/// For every place of `target` in row-major order, the place in a tensor of shape `own` that is repeated there.
-pub(crate) fn broadcast_places(own: &Shape, target: &Shape) -> Vec<usize> {
+/// For every element of a tensor of shape `target` in row-major order, the offset of the element of a tensor of shape `own` that is repeated there.
+pub(crate) fn broadcast_offsets(own: &Shape, target: &Shape) -> Vec<usize> {
     let steps: Vec<_> =
         own.broadcast_strides(target).into_iter().map(|stride| stride as isize).collect();
-    strided_places(0, target, &steps)
+    strided_offsets(0, target, &steps)
 }
 
 /// Lanes of one element that can be read from a tensor and written to one.
 pub(super) trait ScalarLanes: Lanes {
-    /// The element at a place.
-    fn load(data: &Data, place: usize) -> Lane<Self>;
+    /// The element at an offset.
+    fn load(data: &Data, offset: usize) -> Lane<Self>;
     /// Writes an element, rounded or wrapped to the tensor's element type.
-    fn store(data: &mut Data, place: usize, lane: Lane<Self>);
+    fn store(data: &mut Data, offset: usize, lane: Lane<Self>);
 }
 
 macro_rules! scalar_lanes {
     ($lanes:ty, $f:ty, $i:ty) => {
         impl ScalarLanes for $lanes {
-            fn load(data: &Data, place: usize) -> Lane<Self> {
+            fn load(data: &Data, offset: usize) -> Lane<Self> {
                 match data {
-                    Data::F32(v) => Lane::F(v[place] as $f),
-                    Data::F64(v) => Lane::F(v[place] as $f),
-                    Data::BF16(v) => Lane::F(v[place].to_f32() as $f),
-                    Data::F16(v) => Lane::F(v[place].to_f32() as $f),
-                    Data::I64(v) => Lane::I(v[place] as $i),
-                    Data::I32(v) => Lane::I(v[place] as $i),
-                    Data::U8(v) => Lane::I(v[place] as $i),
-                    Data::Bool(v) => Lane::M(v[place]),
+                    Data::F32(v) => Lane::F(v[offset] as $f),
+                    Data::F64(v) => Lane::F(v[offset] as $f),
+                    Data::BF16(v) => Lane::F(v[offset].to_f32() as $f),
+                    Data::F16(v) => Lane::F(v[offset].to_f32() as $f),
+                    Data::I64(v) => Lane::I(v[offset] as $i),
+                    Data::I32(v) => Lane::I(v[offset] as $i),
+                    Data::U8(v) => Lane::I(v[offset] as $i),
+                    Data::Bool(v) => Lane::M(v[offset]),
                 }
             }
 
-            fn store(data: &mut Data, place: usize, lane: Lane<Self>) {
+            fn store(data: &mut Data, offset: usize, lane: Lane<Self>) {
                 match (data, lane) {
-                    (Data::F32(v), Lane::F(x)) => v[place] = x as f32,
-                    (Data::F64(v), Lane::F(x)) => v[place] = x as f64,
-                    (Data::BF16(v), Lane::F(x)) => v[place] = bf16::from_f32(x as f32),
-                    (Data::F16(v), Lane::F(x)) => v[place] = f16::from_f32(x as f32),
-                    (Data::I64(v), Lane::I(x)) => v[place] = x as i64,
-                    (Data::I32(v), Lane::I(x)) => v[place] = x as i32,
-                    (Data::U8(v), Lane::I(x)) => v[place] = x as u8,
-                    (Data::Bool(v), Lane::M(x)) => v[place] = x,
+                    (Data::F32(v), Lane::F(x)) => v[offset] = x as f32,
+                    (Data::F64(v), Lane::F(x)) => v[offset] = x as f64,
+                    (Data::BF16(v), Lane::F(x)) => v[offset] = bf16::from_f32(x as f32),
+                    (Data::F16(v), Lane::F(x)) => v[offset] = f16::from_f32(x as f32),
+                    (Data::I64(v), Lane::I(x)) => v[offset] = x as i64,
+                    (Data::I32(v), Lane::I(x)) => v[offset] = x as i32,
+                    (Data::U8(v), Lane::I(x)) => v[offset] = x as u8,
+                    (Data::Bool(v), Lane::M(x)) => v[offset] = x,
                     _ => unreachable!("an op's program gives the kind of lane its type rule says"),
                 }
             }

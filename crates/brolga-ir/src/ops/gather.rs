@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::index::{check_indices, places};
+use super::index::{check_indices, in_range};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
@@ -37,7 +37,7 @@ impl Operation for Gather {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (table, indices) = (operands[0], operands[1]);
         let (rows, width) = (table.shape()[0], table.shape()[1..].iter().product::<usize>());
-        let elements: Vec<_> = places(indices, rows)
+        let elements: Vec<_> = in_range(indices, rows)
             .into_iter()
             .flat_map(|row| (0..width).map(move |column| Some(row? * width + column)))
             .collect();

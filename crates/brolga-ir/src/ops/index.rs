@@ -13,9 +13,9 @@ pub(super) fn check_indices(op: &str, dtype: DType) -> Result<(), Mistake> {
         .help("convert the indices with `cast`"))
 }
 
-/// Each index as a place below `count`; `None` where it is out of range.
-pub(super) fn places(indices: &Tensor, count: usize) -> Vec<Option<usize>> {
+/// The indices that are below `count`; `None` for one that is out of range.
+pub(super) fn in_range(indices: &Tensor, count: usize) -> Vec<Option<usize>> {
     let indices = indices.to_i64().expect("the type rule admits integers");
-    let place = |index| usize::try_from(index).ok().filter(|&index| index < count);
-    indices.into_iter().map(place).collect()
+    let checked = |index| usize::try_from(index).ok().filter(|&index| index < count);
+    indices.into_iter().map(checked).collect()
 }

@@ -25,7 +25,7 @@ pub struct Iota {
 
 impl Operation for Iota {
     fn family(&self) -> Family<'_> {
-        Family::Places
+        Family::Indices
     }
 
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
@@ -44,7 +44,7 @@ impl Operation for Iota {
     fn evaluate(&self, _: &[&Tensor], _: &[Type]) -> Vec<Tensor> {
         let shape = &self.ty.shape;
         let (extent, step) = (shape[self.axis], shape.strides()[self.axis]);
-        let indices = (0..shape.elements()).map(|place| place / step % extent);
+        let indices = (0..shape.elements()).map(|element| element / step % extent);
         let data = match self.ty.dtype {
             DType::I64 => Data::I64(indices.map(|i| i as i64).collect()),
             DType::I32 => Data::I32(indices.map(|i| i as i32).collect()),

@@ -19,7 +19,7 @@ use crate::types::Type;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelKind {
-    /// One matrix product or convolution, or a gradient of one, with what is fused in front of it and behind it.
+    /// One matrix product or convolution, or a gradient of one, with its prologue and epilogue.
     Contraction,
     /// Elementwise chains over rows, with reductions along the last axes and their results broadcast back.
     Rows,
@@ -27,7 +27,7 @@ pub enum KernelKind {
     Columns,
     /// A pooling window or its gradient.
     Window,
-    /// Elements moved to other places: transpose, slice, pad, concat, reverse, gather, scatter.
+    /// Elements moved to other indices: transpose, slice, pad, concat, reverse, gather, scatter.
     Move,
     /// Random bits.
     Random,

@@ -101,7 +101,7 @@ mod tests {
     fn taps_are_numbered_over_the_whole_window() {
         let x = f32s([1, 1, 2, 1], &[1.0, 2.0]);
         let y = run(index([3, 3], [[1, 1], [1, 1]]), &[&x]);
-        // Tap (1, 2): the padding in front of the image counts.
+        // Tap (1, 2): the padding before the image counts.
         assert_eq!(y.data(), &Data::U8(vec![5]));
     }
 

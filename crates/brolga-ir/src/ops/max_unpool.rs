@@ -19,7 +19,7 @@ use crate::types::{Shape, Type};
 /// `dy: [batch, spatial.., channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result, `index` of the same shape what
 /// [`MaxPoolIndex`](super::MaxPoolIndex) gives, `input` the spatial extents of the images.
 ///
-/// Each element starts at +0 and adds its outputs in ascending order of their place; `bf16` and `f16` are summed in f32 and rounded at the
+/// Each element starts at +0 and adds its outputs in ascending order of their index; `bf16` and `f16` are summed in f32 and rounded at the
 /// end. An index that falls outside of the window or the image is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
@@ -72,11 +72,11 @@ impl Operation for MaxUnpool {
             let sum = w.variable(zero);
             let (image, pixel, channel) = parts(at);
             dims.each_covering(w, pixel, |w, output_pixel, tap| {
-                let place = joined(image, output_pixel, channel);
-                let chosen = w.load(index, w.at(&output, &place));
+                let element = joined(image, output_pixel, channel);
+                let chosen = w.load(index, w.at(&output, &element));
                 let chosen = w.index(chosen);
                 let add = |w: &mut Writer, _| {
-                    let dy = w.load(dy, w.at(&output, &place));
+                    let dy = w.load(dy, w.at(&output, &element));
                     w.update(sum, |w, sum| w.add(sum, dy));
                 };
                 w.inside(chosen - tap, 1, add, |_| {});

@@ -24,7 +24,7 @@ mod elementwise;
 mod extremum;
 mod float;
 mod index;
-mod places;
+mod offsets;
 mod pool;
 mod predicate;
 mod random;
@@ -103,7 +103,7 @@ macro_rules! ops {
                 }
             }
 
-            /// What the op is like.
+            /// The op's family.
             pub fn family(&self) -> crate::op::Family<'_> {
                 self.definition().family()
             }
@@ -117,7 +117,7 @@ macro_rules! ops {
                 }
             }
 
-            /// Whether each element of the result depends on the elements at the same place in the operands alone.
+            /// Whether each element of the result depends on the elements at the same index in the operands alone.
             pub fn is_elementwise(&self) -> bool {
                 matches!(self, $(Self::$etype(_))|*)
             }
@@ -251,7 +251,7 @@ impl Op {
     /// The types of the results for operands of these types.
     ///
     /// # Errors
-    /// What is wrong with the operands or the attributes, or which limit a result exceeds.
+    /// The mistake in the operands or the attributes, or the limit that a result exceeds.
     pub fn infer(
         &self,
         operands: &[&crate::types::Type],

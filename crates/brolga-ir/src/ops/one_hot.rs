@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::index::{check_indices, places};
+use super::index::{check_indices, in_range};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Writer};
@@ -26,7 +26,7 @@ pub struct OneHot {
 
 impl Operation for OneHot {
     fn family(&self) -> Family<'_> {
-        Family::Places
+        Family::Indices
     }
 
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
@@ -38,7 +38,7 @@ impl Operation for OneHot {
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let one = Data::from_f64(self.dtype, &[1.0]);
-        let hot: Vec<_> = places(operands[0], self.depth)
+        let hot: Vec<_> = in_range(operands[0], self.depth)
             .into_iter()
             .flat_map(|class| (0..self.depth).map(move |k| (class == Some(k)).then_some(0)))
             .collect();

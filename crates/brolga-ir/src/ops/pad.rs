@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::places::strided_places;
+use super::offsets::strided_offsets;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
@@ -12,15 +12,15 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// The operand with `low` zeros in front of it and `high` behind it on each axis. The zeros are +0, or false.
+/// The operand with `low` zeros before it and `high` after it on each axis. The zeros are +0, or false.
 ///
 /// The gradient is the cotangent without the padding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pad {
-    /// How many zeros go in front on each axis.
+    /// The number of zeros before it on each axis.
     pub low: SmallVec<[usize; 4]>,
-    /// How many zeros go behind on each axis.
+    /// The number of zeros after it on each axis.
     pub high: SmallVec<[usize; 4]>,
 }
 
@@ -35,10 +35,10 @@ impl Operation for Pad {
         let (rank, low, high) = (x.shape.rank(), self.low.len(), self.high.len());
         if [low, high] != [rank; 2] {
             return Err(Mistake::new(format!(
-                "`{name}`: {x} has {rank} axes, but the padding is for {low} in front and for {high} behind"
+                "`{name}`: {x} has {rank} axes, but the padding is for {low} before and for {high} after"
             )));
         }
-        // What saturates is beyond the limit of a tensor's size, which is checked for every op.
+        // An extent that saturates is beyond the limit of a tensor's size, which is checked for every op.
         let padding = self.low.iter().zip(&self.high).map(|(low, high)| low.saturating_add(*high));
         let shape = x.shape.iter().zip(padding).map(|(extent, more)| extent.saturating_add(more));
         Ok(Types::from_elem(Type { dtype: x.dtype, shape: shape.collect() }, 1))
@@ -50,8 +50,8 @@ impl Operation for Pad {
         let steps: Vec<_> = strides.iter().map(|&stride| stride as isize).collect();
         let start = strides.iter().zip(&self.low).map(|(stride, low)| stride * low).sum();
         let mut sources = vec![None; shape.elements()];
-        for (source, place) in strided_places(start, x.shape(), &steps).into_iter().enumerate() {
-            sources[place] = Some(source);
+        for (source, offset) in strided_offsets(start, x.shape(), &steps).into_iter().enumerate() {
+            sources[offset] = Some(source);
         }
         vec![Tensor::of(shape.clone(), x.data().pick_or_zero(&sources))]
     }
@@ -129,7 +129,7 @@ mod tests {
     fn padding_that_does_not_fit_is_a_mistake() {
         insta::assert_snapshot!(
             mistake(pad(&[1], &[1, 1]), &["f32[2,3]"]),
-            @"`pad`: f32[2,3] has 2 axes, but the padding is for 1 in front and for 2 behind"
+            @"`pad`: f32[2,3] has 2 axes, but the padding is for 1 before and for 2 after"
         );
         insta::assert_snapshot!(
             mistake(pad(&[usize::MAX], &[usize::MAX]), &["f32[2]"]),

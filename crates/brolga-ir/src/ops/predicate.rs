@@ -1,4 +1,4 @@
-//! What comparisons and logical ops share.
+//! The part that comparisons and logical ops share.
 
 use super::elementwise::Elementwise;
 use crate::error::Mistake;

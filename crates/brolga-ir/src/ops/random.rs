@@ -1,4 +1,4 @@
-//! What the random ops share: their operands and their bits.
+//! The operands and the bits of random ops.
 
 use crate::error::Mistake;
 use crate::lanes::{self, Lanes, Width};

@@ -20,7 +20,7 @@ pub struct RandomBernoulli {
     /// The type of the result, of `bool`.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// How probable true is, from 0 to 1.
+    /// The probability of true, from 0 to 1.
     pub probability: Probability,
     /// Which of the random ops of a graph this is: two with the same stream give the same bits.
     pub stream: u32,

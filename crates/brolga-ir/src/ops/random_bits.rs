@@ -15,7 +15,7 @@ use crate::types::{DType, Type};
 ///
 /// Operands are a seed `i32[2]`, fixed for a training, and a step `i32[]`, another one for each step. Element e (row-major) is word
 /// ⌊(e mod 64) / 16⌋ of Philox 4x32-10 with the counter (⌊e / 64⌋·16 + e mod 16 as two words, step, stream) and the seed as
-/// key. So each element follows from seed, step, stream and its place alone. There is no gradient.
+/// key. So each element follows from seed, step, stream and its index alone. There is no gradient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomBits {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_depend_on_seed_step_stream_and_place_alone() {
+    fn bits_depend_on_seed_step_stream_and_index_alone() {
         let long = bits([130], [1, 2], 3, 4);
         assert_eq!(bits([2, 5, 13], [1, 2], 3, 4), long);
         for count in [0, 1, 15, 16, 17, 63, 64, 65] {

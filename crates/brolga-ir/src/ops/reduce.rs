@@ -24,12 +24,12 @@ pub const LANES: usize = 16;
 
 /// Into how many pieces a reduction over an outer axis of this extent is cut.
 ///
-/// Piece `p` of `P` covers the places from `p·extent/P` to `(p+1)·extent/P`.
+/// Piece `p` of `P` covers the indices from `p·extent/P` to `(p+1)·extent/P`.
 pub fn pieces(extent: usize) -> usize {
     extent.clamp(1, 8)
 }
 
-/// The places that piece `piece` of `pieces` covers.
+/// The indices that piece `piece` of `pieces` covers.
 pub fn piece_range(extent: usize, pieces: usize, piece: usize) -> std::ops::Range<usize> {
     piece * extent / pieces..(piece + 1) * extent / pieces
 }
@@ -90,7 +90,7 @@ pub(super) fn reduced_type(
     Ok(Type { dtype: x.dtype, shape: reduced_shape(&x.shape, axes, keepdims) })
 }
 
-/// How many reduced axes are inner: the longest run that ends at the last axis.
+/// The number of inner axes among the reduced ones: the longest run that ends at the last axis.
 pub fn inner_axes(rank: usize, axes: &[usize]) -> usize {
     axes.iter().rev().zip((0..rank).rev()).take_while(|(axis, last)| **axis == *last).count()
 }
@@ -119,43 +119,43 @@ pub(super) fn reduce<T: Copy>(
     let shape = &shape[..split];
     let kept: Vec<usize> = (0..split).filter(|axis| !outer.contains(axis)).collect();
     let strides = Shape::from(shape).strides();
-    let places = |axes: &[usize]| -> Vec<usize> {
-        axes.iter().fold(vec![0], |places, &axis| {
+    let offsets = |axes: &[usize]| -> Vec<usize> {
+        axes.iter().fold(vec![0], |offsets, &axis| {
             let extent = shape[axis];
             let step = strides[axis];
-            places.iter().flat_map(|&p| (0..extent).map(move |i| p + i * step)).collect()
+            offsets.iter().flat_map(|&start| (0..extent).map(move |i| start + i * step)).collect()
         })
     };
     let extent = shape[outer[0]];
     let step = strides[outer[0]];
-    let inner_places = places(&outer[1..]);
+    let inner_offsets = offsets(&outer[1..]);
     let pieces = pieces(extent);
     let piece = |base: usize, p: usize| {
         let mut acc = identity;
         for i in piece_range(extent, pieces, p) {
-            for place in &inner_places {
-                acc = combine(acc, rows[base + i * step + place]);
+            for offset in &inner_offsets {
+                acc = combine(acc, rows[base + i * step + offset]);
             }
         }
         acc
     };
     let total = |base| (1..pieces).fold(piece(base, 0), |acc, p| combine(acc, piece(base, p)));
-    places(&kept).into_iter().map(total).collect()
+    offsets(&kept).into_iter().map(total).collect()
 }
 
 /// A reduction as scalar loops.
 pub(super) struct Reduction<'a> {
     /// The axes that are reduced.
     pub(super) axes: &'a [usize],
-    /// What lanes and pieces start with.
+    /// The number that lanes and pieces start with.
     pub(super) identity: Data,
-    /// How two numbers become one.
+    /// Makes one number of two.
     pub(super) combine: Combiner,
-    /// What becomes of the result.
+    /// The last operation on the result.
     pub(super) finish: &'a dyn Fn(&mut Writer, Number) -> Number,
 }
 
-/// How a reduction makes one number of two.
+/// Makes one number of two, as a reduction does.
 pub(super) type Combiner = fn(&mut Writer, Number, Number) -> Number;
 
 impl Reduction<'_> {
@@ -252,8 +252,8 @@ pub(super) fn write_pieces(
 /// Reduces one contiguous row: 16 virtual lanes, then the tree.
 pub(super) fn reduce_row<T: Copy>(row: &[T], identity: T, combine: &dyn Fn(T, T) -> T) -> T {
     let mut lanes: SmallVec<[T; LANES]> = SmallVec::from_elem(identity, LANES);
-    for (place, &value) in row.iter().enumerate() {
-        let lane = &mut lanes[place % LANES];
+    for (index, &value) in row.iter().enumerate() {
+        let lane = &mut lanes[index % LANES];
         *lane = combine(*lane, value);
     }
     let mut width = LANES / 2;
@@ -273,9 +273,9 @@ mod tests {
     /// The formula of a reduction of `a, b, c, …`; the identity is left out.
     fn formula(shape: impl Into<Shape>, axes: &[usize]) -> String {
         let shape = shape.into();
-        let letter = |place: usize| char::from(b'a' + place as u8).to_string();
+        let letter = |index: usize| char::from(b'a' + index as u8).to_string();
         let terms: Vec<String> = (0..shape.elements()).map(letter).collect();
-        // Terms are referred to by place, because a reduction copies what it combines.
+        // Terms are referred to by index, because a reduction copies what it combines.
         let terms = std::cell::RefCell::new(terms);
         let identity = usize::MAX;
         let combine = |a: usize, b: usize| {
@@ -290,8 +290,8 @@ mod tests {
                 }
             }
         };
-        let places: Vec<usize> = (0..shape.elements()).collect();
-        let results = reduce(&places, &shape, axes, identity, &combine);
+        let indices: Vec<usize> = (0..shape.elements()).collect();
+        let results = reduce(&indices, &shape, axes, identity, &combine);
         let terms = terms.borrow();
         let text = |&at: &usize| terms.get(at).map_or("identity", String::as_str);
         results.iter().map(text).collect::<Vec<_>>().join(" ")

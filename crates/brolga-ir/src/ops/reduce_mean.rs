@@ -18,7 +18,7 @@ use crate::types::{Shape, Type};
 /// The sum is [`ReduceSum`](super::ReduceSum)'s, starting from +0, and is then divided by `n`. `bf16` and `f16` are summed and divided in
 /// f32 and rounded at the end. The mean of nothing is NaN.
 ///
-/// The gradient is `dy / n`, rounded in the same way, repeated along the axes.
+/// The gradient is `dy / n`, rounded likewise, repeated along the axes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReduceMean {

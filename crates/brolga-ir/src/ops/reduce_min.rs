@@ -83,10 +83,10 @@ mod tests {
     #[test]
     fn finds_the_minimum_wherever_it_is() {
         for length in [1, 2, 15, 16, 17, 31, 32, 33] {
-            for place in 0..length {
+            for index in 0..length {
                 let mut values = vec![2.0_f32; length];
                 for extreme in [-1.0, f32::NAN] {
-                    values[place] = extreme;
+                    values[index] = extreme;
                     let row = tensor([1, length], values.clone());
                     assert_eq!(run(over(&[1]), &[&row]), vector([extreme]));
                     let column = tensor([length, 1], values.clone());

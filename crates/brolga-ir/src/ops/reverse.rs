@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::places::move_elements;
-use super::places::strided_places;
+use super::offsets::move_elements;
+use super::offsets::strided_offsets;
 use super::reduce::check_axes;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
@@ -44,8 +44,8 @@ impl Operation for Reverse {
             start += shape[axis].saturating_sub(1) * strides[axis];
             steps[axis] = -steps[axis];
         }
-        let places = strided_places(start, shape, &steps);
-        vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+        let offsets = strided_offsets(start, shape, &steps);
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(&offsets))]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::elementwise::number;
 use super::float::compute;
-use super::index::{check_indices, places};
+use super::index::{check_indices, in_range};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{self, Buffer, Index, Writer};
@@ -13,10 +13,10 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// `y[r, d..] = Σ updates[i.., d..]` over the places `i..` at which `indices` is `r`.
+/// `y[r, d..] = Σ updates[i.., d..]` over the indices `i..` at which `indices` is `r`.
 ///
 /// `indices: [i..]` of `i32`, `i64` or `u8`, `updates: [i.., d..]` of numbers; the result is `[rows, d..]`. Each element starts at +0 and adds
-/// its updates in ascending (row-major) order of their place; `bf16` and `f16` are summed in f32 and rounded at the end, integers wrap. Updates whose
+/// its updates in ascending (row-major) order of their index; `bf16` and `f16` are summed in f32 and rounded at the end, integers wrap. Updates whose
 /// index is out of range, a negative one too, are dropped. The gradient of the updates is [`Gather`](super::Gather) of the cotangent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +52,7 @@ impl Operation for ScatterAdd {
         let (indices, updates) = (operands[0], operands[1]);
         let shape = &results[0].shape;
         let width = shape[1..].iter().product();
-        let rows = places(indices, self.rows);
+        let rows = in_range(indices, self.rows);
         let table = Table { elements: shape.elements(), width, rows: &rows };
         let data = match updates.data() {
             Data::I64(v) => Data::I64(table.scatter(v, 0, i64::wrapping_add)),
@@ -89,10 +89,10 @@ impl Operation for ScatterAdd {
                 let add = |w: &mut Writer, row: Index| {
                     w.range(first, end, |w, column| {
                         let next = w.load(updates, update * width + column.clone());
-                        let place = row * width + column;
-                        let sum = w.load(sums, place.clone());
+                        let offset = row * width + column;
+                        let sum = w.load(sums, offset.clone());
                         let sum = w.add(sum, next);
-                        w.store(sums, place, sum);
+                        w.store(sums, offset, sum);
                     });
                 };
                 w.inside(row, self.rows, add, |_| {});
@@ -118,9 +118,9 @@ struct Table<'a> {
 impl Table<'_> {
     fn scatter<T: Copy>(&self, updates: &[T], zero: T, add: impl Fn(T, T) -> T) -> Vec<T> {
         let mut table = vec![zero; self.elements];
-        for (place, row) in self.rows.iter().enumerate() {
+        for (index, row) in self.rows.iter().enumerate() {
             if let Some(row) = row {
-                let update = &updates[place * self.width..][..self.width];
+                let update = &updates[index * self.width..][..self.width];
                 let row = &mut table[row * self.width..][..self.width];
                 for (sum, &update) in row.iter_mut().zip(update) {
                     *sum = add(*sum, update);
@@ -171,8 +171,8 @@ mod tests {
         ) {
             let Some(values) = updates.as_f32() else { unreachable!() };
             let sum = |row: usize, column: usize| {
-                let places = (0..index.len()).filter(|&place| index[place] == row as i32);
-                places.fold(0.0f32, |sum, place| sum + values[place * 2 + column])
+                let updates = (0..index.len()).filter(|&update| index[update] == row as i32);
+                updates.fold(0.0f32, |sum, update| sum + values[update * 2 + column])
             };
             let table: Vec<f32> = (0..3).flat_map(|row| [sum(row, 0), sum(row, 1)]).collect();
             let result = run(ScatterAdd { rows: 3 }, &[&indices(&index), &updates]);

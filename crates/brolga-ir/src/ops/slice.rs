@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::places::move_elements;
-use super::places::strided_places;
+use super::offsets::move_elements;
+use super::offsets::strided_offsets;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
@@ -13,19 +13,19 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// The elements at the places `start, start + stride, start + 2·stride, …` below `limit` on each axis.
+/// The elements at the indices `start, start + stride, start + 2·stride, …` below `limit` on each axis.
 ///
 /// `start ≤ limit ≤ extent` and `stride ≥ 1`; the extent of the result is `⌈(limit − start) / stride⌉`.
 ///
-/// The gradient is the cotangent at those places and 0 elsewhere.
+/// The gradient is the cotangent at those indices and 0 elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Slice {
-    /// The first place on each axis.
+    /// The first index on each axis.
     pub starts: SmallVec<[usize; 4]>,
-    /// The place behind the last one on each axis.
+    /// The index after the last one on each axis.
     pub limits: SmallVec<[usize; 4]>,
-    /// The distance between the places on each axis.
+    /// The distance between the indices on each axis.
     pub strides: SmallVec<[usize; 4]>,
 }
 
@@ -53,7 +53,7 @@ impl Operation for Slice {
             }
             if start > limit || limit > x.shape[axis] {
                 return Err(Mistake::new(format!(
-                    "`{name}`: axis {axis} of {x} has no places from {start} to {limit}"
+                    "`{name}`: axis {axis} of {x} has no indices from {start} to {limit}"
                 ))
                 .help("start ≤ limit ≤ extent is needed on each axis"));
             }
@@ -69,15 +69,15 @@ impl Operation for Slice {
         let steps: Vec<_> = axes.map(|(&inner, &own)| inner.wrapping_mul(own) as isize).collect();
         let start = strides.iter().zip(&self.starts).map(|(stride, start)| stride * start).sum();
         let shape = &results[0].shape;
-        let places = strided_places(start, shape, &steps);
-        vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+        let offsets = strided_offsets(start, shape, &steps);
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(&offsets))]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
         let own = w.shape(operands[0]);
         move_elements(w, operands[0], results[0], |w, at| {
-            let place = |axis: usize| &at[axis] * self.strides[axis] + self.starts[axis];
-            let source: Vec<Index> = (0..at.len()).map(place).collect();
+            let index = |axis: usize| &at[axis] * self.strides[axis] + self.starts[axis];
+            let source: Vec<Index> = (0..at.len()).map(index).collect();
             w.at(&own, &source)
         });
     }
@@ -94,7 +94,7 @@ impl Operation for Slice {
     }
 }
 
-/// Puts `stride − 1` zeros behind each element along an axis and cuts the axis to `extent`.
+/// Puts `stride − 1` zeros after each element along an axis and cuts the axis to `extent`.
 fn dilate(x: &Var, axis: usize, stride: usize, extent: usize) -> Var {
     // A stride beyond the extent takes one element, as a stride of the extent does.
     let stride = stride.min(extent);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_places_between_start_and_limit() {
+    fn takes_indices_between_start_and_limit() {
         let x = vector([0_u8, 1, 2, 3, 4, 5, 6]);
         let part = |start, limit, stride| run(slice(&[start], &[limit], &[stride]), &[&x]);
         assert_eq!(part(1, 6, 2), vector([1_u8, 3, 5]));
@@ -176,11 +176,11 @@ mod tests {
     #[test]
     fn places_outside_are_mistakes() {
         insta::assert_snapshot!(mistake(slice(&[0, 2], &[2, 4], &[1, 1]), &["f32[2,3]"]), @r"
-        `slice`: axis 1 of f32[2,3] has no places from 2 to 4
+        `slice`: axis 1 of f32[2,3] has no indices from 2 to 4
           help: start ≤ limit ≤ extent is needed on each axis
         ");
         insta::assert_snapshot!(mistake(slice(&[1], &[0], &[1]), &["f32[2]"]), @r"
-        `slice`: axis 0 of f32[2] has no places from 1 to 0
+        `slice`: axis 0 of f32[2] has no indices from 1 to 0
           help: start ≤ limit ≤ extent is needed on each axis
         ");
         insta::assert_snapshot!(mistake(slice(&[0], &[1], &[0]), &["f32[2]"]), @r"
@@ -207,14 +207,14 @@ mod tests {
             let (shape, op) = (of(0), slice(&of(1), &of(2), &of(3)));
             let x = integers(shape.clone());
             let strides = x.shape().strides();
-            let kept = |&place: &usize| {
+            let kept = |&offset: &usize| {
                 (0..shape.len()).all(|axis| {
-                    let index = place / strides[axis] % shape[axis];
+                    let index = offset / strides[axis] % shape[axis];
                     (op.starts[axis]..op.limits[axis]).step_by(op.strides[axis]).any(|i| i == index)
                 })
             };
-            let places: Vec<_> = (0..x.data().len()).filter(kept).collect();
-            let expected = x.data().pick(&places);
+            let offsets: Vec<_> = (0..x.data().len()).filter(kept).collect();
+            let expected = x.data().pick(&offsets);
             let y = run(op.clone(), &[&x]);
             prop_assert_eq!(y.data(), &expected);
             assert_adjoint(op, &[&x], &integers(y.shape().clone()));

@@ -16,10 +16,10 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// The elements along an axis in ascending or descending order, and the place that each of them had: two results, of x's type and `i32`.
+/// The elements along an axis in ascending or descending order, and the index that each of them had: two results, of x's type and `i32`.
 ///
 /// The order is stable: equal elements, +0 and −0 among them, stay in the order that they had. NaN comes last in both directions. The
-/// gradient brings each cotangent back to its element's place; places have none. NumPy:
+/// gradient brings each cotangent back to its element's index; indices have none. NumPy:
 /// [`numpy.sort`](https://numpy.org/doc/stable/reference/generated/numpy.sort.html) and `numpy.argsort` with `kind="stable"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,7 +31,7 @@ pub struct Sort {
     pub descending: bool,
 }
 
-/// How the lines along an axis lie in a tensor.
+/// The lines along an axis of a tensor.
 #[derive(Clone, Copy)]
 struct Lines {
     extent: usize,
@@ -46,7 +46,7 @@ impl Lines {
         Self { extent, stride: shape.strides()[axis], count }
     }
 
-    /// Where a line begins.
+    /// The offset at which a line begins.
     fn start(self, line: usize) -> usize {
         line / self.stride * self.extent * self.stride + line % self.stride
     }
@@ -67,17 +67,17 @@ impl Sort {
         let mut order = vec![0; x.len()];
         for line in 0..lines.count {
             let start = lines.start(line);
-            let at = |place: usize| start + place * lines.stride;
+            let at = |index: usize| start + index * lines.stride;
             let mut elements: Vec<usize> = (0..lines.extent).map(at).collect();
             elements.sort_by(|&a, &b| self.compare(x[a], x[b]));
-            for (place, element) in elements.into_iter().enumerate() {
-                order[at(place)] = element;
+            for (index, element) in elements.into_iter().enumerate() {
+                order[at(index)] = element;
             }
         }
         order
     }
 
-    /// Whether a number comes before another one that stands in front of it.
+    /// Whether a number comes before another one that stands before it.
     fn overtakes(self, w: &mut Writer, number: Number, other: Number) -> Number {
         let goes_first =
             if self.descending { w.greater(number, other) } else { w.greater(other, number) };
@@ -88,7 +88,7 @@ impl Sort {
         lanes.or(goes_first, beside_nan)
     }
 
-    /// Merges two sorted neighbours of a line, `width` places each where the line is long enough.
+    /// Merges two sorted neighbours of a line, `width` elements each where the line is long enough.
     fn merge(self, w: &mut Writer, line: &Line, [from, to]: [Buffer; 2], width: usize) {
         let extent = line.extent;
         w.repeat(extent.div_ceil(2 * width), |w, run| {
@@ -100,15 +100,15 @@ impl Sort {
                 w.variable(index)
             });
             let ends = [&middle, &end].map(|index| w.number(Scalar::I32, index.clone()));
-            w.range(start, end, |w, place| {
+            w.range(start, end, |w, index| {
                 let nexts = [w.get(left), w.get(right)];
                 let entries = nexts.map(|next| {
                     let index = line.inside(w, next);
                     w.load(from, line.entries.clone() + index)
                 });
                 let numbers = entries.map(|entry| {
-                    let place = line.inside(w, entry);
-                    w.load(line.x, line.start.clone() + place * line.stride)
+                    let index = line.inside(w, entry);
+                    w.load(line.x, line.start.clone() + index * line.stride)
                 });
                 let overtakes = self.overtakes(w, numbers[1], numbers[0]);
                 let [has_left, has_right] = [0, 1].map(|side| w.greater(ends[side], nexts[side]));
@@ -117,7 +117,7 @@ impl Sort {
                 let first = lanes.or(overtakes, no_left);
                 let takes_right = lanes.and(has_right, first);
                 let entry = w.select(takes_right, entries[1], entries[0]);
-                w.store(to, line.entries.clone() + place, entry);
+                w.store(to, line.entries.clone() + index, entry);
                 let one = w.first(&Data::I32(vec![1]));
                 let [left_after, right_after] = nexts.map(|next| w.add(next, one));
                 let left_after = w.select(takes_right, nexts[0], left_after);
@@ -132,20 +132,20 @@ impl Sort {
 /// A line that is sorted by scalar loops.
 struct Line {
     x: Buffer,
-    /// Where its first element is, and how far apart the elements are.
+    /// The offset of its first element, and the distance from element to element.
     start: Index,
     stride: usize,
     extent: usize,
-    /// Where its places begin in the buffers of places.
+    /// The offset at which its indices begin in the buffers of indices.
     entries: Index,
 }
 
 impl Line {
-    /// The number as a place of the line, which it is already: what is read is known to be inside.
+    /// The number as an index of the line, which it is already: what is read is known to be inside.
     fn inside(&self, w: &mut Writer, number: Number) -> Index {
-        let place = w.index(number);
-        let place = w.min(place, Index::number(self.extent - 1));
-        w.max(place, Index::default())
+        let index = w.index(number);
+        let index = w.min(index, Index::number(self.extent - 1));
+        w.max(index, Index::default())
     }
 }
 
@@ -162,11 +162,11 @@ impl Operation for Sort {
         if i32::try_from(x.shape[self.axis]).is_err() {
             let axis = self.axis;
             return Err(Mistake::new(format!(
-                "`{name}`: the places of axis {axis} of {x} exceed i32"
+                "`{name}`: the indices of axis {axis} of {x} exceed i32"
             )));
         }
-        let places = Type { dtype: DType::I32, shape: x.shape.clone() };
-        Ok([x, places].into_iter().collect())
+        let indices = Type { dtype: DType::I32, shape: x.shape.clone() };
+        Ok([x, indices].into_iter().collect())
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
@@ -174,32 +174,32 @@ impl Operation for Sort {
         let lines = Lines::of(shape, self.axis);
         let order = for_each_dtype!(operands[0].data(), v => self.order(v, lines));
         let elements: Vec<Option<usize>> = order.iter().copied().map(Some).collect();
-        let place = |element: usize| (element / lines.stride % lines.extent) as i32;
-        let places = order.into_iter().map(place).collect();
+        let index = |element: usize| (element / lines.stride % lines.extent) as i32;
+        let indices = order.into_iter().map(index).collect();
         vec![
             Tensor::of(results[0].shape.clone(), operands[0].data().pick_or_zero(&elements)),
-            Tensor::of(results[1].shape.clone(), Data::I32(places)),
+            Tensor::of(results[1].shape.clone(), Data::I32(indices)),
         ]
     }
 
-    /// A merge sort of places, from runs of one place on.
+    /// A merge sort of indices, from runs of one index on.
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
         let shape = w.shape(operands[0]);
         let mut extents = shape.to_vec();
         let extent = std::mem::replace(&mut extents[self.axis], 1);
         let stride = shape.strides()[self.axis];
         let count: usize = extents.iter().product();
-        let places = Type { dtype: DType::I32, shape: [count, extent].into() };
-        let mut buffers = [w.temporary(places.clone()), w.temporary(places)];
+        let indices = Type { dtype: DType::I32, shape: [count, extent].into() };
+        let mut buffers = [w.temporary(indices.clone()), w.temporary(indices)];
         if shape.elements() == 0 {
             return;
         }
         w.each(&extents, |w, at| {
             let (start, line) = (w.at(&shape, at), w.at(&extents, at));
             let line = Line { x: operands[0], start, stride, extent, entries: line * extent };
-            w.repeat(extent, |w, place| {
-                let number = w.number(Scalar::I32, place.clone());
-                w.store(buffers[0], line.entries.clone() + place, number);
+            w.repeat(extent, |w, index| {
+                let number = w.number(Scalar::I32, index.clone());
+                w.store(buffers[0], line.entries.clone() + index, number);
             });
             let mut width = 1;
             while width < extent {
@@ -207,11 +207,11 @@ impl Operation for Sort {
                 buffers.reverse();
                 width *= 2;
             }
-            w.repeat(extent, |w, place| {
-                let entry = w.load(buffers[0], line.entries.clone() + place.clone());
+            w.repeat(extent, |w, index| {
+                let entry = w.load(buffers[0], line.entries.clone() + index.clone());
                 let from = line.inside(w, entry);
                 let element = w.load(line.x, line.start.clone() + from * stride);
-                let to = line.start.clone() + place * stride;
+                let to = line.start.clone() + index * stride;
                 w.store(results[0], to.clone(), element);
                 w.store(results[1], to, entry);
             });
@@ -220,8 +220,8 @@ impl Operation for Sort {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let Some(dy) = &node.cotangents[0] else { return Ok(vec![None]) };
-        let (shape, places) = (dy.shape().clone(), &node.results[1]);
-        // With the axis last, an element's row in the table of all elements is its line times the extent, and its place.
+        let (shape, indices) = (dy.shape().clone(), &node.results[1]);
+        // With the axis last, an element's row in the table of all elements is its line times the extent, plus its index.
         let last = shape.rank() - 1;
         let mut permutation: Vec<usize> = (0..=last).filter(|&axis| axis != self.axis).collect();
         permutation.push(self.axis);
@@ -232,18 +232,18 @@ impl Operation for Sort {
         let moved = dy.transpose(&permutation);
         let (count, extent) = (shape.elements(), shape[self.axis]);
         let lines: Shape = [count.checked_div(extent).unwrap_or(0), extent].into();
-        let index = if i32::try_from(count).is_ok() { DType::I32 } else { DType::I64 };
+        let dtype = if i32::try_from(count).is_ok() { DType::I32 } else { DType::I64 };
         let tracer = dy.tracer();
-        let line = tracer.iota(Type { dtype: index, shape: lines.clone() }, 0);
-        let places = places.transpose(&permutation).reshape(lines).cast(index);
-        let rows = line * tracer.scalar(index, extent as f64) + places;
+        let line = tracer.iota(Type { dtype, shape: lines.clone() }, 0);
+        let indices = indices.transpose(&permutation).reshape(lines).cast(dtype);
+        let rows = line * tracer.scalar(dtype, extent as f64) + indices;
         let scattered = moved.reshape([count]).scatter_add(&rows.reshape([count]), count);
         Ok(vec![Some(scattered.reshape(moved.shape().clone()).transpose(&back))])
     }
 }
 
 impl Var {
-    /// The elements along an axis in order, and the places that they had; see [`Sort`].
+    /// The elements along an axis in order, and the indices that they had; see [`Sort`].
     #[track_caller]
     #[must_use]
     pub fn sort(&self, axis: usize, descending: bool) -> (Var, Var) {
@@ -253,19 +253,19 @@ impl Var {
         (first.clone(), last.clone())
     }
 
-    /// The `k` largest elements along the last axis, largest first, and their places (`i32`); NaN counts as the smallest. Of equal
+    /// The `k` largest elements along the last axis, largest first, and their indices (`i32`); NaN counts as the smallest. Of equal
     /// elements the first ones are taken. The gradient is that of [`Sort`].
     #[track_caller]
     #[must_use]
     pub fn top_k(&self, k: usize) -> (Var, Var) {
         let rank = self.shape().rank();
-        let (values, places) = self.sort(rank.saturating_sub(1), true);
+        let (values, indices) = self.sort(rank.saturating_sub(1), true);
         let mut limits = self.shape().to_vec();
         if let Some(last) = limits.last_mut() {
             *last = k;
         }
         let front = |x: &Var| x.slice(&vec![0; rank], &limits, &vec![1; rank]);
-        (front(&values), front(&places))
+        (front(&values), front(&indices))
     }
 }
 
@@ -290,9 +290,9 @@ mod tests {
 
     fn sorted(axis: usize, descending: bool, x: &Tensor) -> [Tensor; 2] {
         let t = Tracer::new("sort");
-        let (values, places) = t.input("x", x.ty()).sort(axis, descending);
+        let (values, indices) = t.input("x", x.ty()).sort(axis, descending);
         t.output(&values);
-        t.output(&places);
+        t.output(&indices);
         let graph = t.finish().expect("a graph");
         interpret(&graph, std::slice::from_ref(x)).expect("x fits").try_into().expect("two results")
     }
@@ -300,14 +300,14 @@ mod tests {
     #[test]
     fn equal_elements_stay_and_nan_is_last() {
         let x = vector([2.0, NAN, 1.0, 0.0, -0.0, 2.0, f32::INFINITY, f32::NEG_INFINITY]);
-        let [values, places] = sorted(0, false, &x);
+        let [values, indices] = sorted(0, false, &x);
         let up = [f32::NEG_INFINITY, 0.0, -0.0, 1.0, 2.0, 2.0, f32::INFINITY, NAN];
         assert_eq!(values, vector(up));
-        assert_eq!(places, vector([7, 3, 4, 2, 0, 5, 6, 1]));
-        let [values, places] = sorted(0, true, &x);
+        assert_eq!(indices, vector([7, 3, 4, 2, 0, 5, 6, 1]));
+        let [values, indices] = sorted(0, true, &x);
         let down = [f32::INFINITY, 2.0, 2.0, 1.0, 0.0, -0.0, f32::NEG_INFINITY, NAN];
         assert_eq!(values, vector(down));
-        assert_eq!(places, vector([6, 0, 5, 2, 3, 4, 7, 1]));
+        assert_eq!(indices, vector([6, 0, 5, 2, 3, 4, 7, 1]));
     }
 
     #[test]
@@ -333,9 +333,9 @@ mod tests {
     fn the_largest_come_first() {
         let t = Tracer::new("top_k");
         let x = tensor([2, 4], [1.0_f32, 4.0, NAN, 4.0, -1.0, -3.0, -2.0, 0.0]);
-        let (values, places) = t.input("x", x.ty()).top_k(2);
+        let (values, indices) = t.input("x", x.ty()).top_k(2);
         t.output(&values);
-        t.output(&places);
+        t.output(&indices);
         let results = interpret(&t.finish().expect("a graph"), &[x]).expect("x fits");
         let expected = [tensor([2, 2], [4.0_f32, 4.0, 0.0, -1.0]), tensor([2, 2], [1, 3, 3, 0])];
         assert_eq!(results, expected);
@@ -360,7 +360,7 @@ mod tests {
         ");
         insta::assert_snapshot!(
             mistake(sort(0), &["u8[2147483648]"]),
-            @"`sort`: the places of axis 0 of u8[2147483648] exceed i32"
+            @"`sort`: the indices of axis 0 of u8[2147483648] exceed i32"
         );
     }
 }

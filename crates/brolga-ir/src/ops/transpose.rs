@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::places::move_elements;
-use super::places::strided_places;
+use super::offsets::move_elements;
+use super::offsets::strided_offsets;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::loops::{Buffer, Index, Writer};
@@ -48,8 +48,8 @@ impl Operation for Transpose {
         let strides = operands[0].shape().strides();
         let steps: Vec<_> = self.permutation.iter().map(|&axis| strides[axis] as isize).collect();
         let shape = &results[0].shape;
-        let places = strided_places(0, shape, &steps);
-        vec![Tensor::of(shape.clone(), operands[0].data().pick(&places))]
+        let offsets = strided_offsets(0, shape, &steps);
+        vec![Tensor::of(shape.clone(), operands[0].data().pick(&offsets))]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
@@ -95,8 +95,8 @@ impl Draw for Transpose {
         let x = pen.operand(|shape| shape.rank() > 1, Pen::any_shape);
         let rank = x.shape().rank();
         let mut permutation: SmallVec<[usize; 4]> = (0..rank).collect();
-        for place in (1..rank).rev() {
-            permutation.swap(place, pen.rng.below(place + 1));
+        for axis in (1..rank).rev() {
+            permutation.swap(axis, pen.rng.below(axis + 1));
         }
         Some((Self { permutation }, vec![x]))
     }

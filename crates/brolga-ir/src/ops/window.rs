@@ -12,7 +12,7 @@ use crate::types::Shape;
 /// `[[top, bottom], [left, right]]`.
 pub type Padding = Spatial<[usize; 2]>;
 
-/// How a window moves over the spatial axes of images. All three have one value for each axis.
+/// The steps of a window over the spatial axes of images. All three have one value for each axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
@@ -215,15 +215,15 @@ impl Window {
         w.inside(start, outputs.saturating_mul(stride), inside, |_| {});
     }
 
-    /// The place in the input that tap `tap` of the window reads for output `output` on this axis; `None` in the padding.
-    pub fn place(&self, axis: usize, output: usize, tap: usize, extent: usize) -> Option<usize> {
+    /// The index of the input that tap `tap` of the window reads for output `output` on this axis; `None` in the padding.
+    pub fn input(&self, axis: usize, output: usize, tap: usize, extent: usize) -> Option<usize> {
         (output * self.strides[axis] + tap * self.dilation[axis])
             .checked_sub(self.padding[axis][0])
-            .filter(|&place| place < extent)
+            .filter(|&input| input < extent)
     }
 
     /// The taps of a window of extent `window` that fall into the image for output `output` on this axis,
-    /// ascending, each with the place it reads.
+    /// ascending, each with the index it reads.
     pub fn taps(
         &self,
         axis: usize,
@@ -232,24 +232,24 @@ impl Window {
         extent: usize,
     ) -> impl ExactSizeIterator<Item = (usize, usize)> + Clone + use<> {
         let (before, dilation) = (self.padding[axis][0], self.dilation[axis]);
-        // Places are counted from the start of the padding.
+        // Indices are counted from the start of the padding.
         let start = output * self.strides[axis];
-        let first_at = |place: usize| place.saturating_sub(start).div_ceil(dilation).min(window);
+        let first_at = |index: usize| index.saturating_sub(start).div_ceil(dilation).min(window);
         let inside = first_at(before)..first_at(before + extent);
         inside.map(move |tap| (tap, start + tap * dilation - before))
     }
 
-    /// The taps by which place `place` of the image is read on this axis, ascending, each with the output that reads it:
-    /// `taps` the other way round.
+    /// The taps by which index `input` of the image is read on this axis, ascending, each with the output that reads it:
+    /// the inverse of `taps`.
     pub fn readers(
         &self,
         axis: usize,
-        place: usize,
+        input: usize,
         window: usize,
         outputs: usize,
     ) -> impl Iterator<Item = (usize, usize)> + Clone + use<> {
         let (stride, dilation) = (self.strides[axis], self.dilation[axis]);
-        let padded = place + self.padding[axis][0];
+        let padded = input + self.padding[axis][0];
         (0..window).filter_map(move |tap| {
             let start = padded.checked_sub(tap * dilation)?;
             let output = start / stride;
@@ -304,7 +304,7 @@ fn each_inside(
     });
 }
 
-/// What one axis after the other pairs, as pairs of row-major numbers in boxes of these extents, ascending.
+/// The pairs of all axes, as pairs of row-major numbers in boxes of these extents, ascending.
 fn numbered<I: Iterator<Item = (usize, usize)>>(
     extents: [&[usize]; 2],
     on_axis: impl Fn(usize) -> I,
@@ -328,7 +328,7 @@ pub(super) fn coordinates(mut number: usize, extents: &Spatial<usize>) -> Spatia
     at
 }
 
-/// What an axis is called.
+/// The name of an axis.
 pub(super) fn side(axes: usize, axis: usize) -> &'static str {
     match axes {
         1 => "length",
@@ -376,7 +376,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn taps_and_readers_are_the_places_from_both_sides(
+        fn taps_and_readers_are_the_same_pairs(
             stride in 1..4usize,
             padding in [0..6usize, 0..6usize],
             dilation in 1..4usize,
@@ -394,17 +394,17 @@ mod tests {
             prop_assert!(last <= padded && last + stride > padded, "as many windows as fit");
             let read = |output: usize| {
                 (0..window)
-                    .filter_map(move |tap| Some((tap, geometry.place(0, output, tap, extent)?)))
+                    .filter_map(move |tap| Some((tap, geometry.input(0, output, tap, extent)?)))
             };
             for output in 0..outputs {
                 let taps = geometry.taps(0, output, window, extent);
                 prop_assert_eq!(taps.len(), read(output).count());
                 prop_assert!(taps.eq(read(output)));
             }
-            for place in 0..extent {
-                let by = |tap| (0..outputs).filter(move |&o| read(o).any(|t| t == (tap, place)));
+            for input in 0..extent {
+                let by = |tap| (0..outputs).filter(move |&o| read(o).any(|t| t == (tap, input)));
                 let expected = (0..window).flat_map(|tap| by(tap).map(move |output| (tap, output)));
-                prop_assert!(geometry.readers(0, place, window, outputs).eq(expected));
+                prop_assert!(geometry.readers(0, input, window, outputs).eq(expected));
             }
         }
     }

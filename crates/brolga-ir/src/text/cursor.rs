@@ -1,4 +1,4 @@
-//! The parser's place in the text, and the mistakes found so far.
+//! The parser's position in the text, and the mistakes found so far.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,7 +16,7 @@ const MAX_ERRORS: usize = 20;
 /// A message that repeats more of the text is cut.
 const MAX_MESSAGE: usize = 300;
 
-/// Why a part of the text cannot be read. Without a place, the one that calls knows it.
+/// Why a part of the text cannot be read. Without a position, the caller knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fault {
     pub(super) span: Option<Span>,
@@ -29,7 +29,7 @@ impl Fault {
         Self { span: None, message: message.into(), help: None }
     }
 
-    /// The same, at this place if it had none.
+    /// The same, at this position if it had none.
     pub(super) fn at(mut self, span: &Span) -> Self {
         self.span.get_or_insert_with(|| span.clone());
         self
@@ -79,11 +79,11 @@ pub(super) struct Cursor<'a> {
     locations: HashMap<usize, Location>,
     /// The number of the next token.
     pub(super) at: usize,
-    /// How many brackets and braces of attributes are open.
+    /// The number of brackets and braces of attributes that are open.
     pub(super) brackets: usize,
     /// The functions so far by their names; `None` for one with a mistake.
     pub(super) functions: HashMap<String, Option<Arc<Graph>>>,
-    /// How many bodies of ops are open.
+    /// The number of bodies of ops that are open.
     pub(super) bodies: usize,
     errors: Vec<ParseError>,
     /// Whether the text ended, or another graph began, inside a body.
@@ -92,7 +92,8 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str, file: &str) -> Self {
-        let breaks = text.char_indices().filter(|(_, c)| *c == '\n').map(|(place, _)| place + 1);
+        let breaks =
+            text.char_indices().filter(|(_, c)| *c == '\n').map(|(position, _)| position + 1);
         let lines = std::iter::once(0).chain(breaks).collect();
         let (tokens, locations) = tokens(text);
         Self {
@@ -253,7 +254,7 @@ impl<'a> Cursor<'a> {
         });
     }
 
-    /// How many mistakes were found.
+    /// The number of mistakes found.
     pub(super) fn mistakes(&self) -> usize {
         self.errors.len()
     }

@@ -1,4 +1,4 @@
-//! Attributes in the text to an op: a serde format whose mistakes know their place.
+//! Attributes in the text to an op: a serde format whose mistakes know their position.
 
 use std::fmt::Display;
 
@@ -132,7 +132,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
             LiteralKind::Map(entries) => {
                 if let Some(entry) = entries.iter().find(|e| e.key == "type" && ty.is_some()) {
                     return Err(
-                        Fault::new("the type stands in front of `=`, not here").at(&entry.key_span)
+                        Fault::new("the type stands before `=`, not here").at(&entry.key_span)
                     );
                 }
                 visitor.visit_map(Decoder { literal: self.literal, ty }.entries())
@@ -294,7 +294,7 @@ impl de::Error for Fault {
     }
 }
 
-/// What serde says is expected, in the words of the text form.
+/// serde's expectation, in the words of the text form.
 fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
         "u8" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
@@ -328,7 +328,7 @@ pub(super) fn data(literal: &Literal<'_>, ty: &Type) -> Result<Data, Fault> {
     }
     let texts: Vec<&str> = atoms.iter().map(|(text, _)| *text).collect();
     number::parse_elements(ty.dtype, &texts)
-        .map_err(|(place, reason)| Fault::new(reason).at(&atoms[place].1.span))
+        .map_err(|(index, reason)| Fault::new(reason).at(&atoms[index].1.span))
 }
 
 fn flatten<'a>(

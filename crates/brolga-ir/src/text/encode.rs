@@ -59,7 +59,7 @@ struct Encoder {
     hidden: &'static [&'static str],
 }
 
-/// What is inside another value hides nothing.
+/// A value inside another one hides nothing.
 const INNER: Encoder = Encoder { hidden: &[] };
 
 struct Items {

@@ -14,9 +14,9 @@ pub struct ParseError {
     pub column: usize,
     /// The number of characters of the mistake, at least 1.
     pub length: usize,
-    /// What is wrong: expected and given.
+    /// The mistake: expected and given.
     pub message: String,
-    /// What to do.
+    /// The advice.
     pub help: Option<String>,
     /// The name of the file.
     pub file: Arc<str>,
@@ -42,7 +42,7 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// All mistakes found in a text, in the order of their places; at least one.
+/// All mistakes found in a text, in the order of their positions; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseErrors {
     errors: Vec<ParseError>,
@@ -62,8 +62,8 @@ impl ParseErrors {
 
 impl fmt::Display for ParseErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, error) in self.errors.iter().enumerate() {
-            f.write_str(if place > 0 { "\n\n" } else { "" })?;
+        for (index, error) in self.errors.iter().enumerate() {
+            f.write_str(if index > 0 { "\n\n" } else { "" })?;
             error.fmt(f)?;
         }
         Ok(())

@@ -9,14 +9,14 @@ use crate::graph::Location;
 /// Bytes of the text.
 pub(super) type Span = Range<usize>;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind<'a> {
     /// `relu`, `f32`, `block1/conv2d`.
     Name(&'a str),
     /// `%x`, without the percent sign.
     Value(&'a str),
-    /// What starts like a number; whether it is one, its reader decides.
+    /// A token that starts like a number; its reader decides whether it is one.
     Number(&'a str),
     /// Text in quotes, its escapes resolved.
     Quoted(String),
@@ -28,7 +28,7 @@ pub(super) enum Kind<'a> {
     End,
 }
 
-/// Some editors put it in front of a text.
+/// Some editors begin a text with it.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 #[derive(Debug, Clone)]
@@ -143,13 +143,13 @@ impl<'a> Lexer<'a> {
     fn number(&mut self) -> &'a str {
         let rest = self.rest();
         let mut end = 0;
-        for (place, c) in rest.char_indices() {
-            let exponent = rest[..place].ends_with(['e', 'E']);
-            let sign = c == '-' && place == 0 || matches!(c, '-' | '+') && exponent;
+        for (position, c) in rest.char_indices() {
+            let exponent = rest[..position].ends_with(['e', 'E']);
+            let sign = c == '-' && position == 0 || matches!(c, '-' | '+') && exponent;
             if !(c.is_ascii_alphanumeric() || c == '.' || sign) {
                 break;
             }
-            end = place + 1;
+            end = position + 1;
         }
         self.at += end;
         &rest[..end]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::cursor::{Cursor, Fault, Parse};
 use super::lexer::{Kind, Span};
 
-/// A value with its place.
+/// A value with its position.
 #[derive(Debug, Clone)]
 pub(super) struct Literal<'a> {
     pub(super) kind: LiteralKind<'a>,

@@ -33,10 +33,10 @@ pub use names::Names;
 pub use parser::{parse_graph, parse_module};
 pub(crate) use printer::{input_text, node_line, return_line, returned};
 
-/// How deep bodies of ops, and lists in attributes of a text, may nest.
+/// The depth to which bodies of ops, and lists in attributes of a text, may nest.
 pub const MAX_DEPTH: usize = 64;
 
-/// What the printer adds to the text.
+/// The comments that the printer adds to the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct TextOptions {
     /// The file and line of each node as a comment, which the parser reads back.
@@ -46,7 +46,7 @@ pub struct TextOptions {
     pub ids: bool,
 }
 
-/// Whether this is a name for an input: letters, digits and `_ . / -`, no digit in front, no `//`.
+/// Whether this is a name for an input: letters, digits and `_ . / -`, no digit first, no `//`.
 ///
 /// Graphs and layers may be called otherwise; then their names stand in quotes.
 pub fn is_name(text: &str) -> bool {

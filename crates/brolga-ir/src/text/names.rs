@@ -20,7 +20,7 @@ pub struct Names<'a> {
 enum Results {
     /// The number of each node's first result.
     Numbered(FxHashMap<NodeId, usize>),
-    /// What stands before the `n` of the identities, so that no input has such a name.
+    /// The prefix of the `n` of the identities, so that no input has such a name.
     ByIdentity { prefix: String },
 }
 

@@ -68,7 +68,7 @@ fn each<T>(
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Result<Vec<T>, (usize, String)> {
     let numbered = texts.iter().enumerate();
-    numbered.map(|(place, text)| parse(text).map_err(|reason| (place, reason))).collect()
+    numbered.map(|(index, text)| parse(text).map_err(|reason| (index, reason))).collect()
 }
 
 /// Rust reads more spellings than the text form has, `infinity` for one.

@@ -37,8 +37,8 @@ impl Module {
     pub fn to_text(&self, options: &TextOptions) -> String {
         let mut printer = Printer::new(options, Functions::of(&self.graphs));
         printer.functions();
-        for (place, graph) in self.graphs.iter().enumerate() {
-            printer.text.push_str(if place > 0 { "\n" } else { "" });
+        for (index, graph) in self.graphs.iter().enumerate() {
+            printer.text.push_str(if index > 0 { "\n" } else { "" });
             printer.graph(graph);
         }
         printer.text
@@ -124,7 +124,7 @@ impl<'a> Printer<'a> {
     fn inputs(&mut self, graph: &Graph) {
         let inputs: Vec<String> = graph.inputs().iter().map(|&id| input_text(graph, id)).collect();
         let one_line = format!("({})", inputs.join(", "));
-        let column = self.text.len() - self.text.rfind('\n').map_or(0, |place| place + 1);
+        let column = self.text.len() - self.text.rfind('\n').map_or(0, |position| position + 1);
         let located = |&id: &NodeId| graph.get(id).is_some_and(|n| n.origin.location.is_some());
         let located = self.options.locations && graph.inputs().iter().any(located);
         if !located && column + one_line.len() + 2 <= WIDTH {
@@ -133,10 +133,10 @@ impl<'a> Printer<'a> {
         }
         self.text.push('(');
         self.indent += 1;
-        for (place, (text, &id)) in inputs.iter().zip(graph.inputs()).enumerate() {
+        for (index, (text, &id)) in inputs.iter().zip(graph.inputs()).enumerate() {
             self.line();
             self.text.push_str(text);
-            self.text.push_str(if place + 1 < inputs.len() { "," } else { "" });
+            self.text.push_str(if index + 1 < inputs.len() { "," } else { "" });
             if let Some(node) = graph.get(id) {
                 self.location("   ", &node.origin);
             }
@@ -209,7 +209,7 @@ fn head(graph: &Graph, names: &Names<'_>, id: NodeId, functions: &Functions<'_>)
     text
 }
 
-/// What is returned, one by one: `%2`, `%7 => %w`.
+/// The results returned, one by one: `%2`, `%7 => %w`.
 pub(crate) fn returned(graph: &Graph, names: &Names<'_>) -> Vec<String> {
     let output = |output: &Output| match output.replaces {
         Some(state) => format!("{} => {}", names.of(output.value), names.of(state)),

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::lexer::{Kind, Token};
 
-/// What is open while tokens are skipped.
+/// The brackets that are open while tokens are skipped.
 ///
 /// A parenthesis or a brace that opens at the end of a line is a signature or a body, which may go on for several lines; all other
 /// braces are attributes, which end with their line.
@@ -41,10 +41,10 @@ impl Cursor<'_> {
     /// After a mistake in the statement that starts at a token, goes to the next statement or to the end of the body.
     pub(super) fn recover(&mut self, start: usize) {
         let mut open = Open::default();
-        for (place, token) in self.tokens.iter().enumerate().skip(start) {
-            let last = self.tokens.get(place + 1).is_none_or(|next| next.first);
-            if open.stops(token, last) && place >= self.at {
-                self.at = place;
+        for (index, token) in self.tokens.iter().enumerate().skip(start) {
+            let last = self.tokens.get(index + 1).is_none_or(|next| next.first);
+            if open.stops(token, last) && index >= self.at {
+                self.at = index;
                 return;
             }
         }

@@ -10,7 +10,7 @@ use super::scope::Scope;
 use crate::graph::{Graph, Origin};
 use crate::types::Type;
 
-/// What stands in front of `=`: a name, and the type that its value must have.
+/// A name before `=`, and the type that its value must have.
 pub(super) struct Binder<'a> {
     pub(super) name: Name<'a>,
     /// None if there is a mistake in it.
@@ -23,7 +23,7 @@ pub(super) struct Name<'a> {
     pub(super) span: Span,
 }
 
-/// What stands behind `=`.
+/// The part of a statement after `=`.
 pub(super) struct Call<'a> {
     pub(super) op: &'a str,
     pub(super) op_span: Span,

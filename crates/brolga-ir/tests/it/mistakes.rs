@@ -172,7 +172,7 @@ fn a_kernel_of_an_unknown_kind() {
 #[test]
 fn the_type_as_an_attribute() {
     insta::assert_snapshot!(statement(r#"%0: i32[2] = iota {axis=0, type="i32[2]"}"#), @r#"
-    <input>:2:30: error: the type stands in front of `=`, not here
+    <input>:2:30: error: the type stands before `=`, not here
       2 |   %0: i32[2] = iota {axis=0, type="i32[2]"}
         |                              ^~~~
     "#);

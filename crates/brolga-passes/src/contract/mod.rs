@@ -213,7 +213,7 @@ fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {
     let op = &body.node(id).op;
     let moves = matches!(
         op.family(),
-        Family::Movement | Family::Places | Family::Reduction { .. } | Family::Other
+        Family::Movement | Family::Indices | Family::Reduction { .. } | Family::Other
     );
     ensure(moves, format!("`{}` has a kernel of another kind", op.name()))?;
     check_main(body, &[id])

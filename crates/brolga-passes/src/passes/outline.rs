@@ -57,7 +57,7 @@ fn kind(graph: &Graph, id: NodeId) -> Option<KernelKind> {
         Family::Random { .. } => KernelKind::Random,
         Family::Reduction { .. } if reduced_domain(graph, id).is_some() => KernelKind::Rows,
         Family::Reduction { .. } if column_axes(graph, id).is_some() => KernelKind::Columns,
-        Family::Reduction { .. } | Family::Movement | Family::Places | Family::Other => {
+        Family::Reduction { .. } | Family::Movement | Family::Indices | Family::Other => {
             KernelKind::Move
         }
     })

@@ -92,7 +92,7 @@ pub(crate) fn row_reduction(op: &Op) -> Option<(&[usize], bool)> {
 /// Whether a node's op is one that can stand in a body of rows at all.
 fn can_stand(graph: &Graph, id: NodeId) -> bool {
     let op = &graph.node(id).op;
-    let repeats = matches!(op, Op::Broadcast(_)) || op.family() == Family::Places;
+    let repeats = matches!(op, Op::Broadcast(_)) || op.family() == Family::Indices;
     repeats || op.is_elementwise() || row_reduction(op).is_some()
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Row {
 
 /// The outputs of an axis that read inside the image by this tap.
 fn outputs(dims: &ConvDims, axis: usize, tap: usize) -> Range<usize> {
-    let inside = |&output: &usize| dims.window.place(axis, output, tap, dims.input[axis]).is_some();
+    let inside = |&output: &usize| dims.window.input(axis, output, tap, dims.input[axis]).is_some();
     let start = (0..dims.output[axis]).find(inside).unwrap_or(0);
     let count = (start..dims.output[axis]).take_while(inside).count();
     start..start + count
@@ -41,7 +41,8 @@ pub(super) fn reach(dims: &ConvDims, rows: &[Row]) -> [Range<usize>; 2] {
     [outputs(dims, 0, tap[0]), outputs(dims, 1, tap[1])]
 }
 
-/// Bytes from the start of an image to a row's factors, and from the start of the sums to the row's.
+/// Bytes from the start of an image to a row's factors, and from the start of the sums to the
+/// row's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Offsets {
     pub(super) factor: i64,

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::lower::body::{Recorded, broadcast, load, round, store};
 use crate::tile::{Builder, Extent, F, I, LANES, Pointer, Reduction, Trips, Variable};
 
-/// What a pass does at a vector of elements: what is recorded there, the index of the first one from the pointers, the lanes.
+/// Visits a vector of elements: the values recorded there, the index of the first element from the pointers, the lanes.
 type Visit<'a, R> =
     dyn FnMut(&mut R, &mut Builder, &mut Recorded, usize, Extent) -> Result<()> + 'a;
 
@@ -20,12 +20,12 @@ pub(super) struct Row<'a> {
     pub(super) rows: &'a Rows<'a>,
     pub(super) inputs: Vec<Pointer>,
     pub(super) outputs: Vec<Pointer>,
-    /// What has one value a row, recorded outside of all loops.
+    /// Values that are one a row, recorded outside of all loops.
     pub(super) known: Recorded,
     pub(super) columns: usize,
 }
 
-/// What a reduction does with its lanes.
+/// The use of a reduction's lanes.
 enum Accumulator {
     Sum(Variable<F>),
     Max(Variable<F>),
@@ -124,13 +124,13 @@ impl Row<'_> {
             Accumulator::ArgMax(variable) => {
                 let lanes = b.get(*variable);
                 let maximum = b.reduce(Reduction::Max, lanes);
-                Lane::I(self.first_place(b, value, maximum)?)
+                Lane::I(self.first_index(b, value, maximum)?)
             }
         })
     }
 
     /// The first index of the row's maximum, or of NaN if that is it: indices are floats, which are exact up to 2²⁴.
-    fn first_place(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
+    fn first_index(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
         let body = self.rows.body;
         if self.columns > 1 << 24 {
             return Err(body.refused("`argmax` counts at most 2^24 elements in floats"));
@@ -272,7 +272,7 @@ impl Row<'_> {
         let op = rows.body.op(value);
         rows.body.splat(value).is_some()
             || (!is_reduction(op)
-                && !matches!(op.family(), Family::Source | Family::Places)
+                && !matches!(op.family(), Family::Source | Family::Indices)
                 && rows.body.graph.producers(value.node).all(|id| by_row.contains(&id)))
     }
 
@@ -321,7 +321,7 @@ impl Row<'_> {
         for &id in &body.order {
             let value = Value::from(id);
             let op = body.op(value);
-            if op.family() != Family::Places || recorded.contains_key(&value) {
+            if op.family() != Family::Indices || recorded.contains_key(&value) {
                 continue;
             }
             if self.columns / LANES > 4 {
