@@ -21,7 +21,7 @@ use crate::nest;
 use crate::object::{Object, ObjectBuilder};
 use crate::tile::TileTarget;
 
-/// How kernels are compiled.
+/// The options of a compilation.
 #[derive(Debug, Clone, Default)]
 pub struct CodegenOptions {
     /// The vector instruction set; without one [`VectorIsa::chosen`].

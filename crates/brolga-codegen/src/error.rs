@@ -1,4 +1,4 @@
-//! What can go wrong between a kernel and its machine code.
+//! The errors between a kernel and its machine code.
 
 /// An error of code generation. None of them can be caused by a user's data: shapes and types have been checked before.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Error {
     Interpret {
         /// The program's name.
         program: String,
-        /// What happened.
+        /// The problem.
         problem: String,
     },
 
@@ -33,7 +33,7 @@ pub enum Error {
     Kernel {
         /// The kernel's name in quotes, and its layer where it is known.
         kernel: String,
-        /// What is wrong.
+        /// The mistake.
         problem: String,
     },
 
@@ -50,18 +50,18 @@ pub enum Error {
         kernel: String,
         /// The stage's nest.
         nest: String,
-        /// What it does: which bytes of what, and how many there are.
+        /// The access: the bytes, the room, and its size.
         problem: String,
         /// Which step, in the text form.
         step: String,
     },
 
-    /// Cranelift refused a function: whoever wrote the function is wrong.
+    /// Cranelift refused a function: the code that wrote it is wrong.
     #[error("function `{function}` does not compile: {message}")]
     Compile {
         /// The function's name.
         function: String,
-        /// What Cranelift said.
+        /// Cranelift's message.
         message: String,
     },
 
@@ -70,16 +70,16 @@ pub enum Error {
     Registers {
         /// The program's name.
         program: String,
-        /// What does not fit.
+        /// The value that does not fit.
         problem: String,
     },
 
-    /// A function refers to what nothing defines: whoever wrote the function is wrong.
+    /// A function refers to a symbol that is not defined: the code that wrote it is wrong.
     #[error("`{function}` refers to the symbol `{symbol}`, which nothing defines")]
     MissingSymbol {
         /// The function, by its name in the object.
         function: String,
-        /// What it refers to.
+        /// The symbol.
         symbol: String,
     },
 

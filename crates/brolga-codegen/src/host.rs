@@ -1,4 +1,4 @@
-//! The machine that code is made for, and one function's way through Cranelift.
+//! The machine that code is made for, and the passage of one function through Cranelift.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::object::Relocation;
 use crate::tile::TileProgram;
 
-/// How much Cranelift changes a function.
+/// The extent to which Cranelift changes a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Optimization {
     /// Common subexpressions, loop-invariant code and dead code are found; pure instructions move to their use. For kernels.
@@ -89,7 +89,7 @@ pub struct MachineCode {
     pub bytes: Vec<u8>,
     /// At what multiple of bytes it has to start.
     pub alignment: u64,
-    /// What has to be filled in once all addresses are known.
+    /// The references to be filled in once all addresses are known.
     pub relocations: Vec<Relocation>,
     /// The readable forms, if they were asked for.
     pub text: Option<CodeText>,

@@ -56,7 +56,7 @@ pub(crate) fn library() -> [Definition; 6] {
 /// Makes the functions of an object callable in this process.
 ///
 /// # Errors
-/// [`Error::MissingSymbol`] if a function refers to what nobody defines, [`Error::Module`] if there is no memory.
+/// [`Error::MissingSymbol`] if a function refers to a symbol that is not defined, [`Error::Module`] if there is no memory.
 pub fn link(object: Object) -> Result<Code> {
     link_with(object, &library())
 }
@@ -99,10 +99,10 @@ pub(crate) fn link_with(object: Object, library: &[Definition]) -> Result<Code> 
 /// The parameters of a [`KernelFn`].
 pub(crate) const KERNEL_ARITY: usize = 4;
 
-/// What the interpreter of tile programs is called.
+/// The symbol of the interpreter of tile programs.
 const INTERPRETER: &str = "brolga_interpret";
 
-/// What the tile program of a function is called that hands it to the interpreter.
+/// The symbol of a tile program that a function hands to the interpreter.
 fn program_name(function: u32) -> String {
     format!("brolga_program#{function}")
 }
@@ -171,7 +171,7 @@ fn copy(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
     module.finalize_definitions().map_err(failed)
 }
 
-/// What is kept after a function for each of its calls on 64-bit Arm, in case what it calls is far away.
+/// The room kept after a function for each of its calls on 64-bit Arm, in case the callee is far away.
 const VENEER: usize = 24;
 
 /// The bytes that functions take one after the other, each at a multiple of its alignment and of the `least` one.
@@ -183,7 +183,7 @@ fn extent(functions: &[ObjectFunction], least: u64) -> usize {
     })
 }
 
-/// How far a call reaches: on 64-bit Arm what is farther has a veneer.
+/// The reach of a call: on 64-bit Arm a callee that is farther has a veneer.
 const REACH: usize = i32::MAX as usize;
 
 /// One block of memory, given out from its start to its end.
@@ -194,7 +194,7 @@ struct Block {
     used: usize,
 }
 
-// SAFETY: the block belongs to nobody else, and nothing in it to the thread that made it.
+// SAFETY: the block has no other owner, and nothing in it to the thread that made it.
 unsafe impl Send for Block {}
 
 impl Block {
@@ -229,7 +229,7 @@ impl JITMemoryProvider for Block {
     }
 
     unsafe fn free_memory(&mut self) {
-        // SAFETY: the caller promises the same: nobody uses the memory any more.
+        // SAFETY: the caller promises the same: the memory is not used any more.
         unsafe { self.arena.free_memory() };
     }
 
@@ -246,11 +246,11 @@ pub struct Code {
 }
 
 // SAFETY: the module's memory is written only before `link` returns. Afterwards a `Code` is only read, and the
-// tables inside the module that could change behind a shared reference (the cache of symbol look-ups) are not reachable through it.
+// tables inside the module that could change through a shared reference (the cache of symbol look-ups) are not reachable through it.
 unsafe impl Sync for Code {}
 
 impl Code {
-    /// Where a function starts, valid as long as the `Code` lives.
+    /// The address of a function, valid as long as the `Code` lives.
     ///
     /// It takes as many 64-bit integers as it was declared with, by the C calling convention of System V, and returns nothing.
     #[must_use]
@@ -275,7 +275,7 @@ impl Drop for Code {
     fn drop(&mut self) {
         // SAFETY: the module is taken once, here, and not used again.
         let module = unsafe { ManuallyDrop::take(&mut self.module) };
-        // SAFETY: `address` and `kernel` say that their results die with the `Code`; whoever calls them keeps it alive.
+        // SAFETY: `address` and `kernel` say that their results die with the `Code`; the caller keeps it alive.
         unsafe { module.free_memory() };
     }
 }

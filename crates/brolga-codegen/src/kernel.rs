@@ -1,4 +1,4 @@
-//! What code generation gives to the runtime: compiled kernels as lists of stages, and what each stage touches.
+//! The result of code generation for the runtime: compiled kernels as lists of stages, with the operands that each stage touches.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,11 +17,11 @@ use crate::object::Object;
 /// # Safety
 /// The caller guarantees that every address in the table is valid for what the stage's reads and writes say, that
 /// `begin <= end <= units`, that results share no memory with operands but where [`CompiledKernel::in_place`] allows it, and
-/// that nobody touches the same bytes at the same time in a way that races.
+/// that no other thread touches the same bytes at the same time in a way that races.
 pub type KernelFn =
     unsafe extern "C" fn(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64);
 
-/// How the units of a stage touch an operand.
+/// The access of a stage's units to an operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
@@ -34,7 +34,7 @@ pub enum Access {
 /// An operand that a stage reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Touch {
-    /// The place in the operand table: operands, then results, then the workspace.
+    /// The index in the operand table: operands, then results, then the workspace.
     pub slot: usize,
     /// Which bytes each unit touches.
     pub access: Access,
@@ -43,15 +43,15 @@ pub struct Touch {
 /// A part of a kernel that can be cut into chunks of units, each computed by any worker. Chunks never change bits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
-    /// What profiles and dumps call it.
+    /// Its name in profiles and dumps.
     pub name: String,
     /// The machine code, by its name in the object.
     pub symbol: String,
     /// Into how many units the work is cut; follows from the shape alone.
     pub units: usize,
-    /// What is read.
+    /// The slots that are read.
     pub reads: Vec<Touch>,
-    /// What is written. A result that shares memory with an operand is listed under its own slot.
+    /// The slots that are written. A result that shares memory with an operand is listed under its own slot.
     pub writes: Vec<Touch>,
     /// Floating-point operations, a multiply-add counted as two.
     pub flops: u64,

@@ -27,7 +27,7 @@ pub struct NativeTile {
 /// An argument of a program.
 #[derive(Debug)]
 pub enum Arg<'a> {
-    /// What a pointer points to.
+    /// The memory that a pointer points to.
     Bytes(&'a mut [u8]),
     /// A count.
     Count(u32),
@@ -38,7 +38,7 @@ impl NativeTile {
     ///
     /// # Errors
     /// If this machine cannot run the instruction set, there is no native code for it, the program has more than four parameters, or
-    /// nobody knows which bytes it touches.
+    /// it is not known which bytes it touches.
     pub fn new(isa: VectorIsa, program: TileProgram) -> Result<Self> {
         let target = isa.checked()?.target()?;
         let refused = |problem: String| Error::Registers { program: program.name.clone(), problem };
@@ -145,7 +145,7 @@ impl Lines {
         let mut larger: Vec<Line> = Vec::with_capacity(count);
         #[cfg(target_os = "linux")]
         {
-            /// What the advice counts in, at most: the start of the range is rounded up to it.
+            /// The largest unit in which the advice counts: the start of the range is rounded up to it.
             const PAGE: usize = 64 << 10;
             let start = larger.as_mut_ptr().cast::<u8>();
             let skipped = start.align_offset(PAGE);

@@ -22,7 +22,7 @@ use crate::host::{self, MachineCode, Optimization};
 use crate::kernel::KernelFn;
 use crate::tile::{TileProgram, TileTarget};
 
-/// What code refers to.
+/// The target of a reference in code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Symbol {
     /// A function of the same object.
@@ -38,13 +38,13 @@ pub enum Symbol {
 /// An offset in a function that waits for an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Relocation {
-    /// Where it is, in bytes from the start of the function.
+    /// Its offset from the start of the function, in bytes.
     pub offset: u32,
-    /// How the address is written there.
+    /// The form in which the address is written.
     pub kind: Reloc,
     /// Whose address.
     pub symbol: Symbol,
-    /// What is added to it.
+    /// The addend.
     pub addend: i64,
 }
 
@@ -103,9 +103,9 @@ pub struct ObjectFunction {
     pub name: String,
     /// Its name within the object.
     pub symbol: String,
-    /// How many 64-bit integers it takes.
+    /// The number of 64-bit integers that it takes.
     pub arity: usize,
-    /// What it was compiled to.
+    /// Its machine code.
     pub code: MachineCode,
 }
 
@@ -217,7 +217,7 @@ impl ObjectBuilder {
         import(Symbol::Function(id), arity, caller)
     }
 
-    /// What a function builder has to know of this machine.
+    /// The properties of this machine that a function builder asks for.
     #[must_use]
     pub fn frontend_config(&self) -> TargetFrontendConfig {
         self.isas.speed.frontend_config()
@@ -273,7 +273,7 @@ impl ObjectBuilder {
 pub(crate) fn import(symbol: Symbol, arity: usize, caller: &mut Function) -> FuncRef {
     let signature = caller.import_signature(host::signature(arity));
     let name = symbol.external_name(caller);
-    // What is in the same object is near enough for a relative call.
+    // A function of the same object is near enough for a relative call.
     let colocated = matches!(symbol, Symbol::Function(_));
     caller.import_function(ExtFuncData { name, signature, colocated, patchable: false })
 }

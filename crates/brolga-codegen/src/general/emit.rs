@@ -304,7 +304,7 @@ impl Emitter<'_> {
     }
 }
 
-/// How an element that is as wide as its register lies in memory.
+/// The format in memory of an element that is as wide as its register.
 fn element(dtype: DType) -> Type {
     match dtype {
         DType::F64 => F64,

@@ -48,7 +48,7 @@ pub(crate) fn lower(body: &Graph) -> Lowered {
     Lowered { stages, workspace, scratch: 0, in_place: Vec::new() }
 }
 
-/// Where each buffer is, and how many bytes of workspace the temporaries take.
+/// The location of each buffer, and the bytes of workspace that the temporaries take.
 fn allocate(loops: &Loops, slots: usize) -> (Vec<(usize, usize)>, usize) {
     let mut buffers: Vec<(usize, usize)> = Vec::new();
     let mut workspace = 0;
@@ -103,7 +103,7 @@ fn stage(placed: &Arc<Placed>, number: usize) -> Stage {
     }
 }
 
-/// What the steps of a stage do.
+/// The effects of a stage's steps.
 #[derive(Default)]
 struct Uses {
     reads: BTreeSet<Buffer>,

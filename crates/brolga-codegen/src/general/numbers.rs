@@ -21,7 +21,7 @@ pub(super) fn register(scalar: Scalar) -> Type {
     }
 }
 
-/// The integers as wide as a float, and the other way round.
+/// The integers as wide as a float, and the float as wide as integers.
 fn counterpart(ty: Type) -> Type {
     match ty {
         F32 => I32,

@@ -17,7 +17,7 @@ const FLAT: u32 = 16;
 /// demands of a contraction. Dense layers, the three convolutions and matrix products differ in the loops alone.
 #[derive(Debug, Clone)]
 pub struct Contraction {
-    /// Where each row's first factor is: bytes from the pointer `a`.
+    /// The offset of each row's first factor from the pointer `a`, in bytes.
     pub rows: SmallVec<[i64; 8]>,
     /// Columns of the result: consecutive floats of `b`, at least 1.
     pub lanes: usize,
@@ -30,7 +30,7 @@ pub struct Contraction {
 /// One loop over k.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KLoop {
-    /// How often.
+    /// The number of steps.
     pub trips: Trips,
     /// Bytes from one factor in `a` to the next.
     pub a_step: i64,
@@ -38,7 +38,7 @@ pub struct KLoop {
     pub b_step: i64,
 }
 
-/// What the chains start with.
+/// The start of the chains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start<'a> {
     /// +0.

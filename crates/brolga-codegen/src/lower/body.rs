@@ -1,4 +1,4 @@
-//! What all lowerings need of a kernel's body.
+//! A kernel's body as all lowerings see it.
 
 use brolga_ir::lanes::{Lane, Lanes};
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, Type, Value};
@@ -51,7 +51,7 @@ impl<'a> Body<'a> {
         self.slots.get(&value.node).copied()
     }
 
-    /// The slot where a factor of a contraction lies as f32: an operand's own, or a number after all
+    /// The slot of a factor of a contraction as f32: an operand's own, or a number after all
     /// slots that stands for the copy of a 16-bit operand, until [`widen`](super::contraction) gives
     /// it an offset.
     pub(crate) fn factor_slot(&self, value: Value) -> Option<usize> {
@@ -96,7 +96,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// How the value lies in memory.
+    /// The format of the value's elements in memory.
     pub(crate) fn element(&self, value: Value) -> Element {
         known_element(self.ty(value).dtype)
     }
@@ -202,7 +202,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// How an element type lies in memory.
+/// The format of an element type in memory.
 ///
 /// # Errors
 /// If it has no tiles.
@@ -226,7 +226,7 @@ pub(crate) fn constant(b: &mut Builder, dtype: DType, number: f64) -> Lane<Build
     }
 }
 
-/// What the element type holds of a result: the low byte of an integer, the nearest float.
+/// The part of a result that the element type holds: the low byte of an integer, the nearest float.
 fn hold(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
     match (dtype, lane) {
         (DType::U8, Lane::I(x)) => {

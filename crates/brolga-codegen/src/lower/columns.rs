@@ -1,7 +1,9 @@
-//! Kernels of kind `columns`: a reduction over axes before the last ones, with what feeds it and what follows it.
+//! Kernels of kind `columns`: a reduction over axes before the last ones, with what feeds it and
+//! what follows it.
 //!
-//! The domain is `[kept.., reduced.., columns..]`. The first reduced axis is cut into pieces, as the order of arithmetic demands; a unit is one piece of
-//! one index of the kept axes, and keeps its partial results in the workspace. A second stage combines the pieces.
+//! The domain is `[kept.., reduced.., columns..]`. The first reduced axis is cut into pieces, as
+//! the order of arithmetic demands; a unit is one piece of one index of the kept axes, and keeps
+//! its partial results in the workspace. A second stage combines the pieces.
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use brolga_ir::ops::reduce::pieces;
 use brolga_ir::{DType, Elementwise, Shape, Value};
 
 use super::body::{Body, Recorded, broadcast, load};
-use super::epilogue::{Cell, Epilogue, Place};
+use super::epilogue::{Cell, Epilogue, Offsets};
 use super::{Lowered, Stage};
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
@@ -25,7 +27,7 @@ const BLOCK: usize = 1024;
 /// The element types that are reduced.
 const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
-/// How values are combined.
+/// The combination of two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Combine {
     Sum,
@@ -129,11 +131,11 @@ impl<'a> Columns<'a> {
             columns: domain[split..].iter().product(),
             leaves: Vec::new(),
         };
-        columns.place_leaves(domain, split)?;
+        columns.find_leaves(domain, split)?;
         Ok(columns)
     }
 
-    fn place_leaves(&mut self, domain: &Shape, split: usize) -> Result<()> {
+    fn find_leaves(&mut self, domain: &Shape, split: usize) -> Result<()> {
         let body = self.body;
         let mut stack = vec![self.operand];
         let mut seen: Vec<Value> = Vec::new();
@@ -293,9 +295,9 @@ impl<'a> Columns<'a> {
         let vector = |first: usize| {
             let tile = self.combination(epilogue, (columns - first).min(LANES))?;
             let at = |start: &Affine| start.clone().plus(first as i64);
-            let target = Place { element: at(&element), column: at(&column) };
+            let offsets = Offsets { element: at(&element), column: at(&column) };
             let from = from.clone().plus(4 * first as i64);
-            Ok((tile, [from].into_iter().chain(epilogue.args(&target)).collect()))
+            Ok((tile, [from].into_iter().chain(epilogue.args(&offsets)).collect()))
         };
         (0..columns).step_by(LANES).map(vector).collect()
     }
@@ -359,7 +361,8 @@ impl<'a> Columns<'a> {
         Ok(Arc::new(b.finish()?))
     }
 
-    /// Goes on with the chains of a vector of columns, along the last reduced axis if it is not the first.
+    /// Goes on with the chains of a vector of columns, along the last reduced axis if it is not the
+    /// first.
     fn accumulate(&self, lanes: usize) -> Result<Arc<TileProgram>> {
         let body = self.body;
         let mut b = Builder::new(format!("{}_columns", body.name()));
@@ -390,7 +393,7 @@ impl<'a> Columns<'a> {
                     let next = self.combine.combine(b, so_far, x);
                     b.set(acc, next);
                 }
-                Ok(_) => result = Err(body.refused("what is reduced is no float")),
+                Ok(_) => result = Err(body.refused("the operand of a reduction is no float")),
                 Err(error) => result = Err(error),
             }
             for (leaf, &pointer) in self.leaves.iter().zip(&pointers) {

@@ -1,4 +1,4 @@
-//! What follows a kernel's main op while its results are in registers: bias, activation, the store.
+//! The ops that follow a kernel's main op while its results are in registers: bias, activation, the store.
 
 use brolga_ir::lanes::Lane;
 use brolga_ir::{DType, Value};
@@ -12,13 +12,16 @@ use crate::tile::{Builder, Extent, Pointer, Trips};
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
-/// Where results of a tile go.
-pub(super) struct Place {
-    /// The first element, in elements from the start of the result.
+/// The offsets of a tile's results in the result.
+pub(super) struct Offsets {
+    /// That of the first, in elements.
     pub(super) element: Affine,
-    /// The first column of the result.
+    /// Its column.
     pub(super) column: Affine,
 }
+
+/// The name by which window kernels and convolutions know [`Offsets`].
+pub(super) use self::Offsets as Place;
 
 /// A vector of results: where it is within a tile, and one value for each root, not yet rounded to
 /// the root's element type.
@@ -36,7 +39,7 @@ impl From<Accumulator> for Cell {
     }
 }
 
-/// How an operand of the epilogue lies beside the result.
+/// The layout of an epilogue's operand beside the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
     /// One element a result.
@@ -56,7 +59,7 @@ struct Leaf {
     layout: Layout,
 }
 
-/// Where an output of the epilogue goes.
+/// An output of the epilogue.
 #[derive(Debug)]
 struct Sink {
     value: Value,
@@ -71,7 +74,7 @@ pub(super) struct Epilogue {
     roots: Vec<Value>,
     leaves: Vec<Leaf>,
     sinks: Vec<Sink>,
-    /// If set, results go to scratch memory instead, and `Place` counts its elements.
+    /// If set, results go to scratch memory instead, and [`Offsets`] count its elements.
     scratch: bool,
 }
 
@@ -126,20 +129,20 @@ impl Epilogue {
     }
 
     /// The addresses for these parameters.
-    pub(super) fn args(&self, place: &Place) -> impl Iterator<Item = Affine> {
+    pub(super) fn args(&self, offsets: &Offsets) -> impl Iterator<Item = Affine> {
         let leaves = self.leaves.iter().map(|leaf| {
             let size = leaf.dtype.size() as i64;
             let start = Affine::slot(leaf.slot);
             match leaf.layout {
-                Layout::Full => start.add(&place.element, size),
-                Layout::Column => start.add(&place.column, size),
+                Layout::Full => start.add(&offsets.element, size),
+                Layout::Column => start.add(&offsets.column, size),
                 Layout::Scalar => start,
             }
         });
         let sinks = self
             .sinks
             .iter()
-            .map(|sink| sink.start.clone().add(&place.element, sink.dtype.size() as i64));
+            .map(|sink| sink.start.clone().add(&offsets.element, sink.dtype.size() as i64));
         leaves.chain(sinks).collect::<Vec<_>>().into_iter()
     }
 

@@ -30,7 +30,7 @@ pub(crate) use body::Body;
 /// A kernel as loop nests: what [`crate::compile`] turns into functions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lowered {
-    /// What runs one after the other.
+    /// The stages, which run one after the other.
     pub stages: Vec<Stage>,
     /// Bytes of the workspace, which all workers share.
     pub workspace: usize,
@@ -43,9 +43,9 @@ pub struct Lowered {
 /// A part of a kernel: all its units may run at the same time, on any number of workers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stage {
-    /// What a unit does.
+    /// The code of a unit.
     pub code: Code,
-    /// How many units there are; it follows from the shapes alone.
+    /// The number of units; it follows from the shapes alone.
     pub units: usize,
     /// Which slots are read, and how.
     pub reads: Vec<Touch>,
@@ -55,7 +55,7 @@ pub struct Stage {
     pub flops: u64,
 }
 
-/// What a unit of a stage does.
+/// The code of a unit of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Code {
     /// A loop nest around tiles.
@@ -80,7 +80,7 @@ impl From<Nest> for Code {
 }
 
 impl Code {
-    /// What profiles and dumps call the stage.
+    /// The name of the stage in profiles and dumps.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {

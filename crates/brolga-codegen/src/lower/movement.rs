@@ -1,4 +1,4 @@
-//! Kernels of kind `move`: one op that puts elements to other places.
+//! Kernels of kind `move`: one op that moves elements to other indices.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::Element;
 
 mod gather;
-mod places;
+mod indices;
 
 pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     let mut ops = body
@@ -29,9 +29,9 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     match body.op(root) {
         Op::Gather(_) => gather::gather(body, root),
         Op::ScatterAdd(op) => gather::scatter_add(body, root, op.rows),
-        Op::Iota(op) => places::iota(body, root, op.axis),
-        Op::OneHot(op) => places::one_hot(body, root, op.depth),
-        Op::Argmax(op) => places::argmax(body, root, op.axis),
+        Op::Iota(op) => indices::iota(body, root, op.axis),
+        Op::OneHot(op) => indices::one_hot(body, root, op.depth),
+        Op::Argmax(op) => indices::argmax(body, root, op.axis),
         op if matches!(op.family(), Family::Reduction { .. }) => columns::lower(body),
         _ => strided(body, root),
     }
@@ -52,10 +52,12 @@ pub(super) fn operand_slots(body: &Body<'_>, root: Value) -> Result<Vec<usize>> 
     body.graph.operands(root.node).iter().map(slot).collect()
 }
 
-/// How many copies share a stage at most: the time to compile a function grows faster than its size.
+/// The greatest number of copies that share a stage: the time to compile a function grows faster
+/// than its size.
 const STAGE_COPIES: usize = 64;
 
-/// A copy between strided tensors: where it starts in each, its extents, and the strides of the operand, all in elements.
+/// A copy between strided tensors: where it starts in each, its extents, and the strides of the
+/// operand, all in elements.
 struct Copy {
     slot: usize,
     from: i64,
@@ -195,7 +197,7 @@ impl Copies<'_> {
     }
 }
 
-/// How indices lie in memory.
+/// The format of indices in memory.
 pub(super) fn index_element(body: &Body<'_>, value: Value) -> Result<Element> {
     match body.ty(value).dtype {
         DType::I32 => Ok(Element::I32),

@@ -7,7 +7,7 @@ use brolga_ir::op::Family;
 use brolga_ir::{Op, Value};
 
 use super::body::Body;
-use super::epilogue::{Cell, Epilogue, Place};
+use super::epilogue::{Cell, Epilogue, Offsets};
 use super::{Lowered, Stage};
 use crate::error::Result;
 use crate::nest::{Affine, Arg, Nest, NestBuilder};
@@ -43,14 +43,14 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     let mut nest = NestBuilder::new("random");
     nest.repeat(CALLS, |nest, i| {
         let call = i.add(&Nest::UNIT.into(), CALLS as i64);
-        let place = Place {
+        let offsets = Offsets {
             element: Affine::number(0).add(&call, PHILOX_BLOCK as i64),
             column: Affine::number(0),
         };
         let first = Affine::number(0).add(&call, LANES as i64);
         let args: Vec<Arg> = [Affine::slot(seed), Affine::slot(step), first]
             .into_iter()
-            .chain(epilogue.args(&place))
+            .chain(epilogue.args(&offsets))
             .map(Arg::from)
             .collect();
         nest.when(call.clone(), 0..calls, |nest| nest.call(&whole, args.clone()), |_| {});
@@ -100,7 +100,7 @@ fn tile(
     Ok(Arc::new(b.finish()?))
 }
 
-/// What an op makes of 32 random bits: the upper 24 as a fraction, and whether it is below a probability.
+/// The number that an op makes of 32 random bits: the upper 24 as a fraction, and whether it is below a probability.
 fn number(body: &Body<'_>, root: Value, b: &mut Builder, bits: I) -> Lane<Builder> {
     if matches!(body.op(root), Op::RandomBits(_)) {
         return Lane::I(bits);

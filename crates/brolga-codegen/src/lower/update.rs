@@ -133,7 +133,7 @@ fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Ar
         let lane = broadcast(&mut b, body.ty(value).dtype, pointer.at(0));
         known.insert(value, lane);
     }
-    // What is computed of scalars alone stands outside of the loop.
+    // Values computed of scalars alone are outside of the loop.
     for value in computed_scalars(body, group) {
         body.record(&mut b, &mut known, value, &mut |_, _| None)?;
     }
@@ -168,7 +168,7 @@ fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Ar
     Ok(Arc::new(b.finish()?))
 }
 
-/// What a group's results need of what is computed of scalars, in the order of the body.
+/// The values computed of scalars that a group's results need, in the order of the body.
 fn computed_scalars(body: &Body<'_>, group: &Group) -> Vec<Value> {
     let mut stack: Vec<NodeId> = group.outputs.iter().map(|(value, _)| value.node).collect();
     let mut needed: FxHashSet<NodeId> = FxHashSet::default();

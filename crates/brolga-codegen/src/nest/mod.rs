@@ -20,11 +20,11 @@ pub use emit::emit;
 /// A stage: `body` once for each unit of a range.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Nest {
-    /// What it does, for people.
+    /// Its name, for people.
     pub name: String,
     /// The steps for one unit; [`Nest::UNIT`] is its number.
     pub body: Vec<Step>,
-    /// How many indices there are, the unit included.
+    /// The number of indices, the unit included.
     pub indices: u32,
 }
 
@@ -37,7 +37,7 @@ impl Nest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Index(pub u32);
 
-/// Where an address starts.
+/// The base of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Base {
     /// At an entry of the operand table: operands, results, workspace.
@@ -49,9 +49,9 @@ pub enum Base {
 /// `base + offset + Σ index · factor`; without a base, a number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Affine {
-    /// Where an address starts; `None` for a number.
+    /// The base of an address; `None` for a number.
     pub base: Option<Base>,
-    /// What is added.
+    /// The constant that is added.
     pub offset: i64,
     /// The indices with their factors.
     pub terms: SmallVec<[(Index, i64); 4]>,
@@ -137,40 +137,40 @@ pub enum Step {
         index: Index,
         /// The first value.
         from: Affine,
-        /// The value behind the last.
+        /// The value after the last.
         to: Affine,
-        /// What is done for each.
+        /// The steps for each.
         body: Vec<Step>,
     },
     /// `index = ⌊number / divisor⌋`; the number is not negative.
     Divide {
         /// The result.
         index: Index,
-        /// What is divided.
+        /// The dividend.
         number: Affine,
-        /// By what.
+        /// The divisor.
         divisor: i64,
     },
     /// `index` = the element at this address: a byte is zero-extended, 32 bits are sign-extended.
     Read {
         /// The result.
         index: Index,
-        /// Where.
+        /// The address.
         address: Affine,
         /// [`Element::I32`] or [`Element::U8`].
         element: Element,
     },
     /// `then` if `from ≤ number < to`, else `otherwise`.
     When {
-        /// What is compared.
+        /// The number that is compared.
         number: Affine,
         /// The least value inside.
         from: i64,
         /// The value above the greatest inside.
         to: i64,
-        /// What is done inside.
+        /// The steps inside.
         then: Vec<Step>,
-        /// What is done outside.
+        /// The steps outside.
         otherwise: Vec<Step>,
     },
     /// Runs a tile.

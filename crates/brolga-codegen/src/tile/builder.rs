@@ -26,7 +26,7 @@ pub struct M(pub(crate) Value);
 
 /// A value whose kind Rust knows: [`F`], [`I`] or [`M`].
 pub trait Typed: Copy {
-    /// What the lanes hold.
+    /// The kind of the lanes.
     const KIND: Kind;
     /// The value without its type.
     fn untyped(self) -> Value;
@@ -203,7 +203,7 @@ impl Builder {
         variable
     }
 
-    /// What the variable holds now.
+    /// The value in the variable.
     pub fn get<T: Typed>(&mut self, variable: Variable<T>) -> T {
         T::typed(self.record(T::KIND, Op::Get(variable.var)))
     }

@@ -20,7 +20,7 @@ pub(super) fn parts_of(extent: Extent, parts: usize) -> PartSet {
     }
 }
 
-/// How many lanes of one part a constant extent has.
+/// The number of lanes of one part in a constant extent.
 pub(super) fn lanes_of(extent: Extent, part: usize, parts: usize) -> usize {
     let lanes = match extent {
         Extent::Full | Extent::Rest(_) => LANES,

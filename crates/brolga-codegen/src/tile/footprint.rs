@@ -9,7 +9,7 @@ use super::program::{
     Address, Count, Element, Extent, LANES, Op, Pointer, Rank1, Stmt, TileProgram, Trips,
 };
 
-/// What a count argument contributes to an offset.
+/// The contribution of a count argument to an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Term {
     /// The count n itself.
@@ -34,13 +34,13 @@ pub struct Linear {
 pub struct Reach {
     /// The parameter.
     pub pointer: Pointer,
-    /// How the elements lie in memory.
+    /// The format of the elements in memory.
     pub element: Element,
     /// Whether the bytes are written; else they are read.
     pub writes: bool,
-    /// Where they start: forms with different terms.
+    /// Their starts: forms with different terms.
     pub lows: SmallVec<[Linear; 1]>,
-    /// Where they end: the byte after the last.
+    /// Their ends: the byte after the last.
     pub highs: SmallVec<[Linear; 1]>,
 }
 
@@ -61,7 +61,7 @@ impl TileProgram {
 }
 
 struct Walk {
-    /// Where each pointer is, counted from its argument.
+    /// The offset of each pointer from its argument.
     offsets: Vec<Linear>,
     touched: SmallVec<[Reach; 8]>,
 }
@@ -198,7 +198,7 @@ impl Walk {
     }
 }
 
-/// What is touched so, up to here.
+/// The entry for accesses by this pointer, of this element type, reading or writing; a new one if there is none.
 fn reach(
     touched: &mut SmallVec<[Reach; 8]>,
     key @ (pointer, element, writes): (Pointer, Element, bool),

@@ -22,7 +22,7 @@ impl Formats {
     }
 }
 
-/// What a builder knows of 16-bit formats.
+/// A builder's knowledge of 16-bit formats.
 #[derive(Debug, Default)]
 pub(super) struct Halves {
     /// Values with at least one format.

@@ -5,7 +5,7 @@ pub use brolga_ir::lanes::{Binary, Kind, Shift, Unary};
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
 
-/// How far an address may be from its pointer: 2 GiB, which an instruction can express, less what a statement touches from the address on.
+/// The greatest distance of an address from its pointer: 2 GiB, which an instruction can express, less what a statement touches from the address on.
 pub const REACH: i64 = (1 << 31) - (1 << 12);
 
 /// A tile program: the innermost run of a kernel, written over logical vectors of [`LANES`] lanes.
@@ -14,7 +14,7 @@ pub const REACH: i64 = (1 << 31) - (1 << 12);
 /// [`TileProgram::validate`] checks it, a [`TileTarget`](super::TileTarget) turns it into machine code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TileProgram {
-    /// What the program does, for people: `contraction_6x8`.
+    /// A name for people: `contraction_6x8`.
     pub name: String,
     /// The parameters, in the order of the call. Each is one 64-bit integer argument.
     pub params: Vec<Param>,
@@ -31,11 +31,11 @@ pub struct TileProgram {
 pub struct Param {
     /// A name for the text form.
     pub name: String,
-    /// What the argument is.
+    /// The kind of the argument.
     pub kind: ParamKind,
 }
 
-/// What an argument is.
+/// The kind of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ParamKind {
     /// An address. The program moves it by [`Stmt::Step`].
@@ -71,7 +71,7 @@ pub struct Var(pub u32);
 /// Kind and, for a constant, the number of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ValueData {
-    /// What the lanes hold.
+    /// The kind of the lanes.
     pub kind: Kind,
     /// The number in every lane, if it is known now. Constants are visible everywhere and have no statement:
     /// each instruction set holds them where it likes.
@@ -101,7 +101,7 @@ impl Constant {
     }
 }
 
-/// How an element lies in memory.
+/// The format of an element in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Element {
     /// Four bytes, float lanes.
@@ -186,7 +186,7 @@ impl Extent {
     }
 }
 
-/// How often something happens.
+/// A number of repetitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trips {
     /// This often.
@@ -202,29 +202,29 @@ pub enum Trips {
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Stmt {
-    /// The value is the result of the op. It lives to the end of the block that the statement stands in.
+    /// The value is the result of the op. It lives to the end of the statement's block.
     Let(Value, Op),
     /// The variable takes the value.
     Set(Var, Value),
     /// The lanes of the value go to memory; nothing outside them is touched.
     Store {
-        /// How an element lies in memory.
+        /// The format of an element in memory.
         element: Element,
-        /// Where lane 0 goes.
+        /// The address of lane 0.
         address: Address,
-        /// Which lanes.
+        /// The lanes.
         extent: Extent,
-        /// What.
+        /// The value.
         value: Value,
     },
     /// Lane l of four float values goes to memory at `step · l` bytes after the address, 16 bytes in the order of the values: four rows
     /// become sixteen columns.
     StoreTransposed {
-        /// Where the lanes 0 go.
+        /// The address of the lanes 0.
         address: Address,
         /// Bytes from one lane to the next.
         step: i64,
-        /// What.
+        /// The values.
         values: [Value; 4],
     },
     /// The cache line of this address will be needed soon. It changes nothing, and an instruction set may ignore it.
@@ -233,18 +233,18 @@ pub enum Stmt {
     Step {
         /// Which pointer.
         pointer: Pointer,
-        /// How far each time.
+        /// The distance of each move.
         bytes: i64,
-        /// How often.
+        /// The number of times.
         trips: Trips,
     },
     /// One step of a contraction.
     Rank1(Rank1),
     /// The body, again and again.
     Loop {
-        /// How often.
+        /// The number of times.
         trips: Trips,
-        /// What.
+        /// The statements.
         body: Vec<Stmt>,
     },
 }
@@ -259,11 +259,11 @@ pub enum Stmt {
 pub struct Rank1 {
     /// The accumulators: float variables, row by row, `a.len() · vectors` of them, all different.
     pub acc: Vec<Var>,
-    /// Where each row's factor is.
+    /// The address of each row's factor.
     pub a: Vec<Address>,
-    /// Where the first vector of factors is.
+    /// The address of the first vector of factors.
     pub b: Address,
-    /// How many vectors a row has.
+    /// The number of vectors of a row.
     pub vectors: usize,
     /// Which lanes the last vector has: [`Extent::Full`] or [`Extent::First`].
     pub extent: Extent,
@@ -282,9 +282,9 @@ pub enum Op {
     Iota,
     /// True in the lanes of the extent.
     FirstLanes(Extent),
-    /// What the variable holds now.
+    /// The value in the variable.
     Get(Var),
-    /// What a store and a load of an element of 16 bits make of a float: the nearest number that it
+    /// The float that a load gives after a store of an element of 16 bits: the nearest number that it
     /// holds, ties to even.
     RoundTo(Element, Value),
     /// One operand.
@@ -341,7 +341,7 @@ impl Op {
     }
 }
 
-/// How all lanes of a vector are combined: lane l with lane l + 8, then l + 4, l + 2, l + 1.
+/// The combination of all lanes of a vector: lane l with lane l + 8, then l + 4, l + 2, l + 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reduction {
     /// The sum.

@@ -1,4 +1,4 @@
-//! What an instruction set has to offer.
+//! Instruction sets as code generation sees them.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub trait TileTarget: Send + Sync {
     /// or slow. What is larger than a tile that does not fit does not fit either.
     fn fits(&self, shape: TileShape) -> bool;
 
-    /// How many cycles one step of k of a tile takes whose factors are in L1, as the model has it that chooses among those that fit.
+    /// The cycles of one step of k of a tile whose factors are in L1, by the model that chooses among the tiles that fit.
     fn step_cycles(&self, shape: TileShape) -> f64;
 
     /// The contraction tile that suits a result of `rows` × `lanes` best, at least 1 × 1 and not larger than the result. Several tiles cover

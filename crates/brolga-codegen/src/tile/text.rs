@@ -145,7 +145,7 @@ impl TileProgram {
         })
     }
 
-    /// Constants stand where they are used; NaN as its bits.
+    /// Constants are written where they are used; NaN as its bits.
     fn value(&self, value: Value) -> impl Display {
         Shown(move |f: &mut Formatter<'_>| {
             match self.values.get(value.0 as usize).and_then(|value| value.constant) {

@@ -1,7 +1,9 @@
-//! The cotangent that a convolution's gradient reads: an operand, or computed image by image in scratch memory.
+//! The cotangent that a convolution's gradient reads: an operand, or computed image by image in
+//! scratch memory.
 //!
-//! Behind pooling the cotangent of the full-size activation is never stored: for each image, the pooled cotangent goes through its mask
-//! and is un-pooled to the worker's scratch memory, where the contraction reads it from the first-level cache.
+//! After pooling the cotangent of the full-size activation is never stored: for each image, the
+//! pooled cotangent goes through its mask and is un-pooled to the worker's scratch memory, where
+//! the contraction reads it from the first-level cache.
 
 use std::sync::Arc;
 
@@ -16,7 +18,7 @@ use crate::lower::window::{pair, plane, plane_of};
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::{Builder, Element, Extent, LANES, Pointer, TileProgram, Trips};
 
-/// Where a gradient finds its cotangent.
+/// The cotangent that a gradient reads.
 pub(super) struct Cotangent {
     value: Value,
     /// The slot, if the cotangent is an operand as it is.
@@ -58,7 +60,7 @@ impl Cotangent {
             && !op.pool.tiles_a_plane()
         {
             return Err(body.refused(
-                "an un-pooling with overlapping or padded windows is in front of a convolution",
+                "the windows of an un-pooling before a convolution overlap or are padded",
             ));
         }
         let mut leaves = Vec::new();
@@ -77,7 +79,7 @@ impl Cotangent {
             let own = body.shape(*leaf);
             if own != shape && own.elements() != 1 {
                 return Err(body.refused(format!(
-                    "an operand of shape {own} is in front of a cotangent {shape}"
+                    "an operand of shape {own} is in the prologue of a cotangent of shape {shape}"
                 )));
             }
         }
@@ -171,7 +173,7 @@ impl Cotangent {
                 result = self.vector(body, b, &sources, target, Extent::first(rest));
                 steps(b, rest);
             }
-            // The target is behind the window's first pixel; it goes on to the next window.
+            // The target is after the window's first pixel; it moves to the next window.
             b.step(target, 4 * ((window[1] - 1) * channels) as i64, Trips::Const(1));
         });
         result?;
@@ -180,9 +182,9 @@ impl Cotangent {
         if covered < width {
             let zero = b.float(0.0);
             for line in 0..window[0] {
-                for place in (0..(width - covered) * channels).step_by(LANES) {
-                    let lanes = ((width - covered) * channels - place).min(LANES);
-                    let offset = 4 * (line * width * channels + place) as i64;
+                for first in (0..(width - covered) * channels).step_by(LANES) {
+                    let lanes = ((width - covered) * channels - first).min(LANES);
+                    let offset = 4 * (line * width * channels + first) as i64;
                     b.store_f32(target.at(offset), Extent::first(lanes), zero);
                 }
             }
@@ -226,7 +228,7 @@ impl Cotangent {
         let [_, width, channels] = self.extents;
         let [height, pool_width] = self.window();
         let zero = b.float(0.0);
-        // A place starts at +0 and adds the cotangent of its only window.
+        // An element starts at +0 and adds the cotangent of its only window.
         let value = b.add(zero, value);
         for row in 0..height {
             for column in 0..pool_width {

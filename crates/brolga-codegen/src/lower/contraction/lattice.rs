@@ -1,8 +1,9 @@
-//! Which taps of a sliding window meet which places, on one axis.
+//! The outputs of a sliding window by the taps they have, on one axis.
 //!
-//! Outputs are taken in classes `class, class + step, class + 2·step, …`. Within a class, runs of outputs that have the same taps form a
-//! segment: one loop without any condition inside. This serves the convolution (an output reads inputs) and its input gradient (an input
-//! reads outputs; the step is the stride, since neighbours then read the same taps).
+//! Outputs are taken in classes `class, class + step, class + 2·step, …`. Within a class, runs of
+//! outputs that have the same taps form a segment: one loop without any condition inside. This
+//! serves the convolution (an output reads inputs) and its input gradient (an input reads outputs;
+//! the step is the stride, since neighbours then read the same taps).
 
 use crate::nest::Affine;
 
@@ -11,18 +12,20 @@ use crate::nest::Affine;
 pub(in crate::lower) struct Segment {
     pub(in crate::lower) start: usize,
     pub(in crate::lower) count: usize,
-    /// How many taps each output has.
+    /// The number of taps of each output.
     pub(in crate::lower) taps: usize,
     /// The first tap, and the distance to the next.
     pub(in crate::lower) tap: usize,
     pub(in crate::lower) tap_step: usize,
-    /// The place that the first output reads with its first tap; what each further output and tap adds.
+    /// The place that the first output reads with its first tap; what each further output and tap
+    /// adds.
     pub(in crate::lower) place: i64,
     pub(in crate::lower) place_step: i64,
     pub(in crate::lower) place_tap: i64,
 }
 
-/// The segments of each of the `step` classes of `0..extent`; `taps` gives the taps of an output, ascending, with the places they read.
+/// The segments of each of the `step` classes of `0..extent`; `taps` gives the taps of an output,
+/// ascending, with the places they read.
 pub(in crate::lower) fn lattice(
     extent: usize,
     step: usize,
@@ -104,7 +107,8 @@ impl Segment {
     }
 }
 
-/// Cuts `count` into the fewest parts of at most `limit`, as even as can be: `(parts, size)` pairs, larger first.
+/// Cuts `count` into the fewest parts of at most `limit`, as even as can be: `(parts, size)` pairs,
+/// larger first.
 pub(super) fn even_split(count: usize, limit: usize) -> Vec<(usize, usize)> {
     if count == 0 {
         return Vec::new();
@@ -141,7 +145,8 @@ pub(super) fn even_tiles(count: usize, limit: usize) -> Vec<Tiles> {
     tiles.collect()
 }
 
-/// Cuts `columns` into tiles of `limit` lanes and a narrower last one: `(first column, tiles, lanes)`.
+/// Cuts `columns` into tiles of `limit` lanes and a narrower last one: `(first column, tiles,
+/// lanes)`.
 pub(super) fn column_tiles(columns: usize, limit: usize) -> Vec<(usize, usize, usize)> {
     let limit = limit.max(1);
     let (full, rest) = (columns / limit, columns % limit);

@@ -1,9 +1,10 @@
 //! Matrix products.
 //!
-//! Tiles of the result are worked on in blocks of rows, or, where there are few rows, in blocks of columns, so that each worker reads its own part
-//! of the second factor. A factor is brought into panels where tiles would walk through it in large steps, or along its rows: a panel holds
-//! what a tile reads of it, one k behind the other. A unit makes the panels of the factor that it has a part of; those of the other, which
-//! all units read, are made once, by a stage before.
+//! Tiles of the result are worked on in blocks of rows, or, where there are few rows, in blocks of
+//! columns, so that each worker reads its own part of the second factor. A factor is brought into
+//! panels where tiles would walk through it in large steps, or along its rows: a panel holds what a
+//! tile reads of it, one k after the other. A unit makes the panels of the factor that it has a
+//! part of; those of the other, which all units read, are made once, by a stage before.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::pack;
 use super::tile::{Chains, ContractionTile};
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
-use crate::lower::epilogue::{Epilogue, Place};
+use crate::lower::epilogue::{Epilogue, Offsets};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileProgram, TileShape, TileTarget};
@@ -24,19 +25,21 @@ use crate::tile::{LANES, TileProgram, TileShape, TileTarget};
 const MANY_UNITS: usize = 16;
 /// Tiles one below the other in a block of rows.
 const BLOCK: usize = 8;
-/// Bytes of a row, and rows, from which on what a tile reads is spread over too many pages and too few sets of the cache.
+/// Bytes of a row, and rows, from which on what a tile reads is spread over too many pages and too
+/// few sets of the cache.
 const WIDE_ROW: usize = 256;
 const MANY_ROWS: usize = 64;
 
 /// Bytes of a first factor from which on it comes from memory, or from far away in a shared cache.
 const STREAMED: usize = 8 << 20;
 
-/// How a factor is read.
+/// The form in which a factor is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     /// As it lies.
     Direct,
-    /// From panels that a unit makes in its scratch memory: all of its rows of the first factor, or one panel of the second at a time.
+    /// From panels that a unit makes in its scratch memory: all of its rows of the first factor, or
+    /// one panel of the second at a time.
     Unit,
     /// From panels in the workspace, made by a stage before.
     Shared,
@@ -90,7 +93,8 @@ pub(super) fn lower(
     product(body, root, Factors { op: *op, dims, chains: Chains::one(dims.k), slots }, target)
 }
 
-/// The product of the operands in two slots, with what follows `root`, whose elements lie as those of a product with these extents.
+/// The product of the operands in two slots, with what follows `root`, whose elements lie as those
+/// of a product with these extents.
 pub(super) fn product(
     body: &Body<'_>,
     root: Value,
@@ -102,7 +106,8 @@ pub(super) fn product(
     let by_rows = by_rows(&dims, shape);
     let [unit, shared] =
         if by_rows { [Source::Unit, Source::Shared] } else { [Source::Shared, Source::Unit] };
-    // A row is spread if the tile that reads a part of it is not alone with it, and comes back to it.
+    // A row is spread if the tile that reads a part of it is not alone with it, and comes back to
+    // it.
     let spread = |row: usize, is_read_again: bool| {
         4 * row >= WIDE_ROW && dims.k >= MANY_ROWS && is_read_again
     };
@@ -120,8 +125,8 @@ pub(super) fn product(
     if by_rows { product.rows() } else { product.columns() }
 }
 
-/// Whether units are blocks of rows. A block of rows reads the whole second factor, a block of columns the whole first one: the less is
-/// read, the better, if there are enough units.
+/// Whether units are blocks of rows. A block of rows reads the whole second factor, a block of
+/// columns the whole first one: the less is read, the better, if there are enough units.
 fn by_rows(dims: &MatmulDims, shape: TileShape) -> bool {
     let &MatmulDims { batch, m, n, .. } = dims;
     let rows = m.div_ceil(BLOCK * shape.rows);
@@ -131,7 +136,8 @@ fn by_rows(dims: &MatmulDims, shape: TileShape) -> bool {
 }
 
 impl Product<'_> {
-    /// Whether the rows of the first factor come from far away: each unit reads its own of many, as they lie.
+    /// Whether the rows of the first factor come from far away: each unit reads its own of many, as
+    /// they lie.
     fn is_streamed(&self) -> bool {
         let MatmulDims { batch, m, k, .. } = self.dims;
         self.first == Source::Direct
@@ -140,7 +146,8 @@ impl Product<'_> {
             && 4 * k >= WIDE_ROW
     }
 
-    /// Bytes from one element of a factor to the next one along the result, and to the next k: of the first factor, of the second.
+    /// Bytes from one element of a factor to the next one along the result, and to the next k: of
+    /// the first factor, of the second.
     fn steps(&self) -> [[i64; 2]; 2] {
         let MatmulDims { m, n, k, .. } = self.dims;
         let steps = |transposed: bool, extent: usize| match transposed {
@@ -150,7 +157,8 @@ impl Product<'_> {
         [steps(!self.op.transpose_a, m), steps(self.op.transpose_b, n)]
     }
 
-    /// The program that makes one panel of a factor: for each k the elements for `width` rows or columns of the result.
+    /// The program that makes one panel of a factor: for each k the elements for `width` rows or
+    /// columns of the result.
     fn packer(&self, [along, next_k]: [i64; 2], width: usize) -> Result<Arc<TileProgram>> {
         let k = self.dims.k;
         if along == 4 {
@@ -160,24 +168,25 @@ impl Product<'_> {
         }
     }
 
-    /// Where the elements of a factor for a row or a column of the result start, as it lies.
-    fn source(&self, factor: usize, matrix: &Affine, place: &Affine) -> Affine {
+    /// The start of the elements of a factor for a row or a column of the result, as it lies.
+    fn source(&self, factor: usize, matrix: &Affine, index: &Affine) -> Affine {
         let MatmulDims { m, n, k, .. } = self.dims;
         let (slot, extent) = [(self.a, m), (self.b, n)][factor];
         let [along, _] = self.steps()[factor];
-        Affine::slot(slot).add(matrix, 4 * (k * extent) as i64).add(place, along)
+        Affine::slot(slot).add(matrix, 4 * (k * extent) as i64).add(index, along)
     }
 
-    /// Where they start in the panels of the workspace: panels lie one behind the other, each row or column in front takes k floats.
-    fn shared(&self, factor: usize, matrix: &Affine, place: &Affine) -> Affine {
+    /// Their start in the panels of the workspace: panels follow each other, each row or column
+    /// before takes k floats.
+    fn shared(&self, factor: usize, matrix: &Affine, index: &Affine) -> Affine {
         let MatmulDims { m, n, k, .. } = self.dims;
         let extent = [m, n][factor];
         Affine::slot(self.body.workspace())
             .add(matrix, 4 * (k * extent) as i64)
-            .add(place, 4 * k as i64)
+            .add(index, 4 * k as i64)
     }
 
-    /// Where the first factor of the tile at a row of a block starts.
+    /// The start of the first factor of the tile at a row of a block.
     fn first_factor(&self, block: &Block<'_>, row: &Affine) -> Affine {
         match self.first {
             Source::Direct => self.source(0, block.matrix, &block.first_row.clone().add(row, 1)),
@@ -263,18 +272,19 @@ impl Product<'_> {
             let a = self.first_factor(block, &row);
             let row = block.first_row.clone().add(&row, 1);
             let element = column.clone().add(block.matrix, (m * n) as i64).add(&row, n as i64);
-            let place = Place { element, column: column.clone() };
-            tile.call(nest, &self.epilogue, a, b.clone(), &place);
+            let offsets = Offsets { element, column: column.clone() };
+            tile.call(nest, &self.epilogue, a, b.clone(), &offsets);
         });
     }
 
-    /// Where a unit of so many rows has its panels of the first factor, its panel of the second, and the sums of a tile in its scratch memory.
+    /// The scratch memory of a unit of so many rows: its panels of the first factor, its panel of
+    /// the second, and the sums of a tile.
     fn scratch(&self, rows: usize) -> [Affine; 3] {
         let [first, second, _] = self.scratch_floats(rows);
         [0, first, first + second].map(|floats| Affine::scratch().plus(4 * floats as i64))
     }
 
-    /// How many floats each of them takes, in whole cache lines.
+    /// The floats that each of them takes, in whole cache lines.
     fn scratch_floats(&self, rows: usize) -> [usize; 3] {
         let floats = |source: Source, extent: usize| {
             if source == Source::Unit { (self.dims.k * extent).next_multiple_of(LANES) } else { 0 }
@@ -283,7 +293,8 @@ impl Product<'_> {
         [floats(self.first, rows), floats(self.second, lanes), self.chains.scratch(height, lanes)]
     }
 
-    /// Units are blocks of rows: if possible a divisor of m near so many tiles, so that they are equal parts of the result.
+    /// Units are blocks of rows: if possible a divisor of m near so many tiles, so that they are
+    /// equal parts of the result.
     fn rows(&self) -> Result<Lowered> {
         let MatmulDims { batch, m, n, .. } = self.dims;
         let limit = (BLOCK * self.shape.rows).min(m.max(1));
@@ -398,7 +409,7 @@ impl Product<'_> {
     /// Brings a factor into panels; a unit is a panel.
     fn packing(&self, factor: usize) -> Result<Stage> {
         let MatmulDims { batch, m, n, .. } = self.dims;
-        // Where panels start, how many there are, and how wide they are.
+        // The starts, numbers and widths of panels.
         let tiles = match factor {
             0 => {
                 let tiles = even_tiles(m, self.shape.rows).into_iter();
@@ -417,9 +428,9 @@ impl Product<'_> {
                 first..first + count,
                 |nest| {
                     let within = index.clone().plus(-(first as i64));
-                    let place = Affine::number(start as i64).add(&within, width as i64);
-                    let source = self.source(factor, &matrix, &place);
-                    nest.call(&packer, [source, self.shared(factor, &matrix, &place)]);
+                    let index = Affine::number(start as i64).add(&within, width as i64);
+                    let source = self.source(factor, &matrix, &index);
+                    nest.call(&packer, [source, self.shared(factor, &matrix, &index)]);
                 },
                 |_| {},
             );

@@ -60,8 +60,9 @@ pub(super) fn transpose(
     Ok((nest.finish(), matrices * blocks))
 }
 
-/// Weights of a convolution in panels: `width` result channels that are worked on together lie side by side, for every tap and contracted channel one
-/// row after the other. Panels lie one behind the other, those of a group together.
+/// Weights of a convolution in panels: `width` result channels that are worked on together lie side
+/// by side, for every tap and contracted channel one row after the other. Panels follow each other,
+/// those of a group together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panels {
     pub(super) taps: usize,
@@ -71,7 +72,8 @@ pub(super) struct Panels {
     /// Contracted channels of a group.
     pub(super) contracted: usize,
     pub(super) width: usize,
-    /// Whether weights are `[tap][result][group][contracted]`, or `[tap][contracted][group][result]`.
+    /// Whether weights are `[tap][result][group][contracted]`, or
+    /// `[tap][contracted][group][result]`.
     pub(super) transposed: bool,
 }
 
@@ -100,7 +102,7 @@ impl Panels {
         }
     }
 
-    /// Where the weights of one tap for the panel of a result channel start.
+    /// The start of the weights of one tap for the panel of a result channel.
     fn source(&self, from: &Affine, tap: &Affine, group: &Affine, channel: &Affine) -> Affine {
         let (groups, results, contracted) =
             (self.groups as i64, self.results as i64, self.contracted as i64);
@@ -150,10 +152,12 @@ impl Panels {
     }
 }
 
-/// Transposes `count` rows, `row` bytes apart: for each column one run of `count` floats is written, `step` bytes behind the last.
+/// Transposes `count` rows, `row` bytes apart: for each column one run of `count` floats is
+/// written, `step` bytes after the last.
 ///
-/// Rows are read a cache line at a time: those of a wide matrix are in few sets of the cache, which forgets the line of the first row
-/// before that of the last has come. The machine does not foresee that the next line of a row follows when all other rows have been read.
+/// Rows are read a cache line at a time: those of a wide matrix are in few sets of the cache, which
+/// forgets the line of the first row before that of the last has come. The machine does not foresee
+/// that the next line of a row follows when all other rows have been read.
 pub(super) fn transposed(
     count: usize,
     columns: usize,
@@ -163,15 +167,15 @@ pub(super) fn transposed(
     let mut b = Builder::new(format!("transpose_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
     let ahead = 4 * (AHEAD * LANES) as i64;
-    // What lies farther apart than an address reaches is walked to.
+    // Columns that are farther apart than an address reaches are walked to.
     let reaches = |bytes: i64| bytes < REACH;
     let width = if reaches(LANES as i64 * step) { LANES } else { 1 };
     let block = |b: &mut Builder, columns: usize| {
         let fours = if columns == LANES && reaches(4 * row) { count / 4 } else { 0 };
         b.repeat(Trips::Const(fours as u32), |b| {
-            let places = [0, 1, 2, 3].map(|i| from.at(i * row));
-            places.iter().for_each(|place| b.prefetch(place.plus(ahead)));
-            let rows = places.map(|place| b.load_f32(place, Extent::Full));
+            let addresses = [0, 1, 2, 3].map(|i| from.at(i * row));
+            addresses.iter().for_each(|address| b.prefetch(address.plus(ahead)));
+            let rows = addresses.map(|address| b.load_f32(address, Extent::Full));
             b.store_transposed(to.at(0), step, rows);
             b.step(from, 4 * row, Trips::Const(1));
             b.step(to, 16, Trips::Const(1));
@@ -195,7 +199,8 @@ pub(super) fn transposed(
     Ok(Arc::new(b.finish()?))
 }
 
-/// Copies `count` rows, `row` bytes apart, into `panels` that lie one behind the other, each with the next `width` floats of every row.
+/// Copies `count` rows, `row` bytes apart, into `panels` that follow each other, each with the next
+/// `width` floats of every row.
 pub(super) fn spread(
     count: usize,
     panels: usize,
@@ -218,7 +223,7 @@ pub(super) fn spread(
     Ok(Arc::new(b.finish()?))
 }
 
-/// Copies `count` rows of `columns` floats, `row` bytes apart, one behind the other.
+/// Copies `count` rows of `columns` floats, `row` bytes apart, one after the other.
 pub(super) fn rows(count: usize, columns: usize, row: i64) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("pack_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
@@ -229,15 +234,15 @@ pub(super) fn rows(count: usize, columns: usize, row: i64) -> Result<Arc<TilePro
             b.store_f32(to.at(4 * (target + column) as i64), extent, value);
         }
     };
-    // Where the rows are parts of longer ones, the machine does not foresee the next.
+    // The machine does not foresee the next row if rows are parts of longer ones.
     let ahead = (0..UNROLL).map(|i| (ROWS_AHEAD + i) as i64 * row);
     let ahead: Vec<i64> =
-        ahead.filter(|&place| row > 4 * columns as i64 && place < REACH).collect();
+        ahead.filter(|&offset| row > 4 * columns as i64 && offset < REACH).collect();
     b.repeat(Trips::Const((count / UNROLL) as u32), |b| {
-        for &place in &ahead {
+        for &offset in &ahead {
             (0..columns)
                 .step_by(LANES)
-                .for_each(|column| b.prefetch(from.at(place + 4 * column as i64)));
+                .for_each(|column| b.prefetch(from.at(offset + 4 * column as i64)));
         }
         (0..UNROLL).for_each(|i| copy(b, i as i64 * row, i * columns));
         b.step(from, UNROLL as i64 * row, Trips::Const(1));

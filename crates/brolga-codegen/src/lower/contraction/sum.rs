@@ -1,18 +1,18 @@
-//! What a filter's gradient is for: a result, or an optimizer's update after it.
+//! The uses of a filter's gradient: a result, or an optimizer's update after it.
 
 use brolga_ir::Value;
 use brolga_ir::lanes::Lane;
 
 use crate::error::Result;
 use crate::lower::Body;
-use crate::lower::epilogue::{Cell, Epilogue, Place};
+use crate::lower::epilogue::{Cell, Epilogue, Offsets};
 use crate::nest::Affine;
 use crate::tile::{Builder, Element, Extent, F, LANES, Pointer, Trips};
 
-/// What becomes of the sums of the weights, or of the bias.
+/// The use of the sums of the weights, or of the bias.
 #[derive(Debug)]
 pub(super) enum Sum {
-    /// Nobody wants them.
+    /// They are not used.
     Unused,
     /// They are a result as they are, in this slot.
     Result(usize),
@@ -45,7 +45,7 @@ impl Sum {
         !matches!(self, Self::Unused)
     }
 
-    /// What is computed of them.
+    /// The epilogue that reads them.
     pub(super) fn chain(&self) -> Option<&Epilogue> {
         match self {
             Self::Chain(chain) => Some(chain),
@@ -86,7 +86,7 @@ impl Sum {
     pub(super) fn args(&self, element: Affine) -> Vec<Affine> {
         match self {
             Self::Chain(chain) => {
-                chain.args(&Place { element, column: Affine::number(0) }).collect()
+                chain.args(&Offsets { element, column: Affine::number(0) }).collect()
             }
             _ => self.slot().map(|slot| Affine::slot(slot).add(&element, 4)).into_iter().collect(),
         }

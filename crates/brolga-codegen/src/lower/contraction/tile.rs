@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::error::Result;
 use crate::generators::{Accumulator, Contraction, KLoop, Start};
 use crate::lower::Body;
-use crate::lower::epilogue::{Cell, Epilogue, Place};
+use crate::lower::epilogue::{Cell, Epilogue, Offsets};
 use crate::nest::{Affine, Arg, NestBuilder};
 use crate::tile::{Builder, Pointer, TileProgram, Trips};
 
@@ -17,7 +17,8 @@ pub(super) fn k_loop(trips: usize, a_step: i64, b_step: i64) -> KLoop {
     KLoop { trips: Trips::Const(trips as u32), a_step, b_step }
 }
 
-/// The chains of multiply-adds that a result is made of: the k of each, one behind the other. Their ends are added in this order.
+/// The chains of multiply-adds that a result is made of: the k of each, one after the other. Their
+/// ends are added in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chains(SmallVec<[usize; 8]>);
 
@@ -37,8 +38,8 @@ impl Chains {
         if self.0.len() > 1 { rows * lanes } else { 0 }
     }
 
-    /// Writes a tile of all chains and gives the results. The pointers `a` and `b` move by these steps from k to k; `sums` is scratch
-    /// memory.
+    /// Writes a tile of all chains and gives the results. The pointers `a` and `b` move by these
+    /// steps from k to k; `sums` is scratch memory.
     fn emit(
         &self,
         builder: &mut Builder,
@@ -62,14 +63,14 @@ impl Chains {
         let (Some(sums), [first, middle @ .., last]) = (sums, &self.0[..]) else {
             return chain(builder, self.0.first().copied().unwrap_or(0));
         };
-        let place = |acc: &Accumulator| sums.at(4 * (acc.row * lanes + acc.column) as i64);
+        let address = |acc: &Accumulator| sums.at(4 * (acc.row * lanes + acc.column) as i64);
         for acc in chain(builder, *first) {
-            builder.store_f32(place(&acc), acc.extent, acc.value);
+            builder.store_f32(address(&acc), acc.extent, acc.value);
         }
         let add = |builder: &mut Builder, k: usize| {
             let mut ends = chain(builder, k);
             for acc in &mut ends {
-                let before = builder.load_f32(place(acc), acc.extent);
+                let before = builder.load_f32(address(acc), acc.extent);
                 acc.value = builder.add(before, acc.value);
             }
             ends
@@ -77,7 +78,7 @@ impl Chains {
         for equal in middle.chunk_by(|a, b| a == b) {
             builder.repeat(Trips::Const(equal.len() as u32), |builder| {
                 for acc in add(builder, equal[0]) {
-                    builder.store_f32(place(&acc), acc.extent, acc.value);
+                    builder.store_f32(address(&acc), acc.extent, acc.value);
                 }
             });
         }
@@ -88,12 +89,13 @@ impl Chains {
 /// A tile with its epilogue.
 pub(super) struct ContractionTile {
     program: Arc<TileProgram>,
-    /// Where its scratch memory is, if it needs one.
+    /// The start of its scratch memory, if it needs some.
     sums: Option<Affine>,
 }
 
 impl ContractionTile {
-    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the result, in elements.
+    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the
+    /// result, in elements.
     pub(super) fn new(
         body: &Body<'_>,
         epilogue: &Epilogue,
@@ -114,8 +116,8 @@ impl ContractionTile {
         Self::with(body, epilogue, (rows.len(), lanes, row_step), None, contract)
     }
 
-    /// A tile of several chains, which walk through the factors by these steps, with scratch memory for [`Chains::scratch`] floats. `ahead` is
-    /// [`Contraction::ahead`].
+    /// A tile of several chains, which walk through the factors by these steps, with scratch memory
+    /// for [`Chains::scratch`] floats. `ahead` is [`Contraction::ahead`].
     pub(super) fn of_chains(
         body: &Body<'_>,
         epilogue: &Epilogue,
@@ -156,9 +158,9 @@ impl ContractionTile {
         epilogue: &Epilogue,
         a: Affine,
         w: Affine,
-        place: &Place,
+        offsets: &Offsets,
     ) {
-        let args = [a, w].into_iter().chain(self.sums.clone()).chain(epilogue.args(place));
+        let args = [a, w].into_iter().chain(self.sums.clone()).chain(epilogue.args(offsets));
         nest.call(&self.program, args.map(Arg::from).collect::<Vec<_>>());
     }
 }

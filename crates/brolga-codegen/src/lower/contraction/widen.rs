@@ -1,5 +1,5 @@
-//! Factors of 16 bits: contractions read f32, so a stage in front copies such factors, widened, to the
-//! workspace.
+//! Factors of 16 bits: contractions read f32, so a stage before them copies such factors, widened,
+//! to the workspace.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::tile::{Builder, Element, Extent, LANES, TileProgram, Trips};
 
 /// Elements that one unit copies.
 const BLOCK: usize = 4096;
-/// What copies begin at a multiple of.
+/// The alignment of copies in the workspace.
 const LINE: usize = 64;
 
 /// An operand with its copy.
 struct Copy {
     slot: usize,
-    /// Where the copy starts in the workspace.
+    /// The offset of the copy in the workspace.
     offset: usize,
 }
 
-/// Gives the slots of [`Body::factor_slot`] that stand for copies a place in the workspace, behind what
-/// is there, and puts the stage in front that makes the copies.
+/// Gives the slots of [`Body::factor_slot`] that stand for copies an offset in the workspace, after
+/// what is there, and inserts the stage that makes the copies before all others.
 pub(super) fn widen(body: &Body<'_>, mut lowered: Lowered) -> Result<Lowered> {
     let mut copies: Vec<Copy> = Vec::new();
     for stage in &mut lowered.stages {
@@ -44,7 +44,7 @@ pub(super) fn widen(body: &Body<'_>, mut lowered: Lowered) -> Result<Lowered> {
         lowered.stages.iter_mut().for_each(|stage| relocate(body, stage, &copies));
     }
     if !copies.is_empty() {
-        lowered.stages.insert(0, front(body, &copies)?);
+        lowered.stages.insert(0, copying(body, &copies)?);
     }
     Ok(lowered)
 }
@@ -57,8 +57,8 @@ fn copied(body: &Body<'_>, affine: &Affine) -> Option<usize> {
     }
 }
 
-/// Lets a stage read copies where they are. The workspace has more parts than the stage's units write
-/// then, and an operand may be read by its copy alone.
+/// Lets a stage read copies in the workspace. The workspace has more parts than the stage's units
+/// write then, and an operand may be read by its copy alone.
 fn relocate(body: &Body<'_>, stage: &mut Stage, copies: &[Copy]) {
     let workspace = Touch { slot: body.workspace(), access: Access::Whole };
     let Code::Nest(nest) = &mut stage.code else { return };
@@ -85,7 +85,7 @@ fn relocate(body: &Body<'_>, stage: &mut Stage, copies: &[Copy]) {
 }
 
 /// The stage that makes the copies.
-fn front(body: &Body<'_>, copies: &[Copy]) -> Result<Stage> {
+fn copying(body: &Body<'_>, copies: &[Copy]) -> Result<Stage> {
     let mut nest = NestBuilder::new("widen");
     let mut units = 0;
     for copy in copies {

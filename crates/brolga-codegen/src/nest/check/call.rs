@@ -96,7 +96,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// What a tile touches; it is found out once.
+    /// The bytes that a tile touches, found once.
     fn footprint(&mut self, tile: &Arc<TileProgram>) -> Rule<Rc<[Reach]>> {
         if let Some(footprint) = self.footprints.get(&Arc::as_ptr(tile)) {
             return Ok(Rc::clone(footprint));

@@ -1,4 +1,4 @@
-//! What is known of a nest's indices at a step: a range for each, and for sums of several of them.
+//! Facts about a nest's indices at a step: a range for each, and for sums of several of them.
 //!
 //! A sum with a known range is a [`Fact`]: `number - divisor·quotient` lies in `0..divisor`, what a `when` tests lies in its range. To
 //! bound a form, multiples of facts are taken out of it, each bounded by its own range, and what is left by the ranges of its indices.
@@ -68,7 +68,7 @@ impl Form {
         Self { constant: 0, terms: SmallVec::from_slice(&[(index, 1)]) }
     }
 
-    /// What an affine number or address adds to its base; `None` if a number overflows.
+    /// The form of an affine number, or of an address without its base; `None` if a number overflows.
     pub(super) fn of(affine: &Affine) -> Option<Self> {
         let mut form = Self { constant: affine.offset, terms: SmallVec::new() };
         affine.terms.iter().try_for_each(|&(index, factor)| form.add(index, factor))?;
@@ -122,7 +122,7 @@ struct Fact {
     range: Range,
 }
 
-/// What is known at a step. Blocks forget what they have learnt, by [`Facts::mark`] and [`Facts::forget`].
+/// The facts at a step. Blocks forget what they have learnt, by [`Facts::mark`] and [`Facts::forget`].
 #[derive(Debug)]
 pub(super) struct Facts {
     ranges: Vec<Option<Range>>,
@@ -130,7 +130,7 @@ pub(super) struct Facts {
     changes: Vec<Change>,
 }
 
-/// How to take back something learnt.
+/// A change of the facts, to be undone.
 #[derive(Debug)]
 enum Change {
     Range(Index, Option<Range>),
@@ -138,7 +138,7 @@ enum Change {
     Fact,
 }
 
-/// How much is known at a point of the walk.
+/// The number of facts at a point of the walk.
 pub(super) struct Mark(usize);
 
 impl Facts {

@@ -20,10 +20,10 @@ use super::{Affine, Base, Index, Nest, Step};
 use crate::kernel::Access;
 use crate::tile::{Element, Reach, TileProgram};
 
-/// What a step of a nest does that it must not do.
+/// A breach of a rule by a step of a nest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// What, to be read after the nest's name.
+    /// The problem, to be read after the nest's name.
     pub problem: String,
     /// The step in the text form; its first line.
     pub step: String,
@@ -129,7 +129,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// What is added to the base.
+    /// The form of a number, or of an address without its base.
     fn form(&self, affine: &Affine) -> Rule<Form> {
         if let Some((index, _)) = affine.terms.iter().find(|(i, _)| !self.facts.is_defined(*i)) {
             return Err(format!("uses {index}, which is not defined here"));

@@ -1,4 +1,4 @@
-//! Where a nest may read and write.
+//! The memory that a nest may read and write.
 
 use super::facts::{Facts, Form, Range};
 use super::{Forms, Rule};
@@ -9,11 +9,11 @@ use crate::tile::Element;
 /// An entry of the operand table, and what a nest may do with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
-    /// What it is called in messages: `operand 0`.
+    /// Its name in messages: `operand 0`.
     pub name: String,
-    /// How many bytes it has.
+    /// Its size in bytes.
     pub bytes: usize,
-    /// How its elements lie in memory; `None` for memory without a type.
+    /// The format of its elements; `None` for memory without a type.
     pub element: Option<Element>,
     /// Which bytes a unit may read, if any.
     pub reads: Option<Access>,
@@ -21,7 +21,7 @@ pub struct Room {
     pub writes: Option<Access>,
 }
 
-/// What happens to the bytes between the least of `lows` and the greatest of `highs`, counted from the start of a room.
+/// An access to the bytes between the least of `lows` and the greatest of `highs`, counted from the start of a room.
 pub(super) struct Touched<'a> {
     pub(super) element: Element,
     pub(super) writes: bool,

@@ -16,9 +16,9 @@ use crate::tile::program::{
     Address, Count, Element, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
 };
 
-/// Writes `program` into a function where the builder stands; `args` are its arguments, 64-bit integers.
+/// Writes `program` into a function at the builder's position; `args` are its arguments, 64-bit integers.
 ///
-/// The builder's block must be open; afterwards it stands in an open block after the program. The program has to be valid.
+/// The builder's block must be open; afterwards it is in an open block after the program. The program has to be valid.
 ///
 /// A kernel that inlines a contraction should be compiled [`AsWritten`](crate::host::Optimization::AsWritten): moving
 /// instructions to their uses breaks the order that keeps the accumulators in registers.
@@ -49,7 +49,7 @@ enum Param {
     Pointer(Variable),
 }
 
-/// What has been emitted of a value so far.
+/// The parts of a value that have been emitted so far.
 #[derive(Clone, Copy, Default)]
 struct Emitted {
     parts: [Option<ClifValue>; PARTS],

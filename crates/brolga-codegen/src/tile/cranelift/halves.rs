@@ -15,7 +15,7 @@ const SIGN: u32 = 1 << 31;
 const HALF_SIGN: u32 = 1 << 15;
 /// The bits of infinity; those of a NaN are greater.
 const INFINITY: u32 = 0x7f80_0000;
-/// From the exponent of half precision to that of a float, at the place of the latter.
+/// From the exponent of half precision to that of a float, at the bits of the latter.
 const REBIAS: u32 = (127 - 15) << 23;
 /// The least normal number of half precision as a float: 2⁻¹⁴.
 const LEAST_NORMAL: u32 = (127 - 14) << 23;
@@ -46,7 +46,7 @@ pub(super) fn narrow(b: &mut FunctionBuilder<'_>, element: Element, floats: Valu
     }
 }
 
-/// What a store and a load of the element make of floats.
+/// The floats that a load gives after a store of the element.
 pub(super) fn round_to(b: &mut FunctionBuilder<'_>, element: Element, floats: Value) -> Value {
     let halves = narrow(b, element, floats);
     widen(b, element, halves)

@@ -25,7 +25,7 @@ fn int(word: u32) -> i32 {
     word.cast_signed()
 }
 
-/// What a store and a load of the element make of floats.
+/// The floats that a load gives after a store of the element.
 pub(super) fn round_to(element: Element, a: Vector) -> Vector {
     a.map(|a| match element {
         Element::F16 => f16::from_f32(float(a)).to_f32().to_bits(),

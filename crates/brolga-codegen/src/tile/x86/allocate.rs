@@ -1,7 +1,7 @@
 //! Registers by live ranges: a linear scan over the structured program.
 //!
-//! What does not fit lies on the stack, the least used first; constants lie after the code instead. The accumulators of a contraction
-//! and what its loops need have to fit.
+//! Registers that do not fit are on the stack, the least used first; constants are after the code
+//! instead. The accumulators of a contraction and what its loops need have to fit.
 
 use smallvec::SmallVec;
 
@@ -9,7 +9,7 @@ use super::Isa;
 use super::coalesce::Loops;
 use super::inst::{Class, First, Inst, Item, Listing, Operand, V, VData};
 
-/// Where the content of a virtual register is.
+/// The location of a virtual register's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Assignment {
     /// It is used nowhere.
@@ -68,7 +68,8 @@ pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'st
     Err("the registers do not suffice")
 }
 
-/// Constants that loops read. They are brought into registers before everything else, if there is room; the others come from memory.
+/// Constants that loops read. They are brought into registers before everything else, if there is
+/// room; the others come from memory.
 fn loop_constants(listing: &Listing) -> Vec<V> {
     let loops = Loops::of(&listing.items);
     let mut hoisted = vec![false; listing.registers.len()];
@@ -239,7 +240,7 @@ struct Stored {
 struct Life {
     start: usize,
     end: usize,
-    /// How often it is used, a loop counting eight times.
+    /// The number of its uses, a loop counting eight times.
     weight: u64,
     in_loop: bool,
 }
@@ -288,7 +289,7 @@ struct Scan<'a> {
     own: usize,
     in_memory: &'a [bool],
     assignments: Vec<Assignment>,
-    /// What is in registers now.
+    /// The virtual registers that have registers now.
     active: Vec<V>,
     /// Free registers, a bit each.
     vectors: u32,
@@ -378,7 +379,7 @@ impl<'a> Scan<'a> {
                 }
                 self.active.retain(|&other| other != victim);
                 let Assignment::Register(register) = self.assignments[victim.index()] else {
-                    return Err("what is active has no register");
+                    return Err("an active value has no register");
                 };
                 *self.free(class) |= 1 << register;
                 register

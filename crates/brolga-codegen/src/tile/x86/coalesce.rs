@@ -1,4 +1,5 @@
-//! Copies that are not needed: reading a variable that keeps its value long enough, and setting it to what was computed for it.
+//! Copies that are not needed: reading a variable that keeps its value long enough, and setting it
+//! to what was computed for it.
 
 use smallvec::SmallVec;
 
@@ -41,7 +42,8 @@ impl Loops {
         loops
     }
 
-    /// Up to where something has to live that is made at `start` and used at `used`: a loop in between may come back to the use.
+    /// Up to where something has to live that is made at `start` and used at `used`: a loop in
+    /// between may come back to the use.
     pub(super) fn reach(&self, start: usize, used: usize) -> usize {
         let mut reach = used;
         let mut around = self.of[used];
@@ -53,7 +55,7 @@ impl Loops {
     }
 }
 
-/// Where a register is written and read, in ascending order.
+/// The positions at which a register is written and read, ascending.
 #[derive(Clone, Default)]
 struct Life {
     writes: Positions,
@@ -62,7 +64,8 @@ struct Life {
 
 type Positions = SmallVec<[usize; 2]>;
 
-/// Removes copies. With `split`, results of a contraction keep theirs, so that they need not stay where the loop had them.
+/// Removes copies. With `split`, results of a contraction keep theirs, so that they need not stay
+/// where the loop had them.
 pub(super) fn coalesce(listing: &mut Listing, split: bool) {
     let (lives, mut copies) = lives(listing);
     let mut pass = Coalesce {
@@ -87,7 +90,7 @@ struct Copy {
     src: V,
 }
 
-/// Where each register is written and read, and the copies of what is no constant.
+/// The life of each register, and the copies of registers that are no constants.
 fn lives(listing: &Listing) -> (Vec<Life>, Vec<Copy>) {
     let mut lives = vec![Life::default(); listing.registers.len()];
     let mut copies = Vec::new();
@@ -115,7 +118,8 @@ struct Coalesce {
 }
 
 impl Coalesce {
-    /// `dst = variable`: dst becomes the variable itself while nothing else is put into it. Tells whether it does.
+    /// `dst = variable`: dst becomes the variable itself while nothing else is put into it. Tells
+    /// whether it does.
     fn read(&mut self, &Copy { position, dst, src }: &Copy) -> bool {
         let (copy, variable) = (&self.lives[dst.index()], &self.lives[src.index()]);
         let end = copy.reads.iter().map(|&used| self.loops.reach(position, used)).max();

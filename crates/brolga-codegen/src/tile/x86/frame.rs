@@ -1,4 +1,5 @@
-//! Where arguments, loop counters and what fits no vector register are: general registers and the stack.
+//! The general registers and the stack: arguments, loop counters, and values that fit no vector
+//! register.
 //!
 //! `rax` and `r11` are free at any time; `r10` is, if elements are copied one by one.
 
@@ -17,11 +18,11 @@ const PRESERVED: [Register; 6] = [RBX, RBP, R12, R13, R14, R15];
 /// Bytes of a vector on the stack.
 pub(super) const VECTOR: i32 = 64;
 
-/// Where a 64-bit number is.
+/// The location of a 64-bit number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Home {
     Register(Register),
-    /// So many bytes above the stack pointer.
+    /// At this offset from the stack pointer.
     Stack(i32),
 }
 
@@ -31,15 +32,16 @@ pub(super) struct Frame {
     pub(super) counters: Vec<Home>,
     /// Registers that are saved at the beginning.
     pub(super) saved: Vec<Register>,
-    /// Parameters that move from the stack to a register: how far they are above the stack pointer.
+    /// Parameters that move from the stack to a register, with their offsets from the stack
+    /// pointer.
     pub(super) loaded: Vec<(Register, i32)>,
     /// Bytes of the frame below the saved registers.
     pub(super) bytes: i32,
-    /// Where the buffer for copies of elements one by one is above the stack pointer.
+    /// The offset of the buffer for copies of elements one by one from the stack pointer.
     pub(super) buffer: i32,
 }
 
-/// How often parameters and loop counters are used, a loop counting eight times.
+/// The numbers of uses of parameters and loop counters, a loop counting eight times.
 struct Uses {
     params: Vec<u64>,
     /// Of each loop; 0 if it needs no counter.
@@ -97,8 +99,8 @@ impl Uses {
         }
     }
 
-    /// The general registers that are left, for what is used most: parameters on the stack, and counters, which are numbered after all
-    /// parameters.
+    /// The general registers that are left, for what is used most: parameters on the stack, and
+    /// counters, which are numbered after all parameters.
     fn registers(&self) -> Vec<(usize, Register)> {
         let mut free: Vec<Register> = PRESERVED.into_iter().rev().collect();
         if self.copied == 0 {
@@ -137,7 +139,8 @@ impl Frame {
         let bytes = if is_needed { first_counter + 8 * counters.len() as i32 } else { 0 };
         let saved: Vec<Register> =
             given.iter().map(|&(_, register)| register).filter(|r| PRESERVED.contains(r)).collect();
-        // Above the frame: the saved registers, the return address, and the arguments from the seventh on.
+        // Above the frame: the saved registers, the return address, and the arguments from the
+        // seventh on.
         let first_argument = bytes + 8 * (saved.len() as i32 + 1);
         let mut loaded = Vec::new();
         let mut stacked = |param: usize| {

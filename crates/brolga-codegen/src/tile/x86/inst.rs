@@ -24,7 +24,7 @@ pub(super) enum Class {
     Mask,
 }
 
-/// How much of a vector register an instruction works on.
+/// The part of a vector register that an instruction works on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Width {
     /// 128 bits.
@@ -35,11 +35,11 @@ pub(super) enum Width {
     Z,
 }
 
-/// What is known of a virtual register when it is made.
+/// The properties of a virtual register.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct VData {
     pub(super) class: Class,
-    /// What it always holds. No instruction defines a constant until it is known whether it gets a register.
+    /// Its constant value. No instruction defines a constant until it is known whether it gets a register.
     pub(super) constant: Option<Constant>,
     /// The accumulator of a contraction, which has to stay in a register.
     pub(super) accumulator: bool,
@@ -56,7 +56,7 @@ pub(super) enum Constant {
     Mask(u16),
 }
 
-/// Where memory is.
+/// An address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mem {
     pub(super) pointer: Pointer,
@@ -76,7 +76,7 @@ pub(super) enum Operand {
     Imm(u8),
 }
 
-/// What an instruction does with its first operand, if that is a register.
+/// The use of an instruction's first operand, if that is a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum First {
     Read,
@@ -113,7 +113,7 @@ impl PackedSize {
         self as i32
     }
 
-    /// How much of a register sixteen of them are.
+    /// The width of sixteen of them.
     pub(super) fn width(self) -> Width {
         match self {
             Self::One => Width::X,

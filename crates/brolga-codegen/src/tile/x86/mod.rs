@@ -4,7 +4,7 @@
 //! 2. [`coalesce`] makes copies to and from variables disappear.
 //! 3. [`allocate`] gives registers by live ranges over the structured program. A contraction whose accumulators do not fit is an error; other
 //!    programs keep what does not fit on the stack, which the assembly view shows.
-//! 4. [`assemble`] encodes the instructions, with the constants behind them.
+//! 4. [`assemble`] encodes the instructions, with the constants after them.
 
 mod allocate;
 mod assemble;

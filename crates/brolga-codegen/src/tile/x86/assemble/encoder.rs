@@ -46,7 +46,7 @@ pub(super) struct Bytes {
     /// Jumps: where their distance is, and where they go.
     jumps: Vec<(usize, Label)>,
     constants: Vec<Vec<u8>>,
-    /// Where the distance to a constant is, the end of the instruction, the constant.
+    /// The position of the distance to a constant, the end of the instruction, the constant.
     references: Vec<(usize, usize, usize)>,
     failed: Option<String>,
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::host::{CodeText, MachineCode};
 use crate::tile::program::{Count, LANES, Pointer, TileProgram, Trips};
 
-/// What functions start at a multiple of, and innermost loops too.
+/// The alignment of functions, and of innermost loops.
 const ALIGNMENT: usize = 64;
 
 pub(super) fn assemble(
@@ -192,7 +192,7 @@ impl Assembler<'_> {
     fn register(&self, v: V, width: Width) -> Register {
         let number = match self.code.assignments[v.index()] {
             Assignment::Register(number) => u32::from(number),
-            // What is never read may be written anywhere.
+            // A value that is never read may be written anywhere.
             _ => 0,
         };
         if self.code.registers[v.index()].class == Class::Mask {
@@ -418,7 +418,7 @@ impl Assembler<'_> {
         self.bytes.emit(Add_rm64_r64, &[target, distance.into()]);
     }
 
-    /// How often, as a number in `register`.
+    /// The number of trips, in `register`.
     fn trips(&mut self, register: Register, trips: Trips) {
         match trips {
             Trips::Const(n) => self.bytes.wide(register, n.into()),
@@ -452,7 +452,7 @@ impl Assembler<'_> {
             self.bytes.emit(Test_rm64_r64, &[register.into(); 2]);
             self.bytes.jump(Jle_rel32_64, exit);
         }
-        // What runs once at most counts nothing.
+        // A loop of at most one trip has no counter.
         let counts = !matches!(trips, Trips::Tail(_));
         if let (Home::Stack(offset), true) = (counter, counts) {
             self.bytes.emit(Mov_rm64_r64, &[stack(offset), register.into()]);

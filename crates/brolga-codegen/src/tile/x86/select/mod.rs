@@ -54,9 +54,9 @@ pub(super) fn select(isa: Isa, program: &TileProgram, order: Order) -> Listing {
     select.listing
 }
 
-/// What values are used for.
+/// The uses of values.
 struct Uses {
-    /// How often each value is used.
+    /// The number of uses of each value.
     counts: Vec<u32>,
     /// The choice that each mask makes, if it makes one.
     choices: FxHashMap<Value, (Value, Value)>,
@@ -309,7 +309,7 @@ impl Select<'_> {
             Stmt::Rank1(rank1) => self.rank1(rank1),
             Stmt::Loop { trips, body } => {
                 self.listing.items.push(Item::Begin(*trips));
-                // What a block makes is not known behind it: the block may not have run.
+                // A value made in a block is not known after it: the block may not have run.
                 let rests = self.rests.clone();
                 self.block(body);
                 self.rests = rests;

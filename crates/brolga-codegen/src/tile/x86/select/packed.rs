@@ -91,7 +91,7 @@ impl Select<'_> {
         self.widen_f16(halves)
     }
 
-    /// How much of a register its lanes are in a 16-bit format.
+    /// The width of its lanes in a 16-bit format.
     fn half_width(&self) -> Width {
         match self.isa {
             Isa::Avx2 => X,
@@ -112,7 +112,7 @@ impl Select<'_> {
         self.make_at(code, self.half_width(), &sources)
     }
 
-    /// What a store and a load of the element make of floats.
+    /// The floats that a load gives after a store of the element.
     pub(super) fn round_to(&mut self, element: Element, value: V) -> V {
         if element == Element::F16 {
             let halves = self.narrow_f16(value);

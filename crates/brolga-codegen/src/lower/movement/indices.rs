@@ -1,4 +1,4 @@
-//! Ops whose result says where something is: `iota`, `one_hot`, `argmax`.
+//! Ops whose results are indices, or follow from them: `iota`, `one_hot`, `argmax`.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::lower::body::{constant, load, store};
 use crate::lower::copy::fill;
 use crate::lower::{Body, Lowered};
 use crate::nest::{Affine, Nest, NestBuilder};
-use crate::tile::{Builder, Extent, LANES, TileProgram, Trips};
+use crate::tile::{Builder, Extent, LANES, M, TileProgram, Trips};
 
-/// The place along an axis.
+/// The index along an axis.
 pub(super) fn iota(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowered> {
     let shape = body.shape(root);
     let dtype = body.ty(root).dtype;
@@ -23,7 +23,7 @@ pub(super) fn iota(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowered>
     let mut nest = NestBuilder::new("iota");
     if shape.elements() > 0 {
         let result = Affine::slot(body.operands());
-        // A run has one number behind the other on the last axis, and the same number on all others.
+        // A run has one number after the other on the last axis, and the same number on all others.
         let last = inner == 1;
         let count = if last { extent } else { inner };
         let tile = count_run(dtype, count, last)?;
@@ -63,7 +63,7 @@ fn count_run(dtype: DType, count: usize, ascending: bool) -> Result<Arc<TileProg
     Ok(Arc::new(b.finish()?))
 }
 
-/// For each index a row of zeros with a one at its place.
+/// For each index a row of zeros with a one at it.
 pub(super) fn one_hot(body: &Body<'_>, root: Value, depth: usize) -> Result<Lowered> {
     let slots = operand_slots(body, root)?;
     let operand = body.graph.operands(root.node)[0];
@@ -84,13 +84,13 @@ pub(super) fn one_hot(body: &Body<'_>, root: Value, depth: usize) -> Result<Lowe
         let one = constant(&mut b, dtype, 1.0);
         store(&mut b, dtype, to.at(0), Extent::First(1), one);
         let one = Arc::new(b.finish()?);
-        let place = start.add(&index, size);
-        nest.when(index, 0..depth, |nest| nest.call(&one, [place]), |_| {});
+        let address = start.add(&index, size);
+        nest.when(index, 0..depth, |nest| nest.call(&one, [address]), |_| {});
     }
     Ok(single(body, nest, positions, true))
 }
 
-/// The first place of the maximum along any axis.
+/// The index of the first maximum along any axis.
 pub(super) fn argmax(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowered> {
     let slots = operand_slots(body, root)?;
     let operand = body.graph.operands(root.node)[0];
@@ -103,7 +103,7 @@ pub(super) fn argmax(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowere
     let unit = Affine::from(Nest::UNIT);
     let from = Affine::slot(slots[0]).add(&unit, size * (extent * inner) as i64);
     let to = Affine::slot(body.operands()).add(&unit, 4 * inner as i64);
-    // Vectors of neighbouring places; those behind the last whole vector are one more tile.
+    // Vectors of neighbouring elements; those after the last whole vector are one more tile.
     let (full, rest) = (inner / LANES, inner % LANES);
     for (count, lanes, first) in [(full, LANES, 0), (usize::from(rest > 0), rest, full * LANES)] {
         if count == 0 || outer == 0 {
@@ -111,9 +111,8 @@ pub(super) fn argmax(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowere
         }
         let tile = first_maximum(body, dtype, extent, inner, lanes)?;
         nest.repeat(count, |nest, i| {
-            let place = i.plus(0);
-            let from = from.clone().plus(size * first as i64).add(&place, size * LANES as i64);
-            let to = to.clone().plus(4 * first as i64).add(&place, 4 * LANES as i64);
+            let from = from.clone().plus(size * first as i64).add(&i, size * LANES as i64);
+            let to = to.clone().plus(4 * first as i64).add(&i, 4 * LANES as i64);
             nest.call(&tile, [from, to]);
         });
     }
@@ -132,7 +131,15 @@ fn first_maximum(
     let lanes = Extent::first(lanes);
     let (zero, one) = (b.int(0), b.int(1));
     let (index, best_index) = (b.variable(zero), b.variable(zero));
-    let step = (inner * dtype.size()) as i64;
+    // Chooses this element's index where it is taken, and moves to the next.
+    let advance = |b: &mut Builder, take: M| {
+        let (now, chosen) = (b.get(index), b.get(best_index));
+        let chosen = b.iselect(take, now, chosen);
+        b.set(best_index, chosen);
+        let next = b.iadd(now, one);
+        b.set(index, next);
+        b.step(from, (inner * dtype.size()) as i64, Trips::Const(1));
+    };
     match load(&mut b, dtype, from.at(0), lanes) {
         Lane::F(first) => {
             let best = b.variable(first);
@@ -144,12 +151,7 @@ fn first_maximum(
                 let take = b.and(above, number);
                 let next = b.select(take, x, so_far);
                 b.set(best, next);
-                let (place, chosen) = (b.get(index), b.get(best_index));
-                let chosen = b.iselect(take, place, chosen);
-                b.set(best_index, chosen);
-                let place = b.iadd(place, one);
-                b.set(index, place);
-                b.step(from, step, Trips::Const(1));
+                advance(b, take);
             });
         }
         Lane::I(first) => {
@@ -160,12 +162,7 @@ fn first_maximum(
                 let take = b.ilt(so_far, x);
                 let next = b.iselect(take, x, so_far);
                 b.set(best, next);
-                let (place, chosen) = (b.get(index), b.get(best_index));
-                let chosen = b.iselect(take, place, chosen);
-                b.set(best_index, chosen);
-                let place = b.iadd(place, one);
-                b.set(index, place);
-                b.step(from, step, Trips::Const(1));
+                advance(b, take);
             });
         }
         Lane::M(_) => return Err(body.refused("`argmax` of truth values has no tiles")),
