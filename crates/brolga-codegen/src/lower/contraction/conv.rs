@@ -13,7 +13,7 @@ use super::matmul::{self, Factors};
 use super::pack::{self, Panels};
 use super::slide::{Bands, Scope, Slide, Weights, strides};
 use super::tile::Chains;
-use super::with_axes;
+use super::volume;
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
 use crate::lower::epilogue::Epilogue;
@@ -39,7 +39,7 @@ pub(super) fn forward(
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = with_axes(body, op.dims(body.shape(operands[0]), body.shape(operands[1])), 3)?;
+    let dims = volume(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
     let pool = PoolTile::behind(body, &dims)?;
     let slot = |value| {
         body.factor_slot(value)
@@ -246,7 +246,7 @@ pub(super) fn grad_input(
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = with_axes(body, op.dims(body.shape(operands[0]), body.shape(operands[1])), 3)?;
+    let dims = volume(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
     let w = body
         .factor_slot(operands[1])
         .ok_or_else(|| body.refused("the weights of a convolution are computed inside"))?;

@@ -25,7 +25,7 @@ use super::cotangent::Cotangent;
 use super::matmul::{self, Factors};
 use super::sum::Sum;
 use super::tile::Chains;
-use super::with_axes;
+use super::volume;
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
 use crate::lower::epilogue::Epilogue;
@@ -43,7 +43,7 @@ pub(super) fn lower(
     target: &dyn TileTarget,
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
-    let dims = with_axes(body, op.dims(body.shape(operands[0]), body.shape(operands[1])), 2)?;
+    let dims = volume(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
     let x = body
         .factor_slot(operands[0])
         .ok_or_else(|| body.refused("the images of a convolution are computed inside"))?;
@@ -51,7 +51,7 @@ pub(super) fn lower(
     if let Some(dy) = body.factor_slot(operands[1])
         && bias.is_none()
         && is_product(&dims)
-        && dims.batch * dims.output[0] * dims.output[1] <= MAX_PRODUCT
+        && dims.batch * dims.output.iter().product::<usize>() <= MAX_PRODUCT
     {
         return matmul::product(body, root, product(&dims, [x, dy]), target);
     }
@@ -73,7 +73,7 @@ fn bias_gradient(body: &Body<'_>, cotangent: Value) -> Option<Value> {
 
 /// The gradient of a 1×1 filter as a product of images and cotangent, in these slots.
 fn product(dims: &ConvDims, slots: [usize; 2]) -> Factors {
-    let pixels = dims.output[0] * dims.output[1];
+    let pixels: usize = dims.output.iter().product();
     let pieces = pieces(dims.batch);
     let images = (0..pieces).map(|piece| piece_range(dims.batch, pieces, piece).len());
     let k = dims.batch * pixels;
@@ -151,7 +151,7 @@ impl<'a> Filter<'a> {
     /// The number of weights. The sums of the bias come after theirs.
     fn weights(&self) -> usize {
         let dims = &self.dims;
-        dims.kernel[0] * dims.kernel[1] * dims.group_channels() * dims.filters
+        dims.kernel.iter().product::<usize>() * dims.group_channels() * dims.filters
     }
 
     /// The number of partial sums of a weight.

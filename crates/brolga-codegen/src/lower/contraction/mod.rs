@@ -45,15 +45,12 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
     widen::widen(body, lowered)
 }
 
-/// A convolution as the tiles take it: with so many spatial axes.
-fn with_axes(
-    body: &Body<'_>,
-    dims: std::result::Result<ConvDims, Mistake>,
-    axes: usize,
-) -> Result<ConvDims> {
-    dims.map_err(|mistake| body.refused(mistake.to_string()))?.with_axes(axes).ok_or_else(|| {
-        body.refused(format!("these tiles take images of up to {axes} spatial axes"))
-    })
+/// A convolution as the tiles take it: of volumes, with leading axes of extent 1 where images have
+/// fewer.
+fn volume(body: &Body<'_>, dims: std::result::Result<ConvDims, Mistake>) -> Result<ConvDims> {
+    dims.map_err(|mistake| body.refused(mistake.to_string()))?
+        .with_axes(3)
+        .ok_or_else(|| body.refused("images have at most three spatial axes"))
 }
 
 /// A factor that other ops of the body read too is touched by more than a unit's own part of it.

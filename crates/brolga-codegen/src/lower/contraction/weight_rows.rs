@@ -1,13 +1,16 @@
 //! The rows of a filter's gradient: those that meet the same outputs, and those that lie alike.
 
+use std::array;
 use std::ops::Range;
 
 use brolga_ir::ops::ConvDims;
 
+use crate::lower::window::triple;
+
 /// A row of weights: a tap and a channel of the group.
 #[derive(Clone, Copy)]
 pub(super) struct Row {
-    pub(super) tap: [usize; 2],
+    pub(super) tap: [usize; 3],
     pub(super) channel: usize,
 }
 
@@ -21,24 +24,25 @@ fn outputs(dims: &ConvDims, axis: usize, tap: usize) -> Range<usize> {
 
 /// The rows of weights of a group, in groups that meet the same outputs.
 pub(super) fn row_groups(dims: &ConvDims) -> Vec<Vec<Row>> {
-    let mut groups: Vec<([Range<usize>; 2], Vec<Row>)> = Vec::new();
-    for u in 0..dims.kernel[0] {
-        for v in 0..dims.kernel[1] {
-            let key = [outputs(dims, 0, u), outputs(dims, 1, v)];
-            let rows = (0..dims.group_channels()).map(|channel| Row { tap: [u, v], channel });
-            match groups.iter_mut().find(|(other, _)| *other == key) {
-                Some((_, group)) => group.extend(rows),
-                None => groups.push((key, rows.collect())),
-            }
+    let mut groups: Vec<([Range<usize>; 3], Vec<Row>)> = Vec::new();
+    let [planes, lines, columns] = triple(&dims.kernel);
+    for tap in (0..planes * lines * columns)
+        .map(|tap| [tap / (lines * columns), tap / columns % lines, tap % columns])
+    {
+        let key = array::from_fn(|axis| outputs(dims, axis, tap[axis]));
+        let rows = (0..dims.group_channels()).map(|channel| Row { tap, channel });
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, group)) => group.extend(rows),
+            None => groups.push((key, rows.collect())),
         }
     }
     groups.into_iter().map(|(_, rows)| rows).collect()
 }
 
-/// Output lines and columns that all taps of a group of rows meet.
-pub(super) fn reach(dims: &ConvDims, rows: &[Row]) -> [Range<usize>; 2] {
-    let tap = rows.first().map_or([0, 0], |row| row.tap);
-    [outputs(dims, 0, tap[0]), outputs(dims, 1, tap[1])]
+/// Output planes, lines and columns that all taps of a group of rows meet.
+pub(super) fn reach(dims: &ConvDims, rows: &[Row]) -> [Range<usize>; 3] {
+    let tap = rows.first().map_or([0; 3], |row| row.tap);
+    array::from_fn(|axis| outputs(dims, axis, tap[axis]))
 }
 
 /// Bytes from the start of an image to a row's factors, and from the start of the sums to the

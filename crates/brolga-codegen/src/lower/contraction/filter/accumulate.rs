@@ -130,7 +130,7 @@ impl Filter<'_> {
     ) -> Result<()> {
         let dims = &self.dims;
         let dy = self.cotangent.prepare(self.body, nest, image)?;
-        let image_bytes = 4 * (dims.channels * dims.input[0] * dims.input[1]) as i64;
+        let image_bytes = 4 * (dims.channels * dims.input.iter().product::<usize>()) as i64;
         let x = Affine::slot(self.x).add(image, image_bytes);
         match self.strategy {
             Strategy::Panels => self.panels(nest, part, [&x, &dy])?,

@@ -33,7 +33,7 @@ impl Filter<'_> {
 
     /// Sums a vector of columns over the pixels of an image.
     fn bias_tile(&self, lanes: usize, kind: Sums) -> Result<Arc<TileProgram>> {
-        let pixels = self.dims.output[0] * self.dims.output[1];
+        let pixels: usize = self.dims.output.iter().product();
         let extent = Extent::first(lanes);
         let mut b = Builder::new(format!("sum_rows_{pixels}x{lanes}"));
         let (from, to) = (b.pointer("from"), b.pointer("to"));

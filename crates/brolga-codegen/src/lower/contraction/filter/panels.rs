@@ -95,7 +95,7 @@ impl Filter<'_> {
 /// Blocks of an image's pixels that are brought into panels together.
 fn pixel_blocks(dims: &ConvDims) -> Vec<Tiles> {
     let pixel = 4 * (dims.channels + dims.filters);
-    even_tiles(dims.output[0] * dims.output[1], (PANELS / pixel.max(1)).max(LANES))
+    even_tiles(dims.output.iter().product(), (PANELS / pixel.max(1)).max(LANES))
 }
 
 /// Brings some pixels of so many channels into panels, one after the other.

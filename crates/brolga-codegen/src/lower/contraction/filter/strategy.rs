@@ -99,6 +99,8 @@ fn column_blocks(
 
 /// Whether one call of a tile computes the chains of these rows over an image.
 fn is_one_call(dims: &ConvDims, rows: &[Row]) -> bool {
-    let [lines, columns] = reach(dims, rows);
-    !columns.is_empty() && matches!(line_blocks(dims, lines.len())[..], [Tiles { count: 1, .. }])
+    let [planes, lines, columns] = reach(dims, rows);
+    planes.len() == 1
+        && !columns.is_empty()
+        && matches!(line_blocks(dims, lines.len())[..], [Tiles { count: 1, .. }])
 }

@@ -1,5 +1,6 @@
 //! The tiles of weights over the pixels of an image, which read images and cotangent as they lie.
 
+use std::array;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,17 +12,19 @@ use super::accumulate::{Part, Sums};
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
 use crate::lower::contraction::lattice::{Tiles, column_tiles, even_tiles};
+use crate::lower::contraction::slide::strides;
 use crate::lower::contraction::tile::k_loop;
 use crate::lower::contraction::weight_rows::{Offsets, Row, reach, row_groups, runs};
-use crate::lower::window::pair;
+use crate::lower::window::triple;
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::{Builder, TileProgram};
 
 /// Bytes that stay in a second-level cache beside everything else.
 const CACHED: usize = 256 << 10;
 
-/// Output pixels: `lines` lines from `line` on, and a range of columns.
+/// Output pixels of a plane: `lines` lines from `line` on, and a range of columns.
 struct Area {
+    plane: Affine,
     line: Affine,
     lines: usize,
     columns: Range<usize>,
@@ -33,11 +36,8 @@ struct Rows<'a> {
     rows: &'a [Row],
 }
 
-/// Bytes from one line, and from one pixel, to the next.
-struct Steps {
-    line: i64,
-    pixel: i64,
-}
+/// Bytes from one plane, line and pixel to the next.
+type Steps = [i64; 3];
 
 impl Filter<'_> {
     /// All tiles of an image, whose pixels start at `x` and whose cotangent starts at `dy`.
@@ -53,20 +53,25 @@ impl Filter<'_> {
             let column = part.column.clone().plus((group * dims.group_filters()) as i64);
             let part = Part { column, ..part.clone() };
             for rows in &row_groups(dims) {
-                let [lines, columns] = reach(dims, rows);
+                let [planes, lines, columns] = reach(dims, rows);
                 if lines.is_empty() || columns.is_empty() {
                     continue;
                 }
                 let rows = Rows { group, rows };
-                for blocks in line_blocks(dims, lines.len()) {
-                    let mut result = Ok(());
-                    nest.repeat(blocks.count, |nest, i| {
-                        let line = blocks.start(&i).plus(lines.start as i64);
-                        let area = Area { line, lines: blocks.size, columns: columns.clone() };
-                        result = self.area(nest, &part, &rows, &area, [x, dy], sums);
-                    });
-                    result?;
-                }
+                let mut result = Ok(());
+                nest.repeat(planes.len(), |nest, plane| {
+                    let plane = plane.plus(planes.start as i64);
+                    for blocks in line_blocks(dims, lines.len()) {
+                        nest.repeat(blocks.count, |nest, i| {
+                            let line = blocks.start(&i).plus(lines.start as i64);
+                            let (plane, columns) = (plane.clone(), columns.clone());
+                            let area = Area { plane, line, lines: blocks.size, columns };
+                            let tiles = self.area(nest, &part, &rows, &area, [x, dy], sums);
+                            result = std::mem::replace(&mut result, Ok(())).and(tiles);
+                        });
+                    }
+                });
+                result?;
             }
         }
         Ok(())
@@ -84,14 +89,15 @@ impl Filter<'_> {
     ) -> Result<()> {
         let [x_step, dy_step] = [self.x_steps(), self.dy_steps()];
         let loops = [
-            k_loop(area.lines, x_step.line, dy_step.line),
-            k_loop(area.columns.len(), x_step.pixel, dy_step.pixel),
+            k_loop(area.lines, x_step[1], dy_step[1]),
+            k_loop(area.columns.len(), x_step[2], dy_step[2]),
         ];
-        let x = x.clone().add(&area.line, x_step.line);
+        let x = x.clone().add(&area.plane, x_step[0]).add(&area.line, x_step[1]);
         let dy = dy
             .clone()
-            .add(&area.line, dy_step.line)
-            .plus(area.columns.start as i64 * dy_step.pixel)
+            .add(&area.plane, dy_step[0])
+            .add(&area.line, dy_step[1])
+            .plus(area.columns.start as i64 * dy_step[2])
             .add(&part.column, 4);
         let sums = part.weights.clone().add(&part.column, 4);
         let offsets: Vec<Offsets> =
@@ -121,33 +127,31 @@ impl Filter<'_> {
 
     /// Bytes of the image from what one output pixel reads to what the next reads.
     fn x_steps(&self) -> Steps {
-        let [down, across] = pair(&self.dims.window.strides).map(|stride| stride as i64);
-        let pixel = 4 * self.dims.channels as i64;
-        Steps { line: down * pixel * self.dims.input[1] as i64, pixel: across * pixel }
+        let input = strides(triple(&self.dims.input), 4 * self.dims.channels as i64);
+        array::from_fn(|axis| self.dims.window.strides[axis] as i64 * input[axis])
     }
 
     /// Bytes of the cotangent from one output pixel to the next.
     fn dy_steps(&self) -> Steps {
-        let pixel = 4 * self.dims.filters as i64;
-        Steps { line: pixel * self.dims.output[1] as i64, pixel }
+        strides(triple(&self.dims.output), 4 * self.dims.filters as i64)
     }
 
     /// The offsets of a row's factors in the image, apart from the area's line, and of its sums.
     fn offsets(&self, group: usize, row: Row, area: &Area) -> Offsets {
         let dims = &self.dims;
-        let pixel = 4 * dims.channels as i64;
         let channels = dims.group_channels();
+        let input = strides(triple(&dims.input), 4 * dims.channels as i64);
+        let kernel = strides(triple(&dims.kernel), 4 * (channels * dims.filters) as i64);
         let tap = |axis: usize| {
-            (row.tap[axis] * dims.window.dilation[axis]) as i64
-                - dims.window.padding[axis][0] as i64
+            let first = dims.window.padding[axis][0] as i64;
+            ((row.tap[axis] * dims.window.dilation[axis]) as i64 - first) * input[axis]
         };
-        let sum = (row.tap[0] * dims.kernel[1] + row.tap[1]) * channels + row.channel;
+        let sum = (0..3).map(|axis| row.tap[axis] as i64 * kernel[axis]).sum::<i64>();
         Offsets {
-            factor: tap(0) * pixel * dims.input[1] as i64
-                + tap(1) * pixel
-                + area.columns.start as i64 * self.x_steps().pixel
+            factor: (0..3).map(tap).sum::<i64>()
+                + area.columns.start as i64 * self.x_steps()[2]
                 + 4 * (group * channels + row.channel) as i64,
-            sum: 4 * (sum * dims.filters) as i64,
+            sum: sum + 4 * (row.channel * dims.filters) as i64,
         }
     }
 }
@@ -156,7 +160,7 @@ impl Filter<'_> {
 /// them.
 pub(super) fn line_blocks(dims: &ConvDims, lines: usize) -> Vec<Tiles> {
     let line =
-        dims.window.strides[0] * dims.input[1] * dims.channels + dims.output[1] * dims.filters;
+        dims.window.strides[1] * dims.input[2] * dims.channels + dims.output[2] * dims.filters;
     even_tiles(lines, (CACHED / (4 * line).max(1)).max(1))
 }
 
