@@ -6,7 +6,8 @@ use brolga_ir::{Graph, NodeId, Value};
 
 use crate::error::GradError;
 
-/// The operands, by node and index, through which no gradient goes although a cotangent arrived there.
+/// The operands, by node and index, through which no gradient goes although a cotangent arrived
+/// there.
 pub(crate) type Blocked = BTreeMap<NodeId, Vec<usize>>;
 
 /// The nodes that depend on one of the values, those values' nodes included.

@@ -171,7 +171,8 @@ fn copy(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
     module.finalize_definitions().map_err(failed)
 }
 
-/// The room kept after a function for each of its calls on 64-bit Arm, in case the callee is far away.
+/// The room kept after a function for each of its calls on 64-bit Arm, in case the callee is far
+/// away.
 const VENEER: usize = 24;
 
 /// The bytes that functions take one after the other, each at a multiple of its alignment and of the `least` one.
@@ -245,8 +246,9 @@ pub struct Code {
     _programs: Vec<Arc<TileProgram>>,
 }
 
-// SAFETY: the module's memory is written only before `link` returns. Afterwards a `Code` is only read, and the
-// tables inside the module that could change through a shared reference (the cache of symbol look-ups) are not reachable through it.
+// SAFETY: the module's memory is written only before `link` returns. Afterwards a `Code` is only
+// read, and the tables inside the module that could change through a shared reference (the cache of
+// symbol look-ups) are not reachable through it.
 unsafe impl Sync for Code {}
 
 impl Code {
@@ -275,7 +277,8 @@ impl Drop for Code {
     fn drop(&mut self) {
         // SAFETY: the module is taken once, here, and not used again.
         let module = unsafe { ManuallyDrop::take(&mut self.module) };
-        // SAFETY: `address` and `kernel` say that their results die with the `Code`; the caller keeps it alive.
+        // SAFETY: `address` and `kernel` say that their results die with the `Code`; the caller
+        // keeps it alive.
         unsafe { module.free_memory() };
     }
 }

@@ -1,4 +1,5 @@
-//! The result of code generation for the runtime: compiled kernels as lists of stages, with the operands that each stage touches.
+//! The result of code generation for the runtime: compiled kernels as lists of stages, with the
+//! operands that each stage touches.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -51,7 +52,8 @@ pub struct Stage {
     pub units: usize,
     /// The slots that are read.
     pub reads: Vec<Touch>,
-    /// The slots that are written. A result that shares memory with an operand is listed under its own slot.
+    /// The slots that are written. A result that shares memory with an operand is listed under its
+    /// own slot.
     pub writes: Vec<Touch>,
     /// Floating-point operations, a multiply-add counted as two.
     pub flops: u64,

@@ -145,7 +145,8 @@ impl Lines {
         let mut larger: Vec<Line> = Vec::with_capacity(count);
         #[cfg(target_os = "linux")]
         {
-            /// The largest unit in which the advice counts: the start of the range is rounded up to it.
+            /// The largest unit in which the advice counts: the start of the range is rounded up to
+            /// it.
             const PAGE: usize = 64 << 10;
             let start = larger.as_mut_ptr().cast::<u8>();
             let skipped = start.align_offset(PAGE);

@@ -377,7 +377,8 @@ impl Graph {
         self.nodes.operands(id)
     }
 
-    /// The nodes that use any result of this node and the index of the operand in each, in ascending order.
+    /// The nodes that use any result of this node and the index of the operand in each, in
+    /// ascending order.
     pub fn uses(&self, id: NodeId) -> Vec<(NodeId, usize)> {
         let mut uses: Vec<_> =
             self.nodes.uses(id).map(|each| (each.user, each.slot as usize)).collect();

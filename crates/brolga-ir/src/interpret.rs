@@ -100,8 +100,8 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
     graph.outputs().iter().map(|o| output(o.value)).collect()
 }
 
-/// For each node whose results are used, the position in the order of the last use. Values are dropped
-/// there, so that a large graph needs little memory.
+/// For each node whose results are used, the position in the order of the last use. Values are
+/// dropped there, so that a large graph needs little memory.
 fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
     let mut last_use = HashMap::new();
     for (position, &id) in order.iter().enumerate() {

@@ -72,7 +72,8 @@ pub trait Named {
     const NAME: &'static str;
 }
 
-/// A family of ops that passes and code generation treat alike. An op's own attributes are asked where one op alone is meant.
+/// A family of ops that passes and code generation treat alike. An op's own attributes are asked
+/// where one op alone is meant.
 ///
 /// A family without a fast lowering is compiled of [`Operation::loops`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -71,7 +71,8 @@ impl Origin {
         Self { layer, role: self.role.max(outer.role), location }
     }
 
-    /// The layer as a part of a sentence, after what is in it: `` of layer `dense` ``; empty without a layer.
+    /// The layer as a part of a sentence, after what is in it: `` of layer `dense` ``; empty
+    /// without a layer.
     pub fn of_layer(&self) -> String {
         self.layer.as_ref().map(|layer| format!(" of layer `{layer}`")).unwrap_or_default()
     }

@@ -10,7 +10,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .min_by_key(|candidate| (edit_distance(name, candidate), *candidate))
 }
 
-/// The number of letters to be inserted, removed, replaced or exchanged with their neighbour that turns `a` into `b`.
+/// The number of letters to be inserted, removed, replaced or exchanged with their neighbour that
+/// turns `a` into `b`.
 pub fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) =
         (a.chars().take(64).collect(), b.chars().take(64).collect());

@@ -142,7 +142,8 @@ impl Shape {
         strides
     }
 
-    /// The strides of a tensor of this shape that is repeated to `target`, for each of the target's axes: 0 where it repeats.
+    /// The strides of a tensor of this shape that is repeated to `target`, for each of the target's
+    /// axes: 0 where it repeats.
     ///
     /// # Panics
     /// If the target has fewer axes.

@@ -1,4 +1,5 @@
-//! The second line of defence after the lowerings: what a kernel may touch follows from its operands alone.
+//! The second line of defence after the lowerings: what a kernel may touch follows from its
+//! operands alone.
 
 use brolga_ir::{Graph, Type};
 

@@ -77,7 +77,8 @@ fn put(
     }
 }
 
-/// Elements moved from one strided tensor to another: all extents and strides in elements, outermost first.
+/// Elements moved from one strided tensor to another: all extents and strides in elements,
+/// outermost first.
 pub(super) struct Strided {
     pub(super) element: Element,
     pub(super) extents: Vec<usize>,

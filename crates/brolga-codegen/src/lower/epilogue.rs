@@ -1,4 +1,5 @@
-//! The ops that follow a kernel's main op while its results are in registers: bias, activation, the store.
+//! The ops that follow a kernel's main op while its results are in registers: bias, activation, the
+//! store.
 
 use brolga_ir::lanes::Lane;
 use brolga_ir::{DType, Value};

@@ -100,7 +100,8 @@ fn tile(
     Ok(Arc::new(b.finish()?))
 }
 
-/// The number that an op makes of 32 random bits: the upper 24 as a fraction, and whether it is below a probability.
+/// The number that an op makes of 32 random bits: the upper 24 as a fraction, and whether it is
+/// below a probability.
 fn number(body: &Body<'_>, root: Value, b: &mut Builder, bits: I) -> Lane<Builder> {
     if matches!(body.op(root), Op::RandomBits(_)) {
         return Lane::I(bits);

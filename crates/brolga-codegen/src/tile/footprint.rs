@@ -198,7 +198,8 @@ impl Walk {
     }
 }
 
-/// The entry for accesses by this pointer, of this element type, reading or writing; a new one if there is none.
+/// The entry for accesses by this pointer, of this element type, reading or writing; a new one if
+/// there is none.
 fn reach(
     touched: &mut SmallVec<[Reach; 8]>,
     key @ (pointer, element, writes): (Pointer, Element, bool),

@@ -5,7 +5,8 @@ pub use brolga_ir::lanes::{Binary, Kind, Shift, Unary};
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
 
-/// The greatest distance of an address from its pointer: 2 GiB, which an instruction can express, less what a statement touches from the address on.
+/// The greatest distance of an address from its pointer: 2 GiB, which an instruction can express,
+/// less what a statement touches from the address on.
 pub const REACH: i64 = (1 << 31) - (1 << 12);
 
 /// A tile program: the innermost run of a kernel, written over logical vectors of [`LANES`] lanes.
@@ -284,8 +285,8 @@ pub enum Op {
     FirstLanes(Extent),
     /// The value in the variable.
     Get(Var),
-    /// The float that a load gives after a store of an element of 16 bits: the nearest number that it
-    /// holds, ties to even.
+    /// The float that a load gives after a store of an element of 16 bits: the nearest number that
+    /// it holds, ties to even.
     RoundTo(Element, Value),
     /// One operand.
     Unary(Unary, Value),

@@ -37,7 +37,8 @@ pub trait TileTarget: Send + Sync {
     /// or slow. What is larger than a tile that does not fit does not fit either.
     fn fits(&self, shape: TileShape) -> bool;
 
-    /// The cycles of one step of k of a tile whose factors are in L1, by the model that chooses among the tiles that fit.
+    /// The cycles of one step of k of a tile whose factors are in L1, by the model that chooses
+    /// among the tiles that fit.
     fn step_cycles(&self, shape: TileShape) -> f64;
 
     /// The contraction tile that suits a result of `rows` × `lanes` best, at least 1 × 1 and not larger than the result. Several tiles cover

@@ -23,9 +23,11 @@ impl TileProgram {
     /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no [`Extent::Rest`].
     /// 7. Loops are at most eight deep.
     ///
-    /// The writer of a program promises the rest, which cannot be checked: addresses are valid; and where one statement stores what an earlier one
-    /// has loaded, without a step, a loop, a [`Rank1`] or a [`Op::Reduce`] between them, both touch the same bytes
-    /// (in place) or none in common. Instruction sets may work through the lanes of such statements one part after the other.
+    /// The writer of a program promises the rest, which cannot be checked: addresses are valid; and
+    /// where one statement stores what an earlier one has loaded, without a step, a loop, a
+    /// [`Rank1`] or a [`Op::Reduce`] between them, both touch the same bytes (in place) or none in
+    /// common. Instruction sets may work through the lanes of such statements one part after the
+    /// other.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the first statement that breaks a rule.

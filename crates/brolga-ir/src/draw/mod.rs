@@ -1,7 +1,8 @@
 //! Drawing ops at random, with attributes and operands that fit each other: what a fuzzer builds graphs of.
 //!
-//! The drawing of an op is in the op's file: [`Draw`] for ops with operands of their own kind, nothing for elementwise ops without
-//! attributes. `docs/fuzzing.md` tells what the drawn graphs are for.
+//! The drawing of an op is in the op's file: [`Draw`] for ops with operands of their own kind,
+//! nothing for elementwise ops without attributes. `docs/fuzzing.md` tells what the drawn graphs
+//! are for.
 
 mod pen;
 mod rng;

@@ -1,5 +1,5 @@
-//! The serde form of graphs: nodes in topological order, the inputs first, referred to by their position; the bodies of ops in one
-//! list, each once, inner ones before those they stand in.
+//! The serde form of graphs: nodes in topological order, the inputs first, referred to by their
+//! position; the bodies of ops in one list, each once, inner ones before those they stand in.
 //!
 //! A graph is verified when it is read, so that no file gives one that is not valid.
 

@@ -1,7 +1,8 @@
 //! Nodes and the uses between them.
 //!
-//! Each operand knows its index in the list of its producer's uses, so that connecting, disconnecting and removing take time in
-//! proportion to what changes, however many nodes use the same value.
+//! Each operand knows its index in the list of its producer's uses, so that connecting,
+//! disconnecting and removing take time in proportion to what changes, however many nodes use the
+//! same value.
 
 use smallvec::SmallVec;
 

@@ -18,7 +18,8 @@ impl Graph {
         (order, positions)
     }
 
-    /// The wiring without names and origins: what equality compares. What does not exist has no position.
+    /// The wiring without names and origins: what equality compares. What does not exist has no
+    /// position.
     fn structure(&self) -> Structure<'_> {
         let (order, positions) = self.signature_first();
         let position = |id: NodeId| positions.get(&id).copied();

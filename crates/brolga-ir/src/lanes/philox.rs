@@ -3,7 +3,8 @@
 
 use super::{Lanes, ScalarF32};
 
-/// The number of consecutive elements that sixteen calls with consecutive counters give (see [`random_bits_at`]).
+/// The number of consecutive elements that sixteen calls with consecutive counters give (see
+/// [`random_bits_at`]).
 pub const PHILOX_BLOCK: usize = 64;
 
 /// The number of rounds of [`philox4x32`].

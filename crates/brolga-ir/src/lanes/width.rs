@@ -1,4 +1,5 @@
-//! The width of lanes, and the numbers that the programs of the transcendental functions take from it.
+//! The width of lanes, and the numbers that the programs of the transcendental functions take from
+//! it.
 
 use std::f64::consts::LN_2;
 

@@ -8,7 +8,8 @@ use crate::lanes::{Lanes, Width};
 use crate::tensor::Data;
 use crate::types::{DType, Shape, Type};
 
-/// The number of units that a stage has at least, if it can without a division in its innermost loop: enough for the threads of a large machine.
+/// The number of units that a stage has at least, if it can without a division in its innermost
+/// loop: enough for the threads of a large machine.
 const UNITS: usize = 64;
 
 /// Writes [`Loops`].
@@ -446,8 +447,8 @@ pub(crate) fn width(dtype: DType) -> Width {
     Scalar::of(dtype).width()
 }
 
-/// The number of leading axes of a domain whose indices number its units: until there are enough units, but never the last axis that is longer than 1, unless
-/// it is the only one.
+/// The number of leading axes of a domain whose indices number its units: until there are enough
+/// units, but never the last axis that is longer than 1, unless it is the only one.
 fn unit_axes(extents: &[usize]) -> usize {
     let long: Vec<usize> = (0..extents.len()).filter(|&axis| extents[axis] > 1).collect();
     let Some((&last, leading)) = long.split_last() else {

@@ -17,9 +17,9 @@ use crate::types::{Shape, Type};
 /// `dx[p] = Σ dy[o] / n[o]` over the outputs `o` whose window covers the input position `p`, `n[o]` being the number by which
 /// [`AvgPool`](super::AvgPool) divides for `o`.
 ///
-/// `dy: [batch, spatial.., channels]` is the cotangent of the result, `input` the spatial extents of the images. Each element starts at
-/// +0 and adds the quotients, each rounded, in ascending order of the output's index. `bf16` and `f16` are computed in f32 and
-/// rounded at the end.
+/// `dy: [batch, spatial.., channels]` is the cotangent of the result, `input` the spatial extents
+/// of the images. Each element starts at +0 and adds the quotients, each rounded, in ascending
+/// order of the output's index. `bf16` and `f16` are computed in f32 and rounded at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct AvgPoolGrad {

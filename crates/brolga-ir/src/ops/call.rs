@@ -18,9 +18,10 @@ use crate::types::Type;
 
 /// The results of the function for the operands: as many as it has outputs, of their types.
 ///
-/// The operands have exactly the types of the function's inputs; nothing is broadcast. The function takes data alone. Nodes that share
-/// one graph call one function: the text and the serde form hold it once, and it is differentiated once. The meaning is that of its
-/// nodes instead of the call, bit for bit; before fusion they are put there, and kernels that are equal are compiled once.
+/// The operands have exactly the types of the function's inputs; nothing is broadcast. The function
+/// takes data alone. Nodes that share one graph call one function: the text and the serde form hold
+/// it once, and it is differentiated once. The meaning is that of its nodes instead of the call,
+/// bit for bit; before fusion they are put there, and kernels that are equal are compiled once.
 ///
 /// The gradient is a call too, of the function's backward function: it takes the operands and the cotangents, and computes again what it
 /// needs of the function's values. Once both are inlined, equal nodes are shared, so that nothing is computed twice.

@@ -96,7 +96,8 @@ fn dot(a: &Tensor, b: &Tensor) -> f64 {
     a.data().to_f64().iter().zip(b.data().to_f64()).map(|(a, b)| a * b).sum()
 }
 
-/// Fails unless a comparison of any two of these values gives what `expected` says of their order, and has no gradient.
+/// Fails unless a comparison of any two of these values gives what `expected` says of their order,
+/// and has no gradient.
 pub(crate) fn assert_compares<T: Element + Copy + PartialOrd>(
     op: impl Into<Op>,
     values: &[T],

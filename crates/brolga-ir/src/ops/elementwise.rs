@@ -1,4 +1,5 @@
-//! The part that all elementwise ops share: broadcasting, the choice of lanes, the loop of the reference evaluation.
+//! The part that all elementwise ops share: broadcasting, the choice of lanes, the loop of the
+//! reference evaluation.
 
 use half::{bf16, f16};
 use serde::de::DeserializeOwned;
@@ -214,7 +215,8 @@ fn offsets_of(operands: &[&Tensor], result: &Shape) -> Vec<Option<Vec<usize>>> {
     operands.iter().map(offsets).collect()
 }
 
-/// For every element of a tensor of shape `target` in row-major order, the offset of the element of a tensor of shape `own` that is repeated there.
+/// For every element of a tensor of shape `target` in row-major order, the offset of the element of
+/// a tensor of shape `own` that is repeated there.
 pub(crate) fn broadcast_offsets(own: &Shape, target: &Shape) -> Vec<usize> {
     let steps: Vec<_> =
         own.broadcast_strides(target).into_iter().map(|stride| stride as isize).collect();

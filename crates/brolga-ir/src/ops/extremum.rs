@@ -11,7 +11,8 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::Type;
 
-/// The choice of one of two numbers: the first where it is NaN or goes beyond the second, the second elsewhere.
+/// The choice of one of two numbers: the first where it is NaN or goes beyond the second, the
+/// second elsewhere.
 pub(super) trait Extremum: Elementwise + Sized {
     /// The op.
     const OP: Self;
@@ -40,7 +41,8 @@ pub(super) fn emit<E: Extremum, L: Lanes>(l: &mut L, args: &[Lane<L>]) -> Lane<L
     }
 }
 
-/// The gradient rule of the choice: the cotangent for the number chosen, half of it for each of two equal ones.
+/// The gradient rule of the choice: the cotangent for the number chosen, half of it for each of two
+/// equal ones.
 pub(super) fn vjp<E: Extremum>(node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
     let (a, b, dy) = (&node.operands[0], &node.operands[1], node.cotangent());
     let zero = dy.constant_like(0.0);
@@ -85,8 +87,8 @@ pub(super) fn write_over<E: Extremum>(w: &mut Writer, x: Buffer, y: Buffer, axes
     reduction.write(w, x, y);
 }
 
-/// The gradient of the choice along axes: the cotangent, divided equally among all elements that equal the result, in the
-/// accumulator's type.
+/// The gradient of the choice along axes: the cotangent, divided equally among all elements that
+/// equal the result, in the accumulator's type.
 pub(super) fn vjp_over(node: &Vjp<'_>, axes: &[usize]) -> Var {
     let (x, y, dy) = (&node.operands[0], &node.results[0], node.cotangent());
     let wide = x.dtype().accumulator();

@@ -19,8 +19,9 @@ use crate::types::{Shape, Type};
 /// `dy: [batch, spatial.., channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result, `index` of the same shape what
 /// [`MaxPoolIndex`](super::MaxPoolIndex) gives, `input` the spatial extents of the images.
 ///
-/// Each element starts at +0 and adds its outputs in ascending order of their index; `bf16` and `f16` are summed in f32 and rounded at the
-/// end. An index that falls outside of the window or the image is dropped.
+/// Each element starts at +0 and adds its outputs in ascending order of their index; `bf16` and
+/// `f16` are summed in f32 and rounded at the end. An index that falls outside of the window or the
+/// image is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxUnpool {

@@ -117,7 +117,8 @@ macro_rules! ops {
                 }
             }
 
-            /// Whether each element of the result depends on the elements at the same index in the operands alone.
+            /// Whether each element of the result depends on the elements at the same index in the
+            /// operands alone.
             pub fn is_elementwise(&self) -> bool {
                 matches!(self, $(Self::$etype(_))|*)
             }

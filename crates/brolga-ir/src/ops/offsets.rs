@@ -2,7 +2,8 @@
 
 use crate::loops::{Buffer, Index, Writer};
 
-/// Scalar loops that give each element of the result the operand's element at the index of `source`.
+/// Scalar loops that give each element of the result the operand's element at the index of
+/// `source`.
 pub(super) fn move_elements(
     w: &mut Writer,
     operand: Buffer,

@@ -12,7 +12,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// The operand with `low` zeros before it and `high` after it on each axis. The zeros are +0, or false.
+/// The operand with `low` zeros before it and `high` after it on each axis. The zeros are +0, or
+/// false.
 ///
 /// The gradient is the cotangent without the padding.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -38,7 +39,8 @@ impl Operation for Pad {
                 "`{name}`: {x} has {rank} axes, but the padding is for {low} before and for {high} after"
             )));
         }
-        // An extent that saturates is beyond the limit of a tensor's size, which is checked for every op.
+        // An extent that saturates is beyond the limit of a tensor's size, which is checked for
+        // every op.
         let padding = self.low.iter().zip(&self.high).map(|(low, high)| low.saturating_add(*high));
         let shape = x.shape.iter().zip(padding).map(|(extent, more)| extent.saturating_add(more));
         Ok(Types::from_elem(Type { dtype: x.dtype, shape: shape.collect() }, 1))

@@ -15,9 +15,11 @@ use crate::types::{DType, Shape, Type};
 
 /// `y[r, d..] = Σ updates[i.., d..]` over the indices `i..` at which `indices` is `r`.
 ///
-/// `indices: [i..]` of `i32`, `i64` or `u8`, `updates: [i.., d..]` of numbers; the result is `[rows, d..]`. Each element starts at +0 and adds
-/// its updates in ascending (row-major) order of their index; `bf16` and `f16` are summed in f32 and rounded at the end, integers wrap. Updates whose
-/// index is out of range, a negative one too, are dropped. The gradient of the updates is [`Gather`](super::Gather) of the cotangent.
+/// `indices: [i..]` of `i32`, `i64` or `u8`, `updates: [i.., d..]` of numbers; the result is
+/// `[rows, d..]`. Each element starts at +0 and adds its updates in ascending (row-major) order of
+/// their index; `bf16` and `f16` are summed in f32 and rounded at the end, integers wrap. Updates
+/// whose index is out of range, a negative one too, are dropped. The gradient of the updates is
+/// [`Gather`](super::Gather) of the cotangent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScatterAdd {

@@ -13,7 +13,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// The elements at the indices `start, start + stride, start + 2·stride, …` below `limit` on each axis.
+/// The elements at the indices `start, start + stride, start + 2·stride, …` below `limit` on each
+/// axis.
 ///
 /// `start ≤ limit ≤ extent` and `stride ≥ 1`; the extent of the result is `⌈(limit − start) / stride⌉`.
 ///

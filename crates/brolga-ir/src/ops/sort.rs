@@ -16,7 +16,8 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// The elements along an axis in ascending or descending order, and the index that each of them had: two results, of x's type and `i32`.
+/// The elements along an axis in ascending or descending order, and the index that each of them
+/// had: two results, of x's type and `i32`.
 ///
 /// The order is stable: equal elements, +0 and −0 among them, stay in the order that they had. NaN comes last in both directions. The
 /// gradient brings each cotangent back to its element's index; indices have none. NumPy:
@@ -221,7 +222,8 @@ impl Operation for Sort {
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let Some(dy) = &node.cotangents[0] else { return Ok(vec![None]) };
         let (shape, indices) = (dy.shape().clone(), &node.results[1]);
-        // With the axis last, an element's row in the table of all elements is its line times the extent, plus its index.
+        // With the axis last, an element's row in the table of all elements is its line times the
+        // extent, plus its index.
         let last = shape.rank() - 1;
         let mut permutation: Vec<usize> = (0..=last).filter(|&axis| axis != self.axis).collect();
         permutation.push(self.axis);
@@ -253,8 +255,9 @@ impl Var {
         (first.clone(), last.clone())
     }
 
-    /// The `k` largest elements along the last axis, largest first, and their indices (`i32`); NaN counts as the smallest. Of equal
-    /// elements the first ones are taken. The gradient is that of [`Sort`].
+    /// The `k` largest elements along the last axis, largest first, and their indices (`i32`); NaN
+    /// counts as the smallest. Of equal elements the first ones are taken. The gradient is that of
+    /// [`Sort`].
     #[track_caller]
     #[must_use]
     pub fn top_k(&self, k: usize) -> (Var, Var) {

@@ -215,7 +215,8 @@ impl Window {
         w.inside(start, outputs.saturating_mul(stride), inside, |_| {});
     }
 
-    /// The index of the input that tap `tap` of the window reads for output `output` on this axis; `None` in the padding.
+    /// The index of the input that tap `tap` of the window reads for output `output` on this axis;
+    /// `None` in the padding.
     pub fn input(&self, axis: usize, output: usize, tap: usize, extent: usize) -> Option<usize> {
         (output * self.strides[axis] + tap * self.dilation[axis])
             .checked_sub(self.padding[axis][0])
@@ -239,8 +240,8 @@ impl Window {
         inside.map(move |tap| (tap, start + tap * dilation - before))
     }
 
-    /// The taps by which index `input` of the image is read on this axis, ascending, each with the output that reads it:
-    /// the inverse of `taps`.
+    /// The taps by which index `input` of the image is read on this axis, ascending, each with the
+    /// output that reads it: the inverse of `taps`.
     pub fn readers(
         &self,
         axis: usize,

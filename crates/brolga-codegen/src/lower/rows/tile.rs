@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::lower::body::{Recorded, broadcast, load, round, store};
 use crate::tile::{Builder, Extent, F, I, LANES, Pointer, Reduction, Trips, Variable};
 
-/// Visits a vector of elements: the values recorded there, the index of the first element from the pointers, the lanes.
+/// Visits a vector of elements: the values recorded there, the index of the first element from the
+/// pointers, the lanes.
 type Visit<'a, R> =
     dyn FnMut(&mut R, &mut Builder, &mut Recorded, usize, Extent) -> Result<()> + 'a;
 

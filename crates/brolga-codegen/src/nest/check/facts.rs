@@ -68,7 +68,8 @@ impl Form {
         Self { constant: 0, terms: SmallVec::from_slice(&[(index, 1)]) }
     }
 
-    /// The form of an affine number, or of an address without its base; `None` if a number overflows.
+    /// The form of an affine number, or of an address without its base; `None` if a number
+    /// overflows.
     pub(super) fn of(affine: &Affine) -> Option<Self> {
         let mut form = Self { constant: affine.offset, terms: SmallVec::new() };
         affine.terms.iter().try_for_each(|&(index, factor)| form.add(index, factor))?;
@@ -122,7 +123,8 @@ struct Fact {
     range: Range,
 }
 
-/// The facts at a step. Blocks forget what they have learnt, by [`Facts::mark`] and [`Facts::forget`].
+/// The facts at a step. Blocks forget what they have learnt, by [`Facts::mark`] and
+/// [`Facts::forget`].
 #[derive(Debug)]
 pub(super) struct Facts {
     ranges: Vec<Option<Range>>,

@@ -21,7 +21,8 @@ pub struct Room {
     pub writes: Option<Access>,
 }
 
-/// An access to the bytes between the least of `lows` and the greatest of `highs`, counted from the start of a room.
+/// An access to the bytes between the least of `lows` and the greatest of `highs`, counted from the
+/// start of a room.
 pub(super) struct Touched<'a> {
     pub(super) element: Element,
     pub(super) writes: bool,

@@ -16,9 +16,11 @@ use crate::tile::program::{
     Address, Count, Element, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
 };
 
-/// Writes `program` into a function at the builder's position; `args` are its arguments, 64-bit integers.
+/// Writes `program` into a function at the builder's position; `args` are its arguments, 64-bit
+/// integers.
 ///
-/// The builder's block must be open; afterwards it is in an open block after the program. The program has to be valid.
+/// The builder's block must be open; afterwards it is in an open block after the program. The
+/// program has to be valid.
 ///
 /// A kernel that inlines a contraction should be compiled [`AsWritten`](crate::host::Optimization::AsWritten): moving
 /// instructions to their uses breaks the order that keeps the accumulators in registers.

@@ -99,7 +99,8 @@ pub(crate) fn interpreter() -> *const u8 {
 }
 
 extern "C" fn run(program: *const TileProgram, args: *const u64) {
-    // SAFETY: the linker keeps the program with the code (`MachineCode::program`), and it never changes.
+    // SAFETY: the linker keeps the program with the code (`MachineCode::program`), and it never
+    // changes.
     let program = unsafe { &*program };
     // SAFETY: the caller has put one argument for each parameter there.
     let args = unsafe { std::slice::from_raw_parts(args, program.params.len()) };

@@ -39,7 +39,8 @@ pub(super) enum Width {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct VData {
     pub(super) class: Class,
-    /// Its constant value. No instruction defines a constant until it is known whether it gets a register.
+    /// Its constant value. No instruction defines a constant until it is known whether it gets a
+    /// register.
     pub(super) constant: Option<Constant>,
     /// The accumulator of a contraction, which has to stay in a register.
     pub(super) accumulator: bool,
