@@ -7,7 +7,7 @@
 
 use brolga_ir::Mistake;
 
-use crate::config::Extents;
+use crate::config::{Extents, PerChannel};
 
 /// The numbers that an argument may have. Arithmetic is in `f32`, so none may be infinite there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,6 +93,21 @@ impl Numbers for usize {
 impl<const AXES: usize> Numbers for Extents<AXES> {
     fn numbers(&self) -> Vec<f64> {
         self.0.map(|extent| extent as f64).into()
+    }
+}
+
+impl Numbers for PerChannel {
+    fn numbers(&self) -> Vec<f64> {
+        match self {
+            Self::One(number) => vec![*number],
+            Self::Each(numbers) => numbers.clone(),
+        }
+    }
+}
+
+impl Numbers for Vec<f64> {
+    fn numbers(&self) -> Vec<f64> {
+        self.clone()
     }
 }
 

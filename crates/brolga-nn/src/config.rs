@@ -1,7 +1,7 @@
 //! Argument types that several layers share.
 
-use brolga_ir::Mistake;
 use brolga_ir::ops::window::{self, Spatial};
+use brolga_ir::{Mistake, Shape, Tensor, Type, Var};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -69,6 +69,129 @@ impl<'de, const AXES: usize> Deserialize<'de> for Extents<AXES> {
             Err(_) => Err(Error::custom(format!("expected a number or a list of {list}"))),
         }
     }
+}
+
+/// One axis or several; negative numbers count from the end, −1 is the last axis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Axes {
+    /// One axis.
+    One(i64),
+    /// Several axes.
+    Many(Vec<i64>),
+}
+
+impl From<i64> for Axes {
+    fn from(axis: i64) -> Self {
+        Self::One(axis)
+    }
+}
+
+impl<const N: usize> From<[i64; N]> for Axes {
+    fn from(axes: [i64; N]) -> Self {
+        Self::Many(axes.into())
+    }
+}
+
+impl From<Vec<i64>> for Axes {
+    fn from(axes: Vec<i64>) -> Self {
+        Self::Many(axes)
+    }
+}
+
+impl Axes {
+    /// The indices of these axes of a shape, ascending.
+    ///
+    /// # Errors
+    /// If the shape does not have one of them, or one is given twice.
+    pub fn of(&self, shape: &Shape) -> Result<Vec<usize>, Mistake> {
+        let axes = match self {
+            Self::One(axis) => std::slice::from_ref(axis),
+            Self::Many(axes) => axes,
+        };
+        let indices = axes.iter().map(|&axis| axis_index(axis, shape));
+        let mut indices = indices.collect::<Result<Vec<_>, _>>()?;
+        indices.sort_unstable();
+        match indices.windows(2).find(|pair| pair[0] == pair[1]) {
+            None => Ok(indices),
+            Some(pair) => {
+                let message = format!("axis {} of shape {shape} is given twice", pair[0]);
+                Err(Mistake::new(message).help("name each axis once"))
+            }
+        }
+    }
+}
+
+/// One number for all channels, or one for each: the last axis counts the channels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PerChannel {
+    /// The same for all.
+    One(f64),
+    /// One for each.
+    Each(Vec<f64>),
+}
+
+impl From<f64> for PerChannel {
+    fn from(number: f64) -> Self {
+        Self::One(number)
+    }
+}
+
+impl<const N: usize> From<[f64; N]> for PerChannel {
+    fn from(numbers: [f64; N]) -> Self {
+        Self::Each(numbers.into())
+    }
+}
+
+impl From<Vec<f64>> for PerChannel {
+    fn from(numbers: Vec<f64>) -> Self {
+        Self::Each(numbers)
+    }
+}
+
+impl PerChannel {
+    /// Fails if there is not one number for each channel of the input.
+    pub(crate) fn check(&self, what: &str, input: &Type) -> Result<(), Mistake> {
+        let channels = input.shape.get(1..).unwrap_or_default().last();
+        let Self::Each(numbers) = self else { return Ok(()) };
+        if channels == Some(&numbers.len()) {
+            return Ok(());
+        }
+        let count = numbers.len();
+        let message = match channels {
+            Some(channels) => format!("{what} is for {count} channels, the input has {channels}"),
+            None => format!("{what} is for {count} channels, the input has no axis of channels"),
+        };
+        Err(Mistake::new(message).help("give one number, or one for each channel of the last axis"))
+    }
+
+    /// A constant that broadcasts over x.
+    pub(crate) fn constant(&self, x: &Var) -> Var {
+        match self {
+            Self::One(number) => x.constant_like(*number),
+            Self::Each(numbers) => {
+                let values: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
+                let tensor = Tensor::f32([numbers.len()], values);
+                x.tracer().constant(tensor.expect("as many values as the shape has"))
+            }
+        }
+    }
+}
+
+/// The index of an axis of a shape; a negative one counts from the end.
+pub(crate) fn axis_index(axis: i64, shape: &Shape) -> Result<usize, Mistake> {
+    let rank = shape.rank() as i64;
+    let index = if axis < 0 { axis.saturating_add(rank) } else { axis };
+    if (0..rank).contains(&index) {
+        return Ok(index as usize);
+    }
+    let help = match rank {
+        0 => "it has no axes".to_owned(),
+        1 => "its axis is 0, or -1 from the end".to_owned(),
+        _ => format!("its axes are 0 to {}, or -{rank} to -1 from the end", rank - 1),
+    };
+    Err(Mistake::new(format!("shape {shape} has no axis {axis}")).help(help))
 }
 
 /// The treatment of the border of an image by a window.
@@ -174,6 +297,26 @@ impl From<Padding> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn axes_count_from_both_ends() {
+        let shape = Shape::from([2, 3, 4]);
+        let of = |axes: Axes| axes.of(&shape).map_err(|mistake| mistake.to_string());
+        assert_eq!(of(1.into()), Ok(vec![1]));
+        assert_eq!(of([-1, 0].into()), Ok(vec![0, 2]));
+        assert_eq!(of(vec![].into()), Ok(vec![]));
+        insta::assert_snapshot!(of((-4).into()).expect_err("a mistake"), @"
+        shape [2,3,4] has no axis -4
+          help: its axes are 0 to 2, or -3 to -1 from the end
+        ");
+        insta::assert_snapshot!(of([2, -1].into()).expect_err("a mistake"), @"
+        axis 2 of shape [2,3,4] is given twice
+          help: name each axis once
+        ");
+        assert!(axis_index(0, &Shape::scalar()).is_err());
+        assert_eq!(serde_json::to_string(&Axes::from(0)).ok().as_deref(), Some("0"));
+        assert_eq!(serde_json::from_str::<Axes>("[0, 1]").ok(), Some([0, 1].into()));
+    }
 
     #[test]
     fn same_padding_puts_the_odd_one_after() {

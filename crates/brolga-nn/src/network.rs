@@ -8,10 +8,12 @@ use brolga_runtime::for_each_chunk;
 
 use serde_json::Value;
 
+use crate::constraints::Constraint;
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
 use crate::layers::{Layer, WeightSpec};
-use crate::registry::check_arguments;
+use crate::registry::{Choice, Family, check_arguments};
+use crate::regularizers::Regularizer;
 use crate::trace::{Call, Context, Logits, Weights};
 
 /// The layers of a model and how they are wired.
@@ -127,6 +129,10 @@ pub struct Weight {
     pub initializer: Arc<dyn Initializer>,
     /// Whether training changes it.
     pub trainable: bool,
+    /// The regularizer, whose term is added to the loss while the weight is trained.
+    pub regularizer: Option<Arc<dyn Regularizer>>,
+    /// The constraint, applied after each update by the optimizer.
+    pub constraint: Option<Arc<dyn Constraint>>,
     /// Where in the user's source the layer was added.
     pub location: Option<Location>,
 }
@@ -146,12 +152,26 @@ impl Weight {
             let message = format!("the weight `{}` is {}", spec.name, spec.ty);
             return Err(Mistake::new(message).help("weights are f32"));
         }
+        let initializer = spec.initializer.resolve().map_err(NnError::into_mistake)?;
+        let regularizer = resolved(&spec.regularizer)?;
+        let constraint = resolved(&spec.constraint)?;
+        let shape = &spec.ty.shape;
+        initializer
+            .check(shape)
+            .and_then(|()| regularizer.as_ref().map_or(Ok(()), |r| r.check(shape)))
+            .and_then(|()| constraint.as_ref().map_or(Ok(()), |c| c.check(shape)))
+            .map_err(|Mistake { message, help }| {
+                let message = format!("the weight `{}`: {message}", spec.name);
+                Mistake { message, help }
+            })?;
         Ok(Self {
             layer: path.to_owned(),
             name: spec.name.clone(),
             ty: spec.ty.clone(),
-            initializer: spec.initializer.resolve().map_err(NnError::into_mistake)?,
+            initializer,
             trainable: spec.trainable && layer.base().trainable,
+            regularizer,
+            constraint,
             location: origin.location.clone(),
         })
     }
@@ -170,7 +190,8 @@ impl Weight {
         filled: impl Fn(usize) + Sync,
     ) {
         let random = Random::new(seed, number);
-        for_each_chunk(values, CHUNK, |start, part| {
+        let chunk = if self.initializer.divisible() { CHUNK } else { values.len() };
+        for_each_chunk(values, chunk, |start, part| {
             self.initializer.fill(&self.ty.shape, random, start, part);
             filled(part.len());
         });
@@ -296,6 +317,12 @@ pub fn call(
     let origin = tracer.inside(origin.clone());
     let _scope = tracer.origin_scope(origin.clone());
     let outputs = layer.call(&mut Call::new(context, weights), inputs);
+    if let Some(regularizer) = &layer.base().activity_regularizer {
+        match regularizer.resolve() {
+            Ok(regularizer) => context.regularize(&*regularizer, &outputs),
+            Err(error) => drop(tracer.fail(error.into_mistake())),
+        }
+    }
     known_so_far(&tracer)?;
     let batch = inputs.first().and_then(|input| input.shape().first());
     let Some(wrong) = outputs.iter().find(|output| output.shape().first() != batch) else {
@@ -305,6 +332,11 @@ pub fn call(
     let mistake = Mistake::new(format!("{of} the layer makes {}", wrong.ty()))
         .help("layers must keep the first axis, which counts the samples");
     Err(TraceError { mistake, origin }.into())
+}
+
+/// The object of an argument that may be left out.
+fn resolved<T: Family + ?Sized>(choice: &Option<Choice<T>>) -> Result<Option<Arc<T>>, Mistake> {
+    choice.as_ref().map(Choice::resolve).transpose().map_err(NnError::into_mistake)
 }
 
 fn only<'p>(what: &str, ports: &'p [Port]) -> Result<&'p Port, NnError> {

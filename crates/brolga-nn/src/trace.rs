@@ -4,6 +4,8 @@ use brolga_ir::ops::Argmax;
 use brolga_ir::{DType, Mistake, Tracer, Type, Value, Var};
 
 use crate::activations::Activation;
+pub use crate::activations::Logits;
+use crate::regularizers::Regularizer;
 
 /// The trace of one network into one graph.
 #[derive(Debug)]
@@ -14,16 +16,6 @@ pub struct Context {
     streams: u32,
     probabilities: Vec<(Value, Logits)>,
     losses: Vec<Var>,
-}
-
-/// The logits that probabilities were computed from. Losses take them, where they are known,
-/// instead of rounded probabilities.
-#[derive(Debug, Clone)]
-pub enum Logits {
-    /// The probabilities are the softmax of this.
-    Softmax(Var),
-    /// The probabilities are the sigmoid of this.
-    Sigmoid(Var),
 }
 
 /// The output of a model, as losses and metrics take it.
@@ -73,7 +65,30 @@ impl Context {
         Prediction { logits: known.map(|(_, logits)| logits.clone()), output }
     }
 
-    /// The terms that layers have added to the loss so far, in the order of their calls.
+    /// Adds one number to the loss.
+    #[track_caller]
+    pub(crate) fn add_loss(&mut self, value: &Var) {
+        if *value.ty() == Type::scalar(DType::F32) {
+            self.losses.push(value.clone());
+        } else {
+            let message = format!("the layer adds {} to the loss, which is f32[]", value.ty());
+            let help = "reduce it to one number: x.reduce_mean(&axes, false)";
+            self.tracer.fail(Mistake::new(message).help(help));
+        }
+    }
+
+    /// Adds the regularizer's terms for the outputs of a layer to the loss.
+    pub(crate) fn regularize(&mut self, regularizer: &dyn Regularizer, outputs: &[Var]) {
+        for output in outputs {
+            match regularizer.check(output.shape()) {
+                Ok(()) => self.add_loss(&regularizer.penalty(output).cast(DType::F32)),
+                Err(mistake) => drop(output.tracer().fail(mistake)),
+            }
+        }
+    }
+
+    /// The terms that layers and regularizers have added to the loss so far, in the order of their
+    /// calls.
     pub fn losses(&self) -> &[Var] {
         &self.losses
     }
@@ -194,25 +209,19 @@ impl<'a> Call<'a> {
     /// A mistake if it is not `f32[]`.
     #[track_caller]
     pub fn add_loss(&mut self, value: &Var) {
-        if *value.ty() == Type::scalar(DType::F32) {
-            self.context.losses.push(value.clone());
-        } else {
-            let message = format!("the layer adds {} to the loss, which is f32[]", value.ty());
-            let help = "reduce it to one number: x.reduce_mean(&axes, false)";
-            self.tracer().fail(Mistake::new(message).help(help));
-        }
+        self.context.add_loss(value);
     }
 
     /// Applies an activation, and remembers the logits of probabilities.
     #[track_caller]
     pub fn activate(&mut self, activation: &Activation, x: &Var) -> Var {
-        let y = activation.apply(x);
-        let logits = match activation {
-            Activation::Softmax => Logits::Softmax(x.clone()),
-            Activation::Sigmoid => Logits::Sigmoid(x.clone()),
-            _ => return y,
+        let function = match activation.resolve() {
+            Ok(function) => function,
+            Err(error) => return self.tracer().fail(error.into_mistake()),
         };
-        self.context.probabilities.extend(y.value().map(|value| (value, logits)));
+        let y = function.apply(x);
+        let known = y.value().zip(function.logits(x));
+        self.context.probabilities.extend(known);
         y
     }
 

@@ -536,14 +536,14 @@ fn what_is_not_known_is_named_with_its_nearest() {
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {"unit": 3}})), @"Dense: `unit` = 3 is not supported; did you mean `units`?");
     insta::assert_snapshot!(layer(json!({"class_name": "Scale", "config": {"initializer": "rampe"}})), @"
     Scale: `initializer`: there is no initializer `rampe`; did you mean `ramp`?
-      help: there are glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, variance_scaling, zeros, ones, constant, random_uniform, random_normal, truncated_normal, ramp
+      help: there are constant, glorot_normal, glorot_uniform, he_normal, he_uniform, identity, lecun_normal, lecun_uniform, ones, orthogonal, ramp, random_normal, random_uniform, truncated_normal, variance_scaling, zeros
     ");
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {
         "units": 3, "bias_initializer": {"class_name": "Ramp", "config": {"strat": 3.0}},
     }})), @"Dense: `bias_initializer`: Ramp: `strat` = 3.0 is not supported; did you mean `start`?");
     insta::assert_snapshot!(message(registry.by_name::<dyn Optimizer>("growng")), @"
     there is no optimizer `growng`; did you mean `growing`?
-      help: there are adam, adamw, rmsprop, sgd, growing, factored
+      help: there are adam, adamw, factored, growing, rmsprop, sgd
     ");
     insta::assert_snapshot!(message(registry.by_name::<dyn Loss>("cubik")), @"
     there is no loss `cubik`; did you mean `cubic`?

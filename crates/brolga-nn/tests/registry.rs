@@ -1,11 +1,14 @@
 //! Objects and the configs they are made of.
 
+use brolga_nn::activations::ActivationFunction;
+use brolga_nn::constraints::Constraint;
 use brolga_nn::initializers::Initializer;
 use brolga_nn::losses::{Loss, MeanSquaredError, Reduction};
 use brolga_nn::metrics::Metric;
 use brolga_nn::optimizers::Optimizer;
 use brolga_nn::prelude::*;
 use brolga_nn::registry::{Family, Object, from_config, to_config};
+use brolga_nn::regularizers::Regularizer;
 use serde_json::{Value, json};
 
 /// Arguments that a class needs, and others than its defaults where it has some.
@@ -26,6 +29,38 @@ fn arguments(class: &str) -> Value {
             "axis": 1, "momentum": 0.5, "epsilon": 0.25, "center": false,
             "moving_mean_initializer": "ones", "trainable": false,
         }),
+        "Celu" | "Elu" => json!({ "alpha": 0.5 }),
+        "Gelu" => json!({ "approximate": true }),
+        "Glu" | "LogSoftmax" | "Softmax" | "Sparsemax" => json!({ "axis": 1 }),
+        "HardShrink" | "SoftShrink" => json!({ "threshold": 0.25 }),
+        "LeakyRelu" => json!({ "negative_slope": 0.5 }),
+        "Relu" => json!({ "negative_slope": 0.5, "max_value": 6.0, "threshold": 1.0 }),
+        "Squareplus" => json!({ "b": 1.0 }),
+        "Threshold" => json!({ "threshold": 0.5, "default_value": -1.0 }),
+        "AUC" => json!({ "num_thresholds": 50, "curve": "PR", "summation_method": "minoring" }),
+        "BinaryFocalCrossentropy" => json!({ "apply_class_balancing": true, "gamma": 1.0 }),
+        "BinaryIoU" => json!({ "target_class_ids": [1], "threshold": 0.25 }),
+        "CategoricalFocalCrossentropy" => json!({ "alpha": [0.5, 0.25], "from_logits": true }),
+        "CategoricalGeneralizedCrossEntropy" => json!({ "q": 0.75 }),
+        "CosineSimilarity" | "PearsonCorrelation" => json!({ "axis": 1 }),
+        "Dice" => json!({ "axis": [1, 2] }),
+        "F1Score" => json!({ "average": "micro", "threshold": 0.5 }),
+        "FBetaScore" => json!({ "average": "weighted", "beta": 2.0 }),
+        "FalsePositives" | "TruePositives" => json!({ "thresholds": 0.25 }),
+        "Huber" => json!({ "delta": 2.0 }),
+        "IoU" => json!({ "num_classes": 3, "target_class_ids": [0, 2], "sparse_y_pred": false }),
+        "MeanIoU" | "OneHotMeanIoU" => json!({ "num_classes": 3, "ignore_class": 1 }),
+        "OneHotIoU" => json!({ "num_classes": 3, "target_class_ids": [1] }),
+        "Precision" | "Recall" => json!({ "thresholds": 0.25, "top_k": 2, "class_id": 1 }),
+        "PrecisionAtRecall" => json!({ "recall": 0.5, "num_thresholds": 20 }),
+        "RecallAtPrecision" => json!({ "precision": 0.5, "class_id": 0 }),
+        "R2Score" => {
+            json!({ "class_aggregation": "variance_weighted_average", "num_regressors": 2 })
+        }
+        "SensitivityAtSpecificity" => json!({ "specificity": 0.5 }),
+        "SpecificityAtSensitivity" => json!({ "sensitivity": 0.5 }),
+        "SparseTopKCategoricalAccuracy" | "TopKCategoricalAccuracy" => json!({ "k": 2 }),
+        "Tversky" => json!({ "alpha": 0.25, "beta": 0.75, "axis": 1 }),
         "BinaryAccuracy" => json!({ "name": "right", "threshold": 0.25 }),
         "BinaryCrossentropy" => json!({ "from_logits": true, "label_smoothing": 0.1 }),
         "CategoricalCrossentropy" => json!({ "from_logits": true, "label_smoothing": 0.1 }),
@@ -39,9 +74,18 @@ fn arguments(class: &str) -> Value {
         "Conv1DTranspose" => json!({
             "filters": 4, "kernel_size": [3], "strides": [2], "output_padding": [1], "padding": "same",
         }),
+        "Identity" | "Orthogonal" => json!({ "gain": 2.0 }),
+        "L1" => json!({ "l1": 0.5 }),
+        "L2" => json!({ "l2": 0.5 }),
+        "L1L2" => json!({ "l1": 0.5, "l2": 0.25 }),
+        "OrthogonalRegularizer" => json!({ "factor": 0.5, "mode": "columns" }),
+        "MaxNorm" => json!({ "max_value": 3.0, "axis": [0, 1] }),
+        "MinMaxNorm" => json!({ "min_value": 0.5, "max_value": 2.0, "rate": 0.5, "axis": -1 }),
+        "UnitNorm" => json!({ "axis": 1 }),
         "Conv2D" => json!({
             "filters": 4, "kernel_size": [3, 2], "strides": [2, 1], "padding": "same", "groups": 2,
             "activation": "relu", "use_bias": false, "kernel_initializer": "he_normal",
+            "kernel_regularizer": "l2", "bias_constraint": "non_neg", "activity_regularizer": "l1",
         }),
         "Conv2DTranspose" => {
             json!({ "filters": 4, "kernel_size": [3, 2], "dilation_rate": [2, 1] })
@@ -104,7 +148,6 @@ fn arguments(class: &str) -> Value {
         "SeparableConv2D" => json!({
             "filters": 4, "kernel_size": [3, 2], "pointwise_initializer": "ones", "padding": "same",
         }),
-        "Softmax" => json!({ "axis": 1 }),
         "UnitNormalization" => json!({ "axis": [1, 2] }),
         "UpSampling1D" => json!({ "size": 3 }),
         "UpSampling2D" => json!({ "size": [3, 2], "interpolation": "bilinear" }),
@@ -150,11 +193,14 @@ fn round_trip<T: Family + ?Sized>() {
 
 #[test]
 fn every_class_is_made_again_of_its_config() {
+    round_trip::<dyn ActivationFunction>();
     round_trip::<dyn Layer>();
     round_trip::<dyn Loss>();
     round_trip::<dyn Metric>();
     round_trip::<dyn Optimizer>();
     round_trip::<dyn Initializer>();
+    round_trip::<dyn Regularizer>();
+    round_trip::<dyn Constraint>();
 }
 
 #[test]

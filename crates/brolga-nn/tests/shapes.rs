@@ -127,9 +127,9 @@ fn a_layer_must_keep_the_batch() {
 fn an_activation_is_an_argument_and_a_layer() -> Result<(), NnError> {
     let mut model = Sequential::new();
     model.add(Input::new([3]));
-    model.add(Dense::new(4).activation(Activation::Relu));
+    model.add(Dense::new(4).activation("relu"));
     model.add(Activation::new("relu").name("positive"));
-    model.add(Activation::new(Activation::Softmax));
+    model.add(Activation::new("softmax"));
     let names = model.network().layer_names();
     let names: Vec<_> = names.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["input_layer", "dense", "positive", "activation"]);

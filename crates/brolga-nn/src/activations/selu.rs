@@ -2,6 +2,8 @@
 
 use brolga_ir::Var;
 
+use super::elu::exponential_below;
+
 /// α of the fixed point of mean 0 and variance 1.
 const ALPHA: f64 = 1.673_263_242_354_377_2;
 /// λ of the fixed point of mean 0 and variance 1.
@@ -13,8 +15,7 @@ const SCALE: f64 = 1.050_700_987_355_480_5;
 #[track_caller]
 #[must_use]
 pub fn selu(x: &Var) -> Var {
-    let zero = x.constant_like(0.0);
-    let positive = x.gt(&zero);
-    let exponential = (positive.select(&zero, x).exp() - 1.0) * ALPHA;
+    let positive = x.gt(&x.constant_like(0.0));
+    let exponential = exponential_below(x, &positive) * ALPHA;
     positive.select(x, &exponential) * SCALE
 }

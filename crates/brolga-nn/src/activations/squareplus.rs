@@ -1,12 +1,33 @@
 //! The activation `squareplus`.
 
 use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
 
-/// `f(x) = (x + √(x² + 4)) / 2`.
+use super::ActivationFunction;
+use crate::registry::object;
+
+/// `f(x) = (x + √(x² + b)) / 2`.
 ///
 /// Barron, "Squareplus: a softplus-like algebraic rectifier" (2021).
-#[track_caller]
-#[must_use]
-pub fn squareplus(x: &Var) -> Var {
-    (x + (x * x + 4.0).sqrt()) * 0.5
+///
+/// Keras: `keras.activations.squareplus`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Squareplus {
+    /// The width of the bend; 4 by default.
+    pub b: f64,
+}
+
+object!(Squareplus { b: Positive });
+
+impl Default for Squareplus {
+    fn default() -> Self {
+        Self { b: 4.0 }
+    }
+}
+
+impl ActivationFunction for Squareplus {
+    fn apply(&self, x: &Var) -> Var {
+        (x + (x * x + self.b).sqrt()) * 0.5
+    }
 }

@@ -73,7 +73,7 @@ impl Default for Architecture {
             input_shape: None,
             pooling: Pooling::None,
             classes: 1000,
-            classifier_activation: Activation::Softmax,
+            classifier_activation: "softmax".into(),
         }
     }
 }

@@ -3,18 +3,22 @@
 //! A new initializer is a new file and one line in the list below.
 
 mod constant;
+mod identity;
 mod normal;
+mod orthogonal;
 mod uniform;
 mod variance_scaling;
 
-use brolga_ir::Shape;
+use brolga_ir::{Mistake, Shape};
 
 pub use brolga_runtime::{Distribution as RandomDistribution, Draw, Random};
 
 use crate::registry::{Choice, Object, family, snake_case};
 
 pub use constant::{Constant, Ones, Zeros};
+pub use identity::Identity;
 pub use normal::{RandomNormal, TruncatedNormal};
+pub use orthogonal::Orthogonal;
 pub use uniform::RandomUniform;
 pub use variance_scaling::{
     Distribution, FanMode, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal,
@@ -36,11 +40,28 @@ family! {
         RandomUniform ["uniform"],
         RandomNormal ["normal"],
         TruncatedNormal,
+        Orthogonal ["OrthogonalInitializer"],
+        Identity ["IdentityInitializer"],
     }
 }
 
 /// The first values of a weight.
 pub trait Initializer: Object {
+    /// Fails for a shape that the initializer does not take.
+    ///
+    /// # Errors
+    /// What is expected of the shape.
+    fn check(&self, shape: &Shape) -> Result<(), Mistake> {
+        let _ = shape;
+        Ok(())
+    }
+
+    /// Whether parts of a weight can be written on their own; true by default. Otherwise
+    /// [`Initializer::fill`] is called once for the whole.
+    fn divisible(&self) -> bool {
+        true
+    }
+
     /// Writes the values of a weight of this shape, in row-major order, from the element `start`
     /// on.
     ///
@@ -62,76 +83,4 @@ pub(crate) fn words(seed: u64) -> [u32; 2] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::registry::{Family, by_name};
-
-    fn values(initializer: &dyn Initializer, shape: &Shape, random: Random) -> Vec<f32> {
-        let mut values = vec![f32::NAN; shape.elements()];
-        initializer.fill(shape, random, 0, &mut values);
-        values
-    }
-
-    fn moments(name: &str, shape: [usize; 2]) -> (f64, f64, f64) {
-        let initializer = by_name::<dyn Initializer>(name).expect(name);
-        let values = values(&*initializer, &shape.into(), Random::new(7, 3));
-        let count = values.len() as f64;
-        let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-        let variance = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / count;
-        let largest = values.iter().fold(0.0, |m: f64, &x| m.max(f64::from(x).abs()));
-        (mean, variance, largest)
-    }
-
-    #[test]
-    fn variances_are_those_of_the_formulas() {
-        let (fan_in, fan_out) = (200.0, 300.0);
-        for (name, variance, bound) in [
-            ("glorot_uniform", 2.0 / (fan_in + fan_out), (6.0f64 / (fan_in + fan_out)).sqrt()),
-            ("glorot_normal", 2.0 / (fan_in + fan_out), f64::INFINITY),
-            ("he_uniform", 2.0 / fan_in, (6.0f64 / fan_in).sqrt()),
-            ("he_normal", 2.0 / fan_in, f64::INFINITY),
-            ("lecun_uniform", 1.0 / fan_in, (3.0f64 / fan_in).sqrt()),
-            ("lecun_normal", 1.0 / fan_in, f64::INFINITY),
-            ("random_uniform", 0.1f64.powi(2) / 12.0, 0.05),
-            ("random_normal", 0.05f64.powi(2), f64::INFINITY),
-            ("truncated_normal", (0.05 * 0.879_625_661_034_239_8f64).powi(2), 0.1),
-        ] {
-            let (mean, given, largest) = moments(name, [200, 300]);
-            assert!(mean.abs() < 0.02 * variance.sqrt(), "{name}: mean {mean}");
-            assert!(
-                (given / variance - 1.0).abs() < 0.03,
-                "{name}: variance {given}, not {variance}"
-            );
-            assert!(largest <= bound * 1.000_001, "{name}: {largest} is beyond {bound}");
-        }
-        assert_eq!(moments("zeros", [2, 3]), (0.0, 0.0, 0.0));
-        assert_eq!(moments("ones", [2, 3]), (1.0, 0.0, 1.0));
-    }
-
-    #[test]
-    fn values_follow_seed_and_stream_alone() {
-        let shape = Shape::from([4, 4]);
-        let glorot =
-            |seed, stream| values(&GlorotUniform::default(), &shape, Random::new(seed, stream));
-        assert_eq!(glorot(1, 0), glorot(1, 0));
-        assert_ne!(glorot(1, 0), glorot(2, 0));
-        assert_ne!(glorot(1, 0), glorot(1, 1));
-        let own = GlorotUniform { seed: Some(5) };
-        let [first, second] = [Random::new(1, 0), Random::new(2, 9)];
-        assert_eq!(values(&own, &shape, first), values(&own, &shape, second));
-    }
-
-    #[test]
-    fn parts_are_those_of_the_whole() {
-        let (shape, random) = (Shape::from([30, 40]), Random::new(3, 1));
-        for name in <dyn Initializer>::classes().iter().map(|class| class.name) {
-            let initializer = by_name::<dyn Initializer>(name).expect(name);
-            let whole = values(&*initializer, &shape, random);
-            let mut parts = vec![f32::NAN; whole.len()];
-            for (part, start) in parts.chunks_mut(77).zip((0..).step_by(77)) {
-                initializer.fill(&shape, random, start, part);
-            }
-            assert_eq!(parts, whole, "{name}");
-        }
-    }
-}
+mod tests;

@@ -32,7 +32,7 @@ impl activations::Activation {
     /// use brolga_nn::prelude::*;
     ///
     /// let mut model = Sequential::new();
-    /// model.add(Dense::new(10).activation(Activation::Relu));
+    /// model.add(Dense::new(10).activation("relu"));
     /// model.add(Dense::new(10));
     /// model.add(Activation::new("softmax").name("probabilities"));
     /// ```

@@ -7,7 +7,9 @@ use super::axes::{along, axis, last, others};
 use super::moments::{moments, ones, scaled, thousandth};
 use super::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, yes, zeros};
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
+use crate::regularizers::Regularizer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
@@ -45,6 +47,14 @@ pub struct BatchNormalization {
     moving_mean_initializer: Choice<dyn Initializer>,
     #[serde(default = "ones")]
     moving_variance_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    beta_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    beta_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    gamma_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    gamma_constraint: Option<Choice<dyn Constraint>>,
 }
 
 fn almost_one() -> f64 {
@@ -66,6 +76,10 @@ impl Default for BatchNormalization {
             gamma_initializer: ones(),
             moving_mean_initializer: zeros(),
             moving_variance_initializer: ones(),
+            beta_regularizer: None,
+            beta_constraint: None,
+            gamma_regularizer: None,
+            gamma_constraint: None,
         }
     }
 }
@@ -95,6 +109,14 @@ impl BatchNormalization {
         moving_mean_initializer: into Choice<dyn Initializer>,
         /// The first values of `moving_variance`; `ones` by default.
         moving_variance_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the `beta`, whose term is added to the loss; none by default.
+        beta_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the `beta`, applied after each update; none by default.
+        beta_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the `gamma`, whose term is added to the loss; none by default.
+        gamma_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the `gamma`, applied after each update; none by default.
+        gamma_constraint: some Choice<dyn Constraint>,
     }
 
     /// Mean and variance of each channel of the batch, which the moving ones follow.
@@ -118,15 +140,17 @@ impl Layer for BatchNormalization {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let shape = [x.shape[axis(self.axis, x)?]];
         let trained = [
-            (self.scale, "gamma", &self.gamma_initializer),
-            (self.center, "beta", &self.beta_initializer),
+            (self.scale, "gamma", (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)),
+            (self.center, "beta", (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)),
         ];
         let trained = trained.into_iter().filter(|(wanted, ..)| *wanted);
         let moving = [
             ("moving_mean", &self.moving_mean_initializer),
             ("moving_variance", &self.moving_variance_initializer),
         ];
-        let trained = trained.map(|(_, name, first)| WeightSpec::trainable(name, shape, first));
+        let trained = trained.map(|(_, name, (first, regularizer, constraint))| {
+            WeightSpec::trainable(name, shape, first).regularizer(regularizer).constraint(constraint)
+        });
         let moving = moving.map(|(name, first)| WeightSpec::non_trainable(name, shape, first));
         Ok(trained.chain(moving).collect())
     }

@@ -9,8 +9,10 @@ use super::setters::setters;
 use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding};
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::registry::{Choice, Object};
+use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 /// [`Conv1D`](super::Conv1D), [`Conv2D`](super::Conv2D) and [`Conv3D`](super::Conv3D): a convolution over `AXES` spatial axes.
@@ -36,6 +38,14 @@ pub struct Convolution<const AXES: usize> {
     kernel_initializer: Choice<dyn Initializer>,
     #[serde(default = "zeros")]
     bias_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    kernel_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    kernel_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    bias_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    bias_constraint: Option<Choice<dyn Constraint>>,
 }
 
 /// [`layer!`](super::layer) for a convolution.
@@ -72,10 +82,14 @@ impl<const AXES: usize> Convolution<AXES> {
             padding: Padding::Valid,
             dilation_rate: one(),
             groups: 1,
-            activation: Activation::Linear,
+            activation: Activation::default(),
             use_bias: true,
             kernel_initializer: glorot_uniform(),
             bias_initializer: zeros(),
+            kernel_regularizer: None,
+            kernel_constraint: None,
+            bias_regularizer: None,
+            bias_constraint: None,
         }
     }
 
@@ -96,6 +110,14 @@ impl<const AXES: usize> Convolution<AXES> {
         kernel_initializer: into Choice<dyn Initializer>,
         /// The bias's first values; `zeros` by default.
         bias_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the kernel, whose term is added to the loss; none by default.
+        kernel_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the kernel, applied after each update; none by default.
+        kernel_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the bias, whose term is added to the loss; none by default.
+        bias_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the bias, applied after each update; none by default.
+        bias_constraint: some Choice<dyn Constraint>,
     }
 
     /// How the filter moves over an input.
@@ -138,9 +160,17 @@ where
         }
         let mut shape = self.kernel_size.0.to_vec();
         shape.extend([channels / self.groups, self.filters]);
-        let mut weights = vec![WeightSpec::trainable("kernel", shape, &self.kernel_initializer)];
+        let mut weights = vec![
+            WeightSpec::trainable("kernel", shape, &self.kernel_initializer)
+                .regularizer(&self.kernel_regularizer)
+                .constraint(&self.kernel_constraint),
+        ];
         if self.use_bias {
-            weights.push(WeightSpec::trainable("bias", [self.filters], &self.bias_initializer));
+            weights.push(
+                WeightSpec::trainable("bias", [self.filters], &self.bias_initializer)
+                    .regularizer(&self.bias_regularizer)
+                    .constraint(&self.bias_constraint),
+            );
         }
         Ok(weights)
     }

@@ -3,10 +3,12 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, yes, zeros};
+use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, weight_arguments, yes, zeros};
 use crate::activations::Activation;
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::registry::Choice;
+use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 /// `y = f(x·kernel + bias)`.
@@ -25,9 +27,22 @@ pub struct Dense {
     kernel_initializer: Choice<dyn Initializer>,
     #[serde(default = "zeros")]
     bias_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    kernel_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    bias_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    kernel_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    bias_constraint: Option<Choice<dyn Constraint>>,
 }
 
 layer!(Dense { units: Count });
+
+weight_arguments!(Dense {
+    "kernel": kernel_regularizer, kernel_constraint;
+    "bias": bias_regularizer, bias_constraint;
+});
 
 impl Dense {
     /// A layer with this many outputs.
@@ -35,10 +50,14 @@ impl Dense {
         Self {
             base: Base::default(),
             units,
-            activation: Activation::Linear,
+            activation: Activation::default(),
             use_bias: true,
             kernel_initializer: glorot_uniform(),
             bias_initializer: zeros(),
+            kernel_regularizer: None,
+            bias_regularizer: None,
+            kernel_constraint: None,
+            bias_constraint: None,
         }
     }
 
@@ -84,10 +103,14 @@ impl Layer for Dense {
                 return Err(Mistake::new(message));
             }
         };
-        let mut weights =
-            vec![WeightSpec::trainable("kernel", [width, self.units], &self.kernel_initializer)];
+        let kernel = WeightSpec::trainable("kernel", [width, self.units], &self.kernel_initializer)
+            .regularizer(&self.kernel_regularizer)
+            .constraint(&self.kernel_constraint);
+        let mut weights = vec![kernel];
         if self.use_bias {
-            weights.push(WeightSpec::trainable("bias", [self.units], &self.bias_initializer));
+            let bias = WeightSpec::trainable("bias", [self.units], &self.bias_initializer);
+            weights
+                .push(bias.regularizer(&self.bias_regularizer).constraint(&self.bias_constraint));
         }
         Ok(weights)
     }

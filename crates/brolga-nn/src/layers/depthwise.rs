@@ -10,8 +10,10 @@ use super::setters::setters;
 use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding};
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::registry::{Choice, Object};
+use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 /// [`DepthwiseConv1D`](super::DepthwiseConv1D) and [`DepthwiseConv2D`](super::DepthwiseConv2D): a convolution of each channel by itself.
@@ -36,6 +38,14 @@ pub struct DepthwiseConvolution<const AXES: usize> {
     depthwise_initializer: Choice<dyn Initializer>,
     #[serde(default = "zeros")]
     bias_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    depthwise_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    depthwise_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    bias_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    bias_constraint: Option<Choice<dyn Constraint>>,
 }
 
 /// [`layer!`](super::layer) for a depthwise convolution.
@@ -66,10 +76,14 @@ impl<const AXES: usize> DepthwiseConvolution<AXES> {
             padding: Padding::Valid,
             depth_multiplier: 1,
             dilation_rate: one(),
-            activation: Activation::Linear,
+            activation: Activation::default(),
             use_bias: true,
             depthwise_initializer: glorot_uniform(),
             bias_initializer: zeros(),
+            depthwise_regularizer: None,
+            depthwise_constraint: None,
+            bias_regularizer: None,
+            bias_constraint: None,
         }
     }
 
@@ -90,6 +104,14 @@ impl<const AXES: usize> DepthwiseConvolution<AXES> {
         depthwise_initializer: into Choice<dyn Initializer>,
         /// The bias's first values; `zeros` by default.
         bias_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the depthwise kernel, whose term is added to the loss; none by default.
+        depthwise_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the depthwise kernel, applied after each update; none by default.
+        depthwise_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the bias, whose term is added to the loss; none by default.
+        bias_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the bias, applied after each update; none by default.
+        bias_constraint: some Choice<dyn Constraint>,
     }
 }
 
@@ -104,10 +126,18 @@ where
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let (_, channels) = images::<AXES>(self.class_name(), inputs)?;
         let shape = kernel_shape(self.kernel_size, [channels, self.depth_multiplier]);
-        let mut weights = vec![WeightSpec::trainable("kernel", shape, &self.depthwise_initializer)];
+        let mut weights = vec![
+            WeightSpec::trainable("kernel", shape, &self.depthwise_initializer)
+                .regularizer(&self.depthwise_regularizer)
+                .constraint(&self.depthwise_constraint),
+        ];
         if self.use_bias {
             let filters = channels.saturating_mul(self.depth_multiplier);
-            weights.push(WeightSpec::trainable("bias", [filters], &self.bias_initializer));
+            weights.push(
+                WeightSpec::trainable("bias", [filters], &self.bias_initializer)
+                    .regularizer(&self.bias_regularizer)
+                    .constraint(&self.bias_constraint),
+            );
         }
         Ok(weights)
     }

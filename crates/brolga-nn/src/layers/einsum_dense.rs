@@ -7,7 +7,9 @@ use super::einsum::{Labelled, einsum};
 use super::setters::setters;
 use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, zeros};
 use crate::activations::Activation;
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
+use crate::regularizers::Regularizer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
@@ -35,6 +37,14 @@ pub struct EinsumDense {
     kernel_initializer: Choice<dyn Initializer>,
     #[serde(default = "zeros")]
     bias_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    kernel_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    kernel_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    bias_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    bias_constraint: Option<Choice<dyn Constraint>>,
 }
 
 /// Extents of an output, of which some may be left open.
@@ -83,10 +93,14 @@ impl EinsumDense {
             base: Base::default(),
             equation: equation.into(),
             output_shape: output_shape.into(),
-            activation: Activation::Linear,
+            activation: Activation::default(),
             bias_axes: None,
             kernel_initializer: glorot_uniform(),
             bias_initializer: zeros(),
+            kernel_regularizer: None,
+            kernel_constraint: None,
+            bias_regularizer: None,
+            bias_constraint: None,
         }
     }
 
@@ -104,6 +118,14 @@ impl EinsumDense {
         kernel_initializer: into Choice<dyn Initializer>,
         /// The bias's first values; `zeros` by default.
         bias_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the kernel, whose term is added to the loss; none by default.
+        kernel_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the kernel, applied after each update; none by default.
+        kernel_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the bias, whose term is added to the loss; none by default.
+        bias_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the bias, applied after each update; none by default.
+        bias_constraint: some Choice<dyn Constraint>,
     }
 
     /// The equation for an input of this type.
@@ -239,8 +261,8 @@ impl Layer for EinsumDense {
             return Err(Mistake::new(format!("EinsumDense takes one input, given {}", shapes(inputs))));
         };
         let Plan { kernel_shape, bias_shape, .. } = self.plan(x)?;
-        let kernel = WeightSpec::trainable("kernel", kernel_shape, &self.kernel_initializer);
-        let bias = bias_shape.map(|shape| WeightSpec::trainable("bias", shape, &self.bias_initializer));
+        let kernel = WeightSpec::trainable("kernel", kernel_shape, &self.kernel_initializer).regularizer(&self.kernel_regularizer).constraint(&self.kernel_constraint);
+        let bias = bias_shape.map(|shape| WeightSpec::trainable("bias", shape, &self.bias_initializer).regularizer(&self.bias_regularizer).constraint(&self.bias_constraint));
         Ok(std::iter::once(kernel).chain(bias).collect())
     }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::initializers::{Initializer, RandomUniform};
+use crate::regularizers::Regularizer;
+use crate::constraints::Constraint;
 use crate::registry::Choice;
 use crate::trace::Call;
 
@@ -23,6 +25,10 @@ pub struct Embedding {
     output_dim: usize,
     #[serde(default = "uniform")]
     embeddings_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    embeddings_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    embeddings_constraint: Option<Choice<dyn Constraint>>,
 }
 
 fn uniform() -> Choice<dyn Initializer> {
@@ -34,12 +40,23 @@ layer!(Embedding { input_dim: Count, output_dim: Count });
 impl Embedding {
     /// Vectors of `output_dim` elements for the numbers below `input_dim`.
     pub fn new(input_dim: usize, output_dim: usize) -> Self {
-        Self { base: Base::default(), input_dim, output_dim, embeddings_initializer: uniform() }
+        Self {
+            base: Base::default(),
+            input_dim,
+            output_dim,
+            embeddings_initializer: uniform(),
+            embeddings_regularizer: None,
+            embeddings_constraint: None,
+        }
     }
 
     setters! {
         /// The first values of the vectors; `uniform`, from −0.05 to 0.05, by default.
         embeddings_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the embeddings, whose term is added to the loss; none by default.
+        embeddings_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the embeddings, applied after each update; none by default.
+        embeddings_constraint: some Choice<dyn Constraint>,
     }
 }
 
@@ -50,7 +67,7 @@ impl Layer for Embedding {
 
     fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let shape = [self.input_dim, self.output_dim];
-        Ok(vec![WeightSpec::trainable("embeddings", shape, &self.embeddings_initializer)])
+        Ok(vec![WeightSpec::trainable("embeddings", shape, &self.embeddings_initializer).regularizer(&self.embeddings_regularizer).constraint(&self.embeddings_constraint)])
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

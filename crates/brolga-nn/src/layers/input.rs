@@ -11,7 +11,7 @@ use crate::trace::Call;
 /// Elements are `f32`, or `i32` with `dtype("int32")`; data of other types is converted.
 ///
 /// Keras: <https://keras.io/api/layers/core_layers/input/>.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Input {
     #[serde(flatten)]
     base: Base,

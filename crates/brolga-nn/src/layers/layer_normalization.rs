@@ -7,7 +7,9 @@ use super::axes::{Axes, last_axis};
 use super::moments::{moments, ones, scaled, thousandth};
 use super::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, yes, zeros};
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
+use crate::regularizers::Regularizer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
@@ -35,6 +37,14 @@ pub struct LayerNormalization {
     beta_initializer: Choice<dyn Initializer>,
     #[serde(default = "ones")]
     gamma_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    beta_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    beta_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    gamma_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    gamma_constraint: Option<Choice<dyn Constraint>>,
 }
 
 layer!(LayerNormalization { epsilon: AtLeast(0.0) });
@@ -49,6 +59,10 @@ impl Default for LayerNormalization {
             scale: true,
             beta_initializer: zeros(),
             gamma_initializer: ones(),
+            beta_regularizer: None,
+            beta_constraint: None,
+            gamma_regularizer: None,
+            gamma_constraint: None,
         }
     }
 }
@@ -72,6 +86,14 @@ impl LayerNormalization {
         beta_initializer: into Choice<dyn Initializer>,
         /// The first values of `gamma`; `ones` by default.
         gamma_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the `beta`, whose term is added to the loss; none by default.
+        beta_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the `beta`, applied after each update; none by default.
+        beta_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the `gamma`, whose term is added to the loss; none by default.
+        gamma_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the `gamma`, applied after each update; none by default.
+        gamma_constraint: some Choice<dyn Constraint>,
     }
 }
 
@@ -84,11 +106,13 @@ impl Layer for LayerNormalization {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let shape: Vec<usize> = self.axis.of(x)?.iter().map(|&axis| x.shape[axis]).collect();
         let weights = [
-            (self.scale, "gamma", &self.gamma_initializer),
-            (self.center, "beta", &self.beta_initializer),
+            (self.scale, "gamma", (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)),
+            (self.center, "beta", (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)),
         ];
         let weights = weights.into_iter().filter(|(wanted, ..)| *wanted);
-        Ok(weights.map(|(_, name, first)| WeightSpec::trainable(name, &*shape, first)).collect())
+        Ok(weights.map(|(_, name, (first, regularizer, constraint))| {
+            WeightSpec::trainable(name, &*shape, first).regularizer(regularizer).constraint(constraint)
+        }).collect())
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

@@ -24,9 +24,11 @@ use std::fmt;
 use brolga_ir::{Mistake, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
+use crate::constraints::Constraint;
 use crate::error::with_batch;
 use crate::initializers::Initializer;
 use crate::registry::{Choice, Object, classes, snake_case};
+use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 pub use axes::Axes;
@@ -138,7 +140,7 @@ pub trait Layer: Object {
 }
 
 /// The arguments that all layers have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Base {
     /// The name; `None` lets the model choose one after the class.
     #[serde(default)]
@@ -146,6 +148,9 @@ pub struct Base {
     /// Whether training changes the weights.
     #[serde(default = "yes")]
     pub trainable: bool,
+    /// The regularizer of each output, whose terms are added to the loss; none by default.
+    #[serde(default)]
+    pub activity_regularizer: Option<Choice<dyn Regularizer>>,
 }
 
 pub(crate) fn yes() -> bool {
@@ -154,7 +159,7 @@ pub(crate) fn yes() -> bool {
 
 impl Default for Base {
     fn default() -> Self {
-        Self { name: None, trainable: true }
+        Self { name: None, trainable: true, activity_regularizer: None }
     }
 }
 
@@ -169,6 +174,10 @@ pub struct WeightSpec {
     pub initializer: Choice<dyn Initializer>,
     /// Whether it can be trained at all (a running statistic cannot).
     pub trainable: bool,
+    /// The regularizer, whose term is added to the loss while the weight is trained.
+    pub regularizer: Option<Choice<dyn Regularizer>>,
+    /// The constraint, applied after each update by the optimizer.
+    pub constraint: Option<Choice<dyn Constraint>>,
 }
 
 impl WeightSpec {
@@ -179,7 +188,22 @@ impl WeightSpec {
         initializer: &Choice<dyn Initializer>,
     ) -> Self {
         let (name, initializer) = (name.to_owned(), initializer.clone());
-        Self { name, ty: Type::f32(shape), initializer, trainable: true }
+        let (ty, regularizer, constraint) = (Type::f32(shape), None, None);
+        Self { name, ty, initializer, trainable: true, regularizer, constraint }
+    }
+
+    /// The same with a regularizer, if there is one.
+    #[must_use]
+    pub fn regularizer(mut self, regularizer: &Option<Choice<dyn Regularizer>>) -> Self {
+        self.regularizer.clone_from(regularizer);
+        self
+    }
+
+    /// The same with a constraint, if there is one.
+    #[must_use]
+    pub fn constraint(mut self, constraint: &Option<Choice<dyn Constraint>>) -> Self {
+        self.constraint.clone_from(constraint);
+        self
     }
 
     /// An `f32` weight that the optimizer leaves alone, such as a moving mean: [`Call::update`]
@@ -241,10 +265,50 @@ macro_rules! layer {
                 self.base.trainable = trainable;
                 self
             }
+
+            /// The regularizer of each output, whose terms are added to the loss; none by default.
+            #[must_use]
+            pub fn activity_regularizer(
+                mut self,
+                regularizer: impl Into<$crate::registry::Choice<dyn $crate::regularizers::Regularizer>>,
+            ) -> Self {
+                self.base.activity_regularizer = Some(regularizer.into());
+                self
+            }
         }
     };
 }
 pub use layer;
+
+/// Implements the methods of a layer for the regularizers and constraints of its weights.
+macro_rules! weight_arguments {
+    ($type:ident { $($weight:literal: $regularizer:ident, $constraint:ident;)* }) => {
+        impl $type {
+            $(
+                #[doc = concat!("The regularizer of the ", $weight, ", whose term is added to the loss; none by default.")]
+                #[must_use]
+                pub fn $regularizer(
+                    mut self,
+                    regularizer: impl Into<Choice<dyn crate::regularizers::Regularizer>>,
+                ) -> Self {
+                    self.$regularizer = Some(regularizer.into());
+                    self
+                }
+
+                #[doc = concat!("The constraint of the ", $weight, ", applied after each update; none by default.")]
+                #[must_use]
+                pub fn $constraint(
+                    mut self,
+                    constraint: impl Into<Choice<dyn crate::constraints::Constraint>>,
+                ) -> Self {
+                    self.$constraint = Some(constraint.into());
+                    self
+                }
+            )*
+        }
+    };
+}
+pub(crate) use weight_arguments;
 
 /// The shapes of a layer's inputs as messages show them: `(None, 28, 28)`.
 pub(crate) fn shapes(inputs: &[Type]) -> String {

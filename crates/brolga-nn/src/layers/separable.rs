@@ -11,8 +11,10 @@ use super::setters::setters;
 use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding};
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::registry::{Choice, Object};
+use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 /// [`SeparableConv1D`](super::SeparableConv1D) and [`SeparableConv2D`](super::SeparableConv2D): a convolution of each channel by itself,
@@ -41,6 +43,18 @@ pub struct SeparableConvolution<const AXES: usize> {
     pointwise_initializer: Choice<dyn Initializer>,
     #[serde(default = "zeros")]
     bias_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    depthwise_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    depthwise_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    pointwise_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    pointwise_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    bias_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    bias_constraint: Option<Choice<dyn Constraint>>,
 }
 
 /// [`layer!`](super::layer) for a separable convolution.
@@ -68,11 +82,17 @@ impl<const AXES: usize> SeparableConvolution<AXES> {
             padding: Padding::Valid,
             dilation_rate: one(),
             depth_multiplier: 1,
-            activation: Activation::Linear,
+            activation: Activation::default(),
             use_bias: true,
             depthwise_initializer: glorot_uniform(),
             pointwise_initializer: glorot_uniform(),
             bias_initializer: zeros(),
+            depthwise_regularizer: None,
+            depthwise_constraint: None,
+            pointwise_regularizer: None,
+            pointwise_constraint: None,
+            bias_regularizer: None,
+            bias_constraint: None,
         }
     }
 
@@ -95,6 +115,18 @@ impl<const AXES: usize> SeparableConvolution<AXES> {
         pointwise_initializer: into Choice<dyn Initializer>,
         /// The bias's first values; `zeros` by default.
         bias_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the depthwise kernel, whose term is added to the loss; none by default.
+        depthwise_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the depthwise kernel, applied after each update; none by default.
+        depthwise_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the pointwise kernel, whose term is added to the loss; none by default.
+        pointwise_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the pointwise kernel, applied after each update; none by default.
+        pointwise_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the bias, whose term is added to the loss; none by default.
+        bias_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the bias, applied after each update; none by default.
+        bias_constraint: some Choice<dyn Constraint>,
     }
 }
 
@@ -112,11 +144,19 @@ where
         let own = kernel_shape(self.kernel_size, [channels, self.depth_multiplier]);
         let across = kernel_shape(Extents::<AXES>::from(1), [multiplied, self.filters]);
         let mut weights = vec![
-            WeightSpec::trainable("depthwise_kernel", own, &self.depthwise_initializer),
-            WeightSpec::trainable("pointwise_kernel", across, &self.pointwise_initializer),
+            WeightSpec::trainable("depthwise_kernel", own, &self.depthwise_initializer)
+                .regularizer(&self.depthwise_regularizer)
+                .constraint(&self.depthwise_constraint),
+            WeightSpec::trainable("pointwise_kernel", across, &self.pointwise_initializer)
+                .regularizer(&self.pointwise_regularizer)
+                .constraint(&self.pointwise_constraint),
         ];
         if self.use_bias {
-            weights.push(WeightSpec::trainable("bias", [self.filters], &self.bias_initializer));
+            weights.push(
+                WeightSpec::trainable("bias", [self.filters], &self.bias_initializer)
+                    .regularizer(&self.bias_regularizer)
+                    .constraint(&self.bias_constraint),
+            );
         }
         Ok(weights)
     }

@@ -1,6 +1,7 @@
 //! The methods by which layers are given arguments.
 
-/// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into Type` what converts into it.
+/// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into Type` what converts into it,
+/// `name: some Type` the same where there is none by default.
 macro_rules! setters {
     () => {};
     ($(#[$doc:meta])* $name:ident: into $type:ty, $($rest:tt)*) => {
@@ -8,6 +9,16 @@ macro_rules! setters {
         #[must_use]
         pub fn $name(mut self, $name: impl Into<$type>) -> Self {
             self.$name = $name.into();
+            self
+        }
+
+        $crate::layers::setters::setters! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident: some $type:ty, $($rest:tt)*) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+            self.$name = Some($name.into());
             self
         }
 

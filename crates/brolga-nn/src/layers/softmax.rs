@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::axes::{Axes, last_axis};
 use super::setters::setters;
 use super::{Base, Layer, layer};
-use crate::activations::Activation;
 use crate::trace::Call;
 
 /// `y = exp(x) / Σ exp(x)` with the sum over `axis`, which may be several axes; computed with `x − max x`, which overflows nowhere.
@@ -49,7 +48,7 @@ impl Layer for Softmax {
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| match self.axis.of(x.ty()) {
-            Ok(axes) if axes == [x.shape().rank() - 1] => call.activate(&Activation::Softmax, &x),
+            Ok(axes) if axes == [x.shape().rank() - 1] => call.activate(&"softmax".into(), &x),
             Ok(axes) => {
                 let exponentials = (&x - x.reduce_max(&axes, true).stop_gradient()).exp();
                 let sum = exponentials.reduce_sum(&axes, true);

@@ -11,8 +11,10 @@ use super::setters::setters;
 use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding, span};
+use crate::constraints::Constraint;
 use crate::initializers::Initializer;
 use crate::registry::{Choice, Object};
+use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 /// [`Conv1DTranspose`](super::Conv1DTranspose), [`Conv2DTranspose`](super::Conv2DTranspose) and
@@ -39,6 +41,14 @@ pub struct TransposedConvolution<const AXES: usize> {
     kernel_initializer: Choice<dyn Initializer>,
     #[serde(default = "zeros")]
     bias_initializer: Choice<dyn Initializer>,
+    #[serde(default)]
+    kernel_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    kernel_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(default)]
+    bias_regularizer: Option<Choice<dyn Regularizer>>,
+    #[serde(default)]
+    bias_constraint: Option<Choice<dyn Constraint>>,
 }
 
 /// [`layer!`](super::layer) for a transposed convolution.
@@ -65,10 +75,14 @@ impl<const AXES: usize> TransposedConvolution<AXES> {
             padding: Padding::Valid,
             output_padding: None,
             dilation_rate: one(),
-            activation: Activation::Linear,
+            activation: Activation::default(),
             use_bias: true,
             kernel_initializer: glorot_uniform(),
             bias_initializer: zeros(),
+            kernel_regularizer: None,
+            kernel_constraint: None,
+            bias_regularizer: None,
+            bias_constraint: None,
         }
     }
 
@@ -87,6 +101,14 @@ impl<const AXES: usize> TransposedConvolution<AXES> {
         kernel_initializer: into Choice<dyn Initializer>,
         /// The bias's first values; `zeros` by default.
         bias_initializer: into Choice<dyn Initializer>,
+        /// The regularizer of the kernel, whose term is added to the loss; none by default.
+        kernel_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the kernel, applied after each update; none by default.
+        kernel_constraint: some Choice<dyn Constraint>,
+        /// The regularizer of the bias, whose term is added to the loss; none by default.
+        bias_regularizer: some Choice<dyn Regularizer>,
+        /// The constraint of the bias, applied after each update; none by default.
+        bias_constraint: some Choice<dyn Constraint>,
     }
 
     /// What is added behind the smallest output, less than `strides`; by default what the class says of the output's extents.
@@ -173,9 +195,17 @@ where
                 .help("more of it would be outputs that no window reaches: leave it out, or make the strides larger"));
         }
         let shape = kernel_shape(self.kernel_size, [self.filters, channels]);
-        let mut weights = vec![WeightSpec::trainable("kernel", shape, &self.kernel_initializer)];
+        let mut weights = vec![
+            WeightSpec::trainable("kernel", shape, &self.kernel_initializer)
+                .regularizer(&self.kernel_regularizer)
+                .constraint(&self.kernel_constraint),
+        ];
         if self.use_bias {
-            weights.push(WeightSpec::trainable("bias", [self.filters], &self.bias_initializer));
+            weights.push(
+                WeightSpec::trainable("bias", [self.filters], &self.bias_initializer)
+                    .regularizer(&self.bias_regularizer)
+                    .constraint(&self.bias_constraint),
+            );
         }
         Ok(weights)
     }

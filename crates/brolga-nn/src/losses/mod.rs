@@ -7,6 +7,7 @@ use std::sync::Arc;
 use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
+use crate::activations::{ActivationFunction, LogSoftmax};
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::{Logits, Prediction};
 
@@ -288,8 +289,8 @@ pub(crate) fn mean_last(x: &Var) -> Var {
 pub(crate) fn log_probabilities(y_pred: &Prediction, from_logits: bool) -> Var {
     let output = &y_pred.output;
     match &y_pred.logits {
-        _ if from_logits => crate::activations::log_softmax(output),
-        Some(Logits::Softmax(logits)) => crate::activations::log_softmax(logits),
+        _ if from_logits => LogSoftmax::default().apply(output),
+        Some(Logits::Softmax(logits)) => LogSoftmax::default().apply(logits),
         _ => {
             let Some(axis) = output.shape().rank().checked_sub(1) else {
                 return output.tracer().fail(Mistake::new("a prediction needs an axis of classes"));

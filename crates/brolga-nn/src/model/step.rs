@@ -116,6 +116,7 @@ impl Plan<'_> {
         let objectives = self.objectives("trace")?;
         let outputs = self.forward(program, context)?;
         let ports = &self.built.outputs;
+        self.regularize(program, context);
         let (tracer, batch) = (&program.tracer, program.batch);
         let (mut losses, mut beside, mut statistics) = (vec![], vec![], vec![]);
         let mut measured = vec![];
@@ -153,6 +154,17 @@ impl Plan<'_> {
         self.compiled.ok_or(missing)?.objectives(&self.built.outputs, method)
     }
 
+    /// Adds the terms of the regularizers of the trainable weights to the loss.
+    fn regularize(&self, program: &Program, context: &mut Context) {
+        let states = program.weights.iter().flat_map(Weights::states);
+        for (weight, state) in self.built.weights().zip(states) {
+            if let Some(regularizer) = weight.regularizer.as_ref().filter(|_| weight.trainable) {
+                let _scope = program.tracer.origin_scope(weight.origin(Role::Forward));
+                context.add_loss(&regularizer.penalty(state));
+            }
+        }
+    }
+
     /// The gradients of the trainable weights, and the next values of weights and optimizer states.
     fn update(&self, tracer: &Tracer, weights: &[Var], loss: &Var) -> Result<(), NnError> {
         let compiled = self.compiled.ok_or(NOT_COMPILED)?;
@@ -188,8 +200,13 @@ impl Plan<'_> {
             .collect();
         let next = optimizers::apply(optimizer, &learning_rate, &iterations, &states, &trained);
         states.iter().zip(&next.states).for_each(|(state, next)| tracer.update(state, next));
-        for (Trained { weight, slots, .. }, next) in trained.iter().zip(&next.weights) {
-            tracer.update(weight, &next.weight);
+        let updates = specs.iter().zip(&trained).zip(&next.weights);
+        for ((spec, Trained { origin, weight, slots, .. }), next) in updates {
+            let _scope = tracer.origin_scope(origin.clone());
+            match &spec.constraint {
+                Some(constraint) => tracer.update(weight, &constraint.apply(&next.weight)),
+                None => tracer.update(weight, &next.weight),
+            }
             slots.iter().zip(&next.slots).for_each(|(slot, next)| tracer.update(slot, next));
         }
         tracer.update(&iterations, &(&iterations + 1.0));

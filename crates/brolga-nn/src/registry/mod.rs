@@ -289,11 +289,12 @@ impl Registry {
     /// `adam`.
     fn unknown<T: Family + ?Sized>(&self, name: &str) -> NnError {
         let classes = T::classes().iter().chain(self.own()).map(|class| class.name);
-        let known: Vec<String> = if name.contains(char::is_uppercase) {
+        let mut known: Vec<String> = if name.contains(char::is_uppercase) {
             classes.map(str::to_owned).collect()
         } else {
             T::ALSO.iter().map(ToString::to_string).chain(classes.map(T::name_of)).collect()
         };
+        known.sort_unstable();
         NnError::unknown(T::KIND, name, &known)
     }
 }

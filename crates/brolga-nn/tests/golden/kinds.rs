@@ -7,7 +7,7 @@ use std::sync::Arc;
 use brolga_autodiff::gradients;
 use brolga_codegen::compile;
 use brolga_ir::{DType, Graph, Origin, Tensor, Tracer, Type, Var, interpret};
-use brolga_nn::activations::Activation;
+use brolga_nn::activations::ActivationFunction;
 use brolga_nn::layers::Layer;
 use brolga_nn::losses::{self, Loss};
 use brolga_nn::metrics::Metric;
@@ -18,6 +18,7 @@ use brolga_nn::trace::{Call, Context, Prediction, Weights};
 use brolga_nn::{Compile, Data, Fit, Predict, Sequential};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 use ndarray::{ArrayD, IxDyn};
+use serde_json::Value;
 
 use crate::case::{Case, ONE_CALL, SEVERAL_STEPS, numbers};
 
@@ -113,7 +114,7 @@ fn axes(x: &Var) -> Vec<usize> {
 }
 
 pub(crate) fn activation(case: &Case) -> Outcome {
-    let activation = Activation::from(case.config.as_str().unwrap_or_default());
+    let activation: Arc<dyn ActivationFunction> = from_config(&case.config)?;
     let mut sketch = Sketch::new(case);
     let x = sketch.input("x0");
     let y = activation.apply(&x);
@@ -153,7 +154,7 @@ pub(crate) fn layer(case: &Case) -> Outcome {
 }
 
 pub(crate) fn loss(case: &Case) -> Outcome {
-    let loss: Arc<dyn Loss> = from_config(&case.config)?;
+    let loss: Arc<dyn Loss> = from_config(&complete(&case.config))?;
     let mut sketch = Sketch::new(case);
     let (x, y_true) = (sketch.input("x0"), sketch.input("y_true"));
     let weight = case.get("sample_weight").is_some().then(|| sketch.input("sample_weight"));
@@ -163,6 +164,15 @@ pub(crate) fn loss(case: &Case) -> Outcome {
     let dx = gradients(&sketch.tracer, &sum, &[x])?;
     sketch.expect("dx0", &dx[0]);
     sketch.check()
+}
+
+/// The config of a loss with the argument that Keras does not write.
+fn complete(config: &Value) -> Value {
+    let mut config = config.clone();
+    if config["class_name"] == "Huber" {
+        config["config"]["delta"] = 0.7.into();
+    }
+    config
 }
 
 pub(crate) fn metric(case: &Case) -> Outcome {

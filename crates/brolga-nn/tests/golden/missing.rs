@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use brolga_nn::NnError;
-use brolga_nn::activations::Activation;
+use brolga_nn::activations::ActivationFunction;
 use brolga_nn::initializers::Initializer;
 use brolga_nn::layers::Layer;
 use brolga_nn::losses::Loss;
@@ -55,9 +55,7 @@ fn optimizer(config: &Value) -> Option<String> {
 }
 
 fn activation(name: &Value) -> Option<String> {
-    let name = name.as_str()?;
-    let known = Activation::NAMES.contains(&Activation::from(name).name());
-    (!known).then(|| format!("activation {name}"))
+    class::<dyn ActivationFunction>(name)
 }
 
 fn class<T: Family + ?Sized>(config: &Value) -> Option<String> {
