@@ -68,6 +68,23 @@ pub fn binary_crossentropy(
     from_logits: bool,
     label_smoothing: f64,
 ) -> Var {
+    mean_last(&binary_terms(y_true, y_pred, from_logits, label_smoothing).crossentropies)
+}
+
+/// Labels after smoothing, the probabilities of yes, and the cross entropy of each answer.
+pub(super) struct BinaryTerms {
+    pub(super) labels: Var,
+    pub(super) probabilities: Var,
+    pub(super) crossentropies: Var,
+}
+
+#[track_caller]
+pub(super) fn binary_terms(
+    y_true: &Var,
+    y_pred: &Prediction,
+    from_logits: bool,
+    label_smoothing: f64,
+) -> BinaryTerms {
     let smooth = |t: Var| {
         if label_smoothing == 0.0 { t } else { t * (1.0 - label_smoothing) + 0.5 * label_smoothing }
     };
@@ -78,11 +95,13 @@ pub fn binary_crossentropy(
     };
     if let Some(logits) = logits {
         let (t, z) = pair(y_true, logits);
-        return mean_last(&(softplus(&z) - smooth(t) * z));
+        let labels = smooth(t);
+        let crossentropies = softplus(&z) - &labels * &z;
+        return BinaryTerms { labels, probabilities: z.sigmoid(), crossentropies };
     }
-    let (t, p) = pair(y_true, &y_pred.output);
-    let (t, p) = (smooth(t), clip(&p));
-    let yes = &t * p.log();
-    let no = (1.0 - t) * (1.0 - p).log();
-    mean_last(&-(yes + no))
+    let (t, probabilities) = pair(y_true, &y_pred.output);
+    let (labels, p) = (smooth(t), clip(&probabilities));
+    let yes = &labels * p.log();
+    let no = (1.0 - &labels) * (1.0 - p).log();
+    BinaryTerms { labels, probabilities, crossentropies: -(yes + no) }
 }

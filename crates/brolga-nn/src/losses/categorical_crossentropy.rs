@@ -4,7 +4,8 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, pair, reduction, weighted,
+    Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, pair, reduction, smoothed,
+    sum_last, weighted,
 };
 use crate::trace::Prediction;
 
@@ -77,12 +78,5 @@ pub fn categorical_crossentropy(
 ) -> Var {
     let log_p = log_probabilities(y_pred, from_logits);
     let (t, log_p) = pair(y_true, &log_p);
-    let Some(axis) = t.shape().rank().checked_sub(1) else { return log_p };
-    let classes = t.shape()[axis] as f64;
-    let t = if label_smoothing == 0.0 {
-        t
-    } else {
-        t * (1.0 - label_smoothing) + label_smoothing / classes
-    };
-    -weighted(&log_p, &t).reduce_sum(&[axis], false)
+    -sum_last(&weighted(&log_p, &smoothed(t, label_smoothing)))
 }

@@ -8,24 +8,52 @@ use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::activations::{ActivationFunction, LogSoftmax};
+use crate::config::Axes;
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::{Logits, Prediction};
 
 classes! {
     "loss" Loss(snake_case) {
         binary_crossentropy: BinaryCrossentropy ["bce"],
+        binary_focal_crossentropy: BinaryFocalCrossentropy,
         categorical_crossentropy: CategoricalCrossentropy,
+        categorical_focal_crossentropy: CategoricalFocalCrossentropy,
+        categorical_generalized_cross_entropy: CategoricalGeneralizedCrossEntropy,
+        categorical_hinge: CategoricalHinge,
+        cosine_similarity: CosineSimilarity,
+        dice: Dice,
+        hinge: Hinge,
+        huber: Huber,
+        kl_divergence: KLDivergence ["kld"],
+        log_cosh: LogCosh,
         mean_absolute_error: MeanAbsoluteError ["mae"],
+        mean_absolute_percentage_error: MeanAbsolutePercentageError ["mape"],
         mean_squared_error: MeanSquaredError ["mse"],
+        mean_squared_logarithmic_error: MeanSquaredLogarithmicError ["msle"],
+        poisson: Poisson,
         sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+        squared_hinge: SquaredHinge,
+        tversky: Tversky,
     }
 }
 
 pub use binary_crossentropy::binary_crossentropy;
 pub use categorical_crossentropy::categorical_crossentropy;
+pub use categorical_hinge::categorical_hinge;
+pub use cosine_similarity::cosine_similarity;
+pub use hinge::hinge;
+pub use huber::huber;
+pub use kl_divergence::kl_divergence;
+pub use log_cosh::log_cosh;
 pub use mean_absolute_error::mean_absolute_error;
+pub use mean_absolute_percentage_error::mean_absolute_percentage_error;
 pub use mean_squared_error::mean_squared_error;
+pub use mean_squared_logarithmic_error::mean_squared_logarithmic_error;
+pub use poisson::poisson;
 pub use sparse_categorical_crossentropy::sparse_categorical_crossentropy;
+pub use squared_hinge::squared_hinge;
+
+use binary_crossentropy::binary_terms;
 
 /// Probabilities are kept this far from 0 and 1 before their logarithm is taken, as in Keras.
 pub const EPSILON: f64 = 1e-7;
@@ -167,6 +195,51 @@ macro_rules! loss {
 }
 pub use loss;
 
+/// Declares the struct of a loss whose only argument is `reduction`, with the function that
+/// computes it of labels and predictions, and what its labels are where they are not values.
+macro_rules! plain_loss {
+    ($(#[$doc:meta])* $name:ident = $function:ident $(, labels: $labels:ident)?) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize,
+        )]
+        #[serde(default)]
+        pub struct $name {
+            /// How the losses of the samples become one number.
+            #[serde(deserialize_with = "crate::losses::reduction")]
+            pub reduction: crate::losses::Reduction,
+        }
+
+        crate::losses::loss!($name);
+
+        impl $name {
+            /// With the default reduction, the mean over the batch.
+            pub fn new() -> Self {
+                Self::default()
+            }
+        }
+
+        impl crate::losses::Loss for $name {
+            fn reduction(&self) -> crate::losses::Reduction {
+                self.reduction
+            }
+
+            $(fn labels(&self) -> crate::losses::Labels {
+                crate::losses::Labels::$labels
+            })?
+
+            fn values(
+                &self,
+                y_true: &brolga_ir::Var,
+                y_pred: &crate::trace::Prediction,
+            ) -> crate::losses::Losses {
+                $function(y_true, &y_pred.output).into()
+            }
+        }
+    };
+}
+pub(crate) use plain_loss;
+
 /// Keras writes no reduction as `null` or `"none"`.
 pub(crate) fn reduction<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Reduction, D::Error> {
     Ok(Option::deserialize(d)?.unwrap_or(Reduction::None))
@@ -233,7 +306,8 @@ pub(crate) fn align(weight: &Var, values: &Var) -> Var {
 /// `values · weight`, and 0 where the weight is 0, also if the value is infinite there.
 pub(crate) fn weighted(values: &Var, weight: &Var) -> Var {
     let counts = weight.ne(&weight.constant_like(0.0));
-    counts.select(&(values * weight), &values.constant_like(0.0))
+    let product = values * weight;
+    counts.select(&product, &product.constant_like(0.0))
 }
 
 fn divide_no_nan(a: &Var, b: &Var) -> Var {
@@ -280,6 +354,42 @@ pub(crate) fn mean_last(x: &Var) -> Var {
     match x.shape().rank().checked_sub(1) {
         Some(axis) => x.reduce_mean(&[axis], false),
         None => x.clone(),
+    }
+}
+
+/// The sum along the last axis.
+#[track_caller]
+pub(crate) fn sum_last(x: &Var) -> Var {
+    match x.shape().rank().checked_sub(1) {
+        Some(axis) => x.reduce_sum(&[axis], false),
+        None => x.clone(),
+    }
+}
+
+/// The sum over some axes, or over all.
+#[track_caller]
+fn sum_over(x: &Var, axes: Option<&Axes>) -> Var {
+    match axes.map_or_else(|| Ok((0..x.shape().rank()).collect()), |axes| axes.of(x.shape())) {
+        Ok(axes) => x.reduce_sum(&axes, false),
+        Err(mistake) => x.tracer().fail(mistake),
+    }
+}
+
+/// Distributions moved towards the uniform one by this share.
+fn smoothed(t: Var, share: f64) -> Var {
+    match t.shape().last() {
+        Some(&classes) if share != 0.0 => t * (1.0 - share) + share / classes as f64,
+        _ => t,
+    }
+}
+
+/// `x^exponent` of numbers from 0 on.
+fn power(x: &Var, exponent: f64) -> Var {
+    match exponent {
+        0.0 => x.constant_like(1.0).broadcast(x.shape().clone()),
+        1.0 => x.clone(),
+        2.0 => x * x,
+        _ => x.pow(&x.constant_like(exponent)),
     }
 }
 

@@ -3,7 +3,9 @@
 use brolga_ir::{DType, Mistake, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, reduction};
+use super::{
+    Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, reduction, sum_last,
+};
 use crate::trace::Prediction;
 
 /// `−ln p[t]`, with distributions p along the last axis and class numbers t.
@@ -88,5 +90,5 @@ pub fn sparse_categorical_crossentropy(
     // A selection, not a product: the logarithm of any other class may be −∞.
     let hot = labels.reshape(shape).one_hot(classes, DType::Bool);
     let own = hot.select(&log_p, &log_p.constant_like(0.0));
-    -own.reduce_sum(&[log_p.shape().rank() - 1], false)
+    -sum_last(&own)
 }

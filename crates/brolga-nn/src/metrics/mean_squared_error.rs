@@ -1,32 +1,11 @@
 //! The mean squared error.
 
-use brolga_ir::Var;
-
-use super::{Direction, Metric, mean_statistics, plain_metric};
+use super::mean_metric;
 use crate::losses;
-use crate::trace::Prediction;
 
-plain_metric! {
+mean_metric! {
     /// The mean of [`losses::MeanSquaredError`] over the samples.
-    MeanSquaredError
-}
-
-impl Metric for MeanSquaredError {
-    fn given_name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        Some(Direction::Min)
-    }
-
-    fn statistics(
-        &self,
-        y_true: &Var,
-        y_pred: &Prediction,
-        sample_weight: Option<&Var>,
-    ) -> Vec<Var> {
-        let values = losses::mean_squared_error(y_true, &y_pred.output);
-        mean_statistics(&values, sample_weight)
-    }
+    ///
+    /// Keras: `keras.metrics.MeanSquaredError`.
+    MeanSquaredError: Min = losses::mean_squared_error
 }

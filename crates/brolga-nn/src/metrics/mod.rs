@@ -14,21 +14,62 @@ use crate::trace::Prediction;
 
 classes! {
     "metric" Metric(snake_case, "accuracy") {
+        auc: AUC,
         binary_accuracy: BinaryAccuracy,
         binary_crossentropy: BinaryCrossentropy ["bce"],
+        binary_iou: BinaryIoU,
         categorical_accuracy: CategoricalAccuracy,
         categorical_crossentropy: CategoricalCrossentropy,
+        categorical_hinge: CategoricalHinge,
+        concordance_correlation: ConcordanceCorrelation,
+        cosine_similarity: CosineSimilarity,
+        f1_score: F1Score,
+        f_beta_score: FBetaScore,
+        false_negatives: FalseNegatives,
+        false_positives: FalsePositives,
+        hinge: Hinge,
+        iou: IoU,
+        kl_divergence: KLDivergence ["kld"],
+        log_cosh_error: LogCoshError ["logcosh"],
+        mean: Mean,
         mean_absolute_error: MeanAbsoluteError ["mae"],
+        mean_absolute_percentage_error: MeanAbsolutePercentageError ["mape"],
+        mean_iou: MeanIoU,
         mean_squared_error: MeanSquaredError ["mse"],
+        mean_squared_logarithmic_error: MeanSquaredLogarithmicError ["msle"],
+        one_hot_iou: OneHotIoU,
+        one_hot_mean_iou: OneHotMeanIoU,
+        pearson_correlation: PearsonCorrelation,
+        poisson: Poisson,
+        precision: Precision,
+        precision_at_recall: PrecisionAtRecall,
+        r2_score: R2Score,
+        recall: Recall,
+        recall_at_precision: RecallAtPrecision,
         root_mean_squared_error: RootMeanSquaredError ["rmse"],
+        sensitivity_at_specificity: SensitivityAtSpecificity,
         sparse_categorical_accuracy: SparseCategoricalAccuracy,
         sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
+        sparse_top_k_categorical_accuracy: SparseTopKCategoricalAccuracy,
+        specificity_at_sensitivity: SpecificityAtSensitivity,
+        squared_hinge: SquaredHinge,
+        sum: Sum,
+        top_k_categorical_accuracy: TopKCategoricalAccuracy,
+        true_negatives: TrueNegatives,
+        true_positives: TruePositives,
     }
 }
 
 mod accuracy;
+mod confusion;
+mod overlap;
 
 pub use accuracy::Accuracy;
+pub use auc::{Curve, SummationMethod};
+pub use f_beta_score::Average;
+pub use r2_score::ClassAggregation;
+
+use confusion::{constrained_metric, count_metric, share_metric};
 
 /// Which values of a quantity are better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,3 +225,46 @@ macro_rules! plain_metric {
     };
 }
 pub(crate) use plain_metric;
+
+/// Declares a metric whose only argument is its name: the mean over the samples of a function of
+/// labels and predictions. A name in parentheses is that under which it is reported, instead of the
+/// one of the class.
+macro_rules! mean_metric {
+    ($(#[$doc:meta])* $name:ident $(($reported:literal))?: $direction:ident = $function:expr) => {
+        crate::metrics::mean_metric! {
+            @ $(#[$doc])* $name $(($reported))?,
+            Some(crate::metrics::Direction::$direction),
+            $function
+        }
+    };
+    ($(#[$doc:meta])* $name:ident (none) = $function:expr) => {
+        crate::metrics::mean_metric! { @ $(#[$doc])* $name, None, $function }
+    };
+    (
+        @ $(#[$doc:meta])* $name:ident $(($reported:literal))?, $direction:expr, $function:expr
+    ) => {
+        crate::metrics::plain_metric! { $(#[$doc])* $name }
+
+        impl crate::metrics::Metric for $name {
+            fn given_name(&self) -> Option<&str> {
+                self.name.as_deref()$(.or(Some($reported)))?
+            }
+
+            fn direction(&self) -> Option<crate::metrics::Direction> {
+                $direction
+            }
+
+            fn statistics(
+                &self,
+                y_true: &brolga_ir::Var,
+                y_pred: &crate::trace::Prediction,
+                sample_weight: Option<&brolga_ir::Var>,
+            ) -> Vec<brolga_ir::Var> {
+                let function: fn(&brolga_ir::Var, &brolga_ir::Var) -> brolga_ir::Var = $function;
+                let values = function(y_true, &y_pred.output);
+                crate::metrics::mean_statistics(&values, sample_weight)
+            }
+        }
+    };
+}
+pub(crate) use mean_metric;

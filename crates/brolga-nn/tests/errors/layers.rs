@@ -140,11 +140,11 @@ fn names_that_do_not_exist() {
     ");
     insta::assert_snapshot!(message(model.compile(compile().loss("cross_entropy"))), @"
     there is no loss `cross_entropy`
-      help: there are binary_crossentropy, categorical_crossentropy, mean_absolute_error, mean_squared_error, sparse_categorical_crossentropy
+      help: there are binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, cosine_similarity, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky
     ");
     insta::assert_snapshot!(message(model.compile(compile().loss("mse").metrics(["acuracy"]))), @"
     there is no metric `acuracy`; did you mean `accuracy`?
-      help: there are accuracy, binary_accuracy, binary_crossentropy, categorical_accuracy, categorical_crossentropy, mean_absolute_error, mean_squared_error, root_mean_squared_error, sparse_categorical_accuracy, sparse_categorical_crossentropy
+      help: there are accuracy, auc, binary_accuracy, binary_crossentropy, binary_io_u, categorical_accuracy, categorical_crossentropy, categorical_hinge, concordance_correlation, cosine_similarity, f1_score, f_beta_score, false_negatives, false_positives, hinge, io_u, kl_divergence, log_cosh_error, mean, mean_absolute_error, mean_absolute_percentage_error, mean_io_u, mean_squared_error, mean_squared_logarithmic_error, one_hot_io_u, one_hot_mean_io_u, pearson_correlation, poisson, precision, precision_at_recall, r2_score, recall, recall_at_precision, root_mean_squared_error, sensitivity_at_specificity, sparse_categorical_accuracy, sparse_categorical_crossentropy, sparse_top_k_categorical_accuracy, specificity_at_sensitivity, squared_hinge, sum, top_k_categorical_accuracy, true_negatives, true_positives
     ");
     model.add(Input::new([4]));
     model.add(Dense::new(3).kernel_initializer("glorot"));

@@ -1,0 +1,74 @@
+//! The harmonic mean of precision and recall.
+
+use brolga_ir::Var;
+use serde::{Deserialize, Serialize};
+
+use super::f_beta_score::{Average, answers, score};
+use super::{Direction, Metric, metric};
+use crate::trace::Prediction;
+
+/// `2 · precision · recall / (precision + recall)` of each class, averaged:
+/// [`FBetaScore`](super::FBetaScore) with `beta` 1.
+///
+/// Keras: `keras.metrics.F1Score`, whose default, a number for each class, does not exist here: a
+/// metric reports one number.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct F1Score {
+    /// The name under which it is reported; `None`: Keras's name for the class.
+    pub name: Option<String>,
+    /// How the classes' scores become one number; their mean by default.
+    pub average: Average,
+    /// Predictions above it mean yes, from 0 to 1; `None`: the greatest of a sample.
+    pub threshold: Option<f64>,
+}
+
+metric!(F1Score { threshold: Share });
+
+impl F1Score {
+    /// The mean over the classes, of the greatest element of each sample.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How the classes' scores become one number; their mean by default.
+    #[must_use]
+    pub fn average(mut self, average: Average) -> Self {
+        self.average = average;
+        self
+    }
+
+    /// Predictions above it mean yes, from 0 to 1; the greatest of a sample by default.
+    #[must_use]
+    pub fn threshold(mut self, threshold: f64) -> Self {
+        self.threshold = Some(threshold);
+        self
+    }
+}
+
+impl Metric for F1Score {
+    fn given_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        Some(Direction::Max)
+    }
+
+    fn parts(&self) -> usize {
+        3
+    }
+
+    fn statistics(
+        &self,
+        y_true: &Var,
+        y_pred: &Prediction,
+        sample_weight: Option<&Var>,
+    ) -> Vec<Var> {
+        answers(y_true, &y_pred.output, sample_weight, self.threshold, self.average)
+    }
+
+    fn result(&self, totals: &[Vec<f64>]) -> f64 {
+        score(totals, self.average, 1.0)
+    }
+}
