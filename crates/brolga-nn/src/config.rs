@@ -1,7 +1,7 @@
 //! Argument types that several layers share.
 
 use brolga_ir::ops::window::{self, Spatial};
-use brolga_ir::{Mistake, Shape, Tensor, Type, Var};
+use brolga_ir::{Data, Mistake, Shape, Tensor, Type, Var};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -171,8 +171,8 @@ impl PerChannel {
         match self {
             Self::One(number) => x.constant_like(*number),
             Self::Each(numbers) => {
-                let values: Vec<f32> = numbers.iter().map(|&number| number as f32).collect();
-                let tensor = Tensor::f32([numbers.len()], values);
+                let values = Data::from_f64(x.dtype(), numbers);
+                let tensor = Tensor::new([numbers.len()], values);
                 x.tracer().constant(tensor.expect("as many values as the shape has"))
             }
         }
