@@ -42,6 +42,7 @@ pub mod metrics;
 pub mod model;
 mod network;
 mod nonfinite;
+mod normal;
 pub mod optimizers;
 pub mod registry;
 pub mod regularizers;
@@ -61,16 +62,17 @@ pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint};
     pub use crate::layers::{
-        ActivityRegularization, Add, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D,
-        BatchNormalization, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
-        Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D,
-        DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten,
-        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D,
-        GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization, Identity, Input, Layer,
-        LayerNormalization, LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum,
-        Multiply, PReLU, Permute, RMSNormalization, ReLU, RepeatVector, Rescaling, Reshape,
-        SeparableConv1D, SeparableConv2D, Softmax, Subtract, UnitNormalization, UpSampling1D,
-        UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+        ActivityRegularization, Add, AlphaDropout, Average, AveragePooling1D, AveragePooling2D,
+        AveragePooling3D, BatchNormalization, Concatenate, Conv1D, Conv1DTranspose, Conv2D,
+        Conv2DTranspose, Conv3D, Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, Dense,
+        DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten,
+        GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
+        GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
+        GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU, MaxPooling1D,
+        MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, PReLU, Permute, RMSNormalization,
+        ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax,
+        SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, Subtract, UnitNormalization,
+        UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};

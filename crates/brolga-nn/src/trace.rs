@@ -6,6 +6,7 @@ use brolga_ir::{DType, Mistake, Tracer, Type, Value, Var};
 use crate::activations::Activation;
 pub use crate::activations::Logits;
 use crate::regularizers::Regularizer;
+use crate::normal::standard_normal;
 
 /// The trace of one network into one graph.
 #[derive(Debug)]
@@ -231,13 +232,37 @@ impl<'a> Call<'a> {
     /// A mistake outside of training.
     #[track_caller]
     pub fn random_bernoulli(&mut self, ty: Type, probability: f32) -> Var {
+        self.random(|seed, step, stream| seed.random_bernoulli(step, ty, probability, stream))
+    }
+
+    /// Random numbers from [0, 1), as [`Call::random_bernoulli`]; of another type than `f32` they are converted.
+    ///
+    /// A mistake outside of training.
+    #[track_caller]
+    pub fn random_uniform(&mut self, ty: &Type) -> Var {
+        let drawn = Type::f32(ty.shape.clone());
+        let numbers = self.random(|seed, step, stream| seed.random_uniform(step, drawn, stream));
+        if ty.dtype == DType::F32 { numbers } else { numbers.cast(ty.dtype) }
+    }
+
+    /// Random numbers of the normal distribution with mean 0 and standard deviation 1, as [`Call::random_bernoulli`].
+    ///
+    /// A mistake outside of training.
+    #[track_caller]
+    pub fn random_normal(&mut self, ty: &Type) -> Var {
+        standard_normal(&self.random_uniform(ty))
+    }
+
+    /// What is drawn with the seed, the step and a stream of its own.
+    #[track_caller]
+    fn random(&mut self, draw: impl FnOnce(&Var, &Var, u32) -> Var) -> Var {
         let Some((seed, step)) = &self.context.random else {
             let mistake = Mistake::new("a layer asked for random numbers outside of training");
             return self.context.tracer.fail(mistake);
         };
         let stream = self.context.streams;
         self.context.streams += 1;
-        seed.random_bernoulli(step, ty, probability, stream)
+        draw(seed, step, stream)
     }
 }
 

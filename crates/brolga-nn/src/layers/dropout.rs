@@ -1,6 +1,6 @@
 //! Random zeros against overfitting.
 
-use brolga_ir::{Type, Var};
+use brolga_ir::{DType, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, layer};
@@ -34,18 +34,18 @@ impl Layer for Dropout {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        call.map(inputs, |call, x| {
-            if !call.training() || self.rate == 0.0 {
-                return x;
-            }
-            let kept = 1.0 - self.rate;
-            let mask = call.random_bernoulli(
-                Type::new(brolga_ir::DType::Bool, x.shape().clone()),
-                kept as f32,
-            );
-            // At a rate of 1 nothing is kept, and the scale does not matter.
-            let scale = if kept > 0.0 { 1.0 / kept } else { 0.0 };
-            mask.select(&(&x * scale), &x.constant_like(0.0))
-        })
+        call.map(inputs, |call, x| dropped(call, &x, self.rate, x.shape().clone()))
     }
+}
+
+/// In training, zeros with probability `rate` and the rest multiplied by `1 / (1 − rate)`; what is drawn has `shape`, which broadcasts to that of `x`.
+pub(super) fn dropped(call: &mut Call<'_>, x: &Var, rate: f64, shape: Shape) -> Var {
+    if !call.training() || rate == 0.0 {
+        return x.clone();
+    }
+    let kept = 1.0 - rate;
+    let mask = call.random_bernoulli(Type::new(DType::Bool, shape), kept as f32);
+    // At a rate of 1 nothing is kept, and the scale does not matter.
+    let scale = if kept > 0.0 { 1.0 / kept } else { 0.0 };
+    mask.select(&(x * scale), &x.constant_like(0.0))
 }

@@ -15,6 +15,7 @@ mod resampling;
 mod separable;
 mod setters;
 mod sides;
+mod spatial_dropout;
 mod transposed;
 mod up_sampling;
 mod zero_padding;
@@ -40,6 +41,7 @@ pub use pooling::{GlobalPooling, Greatest, Mean, Taken, WindowPooling};
 pub use resampling::Interpolation;
 pub use separable::SeparableConvolution;
 pub use sides::Sides;
+pub use spatial_dropout::SpatialDropout;
 pub use transposed::TransposedConvolution;
 pub use zero_padding::ZeroPadding;
 
@@ -48,6 +50,7 @@ classes! {
         activation: Activation,
         activity_regularization: ActivityRegularization,
         add: Add,
+        alpha_dropout: AlphaDropout,
         average: Average,
         average_pooling1d: AveragePooling1D,
         average_pooling2d: AveragePooling2D,
@@ -72,6 +75,8 @@ classes! {
         elu: ELU,
         embedding: Embedding,
         flatten: Flatten,
+        gaussian_dropout: GaussianDropout,
+        gaussian_noise: GaussianNoise,
         global_average_pooling1d: GlobalAveragePooling1D,
         global_average_pooling2d: GlobalAveragePooling2D,
         global_average_pooling3d: GlobalAveragePooling3D,
@@ -99,6 +104,9 @@ classes! {
         separable_conv1d: SeparableConv1D,
         separable_conv2d: SeparableConv2D,
         softmax: Softmax,
+        spatial_dropout1d: SpatialDropout1D,
+        spatial_dropout2d: SpatialDropout2D,
+        spatial_dropout3d: SpatialDropout3D,
         subtract: Subtract,
         unit_normalization: UnitNormalization,
         up_sampling1d: UpSampling1D,

@@ -341,3 +341,28 @@ fn activations() {
     layer `activity_regularization`: ActivityRegularization: `l2` is NaN;  help: it must be a number from 0 on that f32 can hold
     ");
 }
+
+#[test]
+fn noises() {
+    insta::assert_snapshot!(all([
+        built(&IMAGE, SpatialDropout1D::new(0.5)),
+        built(&LINE, SpatialDropout2D::new(0.5)),
+        built(&IMAGE, SpatialDropout3D::new(0.5)),
+        built(&IMAGE, SpatialDropout2D::new(1.5)),
+        built(&LINE, GaussianNoise::new(-1.0)),
+        built(&LINE, GaussianDropout::new(1.0)),
+        built(&LINE, AlphaDropout::new(1.0)),
+        built(&LINE, AlphaDropout::new(f64::NAN)),
+    ]), @r"
+    layer `spatial_dropout1d`: SpatialDropout1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `spatial_dropout2d`: SpatialDropout2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `spatial_dropout3d`: SpatialDropout3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `spatial_dropout2d`: SpatialDropout2D: `rate` is 1.5;  help: it must be a number from 0 to 1
+    layer `gaussian_noise`: GaussianNoise: `stddev` is -1;  help: it must be a number from 0 on that f32 can hold
+    layer `gaussian_dropout`: GaussianDropout: `rate` is 1;  help: it must be a number from 0 up to, but not including, 1
+    layer `alpha_dropout`: AlphaDropout: `rate` is 1;  help: it must be a number from 0 up to, but not including, 1
+    layer `alpha_dropout`: AlphaDropout: `rate` is NaN;  help: it must be a number from 0 up to, but not including, 1
+    ");
+    let config = json!({"class_name": "AlphaDropout", "config": {"rate": 0.5, "noise_shape": [3]}});
+    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"AlphaDropout: `noise_shape` = [3] is not supported");
+}

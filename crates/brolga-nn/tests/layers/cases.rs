@@ -24,8 +24,17 @@ const VOLUMES: [&[usize]; 2] = [&[1, 3, 3, 4, 1], &[2, 4, 3, 5, 2]];
 
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
-    let families: &[fn() -> Vec<Case>] =
-        &[core, convolutions, poolings, mergings, normalizations, shapes, dense, activations];
+    let families: &[fn() -> Vec<Case>] = &[
+        core,
+        convolutions,
+        poolings,
+        mergings,
+        normalizations,
+        shapes,
+        dense,
+        activations,
+        noises,
+    ];
     families.iter().flat_map(|family| family()).collect()
 }
 
@@ -204,6 +213,19 @@ fn activations() -> Vec<Case> {
             .into_iter()
             .map(Case::of_f32)
             .collect(),
+    ]
+    .concat()
+}
+
+fn noises() -> Vec<Case> {
+    const SHAPES: [&[usize]; 3] = [&[1, 1], &[3, 65], &[2, 4, 5]];
+    [
+        each(|| SpatialDropout1D::new(0.5), &LINES),
+        each(|| SpatialDropout2D::new(0.5), &IMAGES),
+        each(|| SpatialDropout3D::new(0.25), &VOLUMES),
+        each(|| GaussianNoise::new(0.5), &SHAPES),
+        each(|| GaussianDropout::new(0.25), &SHAPES),
+        each(|| AlphaDropout::new(0.25), &SHAPES),
     ]
     .concat()
 }

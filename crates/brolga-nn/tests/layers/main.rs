@@ -3,6 +3,7 @@
 
 mod cases;
 mod check;
+mod models;
 
 use std::collections::BTreeSet;
 
