@@ -23,6 +23,8 @@ pub enum Range {
     Share,
     /// From 0 up to 1, without 1.
     BelowOne,
+    /// From the first number to the second.
+    Within(f64, f64),
     /// Whole numbers from 1 on.
     Count,
 }
@@ -36,6 +38,7 @@ impl Range {
             Self::Positive => finite && x as f32 >= f32::MIN_POSITIVE,
             Self::Share => (0.0..=1.0).contains(&x),
             Self::BelowOne => x >= 0.0 && (x as f32) < 1.0,
+            Self::Within(least, most) => (least..=most).contains(&x),
             Self::Count => x >= 1.0,
         }
     }
@@ -49,6 +52,9 @@ impl Range {
             Self::Positive => "it must be a number above 0 that f32 can hold".to_owned(),
             Self::Share => "it must be a number from 0 to 1".to_owned(),
             Self::BelowOne => "it must be a number from 0 up to, but not including, 1".to_owned(),
+            Self::Within(least, most) => {
+                format!("it must be a number from {} to {}", number(least), number(most))
+            }
             Self::Count => "it must be a whole number from 1 on".to_owned(),
         }
     }
@@ -161,7 +167,7 @@ mod tests {
             probes.iter().filter(|&&x| range.contains(x)).map(|&x| number(x)).collect()
         };
         insta::assert_debug_snapshot!(
-            [Range::Finite, Range::AtLeast(0.0), Range::Positive, Range::Share, Range::BelowOne, Range::Count]
+            [Range::Finite, Range::AtLeast(0.0), Range::Positive, Range::Share, Range::BelowOne, Range::Within(-1.0, 0.5), Range::Count]
                 .map(|range| format!("{range:?}: {}", within(range).join(" "))),
             @r#"
             [
@@ -170,6 +176,7 @@ mod tests {
                 "Positive: 0.5 0.999999999 1 2",
                 "Share: -0 0 1e-40 0.5 0.999999999 1",
                 "BelowOne: -0 0 1e-40 0.5",
+                "Within(-1.0, 0.5): -1 -0 0 1e-40 0.5",
                 "Count: 1 2 inf",
             ]
             "#

@@ -210,6 +210,13 @@ impl<'a> Data<'a> {
         self.array().gather_i32(self.sample_len(), samples, target);
     }
 
+    /// Calls a function with each element and its index in row-major order.
+    pub(crate) fn each(&self, mut function: impl FnMut(usize, f64)) {
+        for_elements!(&self.elements, slice => {
+            (0..).zip(slice.iter()).for_each(|(index, x)| function(index, x.to_f64()));
+        });
+    }
+
     /// The first element, in these samples, for which the test is true: its sample, its index in
     /// the sample and its value.
     pub(crate) fn find(

@@ -63,16 +63,18 @@ pub mod prelude {
     pub use crate::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint};
     pub use crate::layers::{
         ActivityRegularization, Add, AlphaDropout, Average, AveragePooling1D, AveragePooling2D,
-        AveragePooling3D, BatchNormalization, Concatenate, Conv1D, Conv1DTranspose, Conv2D,
-        Conv2DTranspose, Conv3D, Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, Dense,
-        DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten,
-        GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
-        GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU, MaxPooling1D,
-        MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, PReLU, Permute, RMSNormalization,
-        ReLU, RepeatVector, Rescaling, Reshape, SeparableConv1D, SeparableConv2D, Softmax,
-        SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, Subtract, UnitNormalization,
-        UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+        AveragePooling3D, BatchNormalization, CategoryEncoding, CenterCrop, Concatenate, Conv1D,
+        Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Cropping1D, Cropping2D,
+        Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense,
+        Embedding, Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D,
+        GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D,
+        GlobalMaxPooling3D, GroupNormalization, Identity, Input, Layer, LayerNormalization,
+        LeakyReLU, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply,
+        Normalization, PReLU, Permute, RMSNormalization, RandomContrast, RandomCrop, RandomFlip,
+        RandomRotation, RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling, Reshape,
+        Resizing, SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D, SpatialDropout2D,
+        SpatialDropout3D, Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
+        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};

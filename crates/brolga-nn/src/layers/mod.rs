@@ -2,8 +2,10 @@
 //!
 //! A new layer is a new file and one line in the list below.
 
+mod affine;
 mod axes;
 mod convolution;
+mod cropped;
 mod cropping;
 mod depthwise;
 mod einsum;
@@ -11,6 +13,7 @@ mod images;
 mod merging;
 mod moments;
 mod pooling;
+mod random_affine;
 mod resampling;
 mod separable;
 mod setters;
@@ -32,12 +35,18 @@ use crate::registry::{Choice, Object, classes, snake_case};
 use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
+pub use affine::{Factor, FillMode};
 pub use axes::Axes;
 pub use convolution::Convolution;
 pub use cropping::Cropping;
 pub use depthwise::DepthwiseConvolution;
 pub use einsum_dense::OutputShape;
+pub use normalization::Statistic;
 pub use pooling::{GlobalPooling, Greatest, Mean, Taken, WindowPooling};
+pub use random_affine::{Motion, RandomAffine};
+pub use random_rotation::Rotation;
+pub use random_translation::Translation;
+pub use random_zoom::Zoom;
 pub use resampling::Interpolation;
 pub use separable::SeparableConvolution;
 pub use sides::Sides;
@@ -56,6 +65,8 @@ classes! {
         average_pooling2d: AveragePooling2D,
         average_pooling3d: AveragePooling3D,
         batch_normalization: BatchNormalization,
+        category_encoding: CategoryEncoding,
+        center_crop: CenterCrop,
         concatenate: Concatenate,
         conv1d: Conv1D,
         conv1d_transpose: Conv1DTranspose,
@@ -94,12 +105,20 @@ classes! {
         maximum: Maximum,
         minimum: Minimum,
         multiply: Multiply,
+        normalization: Normalization,
         permute: Permute,
         prelu: PReLU,
+        random_contrast: RandomContrast,
+        random_crop: RandomCrop,
+        random_flip: RandomFlip,
+        random_rotation: RandomRotation,
+        random_translation: RandomTranslation,
+        random_zoom: RandomZoom,
         relu: ReLU,
         repeat_vector: RepeatVector,
         rescaling: Rescaling,
         reshape: Reshape,
+        resizing: Resizing,
         rms_normalization: RMSNormalization,
         separable_conv1d: SeparableConv1D,
         separable_conv2d: SeparableConv2D,

@@ -4,6 +4,7 @@ use brolga_ir::{Tracer, Type, Var};
 use brolga_nn::prelude::*;
 use brolga_nn::registry::from_config;
 use brolga_nn::trace::{Call, Context, Weights};
+use ndarray::Array2;
 use serde_json::json;
 
 use crate::ranges::all;
@@ -365,4 +366,83 @@ fn noises() {
     ");
     let config = json!({"class_name": "AlphaDropout", "config": {"rate": 0.5, "noise_shape": [3]}});
     insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"AlphaDropout: `noise_shape` = [3] is not supported");
+}
+
+#[test]
+fn preprocessing() {
+    insta::assert_snapshot!(all([
+        built(&LINE, Normalization::new()),
+        built(&LINE, Normalization::new().mean(1.0)),
+        built(&LINE, Normalization::new().mean(1.0).variance(-1.0)),
+        built(&LINE, Normalization::new().mean([1.0, 2.0]).variance([1.0, 2.0])),
+        built(&LINE, Normalization::new().mean([1.0; 3]).variance(1.0).axis(3)),
+        built(&LINE, Normalization::new().mean([1.0; 3]).variance(1.0).axis([])),
+        message(Normalization::new().adapt(&[1.0_f32, 2.0])),
+        message(Normalization::new().adapt(&Array2::<f32>::zeros((0, 3)))),
+        built(&[], CategoryEncoding::new(3)),
+        built(&[3], CategoryEncoding::new(0)),
+        built(&[3], CategoryEncoding::new(3).output_mode("hot")),
+        built(&LINE, Resizing::new(3, 3)),
+        built(&IMAGE, Resizing::new(0, 3)),
+        built(&IMAGE, Resizing::new(3, 3).interpolation("area")),
+        built(&IMAGE, Resizing::new(3, 3).fill_mode("reflect")),
+        built(&IMAGE, Resizing::new(3, 3).crop_to_aspect_ratio(true).pad_to_aspect_ratio(true)),
+        built(&IMAGE, Resizing::new(usize::MAX, 1)),
+        built(&IMAGE, Resizing::new(usize::MAX, 1).pad_to_aspect_ratio(true)),
+        built(&LINE, CenterCrop::new(3, 3)),
+        built(&IMAGE, CenterCrop::new(3, usize::MAX)),
+        built(&LINE, RandomFlip::default()),
+        built(&IMAGE, RandomFlip::new("diagonal")),
+        built(&LINE, RandomRotation::new(0.5)),
+        built(&IMAGE, RandomRotation::new(1.5)),
+        built(&IMAGE, RandomRotation::new((-2.0, 0.0))),
+        built(&IMAGE, RandomRotation::new(0.5).fill_mode("mirror")),
+        built(&IMAGE, RandomRotation::new(0.5).interpolation("bicubic")),
+        built(&IMAGE, RandomRotation::new(0.5).fill_value(f64::NAN)),
+        built(&IMAGE, RandomTranslation::new(0.5, 1.5)),
+        built(&LINE, RandomTranslation::new(0.5, 0.5)),
+        built(&IMAGE, RandomZoom::new(-1.5)),
+        built(&LINE, RandomZoom::new(0.5).width_factor(0.5)),
+        built(&LINE, RandomCrop::new(2, 2)),
+        built(&IMAGE, RandomCrop::new(2, 0)),
+        built(&LINE, RandomContrast::new(0.5)),
+        built(&IMAGE, RandomContrast::new((0.5, 1.5))),
+    ]), @r#"
+    layer `normalization`: Normalization has no mean and variance;  help: take them from data, .adapt(&x)?, or give both, .mean(..).variance(..)
+    layer `normalization`: Normalization has no mean and variance;  help: take them from data, .adapt(&x)?, or give both, .mean(..).variance(..)
+    layer `normalization`: Normalization: `variance` is -1;  help: it must be a number from 0 on that f32 can hold
+    layer `normalization`: mean has the extents [2], (None, 5, 3) has [3] on axes [2];  help: give one number, or one for each place on the axes
+    layer `normalization`: (None, 5, 3) has no axis 3;  help: there are 1 to 2, or -1 to -2 counted from the last
+    layer `normalization`: mean has the extents [3], (None, 5, 3) has [] on axes [];  help: give one number, or one for each place on the axes
+    axis -1 of (None,) counts the samples;  help: give another axis: samples are computed one by one
+    adapt: there are no data of shape [0, 3];  help: give at least one sample
+    layer `category_encoding`: CategoryEncoding takes (None, .., numbers), given (None,);  help: numbers, one for each sample, need an axis of extent 1
+    layer `category_encoding`: CategoryEncoding: `num_tokens` is 0;  help: it must be a whole number from 1 on
+    layer `category_encoding`: there is no output_mode `hot`;  help: there are one_hot, multi_hot, count
+    layer `resizing`: Resizing takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `resizing`: Resizing: `height` is 0;  help: it must be a whole number from 1 on
+    layer `resizing`: there is no interpolation `area`;  help: there are nearest, bilinear, bicubic, lanczos3, lanczos5
+    layer `resizing`: there is no fill_mode `reflect`;  help: padding is of one value: "constant"
+    layer `resizing`: crop_to_aspect_ratio and pad_to_aspect_ratio are both set;  help: images are cropped or padded to another aspect
+    layer `resizing`: 4 pixels cannot be resampled to 18446744073709551615: a tensor of type f32[18446744073709551615,4] is larger than the limit of 64 TiB;  help: make the result smaller
+    layer `resizing`: `broadcast`: a tensor of type f32[2,9223372036854775805,5,3] is larger than the limit of 64 TiB
+    layer `center_crop`: CenterCrop takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `center_crop`: 5 pixels cannot be resampled to 18446744073709551615: a tensor of type f32[18446744073709551615,5] is larger than the limit of 64 TiB;  help: make the result smaller
+    layer `random_flip`: RandomFlip takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `random_flip`: there is no mode `diagonal`;  help: there are horizontal, vertical, horizontal_and_vertical
+    layer `random_rotation`: RandomRotation takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `random_rotation`: RandomRotation: `factor` is 1.5;  help: it must be a number from -1 to 1
+    layer `random_rotation`: RandomRotation: `factor` is [-2, 0];  help: it must be a number from -1 to 1
+    layer `random_rotation`: there is no fill_mode `mirror`;  help: there are reflect, wrap, constant, nearest
+    layer `random_rotation`: there is no interpolation `bicubic`;  help: there are nearest, bilinear
+    layer `random_rotation`: RandomRotation: `fill_value` is NaN;  help: it must be a number that f32 can hold
+    layer `random_translation`: RandomTranslation: `width_factor` is 1.5;  help: it must be a number from -1 to 1
+    layer `random_translation`: RandomTranslation takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `random_zoom`: RandomZoom: `height_factor` is -1.5;  help: it must be a number from -1 to 1
+    layer `random_zoom`: RandomZoom takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `random_crop`: RandomCrop takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `random_crop`: RandomCrop: `width` is 0;  help: it must be a whole number from 1 on
+    layer `random_contrast`: RandomContrast takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `random_contrast`: RandomContrast: `factor` is [0.5, 1.5];  help: it must be a number from 0 to 1
+    "#);
 }

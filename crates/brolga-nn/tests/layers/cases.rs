@@ -34,6 +34,7 @@ pub(crate) fn all() -> Vec<Case> {
         dense,
         activations,
         noises,
+        preprocessing,
     ];
     families.iter().flat_map(|family| family()).collect()
 }
@@ -226,6 +227,38 @@ fn noises() -> Vec<Case> {
         each(|| GaussianNoise::new(0.5), &SHAPES),
         each(|| GaussianDropout::new(0.25), &SHAPES),
         each(|| AlphaDropout::new(0.25), &SHAPES),
+    ]
+    .concat()
+}
+
+fn preprocessing() -> Vec<Case> {
+    let encoding = |mode| CategoryEncoding::new(5).output_mode(mode);
+    let whole = |case: Case| case.whole(6);
+    let statistics = || Normalization::new().mean([1.0, 2.0, 3.0]).variance([4.0, 0.0, 9.0]);
+    [
+        each(statistics, &[&[1, 3], &[2, 5, 3]]),
+        each(|| statistics().invert(true), &[&[1, 3], &[2, 5, 3]]),
+        each(|| Normalization::new().mean(1.0).variance(2.0).axis([1, 2]), &LINES),
+        each(|| encoding("multi_hot"), &[&[1, 1], &[3, 4]]).into_iter().map(whole).collect(),
+        each(|| encoding("one_hot"), &[&[1, 1], &[3, 4]]).into_iter().map(whole).collect(),
+        each(|| encoding("count"), &[&[1, 1], &[3, 4]]).into_iter().map(whole).collect(),
+        each(|| Resizing::new(3, 8), &IMAGES),
+        each(|| Resizing::new(3, 2).interpolation("bicubic").antialias(true), &IMAGES),
+        each(|| Resizing::new(4, 2).crop_to_aspect_ratio(true), &IMAGES),
+        each(|| Resizing::new(4, 9).pad_to_aspect_ratio(true).fill_value(2.0), &IMAGES),
+        each(|| CenterCrop::new(3, 2), &IMAGES),
+        each(|| CenterCrop::new(5, 4), &IMAGES),
+        each(|| RandomFlip::new("horizontal"), &IMAGES),
+        each(RandomFlip::default, &IMAGES),
+        each(|| RandomRotation::new(0.3), &IMAGES),
+        each(|| RandomRotation::new((-0.5, 0.1)).fill_mode("constant").fill_value(1.0), &IMAGES),
+        each(|| RandomRotation::new(0.3).fill_mode("wrap").interpolation("nearest"), &IMAGES),
+        each(|| RandomTranslation::new(0.3, (-0.2, 0.4)), &IMAGES),
+        each(|| RandomZoom::new(0.3).fill_mode("nearest"), &IMAGES),
+        each(|| RandomZoom::new((-0.5, -0.1)).width_factor(0.2), &IMAGES),
+        each(|| RandomCrop::new(2, 2), &IMAGES),
+        each(|| RandomCrop::new(9, 3), &IMAGES),
+        each(|| RandomContrast::new((0.2, 0.4)).value_range([-1.2, 1.3]), &IMAGES),
     ]
     .concat()
 }

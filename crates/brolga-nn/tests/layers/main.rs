@@ -4,6 +4,7 @@
 mod cases;
 mod check;
 mod models;
+mod values;
 
 use std::collections::BTreeSet;
 
