@@ -5,8 +5,8 @@ use brolga_ir::{DType, Mistake, Tracer, Type, Value, Var};
 
 use crate::activations::Activation;
 pub use crate::activations::Logits;
-use crate::regularizers::Regularizer;
 use crate::normal::standard_normal;
+use crate::regularizers::Regularizer;
 
 /// The trace of one network into one graph.
 #[derive(Debug)]

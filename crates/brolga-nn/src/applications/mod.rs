@@ -16,6 +16,7 @@
 //! <https://keras.io/api/applications/>.
 
 mod densenet;
+mod efficientnet;
 mod mobilenet_v2;
 mod predictions;
 mod resnet;
@@ -35,6 +36,7 @@ use crate::layers::{
 use crate::model::{Apply, Functional, Symbolic};
 
 pub use densenet::densenet121;
+pub use efficientnet::efficientnet_b0;
 pub use mobilenet_v2::mobilenet_v2;
 pub use predictions::{Preprocessing, decode_predictions};
 pub use resnet::{resnet50, resnet50_v2};

@@ -84,3 +84,17 @@ pub(crate) fn words(seed: u64) -> [u32; 2] {
 
 #[cfg(test)]
 mod tests;
+
+/// The values of a weight that has some already.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Kept {
+    pub(crate) values: Vec<f32>,
+}
+
+crate::object!(Kept);
+
+impl Initializer for Kept {
+    fn fill(&self, _: &Shape, _: Random, start: usize, values: &mut [f32]) {
+        values.copy_from_slice(&self.values[start..start + values.len()]);
+    }
+}

@@ -4,19 +4,24 @@ use brolga_ir::{Data as Elements, Mistake, Tensor, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, last};
+use super::moments::ones;
 use super::setters::setters;
-use super::{Base, Layer, WeightSpec, layer, shapes};
+use super::{Base, Layer, WeightSpec, layer, shapes, zeros};
 use crate::arguments::Numbers;
 use crate::data::IntoData;
 use crate::error::NnError;
+use crate::initializers::Kept;
 use crate::trace::Call;
 
 /// `y = (x − mean) / max(√variance, 1e-7)`, or with `invert` the way back, `x · max(√variance, 1e-7) + mean`; training does not change them.
 ///
-/// Mean and variance are given, or found by [`Normalization::adapt`] in data. There is one of each for each place on `axis`, which may be
-/// several axes or none; numbers that are given stand for all places, and lists have their extents. `y` has the shape of `x`.
+/// Mean and variance are given, or weights that [`Normalization::adapt`] finds in data or a file holds; before that they are 0
+/// and 1, as in Keras. There is one of each for each place on `axis`, which may be several axes or none; numbers that are given stand
+/// for all places, and lists have their extents. `y` has the shape of `x`.
 ///
-/// A mistake if mean and variance are missing, or do not fit the input.
+/// Weights, unless mean and variance are given: `mean`, `variance`, `count`.
+///
+/// A mistake if one of mean and variance is given alone, or they do not fit the input.
 ///
 /// Keras: <https://keras.io/api/layers/preprocessing_layers/numerical/normalization/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +36,9 @@ pub struct Normalization {
     variance: Option<Statistic>,
     #[serde(default)]
     invert: bool,
+    /// Mean and variance of the places in data.
+    #[serde(skip)]
+    adapted: Option<[Vec<f32>; 2]>,
 }
 
 /// A number for all places, or lists of numbers for each.
@@ -80,17 +88,6 @@ impl Numbers for Statistic {
 }
 
 impl Statistic {
-    /// Numbers as lists of these extents.
-    fn of(numbers: &[f64], extents: &[usize]) -> Self {
-        match extents {
-            [] => Self::One(numbers.first().copied().unwrap_or_default()),
-            [_, inner @ ..] => {
-                let size = inner.iter().product::<usize>().max(1);
-                Self::Each(numbers.chunks(size).map(|part| Self::of(part, inner)).collect())
-            }
-        }
-    }
-
     /// The extents of lists of lists that have one length on each level.
     fn extents(&self) -> Option<Vec<usize>> {
         let Self::Each(parts) = self else { return Some(vec![]) };
@@ -104,7 +101,8 @@ impl Statistic {
 impl Default for Normalization {
     fn default() -> Self {
         let (mean, variance) = (None, None);
-        Self { base: Base::default(), axis: last_of_many(), mean, variance, invert: false }
+        let adapted = None;
+        Self { base: Base::default(), axis: last_of_many(), mean, variance, invert: false, adapted }
     }
 }
 
@@ -135,6 +133,11 @@ impl Normalization {
         self
     }
 
+    /// Whether mean and variance are weights.
+    fn has_weights(&self) -> bool {
+        self.mean.is_none() && self.variance.is_none()
+    }
+
     /// Takes mean and variance from data, over all axes but `axis`, in `f64`.
     ///
     /// # Errors
@@ -163,17 +166,18 @@ impl Normalization {
         };
         let mean = average(&|_, x| x);
         let variance = average(&|place, x| (x - mean[place]).powi(2));
-        self.mean = Some(Statistic::of(&mean, &extents));
-        self.variance = Some(Statistic::of(&variance, &extents));
+        let rounded = |values: Vec<f64>| values.into_iter().map(|x| x as f32).collect();
+        self.adapted = Some([rounded(mean), rounded(variance)]);
+        (self.mean, self.variance) = (None, None);
         Ok(self)
     }
 
     /// Mean and variance, each with the shape in which it broadcasts to inputs of this type.
     fn statistics(&self, x: &Type) -> Result<[(Vec<usize>, Vec<f64>); 2], Mistake> {
         let (Some(mean), Some(variance)) = (&self.mean, &self.variance) else {
-            let message = "Normalization has no mean and variance";
+            let message = "Normalization has one of mean and variance alone";
             return Err(Mistake::new(message)
-                .help("take them from data, .adapt(&x)?, or give both, .mean(..).variance(..)"));
+                .help("give both, .mean(..).variance(..), or take them from data, .adapt(&x)?"));
         };
         let axes = self.axis.of(x)?;
         let shaped = |what: &str, statistic: &Statistic| {
@@ -200,17 +204,58 @@ impl Normalization {
     }
 }
 
+impl Normalization {
+    /// What the weights make of `x`.
+    fn by_weights(&self, call: &mut Call<'_>, x: &Var) -> Var {
+        let axes = match self.axis.of(x.ty()) {
+            Ok(axes) => axes,
+            Err(mistake) => return call.tracer().fail(mistake),
+        };
+        let mut shape = vec![1; x.shape().rank()];
+        axes.iter().for_each(|&axis| shape[axis] = x.shape()[axis]);
+        let [mean, variance] =
+            ["mean", "variance"].map(|name| call.weight(name).reshape(shape.clone()).cast(x.dtype()));
+        let deviation = variance.sqrt();
+        let deviation = deviation.maximum(&deviation.constant_like(LEAST_DEVIATION));
+        if self.invert { x * deviation + mean } else { (x - mean) / deviation }
+    }
+}
+
 impl Layer for Normalization {
     fn base(&self) -> &Base {
         &self.base
     }
 
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
-        inputs.iter().try_for_each(|input| self.statistics(input).map(drop)).map(|()| vec![])
+        let Some(x) = inputs.first() else { return Ok(vec![]) };
+        if !self.has_weights() {
+            return self.statistics(x).map(|_| vec![]);
+        }
+        let shape: Vec<usize> = self.axis.of(x)?.iter().map(|&axis| x.shape[axis]).collect();
+        let [mean, variance] = match &self.adapted {
+            None => [zeros(), ones()],
+            Some(adapted) => {
+                let places = adapted[0].len();
+                if places != shape.iter().product::<usize>() {
+                    let message = format!(
+                        "Normalization has the statistics of {places} places, given {}",
+                        shapes(inputs)
+                    );
+                    return Err(Mistake::new(message).help("adapt it to data of the same shape"));
+                }
+                adapted.clone().map(|values| Kept { values }.into())
+            }
+        };
+        Ok(vec![
+            WeightSpec::non_trainable("mean", &*shape, &mean),
+            WeightSpec::non_trainable("variance", &*shape, &variance),
+            WeightSpec::non_trainable("count", [], &zeros()),
+        ])
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| match self.statistics(x.ty()) {
+            _ if self.has_weights() => self.by_weights(call, &x),
             Ok([(mean_shape, mean), (shape, variance)]) => {
                 let constant = |shape: Vec<usize>, values: &[f64]| {
                     let tensor = Tensor::new(shape, Elements::from_f64(x.dtype(), values));

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fmt::Write;
 
 use brolga_nn::applications::{
-    Architecture, Pooling, Preprocessing, decode_predictions, densenet121, mobilenet_v2, resnet50,
-    resnet50_v2, vgg16, vgg19, xception,
+    Architecture, Pooling, Preprocessing, decode_predictions, densenet121, efficientnet_b0,
+    mobilenet_v2, resnet50, resnet50_v2, vgg16, vgg19, xception,
 };
 use brolga_nn::prelude::*;
 use ndarray::{Array3, Array4, array};
@@ -15,13 +15,14 @@ type Outcome = Result<(), Box<dyn Error>>;
 type Build = fn(Architecture) -> Result<Model, NnError>;
 
 /// The networks, what Keras says of their layers, and how many weights they have.
-const ALL: [(&str, Build, &str, usize); 7] = [
+const ALL: [(&str, Build, &str, usize); 8] = [
     ("vgg16", vgg16, include_str!("vgg16.txt"), 138_357_544),
     ("vgg19", vgg19, include_str!("vgg19.txt"), 143_667_240),
     ("resnet50", resnet50, include_str!("resnet50.txt"), 25_636_712),
     ("resnet50_v2", resnet50_v2, include_str!("resnet50_v2.txt"), 25_613_800),
     ("mobilenet_v2", mobilenet_v2, include_str!("mobilenet_v2.txt"), 3_538_984),
     ("densenet121", densenet121, include_str!("densenet121.txt"), 8_062_504),
+    ("efficientnet_b0", efficientnet_b0, include_str!("efficientnet_b0.txt"), 5_330_571),
     ("xception", xception, include_str!("xception.txt"), 22_910_480),
 ];
 

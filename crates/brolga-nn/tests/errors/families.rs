@@ -371,7 +371,6 @@ fn noises() {
 #[test]
 fn preprocessing() {
     insta::assert_snapshot!(all([
-        built(&LINE, Normalization::new()),
         built(&LINE, Normalization::new().mean(1.0)),
         built(&LINE, Normalization::new().mean(1.0).variance(-1.0)),
         built(&LINE, Normalization::new().mean([1.0, 2.0]).variance([1.0, 2.0])),
@@ -408,8 +407,7 @@ fn preprocessing() {
         built(&LINE, RandomContrast::new(0.5)),
         built(&IMAGE, RandomContrast::new((0.5, 1.5))),
     ]), @r#"
-    layer `normalization`: Normalization has no mean and variance;  help: take them from data, .adapt(&x)?, or give both, .mean(..).variance(..)
-    layer `normalization`: Normalization has no mean and variance;  help: take them from data, .adapt(&x)?, or give both, .mean(..).variance(..)
+    layer `normalization`: Normalization has one of mean and variance alone;  help: give both, .mean(..).variance(..), or take them from data, .adapt(&x)?
     layer `normalization`: Normalization: `variance` is -1;  help: it must be a number from 0 on that f32 can hold
     layer `normalization`: mean has the extents [2], (None, 5, 3) has [3] on axes [2];  help: give one number, or one for each place on the axes
     layer `normalization`: (None, 5, 3) has no axis 3;  help: there are 1 to 2, or -1 to -2 counted from the last

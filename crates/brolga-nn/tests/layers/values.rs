@@ -47,8 +47,6 @@ type Row<'a> = (Box<dyn Layer>, &'a [Given<'a>], Given<'a>);
 #[test]
 #[rustfmt::skip]
 fn layers_compute_what_keras_computes() -> Result<(), NnError> {
-    let data = array![[0.0_f32, 7.0, 4.0], [2.0, 9.0, 6.0], [0.0, 7.0, 4.0], [2.0, 9.0, 6.0]];
-    let volume = Array3::from_shape_fn((2, 3, 2), |(i, j, k)| (6 * i + 2 * j + k) as f32);
     let rows: &[Row<'_>] = &[
         (Box::new(Conv1DTranspose::new(1, 3).strides(2).padding("valid").dilation_rate(1).use_bias(false).output_padding(1)), &[(&[1, 3, 1], &[1.0, 2.0, 4.0])], (&[1, 8, 1], &[1.0, 2.0, 5.0, 4.0, 10.0, 8.0, 12.0, 0.0])),
         (Box::new(Conv1DTranspose::new(1, 3).strides(2).padding("same").dilation_rate(1).use_bias(false).output_padding(0)), &[(&[1, 3, 1], &[1.0, 2.0, 4.0])], (&[1, 5, 1], &[2.0, 5.0, 4.0, 10.0, 8.0])),
@@ -73,10 +71,6 @@ fn layers_compute_what_keras_computes() -> Result<(), NnError> {
         (Box::new(CategoryEncoding::new(4).output_mode("count")), &[(&[2, 3], &[0.0, 1.0, 1.0, 3.0, 2.0, 3.0])], (&[2, 4], &[1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0])),
         (Box::new(CategoryEncoding::new(4).output_mode("one_hot")), &[(&[2, 1], &[0.0, 3.0])], (&[2, 4], &[1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])),
         (Box::new(CategoryEncoding::new(4).output_mode("count")), &[(&[2, 3], &[0.0, 1.0, 7.0, 3.0, -1.0, 3.0])], (&[2, 4], &[1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0])),
-        (Box::new(Normalization::new().adapt(&data)?), &[(&[1, 3], &[1.0, 2.0, 3.0])], (&[1, 3], &[0.0, -6.0, -2.0])),
-        (Box::new(Normalization::new().invert(true).adapt(&data)?), &[(&[1, 3], &[1.0, 2.0, 3.0])], (&[1, 3], &[2.0, 10.0, 8.0])),
-        (Box::new(Normalization::new().axis([]).adapt(&data)?), &[(&[4, 3], &[0.0, 7.0, 4.0, 2.0, 9.0, 6.0, 0.0, 7.0, 4.0, 2.0, 9.0, 6.0])], (&[4, 3], &[-1.5367, 0.76835, -0.219529, -0.878114, 1.426935, 0.439057, -1.5367, 0.76835, -0.219529, -0.878114, 1.426935, 0.439057])),
-        (Box::new(Normalization::new().axis([1, 2]).adapt(&volume)?), &[(&[2, 3, 2], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0])], (&[2, 3, 2], &[-1.0, -1.0, -1.0, -1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0])),
     ];
     for (layer, inputs, (shape, expected)) in rows {
         let given = computed(&**layer, inputs);
@@ -165,4 +159,45 @@ fn parts_are_whole_and_begin_everywhere() {
         })
         .collect();
     assert_eq!(starts.into_iter().collect::<Vec<_>>(), [0, 1, 2, 6, 7, 8]);
+}
+
+/// The statistics of data are weights.
+#[test]
+fn what_a_normalization_is_adapted_to_becomes_its_weights() -> Result<(), Box<dyn std::error::Error>>
+{
+    let data = array![[0.0_f32, 7.0, 4.0], [2.0, 9.0, 6.0], [0.0, 7.0, 4.0], [2.0, 9.0, 6.0]];
+    let volume = Array3::from_shape_fn((2, 3, 2), |(i, j, k)| (6 * i + 2 * j + k) as f32);
+    let given = |layer: Normalization, x: ndarray::ArrayD<f32>| {
+        let mut model = Sequential::new();
+        model.add(Input::new(x.shape()[1..].to_vec()));
+        model.add(layer);
+        Ok::<_, NnError>((
+            model.predict_with(&x, Predict::new().verbose(false))?,
+            model.get_weights()?,
+        ))
+    };
+    let near = |given: &ndarray::ArrayD<f32>, expected: &[f32]| {
+        assert!(
+            given.iter().zip(expected).all(|(g, e)| (g - e).abs() < 4e-6 * e.abs().max(1.0)),
+            "{given}"
+        );
+        assert_eq!(given.len(), expected.len());
+    };
+    let x = array![[1.0_f32, 2.0, 3.0]].into_dyn();
+    let (y, weights) = given(Normalization::new().adapt(&data)?, x.clone())?;
+    near(&y, &[0.0, -6.0, -2.0]);
+    near(&weights[0], &[1.0, 8.0, 5.0]);
+    near(&weights[1], &[1.0, 1.0, 1.0]);
+    near(&given(Normalization::new().invert(true).adapt(&data)?, x.clone())?.0, &[2.0, 10.0, 8.0]);
+    // Before that the mean is 0 and the variance 1.
+    near(&given(Normalization::new(), x)?.0, &[1.0, 2.0, 3.0]);
+    let whole = given(Normalization::new().axis([]).adapt(&data)?, data.clone().into_dyn())?.0;
+    near(&whole, &[-1.5367, 0.76835, -0.219529, -0.878114, 1.426935, 0.439057].repeat(2));
+    let places = given(Normalization::new().axis([1, 2]).adapt(&volume)?, volume.into_dyn())?.0;
+    near(&places, &[[-1.0; 6], [1.0; 6]].concat());
+    let narrow = Normalization::new().adapt(&data)?;
+    let error =
+        given(narrow, array![[1.0_f32]].into_dyn()).map(drop).expect_err("one place of three");
+    insta::assert_snapshot!(error.to_string().lines().next().unwrap_or_default(), @"layer `normalization`: Normalization has the statistics of 3 places, given (None, 1)");
+    Ok(())
 }

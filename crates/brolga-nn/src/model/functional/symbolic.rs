@@ -5,15 +5,14 @@ use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use brolga_ir::{Location, Mistake, Shape, Type};
+use brolga_ir::{Location, Mistake, Type};
 use brolga_memory::NotGranted;
 
 use crate::error::NnError;
-use crate::initializers::{Initializer, Random};
+use crate::initializers::Kept;
 use crate::layers::{Input, Layer};
 use crate::model::Model;
 use crate::network::{Built, Network};
-use crate::registry::object;
 
 /// A tensor of a functional model before it has values (Keras's `KerasTensor`): a result of a call of
 /// a layer.
@@ -137,20 +136,6 @@ impl Nested {
             }
         }
         Ok(built)
-    }
-}
-
-/// Values that a weight had before.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Kept {
-    values: Vec<f32>,
-}
-
-object!(Kept);
-
-impl Initializer for Kept {
-    fn fill(&self, _: &Shape, _: Random, start: usize, values: &mut [f32]) {
-        values.copy_from_slice(&self.values[start..start + values.len()]);
     }
 }
 
