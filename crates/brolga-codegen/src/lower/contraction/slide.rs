@@ -6,6 +6,7 @@
 
 use std::array;
 use std::cmp::Ordering;
+use std::mem;
 
 use super::lattice::{Part, Segment, column_tiles, even_split, parts};
 use super::pack::Panels;
@@ -116,7 +117,7 @@ pub(super) struct Scope<'a> {
 
 /// Channels of the result that are worked on together.
 struct Slice {
-    group: usize,
+    group: Affine,
     /// The first of them, within the group.
     first: Affine,
     lanes: usize,
@@ -191,22 +192,21 @@ impl Slide {
         let shape = scope.target.contraction_shape(self.result[2], filters);
         // Pooling works on whole vectors.
         let width = if pool.is_some() { shape.lanes.next_multiple_of(LANES) } else { filters };
-        for group in 0..self.groups {
+        let mut result = Ok(());
+        nest.repeat(self.groups, |nest, group| {
             for (start, slices, lanes) in column_tiles(filters, width) {
-                let mut result = Ok(());
                 nest.repeat(slices, |nest, i| {
-                    let first = i.plus(0);
-                    let first = Affine::number(start as i64).add(&first, lanes as i64);
-                    let slice = Slice { group, first, lanes, width };
-                    result = match (pool, band) {
+                    let first = Affine::number(start as i64).add(&i, lanes as i64);
+                    let slice = Slice { group: group.clone(), first, lanes, width };
+                    let written = match (pool, band) {
                         (None, None) => self.rectangles(scope, nest, &slice, &self.runs()),
                         _ => self.banded(scope, nest, &slice, pool, band),
                     };
+                    result = mem::replace(&mut result, Ok(())).and(written);
                 });
-                result?;
             }
-        }
-        Ok(())
+        });
+        result
     }
 
     /// Whether bands are equal parts of the result, one after the other, or of what it is pooled to.
@@ -251,7 +251,7 @@ impl Slide {
                 });
                 self.rectangles(scope, nest, slice, &axes)?;
                 let Some(pool) = pool else { return Ok(()) };
-                let channel = slice.first.clone().plus((slice.group * self.group_filters()) as i64);
+                let channel = slice.first.clone().add(&slice.group, self.group_filters() as i64);
                 let columns: usize = axes[2].iter().map(|run| run.segment.count).sum();
                 let pooled = if axis == 2 {
                     PooledBand::columns(pool, j, width, columns)
@@ -289,7 +289,8 @@ impl Slide {
             let image = images.clone().add(&number, bytes);
             let scope = Scope { body, target, epilogue, number: &number, image: &image };
             let (lanes, width) = (panels.width, self.filters);
-            let slice = Slice { group: 0, first: channel.clone(), lanes, width };
+            let (group, first) = (Affine::number(0), channel.clone());
+            let slice = Slice { group, first, lanes, width };
             result = self.rectangles(&scope, nest, &slice, &self.runs());
         });
         result
@@ -325,12 +326,12 @@ impl Slide {
             source = source.add(&run.source, image[axis]);
             element = element.add(&run.first, result[axis]);
         }
-        source = source.plus(4 * (slice.group * self.group_channels()) as i64);
+        source = source.add(&slice.group, 4 * self.group_channels() as i64);
         if !is_scratch {
             element = element
                 .add(scope.number, result[0] * self.result[0] as i64)
                 .add(&slice.first, 1)
-                .plus((slice.group * self.group_filters()) as i64);
+                .add(&slice.group, self.group_filters() as i64);
         }
         let mut axis = 0..3;
         let mut sides = runs.map(|Run { segment, step, .. }| {
@@ -377,7 +378,8 @@ impl Slide {
             let w = weights
                 .start
                 .clone()
-                .plus(first_taps.sum::<i64>() + slice.group as i64 * weights.group);
+                .plus(first_taps.sum::<i64>())
+                .add(&slice.group, weights.group);
             let mut done = 0;
             for (count, size) in even_split(along.count, shape.rows) {
                 let offsets: Vec<i64> = (0..size).map(|r| r as i64 * along.source).collect();
@@ -388,7 +390,7 @@ impl Slide {
                     let channel = Affine::number(start as i64).add(&t, lanes as i64);
                     let in_group = slice.first.clone().add(&channel, 1);
                     let w = w.clone().add(&in_group, weights.result);
-                    let column = in_group.plus((slice.group * self.group_filters()) as i64);
+                    let column = in_group.add(&slice.group, self.group_filters() as i64);
                     let call = |nest: &mut NestBuilder, steps: [&Affine; 3]| {
                         let mut source = rectangle.source.clone();
                         let mut element = rectangle.element.clone().add(&channel, 1);

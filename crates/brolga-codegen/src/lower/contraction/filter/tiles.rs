@@ -1,8 +1,8 @@
 //! The tiles of weights over the pixels of an image, which read images and cotangent as they lie.
 
-use std::array;
 use std::ops::Range;
 use std::sync::Arc;
+use std::{array, mem};
 
 use brolga_ir::lanes::Lanes;
 use brolga_ir::ops::ConvDims;
@@ -30,12 +30,6 @@ struct Area {
     columns: Range<usize>,
 }
 
-/// The rows of weights of a group that meet the same output pixels.
-struct Rows<'a> {
-    group: usize,
-    rows: &'a [Row],
-}
-
 /// Bytes from one plane, line and pixel to the next.
 type Steps = [i64; 3];
 
@@ -49,32 +43,44 @@ impl Filter<'_> {
         sums: Sums,
     ) -> Result<()> {
         let dims = &self.dims;
-        for group in 0..dims.groups {
-            let column = part.column.clone().plus((group * dims.group_filters()) as i64);
+        let mut result = Ok(());
+        nest.repeat(dims.groups, |nest, group| {
+            let column = part.column.clone().add(&group, dims.group_filters() as i64);
             let part = Part { column, ..part.clone() };
-            for rows in &row_groups(dims) {
-                let [planes, lines, columns] = reach(dims, rows);
-                if lines.is_empty() || columns.is_empty() {
-                    continue;
-                }
-                let rows = Rows { group, rows };
-                let mut result = Ok(());
-                nest.repeat(planes.len(), |nest, plane| {
-                    let plane = plane.plus(planes.start as i64);
-                    for blocks in line_blocks(dims, lines.len()) {
-                        nest.repeat(blocks.count, |nest, i| {
-                            let line = blocks.start(&i).plus(lines.start as i64);
-                            let (plane, columns) = (plane.clone(), columns.clone());
-                            let area = Area { plane, line, lines: blocks.size, columns };
-                            let tiles = self.area(nest, &part, &rows, &area, [x, dy], sums);
-                            result = std::mem::replace(&mut result, Ok(())).and(tiles);
-                        });
-                    }
-                });
-                result?;
+            let x = x.clone().add(&group, 4 * dims.group_channels() as i64);
+            result = self.group(nest, &part, [&x, dy], sums);
+        });
+        result
+    }
+
+    /// All tiles of a group of filters.
+    fn group(
+        &self,
+        nest: &mut NestBuilder,
+        part: &Part,
+        [x, dy]: [&Affine; 2],
+        sums: Sums,
+    ) -> Result<()> {
+        let mut result = Ok(());
+        for rows in &row_groups(&self.dims) {
+            let [planes, lines, columns] = reach(&self.dims, rows);
+            if lines.is_empty() || columns.is_empty() {
+                continue;
             }
+            nest.repeat(planes.len(), |nest, plane| {
+                let plane = plane.plus(planes.start as i64);
+                for blocks in line_blocks(&self.dims, lines.len()) {
+                    nest.repeat(blocks.count, |nest, i| {
+                        let line = blocks.start(&i).plus(lines.start as i64);
+                        let (plane, columns) = (plane.clone(), columns.clone());
+                        let area = Area { plane, line, lines: blocks.size, columns };
+                        let tiles = self.area(nest, part, rows, &area, [x, dy], sums);
+                        result = mem::replace(&mut result, Ok(())).and(tiles);
+                    });
+                }
+            });
         }
-        Ok(())
+        result
     }
 
     /// All tiles of some rows over an area of the output.
@@ -82,7 +88,7 @@ impl Filter<'_> {
         &self,
         nest: &mut NestBuilder,
         part: &Part,
-        rows: &Rows<'_>,
+        rows: &[Row],
         area: &Area,
         [x, dy]: [&Affine; 2],
         kind: Sums,
@@ -100,8 +106,7 @@ impl Filter<'_> {
             .plus(area.columns.start as i64 * dy_step[2])
             .add(&part.column, 4);
         let sums = part.weights.clone().add(&part.column, 4);
-        let offsets: Vec<Offsets> =
-            rows.rows.iter().map(|&row| self.offsets(rows.group, row, area)).collect();
+        let offsets: Vec<Offsets> = rows.iter().map(|&row| self.offsets(row, area)).collect();
         let filters = self.filters();
         let shape = self.target.contraction_shape(offsets.len(), filters);
         for (column, slices, lanes) in column_tiles(filters, shape.lanes) {
@@ -137,7 +142,7 @@ impl Filter<'_> {
     }
 
     /// The offsets of a row's factors in the image, apart from the area's line, and of its sums.
-    fn offsets(&self, group: usize, row: Row, area: &Area) -> Offsets {
+    fn offsets(&self, row: Row, area: &Area) -> Offsets {
         let dims = &self.dims;
         let channels = dims.group_channels();
         let input = strides(triple(&dims.input), 4 * dims.channels as i64);
@@ -150,7 +155,7 @@ impl Filter<'_> {
         Offsets {
             factor: (0..3).map(tap).sum::<i64>()
                 + area.columns.start as i64 * self.x_steps()[2]
-                + 4 * (group * channels + row.channel) as i64,
+                + 4 * row.channel as i64,
             sum: sum + 4 * (row.channel * dims.filters) as i64,
         }
     }
