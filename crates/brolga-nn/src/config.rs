@@ -5,7 +5,8 @@ use brolga_ir::{Data, Mistake, Shape, Tensor, Type, Var};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number for each of `AXES` spatial axes, the outermost first: (height, width). A single number stands for all.
+/// A number for each of `AXES` spatial axes, the outermost first: (height, width). A single number
+/// stands for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extents<const AXES: usize>(pub [usize; AXES]);
 
@@ -204,8 +205,8 @@ pub enum Padding {
     /// As many positions as `⌈input / stride⌉`; the input is padded on both sides, with an odd one
     /// after it.
     Same,
-    /// As many places as `⌈input / stride⌉`; what is missing is added before, so that no output depends on a later input. For
-    /// [`Conv1D`](crate::layers::Conv1D) alone.
+    /// As many places as `⌈input / stride⌉`; what is missing is added before, so that no output
+    /// depends on a later input. For [`Conv1D`](crate::layers::Conv1D) alone.
     Causal,
     /// Another word, which is an error when the layer is used.
     Unknown(String),

@@ -2,7 +2,8 @@
 
 use brolga_ir::Var;
 
-/// For uniform multiples of 2⁻²⁴ in [0, 1), numbers of the standard normal distribution: `√2 · erf⁻¹(2u − 1 + 2⁻²⁴)`, at most 5.42 from 0.
+/// For uniform multiples of 2⁻²⁴ in [0, 1), numbers of the standard normal distribution:
+/// `√2 · erf⁻¹(2u − 1 + 2⁻²⁴)`, at most 5.42 from 0.
 ///
 /// The argument is exact in `f32`, and never ±1.
 pub(crate) fn standard_normal(uniform: &Var) -> Var {
@@ -10,8 +11,8 @@ pub(crate) fn standard_normal(uniform: &Var) -> Var {
     inverse_erf(&x) * std::f64::consts::SQRT_2
 }
 
-/// The inverse of the error function in (−1, 1), by the two polynomials of Giles, "Approximating the erfinv function" (2011); about as
-/// exact as `f32`.
+/// The inverse of the error function in (−1, 1), by the two polynomials of Giles, "Approximating
+/// the erfinv function" (2011); about as exact as `f32`.
 fn inverse_erf(x: &Var) -> Var {
     const CENTRE: [f64; 9] = [
         2.810_226_36e-8,

@@ -235,7 +235,8 @@ impl<'a> Call<'a> {
         self.random(|seed, step, stream| seed.random_bernoulli(step, ty, probability, stream))
     }
 
-    /// Random numbers from [0, 1), as [`Call::random_bernoulli`]; of another type than `f32` they are converted.
+    /// Random numbers from [0, 1), as [`Call::random_bernoulli`]; of another type than `f32` they
+    /// are converted.
     ///
     /// A mistake outside of training.
     #[track_caller]
@@ -245,7 +246,8 @@ impl<'a> Call<'a> {
         if ty.dtype == DType::F32 { numbers } else { numbers.cast(ty.dtype) }
     }
 
-    /// Random numbers of the normal distribution with mean 0 and standard deviation 1, as [`Call::random_bernoulli`].
+    /// Random numbers of the normal distribution with mean 0 and standard deviation 1, as
+    /// [`Call::random_bernoulli`].
     ///
     /// A mistake outside of training.
     #[track_caller]

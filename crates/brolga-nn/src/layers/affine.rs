@@ -136,7 +136,8 @@ impl Sampling<'_> {
         }
     }
 
-    /// The images whose pixel (row, column) is that of `x` at (`rows`, `columns`), each `[batch, height, width]` and not rounded.
+    /// The images whose pixel (row, column) is that of `x` at (`rows`, `columns`), each
+    /// `[batch, height, width]` and not rounded.
     pub(super) fn sample(&self, x: &Var, [rows, columns]: [&Var; 2]) -> Var {
         if *self.interpolation == Interpolation::Nearest {
             return self.tap(x, &(rows + 0.5).floor(), &(columns + 0.5).floor());
@@ -163,7 +164,8 @@ impl Sampling<'_> {
         spread(&is_inside).select(&pixels, &x.constant_like(self.value))
     }
 
-    /// Places on an axis of an image of this extent, of which some are beyond its border, as places within.
+    /// Places on an axis of an image of this extent, of which some are beyond its border, as places
+    /// within.
     fn inside(&self, places: &Var, extent: usize) -> Var {
         let (extent, zero) = (extent as f64, places.constant_like(0.0));
         let modulo = |period: f64| places - (places / period).floor() * period;
@@ -185,7 +187,8 @@ fn spread(x: &Var) -> Var {
     x.reshape(x.shape().iter().copied().chain([1]).collect::<Vec<_>>())
 }
 
-/// The pixels of `x: [batch, height, width, channels]` at rows and columns of `i32` that broadcast to `[batch, height′, width′]`.
+/// The pixels of `x: [batch, height, width, channels]` at rows and columns of `i32` that broadcast
+/// to `[batch, height′, width′]`.
 pub(super) fn gathered(x: &Var, [rows, columns]: [&Var; 2]) -> Var {
     let &[batch, height, width, channels] = &x.shape()[..] else { return x.clone() };
     let pixels = batch.saturating_mul(height).saturating_mul(width);
@@ -196,8 +199,8 @@ pub(super) fn gathered(x: &Var, [rows, columns]: [&Var; 2]) -> Var {
     x.reshape([batch * height * width, channels]).gather(&pixel)
 }
 
-/// The images whose pixel (x, y) is that of the images at `(a₀·x + a₁·y + a₂, b₀·x + b₁·y + b₂)`, where each number of the map is
-/// `[batch, 1, 1]`.
+/// The images whose pixel (x, y) is that of the images at `(a₀·x + a₁·y + a₂, b₀·x + b₁·y + b₂)`,
+/// where each number of the map is `[batch, 1, 1]`.
 pub(super) fn transformed(x: &Var, [a, b]: [[Var; 3]; 2], sampling: Sampling<'_>) -> Var {
     let &[_, height, width, _] = &x.shape()[..] else { return x.clone() };
     let column = x.tracer().iota(Type::new(x.dtype(), [1, 1, width]), 2);

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// In training, each element is `α′ = −α·λ`, the least value of [`selu`](crate::activations::selu), with probability `rate`, and stays otherwise;
-/// then `y = a·x + b`, where `a = ((1 − rate)·(1 + rate·α′²))^−½` and `b = −a·α′·rate` keep mean 0 and variance 1. In inference nothing is
-/// changed. `y` has the shape of `x`.
+/// In training, each element is `α′ = −α·λ`, the least value of [`selu`](crate::activations::selu),
+/// with probability `rate`, and stays otherwise; then `y = a·x + b`, where
+/// `a = ((1 − rate)·(1 + rate·α′²))^−½` and `b = −a·α′·rate` keep mean 0 and variance 1. In
+/// inference nothing is changed. `y` has the shape of `x`.
 ///
 /// Which elements are set follows from the seed, the step and the place in the network alone.
 ///

@@ -5,9 +5,9 @@ use super::pooling::{Mean, WindowPooling};
 
 /// The average of each window over sequences; see [`AvgPool`](brolga_ir::ops::AvgPool).
 ///
-/// `x: [batch, steps, channels]`, `y: [batch, steps', channels]`, where `padding` tells how many places the window takes.
-/// With `"same"` padding what is added counts neither in the sum nor in the
-/// number of elements.
+/// `x: [batch, steps, channels]`, `y: [batch, steps', channels]`, where `padding` tells how many
+/// places the window takes. With `"same"` padding what is added counts neither in the sum nor in
+/// the number of elements.
 ///
 /// A mistake if the input is no sequence, or the window does not fit into it.
 ///

@@ -96,7 +96,8 @@ pub(super) fn axis(axis: isize, ty: &Type) -> Result<usize, Mistake> {
     }
 }
 
-/// A tensor with an extent for each of `axes`, ascending, of tensors of this rank, so that it broadcasts along them.
+/// A tensor with an extent for each of `axes`, ascending, of tensors of this rank, so that it
+/// broadcasts along them.
 pub(super) fn along(values: &Var, axes: &[usize], rank: usize) -> Var {
     let are_last = axes.iter().rev().zip((0..rank).rev()).all(|(&axis, last)| axis == last);
     if are_last {

@@ -15,11 +15,13 @@ use crate::trace::Call;
 
 /// `y = (x − mean) / √(variance + epsilon) · gamma + beta` for each channel.
 ///
-/// In training, mean and variance are those of the batch over all axes but `axis`, the variance without Bessel's correction, and
-/// the moving statistics follow: `moving ← moving · momentum + batch · (1 − momentum)`. In inference, and always where
+/// In training, mean and variance are those of the batch over all axes but `axis`, the variance
+/// without Bessel's correction, and the moving statistics follow:
+/// `moving ← moving · momentum + batch · (1 − momentum)`. In inference, and always where
 /// `trainable` is false, the moving statistics take their place and stay as they are.
 ///
-/// Weights: `gamma` if `scale`, `beta` if `center`, `moving_mean`, `moving_variance`, each `[channels]`. `y` has the shape of `x`.
+/// Weights: `gamma` if `scale`, `beta` if `center`, `moving_mean`, `moving_variance`, each
+/// `[channels]`. `y` has the shape of `x`.
 ///
 /// A mistake if the input has no such axis.
 ///

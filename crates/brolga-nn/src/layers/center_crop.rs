@@ -11,7 +11,8 @@ use crate::trace::Call;
 
 /// The middle of images: `[batch, rows, columns, channels]` to `[batch, height, width, channels]`.
 ///
-/// Of images that are smaller on some axis, the largest part in the middle that has the aspect of the result is enlarged (bilinear).
+/// Of images that are smaller on some axis, the largest part in the middle that has the aspect of
+/// the result is enlarged (bilinear).
 ///
 /// A mistake if the input is no image.
 ///

@@ -8,7 +8,8 @@ use super::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::trace::Call;
 
-/// The inputs one behind the other along `axis`, the last one by default. All other extents are equal.
+/// The inputs one behind the other along `axis`, the last one by default. All other extents are
+/// equal.
 ///
 /// A mistake if they are not, or if `axis` is the batch.
 ///

@@ -2,18 +2,20 @@
 
 use super::transposed::{TransposedConvolution, transposed_layer};
 
-/// `y = f(x ∗ᵀ kernel + bias)` over images: each input spreads over the outputs under its window, as
-/// [`ConvGradInput`](brolga_ir::ops::ConvGradInput) computes it.
+/// `y = f(x ∗ᵀ kernel + bias)` over images: each input spreads over the outputs under its window,
+/// as [`ConvGradInput`](brolga_ir::ops::ConvGradInput) computes it.
 ///
-/// `x: [batch, height, width, channels]`, `kernel: [height, width, filters, channels]`, `bias: [filters]`,
-/// `y: [batch, height', width', filters]`. On each axis, with `span = (kernel_size − 1)·dilation_rate + 1`:
+/// `x: [batch, height, width, channels]`, `kernel: [height, width, filters, channels]`,
+/// `bias: [filters]`, `y: [batch, height', width', filters]`. On each axis, with
+/// `span = (kernel_size − 1)·dilation_rate + 1`:
 ///
 /// | padding | output | with `output_padding` |
 /// |---|---|---|
 /// | `"valid"` | `(input − 1)·stride + max(span, stride)` | `(input − 1)·stride + span + output_padding` |
 /// | `"same"` | `input·stride` | `(input − 1)·stride + span mod 2 + output_padding` |
 ///
-/// A mistake if the input is no image, an output would be empty, or `output_padding` is not smaller than `strides`.
+/// A mistake if the input is no image, an output would be empty, or `output_padding` is not smaller
+/// than `strides`.
 ///
 /// Keras: <https://keras.io/api/layers/convolution_layers/convolution2d_transpose/>
 pub type Conv2DTranspose = TransposedConvolution<2>;

@@ -15,7 +15,8 @@ use crate::registry::{Choice, Object};
 use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
-/// [`Conv1D`](super::Conv1D), [`Conv2D`](super::Conv2D) and [`Conv3D`](super::Conv3D): a convolution over `AXES` spatial axes.
+/// [`Conv1D`](super::Conv1D), [`Conv2D`](super::Conv2D) and [`Conv3D`](super::Conv3D): a
+/// convolution over `AXES` spatial axes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Convolution<const AXES: usize> {
     #[serde(flatten)]

@@ -9,8 +9,8 @@ use super::{Base, Layer, WeightSpec};
 use crate::registry::Object;
 use crate::trace::Call;
 
-/// [`Cropping1D`](super::Cropping1D), [`Cropping2D`](super::Cropping2D) and [`Cropping3D`](super::Cropping3D): what is left without the
-/// borders of `AXES` spatial axes.
+/// [`Cropping1D`](super::Cropping1D), [`Cropping2D`](super::Cropping2D) and
+/// [`Cropping3D`](super::Cropping3D): what is left without the borders of `AXES` spatial axes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cropping<const AXES: usize> {
     #[serde(flatten)]

@@ -3,8 +3,8 @@
 use super::cropping::Cropping;
 use super::layer;
 
-/// Sequences without so many elements before and after each spatial axis, one element on each side by default: `[batch, steps, channels]` to
-/// `[batch, steps', channels]`.
+/// Sequences without so many elements before and after each spatial axis, one element on each side
+/// by default: `[batch, steps, channels]` to `[batch, steps', channels]`.
 ///
 /// A mistake if the input is no sequence, or nothing would be left of it.
 ///

@@ -3,8 +3,8 @@
 use super::cropping::Cropping;
 use super::layer;
 
-/// Images without so many elements before and after each spatial axis, nothing by default: `[batch, height, width, channels]` to
-/// `[batch, height', width', channels]`.
+/// Images without so many elements before and after each spatial axis, nothing by default:
+/// `[batch, height, width, channels]` to `[batch, height', width', channels]`.
 ///
 /// A mistake if the input is no image, or nothing would be left of it.
 ///

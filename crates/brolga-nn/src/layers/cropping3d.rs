@@ -3,7 +3,8 @@
 use super::cropping::Cropping;
 use super::layer;
 
-/// Volumes without so many elements before and after each spatial axis, one element on each side by default: `[batch, depth, height, width, channels]` to
+/// Volumes without so many elements before and after each spatial axis, one element on each side by
+/// default: `[batch, depth, height, width, channels]` to
 /// `[batch, depth', height', width', channels]`.
 ///
 /// A mistake if the input is no volume, or nothing would be left of it.

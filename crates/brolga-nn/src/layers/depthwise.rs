@@ -16,7 +16,8 @@ use crate::registry::{Choice, Object};
 use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
-/// [`DepthwiseConv1D`](super::DepthwiseConv1D) and [`DepthwiseConv2D`](super::DepthwiseConv2D): a convolution of each channel by itself.
+/// [`DepthwiseConv1D`](super::DepthwiseConv1D) and [`DepthwiseConv2D`](super::DepthwiseConv2D): a
+/// convolution of each channel by itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DepthwiseConvolution<const AXES: usize> {
     #[serde(flatten)]

@@ -4,8 +4,10 @@ use super::depthwise::{DepthwiseConvolution, depthwise_layer};
 
 /// `y = f(x ∗ kernel + bias)` over images, where each channel has filters of its own.
 ///
-/// `x: [batch, height, width, channels]`, `kernel: [height, width, channels, depth_multiplier]`, `bias: [channels · depth_multiplier]`,
-/// `y: [batch, height', width', channels · depth_multiplier]`, where output `c · depth_multiplier + m` is channel `c` under its filter `m`.
+/// `x: [batch, height, width, channels]`, `kernel: [height, width, channels, depth_multiplier]`,
+/// `bias: [channels · depth_multiplier]`,
+/// `y: [batch, height', width', channels · depth_multiplier]`, where output
+/// `c · depth_multiplier + m` is channel `c` under its filter `m`.
 ///
 /// A mistake if the input is no image, or the window does not fit into it.
 ///

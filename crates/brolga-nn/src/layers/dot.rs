@@ -10,10 +10,12 @@ use super::unit_normalization::unit;
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::trace::Call;
 
-/// `y[b, i.., j..] = Σₖ x₀[b, i.., k] · x₁[b, j.., k]`, where `k` runs over the axis `axes[0]` of `x₀` and `axes[1]` of `x₁`.
+/// `y[b, i.., j..] = Σₖ x₀[b, i.., k] · x₁[b, j.., k]`, where `k` runs over the axis `axes[0]` of
+/// `x₀` and `axes[1]` of `x₁`.
 ///
-/// The result has the other axes of `x₀`, then those of `x₁`; of two vectors it is `[batch, 1]`. With `normalize` both are divided by
-/// their Euclidean norms along these axes first, which gives the cosine of the angle between them.
+/// The result has the other axes of `x₀`, then those of `x₁`; of two vectors it is `[batch, 1]`.
+/// With `normalize` both are divided by their Euclidean norms along these axes first, which gives
+/// the cosine of the angle between them.
 ///
 /// A mistake if there are not two inputs, the extents of the axes differ, or one is the batch.
 ///

@@ -10,7 +10,8 @@ pub(super) struct Labelled<'a> {
 
 /// `Σ a · b` over all labels that are not among those of the result, as a batch of matrix products.
 ///
-/// Labels of one tensor differ, axes of one label have the same extent, and each label of the result is one of an operand.
+/// Labels of one tensor differ, axes of one label have the same extent, and each label of the
+/// result is one of an operand.
 pub(super) fn einsum(a: &Labelled<'_>, b: &Labelled<'_>, result: &[char]) -> Var {
     let (a, b) = (a.summed(b.labels, result), b.summed(a.labels, result));
     let of = |wanted: [bool; 3]| -> Vec<char> {
@@ -52,7 +53,8 @@ fn ordered(tensor: &Var, labels: &[char], wanted: &[char]) -> Var {
 }
 
 impl Labelled<'_> {
-    /// The sum over the labels that neither the other operand nor the result has, and the labels left.
+    /// The sum over the labels that neither the other operand nor the result has, and the labels
+    /// left.
     fn summed(&self, other: &[char], result: &[char]) -> (Var, Vec<char>) {
         let stays = |label: &char| other.contains(label) || result.contains(label);
         let axes = self.labels.iter().enumerate().filter(|(_, label)| !stays(label));

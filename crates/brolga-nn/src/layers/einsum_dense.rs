@@ -13,12 +13,14 @@ use crate::regularizers::Regularizer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
-/// `y = f(einsum(equation, x, kernel) + bias)`: each axis of `x`, `kernel` and `y` has a letter in the equation, and products are summed over
-/// the letters that `y` has not.
+/// `y = f(einsum(equation, x, kernel) + bias)`: each axis of `x`, `kernel` and `y` has a letter in
+/// the equation, and products are summed over the letters that `y` has not.
 ///
-/// The equation is `"abc,cde->abde"`, `"...x,xy->...y"` or `"ab...,bc->ac..."`, where `...` are any number of further axes. `output_shape` is the shape of `y`
-/// without the batch and without what `...` stands for; an extent that `x` tells may be left open. The kernel's extents follow from `x` and
-/// `output_shape`. `bias_axes` are the letters of `y` for whose axes there is a bias; none by default.
+/// The equation is `"abc,cde->abde"`, `"...x,xy->...y"` or `"ab...,bc->ac..."`, where `...` are any
+/// number of further axes. `output_shape` is the shape of `y` without the batch and without what
+/// `...` stands for; an extent that `x` tells may be left open. The kernel's extents follow from
+/// `x` and `output_shape`. `bias_axes` are the letters of `y` for whose axes there is a bias; none
+/// by default.
 ///
 /// A mistake if the equation has another form, or does not fit the input and `output_shape`.
 ///
@@ -133,7 +135,8 @@ impl EinsumDense {
         let equation = Equation::read(&self.equation, x.shape.rank())?;
         let Equation { input, kernel, output, further } = &equation;
         let mut open = self.output_shape.extents();
-        // The axes that `...` stands for are those of the input; the batch is one of them, or the first letter.
+        // The axes that `...` stands for are those of the input; the batch is one of them, or the
+        // first letter.
         let elided = output.iter().enumerate().filter(|(_, label)| further.contains(label));
         for (place, _) in elided.filter(|(place, _)| *place > 0) {
             open.insert((place - 1).min(open.len()), None);

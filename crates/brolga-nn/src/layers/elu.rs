@@ -9,8 +9,8 @@ use crate::trace::Call;
 
 /// `y = x` where `x > 0`, `alpha · (eˣ − 1)` elsewhere. `y` has the shape of `x`.
 ///
-/// Clevert et al., "Fast and accurate deep network learning by exponential linear units" (2016). Keras:
-/// <https://keras.io/api/layers/activation_layers/elu/>
+/// Clevert et al., "Fast and accurate deep network learning by exponential linear units" (2016).
+/// Keras: <https://keras.io/api/layers/activation_layers/elu/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ELU {
     #[serde(flatten)]
@@ -52,7 +52,8 @@ impl Layer for ELU {
         call.map(inputs, |_, x| {
             let zero = x.constant_like(0.0);
             let positive = x.gt(&zero);
-            // Where x is positive the exponential is that of 0, so that neither it nor its gradient overflows.
+            // Where x is positive the exponential is that of 0, so that neither it nor its gradient
+            // overflows.
             let exponential = (positive.select(&zero, &x).exp() - 1.0) * self.alpha;
             positive.select(&x, &exponential)
         })

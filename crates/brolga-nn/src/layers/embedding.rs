@@ -13,8 +13,9 @@ use crate::trace::Call;
 
 /// `y[i.., :] = embeddings[x[i..], :]`: whole numbers become vectors.
 ///
-/// `x: [batch, ..]` of numbers from 0 to `input_dim − 1`, `embeddings: [input_dim, output_dim]`, `y: [batch, .., output_dim]`. Fractions of `x` are cut off; a
-/// number out of range gives zeros. Inputs of models are `f32`, which holds each whole number up to 2²⁴.
+/// `x: [batch, ..]` of numbers from 0 to `input_dim − 1`, `embeddings: [input_dim, output_dim]`,
+/// `y: [batch, .., output_dim]`. Fractions of `x` are cut off; a number out of range gives zeros.
+/// Inputs of models are `f32`, which holds each whole number up to 2²⁴.
 ///
 /// Keras: <https://keras.io/api/layers/core_layers/embedding/>
 #[derive(Debug, Clone, Serialize, Deserialize)]

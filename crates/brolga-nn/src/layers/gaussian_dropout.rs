@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// In training, `y = x · n` with numbers `n` of the normal distribution with mean 1 and standard deviation `√(rate / (1 − rate))`, that of
-/// [`Dropout`](super::Dropout)'s factors; in inference nothing is changed. `y` has the shape of `x`.
+/// In training, `y = x · n` with numbers `n` of the normal distribution with mean 1 and standard
+/// deviation `√(rate / (1 − rate))`, that of [`Dropout`](super::Dropout)'s factors; in inference
+/// nothing is changed. `y` has the shape of `x`.
 ///
 /// The numbers follow from the seed, the step and the place in the network alone.
 ///
-/// Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014). Keras:
-/// <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>
+/// Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+/// Keras: <https://keras.io/api/layers/regularization_layers/gaussian_dropout/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GaussianDropout {
     #[serde(flatten)]

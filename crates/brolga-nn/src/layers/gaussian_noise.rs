@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// In training, `y = x + n` with numbers `n` of the normal distribution with mean 0 and standard deviation `stddev`; in inference nothing is
-/// changed. `y` has the shape of `x`.
+/// In training, `y = x + n` with numbers `n` of the normal distribution with mean 0 and standard
+/// deviation `stddev`; in inference nothing is changed. `y` has the shape of `x`.
 ///
 /// The numbers follow from the seed, the step and the place in the network alone.
 ///

@@ -3,8 +3,8 @@
 use super::layer;
 use super::pooling::{GlobalPooling, Mean};
 
-/// The average of each channel over volumes: `[batch, depth, height, width, channels]` to `[batch, channels]`, or with `keepdims` to
-/// `[batch, 1, 1, 1, channels]`.
+/// The average of each channel over volumes: `[batch, depth, height, width, channels]` to
+/// `[batch, channels]`, or with `keepdims` to `[batch, 1, 1, 1, channels]`.
 ///
 /// A mistake if the input is no volume.
 ///

@@ -3,8 +3,9 @@
 use super::layer;
 use super::pooling::{GlobalPooling, Greatest};
 
-/// The maximum of each channel over images: `[batch, height, width, channels]` to `[batch, channels]`, or with `keepdims` to
-/// `[batch, 1, 1, channels]`. The gradient goes to the greatest elements in equal shares.
+/// The maximum of each channel over images: `[batch, height, width, channels]` to
+/// `[batch, channels]`, or with `keepdims` to `[batch, 1, 1, channels]`. The gradient goes to the
+/// greatest elements in equal shares.
 ///
 /// A mistake if the input is no image.
 ///

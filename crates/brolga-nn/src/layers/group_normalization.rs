@@ -13,11 +13,12 @@ use crate::regularizers::Regularizer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
-/// `y = (x − mean) / √(variance + epsilon) · gamma + beta`, where the channels on `axis` are divided into `groups`, and mean and variance
-/// are those of a group of one sample, over all its channels and all other axes.
+/// `y = (x − mean) / √(variance + epsilon) · gamma + beta`, where the channels on `axis` are
+/// divided into `groups`, and mean and variance are those of a group of one sample, over all its
+/// channels and all other axes.
 ///
-/// Weights: `gamma` if `scale`, `beta` if `center`, each `[channels]`. `y` has the shape of `x`. With `groups` of −1 each channel is a
-/// group (instance normalization).
+/// Weights: `gamma` if `scale`, `beta` if `center`, each `[channels]`. `y` has the shape of `x`.
+/// With `groups` of −1 each channel is a group (instance normalization).
 ///
 /// A mistake if the input has no such axis, or the groups do not divide its extent.
 ///

@@ -13,9 +13,11 @@ use crate::regularizers::Regularizer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
-/// `y = (x − mean) / √(variance + epsilon) · gamma + beta` with mean and variance over `axis`, which may be several axes.
+/// `y = (x − mean) / √(variance + epsilon) · gamma + beta` with mean and variance over `axis`,
+/// which may be several axes.
 ///
-/// Weights: `gamma` if `scale`, `beta` if `center`, each with the extents of `axis`. `y` has the shape of `x`.
+/// Weights: `gamma` if `scale`, `beta` if `center`, each with the extents of `axis`. `y` has the
+/// shape of `x`.
 ///
 /// A mistake if the input has no such axis, or it is the batch.
 ///

@@ -5,8 +5,8 @@ use super::pooling::{Greatest, WindowPooling};
 
 /// The maximum of each window over sequences; see [`MaxPool`](brolga_ir::ops::MaxPool).
 ///
-/// `x: [batch, steps, channels]`, `y: [batch, steps', channels]`, where `padding` tells how many places the window takes.
-/// With `"same"` padding what is added does not count.
+/// `x: [batch, steps, channels]`, `y: [batch, steps', channels]`, where `padding` tells how many
+/// places the window takes. With `"same"` padding what is added does not count.
 ///
 /// A mistake if the input is no sequence, or the window does not fit into it.
 ///

@@ -5,8 +5,8 @@ use super::pooling::{Greatest, WindowPooling};
 
 /// The maximum of each window over images; see [`MaxPool`](brolga_ir::ops::MaxPool).
 ///
-/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`, where `padding` tells how many places the window takes.
-/// With `"same"` padding what is added does not count.
+/// `x: [batch, height, width, channels]`, `y: [batch, height', width', channels]`, where `padding`
+/// tells how many places the window takes. With `"same"` padding what is added does not count.
 ///
 /// A mistake if the input is no image, or the window does not fit into it.
 ///

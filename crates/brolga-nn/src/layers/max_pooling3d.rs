@@ -5,8 +5,9 @@ use super::pooling::{Greatest, WindowPooling};
 
 /// The maximum of each window over volumes; see [`MaxPool`](brolga_ir::ops::MaxPool).
 ///
-/// `x: [batch, depth, height, width, channels]`, `y: [batch, depth', height', width', channels]`, where `padding` tells how many places the window takes.
-/// With `"same"` padding what is added does not count.
+/// `x: [batch, depth, height, width, channels]`, `y: [batch, depth', height', width', channels]`,
+/// where `padding` tells how many places the window takes. With `"same"` padding what is added does
+/// not count.
 ///
 /// A mistake if the input is no volume, or the window does not fit into it.
 ///

@@ -5,8 +5,8 @@ use brolga_ir::{Mistake, Type, Var};
 use super::shapes;
 use crate::trace::Call;
 
-/// What a function of all inputs gives, which have one rank and broadcast to each other: inputs of a lower rank get axes of
-/// extent 1 behind the batch.
+/// What a function of all inputs gives, which have one rank and broadcast to each other: inputs of
+/// a lower rank get axes of extent 1 behind the batch.
 pub(super) fn merged(
     call: &mut Call<'_>,
     class: &str,
@@ -50,7 +50,8 @@ fn raised(x: &Var, rank: usize) -> Var {
     if x.shape().rank() == rank { x.clone() } else { x.reshape(raised_shape(x.ty(), rank)) }
 }
 
-/// The layers `Add`, `Multiply` and so on: a function of two inputs, applied to all of them from the first on.
+/// The layers `Add`, `Multiply` and so on: a function of two inputs, applied to all of them from
+/// the first on.
 macro_rules! merging {
     ($(#[$doc:meta])* $class:ident, |$a:ident, $b:ident| $merge:expr) => {
         $(#[$doc])*

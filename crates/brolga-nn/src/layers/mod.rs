@@ -275,8 +275,8 @@ impl WeightSpec {
 /// ```
 #[macro_export]
 macro_rules! layer {
-    ($type:ident $($arguments:tt)?) => {
-        $crate::object!($type $($arguments)?);
+    ($type:ident $($arguments:tt)*) => {
+        $crate::object!($type $($arguments)*);
 
         impl $type {
             /// Gives the layer a name.

@@ -17,7 +17,8 @@ pub(super) fn thousandth() -> f64 {
     1e-3
 }
 
-/// Mean and variance over axes, which stay with extent 1; the variance is the mean of `(x − mean)²`.
+/// Mean and variance over axes, which stay with extent 1; the variance is the mean of
+/// `(x − mean)²`.
 pub(super) fn moments(x: &Var, axes: &[usize]) -> (Var, Var) {
     let mean = x.reduce_mean(axes, true);
     let centered = x - &mean;

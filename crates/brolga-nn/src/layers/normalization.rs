@@ -13,7 +13,8 @@ use crate::error::NnError;
 use crate::initializers::Kept;
 use crate::trace::Call;
 
-/// `y = (x − mean) / max(√variance, 1e-7)`, or with `invert` the way back, `x · max(√variance, 1e-7) + mean`; training does not change them.
+/// `y = (x − mean) / max(√variance, 1e-7)`, or with `invert` the way back,
+/// `x · max(√variance, 1e-7) + mean`; training does not change them.
 ///
 /// Mean and variance are given, or weights that [`Normalization::adapt`] finds in data or a file holds; before that they are 0
 /// and 1, as in Keras. There is one of each for each place on `axis`, which may be several axes or none; numbers that are given stand
@@ -59,6 +60,9 @@ layer!(Normalization { mean: Finite, variance: AtLeast(0.0) });
 
 /// A standard deviation below this one divides as this one does.
 const LEAST_DEVIATION: f64 = 1e-7;
+
+/// The shape in which a statistic broadcasts to inputs, and its numbers.
+type Shaped = (Vec<usize>, Vec<f64>);
 
 impl From<f64> for Statistic {
     fn from(number: f64) -> Self {
@@ -113,7 +117,8 @@ impl Normalization {
     }
 
     setters! {
-        /// The axis or axes on which each place has a mean and a variance; −1, the last one, by default.
+        /// The axis or axes on which each place has a mean and a variance; −1, the last one, by
+        /// default.
         axis: into Axes,
         /// Whether `y` has the mean and the variance instead; false by default.
         invert: bool,
@@ -173,7 +178,7 @@ impl Normalization {
     }
 
     /// Mean and variance, each with the shape in which it broadcasts to inputs of this type.
-    fn statistics(&self, x: &Type) -> Result<[(Vec<usize>, Vec<f64>); 2], Mistake> {
+    fn statistics(&self, x: &Type) -> Result<[Shaped; 2], Mistake> {
         let (Some(mean), Some(variance)) = (&self.mean, &self.variance) else {
             let message = "Normalization has one of mean and variance alone";
             return Err(Mistake::new(message)

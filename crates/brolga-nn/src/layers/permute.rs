@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::trace::Call;
 
-/// Axis `k` of the result is axis `dims[k − 1]` of the input; axes are counted from 1, the batch stays in front. `Permute::new([2, 1])` exchanges the
-/// two axes of a sample.
+/// Axis `k` of the result is axis `dims[k − 1]` of the input; axes are counted from 1, the batch
+/// stays in front. `Permute::new([2, 1])` exchanges the two axes of a sample.
 ///
 /// A mistake if `dims` is not an order of the sample's axes.
 ///

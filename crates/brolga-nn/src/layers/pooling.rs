@@ -52,7 +52,8 @@ impl Taken for Mean {
     }
 }
 
-/// The pooling layers, such as [`MaxPooling2D`](super::MaxPooling2D): what is taken of each window over `AXES` spatial axes.
+/// The pooling layers, such as [`MaxPooling2D`](super::MaxPooling2D): what is taken of each window
+/// over `AXES` spatial axes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct WindowPooling<T, const AXES: usize> {
@@ -68,7 +69,8 @@ pub struct WindowPooling<T, const AXES: usize> {
     taken: PhantomData<T>,
 }
 
-/// The pooling layers over all windows, such as [`GlobalMaxPooling2D`](super::GlobalMaxPooling2D): what is taken of `AXES` whole axes.
+/// The pooling layers over all windows, such as [`GlobalMaxPooling2D`](super::GlobalMaxPooling2D):
+/// what is taken of `AXES` whole axes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct GlobalPooling<T, const AXES: usize> {

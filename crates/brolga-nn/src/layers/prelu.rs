@@ -12,11 +12,13 @@ use crate::trace::Call;
 
 /// `y = x` where `x > 0`, `alpha · x` elsewhere, with slopes `alpha` that are trained.
 ///
-/// Weights: `alpha` with the shape of a sample, in which the extents of `shared_axes` are 1. `y` has the shape of `x`.
+/// Weights: `alpha` with the shape of a sample, in which the extents of `shared_axes` are 1. `y`
+/// has the shape of `x`.
 ///
 /// A mistake if the input has not these axes.
 ///
-/// He et al., "Delving deep into rectifiers" (2015). Keras: <https://keras.io/api/layers/activation_layers/prelu/>
+/// He et al., "Delving deep into rectifiers" (2015). Keras:
+/// <https://keras.io/api/layers/activation_layers/prelu/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PReLU {
     #[serde(flatten)]
@@ -41,7 +43,8 @@ impl PReLU {
         Self::default()
     }
 
-    /// The axes along which slopes are shared, such as 1 and 2 for one slope a channel of images; none by default.
+    /// The axes along which slopes are shared, such as 1 and 2 for one slope a channel of images;
+    /// none by default.
     #[must_use]
     pub fn shared_axes(mut self, shared_axes: impl Into<Axes>) -> Self {
         self.shared_axes = Some(shared_axes.into());

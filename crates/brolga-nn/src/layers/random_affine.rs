@@ -8,17 +8,19 @@ use super::images::images;
 use super::resampling::Interpolation;
 use super::setters::setters;
 use super::{Base, Layer, WeightSpec};
-use crate::arguments::{Argument, Range};
+use crate::arguments::Argument;
 use crate::registry::Object;
 use crate::trace::Call;
 
-/// How images are moved: what tells [`RandomRotation`](super::RandomRotation), [`RandomTranslation`](super::RandomTranslation) and
-/// [`RandomZoom`](super::RandomZoom) from each other.
+/// How images are moved: what tells [`RandomRotation`](super::RandomRotation),
+/// [`RandomTranslation`](super::RandomTranslation) and [`RandomZoom`](super::RandomZoom) from each
+/// other.
 pub trait Motion: std::fmt::Debug + Clone + Send + Sync + 'static {
     /// The arguments that are numbers.
     fn arguments(&self) -> Vec<Argument>;
 
-    /// The map from the places of the result to those of images of this size: `(a₀·x + a₁·y + a₂, b₀·x + b₁·y + b₂)`.
+    /// The map from the places of the result to those of images of this size:
+    /// `(a₀·x + a₁·y + a₂, b₀·x + b₁·y + b₂)`.
     fn map(&self, call: &mut Call<'_>, x: &Var, size: [f64; 2]) -> [[Var; 3]; 2];
 }
 
@@ -34,7 +36,7 @@ pub struct RandomAffine<M> {
     #[serde(default = "bilinear")]
     interpolation: Interpolation,
     #[serde(default)]
-    fill_value: f64,
+    pub(super) fill_value: f64,
 }
 
 fn reflect() -> FillMode {
@@ -52,7 +54,8 @@ impl<M: Motion> RandomAffine<M> {
     }
 
     setters! {
-        /// What lies beyond the border: `"reflect"`, the default, `"wrap"`, `"constant"` or `"nearest"`.
+        /// What lies beyond the border: `"reflect"`, the default, `"wrap"`, `"constant"` or
+        /// `"nearest"`.
         fill_mode: into FillMode,
         /// How pixels between pixels are computed: `"bilinear"`, the default, or `"nearest"`.
         interpolation: into Interpolation,
@@ -66,49 +69,6 @@ impl<M: Motion> RandomAffine<M> {
             value: self.fill_value,
             interpolation: &self.interpolation,
         }
-    }
-
-    /// The arguments that are numbers.
-    pub(super) fn numbers(&self) -> Vec<Argument> {
-        let mut arguments = self.motion.arguments();
-        arguments.push(Argument::new("fill_value", &self.fill_value, Range::Finite));
-        arguments
-    }
-}
-
-/// [`layer!`](super::layer) for a layer that moves images.
-macro_rules! affine_layer {
-    ($class:ident) => {
-        impl $crate::registry::Object for $class {
-            fn class_name(&self) -> &'static str {
-                stringify!($class)
-            }
-
-            fn config(&self) -> Result<$crate::registry::Value, $crate::NnError> {
-                $crate::registry::to_value(stringify!($class), self)
-            }
-
-            fn arguments(&self) -> Vec<$crate::arguments::Argument> {
-                self.numbers()
-            }
-        }
-    };
-}
-pub(super) use affine_layer;
-
-impl<M: Motion> RandomAffine<M> {
-    /// Gives the layer a name.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.base.name = Some(name.into());
-        self
-    }
-
-    /// Whether training changes the weights, of which there are none.
-    #[must_use]
-    pub fn trainable(mut self, trainable: bool) -> Self {
-        self.base.trainable = trainable;
-        self
     }
 }
 

@@ -9,11 +9,13 @@ use super::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::trace::Call;
 
-/// In training, `y = (x − mean)·f + mean`, kept within `value_range`, where the mean is that of a channel of an image, and each image has a factor f
-/// of its own from `[1 − lower, 1 + upper)`. In inference nothing is changed.
+/// In training, `y = (x − mean)·f + mean`, kept within `value_range`, where the mean is that of a
+/// channel of an image, and each image has a factor f of its own from `[1 − lower, 1 + upper)`. In
+/// inference nothing is changed.
 ///
-/// `factor` is `(lower, upper)`; one number stands for `(0, number)`, as in Keras 3. `x: [batch, height, width, channels]`, `y` alike. Factors
-/// follow from the seed, the step and the place in the network alone.
+/// `factor` is `(lower, upper)`; one number stands for `(0, number)`, as in Keras 3.
+/// `x: [batch, height, width, channels]`, `y` alike. Factors follow from the seed, the step and the
+/// place in the network alone.
 ///
 /// A mistake if the input is no image.
 ///

@@ -10,11 +10,13 @@ use super::resampling::Interpolation;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::trace::Call;
 
-/// In training, a part of the images at a random place, the same for all images of a batch: `[batch, rows, columns, channels]` to
-/// `[batch, height, width, channels]`.
+/// In training, a part of the images at a random place, the same for all images of a batch:
+/// `[batch, rows, columns, channels]` to `[batch, height, width, channels]`.
 ///
-/// In inference, and of images that are not larger than the part, it is the largest part in the middle that has the aspect of the result, resampled
-/// (bilinear), as Keras's documentation says; Keras 3.15 leaves the images of inference as they are. Places follow from the seed, the step and the place in the network alone.
+/// In inference, and of images that are not larger than the part, it is the largest part in the
+/// middle that has the aspect of the result, resampled (bilinear), as Keras's documentation says;
+/// Keras 3.15 leaves the images of inference as they are. Places follow from the seed, the step and
+/// the place in the network alone.
 ///
 /// A mistake if the input is no image.
 ///
@@ -25,7 +27,8 @@ pub struct RandomCrop {
     base: Base,
     height: usize,
     width: usize,
-    /// Keras gives each layer a number, which its configs have. Places follow from the model's seed.
+    /// Keras gives each layer a number, which its configs have. Places follow from the model's
+    /// seed.
     #[serde(default)]
     seed: Option<u64>,
 }

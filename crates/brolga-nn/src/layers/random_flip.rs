@@ -7,10 +7,12 @@ use super::images::images;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::trace::Call;
 
-/// In training, each image is mirrored with probability ½: `"horizontal"` exchanges left and right, `"vertical"` top and bottom,
-/// `"horizontal_and_vertical"`, the default, both at once. In inference nothing is changed.
+/// In training, each image is mirrored with probability ½: `"horizontal"` exchanges left and right,
+/// `"vertical"` top and bottom, `"horizontal_and_vertical"`, the default, both at once. In
+/// inference nothing is changed.
 ///
-/// `x: [batch, height, width, channels]`, `y` alike. Which images are mirrored follows from the seed, the step and the place in the network alone.
+/// `x: [batch, height, width, channels]`, `y` alike. Which images are mirrored follows from the
+/// seed, the step and the place in the network alone.
 ///
 /// A mistake if the input is no image, or there is no such mode.
 ///

@@ -4,22 +4,25 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::affine::{Factor, sine_and_cosine};
-use super::random_affine::{Motion, RandomAffine, affine_layer};
+use super::layer;
+use super::random_affine::{Motion, RandomAffine};
 use crate::arguments::{Argument, Range};
 use crate::trace::Call;
 
-/// In training, each image is turned around its centre by an angle from the range `factor`, in parts of a turn: positive ones turn
-/// counter-clockwise, one number `f` stands for −f to f. In inference nothing is changed.
+/// In training, each image is turned around its centre by an angle from the range `factor`, in
+/// parts of a turn: positive ones turn counter-clockwise, one number `f` stands for −f to f. In
+/// inference nothing is changed.
 ///
-/// `x: [batch, height, width, channels]`, `y` alike. Angles follow from the seed, the step and the place in the network alone. `fill_mode` says what lies
-/// beyond the border, `interpolation` what lies between pixels.
+/// `x: [batch, height, width, channels]`, `y` alike. Angles follow from the seed, the step and the
+/// place in the network alone. `fill_mode` says what lies beyond the border, `interpolation` what
+/// lies between pixels.
 ///
 /// A mistake if the input is no image, or there is no such mode or interpolation.
 ///
 /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_rotation/>
 pub type RandomRotation = RandomAffine<Rotation>;
 
-affine_layer!(RandomRotation);
+layer!(RandomRotation { fill_value: Finite } and motion);
 
 /// A turn by a random angle.
 #[derive(Debug, Clone, Serialize, Deserialize)]

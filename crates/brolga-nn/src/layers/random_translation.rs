@@ -4,22 +4,25 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::affine::Factor;
-use super::random_affine::{Motion, RandomAffine, affine_layer};
+use super::layer;
+use super::random_affine::{Motion, RandomAffine};
 use crate::arguments::{Argument, Range};
 use crate::trace::Call;
 
-/// In training, each image is shifted down by a part of its height from the range `height_factor`, and to the right by a part of its width from the range
-/// `width_factor`; one number `f` stands for −f to f. In inference nothing is changed.
+/// In training, each image is shifted down by a part of its height from the range `height_factor`,
+/// and to the right by a part of its width from the range `width_factor`; one number `f` stands for
+/// −f to f. In inference nothing is changed.
 ///
-/// `x: [batch, height, width, channels]`, `y` alike. Shifts follow from the seed, the step and the place in the network alone. `fill_mode` says what lies
-/// beyond the border, `interpolation` what lies between pixels.
+/// `x: [batch, height, width, channels]`, `y` alike. Shifts follow from the seed, the step and the
+/// place in the network alone. `fill_mode` says what lies beyond the border, `interpolation` what
+/// lies between pixels.
 ///
 /// A mistake if the input is no image, or there is no such mode or interpolation.
 ///
 /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_translation/>
 pub type RandomTranslation = RandomAffine<Translation>;
 
-affine_layer!(RandomTranslation);
+layer!(RandomTranslation { fill_value: Finite } and motion);
 
 /// A shift by random parts of height and width.
 #[derive(Debug, Clone, Serialize, Deserialize)]

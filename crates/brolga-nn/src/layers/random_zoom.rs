@@ -4,23 +4,26 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::affine::Factor;
-use super::random_affine::{Motion, RandomAffine, affine_layer};
+use super::layer;
+use super::random_affine::{Motion, RandomAffine};
 use crate::arguments::{Argument, Range};
 use crate::trace::Call;
 
-/// In training, each image shows `1 + f` times as much of its height, with f from the range `height_factor`, and as much of its width, with another f from
-/// the range `width_factor`, or by default as the height: negative factors enlarge. One number `f` stands for −f to f. In inference
+/// In training, each image shows `1 + f` times as much of its height, with f from the range
+/// `height_factor`, and as much of its width, with another f from the range `width_factor`, or by
+/// default as the height: negative factors enlarge. One number `f` stands for −f to f. In inference
 /// nothing is changed.
 ///
-/// `x: [batch, height, width, channels]`, `y` alike. Factors follow from the seed, the step and the place in the network alone. `fill_mode` says what lies
-/// beyond the border, `interpolation` what lies between pixels.
+/// `x: [batch, height, width, channels]`, `y` alike. Factors follow from the seed, the step and the
+/// place in the network alone. `fill_mode` says what lies beyond the border, `interpolation` what
+/// lies between pixels.
 ///
 /// A mistake if the input is no image, or there is no such mode or interpolation.
 ///
 /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_augmentation/random_zoom/>
 pub type RandomZoom = RandomAffine<Zoom>;
 
-affine_layer!(RandomZoom);
+layer!(RandomZoom { fill_value: Finite } and motion);
 
 /// A zoom by random factors.
 #[derive(Debug, Clone, Serialize, Deserialize)]

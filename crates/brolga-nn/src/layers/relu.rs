@@ -7,7 +7,8 @@ use super::setters::setters;
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// `y = min(x, max_value)` where `x > threshold`, `negative_slope · (x − threshold)` elsewhere; `max(x, 0)` by default. `y` has the shape of `x`.
+/// `y = min(x, max_value)` where `x > threshold`, `negative_slope · (x − threshold)` elsewhere;
+/// `max(x, 0)` by default. `y` has the shape of `x`.
 ///
 /// Keras: <https://keras.io/api/layers/activation_layers/relu/>
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -5,7 +5,8 @@ use std::f64::consts::PI;
 use brolga_ir::{Data, Mistake, Tensor, Type, Var};
 use serde::{Deserialize, Serialize};
 
-/// How pixels between the pixels of an image are computed. Pixel `i` stands in the middle between `i` and `i + 1`.
+/// How pixels between the pixels of an image are computed. Pixel `i` stands in the middle between
+/// `i` and `i + 1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum Interpolation {
@@ -78,8 +79,8 @@ impl Interpolation {
         }
     }
 
-    /// How much each of `input` pixels counts for each of `output` pixels, row-major: each row sums up to 1. With `antialias` the kernel
-    /// covers all pixels that become one.
+    /// How much each of `input` pixels counts for each of `output` pixels, row-major: each row sums
+    /// up to 1. With `antialias` the kernel covers all pixels that become one.
     fn weights(&self, input: usize, output: usize, antialias: bool) -> Vec<f64> {
         let scale = input as f64 / output as f64;
         let width = if antialias { scale.max(1.0) } else { 1.0 };

@@ -12,10 +12,12 @@ use crate::trace::Call;
 
 /// Images of this size: `[batch, rows, columns, channels]` to `[batch, height, width, channels]`.
 ///
-/// By default the aspect changes. With `crop_to_aspect_ratio` the largest part in the middle that has the new aspect is resampled, with
-/// `pad_to_aspect_ratio` as much of `fill_value` is put around the images first as gives them the new aspect.
+/// By default the aspect changes. With `crop_to_aspect_ratio` the largest part in the middle that
+/// has the new aspect is resampled, with `pad_to_aspect_ratio` as much of `fill_value` is put
+/// around the images first as gives them the new aspect.
 ///
-/// A mistake if the input is no image, there is no such interpolation, or images are to be both cropped and padded.
+/// A mistake if the input is no image, there is no such interpolation, or images are to be both
+/// cropped and padded.
 ///
 /// Keras: <https://keras.io/api/layers/preprocessing_layers/image_preprocessing/resizing/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,7 +77,8 @@ impl Resizing {
         fill_mode: into String,
         /// The value of padding; 0 by default.
         fill_value: f64,
-        /// Whether a pixel of a smaller image is made of all pixels that it covers; false by default.
+        /// Whether a pixel of a smaller image is made of all pixels that it covers; false by
+        /// default.
         antialias: bool,
     }
 

@@ -17,8 +17,8 @@ use crate::registry::{Choice, Object};
 use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
-/// [`SeparableConv1D`](super::SeparableConv1D) and [`SeparableConv2D`](super::SeparableConv2D): a convolution of each channel by itself,
-/// and one of all channels with a window of extent 1.
+/// [`SeparableConv1D`](super::SeparableConv1D) and [`SeparableConv2D`](super::SeparableConv2D): a
+/// convolution of each channel by itself, and one of all channels with a window of extent 1.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SeparableConvolution<const AXES: usize> {
     #[serde(flatten)]

@@ -3,8 +3,9 @@
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Two numbers for each of `AXES` spatial axes, before and after it: `[[top, bottom], [left, right]]`. A number for each axis stands for both of
-/// its sides, a single number for all.
+/// Two numbers for each of `AXES` spatial axes, before and after it:
+/// `[[top, bottom], [left, right]]`. A number for each axis stands for both of its sides, a single
+/// number for all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sides<const AXES: usize>(pub [[usize; 2]; AXES]);
 

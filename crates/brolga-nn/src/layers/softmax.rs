@@ -8,7 +8,8 @@ use super::setters::setters;
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// `y = exp(x) / Σ exp(x)` with the sum over `axis`, which may be several axes; computed with `x − max x`, which overflows nowhere.
+/// `y = exp(x) / Σ exp(x)` with the sum over `axis`, which may be several axes; computed with
+/// `x − max x`, which overflows nowhere.
 ///
 /// A mistake if the input has no such axis, or it is the batch.
 ///

@@ -10,7 +10,8 @@ use crate::registry::Object;
 use crate::trace::Call;
 
 /// [`SpatialDropout1D`](super::SpatialDropout1D), [`SpatialDropout2D`](super::SpatialDropout2D) and
-/// [`SpatialDropout3D`](super::SpatialDropout3D): dropout of whole channels over `AXES` spatial axes.
+/// [`SpatialDropout3D`](super::SpatialDropout3D): dropout of whole channels over `AXES` spatial
+/// axes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SpatialDropout<const AXES: usize> {
     #[serde(flatten)]

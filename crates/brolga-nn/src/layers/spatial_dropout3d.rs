@@ -3,8 +3,9 @@
 use super::layer;
 use super::spatial_dropout::SpatialDropout;
 
-/// In training, each channel of a volume is 0 as a whole with probability `rate` and multiplied by `1 / (1 − rate)` otherwise; in inference
-/// nothing is changed. `x: [batch, depth, height, width, channels]`, `y` alike.
+/// In training, each channel of a volume is 0 as a whole with probability `rate` and multiplied by
+/// `1 / (1 − rate)` otherwise; in inference nothing is changed.
+/// `x: [batch, depth, height, width, channels]`, `y` alike.
 ///
 /// A mistake if the input is no volume.
 ///

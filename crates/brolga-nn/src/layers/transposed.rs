@@ -18,7 +18,8 @@ use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 /// [`Conv1DTranspose`](super::Conv1DTranspose), [`Conv2DTranspose`](super::Conv2DTranspose) and
-/// [`Conv3DTranspose`](super::Conv3DTranspose): the gradient of a convolution with respect to its images, as a layer.
+/// [`Conv3DTranspose`](super::Conv3DTranspose): the gradient of a convolution with respect to its
+/// images, as a layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TransposedConvolution<const AXES: usize> {
     #[serde(flatten)]
@@ -111,14 +112,16 @@ impl<const AXES: usize> TransposedConvolution<AXES> {
         bias_constraint: some Choice<dyn Constraint>,
     }
 
-    /// What is added behind the smallest output, less than `strides`; by default what the class says of the output's extents.
+    /// What is added behind the smallest output, less than `strides`; by default what the class
+    /// says of the output's extents.
     #[must_use]
     pub fn output_padding(mut self, output_padding: impl Into<Extents<AXES>>) -> Self {
         self.output_padding = Some(output_padding.into());
         self
     }
 
-    /// The output's spatial extents, and how the filter moves over them in the convolution of which this is the gradient.
+    /// The output's spatial extents, and how the filter moves over them in the convolution of which
+    /// this is the gradient.
     fn geometry(&self, input: &Spatial<usize>) -> Result<(Spatial<usize>, Window), Mistake> {
         // The amounts are those of a convolution; that there is such a padding is what counts here.
         self.padding.amounts(*input, self.kernel_size, self.strides, self.dilation_rate)?;
@@ -151,10 +154,12 @@ struct Axis {
 }
 
 impl Axis {
-    /// The output's extent, and the padding of the convolution that takes it to the input's; `None` if the output would be empty.
+    /// The output's extent, and the padding of the convolution that takes it to the input's; `None`
+    /// if the output would be empty.
     ///
-    /// Without padding an input covers `(input − 1)·stride + span` outputs. `"same"` padding takes as much off both sides as leaves
-    /// `input·stride`, or `(input − 1)·stride + span mod 2 + output_padding` where that is given; what would be added
+    /// Without padding an input covers `(input − 1)·stride + span` outputs. `"same"` padding takes
+    /// as much off both sides as leaves `input·stride`, or
+    /// `(input − 1)·stride + span mod 2 + output_padding` where that is given; what would be added
     /// instead is behind the last window and gets nothing.
     fn fit(&self, input: usize, same: bool) -> Option<(usize, [usize; 2])> {
         let Self { stride, span, output_padding } = *self;
@@ -165,7 +170,8 @@ impl Axis {
             (true, None) => moved.checked_add(stride)?,
             (true, Some(more)) => moved.checked_add(span % 2)?.checked_add(more)?,
         };
-        // How far the output reaches beyond the input's last place: at most `span − 1` of it is before the first.
+        // How far the output reaches beyond the input's last place: at most `span − 1` of it is
+        // before the first.
         let reach = output.checked_add(span)?.checked_sub(moved)?.checked_sub(2)?;
         let front = if same { reach.div_ceil(2).min(span - 1) } else { span - 1 };
         let before = span - 1 - front;

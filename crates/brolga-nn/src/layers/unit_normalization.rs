@@ -8,7 +8,8 @@ use super::setters::setters;
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// `y = x / max(√Σx², 1e-12)` with the sum over `axis`, which may be several axes: vectors of length 1. `y` has the shape of `x`.
+/// `y = x / max(√Σx², 1e-12)` with the sum over `axis`, which may be several axes: vectors of
+/// length 1. `y` has the shape of `x`.
 ///
 /// A mistake if the input has no such axis, or it is the batch.
 ///

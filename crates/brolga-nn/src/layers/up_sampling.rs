@@ -2,7 +2,8 @@
 
 use brolga_ir::Var;
 
-/// Each element of the spatial axes as often as the factor of its axis says, which come behind the batch.
+/// Each element of the spatial axes as often as the factor of its axis says, which come behind the
+/// batch.
 pub(super) fn repeated(x: &Var, factors: &[usize]) -> Var {
     let Some((batch, rest)) = x.shape().split_first() else { return x.clone() };
     let factor = |axis: usize| factors.get(axis).copied().unwrap_or(1);

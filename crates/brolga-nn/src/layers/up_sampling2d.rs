@@ -11,7 +11,8 @@ use super::{Base, Layer, WeightSpec, layer};
 use crate::config::Extents;
 use crate::trace::Call;
 
-/// Images `size` times as large: `[batch, height, width, channels]` to `[batch, height · size[0], width · size[1], channels]`.
+/// Images `size` times as large: `[batch, height, width, channels]` to
+/// `[batch, height · size[0], width · size[1], channels]`.
 ///
 /// By default each pixel is repeated; `interpolation` can be any [`Interpolation`].
 ///

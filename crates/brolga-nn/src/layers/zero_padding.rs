@@ -9,8 +9,8 @@ use super::{Base, Layer, WeightSpec};
 use crate::registry::Object;
 use crate::trace::Call;
 
-/// [`ZeroPadding1D`](super::ZeroPadding1D), [`ZeroPadding2D`](super::ZeroPadding2D) and [`ZeroPadding3D`](super::ZeroPadding3D): zeros
-/// before and after each of `AXES` spatial axes.
+/// [`ZeroPadding1D`](super::ZeroPadding1D), [`ZeroPadding2D`](super::ZeroPadding2D) and
+/// [`ZeroPadding3D`](super::ZeroPadding3D): zeros before and after each of `AXES` spatial axes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ZeroPadding<const AXES: usize> {
     #[serde(flatten)]

@@ -3,8 +3,9 @@
 use super::layer;
 use super::zero_padding::ZeroPadding;
 
-/// Volumes with zeros before and after each spatial axis, one by default: `[batch, depth, height, width, channels]` to
-/// `[batch, depth', height', width', channels]`, where each new extent is the old one and the zeros of both sides.
+/// Volumes with zeros before and after each spatial axis, one by default:
+/// `[batch, depth, height, width, channels]` to `[batch, depth', height', width', channels]`, where
+/// each new extent is the old one and the zeros of both sides.
 ///
 /// A mistake if the input is no volume.
 ///

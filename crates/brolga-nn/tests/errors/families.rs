@@ -255,6 +255,10 @@ fn shapes() {
     layer `up_sampling2d`: 4 pixels cannot be resampled to 18446744073709551615: a tensor of type f32[18446744073709551615,4] is larger than the limit of 64 TiB;  help: make the result smaller
     layer `up_sampling3d`: UpSampling3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
     ");
+}
+
+#[test]
+fn sizes_of_other_forms() {
     let layer = |class: &str, config| {
         let config = json!({"class_name": class, "config": config});
         message(from_config::<dyn Layer>(&config))
@@ -388,24 +392,6 @@ fn preprocessing() {
         built(&IMAGE, Resizing::new(3, 3).crop_to_aspect_ratio(true).pad_to_aspect_ratio(true)),
         built(&IMAGE, Resizing::new(usize::MAX, 1)),
         built(&IMAGE, Resizing::new(usize::MAX, 1).pad_to_aspect_ratio(true)),
-        built(&LINE, CenterCrop::new(3, 3)),
-        built(&IMAGE, CenterCrop::new(3, usize::MAX)),
-        built(&LINE, RandomFlip::default()),
-        built(&IMAGE, RandomFlip::new("diagonal")),
-        built(&LINE, RandomRotation::new(0.5)),
-        built(&IMAGE, RandomRotation::new(1.5)),
-        built(&IMAGE, RandomRotation::new((-2.0, 0.0))),
-        built(&IMAGE, RandomRotation::new(0.5).fill_mode("mirror")),
-        built(&IMAGE, RandomRotation::new(0.5).interpolation("bicubic")),
-        built(&IMAGE, RandomRotation::new(0.5).fill_value(f64::NAN)),
-        built(&IMAGE, RandomTranslation::new(0.5, 1.5)),
-        built(&LINE, RandomTranslation::new(0.5, 0.5)),
-        built(&IMAGE, RandomZoom::new(-1.5)),
-        built(&LINE, RandomZoom::new(0.5).width_factor(0.5)),
-        built(&LINE, RandomCrop::new(2, 2)),
-        built(&IMAGE, RandomCrop::new(2, 0)),
-        built(&LINE, RandomContrast::new(0.5)),
-        built(&IMAGE, RandomContrast::new((0.5, 1.5))),
     ]), @r#"
     layer `normalization`: Normalization has one of mean and variance alone;  help: give both, .mean(..).variance(..), or take them from data, .adapt(&x)?
     layer `normalization`: Normalization: `variance` is -1;  help: it must be a number from 0 on that f32 can hold
@@ -424,6 +410,31 @@ fn preprocessing() {
     layer `resizing`: crop_to_aspect_ratio and pad_to_aspect_ratio are both set;  help: images are cropped or padded to another aspect
     layer `resizing`: 4 pixels cannot be resampled to 18446744073709551615: a tensor of type f32[18446744073709551615,4] is larger than the limit of 64 TiB;  help: make the result smaller
     layer `resizing`: `broadcast`: a tensor of type f32[2,9223372036854775805,5,3] is larger than the limit of 64 TiB
+    "#);
+}
+
+#[test]
+fn images() {
+    insta::assert_snapshot!(all([
+        built(&LINE, CenterCrop::new(3, 3)),
+        built(&IMAGE, CenterCrop::new(3, usize::MAX)),
+        built(&LINE, RandomFlip::default()),
+        built(&IMAGE, RandomFlip::new("diagonal")),
+        built(&LINE, RandomRotation::new(0.5)),
+        built(&IMAGE, RandomRotation::new(1.5)),
+        built(&IMAGE, RandomRotation::new((-2.0, 0.0))),
+        built(&IMAGE, RandomRotation::new(0.5).fill_mode("mirror")),
+        built(&IMAGE, RandomRotation::new(0.5).interpolation("bicubic")),
+        built(&IMAGE, RandomRotation::new(0.5).fill_value(f64::NAN)),
+        built(&IMAGE, RandomTranslation::new(0.5, 1.5)),
+        built(&LINE, RandomTranslation::new(0.5, 0.5)),
+        built(&IMAGE, RandomZoom::new(-1.5)),
+        built(&LINE, RandomZoom::new(0.5).width_factor(0.5)),
+        built(&LINE, RandomCrop::new(2, 2)),
+        built(&IMAGE, RandomCrop::new(2, 0)),
+        built(&LINE, RandomContrast::new(0.5)),
+        built(&IMAGE, RandomContrast::new((0.5, 1.5))),
+    ]), @r"
     layer `center_crop`: CenterCrop takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
     layer `center_crop`: 5 pixels cannot be resampled to 18446744073709551615: a tensor of type f32[18446744073709551615,5] is larger than the limit of 64 TiB;  help: make the result smaller
     layer `random_flip`: RandomFlip takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
@@ -442,5 +453,5 @@ fn preprocessing() {
     layer `random_crop`: RandomCrop: `width` is 0;  help: it must be a whole number from 1 on
     layer `random_contrast`: RandomContrast takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
     layer `random_contrast`: RandomContrast: `factor` is [0.5, 1.5];  help: it must be a number from 0 to 1
-    "#);
+    ");
 }

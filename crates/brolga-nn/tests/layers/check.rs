@@ -22,14 +22,16 @@ pub(crate) struct Case {
     of_f32: bool,
 }
 
-/// A layer's graph: a loss, its gradients by what is differentiated, and everything else that the layer computes.
+/// A layer's graph: a loss, its gradients by what is differentiated, and everything else that the
+/// layer computes.
 struct Traced {
     graph: Graph,
     /// The types of the graph's inputs, and which of them are differentiated.
     inputs: Vec<(Type, bool)>,
 }
 
-/// The step of a difference. The error of the formula with four points is of order `STEP⁴`, that of rounding ε / `STEP`.
+/// The step of a difference. The error of the formula with four points is of order `STEP⁴`, that of
+/// rounding ε / `STEP`.
 const STEP: f64 = 1.0 / 16_384.0;
 
 /// The largest difference to be blamed on them, in units of the sum that is compared.
@@ -199,7 +201,8 @@ fn tensor(ty: &Type, values: &[f64]) -> Tensor {
     Tensor::new(ty.shape.clone(), data).expect("as many values as the shape has")
 }
 
-/// Numbers from −1.5 to 1.5 in a random order, as far apart from each other and from 0 as they can be: steps of differences lead across no kink.
+/// Numbers from −1.5 to 1.5 in a random order, as far apart from each other and from 0 as they can
+/// be: steps of differences lead across no kink.
 fn numbers(count: usize, seed: usize) -> Vec<f64> {
     let mut order: Vec<usize> = (0..count).collect();
     let mut state = seed as u64 + 1;

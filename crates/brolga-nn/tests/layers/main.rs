@@ -1,5 +1,5 @@
-//! Every layer by itself, in training and in inference: its gradients agree with central differences in f64, and machine code, fused and unfused,
-//! gives the interpreter's bits.
+//! Every layer by itself, in training and in inference: its gradients agree with central
+//! differences in f64, and machine code, fused and unfused, gives the interpreter's bits.
 
 mod cases;
 mod check;
