@@ -25,6 +25,8 @@ pub struct Contraction {
     pub loops: SmallVec<[KLoop; 4]>,
     /// If not 0, the innermost loop prefetches each row's factors so many bytes farther on: those of a tile that comes later.
     pub ahead: i64,
+    /// Whether each column has first factors of its own, which lie side by side as those of `b` do; otherwise a row has one for all.
+    pub by_column: bool,
 }
 
 /// One loop over k.
@@ -65,7 +67,7 @@ impl Contraction {
     #[must_use]
     pub fn strided(rows: usize, stride: i64, lanes: usize, loops: &[KLoop]) -> Self {
         let rows = (0..rows as i64).map(|row| row * stride).collect();
-        Self { rows, lanes, loops: SmallVec::from_slice(loops), ahead: 0 }
+        Self { rows, lanes, loops: SmallVec::from_slice(loops), ahead: 0, by_column: false }
     }
 
     /// Writes the contraction and gives the results, row by row. The pointers `a` and `b` end somewhere else.
@@ -94,8 +96,8 @@ impl Contraction {
                 builder.variable(initial)
             })
             .collect();
-        let Self { ref rows, lanes, ahead, .. } = *self;
-        let tile = Emit { rows, lanes, ahead, acc: &acc, a, b };
+        let Self { ref rows, lanes, ahead, by_column, .. } = *self;
+        let tile = Emit { rows, lanes, ahead, by_column, acc: &acc, a, b };
         tile.loops(builder, &merged(&self.loops));
         (cells.into_iter().zip(acc))
             .map(|((row, column, extent), acc)| Accumulator {
@@ -141,6 +143,7 @@ struct Emit<'a> {
     rows: &'a [i64],
     lanes: usize,
     ahead: i64,
+    by_column: bool,
     acc: &'a [Variable<F>],
     a: Pointer,
     b: Pointer,
@@ -211,9 +214,29 @@ impl Emit<'_> {
     }
 
     fn step(&self, builder: &mut Builder, a_offset: i64, b_offset: i64) {
+        if self.by_column {
+            return self.step_by_column(builder, a_offset, b_offset);
+        }
         let a: SmallVec<[_; 8]> = self.rows.iter().map(|&row| self.a.at(row + a_offset)).collect();
         let vectors = self.lanes.div_ceil(LANES);
         let last = self.lanes - (vectors - 1) * LANES;
         builder.rank1(self.acc, &a, self.b.at(b_offset), vectors, Extent::first(last));
+    }
+
+    fn step_by_column(&self, builder: &mut Builder, a_offset: i64, b_offset: i64) {
+        let vectors = self.lanes.div_ceil(LANES);
+        for vector in 0..vectors {
+            let first = vector * LANES;
+            let (extent, bytes) =
+                (Extent::first((self.lanes - first).min(LANES)), 4 * first as i64);
+            let b = builder.load_f32(self.b.at(b_offset + bytes), extent);
+            for (row, offset) in self.rows.iter().enumerate() {
+                let a = builder.load_f32(self.a.at(offset + a_offset + bytes), extent);
+                let acc = self.acc[row * vectors + vector];
+                let sum = builder.get(acc);
+                let next = builder.fma(a, b, sum);
+                builder.set(acc, next);
+            }
+        }
     }
 }

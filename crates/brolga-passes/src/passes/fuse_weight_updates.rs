@@ -129,6 +129,18 @@ mod tests {
     }
 
     #[test]
+    fn a_gradient_that_is_repeated_is_refused() {
+        refuses(
+            FuseWeightUpdates,
+            "graph f(%x: f32[2,1], %dy: f32[2,1], state %w: f32[3,4]) {
+                %0: f32[1,1] = matmul %x, %dy {transpose_a=true, transpose_b=false} #backward
+                %1: f32[3,4] = sub %w, %0 #update
+                return %1 => %w
+            }",
+        );
+    }
+
+    #[test]
     fn a_gradient_that_something_else_uses_is_refused() {
         refuses(
             FuseWeightUpdates,

@@ -51,7 +51,11 @@ pub(crate) fn behind_gradient(
     // Such a gradient would be computed of what stands behind it.
     let reads_inside = graph.operands(gradient).iter().any(|value| nodes.contains(&value.node));
     let used_outside = graph.users(gradient).any(|user| !nodes.contains(&user));
-    if reads_inside {
+    let shape = |id: NodeId| &graph.node(id).types[0].shape;
+    let is_repeated = group.order.last().is_some_and(|&last| shape(last) != shape(gradient));
+    if is_repeated {
+        Err("the gradient is repeated to the shape of the update")
+    } else if reads_inside {
         Err("the gradient reads a value of the update")
     } else if used_outside || is_returned(graph, gradient) {
         Err("the gradient is used elsewhere too, or is returned, and so has to be stored")

@@ -62,7 +62,7 @@ pub(super) fn forward(
     let mut slide = over_inputs(&dims, pool.as_ref(), w);
     let mut stages = Vec::new();
     let mut workspace = 0;
-    let lanes = target.contraction_shape(dims.output[2], dims.group_filters()).lanes;
+    let lanes = target.contraction_shape(dims.output[2], slide.group_filters()).lanes;
     if let Some(panels) = wide_panels(&dims, lanes, pool.is_some()) {
         let images = Images { slot: x, bytes: image_bytes(&dims) };
         if let (Some(panels), None) = (panels.as_units(&dims, images.bytes), &pool) {
@@ -92,8 +92,10 @@ fn over_inputs(dims: &ConvDims, pool: Option<&PoolTile>, w: usize) -> Slide {
     });
     let [depth, rows, columns] = triple(&dims.output);
     let row = 4 * (dims.group_channels() * dims.filters) as i64;
+    let by_channel = is_depthwise(dims);
     Slide {
-        groups: dims.groups,
+        groups: if by_channel { 1 } else { dims.groups },
+        by_channel,
         image: triple(&dims.input),
         channels: dims.channels,
         result: triple(&dims.output),
@@ -302,8 +304,10 @@ fn over_cotangents(body: &Body<'_>, dims: &ConvDims) -> Slide {
     let bands = Bands::new(std::array::from_fn(classes), 1);
     let (channels, filters) = (dims.group_channels(), dims.group_filters());
     let row = 4 * (channels * dims.filters) as i64;
+    let by_channel = is_depthwise(dims);
     Slide {
-        groups: dims.groups,
+        groups: if by_channel { 1 } else { dims.groups },
+        by_channel,
         image: triple(&dims.output),
         channels: dims.filters,
         result: triple(&dims.input),
@@ -379,6 +383,11 @@ impl Kernel<'_> {
         let units = if by_image { dims.batch } else { dims.batch * slide.bands.count() };
         Ok(Stage { code: nest.finish().into(), units, reads, writes, flops: dims.flops() })
     }
+}
+
+/// Whether a convolution has a filter for each channel.
+pub(super) fn is_depthwise(dims: &ConvDims) -> bool {
+    dims.groups > 1 && dims.group_channels() == 1 && dims.group_filters() == 1
 }
 
 /// Whether a convolution is the product of its pixels and its weights.

@@ -20,7 +20,7 @@ use brolga_ir::ops::{ConvDims, ConvGradFilter, Matmul, MatmulDims};
 use brolga_ir::{Op, Value};
 
 use self::strategy::Strategy;
-use super::conv::is_product;
+use super::conv::{is_depthwise, is_product};
 use super::cotangent::Cotangent;
 use super::matmul::{self, Factors};
 use super::sum::Sum;
@@ -174,7 +174,9 @@ impl<'a> Filter<'a> {
 
     /// The number of filters that a unit works on, of each group.
     fn filters(&self) -> usize {
-        self.dims.group_filters() / self.strategy.blocks()
+        let dims = &self.dims;
+        let filters = if is_depthwise(dims) { dims.filters } else { dims.group_filters() };
+        filters / self.strategy.blocks()
     }
 
     /// The slots of the operands that the first stage reads.

@@ -12,7 +12,7 @@ use super::lattice::{Part, Segment, column_tiles, even_split, parts};
 use super::pack::Panels;
 use super::tile::{ContractionTile, k_loop};
 use crate::error::Result;
-use crate::generators::KLoop;
+use crate::generators::{Contraction, KLoop};
 use crate::lower::Body;
 use crate::lower::epilogue::{Epilogue, Place};
 use crate::lower::window::{PoolTile, PooledBand};
@@ -22,6 +22,8 @@ use crate::tile::{LANES, TileTarget};
 /// A window sliding over images. Values for each axis stand for depth, rows and columns.
 pub(super) struct Slide {
     pub(super) groups: usize,
+    /// Whether each channel of the result is of the same channel of the image, and the only group has all of them.
+    pub(super) by_channel: bool,
     /// Extents of the images slid over, and their channels, all groups together.
     pub(super) image: [usize; 3],
     pub(super) channels: usize,
@@ -173,10 +175,10 @@ struct Side {
 
 impl Slide {
     fn group_channels(&self) -> usize {
-        self.channels / self.groups
+        if self.by_channel { 1 } else { self.channels / self.groups }
     }
 
-    fn group_filters(&self) -> usize {
+    pub(super) fn group_filters(&self) -> usize {
         self.filters / self.groups
     }
 
@@ -382,17 +384,22 @@ impl Slide {
                 .add(&slice.group, weights.group);
             let mut done = 0;
             for (count, size) in even_split(along.count, shape.rows) {
-                let offsets: Vec<i64> = (0..size).map(|r| r as i64 * along.source).collect();
+                let contraction = Contraction {
+                    by_column: self.by_channel,
+                    ..Contraction::strided(size, along.source, lanes, &loops)
+                };
                 let (body, epilogue, step) = (scope.body, scope.epilogue, along.result as usize);
-                let tile = ContractionTile::new(body, epilogue, &offsets, lanes, &loops, step)?;
+                let tile = ContractionTile::new(body, epilogue, &contraction, step)?;
                 nest.repeat(tiles, |nest, t| {
                     // The tile's first channel within the slice.
                     let channel = Affine::number(start as i64).add(&t, lanes as i64);
                     let in_group = slice.first.clone().add(&channel, 1);
                     let w = w.clone().add(&in_group, weights.result);
+                    let of_channel = if self.by_channel { 4 } else { 0 };
+                    let source = rectangle.source.clone().add(&in_group, of_channel);
                     let column = in_group.add(&slice.group, self.group_filters() as i64);
                     let call = |nest: &mut NestBuilder, steps: [&Affine; 3]| {
-                        let mut source = rectangle.source.clone();
+                        let mut source = source.clone();
                         let mut element = rectangle.element.clone().add(&channel, 1);
                         for (side, step) in rectangle.sides.iter().zip(steps) {
                             source = source.add(step, side.source);

@@ -51,7 +51,7 @@ impl Chains {
         let chain = |builder: &mut Builder, k: usize| {
             let loops = SmallVec::from_slice(&[k_loop(k, a_step, b_step)]);
             let rows = SmallVec::from_slice(rows);
-            let contraction = Contraction { rows, lanes, loops, ahead };
+            let contraction = Contraction { rows, lanes, loops, ahead, by_column: false };
             let accumulators = contraction.emit(builder, a, b, Start::Zero);
             // A single step leaves its pointers where they are.
             if k == 1 {
@@ -94,26 +94,17 @@ pub(super) struct ContractionTile {
 }
 
 impl ContractionTile {
-    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the
-    /// result, in elements.
+    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the result, in elements.
     pub(super) fn new(
         body: &Body<'_>,
         epilogue: &Epilogue,
-        rows: &[i64],
-        lanes: usize,
-        loops: &[KLoop],
+        contraction: &Contraction,
         row_step: usize,
     ) -> Result<Self> {
-        let contract = |b: &mut Builder, [a, w]: [Pointer; 2], _| {
-            let contraction = Contraction {
-                rows: SmallVec::from_slice(rows),
-                lanes,
-                loops: SmallVec::from_slice(loops),
-                ahead: 0,
-            };
-            contraction.emit(b, a, w, Start::Zero)
-        };
-        Self::with(body, epilogue, (rows.len(), lanes, row_step), None, contract)
+        let (rows, lanes) = (contraction.rows.len(), contraction.lanes);
+        let contract =
+            |b: &mut Builder, [a, w]: [Pointer; 2], _| contraction.emit(b, a, w, Start::Zero);
+        Self::with(body, epilogue, (rows, lanes, row_step), None, contract)
     }
 
     /// A tile of several chains, which walk through the factors by these steps, with scratch memory

@@ -76,7 +76,7 @@ impl Filter<'_> {
                     sum: 4 * (row * filters) as i64,
                 };
                 let offsets: Vec<Offsets> = (0..row.size).map(offsets).collect();
-                let tile = tile(&offsets, column.size, &loops, Sums::Continue)?;
+                let tile = tile(&offsets, column.size, &loops, Sums::Continue, false)?;
                 nest.repeat(column.count, |nest, j| {
                     nest.repeat(row.count, |nest, i| {
                         let (row, column) = (row.start(&i), column.start(&j));

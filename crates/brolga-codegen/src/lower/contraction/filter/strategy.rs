@@ -4,7 +4,7 @@ use brolga_ir::ops::ConvDims;
 use brolga_ir::ops::reduce::pieces;
 
 use super::tiles::line_blocks;
-use crate::lower::contraction::conv::is_product;
+use crate::lower::contraction::conv::{is_depthwise, is_product};
 use crate::lower::contraction::lattice::Tiles;
 use crate::lower::contraction::weight_rows::{Row, reach, row_groups};
 use crate::tile::{LANES, TileTarget};
@@ -84,7 +84,7 @@ fn column_blocks(
     limit: usize,
 ) -> usize {
     let filters = dims.filters;
-    if dims.groups > 1 || filters == 0 {
+    if (dims.groups > 1 && !is_depthwise(dims)) || filters == 0 {
         return 1;
     }
     let fits = |blocks: &usize| {

@@ -11,6 +11,7 @@ use super::Filter;
 use super::accumulate::{Part, Sums};
 use crate::error::Result;
 use crate::generators::{Contraction, KLoop, Start};
+use crate::lower::contraction::conv::is_depthwise;
 use crate::lower::contraction::lattice::{Tiles, column_tiles, even_tiles};
 use crate::lower::contraction::slide::strides;
 use crate::lower::contraction::tile::k_loop;
@@ -43,6 +44,11 @@ impl Filter<'_> {
         sums: Sums,
     ) -> Result<()> {
         let dims = &self.dims;
+        if is_depthwise(dims) {
+            // The image's channels lie as the filters do.
+            let x = x.clone().add(&part.column, 4);
+            return self.group(nest, part, [&x, dy], sums);
+        }
         let mut result = Ok(());
         nest.repeat(dims.groups, |nest, group| {
             let column = part.column.clone().add(&group, dims.group_filters() as i64);
@@ -107,15 +113,20 @@ impl Filter<'_> {
             .add(&part.column, 4);
         let sums = part.weights.clone().add(&part.column, 4);
         let offsets: Vec<Offsets> = rows.iter().map(|&row| self.offsets(row, area)).collect();
-        let filters = self.filters();
+        let (filters, by_column) = (self.filters(), is_depthwise(&self.dims));
         let shape = self.target.contraction_shape(offsets.len(), filters);
         for (column, slices, lanes) in column_tiles(filters, shape.lanes) {
             let (first, slice) = (4 * column as i64, 4 * lanes as i64);
             for tiles in even_tiles(offsets.len(), shape.rows) {
                 let rows = &offsets[tiles.first..][..tiles.count * tiles.size];
                 for run in runs(rows, tiles.size) {
-                    let tile = tile(&run.rows, lanes, &loops, kind)?;
+                    let tile = tile(&run.rows, lanes, &loops, kind, by_column)?;
                     nest.repeat(slices, |nest, j| {
+                        let x = if by_column {
+                            x.clone().plus(first).add(&j, slice)
+                        } else {
+                            x.clone()
+                        };
                         nest.repeat(run.count, |nest, i| {
                             let a = x.clone().plus(run.start.factor).add(&i, run.step.factor);
                             let b = dy.clone().plus(first).add(&j, slice);
@@ -175,6 +186,7 @@ pub(super) fn tile(
     lanes: usize,
     loops: &[KLoop],
     kind: Sums,
+    by_column: bool,
 ) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("grad_filter_{}x{lanes}", rows.len()));
     let (x, dy, to) = (b.pointer("a"), b.pointer("b"), b.pointer("sums"));
@@ -184,6 +196,7 @@ pub(super) fn tile(
         lanes,
         loops: loops.into(),
         ahead: 0,
+        by_column,
     };
     let start = match kind {
         Sums::Continue => Start::Memory(to, &sums),
