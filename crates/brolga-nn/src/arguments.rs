@@ -17,6 +17,8 @@ pub enum Range {
     Finite,
     /// Finite numbers from this one on.
     AtLeast(f64),
+    /// Finite numbers up to this one.
+    AtMost(f64),
     /// Finite numbers above 0.
     Positive,
     /// From 0 to 1.
@@ -35,6 +37,7 @@ impl Range {
         match self {
             Self::Finite => finite,
             Self::AtLeast(least) => finite && x >= least,
+            Self::AtMost(greatest) => finite && x <= greatest,
             Self::Positive => finite && x as f32 >= f32::MIN_POSITIVE,
             Self::Share => (0.0..=1.0).contains(&x),
             Self::BelowOne => x >= 0.0 && (x as f32) < 1.0,
@@ -48,6 +51,9 @@ impl Range {
             Self::Finite => "it must be a number that f32 can hold".to_owned(),
             Self::AtLeast(least) => {
                 format!("it must be a number from {} on that f32 can hold", number(least))
+            }
+            Self::AtMost(greatest) => {
+                format!("it must be a number up to {} that f32 can hold", number(greatest))
             }
             Self::Positive => "it must be a number above 0 that f32 can hold".to_owned(),
             Self::Share => "it must be a number from 0 to 1".to_owned(),
@@ -167,12 +173,13 @@ mod tests {
             probes.iter().filter(|&&x| range.contains(x)).map(|&x| number(x)).collect()
         };
         insta::assert_debug_snapshot!(
-            [Range::Finite, Range::AtLeast(0.0), Range::Positive, Range::Share, Range::BelowOne, Range::Within(-1.0, 0.5), Range::Count]
+            [Range::Finite, Range::AtLeast(0.0), Range::AtMost(0.0), Range::Positive, Range::Share, Range::BelowOne, Range::Within(-1.0, 0.5), Range::Count]
                 .map(|range| format!("{range:?}: {}", within(range).join(" "))),
             @r#"
             [
                 "Finite: -1 -0 0 1e-40 0.5 0.999999999 1 2",
                 "AtLeast(0.0): -0 0 1e-40 0.5 0.999999999 1 2",
+                "AtMost(0.0): -1 -0 0",
                 "Positive: 0.5 0.999999999 1 2",
                 "Share: -0 0 1e-40 0.5 0.999999999 1",
                 "BelowOne: -0 0 1e-40 0.5",
@@ -196,6 +203,10 @@ mod tests {
         insta::assert_snapshot!(of(-1e300, Range::AtLeast(-0.5)), @"
         Class: `argument` is -1e300
           help: it must be a number from -0.5 on that f32 can hold
+        ");
+        insta::assert_snapshot!(of(0.5, Range::AtMost(0.0)), @"
+        Class: `argument` is 0.5
+          help: it must be a number up to 0 that f32 can hold
         ");
         insta::assert_snapshot!(of(0.0, Range::Positive), @"
         Class: `argument` is 0

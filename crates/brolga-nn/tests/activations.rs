@@ -1,6 +1,6 @@
-//! Activations with arguments: values are those of the formulas, gradients those of differences, and
-//! native code gives the interpreter's bits. Those with default arguments are compared with Keras
-//! in `tests/golden`.
+//! Activations with arguments: values are those of the formulas, gradients those of differences,
+//! and native code gives the interpreter's bits. Those with default arguments are compared with
+//! Keras in `tests/golden`.
 
 use brolga_autodiff::gradients;
 use brolga_codegen::compile;

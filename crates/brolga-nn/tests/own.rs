@@ -9,7 +9,7 @@ use brolga_nn::initializers::{Initializer, Random};
 use brolga_nn::layers::{Base, WeightSpec};
 use brolga_nn::losses::{Losses, Reduction};
 use brolga_nn::metrics::mean_statistics;
-use brolga_nn::optimizers::{Common, Slot, Step, Update};
+use brolga_nn::optimizers::{Common, LearningRate, Slot, Step, Update};
 use brolga_nn::prelude::*;
 use brolga_nn::registry::{Choice, Registry, from_config, to_config};
 use brolga_nn::trace::{Call, Prediction};
@@ -138,7 +138,7 @@ impl Metric for Near {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 struct Factored {
-    learning_rate: f64,
+    learning_rate: LearningRate,
     #[serde(flatten)]
     common: Common,
     beta: f64,
@@ -148,15 +148,15 @@ optimizer!(Factored { learning_rate: AtLeast(0.0), beta: BelowOne });
 
 impl Default for Factored {
     fn default() -> Self {
-        Self { learning_rate: 0.125, common: Common::default(), beta: 0.5 }
+        Self { learning_rate: 0.125.into(), common: Common::default(), beta: 0.5 }
     }
 }
 
 const EPSILON: f64 = 1e-6;
 
 impl Optimizer for Factored {
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
     }
 
     fn common(&self) -> &Common {
@@ -198,7 +198,7 @@ impl Optimizer for Factored {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 struct Growing {
-    learning_rate: f64,
+    learning_rate: LearningRate,
     #[serde(flatten)]
     common: Common,
     beta: f64,
@@ -208,13 +208,13 @@ optimizer!(Growing { learning_rate: AtLeast(0.0), beta: BelowOne });
 
 impl Default for Growing {
     fn default() -> Self {
-        Self { learning_rate: 0.125, common: Common::default(), beta: 0.9 }
+        Self { learning_rate: 0.125.into(), common: Common::default(), beta: 0.9 }
     }
 }
 
 impl Optimizer for Growing {
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
     }
 
     fn common(&self) -> &Common {
@@ -468,8 +468,9 @@ struct Careless {
 optimizer!(Careless {});
 
 impl Optimizer for Careless {
-    fn learning_rate(&self) -> f64 {
-        1.0
+    fn learning_rate(&self) -> &LearningRate {
+        static RATE: LearningRate = LearningRate::Constant(1.0);
+        &RATE
     }
 
     fn common(&self) -> &Common {
@@ -543,7 +544,7 @@ fn what_is_not_known_is_named_with_its_nearest() {
     }})), @"Dense: `bias_initializer`: Ramp: `strat` = 3.0 is not supported; did you mean `start`?");
     insta::assert_snapshot!(message(registry.by_name::<dyn Optimizer>("growng")), @"
     there is no optimizer `growng`; did you mean `growing`?
-      help: there are adam, adamw, factored, growing, rmsprop, sgd
+      help: there are adadelta, adafactor, adagrad, adam, adamax, adamw, factored, ftrl, growing, lamb, lion, muon, nadam, rmsprop, sgd
     ");
     insta::assert_snapshot!(message(registry.by_name::<dyn Loss>("cubik")), @"
     there is no loss `cubik`; did you mean `cubic`?

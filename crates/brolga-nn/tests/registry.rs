@@ -163,11 +163,38 @@ fn arguments(kind: &str, class: &str) -> Value {
         "RandomNormal" | "TruncatedNormal" => json!({ "mean": 0.5, "stddev": 0.25 }),
         "RandomUniform" => json!({ "minval": -0.5, "maxval": 0.25 }),
         "VarianceScaling" => json!({ "scale": 2.0, "mode": "fan_out", "distribution": "uniform" }),
+        _ => match of_optimizer(class) {
+            Value::Null => json!({}),
+            arguments => arguments,
+        },
+    }
+}
+
+/// The arguments of an optimizer or a schedule; null of another class.
+fn of_optimizer(class: &str) -> Value {
+    match class {
         "Adam" => json!({ "learning_rate": 0.1, "beta_1": 0.5, "amsgrad": true, "clipnorm": 1.0 }),
+        "Adadelta" => json!({ "rho": 0.5, "use_ema": true, "ema_momentum": 0.5 }),
+        "Adafactor" => json!({ "beta_2_decay": -0.5, "relative_step": false }),
+        "Adagrad" => json!({ "initial_accumulator_value": 0.5, "loss_scale_factor": 8.0 }),
+        "Adamax" | "Lamb" | "Lion" | "Nadam" => json!({ "beta_1": 0.5, "weight_decay": 0.5 }),
+        "CosineDecay" => json!({ "initial_learning_rate": 0.5, "decay_steps": 9.0, "alpha": 0.1 }),
+        "CosineDecayRestarts" => {
+            json!({ "initial_learning_rate": 0.5, "first_decay_steps": 9.0, "t_mul": 3.0 })
+        }
+        "ExponentialDecay" | "InverseTimeDecay" => json!({
+            "initial_learning_rate": 0.5, "decay_steps": 9.0, "decay_rate": 0.5, "staircase": true,
+        }),
+        "Ftrl" => json!({ "beta": 0.5, "gradient_accumulation_steps": 2 }),
+        "Muon" => json!({ "rms_rate": null, "exclude_layers": ["head"], "ns_steps": 3 }),
+        "PiecewiseConstantDecay" => json!({ "boundaries": [5.0], "values": [0.5, 0.25] }),
+        "PolynomialDecay" => {
+            json!({ "initial_learning_rate": 0.5, "decay_steps": 9.0, "power": 2.0, "cycle": true })
+        }
         "AdamW" => json!({ "learning_rate": 0.1, "weight_decay": 0.01 }),
         "RMSprop" => json!({ "momentum": 0.5, "centered": true, "clipvalue": 0.5 }),
         "SGD" => json!({ "momentum": 0.5, "nesterov": true, "global_clipnorm": 2.0 }),
-        _ => json!({}),
+        _ => Value::Null,
     }
 }
 

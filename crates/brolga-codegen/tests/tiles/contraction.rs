@@ -44,7 +44,7 @@ impl Case {
         let rows: SmallVec<_> = self.rows.iter().map(|&row| 4 * row as i64).collect();
         // What is prefetched may lie anywhere.
         let ahead = if self.from_memory { 0 } else { 1 << 20 };
-        let tile = Contraction { rows, lanes: self.lanes, loops, ahead };
+        let tile = Contraction { rows, lanes: self.lanes, loops, ahead, by_column: false };
         let out_rows: Vec<i64> =
             (0..self.rows.len()).map(|row| (4 * row * self.lanes) as i64).collect();
         let start = if self.from_memory { Start::Memory(out, &out_rows) } else { Start::Zero };

@@ -23,7 +23,7 @@ pub trait Constraint: Object {
     /// Fails for a shape that the constraint does not take.
     ///
     /// # Errors
-    /// What is expected of the shape.
+    /// The mistake, with the shape that is expected.
     fn check(&self, shape: &Shape) -> Result<(), Mistake> {
         let _ = shape;
         Ok(())

@@ -50,7 +50,7 @@ pub trait Initializer: Object {
     /// Fails for a shape that the initializer does not take.
     ///
     /// # Errors
-    /// What is expected of the shape.
+    /// The mistake, with the shape that is expected.
     fn check(&self, shape: &Shape) -> Result<(), Mistake> {
         let _ = shape;
         Ok(())

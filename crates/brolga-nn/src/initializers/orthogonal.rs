@@ -66,7 +66,8 @@ impl Initializer for Orthogonal {
     }
 }
 
-/// Gram and Schmidt's method on the rows: each becomes orthogonal to those before it, and of norm 1.
+/// Gram and Schmidt's method on the rows: each becomes orthogonal to those before it, and of norm
+/// 1.
 fn orthonormal_rows(values: &mut [f32], columns: usize) {
     for row in 0..values.len() / columns {
         let (_, from) = values.split_at_mut(row * columns);

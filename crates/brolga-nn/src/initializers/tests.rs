@@ -86,8 +86,8 @@ fn normal(x: f64) -> f64 {
     0.5 + sum.sum::<f64>() * step / 6.0
 }
 
-/// The statistic of Kolmogorov and Smirnov, times the root of the number of values: 1.95 is exceeded
-/// once in a thousand times by values of this distribution.
+/// The statistic of Kolmogorov and Smirnov, times the root of the number of values: 1.95 is
+/// exceeded once in a thousand times by values of this distribution.
 fn deviation(mut values: Vec<f64>, distribution: impl Fn(f64) -> f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let count = values.len() as f64;

@@ -8,8 +8,8 @@ use super::{mean_last, pair, plain_loss};
 use crate::activations::softplus;
 
 plain_loss! {
-    /// `mean(ln cosh(y_pred − y_true))` along the last axis, computed as `x + softplus(−2x) − ln 2`,
-    /// which overflows nowhere.
+    /// `mean(ln cosh(y_pred − y_true))` along the last axis, computed as `x + softplus(−2x) − ln
+    /// 2`, which overflows nowhere.
     ///
     /// Keras: `keras.losses.LogCosh`.
     LogCosh = log_cosh

@@ -21,7 +21,8 @@ pub struct R2Score {
     pub name: Option<String>,
     /// How the outputs' scores become one number; their mean by default.
     pub class_aggregation: ClassAggregation,
-    /// The number of independent variables for which the score is adjusted; 0 by default: it is not.
+    /// The number of independent variables for which the score is adjusted; 0 by default: it is
+    /// not.
     pub num_regressors: usize,
 }
 
@@ -51,7 +52,8 @@ impl R2Score {
         self
     }
 
-    /// The number of independent variables for which the score is adjusted; 0 by default: it is not.
+    /// The number of independent variables for which the score is adjusted; 0 by default: it is
+    /// not.
     #[must_use]
     pub fn num_regressors(mut self, num_regressors: usize) -> Self {
         self.num_regressors = num_regressors;

@@ -242,6 +242,11 @@ impl Trainer<'_> {
             history.push(epoch, &logs);
             ended?;
         }
+        if course.first_epoch < fit.epochs
+            && let Some(compiled) = self.plan.compiled
+        {
+            self.session.take_averages(&*compiled.optimizer)?;
+        }
         self.each(callbacks, info, &mut course, |c, training| c.on_train_end(training))
     }
 

@@ -6,18 +6,19 @@ use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
 use brolga_codegen::compile;
-use brolga_ir::{Graph, Op, Role, Type};
+use brolga_ir::{Graph, Mistake, Op, Role, Type};
 use brolga_runtime::{
     Backend, Executable, MemoryReport, MemoryTogether, Options, Planned, Profile, RuntimeError,
     State, StateLayout,
 };
 use ndarray::{ArrayD, IxDyn};
 
-use super::step::{First, Plan, StateSpec};
+use super::step::{First, Plan, StateSpec, slot_path};
 use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::initializers::words;
 use crate::network::{Built, Weight};
+use crate::optimizers::{AVERAGE, LearningRate, Optimizer, state_prefix};
 use crate::report::{Compilation, Filling, Size, Verbose, View};
 use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
@@ -56,6 +57,8 @@ pub struct Session {
     seed: u64,
     programs: HashMap<Key, Program>,
     compilations: Vec<Compilation>,
+    /// Whether the learning rate follows a schedule.
+    scheduled: bool,
     /// Whether weights were set since [`Session::take_changed`].
     pub(super) changed: bool,
     /// How much is shown while first weights are computed.
@@ -71,8 +74,19 @@ impl Session {
             StateLayout::new(specs.iter().map(|spec| (spec.name.clone(), spec.ty.clone())))?;
         let built = plan.built.clone();
         let (programs, compilations) = (HashMap::new(), vec![]);
-        let (state, changed, view) = (None, false, View::Silent);
-        Ok(Self { built, specs, layout, state, seed, programs, compilations, changed, view })
+        let rate = plan.compiled.map(|compiled| compiled.optimizer.learning_rate());
+        Ok(Self {
+            built,
+            specs,
+            layout,
+            state: None,
+            seed,
+            programs,
+            compilations,
+            scheduled: matches!(rate, Some(LearningRate::Schedule(_))),
+            changed: false,
+            view: View::Silent,
+        })
     }
 
     /// Decides how much is shown while first weights are computed: as much as of what they are for.
@@ -305,6 +319,17 @@ impl Session {
         std::mem::take(&mut self.changed)
     }
 
+    /// Gives each weight the moving average that the optimizer keeps of it, if it does.
+    pub(crate) fn take_averages(&mut self, optimizer: &dyn Optimizer) -> Result<(), NnError> {
+        let prefix = state_prefix(optimizer);
+        let averages =
+            self.built.weights().map(|weight| (weight.path(), slot_path(&prefix, weight, AVERAGE)));
+        let averages: Vec<_> =
+            averages.filter(|(_, average)| self.layout.ty(average).is_some()).collect();
+        let state = self.state_mut()?;
+        Ok(averages.iter().try_for_each(|(path, average)| state.set(path, &state.get(average)?))?)
+    }
+
     /// The learning rate; `None` if the model is not compiled.
     pub fn learning_rate(&self) -> Option<f32> {
         if let Some(state) = &self.state {
@@ -320,8 +345,14 @@ impl Session {
     /// Lets the following steps use another learning rate.
     ///
     /// # Errors
-    /// If the model is not compiled, or the learning rate is negative or not finite.
+    /// If the model is not compiled, the learning rate follows a schedule, or it is negative or not
+    /// finite.
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), NnError> {
+        if self.scheduled {
+            let message = "set_learning_rate: the learning rate follows a schedule";
+            let help = "give the optimizer a number as its learning rate";
+            return Err(Mistake::new(message).help(help).into());
+        }
         let rate = Argument::new("learning_rate", &f64::from(learning_rate), Range::AtLeast(0.0));
         arguments::check("set_learning_rate", &[rate])?;
         self.state_mut()?.slice_mut::<f32>(LEARNING_RATE)?.fill(learning_rate);

@@ -178,7 +178,9 @@ impl Plan<'_> {
             needed.as_ref().is_none_or(|needed| var.node().is_some_and(|id| needed.contains(&id)))
         });
         let (specs, weights): (Vec<_>, Vec<Var>) = trained.map(|(w, var)| (w, var.clone())).unzip();
-        let gradients = brolga_autodiff::gradients(tracer, loss, &weights)?;
+        let scale = optimizer.common().loss_scale_factor;
+        let loss = scale.map_or_else(|| loss.clone(), |factor| loss * factor);
+        let gradients = brolga_autodiff::gradients(tracer, &loss, &weights)?;
         let prefix = state_prefix(optimizer);
         let _scope = tracer.origin_scope(Origin::layer(&prefix, Role::Update));
         let learning_rate = tracer.state(LEARNING_RATE, Type::scalar(DType::F32));
@@ -192,9 +194,10 @@ impl Plan<'_> {
             .map(|((spec, weight), gradient)| {
                 let slot = |slot: &Slot| {
                     let _scope = tracer.origin_scope(spec.origin(Role::Update));
-                    tracer.state(&slot_path(&prefix, spec, slot), slot.ty.clone())
+                    tracer.state(&slot_path(&prefix, spec, slot.name), slot.ty.clone())
                 };
-                let slots = optimizer.slots(&spec.ty).iter().map(slot).collect();
+                let slots = optimizers::slots(optimizer, &spec.path(), &spec.ty);
+                let slots = slots.iter().map(slot).collect();
                 Trained { origin: spec.origin(Role::Update), weight, gradient, slots }
             })
             .collect();
@@ -209,7 +212,11 @@ impl Plan<'_> {
             }
             slots.iter().zip(&next.slots).for_each(|(slot, next)| tracer.update(slot, next));
         }
-        tracer.update(&iterations, &(&iterations + 1.0));
+        let steps = &iterations + 1.0;
+        if let Some(next) = optimizer.learning_rate().next(&steps) {
+            tracer.update(&learning_rate, &next);
+        }
+        tracer.update(&iterations, &steps);
         Ok(())
     }
 
@@ -237,14 +244,15 @@ impl Plan<'_> {
     fn optimizer_states(&self, optimizer: &dyn Optimizer) -> Result<Vec<StateSpec>, NnError> {
         let prefix = state_prefix(optimizer);
         let trained = self.built.weights().filter(|weight| weight.trainable);
-        let slots: Vec<_> = trained.map(|weight| (weight, optimizer.slots(&weight.ty))).collect();
+        let slots = |weight: &Weight| optimizers::slots(optimizer, &weight.path(), &weight.ty);
+        let slots: Vec<_> = trained.map(|weight| (weight, slots(weight))).collect();
         let mut states = vec![];
         for index in 0..slots.iter().map(|(_, slots)| slots.len()).max().unwrap_or(0) {
             for (weight, slot) in slots.iter().filter_map(|(w, slots)| Some((w, slots.get(index)?)))
             {
                 slot.check(&weight.path())?;
                 states.push(StateSpec {
-                    name: slot_path(&prefix, weight, slot),
+                    name: slot_path(&prefix, weight, slot.name),
                     ty: slot.ty.clone(),
                     first: First::Value(slot.initial),
                     owner: (weight.layer.clone(), Role::Update),
@@ -256,7 +264,7 @@ impl Plan<'_> {
             let name = format!("{prefix}/{}", slot.name);
             states.push(StateSpec::of_model(name, slot.ty, First::Value(slot.initial)));
         }
-        let rate = First::Value(optimizer.learning_rate());
+        let rate = First::Value(optimizer.learning_rate().first()?);
         states.push(StateSpec::of_model(LEARNING_RATE.to_owned(), Type::scalar(DType::F32), rate));
         let none = First::Value(0.0);
         states.push(StateSpec::of_model(ITERATIONS.to_owned(), Type::scalar(DType::I32), none));
@@ -347,8 +355,9 @@ fn as_f32(x: &Var) -> Var {
     if x.dtype() == DType::F32 { x.clone() } else { x.cast(DType::F32) }
 }
 
-fn slot_path(prefix: &str, weight: &Weight, slot: &Slot) -> String {
-    format!("{prefix}/{}/{}", weight.path(), slot.name)
+/// The name of the state that holds a slot of a weight.
+pub(crate) fn slot_path(prefix: &str, weight: &Weight, slot: &str) -> String {
+    format!("{prefix}/{}/{slot}", weight.path())
 }
 
 const NOT_COMPILED: NnError = NnError::NotCompiled { method: "trace", missing: "loss" };

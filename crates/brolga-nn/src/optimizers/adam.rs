@@ -3,7 +3,7 @@
 use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Optimizer, Slot, Step, Update, optimizer};
+use super::{Common, LearningRate, Optimizer, Slot, Step, Update, optimizer};
 
 /// `m ← m + (1 − β₁)·(g − m)`, `v ← v + (1 − β₂)·(g² − v)`, `w ← w − α·m / (√v + ε)` with
 /// `α = η·√(1 − β₂ᵗ) / (1 − β₁ᵗ)` at step t.
@@ -12,11 +12,12 @@ use super::{Common, Optimizer, Slot, Step, Update, optimizer};
 ///
 /// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), section 2, last paragraph;
 /// Reddi et al., "On the convergence of Adam and beyond" (2018).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Keras: `keras.optimizers.Adam`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Adam {
-    #[serde(deserialize_with = "super::rate")]
-    learning_rate: f64,
+    learning_rate: LearningRate,
     #[serde(flatten)]
     common: Common,
     beta_1: f64,
@@ -40,9 +41,16 @@ impl Default for Adam {
 
 impl Adam {
     /// With this learning rate (Keras's default is 1e-3), `β₁ = 0.9`, `β₂ = 0.999`, `ε = 1e-7`.
-    pub fn new(learning_rate: f64) -> Self {
+    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
         let common = Common::default();
-        Self { learning_rate, common, beta_1: 0.9, beta_2: 0.999, epsilon: 1e-7, amsgrad: false }
+        Self {
+            learning_rate: learning_rate.into(),
+            common,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-7,
+            amsgrad: false,
+        }
     }
 
     /// How slowly the mean of the gradient forgets; 0.9 by default.
@@ -79,8 +87,8 @@ impl Adam {
 }
 
 impl Optimizer for Adam {
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
     }
 
     fn common(&self) -> &Common {
@@ -94,8 +102,7 @@ impl Optimizer for Adam {
     }
 
     fn scalars(&self, step: &Step) -> Vec<Var> {
-        let power = |beta: f64| step.number.constant_like(beta).pow(&step.number);
-        let (power_1, power_2) = (power(self.beta_1), power(self.beta_2));
+        let (power_1, power_2) = (step.power(self.beta_1), step.power(self.beta_2));
         vec![&step.learning_rate * (1.0 - power_2).sqrt() / (1.0 - power_1)]
     }
 

@@ -3,7 +3,7 @@
 use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Adam, Common, Optimizer, Slot, Step, Update};
+use super::{Adam, Common, LearningRate, Optimizer, Slot, Step, Update};
 use crate::arguments::Argument;
 use crate::error::NnError;
 use crate::registry::{Object, Value, to_value};
@@ -11,7 +11,9 @@ use crate::registry::{Object, Value, to_value};
 /// [`Adam`] with a weight decay of 0.004 that does not go through the moments.
 ///
 /// Loshchilov and Hutter, "Decoupled weight decay regularization" (2019).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Keras: `keras.optimizers.AdamW`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Adam", into = "Adam")]
 pub struct AdamW(Adam);
 
@@ -31,7 +33,7 @@ impl Object for AdamW {
 
 impl AdamW {
     /// With this learning rate (Keras's default is 1e-3), and the arguments of [`Adam`].
-    pub fn new(learning_rate: f64) -> Self {
+    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
         Adam::new(learning_rate).into()
     }
 }
@@ -50,7 +52,7 @@ impl From<AdamW> for Adam {
 }
 
 impl Optimizer for AdamW {
-    fn learning_rate(&self) -> f64 {
+    fn learning_rate(&self) -> &LearningRate {
         self.0.learning_rate()
     }
 

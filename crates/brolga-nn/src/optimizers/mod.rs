@@ -2,36 +2,68 @@
 //!
 //! A new optimizer is a new file and one line in the list below.
 
+mod accumulation;
+mod apply;
+mod average;
 mod clip;
+mod learning_rate;
+pub mod schedules;
 
 use std::sync::Arc;
 
-use brolga_ir::{DType, Mistake, Origin, Tracer, Type, Var};
+use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::arguments::{Argument, Range};
+use crate::error::NnError;
 use crate::registry::{Choice, Object, classes};
 
 classes! {
     "optimizer" Optimizer(str::to_lowercase) {
+        adadelta: Adadelta,
+        adafactor: Adafactor,
+        adagrad: Adagrad,
         adam: Adam,
+        adamax: Adamax,
         adamw: AdamW,
+        ftrl: Ftrl,
+        lamb: Lamb,
+        lion: Lion,
+        muon: Muon,
+        nadam: Nadam,
         rmsprop: RMSprop,
         sgd: SGD,
     }
 }
 
+pub use apply::{Trained, Updates, apply, slots};
+pub use learning_rate::LearningRate;
+
+pub(crate) use average::AVERAGE;
+
 /// How weights follow their gradients.
 pub trait Optimizer: Object {
-    /// How far a step goes at first: the model's state holds it from then on, where callbacks can
-    /// change it.
-    fn learning_rate(&self) -> f64;
+    /// How far a step goes. The model's state holds it, where callbacks can change it unless it
+    /// follows a schedule.
+    fn learning_rate(&self) -> &LearningRate;
 
     /// The arguments that all optimizers have.
     fn common(&self) -> &Common;
 
     /// The tensors that are kept between steps for a weight of this type.
     fn slots(&self, weight: &Type) -> Vec<Slot>;
+
+    /// As [`Optimizer::slots`], for a weight of this path, such as `dense/kernel`.
+    fn slots_at(&self, path: &str, weight: &Type) -> Vec<Slot> {
+        let _ = path;
+        self.slots(weight)
+    }
+
+    /// The weight decay of a weight with these slots; the one of [`Optimizer::common`] by default.
+    fn weight_decay(&self, slots: &[Var]) -> Option<f64> {
+        let _ = slots;
+        self.common().weight_decay
+    }
 
     /// The tensors that are kept between steps once for all weights; none by default.
     fn states(&self) -> Vec<Slot> {
@@ -106,37 +138,81 @@ pub struct Update {
     pub slots: Vec<Var>,
 }
 
-/// The arguments that all optimizers have: weight decay and bounds on gradients; none by default.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+impl Step {
+    /// A number to the power of the number of the step.
+    pub fn power(&self, base: f64) -> Var {
+        self.number.constant_like(base).pow(&self.number)
+    }
+}
+
+/// The arguments that all optimizers have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Common {
     /// Each step multiplies the weights by `1 − learning_rate·weight_decay` before their update.
-    #[serde(default)]
     pub weight_decay: Option<f64>,
     /// The largest norm of the gradient of one weight; longer ones are scaled down.
-    #[serde(default)]
     pub clipnorm: Option<f64>,
     /// The largest norm of all gradients together; longer ones are scaled down.
-    #[serde(default)]
     pub global_clipnorm: Option<f64>,
     /// The largest magnitude of an element of a gradient.
-    #[serde(default)]
     pub clipvalue: Option<f64>,
+    /// Whether moving averages of the weights are kept, which the weights become after a training.
+    pub use_ema: bool,
+    /// The share of the old average in the next one; 0.99 by default.
+    pub ema_momentum: f64,
+    /// After so many updates each time the weights become their averages; `None`: after a training
+    /// alone.
+    pub ema_overwrite_frequency: Option<usize>,
+    /// The factor of the loss before its gradients are computed, which are divided by it then.
+    pub loss_scale_factor: Option<f64>,
+    /// The number of steps of whose mean gradient an update is made; `None`: one.
+    pub gradient_accumulation_steps: Option<usize>,
+}
+
+/// No weight decay, no bounds, no averages, one update a step.
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            weight_decay: None,
+            clipnorm: None,
+            global_clipnorm: None,
+            clipvalue: None,
+            use_ema: false,
+            ema_momentum: 0.99,
+            ema_overwrite_frequency: None,
+            loss_scale_factor: None,
+            gradient_accumulation_steps: None,
+        }
+    }
 }
 
 impl Common {
     /// The numbers, and which they may be.
-    pub fn arguments(&self) -> [Argument; 4] {
-        [
+    pub fn arguments(&self) -> Vec<Argument> {
+        let steps = &self.gradient_accumulation_steps;
+        vec![
             Argument::new("weight_decay", &self.weight_decay, Range::AtLeast(0.0)),
             Argument::new("clipnorm", &self.clipnorm, Range::Positive),
             Argument::new("global_clipnorm", &self.global_clipnorm, Range::Positive),
             Argument::new("clipvalue", &self.clipvalue, Range::Positive),
+            Argument::new("ema_momentum", &self.ema_momentum, Range::Share),
+            Argument::new("ema_overwrite_frequency", &self.ema_overwrite_frequency, Range::Count),
+            Argument::new("loss_scale_factor", &self.loss_scale_factor, Range::Positive),
+            Argument::new("gradient_accumulation_steps", steps, Range::AtLeast(2.0)),
         ]
     }
 }
 
+/// Fails if an argument of an optimizer's schedule is wrong, or its bounds on gradients contradict
+/// each other.
+pub(crate) fn check(optimizer: &dyn Optimizer) -> Result<(), NnError> {
+    optimizer.learning_rate().first()?;
+    Ok(check_bounds(optimizer)?)
+}
+
 /// Fails if an optimizer's bounds on gradients contradict each other.
-pub(crate) fn check(optimizer: &dyn Optimizer) -> Result<(), Mistake> {
+fn check_bounds(optimizer: &dyn Optimizer) -> Result<(), Mistake> {
     let Common { clipnorm, global_clipnorm, clipvalue, .. } = optimizer.common();
     let bounds =
         [("clipnorm", clipnorm), ("global_clipnorm", global_clipnorm), ("clipvalue", clipvalue)];
@@ -147,18 +223,18 @@ pub(crate) fn check(optimizer: &dyn Optimizer) -> Result<(), Mistake> {
         .help("gradients are bounded in one way"))
 }
 
-/// Implements for an optimizer struct with the field `common` what all of them have: weight decay,
-/// bounds on gradients, [`Object`]. A table says which numbers its arguments may be.
+/// Implements for an optimizer struct with the field `common` what all of them have: the methods of
+/// [`Common`], [`Object`]. A table says which numbers its arguments may be.
 ///
 /// ```
 /// use brolga_ir::{Type, Var};
-/// use brolga_nn::optimizers::{Common, Optimizer, Slot, Update};
+/// use brolga_nn::optimizers::{Common, LearningRate, Optimizer, Slot, Update};
 /// use serde::{Deserialize, Serialize};
 ///
 /// /// `w ← w − η·sign g`.
 /// #[derive(Debug, Serialize, Deserialize)]
 /// struct Signs {
-///     learning_rate: f64,
+///     learning_rate: LearningRate,
 ///     #[serde(flatten)]
 ///     common: Common,
 /// }
@@ -166,8 +242,8 @@ pub(crate) fn check(optimizer: &dyn Optimizer) -> Result<(), Mistake> {
 /// brolga_nn::optimizer!(Signs { learning_rate: AtLeast(0.0) });
 ///
 /// impl Optimizer for Signs {
-///     fn learning_rate(&self) -> f64 {
-///         self.learning_rate
+///     fn learning_rate(&self) -> &LearningRate {
+///         &self.learning_rate
 ///     }
 ///
 ///     fn common(&self) -> &Common {
@@ -217,89 +293,51 @@ macro_rules! optimizer {
                 self.common.clipvalue = Some(clipvalue);
                 self
             }
+
+            /// Whether moving averages of the weights are kept, which the weights become after a
+            /// training; false by default.
+            #[must_use]
+            pub fn use_ema(mut self, use_ema: bool) -> Self {
+                self.common.use_ema = use_ema;
+                self
+            }
+
+            /// The share of the old average in the next one; 0.99 by default.
+            #[must_use]
+            pub fn ema_momentum(mut self, momentum: f64) -> Self {
+                self.common.ema_momentum = momentum;
+                self
+            }
+
+            /// After so many updates each time the weights become their averages.
+            #[must_use]
+            pub fn ema_overwrite_frequency(mut self, updates: usize) -> Self {
+                self.common.ema_overwrite_frequency = Some(updates);
+                self
+            }
+
+            /// The factor of the loss before its gradients are computed, which are divided by it
+            /// then.
+            #[must_use]
+            pub fn loss_scale_factor(mut self, factor: f64) -> Self {
+                self.common.loss_scale_factor = Some(factor);
+                self
+            }
+
+            /// The number of steps of whose mean gradient an update is made.
+            #[must_use]
+            pub fn gradient_accumulation_steps(mut self, steps: usize) -> Self {
+                self.common.gradient_accumulation_steps = Some(steps);
+                self
+            }
         }
     };
 }
 pub use optimizer;
 
-/// Reads a learning rate: a number. Keras also writes schedules here.
-pub(crate) fn rate<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    value.as_f64().ok_or_else(|| {
-        let class = value.get("class_name").and_then(|class| class.as_str());
-        let given =
-            class.map_or_else(|| value.to_string(), |class| format!("the schedule `{class}`"));
-        serde::de::Error::custom(format!("expected a number, {given} is not supported"))
-    })
-}
-
-/// A weight in training.
-#[derive(Debug, Clone)]
-pub struct Trained {
-    /// Where the nodes of its update come from.
-    pub origin: Origin,
-    /// Its value.
-    pub weight: Var,
-    /// The gradient of the loss by it.
-    pub gradient: Var,
-    /// The optimizer's slots for it, in the order of [`Optimizer::slots`].
-    pub slots: Vec<Var>,
-}
-
-/// The next values of all weights, of their slots and of the optimizer's states.
-#[derive(Debug, Clone)]
-pub struct Updates {
-    /// An update for each weight.
-    pub weights: Vec<Update>,
-    /// The states, in the order of [`Optimizer::states`].
-    pub states: Vec<Var>,
-}
-
-/// The next values of everything that a step changes: clipping, weight decay, the optimizer's
-/// update.
-///
-/// `iterations: i32[]` counts the steps done, `states` are those of [`Optimizer::states`]. Slots
-/// and states of floats pass through [`Flush`](brolga_ir::ops::Flush): what decays must not become
-/// subnormal. Values of another number or type than declared are mistakes.
-pub fn apply(
-    optimizer: &dyn Optimizer,
-    learning_rate: &Var,
-    iterations: &Var,
-    states: &[Var],
-    trained: &[Trained],
-) -> Updates {
-    let common = optimizer.common();
-    let number = iterations.cast(DType::F32) + 1.0;
-    let step = Step { learning_rate: learning_rate.clone(), number, states: states.to_vec() };
-    let scalars = optimizer.scalars(&step);
-    let states = kept(states, optimizer.next_states(&step, &scalars), learning_rate.tracer());
-    let gradients: Vec<Var> = trained.iter().map(|t| t.gradient.clone()).collect();
-    let gradients = clip::clip(common, &gradients);
-    let decay = common.weight_decay.map(|decay| 1.0 - learning_rate * decay);
-    let update = |(Trained { origin, weight, slots, .. }, gradient): (&Trained, &Var)| {
-        let _scope = weight.tracer().origin_scope(origin.clone());
-        let weight = decay.as_ref().map_or_else(|| weight.clone(), |decay| weight * decay);
-        let next = optimizer.update(&scalars, &weight, gradient, slots);
-        Update { slots: kept(slots, next.slots, weight.tracer()), ..next }
-    };
-    Updates { weights: trained.iter().zip(&gradients).map(update).collect(), states }
-}
-
-/// The next values of slots or states, without subnormal numbers.
-fn kept(slots: &[Var], next: Vec<Var>, tracer: &Tracer) -> Vec<Var> {
-    let types =
-        |vars: &[Var]| vars.iter().map(|var| var.ty().to_string()).collect::<Vec<_>>().join(", ");
-    if !slots.iter().map(Var::ty).eq(next.iter().map(Var::ty)) {
-        let message = format!(
-            "the optimizer keeps ({}), the next values are ({})",
-            types(slots),
-            types(&next)
-        );
-        tracer.fail(Mistake::new(message));
-    }
-    next.iter()
-        .map(|next| if next.dtype().is_float() { next.flush() } else { next.clone() })
-        .collect()
+/// The norm of all elements.
+pub(crate) fn norm(x: &Var) -> Var {
+    (x * x).reduce_sum(&(0..x.shape().rank()).collect::<Vec<_>>(), false).sqrt()
 }
 
 /// The name under which an optimizer's slots are kept, such as `adam`.

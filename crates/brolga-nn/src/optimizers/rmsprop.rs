@@ -3,7 +3,7 @@
 use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Optimizer, Slot, Update, optimizer};
+use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
 
 /// `v ← ρ·v + (1 − ρ)·g²`, `w ← w − η·g / √(v + ε)`.
 ///
@@ -15,11 +15,12 @@ use super::{Common, Optimizer, Slot, Update, optimizer};
 /// With momentum µ, `m ← µ·m + η·g / √(v + ε)`, `w ← w − m`.
 ///
 /// Hinton, "Neural networks for machine learning", lecture 6e (2012).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Keras: `keras.optimizers.RMSprop`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RMSprop {
-    #[serde(deserialize_with = "super::rate")]
-    learning_rate: f64,
+    learning_rate: LearningRate,
     #[serde(flatten)]
     common: Common,
     rho: f64,
@@ -43,9 +44,16 @@ impl Default for RMSprop {
 
 impl RMSprop {
     /// With this learning rate (Keras's default is 1e-3), `ρ = 0.9`, `ε = 1e-7`, without momentum.
-    pub fn new(learning_rate: f64) -> Self {
+    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
         let common = Common::default();
-        Self { learning_rate, common, rho: 0.9, momentum: 0.0, epsilon: 1e-7, centered: false }
+        Self {
+            learning_rate: learning_rate.into(),
+            common,
+            rho: 0.9,
+            momentum: 0.0,
+            epsilon: 1e-7,
+            centered: false,
+        }
     }
 
     /// How slowly the mean of the squared gradient forgets; 0.9 by default.
@@ -78,8 +86,8 @@ impl RMSprop {
 }
 
 impl Optimizer for RMSprop {
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
     }
 
     fn common(&self) -> &Common {

@@ -3,17 +3,18 @@
 use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Optimizer, Slot, Update, optimizer};
+use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
 
 /// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m −
 /// η·g`.
 ///
 /// Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+///
+/// Keras: `keras.optimizers.SGD`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SGD {
-    #[serde(deserialize_with = "super::rate")]
-    learning_rate: f64,
+    learning_rate: LearningRate,
     #[serde(flatten)]
     common: Common,
     momentum: f64,
@@ -30,8 +31,13 @@ impl Default for SGD {
 
 impl SGD {
     /// With this learning rate (Keras's default is 0.01), without momentum.
-    pub fn new(learning_rate: f64) -> Self {
-        Self { learning_rate, common: Common::default(), momentum: 0.0, nesterov: false }
+    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
+        Self {
+            learning_rate: learning_rate.into(),
+            common: Common::default(),
+            momentum: 0.0,
+            nesterov: false,
+        }
     }
 
     /// How much of the last step goes into the next; 0 by default.
@@ -50,8 +56,8 @@ impl SGD {
 }
 
 impl Optimizer for SGD {
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    fn learning_rate(&self) -> &LearningRate {
+        &self.learning_rate
     }
 
     fn common(&self) -> &Common {

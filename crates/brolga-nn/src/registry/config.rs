@@ -22,7 +22,7 @@ fn config_error(class: &str, message: String) -> NnError {
 }
 
 /// Keys of Keras's configs that say nothing as long as another one, which is refused, is not set.
-const INERT: [&str; 2] = ["ema_momentum", "renorm_momentum"];
+const INERT: [&str; 1] = ["renorm_momentum"];
 
 /// Reads the arguments of a class.
 ///

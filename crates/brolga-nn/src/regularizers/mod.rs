@@ -26,7 +26,7 @@ pub trait Regularizer: Object {
     /// Fails for a shape that the regularizer does not take.
     ///
     /// # Errors
-    /// What is expected of the shape.
+    /// The mistake, with the shape that is expected.
     fn check(&self, shape: &Shape) -> Result<(), Mistake> {
         let _ = shape;
         Ok(())

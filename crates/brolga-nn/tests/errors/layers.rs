@@ -136,7 +136,7 @@ fn names_that_do_not_exist() {
     let mut model = Sequential::new();
     insta::assert_snapshot!(message(model.compile(compile().optimizer("adamm"))), @"
     there is no optimizer `adamm`; did you mean `adam`?
-      help: there are adam, adamw, rmsprop, sgd
+      help: there are adadelta, adafactor, adagrad, adam, adamax, adamw, ftrl, lamb, lion, muon, nadam, rmsprop, sgd
     ");
     insta::assert_snapshot!(message(model.compile(compile().loss("cross_entropy"))), @"
     there is no loss `cross_entropy`

@@ -12,7 +12,8 @@ use brolga_nn::layers::Layer;
 use brolga_nn::losses::{self, Loss};
 use brolga_nn::metrics::Metric;
 use brolga_nn::model::{Functional, Model, Network};
-use brolga_nn::optimizers::{Optimizer, Trained, apply};
+use brolga_nn::optimizers::schedules::Schedule;
+use brolga_nn::optimizers::{LearningRate, Optimizer, Slot, Trained, apply, slots};
 use brolga_nn::registry::from_config;
 use brolga_nn::trace::{Call, Context, Prediction, Weights};
 use brolga_nn::{Compile, Data, Fit, Predict, Sequential};
@@ -199,47 +200,63 @@ pub(crate) fn metric(case: &Case) -> Outcome {
 
 pub(crate) fn optimizer(case: &Case) -> Outcome {
     let optimizer: Arc<dyn Optimizer> = from_config(&case.config)?;
-    let mut state: Vec<Vec<Tensor>> =
+    let full = |slot: &Slot| Tensor::full(&slot.ty, slot.initial);
+    let mut states: Vec<Tensor> = optimizer.states().iter().map(full).collect();
+    let mut weights: Vec<Vec<Tensor>> =
         case.list("w/").into_iter().map(|(_, w)| vec![w.clone()]).collect();
-    for tensors in &mut state {
+    for tensors in &mut weights {
         let ty = tensors[0].ty();
-        let slots = optimizer.slots(&ty);
-        tensors.extend(slots.iter().map(|slot| Tensor::full(&slot.ty, slot.initial)));
+        tensors.extend(slots(&*optimizer, "", &ty).iter().map(full));
     }
     for step in 0..case.count("steps") {
         let tracer = Tracer::new("step");
-        let rate = tracer.input("learning_rate", Type::scalar(DType::F32));
-        let iterations = tracer.input("iterations", Type::scalar(DType::I32));
-        let mut inputs = vec![
-            Tensor::scalar(DType::F32, optimizer.learning_rate()),
-            Tensor::scalar(DType::I32, step as f64),
-        ];
+        let mut inputs = vec![];
         let mut input = |tensor: &Tensor| {
             inputs.push(tensor.clone());
             tracer.input(&format!("i{}", inputs.len()), tensor.ty())
         };
-        let trained: Vec<Trained> = state
-            .iter()
-            .enumerate()
-            .map(|(index, tensors)| Trained {
+        let iterations = input(&Tensor::scalar(DType::I32, step as f64));
+        let rate = match optimizer.learning_rate() {
+            LearningRate::Constant(rate) => input(&Tensor::scalar(DType::F32, *rate)),
+            LearningRate::Schedule(schedule) => schedule.rate(&iterations.cast(DType::F32)),
+        };
+        let state_inputs: Vec<Var> = states.iter().map(&mut input).collect();
+        let mut trained = vec![];
+        for (index, tensors) in weights.iter().enumerate() {
+            trained.push(Trained {
                 origin: Origin::default(),
                 weight: input(&tensors[0]),
                 gradient: input(case.tensor(&format!("g{step}/{index}"))),
                 slots: tensors[1..].iter().map(&mut input).collect(),
-            })
-            .collect();
-        let updates = apply(&*optimizer, &rate, &iterations, &[], &trained);
+            });
+        }
+        let updates = apply(&*optimizer, &rate, &iterations, &state_inputs, &trained);
+        updates.states.iter().for_each(|state| tracer.output(state));
         for update in &updates.weights {
             tracer.output(&update.weight);
             update.slots.iter().for_each(|slot| tracer.output(slot));
         }
         let mut results = results(tracer.finish()?, &inputs)?.into_iter();
-        for (index, tensors) in state.iter_mut().enumerate() {
+        states.iter_mut().zip(&mut results).for_each(|(old, new)| *old = new);
+        for (index, tensors) in weights.iter_mut().enumerate() {
             tensors.iter_mut().zip(&mut results).for_each(|(old, new)| *old = new);
             case.expect(&format!("w_after{step}/{index}"), &tensors[0], SEVERAL_STEPS)?;
         }
     }
     Ok(())
+}
+
+pub(crate) fn schedule(case: &Case) -> Outcome {
+    let schedule: Arc<dyn Schedule> = from_config(&case.config)?;
+    let tracer = Tracer::new("schedule");
+    let steps = numbers(case.tensor("steps"));
+    for steps in &steps {
+        tracer.output(&schedule.rate(&tracer.scalar(DType::F32, *steps)));
+    }
+    let rates = results(tracer.finish()?, &[])?;
+    let rates = rates.iter().map(|rate| numbers(rate)[0] as f32).collect();
+    let rates = Tensor::f32([steps.len()], rates).ok_or("a rate for each number of steps")?;
+    case.expect("y0", &rates, ONE_CALL)
 }
 
 pub(crate) fn model(case: &Case) -> Outcome {

@@ -33,6 +33,7 @@ fn run(case: &Case) -> Outcome {
         "loss" => kinds::loss(case),
         "metric" => kinds::metric(case),
         "optimizer" => kinds::optimizer(case),
+        "schedule" => kinds::schedule(case),
         _ => kinds::model(case),
     };
     match (result, case.unread()) {

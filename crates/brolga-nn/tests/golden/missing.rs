@@ -10,6 +10,7 @@ use brolga_nn::layers::Layer;
 use brolga_nn::losses::Loss;
 use brolga_nn::metrics::Metric;
 use brolga_nn::optimizers::Optimizer;
+use brolga_nn::optimizers::schedules::Schedule;
 use brolga_nn::registry::{Family, by_name};
 use serde_json::{Value, json};
 
@@ -24,6 +25,7 @@ pub(crate) fn missing(case: &Case) -> Option<String> {
         "loss" => class::<dyn Loss>(config),
         "metric" => class::<dyn Metric>(config),
         "optimizer" => optimizer(config),
+        "schedule" => class::<dyn Schedule>(config),
         "model" => model(case),
         other => Some(format!("kind {other}")),
     };
@@ -50,8 +52,8 @@ fn layer(config: &Value) -> Option<String> {
 }
 
 fn optimizer(config: &Value) -> Option<String> {
-    let schedule = &config["config"]["learning_rate"]["class_name"];
-    class::<dyn Optimizer>(config).or_else(|| Some(format!("schedule {}", schedule.as_str()?)))
+    let schedule = &config["config"]["learning_rate"];
+    class::<dyn Optimizer>(config).or_else(|| class::<dyn Schedule>(schedule))
 }
 
 fn activation(name: &Value) -> Option<String> {
