@@ -36,42 +36,39 @@ impl Select<'_> {
             Unary::ToInt => self.convert_to_int(a),
             // Floats and integers share their registers.
             Unary::Bits | Unary::FromBits => a,
-            Unary::Not => {
-                let dst = self.mask();
-                match self.isa {
-                    Isa::Avx2 => {
-                        let ones = self.word(u32::MAX);
-                        let sources = [Operand::Reg(a, full), Operand::Any(ones, full)];
-                        self.make_into(VEX_Vpxor_ymm_ymm_ymmm256, dst, full, &sources);
-                    }
-                    Isa::Avx512 => {
-                        self.make_into(VEX_Knotw_kr_kr, dst, full, &[Operand::Reg(a, full)])
-                    }
-                }
-                dst
-            }
-            Unary::MaskToInt => match self.isa {
-                Isa::Avx2 => {
-                    self.make(VEX_Vpsrld_ymm_ymm_imm8, &[Operand::Reg(a, full), Operand::Imm(31)])
-                }
-                Isa::Avx512 => {
-                    let one = self.word(1);
-                    let dst = self.vector();
-                    let operands = [Operand::Reg(dst, full), Operand::Reg(one, full)];
-                    self.push_masked(
-                        EVEX_Vmovdqa32_zmm_k1z_zmmm512,
-                        First::Written,
-                        &operands,
-                        a,
-                        true,
-                    );
-                    dst
-                }
-            },
+            Unary::Not => self.not(a),
+            Unary::MaskToInt => self.mask_to_int(a),
             Unary::Sqrt | Unary::Floor | Unary::Round | Unary::ToFloat => {
                 unreachable!("the table has them")
             }
         }
+    }
+
+    /// The negation of truth values.
+    fn not(&mut self, a: V) -> V {
+        let (dst, full) = (self.mask(), self.full());
+        match self.isa {
+            Isa::Avx2 => {
+                let ones = self.word(u32::MAX);
+                let sources = [Operand::Reg(a, full), Operand::Any(ones, full)];
+                self.make_into(VEX_Vpxor_ymm_ymm_ymmm256, dst, full, &sources);
+            }
+            Isa::Avx512 => self.make_into(VEX_Knotw_kr_kr, dst, full, &[Operand::Reg(a, full)]),
+        }
+        dst
+    }
+
+    /// 1 where true, 0 elsewhere.
+    fn mask_to_int(&mut self, a: V) -> V {
+        let full = self.full();
+        if self.isa == Isa::Avx2 {
+            return self.make(VEX_Vpsrld_ymm_ymm_imm8, &[Operand::Reg(a, full), Operand::Imm(31)]);
+        }
+        let one = self.word(1);
+        let dst = self.vector();
+        let operands = [Operand::Reg(dst, full), Operand::Reg(one, full)];
+        self.push_masked(EVEX_Vmovdqa32_zmm_k1z_zmmm512, First::Written, &operands, a, true);
+        dst
     }
 
     /// `vcvttps2dq` gives the smallest integer for everything out of range: right below, one off the largest above, wrong for NaN.
