@@ -8,7 +8,7 @@ mod tile;
 
 use std::sync::Arc;
 
-use brolga_ir::op::Family;
+use brolga_ir::op::{Combine, Family};
 use brolga_ir::{DType, Op, Shape, Value};
 use rustc_hash::FxHashMap;
 
@@ -49,7 +49,7 @@ struct Rows<'a> {
     row_axes: usize,
     spaces: FxHashMap<Value, Space>,
     /// The reductions with their level: those of level n depend on reductions below n alone.
-    reductions: Vec<(Value, usize)>,
+    reductions: Vec<(Value, Combine, usize)>,
     leaves: Vec<Leaf>,
 }
 
@@ -116,9 +116,9 @@ impl<'a> Rows<'a> {
             let level = operands.iter().filter_map(|v| levels.get(v)).max().copied().unwrap_or(0);
             let shape = body.shape(value);
             let space = match op.family() {
-                Family::Reduction { .. } => {
+                Family::Reduction { combine, .. } => {
                     body.expect_types(value, TYPES)?;
-                    self.reductions.push((value, level));
+                    self.reductions.push((value, combine, level));
                     levels.insert(value, level + 1);
                     self.spaces.insert(value, Space::Row);
                     continue;
@@ -352,7 +352,7 @@ impl<'a> Rows<'a> {
         let outputs: Vec<Pointer> =
             (0..body.results().count()).map(|i| b.pointer(format!("out{i}"))).collect();
         let mut row = Row { rows: self, inputs, outputs, known: Recorded::default(), columns };
-        let levels = self.reductions.iter().map(|(_, level)| level + 1).max().unwrap_or(0);
+        let levels = self.reductions.iter().map(|(_, _, level)| level + 1).max().unwrap_or(0);
         for level in 0..levels {
             row.reduce(&mut b, level)?;
         }

@@ -46,10 +46,12 @@ const SPLIT: Rule =
 const TOGETHER: Rule =
     Rule { name: "outer axes together", reason: "they are walked in the same order" };
 
-/// The axes of a reduction that combines numbers.
-fn axes(op: &Op) -> Option<&[usize]> {
+/// How a reduction combines numbers, and along which axes.
+fn reduction(op: &Op) -> Option<(Combine, &[usize])> {
     match op.family() {
-        Family::Reduction { combine, axes, .. } if combine != Combine::Argmax => Some(axes),
+        Family::Reduction { combine, axes, .. } if combine != Combine::Argmax => {
+            Some((combine, axes))
+        }
         _ => None,
     }
 }
@@ -66,7 +68,7 @@ fn canonical(
     rewrites: &mut Rewrites,
 ) -> Result<Option<Value>, Mistake> {
     let op = graph.node(id).op.clone();
-    let Some(axes) = axes(&op) else { return Ok(None) };
+    let Some((combine, axes)) = reduction(&op) else { return Ok(None) };
     let x = graph.operands(id)[0];
     let (from, origin) = (graph.ty(x).shape.clone(), graph.node(id).origin.clone());
     let result = graph.ty(id.into()).shape.clone();
@@ -78,7 +80,7 @@ fn canonical(
         }
         x
     } else if inner > 0 && !outer_axes.is_empty() {
-        if !can_split(&op, graph.ty(x).dtype) || !rewrites.allow(&SPLIT, graph, id) {
+        if !can_split(combine, graph.ty(x).dtype) || !rewrites.allow(&SPLIT, graph, id) {
             return Ok(None);
         }
         in_two_parts(graph, &op, x, outer_axes, split, &origin)?
@@ -96,8 +98,12 @@ fn canonical(
     graph.add(Reshape { shape: result }, &[value], origin).map(Some)
 }
 
-fn can_split(op: &Op, dtype: DType) -> bool {
-    let rounds = matches!(op, Op::ReduceSum(_) | Op::ReduceMean(_));
+/// Whether the first part can be stored without another rounding.
+fn can_split(combine: Combine, dtype: DType) -> bool {
+    let rounds = match combine {
+        Combine::Sum | Combine::Mean => true,
+        Combine::Max | Combine::Min | Combine::Argmax => false,
+    };
     !(rounds && matches!(dtype, DType::BF16 | DType::F16))
 }
 

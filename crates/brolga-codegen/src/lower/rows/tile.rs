@@ -1,7 +1,7 @@
 //! The tile of one row: a pass for each level of reductions, and one for the results.
 
 use brolga_ir::lanes::{Lane, Lanes};
-use brolga_ir::op::Family;
+use brolga_ir::op::{Combine, Family};
 use brolga_ir::ops::Max;
 use brolga_ir::{DType, Elementwise, NodeId, Op, Value};
 use rustc_hash::FxHashSet;
@@ -26,106 +26,73 @@ pub(super) struct Row<'a> {
     pub(super) columns: usize,
 }
 
-/// The use of a reduction's lanes.
-enum Accumulator {
-    Sum(Variable<F>),
-    Max(Variable<F>),
-    /// The maximum of the negated values.
-    Min(Variable<F>),
-    /// The maximum, and then, in a pass of its own, its first index.
-    ArgMax(Variable<F>),
+/// A reduction, and what its lanes have come to; for a minimum, the maximum of the negated values.
+struct Accumulator {
+    value: Value,
+    combine: Combine,
+    lanes: Variable<F>,
 }
 
 impl Row<'_> {
     /// One pass over the row: all reductions of a level.
     pub(super) fn reduce(&mut self, b: &mut Builder, level: usize) -> Result<()> {
         let rows = self.rows;
-        let mine: Vec<Value> =
-            rows.reductions.iter().filter(|(_, l)| *l == level).map(|(v, _)| *v).collect();
-        let mut accumulators = Vec::new();
-        for &value in &mine {
-            let accumulator = match rows.body.op(value) {
-                Op::ReduceSum(_) | Op::ReduceMean(_) => {
-                    let zero = b.float(0.0);
-                    Accumulator::Sum(b.variable(zero))
-                }
-                op => {
-                    let low = b.float(f64::NEG_INFINITY);
-                    let variable = b.variable(low);
-                    match op {
-                        Op::ReduceMax(_) => Accumulator::Max(variable),
-                        Op::ReduceMin(_) => Accumulator::Min(variable),
-                        _ => Accumulator::ArgMax(variable),
-                    }
-                }
-            };
-            accumulators.push(accumulator);
-        }
+        let mine = rows.reductions.iter().filter(|(.., of)| *of == level);
+        let accumulators: Vec<Accumulator> = mine
+            .map(|&(value, combine, _)| {
+                let identity = b.float(match combine {
+                    Combine::Sum | Combine::Mean => 0.0,
+                    Combine::Max | Combine::Min | Combine::Argmax => f64::NEG_INFINITY,
+                });
+                Accumulator { value, combine, lanes: b.variable(identity) }
+            })
+            .collect();
         self.pass(b, &mut |row, b, recorded, first, extent| {
-            for (&value, accumulator) in mine.iter().zip(&accumulators) {
-                let operand = row.rows.body.graph.operands(value.node)[0];
+            for accumulator in &accumulators {
+                let operand = row.rows.body.graph.operands(accumulator.value.node)[0];
                 let Lane::F(x) = row.full(b, recorded, operand, first, extent)? else {
                     unreachable!("reductions are of floats")
                 };
-                let (Accumulator::Sum(variable)
-                | Accumulator::Max(variable)
-                | Accumulator::Min(variable)
-                | Accumulator::ArgMax(variable)) = accumulator;
-                let acc = b.get(*variable);
-                let next = match accumulator {
-                    Accumulator::Sum(_) => b.add(acc, x),
-                    Accumulator::Max(_) | Accumulator::ArgMax(_) => max(b, acc, x),
-                    Accumulator::Min(_) => {
+                let acc = b.get(accumulator.lanes);
+                let next = match accumulator.combine {
+                    Combine::Sum | Combine::Mean => b.add(acc, x),
+                    Combine::Max | Combine::Argmax => max(b, acc, x),
+                    Combine::Min => {
                         let x = b.neg(x);
                         max(b, acc, x)
                     }
                 };
                 let next = keep_outside(b, extent, next, acc);
-                b.set(*variable, next);
+                b.set(accumulator.lanes, next);
             }
             Ok(())
         })?;
-        for (value, accumulator) in mine.into_iter().zip(accumulators) {
-            let lane = self.result(b, value, &accumulator)?;
-            let lane = round(b, rows.body.ty(value).dtype, lane);
-            self.known.insert(value, lane);
+        for accumulator in accumulators {
+            let lane = self.result(b, &accumulator)?;
+            let lane = round(b, rows.body.ty(accumulator.value).dtype, lane);
+            self.known.insert(accumulator.value, lane);
         }
         Ok(())
     }
 
     /// The value of a reduction after its pass, in every lane.
-    fn result(
-        &mut self,
-        b: &mut Builder,
-        value: Value,
-        accumulator: &Accumulator,
-    ) -> Result<Lane<Builder>> {
-        let body = self.rows.body;
-        Ok(match accumulator {
-            Accumulator::Sum(variable) => {
-                let lanes = b.get(*variable);
+    fn result(&mut self, b: &mut Builder, accumulator: &Accumulator) -> Result<Lane<Builder>> {
+        let lanes = b.get(accumulator.lanes);
+        Ok(match accumulator.combine {
+            Combine::Sum => Lane::F(b.reduce(Reduction::Sum, lanes)),
+            Combine::Mean => {
                 let sum = b.reduce(Reduction::Sum, lanes);
-                Lane::F(match body.op(value) {
-                    Op::ReduceMean(_) => {
-                        let count = b.float(self.rows.columns as f64);
-                        b.div(sum, count)
-                    }
-                    _ => sum,
-                })
+                let count = b.float(self.rows.columns as f64);
+                Lane::F(b.div(sum, count))
             }
-            Accumulator::Max(variable) => {
-                let lanes = b.get(*variable);
-                Lane::F(b.reduce(Reduction::Max, lanes))
-            }
-            Accumulator::Min(variable) => {
-                let lanes = b.get(*variable);
+            Combine::Max => Lane::F(b.reduce(Reduction::Max, lanes)),
+            Combine::Min => {
                 let negated = b.reduce(Reduction::Max, lanes);
                 Lane::F(b.neg(negated))
             }
-            Accumulator::ArgMax(variable) => {
-                let lanes = b.get(*variable);
+            Combine::Argmax => {
                 let maximum = b.reduce(Reduction::Max, lanes);
-                Lane::I(self.first_index(b, value, maximum)?)
+                Lane::I(self.first_index(b, accumulator.value, maximum)?)
             }
         })
     }
