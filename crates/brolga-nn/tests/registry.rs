@@ -131,6 +131,80 @@ fn arguments(kind: &str, class: &str) -> Value {
         "PReLU" => json!({ "shared_axes": [1, 2], "alpha_initializer": "ones" }),
         "Permute" => json!({ "dims": [2, 1] }),
         "RMSNormalization" => json!({ "axis": [1], "epsilon": 0.5 }),
+        "ReLU" => json!({ "max_value": 2.0, "negative_slope": 0.5, "threshold": 1.0 }),
+        "RepeatVector" => json!({ "n": 3 }),
+        "Softmax" => json!({ "axis": 1 }),
+        "UnitNormalization" => json!({ "axis": [1, 2] }),
+        "Rescaling" => json!({ "scale": [0.5, 2.0], "offset": -1.0 }),
+        "Reshape" => json!({ "target_shape": [2, -1] }),
+        _ => of_image_layer(class),
+    }
+}
+
+/// The same of layers for sequences, images and volumes.
+fn of_image_layer(class: &str) -> Value {
+    match class {
+        "AdaptiveMaxPooling1D" | "AdaptiveAveragePooling1D" => json!({ "output_size": [3] }),
+        "AdaptiveMaxPooling2D" | "AdaptiveAveragePooling2D" => json!({ "output_size": [3, 2] }),
+        "AdaptiveMaxPooling3D" | "AdaptiveAveragePooling3D" => json!({ "output_size": [3, 2, 1] }),
+        "AveragePooling1D" | "MaxPooling1D" => {
+            json!({ "pool_size": [3], "strides": [1], "padding": "same" })
+        }
+        "AveragePooling2D" | "MaxPooling2D" => {
+            json!({ "pool_size": [3, 2], "strides": [1, 2], "padding": "same" })
+        }
+        "AveragePooling3D" | "MaxPooling3D" => {
+            json!({ "pool_size": [3, 2, 1], "strides": [1, 2, 2] })
+        }
+        "Conv1D" => json!({
+            "filters": 4, "kernel_size": [3], "strides": [2], "padding": "causal", "dilation_rate": [2],
+        }),
+        "Conv1DTranspose" => json!({
+            "filters": 4, "kernel_size": [3], "strides": [2], "output_padding": [1], "padding": "same",
+        }),
+        "Conv2D" => json!({
+            "filters": 4, "kernel_size": [3, 2], "strides": [2, 1], "padding": "same", "groups": 2,
+            "activation": "relu", "use_bias": false, "kernel_initializer": "he_normal",
+        }),
+        "Conv2DTranspose" => {
+            json!({ "filters": 4, "kernel_size": [3, 2], "dilation_rate": [2, 1] })
+        }
+        "Conv3D" | "Conv3DTranspose" => {
+            json!({ "filters": 4, "kernel_size": [3, 2, 1], "activation": "tanh", "use_bias": false })
+        }
+        "Cropping1D" => json!({ "cropping": [1, 2] }),
+        "Cropping2D" => json!({ "cropping": [[1, 2], [3, 4]] }),
+        "Cropping3D" => json!({ "cropping": [[1, 2], [3, 4], [5, 6]] }),
+        "DepthwiseConv1D" => json!({ "kernel_size": [3], "depth_multiplier": 2, "strides": [2] }),
+        "DepthwiseConv2D" => json!({ "kernel_size": [3, 2], "depthwise_initializer": "he_normal" }),
+        "Dropout" => json!({ "rate": 0.25, "name": "sometimes" }),
+        "AlphaDropout" | "GaussianDropout" | "SpatialDropout1D" | "SpatialDropout2D"
+        | "SpatialDropout3D" => json!({ "rate": 0.25 }),
+        "GaussianNoise" => json!({ "stddev": 0.5 }),
+        "GlobalAveragePooling1D"
+        | "GlobalAveragePooling2D"
+        | "GlobalAveragePooling3D"
+        | "GlobalMaxPooling1D"
+        | "GlobalMaxPooling2D"
+        | "GlobalMaxPooling3D" => json!({ "keepdims": true }),
+        "SeparableConv1D" => json!({ "filters": 4, "kernel_size": [3], "depth_multiplier": 2 }),
+        "SeparableConv2D" => json!({
+            "filters": 4, "kernel_size": [3, 2], "pointwise_initializer": "ones", "padding": "same",
+        }),
+        "UpSampling1D" => json!({ "size": 3 }),
+        "UpSampling2D" => json!({ "size": [3, 2], "interpolation": "bilinear" }),
+        "UpSampling3D" => json!({ "size": [3, 2, 1] }),
+        "ZeroPadding1D" => json!({ "padding": [1, 2] }),
+        "ZeroPadding2D" => json!({ "padding": [[1, 2], [3, 4]] }),
+        "ZeroPadding3D" => json!({ "padding": [[1, 2], [3, 4], [5, 6]] }),
+        _ => of_preprocessing(class),
+    }
+}
+
+/// The same of layers that change images before a model sees them.
+fn of_preprocessing(class: &str) -> Value {
+    match class {
+        "CenterCrop" | "RandomCrop" => json!({ "height": 3, "width": 4 }),
         "RandomContrast" => json!({ "factor": [0.25, 0.5], "value_range": [0.0, 1.0] }),
         "RandomFlip" => json!({ "mode": "vertical" }),
         "RandomRotation" => {

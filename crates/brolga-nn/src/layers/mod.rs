@@ -2,6 +2,7 @@
 //!
 //! A new layer is a new file and one line in the list below.
 
+mod adaptive_pooling;
 mod affine;
 mod axes;
 mod convolution;
@@ -35,6 +36,7 @@ use crate::registry::{Choice, Object, classes, snake_case};
 use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
+pub use adaptive_pooling::AdaptivePooling;
 pub use affine::{Factor, FillMode};
 pub use axes::Axes;
 pub use convolution::Convolution;
@@ -58,6 +60,12 @@ classes! {
     "layer" Layer(snake_case) {
         activation: Activation,
         activity_regularization: ActivityRegularization,
+        adaptive_average_pooling1d: AdaptiveAveragePooling1D,
+        adaptive_average_pooling2d: AdaptiveAveragePooling2D,
+        adaptive_average_pooling3d: AdaptiveAveragePooling3D,
+        adaptive_max_pooling1d: AdaptiveMaxPooling1D,
+        adaptive_max_pooling2d: AdaptiveMaxPooling2D,
+        adaptive_max_pooling3d: AdaptiveMaxPooling3D,
         add: Add,
         alpha_dropout: AlphaDropout,
         average: Average,

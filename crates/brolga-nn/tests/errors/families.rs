@@ -455,3 +455,24 @@ fn images() {
     layer `random_contrast`: RandomContrast: `factor` is [0.5, 1.5];  help: it must be a number from 0 to 1
     ");
 }
+
+#[test]
+fn adaptive_poolings() {
+    insta::assert_snapshot!(all([
+        built(&IMAGE, AdaptiveMaxPooling1D::new(3)),
+        built(&LINE, AdaptiveMaxPooling1D::new(6)),
+        built(&LINE, AdaptiveMaxPooling2D::new(2)),
+        built(&IMAGE, AdaptiveMaxPooling3D::new(2)),
+        built(&LINE, AdaptiveAveragePooling1D::new(0)),
+        built(&IMAGE, AdaptiveAveragePooling2D::new((2, usize::MAX))),
+        built(&VOLUME, AdaptiveAveragePooling3D::new((4, 1, 1))),
+    ]), @r"
+    layer `adaptive_max_pooling1d`: AdaptiveMaxPooling1D takes sequences (None, steps, channels), given (None, 4, 5, 3);  help: sequences without a channel axis need one of extent 1: Input::new([28, 1])
+    layer `adaptive_max_pooling1d`: output_size [6] is larger than the input of 5;  help: make it smaller, or enlarge the input: UpSampling
+    layer `adaptive_max_pooling2d`: AdaptiveMaxPooling2D takes images (None, height, width, channels), given (None, 5, 3);  help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    layer `adaptive_max_pooling3d`: AdaptiveMaxPooling3D takes volumes (None, depth, height, width, channels), given (None, 4, 5, 3);  help: volumes without a channel axis need one of extent 1: Input::new([28, 28, 28, 1])
+    layer `adaptive_average_pooling1d`: AdaptiveAveragePooling1D: `output_size` is 0;  help: it must be a whole number from 1 on
+    layer `adaptive_average_pooling2d`: output_size [2, 18446744073709551615] is larger than the input of 4×5;  help: make it smaller, or enlarge the input: UpSampling
+    layer `adaptive_average_pooling3d`: output_size [4, 1, 1] is larger than the input of 3×4×5;  help: make it smaller, or enlarge the input: UpSampling
+    ");
+}

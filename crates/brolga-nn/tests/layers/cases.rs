@@ -28,6 +28,7 @@ pub(crate) fn all() -> Vec<Case> {
         core,
         convolutions,
         poolings,
+        adaptive_poolings,
         mergings,
         normalizations,
         shapes,
@@ -259,6 +260,18 @@ fn preprocessing() -> Vec<Case> {
         each(|| RandomCrop::new(2, 2), &IMAGES),
         each(|| RandomCrop::new(9, 3), &IMAGES),
         each(|| RandomContrast::new((0.2, 0.4)).value_range([-1.2, 1.3]), &IMAGES),
+    ]
+    .concat()
+}
+
+fn adaptive_poolings() -> Vec<Case> {
+    [
+        each(|| AdaptiveMaxPooling1D::new(3), &LINES),
+        each(|| AdaptiveMaxPooling2D::new((2, 3)), &IMAGES),
+        each(|| AdaptiveMaxPooling3D::new((1, 2, 3)), &VOLUMES),
+        each(|| AdaptiveAveragePooling1D::new(4), &LINES),
+        each(|| AdaptiveAveragePooling2D::new((3, 2)), &IMAGES),
+        each(|| AdaptiveAveragePooling3D::new((2, 3, 1)), &VOLUMES),
     ]
     .concat()
 }

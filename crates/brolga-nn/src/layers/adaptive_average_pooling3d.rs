@@ -1,0 +1,17 @@
+//! The average over windows of a volume that make a result of a given size.
+
+use super::adaptive_pooling::AdaptivePooling;
+use super::layer;
+use super::pooling::Mean;
+
+/// The average of each of `output_size` windows over volumes:
+/// `[batch, depth, height, width, channels]` to `[batch, output_size.., channels]`. On each axis,
+/// window `i` begins at `⌊i·input / output⌋` and ends before `⌈(i + 1)·input / output⌉`.
+///
+/// A mistake if the input is no volume, or smaller than the result, which Keras would fill with
+/// windows of one or two elements.
+///
+/// Keras: <https://keras.io/api/layers/pooling_layers/adaptive_average_pooling3d/>
+pub type AdaptiveAveragePooling3D = AdaptivePooling<Mean, 3>;
+
+layer!(AdaptiveAveragePooling3D { output_size: Count });
