@@ -133,7 +133,6 @@ fn arguments(kind: &str, class: &str) -> Value {
         "RMSNormalization" => json!({ "axis": [1], "epsilon": 0.5 }),
         "ReLU" => json!({ "max_value": 2.0, "negative_slope": 0.5, "threshold": 1.0 }),
         "RepeatVector" => json!({ "n": 3 }),
-        "Softmax" => json!({ "axis": 1 }),
         "UnitNormalization" => json!({ "axis": [1, 2] }),
         "Rescaling" => json!({ "scale": [0.5, 2.0], "offset": -1.0 }),
         "Reshape" => json!({ "target_shape": [2, -1] }),
