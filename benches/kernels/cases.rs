@@ -133,8 +133,8 @@ fn contractions(all: &mut Vec<(String, Graph)>) -> Result<(), TraceError> {
             vec![x(t, [m, k]).matmul(&t.input("y", Type::f32([k, n])))]
         })?);
     }
-    // Batch, extents of the images, channels, extents of the filter, filters. Those of one axis do the work of those of two before them.
-    let convolutions: [(usize, &[usize], usize, &[usize], usize); 7] = [
+    // Those of one axis do the work of those of two before them.
+    let convolutions: [Case<'_>; 7] = [
         (32, &[13, 13], 32, &[3, 3], 64),
         (8, &[14, 14], 256, &[1, 1], 1024),
         (32, &[14, 14], 64, &[3, 3], 64),
@@ -148,6 +148,9 @@ fn contractions(all: &mut Vec<(String, Graph)>) -> Result<(), TraceError> {
     }
     Ok(())
 }
+
+/// Batch, extents of the images, channels, extents of the filter, filters.
+type Case<'a> = (usize, &'a [usize], usize, &'a [usize], usize);
 
 /// A convolution with padding so that images keep their extents, and its gradients.
 fn convolution(
