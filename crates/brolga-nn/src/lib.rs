@@ -55,12 +55,15 @@ pub use callback::{Callback, Training, TrainingPlan};
 pub use data::{Data, Element, IntoData};
 pub use error::NnError;
 pub use history::{History, Logs, Series};
-pub use model::{Compile, Evaluate, Fit, Kind, Predict, Sequential, Session};
+pub use model::{Compile, Evaluate, Fit, Kind, OnBatch, Predict, Sequential, Session};
 
 /// Everything that a program with a model in it uses.
 pub mod prelude {
     pub use crate::activations::Activation;
-    pub use crate::callbacks::{CSVLogger, EarlyStopping, ModelCheckpoint};
+    pub use crate::callbacks::{
+        BackupAndRestore, CSVLogger, EarlyStopping, LambdaCallback, LearningRateScheduler,
+        ModelCheckpoint, ReduceLROnPlateau, TensorBoard, TerminateOnNaN,
+    };
     pub use crate::layers::{
         ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D,
         AdaptiveAveragePooling3D, AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D,
@@ -81,8 +84,12 @@ pub mod prelude {
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};
     pub use crate::model::{Apply, Functional as Model, Shared, Symbolic};
-    pub use crate::optimizers::{Adam, AdamW, Optimizer, RMSprop, SGD};
+    pub use crate::optimizers::{
+        Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam,
+        Optimizer, RMSprop, SGD, schedules,
+    };
     pub use crate::{
-        Callback, Compile, Evaluate, Fit, History, Logs, NnError, Predict, Sequential, Training,
+        Callback, Compile, Evaluate, Fit, History, Logs, NnError, OnBatch, Predict, Sequential,
+        Training, constraints, initializers, regularizers,
     };
 }

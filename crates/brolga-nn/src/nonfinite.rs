@@ -9,14 +9,25 @@ use crate::states::LEARNING_RATE;
 /// A number of a step that was not finite. The model's state is the one before the step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NonFinite {
-    /// The epoch, from 1; `None` in an evaluation.
-    pub epoch: Option<usize>,
-    /// The step within the epoch or the evaluation, from 1.
+    /// In what the step was one.
+    pub during: During,
+    /// The step within it, from 1.
     pub step: usize,
     /// The number, such as `the loss is NaN`.
     pub what: String,
     /// Its first cause.
     pub cause: Cause,
+}
+
+/// What a step is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum During {
+    /// An epoch of a training, from 1.
+    Epoch(usize),
+    /// A step of training by itself.
+    Batch,
+    /// An evaluation.
+    Evaluation,
 }
 
 /// The cause of a number that is not finite.
@@ -57,10 +68,11 @@ pub enum Cause {
 
 impl fmt::Display for NonFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { epoch, step, what, cause } = self;
-        match epoch {
-            Some(epoch) => write!(f, "epoch {epoch}, step {step}: {what}")?,
-            None => write!(f, "evaluation, step {step}: {what}")?,
+        let Self { during, step, what, cause } = self;
+        match during {
+            During::Epoch(epoch) => write!(f, "epoch {epoch}, step {step}: {what}")?,
+            During::Batch => write!(f, "train_on_batch: {what}")?,
+            During::Evaluation => write!(f, "evaluation, step {step}: {what}")?,
         }
         match cause {
             Cause::Data { input, sample, element, value } => write!(
@@ -89,12 +101,12 @@ impl fmt::Display for NonFinite {
                 for (ty, least, greatest) in operands {
                     write!(f, "\n    of {ty} from {least:.3e} to {greatest:.3e}")?;
                 }
-                let help = match epoch {
-                    Some(_) => {
+                let help = match during {
+                    During::Epoch(_) | During::Batch => {
                         "lower the learning rate, or bound the gradients with clipnorm; \
                          the weights are those before this step"
                     }
-                    None => {
+                    During::Evaluation => {
                         "weights or data are too large: train with a lower learning rate, or bound the \
                          gradients with clipnorm"
                     }

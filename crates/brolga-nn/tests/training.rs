@@ -6,7 +6,7 @@ use brolga_nn::prelude::*;
 use brolga_nn::trace::{Call, Context, Weights};
 use brolga_nn::{Kind, TrainingPlan};
 use brolga_runtime::Backend;
-use ndarray::{Array1, Array2, ArrayD, array};
+use ndarray::{Array1, Array2, ArrayD, array, s};
 
 fn compile() -> Compile {
     Compile::new()
@@ -74,6 +74,48 @@ fn a_seed_gives_the_same_bits_each_time() -> Result<(), NnError> {
     assert_ne!(run(3, fit())?.1, run(4, fit())?.1);
     assert_ne!(run(3, fit())?.1, run(3, fit().seed(9))?.1);
     assert_ne!(run(3, fit())?.1, run(3, fit().shuffle(false))?.1);
+    Ok(())
+}
+
+#[test]
+fn single_steps_give_the_bits_of_an_epoch() -> Result<(), NnError> {
+    let (x, y) = xor(40);
+    let weights: Vec<f32> = (0..40).map(|i| (i % 3) as f32).collect();
+    let mut whole = model();
+    let mut epoch = vec![];
+    let collects = LambdaCallback::new().on_batch_end(|_, logs, _| {
+        epoch.push(logs.clone());
+        Ok(())
+    });
+    let arguments = fit().shuffle(false).sample_weight(&weights).class_weight([(1, 0.5)]);
+    whole.fit(&x, &y, arguments.callback(collects))?;
+
+    let mut single = model();
+    let steps = |model: &mut Sequential| -> Result<Vec<Logs>, NnError> {
+        let batches = [0..16, 16..32, 32..40].into_iter();
+        let step = |batch: std::ops::Range<usize>| {
+            let weights = OnBatch::new().sample_weight(&weights[batch.clone()]);
+            let (x, y) = (x.slice(s![batch.clone(), ..]), y.slice(s![batch]));
+            model.train_on_batch_with(&x, &y, weights.class_weight([(1, 0.5)]))
+        };
+        batches.map(step).collect()
+    };
+    assert_eq!(steps(&mut single)?, epoch);
+    assert_eq!(single.get_weights()?, whole.get_weights()?);
+
+    // The totals go on until they are reset.
+    assert_ne!(single.test_on_batch(&x, &y)?, whole.evaluate(&x, &y)?);
+    single.reset_metrics();
+    let logs = single.test_on_batch(&x, &y)?;
+    assert_eq!(logs, whole.evaluate_with(&x, &y, Evaluate::new().batch_size(40))?);
+    assert_eq!(single.test_on_batch(&x, &y)?, logs, "the mean of twice the same");
+    assert_eq!(single.predict_on_batch(&x)?, whole.predict(&x)?);
+
+    // A training and an evaluation reset them, too.
+    for model in [&mut single, &mut whole] {
+        model.fit(&x, &y, fit())?;
+    }
+    assert_eq!(steps(&mut single)?, steps(&mut whole)?);
     Ok(())
 }
 

@@ -142,8 +142,16 @@ impl Layer for BatchNormalization {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let shape = [x.shape[axis(self.axis, x)?]];
         let trained = [
-            (self.scale, "gamma", (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)),
-            (self.center, "beta", (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)),
+            (
+                self.scale,
+                "gamma",
+                (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint),
+            ),
+            (
+                self.center,
+                "beta",
+                (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint),
+            ),
         ];
         let trained = trained.into_iter().filter(|(wanted, ..)| *wanted);
         let moving = [

@@ -264,8 +264,14 @@ impl Layer for EinsumDense {
             return Err(Mistake::new(format!("EinsumDense takes one input, given {}", shapes(inputs))));
         };
         let Plan { kernel_shape, bias_shape, .. } = self.plan(x)?;
-        let kernel = WeightSpec::trainable("kernel", kernel_shape, &self.kernel_initializer).regularizer(&self.kernel_regularizer).constraint(&self.kernel_constraint);
-        let bias = bias_shape.map(|shape| WeightSpec::trainable("bias", shape, &self.bias_initializer).regularizer(&self.bias_regularizer).constraint(&self.bias_constraint));
+        let kernel = WeightSpec::trainable("kernel", kernel_shape, &self.kernel_initializer)
+            .regularizer(&self.kernel_regularizer)
+            .constraint(&self.kernel_constraint);
+        let bias = bias_shape.map(|shape| {
+            WeightSpec::trainable("bias", shape, &self.bias_initializer)
+                .regularizer(&self.bias_regularizer)
+                .constraint(&self.bias_constraint)
+        });
         Ok(std::iter::once(kernel).chain(bias).collect())
     }
 

@@ -68,7 +68,10 @@ impl Layer for Embedding {
 
     fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let shape = [self.input_dim, self.output_dim];
-        Ok(vec![WeightSpec::trainable("embeddings", shape, &self.embeddings_initializer).regularizer(&self.embeddings_regularizer).constraint(&self.embeddings_constraint)])
+        let embeddings = WeightSpec::trainable("embeddings", shape, &self.embeddings_initializer)
+            .regularizer(&self.embeddings_regularizer)
+            .constraint(&self.embeddings_constraint);
+        Ok(vec![embeddings])
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

@@ -131,8 +131,16 @@ impl Layer for GroupNormalization {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let shape = [x.shape[self.check(x)?.0]];
         let weights = [
-            (self.scale, "gamma", (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)),
-            (self.center, "beta", (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)),
+            (
+                self.scale,
+                "gamma",
+                (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint),
+            ),
+            (
+                self.center,
+                "beta",
+                (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint),
+            ),
         ];
         let weights = weights.into_iter().filter(|(wanted, ..)| *wanted);
         Ok(weights.map(|(_, name, (first, regularizer, constraint))| {

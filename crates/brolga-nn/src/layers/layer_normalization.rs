@@ -108,8 +108,16 @@ impl Layer for LayerNormalization {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let shape: Vec<usize> = self.axis.of(x)?.iter().map(|&axis| x.shape[axis]).collect();
         let weights = [
-            (self.scale, "gamma", (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint)),
-            (self.center, "beta", (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint)),
+            (
+                self.scale,
+                "gamma",
+                (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint),
+            ),
+            (
+                self.center,
+                "beta",
+                (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint),
+            ),
         ];
         let weights = weights.into_iter().filter(|(wanted, ..)| *wanted);
         Ok(weights.map(|(_, name, (first, regularizer, constraint))| {

@@ -86,8 +86,8 @@ impl<'a> Samples<'a> {
         Ok(Self { arrays, weighted, prefix })
     }
 
-    /// Multiplies the weight of each sample by that of its class. The model has one output with a
-    /// loss.
+    /// Multiplies the weight of each sample by that of its class, if any class has one. The model
+    /// has one output with a loss.
     ///
     /// # Errors
     /// If there are several, or a class has no weight that a number can be.
@@ -96,15 +96,19 @@ impl<'a> Samples<'a> {
         objectives: &[Objective],
         outputs: &[Port],
         classes: &HashMap<i64, f64>,
+        method: &'static str,
     ) -> Result<(), NnError> {
+        if classes.is_empty() {
+            return Ok(());
+        }
         let [Objective { output, .. }] = objectives else {
-            let message = "fit: class_weight is for models of one output";
+            let message = format!("{method}: class_weight is for models of one output");
             let help = "give the weights of the samples as sample_weight";
             return Err(Mistake::new(message).help(help).into());
         };
         for weight in classes.values() {
             let weight = Argument::new("class_weight", weight, Range::AtLeast(0.0));
-            arguments::check("fit", &[weight])?;
+            arguments::check(method, &[weight])?;
         }
         let name = |role| outputs[*output].program_input(role, outputs);
         let (y, weight) = (name("y"), name("sample_weight"));

@@ -14,7 +14,7 @@ use crate::arrays::{Arrays, IntoArrays};
 use crate::error::NnError;
 use crate::history::Logs;
 use crate::network::Port;
-use crate::nonfinite::NonFinite;
+use crate::nonfinite::{During, NonFinite};
 use crate::report::{Progress, Verbose};
 
 /// The arguments of [`Model::evaluate_with`](super::Model::evaluate_with), with Keras's defaults.
@@ -104,13 +104,22 @@ pub(crate) struct Pass<'a> {
 impl Pass<'_> {
     /// Loss and metrics of these samples.
     pub(crate) fn measure(
-        mut self,
+        self,
         objectives: &[Objective],
         samples: &Samples<'_>,
     ) -> Result<Logs, NnError> {
+        self.measure_into(objectives, samples, &mut Totals::new(objectives))
+    }
+
+    /// As [`Pass::measure`], with what was measured before.
+    pub(crate) fn measure_into(
+        mut self,
+        objectives: &[Objective],
+        samples: &Samples<'_>,
+        totals: &mut Totals,
+    ) -> Result<Logs, NnError> {
         let weighted = samples.weighted();
         self.begin(Kind::Evaluate, samples.len(), weighted)?;
-        let mut totals = Totals::new(objectives);
         let mut logs = Logs::new();
         let order = in_order(samples.len())?;
         for (step, batch) in order.chunks(self.batch_size).enumerate() {
@@ -123,10 +132,10 @@ impl Pass<'_> {
                 let graph = trace(self.plan, key)?;
                 let cause = samples.cause(&graph, self.session.state_mut()?, batch)?;
                 let what = format!("the loss is {loss}");
-                let found = NonFinite { epoch: None, step: step + 1, what, cause };
+                let found = NonFinite { during: During::Evaluation, step: step + 1, what, cause };
                 return Err(NnError::NonFinite(Box::new(found)));
             }
-            totals.report("", &mut logs);
+            totals.report(objectives, "", &mut logs);
             self.progress.step(step + 1, &logs);
         }
         self.progress.finish(&logs);

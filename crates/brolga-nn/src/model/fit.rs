@@ -18,7 +18,7 @@ use crate::arrays::{Arrays, IntoArrays};
 use crate::callback::{Callback, Course, Training, TrainingPlan};
 use crate::error::NnError;
 use crate::history::{History, Logs};
-use crate::nonfinite::{Cause, NonFinite};
+use crate::nonfinite::{Cause, During, NonFinite};
 use crate::report::{Progress, Verbose};
 
 /// The arguments of [`Model::fit`](super::Model::fit), with Keras's defaults.
@@ -329,10 +329,15 @@ impl Trainer<'_> {
             let broken = !loss.is_finite()
                 || ((last || watch.is_due()) && non_finite(self.session.state_mut()?).is_some());
             if broken {
-                let found = self.explain(watch, epoch, order.chunks(info.batch_size), step)?;
+                let found = self.explain(
+                    watch,
+                    During::Epoch(epoch + 1),
+                    order.chunks(info.batch_size),
+                    step,
+                )?;
                 return Err(NnError::NonFinite(Box::new(found)));
             }
-            totals.report("", logs);
+            totals.report(self.objectives, "", logs);
             let mut training = Training { plan: info, session: self.session, course };
             for callback in callbacks.iter_mut() {
                 callback.on_batch_end(step, logs, &mut training)?;
@@ -344,12 +349,28 @@ impl Trainer<'_> {
         Ok(())
     }
 
+    /// One step on all samples, whose loss and metrics are added to the totals.
+    pub(crate) fn one_step(mut self, totals: &mut Totals) -> Result<(), NnError> {
+        let batch = in_order(self.samples.len())?;
+        let (kind, weighted) = (Kind::Train, self.samples.weighted());
+        let key = Key { kind, batch: batch.len(), weighted };
+        self.session.prepare(&self.plan, self.options, [key], Watch::COPIES)?;
+        let mut watch = Watch::new(self.session.snapshot()?);
+        watch.begins(self.session.learning_rate());
+        let loss = totals.add(self.step(&batch)?, batch.len())?;
+        if loss.is_finite() && non_finite(self.session.state_mut()?).is_none() {
+            return Ok(());
+        }
+        let found = self.explain(watch, During::Batch, batch.chunks(batch.len().max(1)), 0)?;
+        Err(NnError::NonFinite(Box::new(found)))
+    }
+
     /// Repeats the last steps and explains the first that gives a number that is not finite. The
     /// session is left in the state before it.
     fn explain(
         &mut self,
         watch: Watch,
-        epoch: usize,
+        during: During,
         batches: Chunks<'_, usize>,
         last: usize,
     ) -> Result<NonFinite, NnError> {
@@ -359,16 +380,15 @@ impl Trainer<'_> {
             let loss = self.step(batch(step))?.output::<f32>(0)?[0];
             Ok((loss, self.session.snapshot()?))
         })?;
-        let epoch = Some(epoch + 1);
         let Some(Broken { step, what, before }) = broken else {
             let what = "the loss is not finite".to_owned();
-            return Ok(NonFinite { epoch, step: last + 1, what, cause: Cause::Unexplained });
+            return Ok(NonFinite { during, step: last + 1, what, cause: Cause::Unexplained });
         };
         let (samples, weighted) = (batch(step), self.samples.weighted());
         let graph = trace(&self.plan, Key { kind: Kind::Train, batch: samples.len(), weighted })?;
         let cause = self.samples.cause(&graph, &before, samples)?;
         self.session.restore(before)?;
-        Ok(NonFinite { epoch, step: step + 1, what, cause })
+        Ok(NonFinite { during, step: step + 1, what, cause })
     }
 
     /// One step of training on these samples; returns the program with its outputs.

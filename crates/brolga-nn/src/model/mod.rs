@@ -8,6 +8,7 @@ mod evaluate;
 mod fit;
 mod functional;
 mod objective;
+mod on_batch;
 mod sequential;
 mod session;
 mod step;
@@ -25,11 +26,12 @@ pub use compile::{Compile, Compiled, Reported};
 pub use evaluate::{Evaluate, Predict};
 pub use fit::Fit;
 pub use functional::{Apply, Functional, IntoSymbolic, Shared, Symbolic, Wiring};
+pub use on_batch::OnBatch;
 pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
 
 pub use crate::network::{Built, BuiltLayer, Network, Port, Weight, call};
-pub use crate::nonfinite::{Cause, NonFinite};
+pub use crate::nonfinite::{Cause, During, NonFinite};
 pub use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
 use batch::{Given, Samples};
@@ -37,6 +39,7 @@ use evaluate::Pass;
 use fit::Trainer;
 pub(crate) use objective::Objective;
 use step::Plan;
+use totals::Totals;
 
 use crate::arrays::IntoArrays;
 use crate::error::NnError;
@@ -58,6 +61,8 @@ pub struct Model<N> {
     session: Option<Session>,
     /// Whether layers or optimizer are others than those the session was made for.
     changed: bool,
+    /// Loss and metrics of the steps made one by one since they were last reset.
+    totals: Option<Totals>,
 }
 
 /// A model taken apart: what programs are traced from, and what they run on.
@@ -67,7 +72,8 @@ impl<N: Network> Model<N> {
     /// A model of these layers.
     pub fn of(network: N) -> Self {
         let (seed, options) = (0, Options::default());
-        Self { network, seed, options, compiled: None, built: None, session: None, changed: false }
+        let (compiled, built, session, totals) = (None, None, None, None);
+        Self { network, seed, options, compiled, built, session, changed: false, totals }
     }
 
     /// Lets everything random follow this seed instead of 0. Weights that have values already keep
@@ -108,6 +114,7 @@ impl<N: Network> Model<N> {
         self.compiled = Some(compiled);
         self.options = options;
         self.changed = true;
+        self.reset_metrics();
         match self.ready("compile", None) {
             // The first array given to `fit` tells the shape.
             Err(NnError::NotBuilt { .. }) => Ok(()),
@@ -200,8 +207,9 @@ impl<N: Network> Model<N> {
         let (x, y) = (x.into_arrays(), y.into_arrays());
         let types: Vec<Type> = x.iter().map(|x| Type::f32(x.sample_shape())).collect();
         if self.compiled.is_none() {
-            return Err(NOT_COMPILED);
+            return Err(not_compiled("fit"));
         }
+        self.reset_metrics();
         let (plan, options, session) = self.ready("fit", Some(&types))?;
         let built = plan.built;
         let objectives = &plan.objectives("fit")?;
@@ -212,9 +220,7 @@ impl<N: Network> Model<N> {
             .map(|given| Samples::new(built, objectives, given, "validation "))
             .transpose()?;
         let (mut samples, split) = all.split(fit.validation_split)?;
-        if !fit.class_weight.is_empty() {
-            samples.weigh_classes(objectives, &built.outputs, &fit.class_weight)?;
-        }
+        samples.weigh_classes(objectives, &built.outputs, &fit.class_weight, "fit")?;
         let validation = validation.or(split);
         Trainer { plan, objectives, options, session, samples, validation }.run(fit)
     }
@@ -242,6 +248,7 @@ impl<N: Network> Model<N> {
         y: impl IntoArrays<'a>,
         Evaluate { batch_size, sample_weight, verbose }: Evaluate<'a>,
     ) -> Result<Logs, NnError> {
+        self.reset_metrics();
         let (plan, options, session) = self.ready("evaluate", None)?;
         let objectives = &plan.objectives("evaluate")?;
         let given = Given { x: x.into_arrays(), y: y.into_arrays(), sample_weight };
@@ -400,5 +407,6 @@ impl<N: Network> Model<N> {
     }
 }
 
-const NOT_COMPILED: NnError =
-    NnError::NotCompiled { method: "fit", missing: "optimizer and no loss" };
+fn not_compiled(method: &'static str) -> NnError {
+    NnError::NotCompiled { method, missing: "optimizer and no loss" }
+}

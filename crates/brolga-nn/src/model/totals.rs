@@ -1,4 +1,4 @@
-//! Loss and metrics of an epoch, from what each step reports.
+//! Loss and metrics of several steps, from what each of them reports.
 
 use brolga_runtime::Executable;
 
@@ -6,10 +6,9 @@ use super::objective::Objective;
 use crate::error::NnError;
 use crate::history::Logs;
 
-/// The sums of an epoch so far, in `f64`.
-#[derive(Debug)]
-pub(crate) struct Totals<'a> {
-    objectives: &'a [Objective],
+/// The sums of the steps so far, in `f64`.
+#[derive(Debug, Clone)]
+pub(crate) struct Totals {
     /// The sums of the total loss and of those that are reported beside it.
     losses: Vec<f64>,
     samples: f64,
@@ -17,13 +16,13 @@ pub(crate) struct Totals<'a> {
     parts: Vec<Vec<f64>>,
 }
 
-impl<'a> Totals<'a> {
-    pub(crate) fn new(objectives: &'a [Objective]) -> Self {
+impl Totals {
+    pub(crate) fn new(objectives: &[Objective]) -> Self {
         let losses = objectives.iter().filter(|objective| objective.loss_name.is_some()).count();
         let metrics = objectives.iter().flat_map(|objective| &objective.metrics);
         let parts = metrics.map(|metric| metric.metric.parts()).sum();
         let (losses, parts) = (vec![0.0; 1 + losses], vec![vec![]; parts]);
-        Self { objectives, losses, samples: 0.0, parts }
+        Self { losses, samples: 0.0, parts }
     }
 
     /// Adds the outputs of a step; returns its loss.
@@ -43,13 +42,13 @@ impl<'a> Totals<'a> {
 
     /// Writes the losses, means over the samples, and the metrics, with a prefix before their
     /// names.
-    pub(crate) fn report(&self, prefix: &str, logs: &mut Logs) {
-        let names = self.objectives.iter().filter_map(|objective| objective.loss_name.as_deref());
+    pub(crate) fn report(&self, objectives: &[Objective], prefix: &str, logs: &mut Logs) {
+        let names = objectives.iter().filter_map(|objective| objective.loss_name.as_deref());
         for (name, total) in ["loss"].into_iter().chain(names).zip(&self.losses) {
             logs.set_prefixed(prefix, name, total / self.samples.max(1.0));
         }
         let mut parts = self.parts.as_slice();
-        for metric in self.objectives.iter().flat_map(|objective| &objective.metrics) {
+        for metric in objectives.iter().flat_map(|objective| &objective.metrics) {
             let (own, rest) = parts.split_at(metric.metric.parts());
             parts = rest;
             logs.set_prefixed(prefix, &metric.name, metric.metric.result(own));

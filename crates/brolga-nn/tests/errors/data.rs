@@ -107,6 +107,18 @@ fn methods_in_the_wrong_order() {
     let (x, y) = (Array2::<f32>::zeros((5, 4)), Array1::<u8>::zeros(5));
     let mut model = Sequential::new();
     model.add(Dense::new(3));
+    insta::assert_snapshot!(message(model.train_on_batch(&x, &y)), @r#"
+    train_on_batch: the model is not compiled: it has no optimizer and no loss
+      help: call `model.compile(Compile::new().optimizer("adam").loss(..))?` first
+    "#);
+    insta::assert_snapshot!(message(model.test_on_batch(&x, &y)), @r"
+    test_on_batch: the model is not built: it does not know the shape of its input
+      help: let the first layer be `Input::new([..])`, or train the model first
+    ");
+    insta::assert_snapshot!(message(model.predict_on_batch(&x)), @r"
+    predict: the model is not built: it does not know the shape of its input
+      help: let the first layer be `Input::new([..])`, or train the model first
+    ");
     insta::assert_snapshot!(message(model.fit(&x, &y, Fit::new())), @r#"
     fit: the model is not compiled: it has no optimizer and no loss
       help: call `model.compile(Compile::new().optimizer("adam").loss(..))?` first

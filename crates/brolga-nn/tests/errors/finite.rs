@@ -33,6 +33,18 @@ fn numbers_that_are_not_finite_on(backend: Backend) {
     x has NaN in sample 3, at element 2 of the sample
       help: every number of the data must be finite
     ");
+    let weights = model.get_weights().expect("a built model");
+    insta::assert_snapshot!(message(model.train_on_batch(&x, &y)), @r"
+    train_on_batch: the loss is NaN
+      `x` has NaN in sample 3, at element 2 of the sample
+      help: every number of the data must be finite
+    ");
+    insta::assert_snapshot!(message(model.test_on_batch(&x, &y)), @r"
+    x has NaN in sample 3, at element 2 of the sample
+      help: every number of the data must be finite
+    ");
+    assert_eq!(model.get_weights().expect("a built model"), weights);
+
     let good = Array2::<f32>::ones((5, 4));
     let fit = Fit::new().validation_data(&x, &y).verbose(false);
     insta::assert_snapshot!(message(model.fit(&good, &y, fit)), @r"
