@@ -120,6 +120,28 @@ fn single_steps_give_the_bits_of_an_epoch() -> Result<(), NnError> {
 }
 
 #[test]
+fn passes_end_after_so_many_steps() -> Result<(), NnError> {
+    let (x, y) = xor(40);
+    let (first_x, first_y) = (x.slice(s![..32, ..]), y.slice(s![..32]));
+    let mut model = model();
+    let validation = fit().validation_data(&x, &y).validation_batch_size(8).validation_steps(4);
+    let history = model.fit(&x, &y, validation)?;
+    let scores = model.evaluate_with(&first_x, &first_y, Evaluate::new().batch_size(8))?;
+    assert_eq!(history.last("val_loss"), scores.get("loss"));
+    assert_eq!(history.last("val_accuracy"), scores.get("accuracy"));
+    assert_ne!(scores, model.evaluate_with(&x, &y, Evaluate::new().batch_size(8))?);
+    for (steps, samples) in [(1, 8), (4, 32), (5, 40), (usize::MAX, 40)] {
+        let (x, y) = (&x, &y);
+        let passed = model.evaluate_with(x, y, Evaluate::new().batch_size(8).steps(steps))?;
+        let (some_x, some_y) = (x.slice(s![..samples, ..]), y.slice(s![..samples]));
+        assert_eq!(passed, model.evaluate_with(&some_x, &some_y, Evaluate::new().batch_size(8))?);
+        let predicted = model.predict_with(x, Predict::new().batch_size(8).steps(steps))?;
+        assert_eq!(predicted, model.predict(&some_x)?);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_training_that_goes_on_from_a_file_gives_the_same_bits()
 -> Result<(), Box<dyn std::error::Error>> {
     let (x, y) = xor(40);

@@ -21,14 +21,14 @@ use crate::report::{Progress, Verbose};
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Evaluate<'a> {
-    pub(crate) batch_size: usize,
+    pub(crate) batches: Batches,
     pub(crate) sample_weight: Option<Arrays<'a>>,
     pub(crate) verbose: Verbose,
 }
 
 impl Default for Evaluate<'_> {
     fn default() -> Self {
-        Self { batch_size: 32, sample_weight: None, verbose: Verbose::Auto }
+        Self { batches: Batches::default(), sample_weight: None, verbose: Verbose::Auto }
     }
 }
 
@@ -41,7 +41,13 @@ impl<'a> Evaluate<'a> {
     /// The number of samples that are computed at once; 32 by default. The last batch takes what is
     /// left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
+        self.batches.size = batch_size;
+        self
+    }
+
+    /// The most batches that are computed; by default as many as the samples fill.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.batches.steps = Some(steps);
         self
     }
 
@@ -62,13 +68,13 @@ impl<'a> Evaluate<'a> {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Predict {
-    pub(crate) batch_size: usize,
+    pub(crate) batches: Batches,
     pub(crate) verbose: Verbose,
 }
 
 impl Default for Predict {
     fn default() -> Self {
-        Self { batch_size: 32, verbose: Verbose::Auto }
+        Self { batches: Batches::default(), verbose: Verbose::Auto }
     }
 }
 
@@ -81,7 +87,13 @@ impl Predict {
     /// The number of samples that are computed at once; 32 by default. The last batch takes what is
     /// left.
     pub fn batch_size(mut self, batch_size: usize) -> Self {
-        self.batch_size = batch_size;
+        self.batches.size = batch_size;
+        self
+    }
+
+    /// The most batches that are computed; by default as many as the samples fill.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.batches.steps = Some(steps);
         self
     }
 
@@ -92,12 +104,43 @@ impl Predict {
     }
 }
 
+/// How samples are cut into batches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batches {
+    /// The samples of each but the last one.
+    pub(crate) size: usize,
+    /// The most that there are.
+    pub(crate) steps: Option<usize>,
+}
+
+/// All samples in batches of 32.
+impl Default for Batches {
+    fn default() -> Self {
+        Self { size: 32, steps: None }
+    }
+}
+
+impl Batches {
+    /// How many of so many samples are in a batch.
+    pub(crate) fn count(self, samples: usize) -> usize {
+        self.steps.map_or(samples, |steps| samples.min(steps.saturating_mul(self.size)))
+    }
+
+    /// The sizes that the batches of so many samples have: that of most, and that of the last if it
+    /// is smaller.
+    pub(crate) fn sizes(self, samples: usize) -> impl Iterator<Item = usize> {
+        let samples = self.count(samples);
+        let full = self.size.min(samples);
+        [full, samples % full.max(1)].into_iter().filter(|&batch| batch > 0)
+    }
+}
+
 /// A pass over samples that leaves the weights as they are.
 pub(crate) struct Pass<'a> {
     pub(crate) plan: &'a Plan<'a>,
     pub(crate) options: &'a Options,
     pub(crate) session: &'a mut Session,
-    pub(crate) batch_size: usize,
+    pub(crate) batches: Batches,
     pub(crate) progress: &'a mut Progress,
 }
 
@@ -119,10 +162,10 @@ impl Pass<'_> {
         totals: &mut Totals,
     ) -> Result<Logs, NnError> {
         let weighted = samples.weighted();
-        self.begin(Kind::Evaluate, samples.len(), weighted)?;
+        let count = self.begin(Kind::Evaluate, samples.len(), weighted)?;
         let mut logs = Logs::new();
-        let order = in_order(samples.len())?;
-        for (step, batch) in order.chunks(self.batch_size).enumerate() {
+        let order = in_order(count)?;
+        for (step, batch) in order.chunks(self.batches.size).enumerate() {
             let key = Key { kind: Kind::Evaluate, batch: batch.len(), weighted };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
             samples.run(&mut program.executable, state, batch)?;
@@ -147,7 +190,7 @@ impl Pass<'_> {
         let built = self.plan.built;
         let arrays = inputs(built, x, "")?;
         let samples = arrays.first().map_or(0, |(_, data)| data.samples());
-        self.begin(Kind::Predict, samples, false)?;
+        let samples = self.begin(Kind::Predict, samples, false)?;
         let room = |port: &Port| {
             let count = samples.saturating_mul(port.ty.shape.elements());
             brolga_memory::with_capacity(count).map_err(RuntimeError::from)
@@ -155,7 +198,7 @@ impl Pass<'_> {
         let mut values: Vec<Vec<f32>> = built.outputs.iter().map(room).collect::<Result<_, _>>()?;
         let logs = Logs::new();
         let order = in_order(samples)?;
-        for (step, batch) in order.chunks(self.batch_size).enumerate() {
+        for (step, batch) in order.chunks(self.batches.size).enumerate() {
             let key = Key { kind: Kind::Predict, batch: batch.len(), weighted: false };
             let (program, state) = self.session.ready(self.plan, self.options, key)?;
             let feeds: Vec<_> = arrays.iter().map(|(name, x)| feed(name, x, batch)).collect();
@@ -176,17 +219,19 @@ impl Pass<'_> {
         built.outputs.iter().zip(values).map(array).collect()
     }
 
-    /// Checks the size of the batches, and compiles the programs before the first step.
-    fn begin(&mut self, kind: Kind, samples: usize, weighted: bool) -> Result<(), NnError> {
+    /// Checks how samples are cut into batches, and compiles the programs before the first step.
+    /// Returns how many samples are in a batch.
+    fn begin(&mut self, kind: Kind, samples: usize, weighted: bool) -> Result<usize, NnError> {
         let method = if kind == Kind::Predict { "predict" } else { "evaluate" };
-        let batch_size = Argument::new("batch_size", &self.batch_size, Range::Count);
-        arguments::check(method, &[batch_size])?;
-        let sizes = batch_sizes(samples, self.batch_size);
-        let keys = sizes.map(|batch| Key { kind, batch, weighted });
+        let Batches { size, steps } = self.batches;
+        let batch_size = Argument::new("batch_size", &size, Range::Count);
+        arguments::check(method, &[batch_size, Argument::new("steps", &steps, Range::Count)])?;
+        let keys = self.batches.sizes(samples).map(|batch| Key { kind, batch, weighted });
         self.session.prepare(self.plan, self.options, keys, 0)?;
-        self.progress.compiled(self.session.compilations(), self.batch_size);
-        self.progress.begin(samples.div_ceil(self.batch_size));
-        Ok(())
+        self.progress.compiled(self.session.compilations(), size);
+        let count = self.batches.count(samples);
+        self.progress.begin(count.div_ceil(size));
+        Ok(count)
     }
 }
 
@@ -195,23 +240,20 @@ pub(crate) fn in_order(samples: usize) -> Result<Vec<usize>, NnError> {
     Ok(brolga_memory::collected(0..samples).map_err(RuntimeError::from)?)
 }
 
-/// The sizes of the batches of so many samples: that of most, and that of the last if it is
-/// smaller.
-pub(crate) fn batch_sizes(samples: usize, batch_size: usize) -> impl Iterator<Item = usize> {
-    let full = batch_size.min(samples);
-    [full, samples % full.max(1)].into_iter().filter(|&batch| batch > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn batches_have_one_or_two_sizes() {
-        let sizes = |samples, batch_size| batch_sizes(samples, batch_size).collect::<Vec<_>>();
-        assert_eq!(sizes(64, 32), [32]);
-        assert_eq!(sizes(65, 32), [32, 1]);
-        assert_eq!(sizes(7, 32), [7]);
-        assert!(sizes(0, 32).is_empty());
+        let sizes =
+            |samples, size, steps| Batches { size, steps }.sizes(samples).collect::<Vec<_>>();
+        assert_eq!(sizes(64, 32, None), [32]);
+        assert_eq!(sizes(65, 32, None), [32, 1]);
+        assert_eq!(sizes(7, 32, None), [7]);
+        assert!(sizes(0, 32, None).is_empty());
+        assert_eq!(sizes(65, 32, Some(2)), [32]);
+        assert_eq!(sizes(65, 32, Some(3)), [32, 1]);
+        assert_eq!(sizes(7, 32, Some(usize::MAX)), [7]);
     }
 }

@@ -7,7 +7,7 @@ use brolga_ir::lanes::random_bits_at;
 use brolga_runtime::{Executable, Options};
 
 use super::batch::{Given, Samples};
-use super::evaluate::{Pass, batch_sizes, in_order};
+use super::evaluate::{Batches, Pass, in_order};
 use super::objective::{self, Objective};
 use super::session::{Key, Kind, Session, trace};
 use super::step::Plan;
@@ -32,6 +32,8 @@ pub struct Fit<'a> {
     pub(crate) validation_data: Option<Given<'a>>,
     pub(crate) validation_split: f64,
     pub(crate) validation_freq: usize,
+    pub(crate) validation_batch_size: Option<usize>,
+    pub(crate) validation_steps: Option<usize>,
     pub(crate) steps_per_epoch: Option<usize>,
     pub(crate) shuffle: bool,
     pub(crate) seed: Option<u64>,
@@ -50,6 +52,8 @@ impl Default for Fit<'_> {
             validation_data: None,
             validation_split: 0.0,
             validation_freq: 1,
+            validation_batch_size: None,
+            validation_steps: None,
             steps_per_epoch: None,
             shuffle: true,
             seed: None,
@@ -128,6 +132,24 @@ impl<'a> Fit<'a> {
     pub fn validation_freq(mut self, epochs: usize) -> Self {
         self.validation_freq = epochs;
         self
+    }
+
+    /// The number of samples that a validation computes at once; by default the size of a step.
+    pub fn validation_batch_size(mut self, batch_size: usize) -> Self {
+        self.validation_batch_size = Some(batch_size);
+        self
+    }
+
+    /// The most batches of a validation; by default as many as its samples fill.
+    pub fn validation_steps(mut self, steps: usize) -> Self {
+        self.validation_steps = Some(steps);
+        self
+    }
+
+    /// How a validation cuts its samples.
+    fn validation_batches(&self) -> Batches {
+        let size = self.validation_batch_size.unwrap_or(self.batch_size);
+        Batches { size, steps: self.validation_steps }
     }
 
     /// The most steps of an epoch; by default as many as the samples fill.
@@ -212,6 +234,7 @@ impl Trainer<'_> {
     ) -> Result<(), NnError> {
         let mut course = Course { first_epoch: fit.initial_epoch, ..Course::default() };
         let (shuffle, validation_freq) = (fit.shuffle, fit.validation_freq.max(1));
+        let batches = fit.validation_batches();
         let callbacks = &mut fit.callbacks;
         self.each(callbacks, info, &mut course, |c, training| c.on_train_begin(training))?;
         for epoch in course.first_epoch..fit.epochs {
@@ -229,9 +252,9 @@ impl Trainer<'_> {
             }
             let validates = (epoch + 1).is_multiple_of(validation_freq);
             if let Some(validation) = self.validation.as_ref().filter(|_| validates) {
-                let (plan, options, batch_size) = (&self.plan, self.options, info.batch_size);
+                let (plan, options) = (&self.plan, self.options);
                 let (session, progress) = (&mut *self.session, &mut Progress::silent());
-                let pass = Pass { plan, options, session, batch_size, progress };
+                let pass = Pass { plan, options, session, batches, progress };
                 let scores = pass.measure(self.objectives, validation)?;
                 scores.iter().for_each(|(name, value)| logs.set(format!("val_{name}"), value));
             }
@@ -269,24 +292,29 @@ impl Trainer<'_> {
 
     /// Checks the arguments and compiles the programs, before any memory is allocated for them.
     fn prepare(&mut self, fit: &Fit<'_>) -> Result<TrainingPlan, NnError> {
-        let batch_size = Argument::new("batch_size", &fit.batch_size, Range::Count);
-        let validation_freq = Argument::new("validation_freq", &fit.validation_freq, Range::Count);
-        let steps =
-            Argument::new("steps_per_epoch", &fit.steps_per_epoch.unwrap_or(1), Range::Count);
-        arguments::check("fit", &[batch_size, validation_freq, steps])?;
+        let validation_batches = fit.validation_batches();
+        arguments::check(
+            "fit",
+            &[
+                Argument::new("batch_size", &fit.batch_size, Range::Count),
+                Argument::new("validation_freq", &fit.validation_freq, Range::Count),
+                Argument::new("validation_batch_size", &fit.validation_batch_size, Range::Count),
+                Argument::new("validation_steps", &fit.validation_steps, Range::Count),
+                Argument::new("steps_per_epoch", &fit.steps_per_epoch, Range::Count),
+            ],
+        )?;
         let samples = self.samples.len();
         let batch_size = fit.batch_size.min(samples);
+        let batches = Batches { size: batch_size, steps: fit.steps_per_epoch };
         let before = self.session.compile_time();
-        let passes =
-            [(Kind::Train, Some(&self.samples)), (Kind::Evaluate, self.validation.as_ref())];
-        let keys = passes.into_iter().flat_map(|(kind, samples)| {
+        let passes = [
+            (Kind::Train, Some(&self.samples), batches),
+            (Kind::Evaluate, self.validation.as_ref(), validation_batches),
+        ];
+        let keys = passes.into_iter().flat_map(|(kind, samples, batches)| {
             samples.into_iter().flat_map(move |samples| {
                 let weighted = samples.weighted();
-                batch_sizes(samples.len(), batch_size).map(move |batch| Key {
-                    kind,
-                    batch,
-                    weighted,
-                })
+                batches.sizes(samples.len()).map(move |batch| Key { kind, batch, weighted })
             })
         });
         self.session.prepare(&self.plan, self.options, keys, Watch::COPIES)?;
@@ -299,7 +327,7 @@ impl Trainer<'_> {
         reported.extend(fit.callbacks.iter().flat_map(|callback| callback.reports()));
         Ok(TrainingPlan {
             epochs: fit.epochs,
-            steps: samples.div_ceil(batch_size).min(fit.steps_per_epoch.unwrap_or(usize::MAX)),
+            steps: batches.count(samples).div_ceil(batch_size),
             samples,
             batch_size,
             compile_time,

@@ -246,7 +246,7 @@ impl<N: Network> Model<N> {
         &mut self,
         x: impl IntoArrays<'a>,
         y: impl IntoArrays<'a>,
-        Evaluate { batch_size, sample_weight, verbose }: Evaluate<'a>,
+        Evaluate { batches, sample_weight, verbose }: Evaluate<'a>,
     ) -> Result<Logs, NnError> {
         self.reset_metrics();
         let (plan, options, session) = self.ready("evaluate", None)?;
@@ -255,7 +255,7 @@ impl<N: Network> Model<N> {
         let samples = Samples::new(plan.built, objectives, given, "")?;
         session.show(verbose);
         let progress = &mut Progress::new(verbose, session.compilations().len());
-        Pass { plan: &plan, options, session, batch_size, progress }.measure(objectives, &samples)
+        Pass { plan: &plan, options, session, batches, progress }.measure(objectives, &samples)
     }
 
     /// The model's output for these samples.
@@ -294,12 +294,12 @@ impl<N: Network> Model<N> {
     pub fn predict_all_with<'a>(
         &mut self,
         x: impl IntoArrays<'a>,
-        Predict { batch_size, verbose }: Predict,
+        Predict { batches, verbose }: Predict,
     ) -> Result<Vec<ArrayD<f32>>, NnError> {
         let (plan, options, session) = self.ready("predict", None)?;
         session.show(verbose);
         let progress = &mut Progress::new(verbose, session.compilations().len());
-        Pass { plan: &plan, options, session, batch_size, progress }.predict(x.into_arrays())
+        Pass { plan: &plan, options, session, batches, progress }.predict(x.into_arrays())
     }
 
     /// The layers of the model with shapes and sizes; of a model that is not built, their names

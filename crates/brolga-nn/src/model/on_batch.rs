@@ -7,7 +7,7 @@ use brolga_runtime::Options;
 use ndarray::ArrayD;
 
 use super::batch::{Given, Samples};
-use super::evaluate::{Pass, Predict};
+use super::evaluate::{Batches, Pass, Predict};
 use super::fit::Trainer;
 use super::objective::Objective;
 use super::session::Session;
@@ -128,8 +128,9 @@ impl<N: Network> Model<N> {
             batch,
             None,
             |Step { plan, objectives, options, session, samples }, totals| {
-                let (batch_size, progress) = (samples.len(), &mut Progress::silent());
-                Pass { plan: &plan, options, session, batch_size, progress }
+                let (size, progress) = (samples.len(), &mut Progress::silent());
+                let batches = Batches { size, steps: None };
+                Pass { plan: &plan, options, session, batches, progress }
                     .measure_into(objectives, &samples, totals)?;
                 Ok(())
             },

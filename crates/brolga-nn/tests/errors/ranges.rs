@@ -217,6 +217,10 @@ fn methods_and_callbacks_out_of_range() {
     let rate = |rate| message(model().session().expect("a built model").set_learning_rate(rate));
     insta::assert_snapshot!(all([
         fit(Fit::new().batch_size(0)),
+        fit(Fit::new().steps_per_epoch(0)),
+        fit(Fit::new().validation_freq(0)),
+        fit(Fit::new().validation_batch_size(0)),
+        fit(Fit::new().validation_steps(0)),
         fit(Fit::new().validation_split(1.5)),
         fit(Fit::new().validation_split(NAN)),
         fit(Fit::new().validation_split(-0.1)),
@@ -225,11 +229,17 @@ fn methods_and_callbacks_out_of_range() {
         fit(Fit::new().callback(stopping().baseline(INF))),
         fit(Fit::new().callback(checkpoint.initial_value_threshold(NAN))),
         message(model().evaluate_with(&x, &y, Evaluate::new().batch_size(0).verbose(false))),
+        message(model().evaluate_with(&x, &y, Evaluate::new().steps(0).verbose(false))),
         message(model().predict_with(&x, Predict::new().batch_size(0).verbose(false))),
+        message(model().predict_with(&x, Predict::new().steps(0).verbose(false))),
         rate(-1.0),
         rate(f32::NAN),
-    ]), @"
+    ]), @r"
     fit: `batch_size` is 0;  help: it must be a whole number from 1 on
+    fit: `steps_per_epoch` is 0;  help: it must be a whole number from 1 on
+    fit: `validation_freq` is 0;  help: it must be a whole number from 1 on
+    fit: `validation_batch_size` is 0;  help: it must be a whole number from 1 on
+    fit: `validation_steps` is 0;  help: it must be a whole number from 1 on
     fit: `validation_split` is 1.5;  help: it must be a number from 0 up to, but not including, 1
     fit: `validation_split` is NaN;  help: it must be a number from 0 up to, but not including, 1
     fit: `validation_split` is -0.1;  help: it must be a number from 0 up to, but not including, 1
@@ -238,7 +248,9 @@ fn methods_and_callbacks_out_of_range() {
     EarlyStopping: `baseline` is inf;  help: it must be a number that f32 can hold
     ModelCheckpoint: `initial_value_threshold` is NaN;  help: it must be a number that f32 can hold
     evaluate: `batch_size` is 0;  help: it must be a whole number from 1 on
+    evaluate: `steps` is 0;  help: it must be a whole number from 1 on
     predict: `batch_size` is 0;  help: it must be a whole number from 1 on
+    predict: `steps` is 0;  help: it must be a whole number from 1 on
     set_learning_rate: `learning_rate` is -1;  help: it must be a number from 0 on that f32 can hold
     set_learning_rate: `learning_rate` is NaN;  help: it must be a number from 0 on that f32 can hold
     ");
