@@ -5,6 +5,8 @@ use brolga_ir::Var;
 use super::relu6;
 
 /// `f(x) = relu6(x + 3) / 6`.
+///
+/// Keras: `keras.activations.hard_sigmoid`.
 #[track_caller]
 #[must_use]
 pub fn hard_sigmoid(x: &Var) -> Var {

@@ -3,6 +3,8 @@
 use brolga_ir::Var;
 
 /// `f(x) = min(max(x, −1), 1)`, with gradient 1 at both bounds.
+///
+/// Keras: `keras.activations.hard_tanh`.
 #[track_caller]
 #[must_use]
 pub fn hard_tanh(x: &Var) -> Var {

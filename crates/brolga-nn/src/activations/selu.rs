@@ -12,6 +12,8 @@ const SCALE: f64 = 1.050_700_987_355_480_5;
 /// The scaled exponential linear unit `f(x) = λ·x` where `x > 0`, `λ·α·(eˣ − 1)` elsewhere.
 ///
 /// Klambauer et al., "Self-normalizing neural networks" (2017), where λ and α are derived.
+///
+/// Keras: `keras.activations.selu`.
 #[track_caller]
 #[must_use]
 pub fn selu(x: &Var) -> Var {

@@ -3,6 +3,8 @@
 use brolga_ir::Var;
 
 /// `f(x) = ln(1 + eˣ)`, computed as `max(x, 0) + ln(1 + e^−|x|)`, which overflows nowhere.
+///
+/// Keras: `keras.activations.softplus`.
 #[track_caller]
 #[must_use]
 pub fn softplus(x: &Var) -> Var {

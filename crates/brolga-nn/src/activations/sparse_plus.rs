@@ -3,6 +3,8 @@
 use brolga_ir::Var;
 
 /// `f(x) = 0` where `x ≤ −1`, `(x + 1)² / 4` where `x < 1`, `x` elsewhere.
+///
+/// Keras: `keras.activations.sparse_plus`.
 #[track_caller]
 #[must_use]
 pub fn sparse_plus(x: &Var) -> Var {

@@ -3,6 +3,8 @@
 use brolga_ir::Var;
 
 /// `f(x) = min(max(x + 1, 0), 2) / 2`, with half the gradient at both bounds.
+///
+/// Keras: `keras.activations.sparse_sigmoid`.
 #[track_caller]
 #[must_use]
 pub fn sparse_sigmoid(x: &Var) -> Var {

@@ -7,14 +7,20 @@ use super::{Initializer, Random};
 use crate::registry::object;
 
 /// Zeros.
+///
+/// Keras: `keras.initializers.Zeros`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Zeros {}
 
 /// Ones.
+///
+/// Keras: `keras.initializers.Ones`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ones {}
 
 /// One value everywhere.
+///
+/// Keras: `keras.initializers.Constant`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Constant {

@@ -7,6 +7,8 @@ use super::{Draw, Initializer, Random, RandomDistribution};
 use crate::registry::object;
 
 /// Values of a normal distribution; by default of mean 0 and standard deviation 0.05.
+///
+/// Keras: `keras.initializers.RandomNormal`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RandomNormal {
@@ -19,6 +21,8 @@ pub struct RandomNormal {
 }
 
 /// As [`RandomNormal`], but values beyond two standard deviations are drawn again.
+///
+/// Keras: `keras.initializers.TruncatedNormal`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TruncatedNormal {

@@ -9,6 +9,8 @@ use crate::error::NnError;
 use crate::registry::{Object, Value, to_value};
 
 /// Values uniformly distributed over `[minval, maxval)`; by default from −0.05 to 0.05.
+///
+/// Keras: `keras.initializers.RandomUniform`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RandomUniform {

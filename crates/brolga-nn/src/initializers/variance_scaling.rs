@@ -38,6 +38,8 @@ pub enum Distribution {
 ///
 /// The last two axes of a weight are inputs and outputs, the axes before them a window of which
 /// every position is a connection.
+///
+/// Keras: `keras.initializers.VarianceScaling`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct VarianceScaling {
@@ -128,30 +130,42 @@ scaling! {
     ///
     /// Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
     /// networks" (2010).
+    ///
+    /// Keras: `keras.initializers.GlorotUniform`.
     GlorotUniform: 1.0, FanAvg, Uniform
 }
 scaling! {
     /// Truncated normal with variance `2 / (inputs + outputs)`; see [`GlorotUniform`].
+    ///
+    /// Keras: `keras.initializers.GlorotNormal`.
     GlorotNormal: 1.0, FanAvg, TruncatedNormal
 }
 scaling! {
     /// Uniform with variance `2 / inputs`.
     ///
     /// He et al., "Delving deep into rectifiers" (2015).
+    ///
+    /// Keras: `keras.initializers.HeUniform`.
     HeUniform: 2.0, FanIn, Uniform
 }
 scaling! {
     /// Truncated normal with variance `2 / inputs`; see [`HeUniform`].
+    ///
+    /// Keras: `keras.initializers.HeNormal`.
     HeNormal: 2.0, FanIn, TruncatedNormal
 }
 scaling! {
     /// Uniform with variance `1 / inputs`.
     ///
     /// LeCun et al., "Efficient backprop" (1998).
+    ///
+    /// Keras: `keras.initializers.LecunUniform`.
     LecunUniform: 1.0, FanIn, Uniform
 }
 scaling! {
     /// Truncated normal with variance `1 / inputs`; see [`LecunUniform`].
+    ///
+    /// Keras: `keras.initializers.LecunNormal`.
     LecunNormal: 1.0, FanIn, TruncatedNormal
 }
 

@@ -13,6 +13,8 @@ use crate::trace::{Logits, Prediction};
 /// From logits z, p = σ(z), it is computed as `softplus(z) − t·z`, which neither overflows nor
 /// rounds to 0. That happens with `from_logits`, and without where the model's last layer is a
 /// sigmoid. Label smoothing replaces t by `t·(1 − s) + s/2`.
+///
+/// Keras: `keras.losses.BinaryCrossentropy`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BinaryCrossentropy {

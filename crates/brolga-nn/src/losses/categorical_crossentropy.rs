@@ -17,6 +17,8 @@ use crate::trace::Prediction;
 /// 0. That happens with `from_logits`, and without where the model's last layer is a softmax. Label
 ///    smoothing replaces t by
 /// `t·(1 − s) + s/classes`.
+///
+/// Keras: `keras.losses.CategoricalCrossentropy`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CategoricalCrossentropy {

@@ -12,6 +12,8 @@ use crate::trace::Prediction;
 ///
 /// The logarithm is taken as in [`CategoricalCrossentropy`](super::CategoricalCrossentropy). Labels
 /// equal to `ignore_class` count neither in the sum nor in the mean.
+///
+/// Keras: `keras.losses.SparseCategoricalCrossentropy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SparseCategoricalCrossentropy {

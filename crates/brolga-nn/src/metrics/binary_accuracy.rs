@@ -9,6 +9,8 @@ use crate::trace::Prediction;
 
 /// The share of answers, along the last axis and then over the samples, for which `label =
 /// (prediction > threshold)`.
+///
+/// Keras: `keras.metrics.BinaryAccuracy`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BinaryAccuracy {

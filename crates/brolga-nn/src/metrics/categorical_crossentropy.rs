@@ -8,6 +8,8 @@ use crate::losses;
 use crate::trace::Prediction;
 
 /// The mean of [`losses::CategoricalCrossentropy`] over the samples.
+///
+/// Keras: `keras.metrics.CategoricalCrossentropy`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CategoricalCrossentropy {

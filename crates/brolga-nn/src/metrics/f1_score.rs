@@ -18,6 +18,7 @@ pub struct F1Score {
     /// The name under which it is reported; `None`: Keras's name for the class.
     pub name: Option<String>,
     /// How the classes' scores become one number; their mean by default.
+    #[serde(deserialize_with = "crate::metrics::one_number")]
     pub average: Average,
     /// Predictions above it mean yes, from 0 to 1; `None`: the greatest of a sample.
     pub threshold: Option<f64>,

@@ -21,6 +21,7 @@ pub struct FBetaScore {
     /// The name under which it is reported; `None`: `fbeta_score`.
     pub name: Option<String>,
     /// How the classes' scores become one number; their mean by default.
+    #[serde(deserialize_with = "crate::metrics::one_number")]
     pub average: Average,
     /// How many times as much the recall counts as the precision; 1 by default.
     pub beta: f64,

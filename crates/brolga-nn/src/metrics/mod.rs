@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use brolga_ir::{DType, Var};
+use serde::{Deserialize, Deserializer};
 
 use crate::losses::{align, weighted};
 use crate::registry::{Choice, Object, classes, snake_case};
@@ -114,6 +115,16 @@ pub trait Metric: Object {
 /// The name under which a metric is reported.
 pub fn name(metric: &dyn Metric) -> String {
     metric.given_name().map_or_else(|| snake_case(metric.class_name()), str::to_owned)
+}
+
+/// Reads how the numbers of classes become one, for which Keras may write null: they stay apart.
+pub(crate) fn one_number<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    d: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(d)?.ok_or_else(|| {
+        let message = "a metric reports one number, but null stands for a number for each class";
+        serde::de::Error::custom(message)
+    })
 }
 
 /// The mean: the first total over the second; 0 without any sample, as in Keras.

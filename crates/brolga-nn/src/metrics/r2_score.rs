@@ -20,6 +20,7 @@ pub struct R2Score {
     /// The name under which it is reported; `None`: Keras's name for the class.
     pub name: Option<String>,
     /// How the outputs' scores become one number; their mean by default.
+    #[serde(deserialize_with = "crate::metrics::one_number")]
     pub class_aggregation: ClassAggregation,
     /// The number of independent variables for which the score is adjusted; 0 by default: it is
     /// not.

@@ -8,6 +8,8 @@ use crate::trace::Prediction;
 
 plain_metric! {
     /// The square root of the mean of [`losses::MeanSquaredError`] over the samples.
+    ///
+    /// Keras: `keras.metrics.RootMeanSquaredError`.
     RootMeanSquaredError
 }
 

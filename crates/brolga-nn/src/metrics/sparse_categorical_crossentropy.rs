@@ -8,6 +8,8 @@ use crate::losses;
 use crate::trace::Prediction;
 
 /// The mean of [`losses::SparseCategoricalCrossentropy`] over the samples.
+///
+/// Keras: `keras.metrics.SparseCategoricalCrossentropy`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SparseCategoricalCrossentropy {
