@@ -54,7 +54,8 @@ pub fn mlp() -> Result<Sequential, NnError> {
     classifier(model)
 }
 
-/// Two dense layers for the curve through some points, small enough to be read down to its machine code: the model of `docs/tutorial.md`.
+/// Two dense layers with a squared error, small enough to be read down to the machine code: the
+/// model of `docs/tutorial.md`.
 ///
 /// # Errors
 /// None.

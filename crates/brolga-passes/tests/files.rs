@@ -1,4 +1,5 @@
-//! The tests of passes that are text files: those that `brolga test crates/brolga-passes/tests/files` runs.
+//! The tests of passes that are text files. `brolga test crates/brolga-passes/tests/files` runs
+//! them too.
 
 use std::fs;
 use std::path::Path;

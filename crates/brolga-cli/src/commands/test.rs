@@ -17,8 +17,9 @@ use crate::subject::{name, read_text};
 
 /// Run tests of passes: IR texts that say in comments which passes run and what the result must be
 ///
-/// `// passes: A,B` names the passes. `// check: TEXT`, `// check-next: TEXT` and `// check-not: TEXT` say which lines the result has, or
-/// all comments below `// expect:` are the whole result. Graphs are verified and bits compared after each pass.
+/// `// passes: A,B` names the passes. `// check: TEXT`, `// check-next: TEXT` and
+/// `// check-not: TEXT` say which lines the result has, or all comments below `// expect:` are the
+/// whole result. Graphs are verified and bits compared after each pass.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
     /// Files, directories for all files below them that end in .ir, or - for standard input
@@ -117,7 +118,8 @@ impl Test {
     }
 }
 
-/// The files below a directory that end in `.ir`, in the order of their paths. Links to directories are not followed.
+/// The files below a directory that end in `.ir`, in the order of their paths. Links to directories
+/// are not followed.
 fn texts_below(directory: PathBuf) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let (mut directories, mut files) = (vec![directory], vec![]);
     while let Some(directory) = directories.pop() {

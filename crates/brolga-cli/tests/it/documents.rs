@@ -51,7 +51,8 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
-/// Cuts a document at the commands in its blocks `console`. A command begins with `$ `, and goes on in lines that begin with `> `.
+/// Cuts a document at the commands in its blocks `console`. A command begins with `$ `, and goes on
+/// in lines that begin with `> `.
 fn parts(document: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut console = false;
@@ -169,7 +170,8 @@ fn alternatives(name: &str) -> Vec<String> {
     inside.split(',').flat_map(|word| alternatives(&format!("{before}{word}{after}"))).collect()
 }
 
-/// Whether this is the name of a source file or of a folder: of an example's files, endings are others.
+/// Whether this is the name of a source file or of a folder: of an example's files, endings are
+/// others.
 fn is_path(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./{},*".contains(c);
     let ending = [".rs", ".md", ".toml", ".py", "/"].iter().any(|ending| word.ends_with(ending));

@@ -62,7 +62,8 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// The lines that were searched and some around them, with their numbers and a mark at the wrong one.
+/// The lines that were searched and some around them, with their numbers and a mark at the wrong
+/// one.
 pub(super) fn excerpt(lines: &[&str], searched: Range<usize>, wrong: Option<usize>) -> String {
     let start = searched.start.saturating_sub(AROUND);
     let end = lines.len().min(searched.end + AROUND);

@@ -1,6 +1,7 @@
 //! Tests of passes as text files.
 //!
-//! A file holds graphs. Comments say which passes run over them, and what the printed result must be:
+//! A file holds graphs. Comments say which passes run over them, and what the printed result must
+//! be:
 //!
 //! ```text
 //! // passes: algebraic_simplification
@@ -23,10 +24,12 @@
 //! | `// check-not: TEXT` | no line has this text, between those that the checks around it took |
 //! | `// expect:` | all comments below it are the whole result, a line each |
 //!
-//! A run of blanks in a check equals any other. Checks are compared in order and never go back. A comment that is nearly one of these is
-//! a mistake; all other comments are ignored. The file is an IR text like any other, so that every command of `brolga` reads it.
+//! A run of blanks in a check equals any other. Checks are compared in order and never go back. A
+//! comment that is nearly one of these is a mistake; all other comments are ignored. The file is an
+//! IR text like any other, so that every command of `brolga` reads it.
 //!
-//! Besides, each pass must leave valid graphs, and the interpreter's bits for [two sets](crate::Sample) of inputs.
+//! Besides, each pass must leave a valid graph that gives the same bits on the interpreter, for each
+//! [`Sample`](crate::Sample) of inputs.
 
 mod compare;
 mod directives;
@@ -56,8 +59,8 @@ impl FileTest {
     /// Reads a test. `file` is the name that errors give.
     ///
     /// # Errors
-    /// The mistakes in the comments, or else those in the graphs. That a file says nothing about the result is for
-    /// [`compare`](Self::compare) to find.
+    /// The mistakes in the comments, or else those in the graphs. That a file says nothing about
+    /// the result is for [`compare`](Self::compare) to find.
     pub fn parse(text: &str, file: &str) -> Result<Self, TestError> {
         let Directives { passes, expectation } = directives::read(text, file)?;
         let module = parse_module(text, file)?;
@@ -107,7 +110,8 @@ impl FileTest {
         })
     }
 
-    /// The text of the file with this result as what is expected: below `// expect:`, which is added at the end if there is none.
+    /// The text of the file with this result as what is expected: below `// expect:`, which is
+    /// added at the end if there is none.
     ///
     /// # Errors
     /// If the file has checks, which only their author can adapt.
