@@ -95,17 +95,20 @@ fn classes(groups: Vec<Group>) -> Vec<Vec<Group>> {
     classes
 }
 
-/// As many of the groups as need nothing of each other, and the rest.
+/// As many of the groups as need nothing of each other, directly or by another way, and the rest.
 fn convex(graph: &Graph, schedule: &Schedule, groups: Vec<Group>) -> (Vec<Group>, Vec<Group>) {
-    let all: NodeSet = groups.iter().flat_map(|group| group.order.iter().copied()).collect();
-    if schedule.is_convex(graph, &all) {
+    let nodes = |group: &Group| group.order.iter().copied().collect::<NodeSet>();
+    let reads = |group: &Group, of: &NodeSet| group.own.iter().any(|value| of.contains(&value.node));
+    let all: NodeSet = groups.iter().flat_map(nodes).collect();
+    if schedule.is_convex(graph, &all) && !groups.iter().any(|group| reads(group, &all)) {
         return (groups, Vec::new());
     }
     let (mut region, mut together, mut rest) = (NodeSet::new(), Vec::new(), Vec::new());
     for group in groups {
-        let mut larger = region.clone();
-        larger.extend(group.order.iter().copied());
-        if schedule.is_convex(graph, &larger) {
+        let own = nodes(&group);
+        let needs = reads(&group, &region) || together.iter().any(|other| reads(other, &own));
+        let larger: NodeSet = region.iter().copied().chain(own).collect();
+        if !needs && schedule.is_convex(graph, &larger) {
             region = larger;
             together.push(group);
         } else {
@@ -235,6 +238,21 @@ mod tests {
             return %0 => %a, %2 => %b
         }";
         insta::assert_snapshot!(ops(FuseUpdates, text), @"update sub, reverse, update sub");
+    }
+
+    /// Their roles differ, so that neither takes the other in.
+    #[test]
+    fn groups_that_read_each_other_are_other_kernels() {
+        for states in ["%0 => %w, %1 => %v", "%1 => %v, %0 => %w"] {
+            let text = format!(
+                "graph f(state %v: f32[3], state %w: f32[3]) {{
+                    %0: f32[3] = add %w, %v
+                    %1: f32[3] = add %v, %0 #update
+                    return {states}
+                }}"
+            );
+            assert_eq!(ops(FuseUpdates, &text), "update add, update add");
+        }
     }
 
     #[test]
