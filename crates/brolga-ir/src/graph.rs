@@ -8,6 +8,8 @@ mod structure;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHashMap;
@@ -27,13 +29,26 @@ use nodes::Nodes;
 
 /// The handle of a node within its graph. It stays as long as the node; afterwards another node may have it, unlike the node's
 /// [`Uid`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(u32);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(
+    /// The index and one, so that an operand takes no more room for being one that may be missing.
+    NonZeroU32,
+);
 
 impl NodeId {
+    fn at(index: usize) -> Self {
+        Self(NonZeroU32::MIN.saturating_add(index as u32))
+    }
+
     /// A number of its own among the nodes of the graph, and not much larger than their number: an index into a table.
     pub fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize - 1
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({})", self.index())
     }
 }
 
@@ -506,7 +521,7 @@ impl Graph {
         // that the walk has not come to.
         let mut late = BinaryHeap::new();
         for walked in 0..waiting.len() {
-            let mut next = (waiting[walked] == 0).then_some(NodeId(walked as u32));
+            let mut next = (waiting[walked] == 0).then_some(NodeId::at(walked));
             while let Some(id) = next {
                 order.push(id);
                 for user in self.users(id) {

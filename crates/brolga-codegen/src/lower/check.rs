@@ -33,11 +33,15 @@ impl Lowered {
             .collect();
         for stage in &self.stages {
             let Stage { code, units, reads, writes, .. } = stage;
-            let access = |touches: &[Touch], slot: usize| {
-                touches.iter().find(|touch| touch.slot == slot).map(|touch| touch.access)
-            };
-            for (slot, room) in table.iter_mut().enumerate() {
-                (room.reads, room.writes) = (access(reads, slot), access(writes, slot));
+            // Where a slot is listed twice, the first one counts.
+            for room in &mut table {
+                (room.reads, room.writes) = (None, None);
+            }
+            for &Touch { slot, access } in reads.iter().rev() {
+                table.get_mut(slot).into_iter().for_each(|room| room.reads = Some(access));
+            }
+            for &Touch { slot, access } in writes.iter().rev() {
+                table.get_mut(slot).into_iter().for_each(|room| room.writes = Some(access));
             }
             let checked = match code {
                 Code::Nest(nest) => nest

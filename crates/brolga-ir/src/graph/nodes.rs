@@ -8,27 +8,42 @@ use smallvec::SmallVec;
 
 use super::{Node, NodeId, Value};
 
-/// All nodes of a graph. The handle of a removed node is given to a later one, the last removed first.
+/// All nodes of a graph. The handle of a removed node is given to a later one, the last removed
+/// first.
+///
+/// Ops and wiring lie apart: most walks over a graph follow the wiring alone, and what they touch
+/// of a large graph stays in the cache.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Nodes {
-    slots: Vec<Option<Slot>>,
+    nodes: Vec<Option<Node>>,
+    wires: Vec<Wires>,
     free: Vec<NodeId>,
 }
 
-#[derive(Debug, Clone)]
-struct Slot {
-    node: Node,
+/// What a node is connected with; nothing, if it has been removed.
+#[derive(Debug, Clone, Default)]
+struct Wires {
     operands: SmallVec<[Operand; 2]>,
     /// In no particular order.
-    uses: Vec<Use>,
+    uses: SmallVec<[Use; 2]>,
 }
 
-#[derive(Debug, Clone, Copy)]
+// One line of the cache.
+const _: () = assert!(size_of::<Wires>() == 64);
+
+#[derive(Debug, Clone, Copy, Default)]
 struct Operand {
     /// `None` once the node that computed it has been removed.
-    value: Option<Value>,
+    node: Option<NodeId>,
+    port: u32,
     /// The index of this operand among the uses of that node.
     index: u32,
+}
+
+impl Operand {
+    fn value(self) -> Option<Value> {
+        self.node.map(|node| Value { node, port: self.port })
+    }
 }
 
 /// Where a result of a node is used.
@@ -45,57 +60,49 @@ pub(super) struct Use {
 impl Nodes {
     /// The number of nodes.
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.nodes.len() - self.free.len()
     }
 
     /// One more than the largest index of a handle.
     pub(super) fn bound(&self) -> usize {
-        self.slots.len()
+        self.nodes.len()
     }
 
     /// All handles, ascending.
     pub(super) fn ids(&self) -> impl Iterator<Item = NodeId> + '_ {
-        let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
-        taken.map(|(index, _)| NodeId(index as u32))
-    }
-
-    fn slot(&self, id: NodeId) -> Option<&Slot> {
-        self.slots.get(id.index())?.as_ref()
-    }
-
-    fn slot_mut(&mut self, id: NodeId) -> &mut Slot {
-        self.slots[id.index()].as_mut().expect("the node is of this graph")
+        let taken = self.nodes.iter().enumerate().filter(|(_, node)| node.is_some());
+        taken.map(|(index, _)| NodeId::at(index))
     }
 
     /// The node, if there is one.
     pub(super) fn get(&self, id: NodeId) -> Option<&Node> {
-        self.slot(id).map(|slot| &slot.node)
+        self.nodes.get(id.index())?.as_ref()
     }
 
     /// The node, to be changed.
     pub(super) fn get_mut(&mut self, id: NodeId) -> &mut Node {
-        &mut self.slot_mut(id).node
+        self.nodes[id.index()].as_mut().expect("the node is of this graph")
     }
 
     /// The operands in order; `None` where the node that computed one has been removed.
     pub(super) fn operands(&self, id: NodeId) -> impl Iterator<Item = Option<Value>> + '_ {
-        self.slot(id).into_iter().flat_map(|slot| slot.operands.iter().map(|o| o.value))
+        self.wires.get(id.index()).into_iter().flat_map(|w| w.operands.iter().map(|o| o.value()))
     }
 
     /// All uses of the results, in no particular order.
     pub(super) fn uses(&self, id: NodeId) -> impl Iterator<Item = Use> + '_ {
-        self.slot(id).into_iter().flat_map(|slot| slot.uses.iter().copied())
+        self.wires.get(id.index()).into_iter().flat_map(|wires| wires.uses.iter().copied())
     }
 
     /// Adds a node with these operands, which are of this graph.
     pub(super) fn add(&mut self, node: Node, operands: &[Value]) -> NodeId {
         let id = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            NodeId((self.slots.len() - 1) as u32)
+            self.nodes.push(None);
+            self.wires.push(Wires::default());
+            NodeId::at(self.nodes.len() - 1)
         });
-        let none = Operand { value: None, index: 0 };
-        let operands_of = SmallVec::from_elem(none, operands.len());
-        self.slots[id.index()] = Some(Slot { node, operands: operands_of, uses: Vec::new() });
+        self.nodes[id.index()] = Some(node);
+        self.wires[id.index()].operands = SmallVec::from_elem(Operand::default(), operands.len());
         for (slot, &value) in operands.iter().enumerate() {
             self.connect(id, slot, value);
         }
@@ -103,28 +110,28 @@ impl Nodes {
     }
 
     /// Lets an operand be this value; it is no other.
-    fn connect(&mut self, user: NodeId, slot: usize, value: Value) {
-        let uses = &mut self.slot_mut(value.node).uses;
-        uses.push(Use { port: value.port, user, slot: slot as u32 });
+    fn connect(&mut self, user: NodeId, slot: usize, Value { node, port }: Value) {
+        assert!(self.get(node).is_some(), "the node is of this graph");
+        let uses = &mut self.wires[node.index()].uses;
+        uses.push(Use { port, user, slot: slot as u32 });
         let index = (uses.len() - 1) as u32;
-        self.slot_mut(user).operands[slot] = Operand { value: Some(value), index };
+        self.wires[user.index()].operands[slot] = Operand { node: Some(node), port, index };
     }
 
     /// Takes an operand off the uses of the node that computes it.
     fn disconnect(&mut self, user: NodeId, slot: usize) {
-        let Operand { value, index } = self.slot_mut(user).operands[slot];
-        let Some(value) = value else { return };
-        self.slot_mut(user).operands[slot].value = None;
-        let uses = &mut self.slot_mut(value.node).uses;
+        let operand = &mut self.wires[user.index()].operands[slot];
+        let (index, Some(node)) = (operand.index, operand.node.take()) else { return };
+        let uses = &mut self.wires[node.index()].uses;
         uses.swap_remove(index as usize);
         if let Some(&Use { user, slot, .. }) = uses.get(index as usize) {
-            self.slot_mut(user).operands[slot as usize].index = index;
+            self.wires[user.index()].operands[slot as usize].index = index;
         }
     }
 
     /// Lets one operand of a node be another value. A node without such an operand stays as it is.
     pub(super) fn set_operand(&mut self, user: NodeId, slot: usize, value: Value) {
-        if self.slot(user).is_some_and(|node| slot < node.operands.len()) {
+        if self.wires.get(user.index()).is_some_and(|wires| slot < wires.operands.len()) {
             self.disconnect(user, slot);
             self.connect(user, slot, value);
         }
@@ -140,21 +147,23 @@ impl Nodes {
 
     /// Removes a node. Where it was used, operands are missing.
     pub(super) fn remove(&mut self, id: NodeId) {
-        let Some(slot) = self.slot(id) else { return };
-        for slot in 0..slot.operands.len() {
+        if self.get(id).is_none() {
+            return;
+        }
+        for slot in 0..self.wires[id.index()].operands.len() {
             self.disconnect(id, slot);
         }
-        let Some(removed) = self.slots[id.index()].take() else { return };
-        for Use { user, slot, .. } in removed.uses {
-            self.slot_mut(user).operands[slot as usize].value = None;
+        let Wires { uses, .. } = std::mem::take(&mut self.wires[id.index()]);
+        for Use { user, slot, .. } in uses {
+            self.wires[user.index()].operands[slot as usize].node = None;
         }
+        self.nodes[id.index()] = None;
         self.free.push(id);
     }
 
     /// Removes the nodes for which this does not hold, in ascending order.
     pub(super) fn retain(&mut self, keep: impl Fn(NodeId) -> bool) {
-        for index in 0..self.slots.len() {
-            let id = NodeId(index as u32);
+        for id in (0..self.nodes.len()).map(NodeId::at) {
             if !keep(id) {
                 self.remove(id);
             }
