@@ -16,7 +16,6 @@ from pathlib import Path
 
 import report
 from cases import all_cases, beside_another
-from onnx_file import write_mnist_cnn
 from processes import OURS, PEERS, ROOT, Failed, Setup, Spinner, Unavailable, Worker
 from processes import core_seconds, run, say
 
@@ -62,6 +61,8 @@ class Comparison:
         self.setup = Setup(options)
         self.warm_up, self.slot, self.warm = (0.5, 0.1, 0.02) if options.quick else (2.0, 0.3, 0.05)
         self.workers = {}
+        # Whether a peer reads ONNX files.
+        self.onnx = False
         # Seconds of cores which others have used while something was measured, and which there were.
         self.others = [0.0, 0.0]
         self.result = {
@@ -90,9 +91,10 @@ class Comparison:
         wanted = [peer for peer in PEERS if peer.name in self.options.peers]
         cases = self.cases()
         busy = beside_another() if self.selected("busy") else []
-        needed = {case.command["run"] for case in cases + busy}
-        needed |= {"train"} if self.selected("cold") else set()
-        peers = [peer for peer in wanted if peer.runs & needed and self.available(peer)]
+        cold = self.selected("cold")
+        needed = lambda peer: any(map(peer.can, cases + busy)) or (cold and "train" in peer.runs)
+        peers = [peer for peer in wanted if needed(peer) and self.available(peer)]
+        self.onnx = any(peer.name in ("onnxruntime", "tract") for peer in peers)
         if self.worker(OURS) is None:
             raise SystemExit(f"error: Brolga's own worker: {self.result['unavailable'][OURS.name]}")
         for number, case in enumerate(cases, 1):
@@ -102,7 +104,7 @@ class Comparison:
         for case in busy:
             say(f"{case.name} beside a busy process")
             for peer in [OURS, *peers]:
-                if case.command["run"] in peer.runs:
+                if peer.can(case):
                     self.result["busy"].append(self.beside(case, peer))
                     self.write()
         self.end_workers()
@@ -176,7 +178,7 @@ class Comparison:
             pass
 
     def compare(self, case, peers):
-        peers = [peer for peer in peers if case.command["run"] in peer.runs]
+        peers = [peer for peer in peers if peer.can(case)]
         entry = {"section": case.section, "name": case.name, "peers": []}
         try:
             command = self.with_folder(case)
@@ -210,13 +212,13 @@ class Comparison:
         command = dict(case.command)
         if "model" in command:
             command["folder"] = str(self.folder(command["model"], command["batch"]))
+            if self.onnx and command["run"] == "predict":
+                self.setup.export(command["folder"])
         return command
 
     def folder(self, model, batch):
         folder = self.setup.cache / "data" / f"{model}-{batch}"
         self.ask(OURS, run="write", model=model, batch=batch, folder=str(folder))
-        if model == "mnist_cnn":
-            write_mnist_cnn(folder / "weights.safetensors", folder / "model.onnx", batch)
         return folder
 
     def values(self, peer, case, command):
@@ -293,7 +295,7 @@ class Comparison:
     def limit(self, case):
         """Operations of a step, and how many the machine can do in a second; `None` where it is not known."""
         model = case.command.get("model", "mnist_cnn")
-        if case.section == "predict" or model == "mlp":
+        if case.section == "predict":
             return None
         batch = case.command["batch"] if "model" in case.command else 32
         answer = self.ask(OURS, run="limit", model=model, batch=batch, rounds=3)

@@ -24,9 +24,16 @@ class Failed(Exception):
 class Peer:
     """How a worker is made and started."""
 
-    def __init__(self, name, runs):
+    def __init__(self, name, runs, models=None):
         self.name = name
         self.runs = runs
+        self.models = models
+
+    def can(self, case):
+        """Whether it has what a case asks for."""
+        model = case.command.get("model")
+        known = model is None or self.models is None or model in self.models
+        return known and case.command["run"] in self.runs
 
     def install(self, setup):
         raise NotImplementedError
@@ -93,6 +100,8 @@ class Ours(Peer):
 
 
 MODELS = {"train", "predict"}
+# The models that the workers in Rust have written down themselves; those in Python read any.
+WRITTEN = {"mnist_cnn", "mlp"}
 OURS = Ours("brolga", {"train", "predict", "conv", "matmul"})
 KERAS_JAX = {"KERAS_BACKEND": "jax"}
 KERAS_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
@@ -108,10 +117,11 @@ PEERS = [
     ),
     Python("keras-jax", MODELS, "keras_worker.py", ["keras", "jax", "jaxlib"], environment=KERAS_JAX),
     Python("jax", MODELS, "jax_worker.py", ["jax", "jaxlib"]),
-    Python("onnxruntime", {"predict"}, "onnxruntime_worker.py", ["onnxruntime"]),
-    Rust("candle", MODELS),
-    Rust("burn", MODELS),
-    Rust("tract", {"predict"}),
+    # Its files are written by PyTorch.
+    Python("onnxruntime", {"predict"}, "onnxruntime_worker.py", ["onnxruntime", "torch", "onnx"]),
+    Rust("candle", MODELS, WRITTEN),
+    Rust("burn", MODELS, WRITTEN),
+    Rust("tract", {"predict"}, WRITTEN),
 ]
 
 
@@ -162,6 +172,11 @@ class Setup:
             except Failed as error:
                 self.failed_packages[package] = f"{pins[package]} cannot be installed: {error}"
                 raise Unavailable(self.failed_packages[package]) from None
+
+    def export(self, folder):
+        """Writes the ONNX file of a model."""
+        self.install_packages(["torch", "onnx", "numpy"])
+        run([self.python(), HERE / "workers" / "onnx_export.py", folder])
 
     def cargo_build(self, what, target):
         jobs = ["--jobs", self.jobs] if self.jobs else []

@@ -10,50 +10,73 @@ import os
 import struct
 import sys
 import time
+from dataclasses import dataclass, replace
 
 import numpy as np
-
-MODELS = {
-    "mnist_cnn": {
-        "input": (28, 28, 1),
-        "layers": [
-            ("conv2d", 32),
-            ("max_pooling2d",),
-            ("conv2d", 64),
-            ("max_pooling2d",),
-            ("flatten",),
-            ("dense", 128, "relu"),
-            ("dropout", 0.5),
-            ("dense", 10, None),
-        ],
-    },
-    "mlp": {
-        "input": (784,),
-        "layers": [
-            ("dense", 512, "relu"),
-            ("dropout", 0.2),
-            ("dense", 512, "relu"),
-            ("dropout", 0.2),
-            ("dense", 10, None),
-        ],
-    },
-}
-"""Convolutions are 3x3, valid, with ReLU; pools 2x2. The last layer gives logits; the softmax belongs to the loss or the prediction."""
 
 SAMPLES = 101
 """How many elements of a result are compared, at even distances."""
 
 
-def named_layers(model, dropout):
-    """The layers of a model as (name, kind, arguments), the names those of the weights file."""
-    count = {}
-    layers = []
-    for kind, *arguments in MODELS[model]["layers"]:
-        number = count.get(kind, 0)
-        count[kind] = number + 1
-        if kind != "dropout" or dropout:
-            layers.append((f"{kind}_{number}" if number else kind, kind, arguments))
-    return layers
+@dataclass(frozen=True)
+class Layer:
+    """A call of a layer: class and arguments as in Keras's JSON, and the layers whose results it takes."""
+
+    name: str
+    kind: str
+    config: dict
+    inputs: list
+
+
+class Task:
+    """What Brolga's worker has written: a model, its loss, first weights in Keras's layout, and a batch."""
+
+    def __init__(self, command):
+        folder = command["folder"]
+        with open(os.path.join(folder, "task.json")) as file:
+            task = json.load(file)
+        self.json = task["model"]
+        self.loss = task["loss"]
+        config = task["model"]["config"]
+        self.layers = [layer(entry) for entry in config["layers"]]
+        if not command.get("dropout", True):
+            self.layers = [replace(l, kind="Identity") if l.kind == "Dropout" else l for l in self.layers]
+        self.inputs = [name for name, _, _ in config["input_layers"]]
+        self.output = config["output_layers"][0][0]
+        self.weights = read_weights(folder)
+        arrays = [read_numbers(folder, entry) for entry in task["inputs"]]
+        self.x, self.y = arrays[:-1], arrays[-1]
+
+    def variables(self, layer):
+        """The weights of a layer, by their names within it."""
+        names = [name for name in self.weights if name.rsplit("/", 1)[0] == layer.name]
+        return {name.rsplit("/", 1)[1]: self.weights[name] for name in names}
+
+    def with_logits(self):
+        """The layers but for the activation of the last one, where the loss takes it in."""
+        taken = self.loss.endswith("crossentropy")
+        linear = lambda l: replace(l, config=l.config | {"activation": "linear"})
+        return [linear(l) if taken and l.name == self.output else l for l in self.layers]
+
+
+def layer(entry):
+    inputs = []
+
+    def visit(value):
+        if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+            inputs.append(value["config"]["keras_history"][0])
+        elif isinstance(value, (dict, list)):
+            for part in value.values() if isinstance(value, dict) else value:
+                visit(part)
+
+    visit(entry["inbound_nodes"])
+    return Layer(entry["name"], entry["class_name"], entry["config"], inputs)
+
+
+def same_padding(extent, kernel, stride):
+    """What the padding `same` adds before and after an axis."""
+    total = max((-(-extent // stride) - 1) * stride + kernel - extent, 0)
+    return total // 2, total - total // 2
 
 
 def read_weights(folder):
@@ -69,12 +92,11 @@ def read_weights(folder):
     return tensors
 
 
-def read_batch(command):
-    """Images and labels."""
-    shape = (command["batch"], *MODELS[command["model"]]["input"])
-    x = np.fromfile(os.path.join(command["folder"], "x.f32"), "<f4").reshape(shape)
-    y = np.fromfile(os.path.join(command["folder"], "y.i32"), "<i4")
-    return x, y
+def read_numbers(folder, entry):
+    """The numbers of an input."""
+    path = os.path.join(folder, f"{entry['name'].replace('/', '.')}.{entry['dtype']}")
+    dtype = {"f32": "<f4", "i32": "<i4"}[entry["dtype"]]
+    return np.fromfile(path, dtype).reshape(entry["shape"])
 
 
 def noise(shape, seed):

@@ -10,54 +10,163 @@ from jax import lax
 # XLA takes as many threads as the process may use cores.
 common.arguments().parse_args()
 BETA_1, BETA_2, RATE = 0.9, 0.999, 1e-3
+NUMBERS = ("NHWC", "HWIO", "NHWC")
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "relu": jax.nn.relu,
+    "sigmoid": jax.nn.sigmoid,
+    "softmax": jax.nn.softmax,
+    "tanh": jnp.tanh,
+}
 
 
-def logits(layers, weights, x, key):
-    for name, kind, arguments in layers:
-        if kind == "conv2d":
-            kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
-            numbers = ("NHWC", "HWIO", "NHWC")
-            y = lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
-            x = jax.nn.relu(y + bias)
-        elif kind == "max_pooling2d":
-            x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-        elif kind == "flatten":
-            x = x.reshape(x.shape[0], -1)
-        elif kind == "dense":
-            x = x @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
-            x = jax.nn.relu(x) if arguments[1] == "relu" else x
-        elif kind == "dropout" and key is not None:
-            key, own = jax.random.split(key)
-            kept = jax.random.bernoulli(own, 1 - arguments[0], x.shape)
-            x = jnp.where(kept, x / (1 - arguments[0]), 0.0)
-    return x
+class Pass:
+    """One run of the layers: their weights, the random key of a training step, the statistics that they renew."""
+
+    def __init__(self, weights, key):
+        self.weights, self.key, self.renewed = weights, key, {}
+
+    def run(self, task, layers, inputs):
+        values = dict(zip(task.inputs, inputs))
+        for layer in layers:
+            if layer.kind != "InputLayer":
+                function = getattr(self, layer.kind.lower())
+                values[layer.name] = function(layer, *(values[name] for name in layer.inputs))
+        return values[task.output]
+
+    def weight(self, layer, name):
+        return self.weights.get(f"{layer.name}/{name}")
+
+    def activated(self, layer, x):
+        bias = self.weight(layer, "bias")
+        return ACTIVATIONS[layer.config["activation"]](x if bias is None else x + bias)
+
+    def conv2d(self, layer, x, groups=1):
+        config, kernel = layer.config, self.weight(layer, "kernel")
+        if groups > 1:
+            kernel = kernel.reshape(*kernel.shape[:2], 1, -1)
+        y = lax.conv_general_dilated(
+            x,
+            kernel,
+            config["strides"],
+            config["padding"].upper(),
+            dimension_numbers=NUMBERS,
+            feature_group_count=groups,
+        )
+        return self.activated(layer, y)
+
+    def depthwiseconv2d(self, layer, x):
+        return self.conv2d(layer, x, groups=x.shape[-1])
+
+    def conv2dtranspose(self, layer, x):
+        kernel = self.weight(layer, "kernel")
+        strides, padding = layer.config["strides"], layer.config["padding"].upper()
+        y = lax.conv_transpose(
+            x, kernel, strides, padding, dimension_numbers=NUMBERS, transpose_kernel=True
+        )
+        return self.activated(layer, y)
+
+    def dense(self, layer, x):
+        return self.activated(layer, x @ self.weight(layer, "kernel"))
+
+    def embedding(self, layer, x):
+        return self.weight(layer, "embeddings")[x]
+
+    def batchnormalization(self, layer, x):
+        mean, variance = self.weight(layer, "moving_mean"), self.weight(layer, "moving_variance")
+        if self.key is not None:
+            momentum, old = layer.config["momentum"], (mean, variance)
+            axes = tuple(range(x.ndim - 1))
+            mean, variance = x.mean(axes), x.var(axes)
+            for name, was, now in zip(("moving_mean", "moving_variance"), old, (mean, variance)):
+                self.renewed[f"{layer.name}/{name}"] = momentum * was + (1 - momentum) * now
+        factor = self.weight(layer, "gamma") * lax.rsqrt(variance + layer.config["epsilon"])
+        return (x - mean) * factor + self.weight(layer, "beta")
+
+    def pooled(self, layer, x, start, function):
+        config = layer.config
+        window, stride = config["pool_size"], config["strides"] or config["pool_size"]
+        window, stride = (1, *window, 1), (1, *stride, 1)
+        return lax.reduce_window(x, start, function, window, stride, config["padding"].upper())
+
+    def maxpooling2d(self, layer, x):
+        return self.pooled(layer, x, -jnp.inf, lax.max)
+
+    def averagepooling2d(self, layer, x):
+        rows, columns = layer.config["pool_size"]
+        return self.pooled(layer, x, 0.0, lax.add) / (rows * columns)
+
+    def globalaveragepooling2d(self, _, x):
+        return x.mean((1, 2))
+
+    def activation(self, layer, x):
+        return ACTIVATIONS[layer.config["activation"]](x)
+
+    def relu(self, layer, x):
+        return jnp.clip(x, 0.0, layer.config["max_value"])
+
+    def zeropadding2d(self, layer, x):
+        return jnp.pad(x, ((0, 0), *map(tuple, layer.config["padding"]), (0, 0)))
+
+    def flatten(self, _, x):
+        return x.reshape(x.shape[0], -1)
+
+    def add(self, _, x, y):
+        return x + y
+
+    def concatenate(self, _, *x):
+        return jnp.concatenate(x, -1)
+
+    def identity(self, _, x):
+        return x
+
+    def dropout(self, layer, x):
+        if self.key is None:
+            return x
+        self.key, own = jax.random.split(self.key)
+        rate = layer.config["rate"]
+        return jnp.where(jax.random.bernoulli(own, 1 - rate, x.shape), x / (1 - rate), 0.0)
+
+
+LOSSES = {
+    "sparse_categorical_crossentropy": lambda z, y: -jnp.take_along_axis(
+        jax.nn.log_softmax(z), y[:, None], 1
+    ).mean(),
+    "binary_crossentropy": lambda z, y: (jax.nn.softplus(z) - y * z).mean(),
+    "mean_squared_error": lambda z, y: ((z - y) ** 2).mean(),
+}
 
 
 class Train(common.Case):
     def __init__(self, command):
-        layers = common.named_layers(command["model"], command.get("dropout", True))
-        weights = {name: jnp.asarray(w) for name, w in common.read_weights(command["folder"]).items()}
-        zeros = jax.tree.map(jnp.zeros_like, weights)
-        x, y = map(jnp.asarray, common.read_batch(command))
+        task = common.Task(command)
+        layers = task.with_logits()
         epsilon = common.epsilon(command)
+        weights = {name: jnp.asarray(weight) for name, weight in task.weights.items()}
+        statistics = {name: w for name, w in weights.items() if "/moving_" in name}
+        weights = {name: w for name, w in weights.items() if name not in statistics}
+        zeros = jax.tree.map(jnp.zeros_like, weights)
+        x, y = [jnp.asarray(array) for array in task.x], jnp.asarray(task.y)
 
         def step(state, x, y):
-            weights, m, v, count, key = state
+            weights, statistics, m, v, count, key = state
             key, own = jax.random.split(key)
 
             def loss(weights):
-                scores = jax.nn.log_softmax(logits(layers, weights, x, own))
-                return -jnp.take_along_axis(scores, y[:, None], 1).mean()
+                run = Pass(weights | statistics, own)
+                value = LOSSES[task.loss](run.run(task, layers, x), y)
+                return value, run.renewed
 
-            value, gradients = jax.value_and_grad(loss)(weights)
+            (value, statistics), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
             count = count + 1
             rate = RATE * jnp.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
             m = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), m, gradients)
             v = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g * g - v), v, gradients)
             update = lambda w, m, v: w - rate * m / (jnp.sqrt(v) + epsilon)
-            return (jax.tree.map(update, weights, m, v), m, v, count, key), value
+            return (jax.tree.map(update, weights, m, v), statistics, m, v, count, key), value
 
-        self.state = (weights, zeros, jax.tree.map(jnp.copy, zeros), jnp.float32(0), jax.random.key(1))
+        slots = zeros, jax.tree.map(jnp.copy, zeros)
+        self.state = (weights, statistics, *slots, jnp.float32(0), jax.random.key(1))
         self.batch = x, y
         start = time.perf_counter()
         self.run = jax.jit(step, donate_argnums=0).lower(self.state, x, y).compile()
@@ -73,10 +182,10 @@ class Train(common.Case):
 
 class Predict(common.Case):
     def __init__(self, command):
-        layers = common.named_layers(command["model"], False)
-        self.weights = jax.tree.map(jnp.asarray, common.read_weights(command["folder"]))
-        self.x = jnp.asarray(common.read_batch(command)[0])
-        predict = lambda weights, x: jax.nn.softmax(logits(layers, weights, x, None))
+        task = common.Task(command)
+        self.weights = {name: jnp.asarray(weight) for name, weight in task.weights.items()}
+        self.x = [jnp.asarray(array) for array in task.x]
+        predict = lambda weights, x: Pass(weights, None).run(task, task.layers, x)
         start = time.perf_counter()
         self.run = jax.jit(predict).lower(self.weights, self.x).compile()
         self.compile_seconds = time.perf_counter() - start

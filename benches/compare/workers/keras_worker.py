@@ -1,5 +1,6 @@
 """Keras on the backend that KERAS_BACKEND names, `compile` as it comes."""
 
+import json
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -15,39 +16,37 @@ if os.environ["KERAS_BACKEND"] == "tensorflow":
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
 
 import keras
-from keras import layers as kinds
 
 keras.utils.set_random_seed(1)
 
 
-def build(command):
-    """The model with a softmax at its end, its weights from the file."""
-    tensors = common.read_weights(command["folder"])
-    named = common.named_layers(command["model"], command.get("dropout", True))
-    model = keras.Sequential([keras.Input(common.MODELS[command["model"]]["input"])])
-    for name, kind, arguments in named:
-        if kind == "conv2d":
-            model.add(kinds.Conv2D(arguments[0], 3, activation="relu", name=name))
-        elif kind == "max_pooling2d":
-            model.add(kinds.MaxPooling2D(2))
-        elif kind == "flatten":
-            model.add(kinds.Flatten())
-        elif kind == "dense":
-            model.add(kinds.Dense(arguments[0], activation=arguments[1] or "softmax", name=name))
-        elif kind == "dropout":
-            model.add(kinds.Dropout(arguments[0]))
-    for name, kind, _ in named:
-        if kind in ("conv2d", "dense"):
-            model.get_layer(name).set_weights([tensors[f"{name}/kernel"], tensors[f"{name}/bias"]])
+def build(command, task):
+    """The model, its weights from the file."""
+    for entry in task.json["config"]["layers"]:
+        if entry["class_name"] == "Dropout" and not command.get("dropout", True):
+            entry["config"]["rate"] = 0.0
+    model = keras.models.model_from_json(json.dumps(task.json))
+    for layer in model.layers:
+        for weight in layer.weights:
+            name = f"{layer.name}/{weight.name}"
+            if name in task.weights:
+                weight.assign(task.weights[name])
     optimizer = keras.optimizers.Adam(1e-3, epsilon=common.epsilon(command))
-    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy")
+    model.compile(optimizer=optimizer, loss=task.loss)
     return model
+
+
+def tensors(arrays):
+    """One tensor, or a list of them."""
+    tensors = [keras.ops.convert_to_tensor(array) for array in arrays]
+    return tensors if len(tensors) > 1 else tensors[0]
 
 
 class Train(common.Case):
     def __init__(self, command):
-        self.model = build(command)
-        self.batch = tuple(map(keras.ops.convert_to_tensor, common.read_batch(command)))
+        task = common.Task(command)
+        self.model = build(command, task)
+        self.batch = tensors(task.x), tensors([task.y])
 
     def step(self):
         return self.model.train_on_batch(*self.batch)
@@ -60,8 +59,9 @@ class Train(common.Case):
 
 class Predict(common.Case):
     def __init__(self, command):
-        self.model = build(command)
-        self.x = keras.ops.convert_to_tensor(common.read_batch(command)[0])
+        task = common.Task(command)
+        self.model = build(command, task)
+        self.x = tensors(task.x)
 
     def step(self):
         return self.model.predict_on_batch(self.x)

@@ -3,6 +3,7 @@
 import os
 
 import common
+import numpy as np
 import onnxruntime
 
 options = common.arguments().parse_args()
@@ -17,9 +18,8 @@ class Predict(common.Case):
         settings.add_session_config_entry("session.force_spinning_stop", "1")
         path = os.path.join(command["folder"], "model.onnx")
         self.session = onnxruntime.InferenceSession(path, settings, ["CPUExecutionProvider"])
-        x = common.read_batch(command)[0]
-        # One channel: channels-first and channels-last are the same bytes.
-        self.feed = {"x": x.reshape(x.shape[0], 1, 28, 28)}
+        (x,) = common.Task(command).x
+        self.feed = {"x": np.ascontiguousarray(x.transpose(0, 3, 1, 2))}
 
     def step(self):
         return self.session.run(None, self.feed)[0]

@@ -3,7 +3,7 @@
 import common
 import torch
 import torch.nn.functional as F
-from torch import nn
+import torch_model
 
 parser = common.arguments()
 parser.add_argument("--compile", action="store_true")
@@ -14,50 +14,6 @@ torch.manual_seed(1)
 channels_last = torch.channels_last
 
 
-class Flatten(nn.Module):
-    """Flattens in Keras's order, which costs nothing where the images lie channels-last."""
-
-    def forward(self, x):
-        return x.permute(0, 2, 3, 1).flatten(1)
-
-
-def build(command):
-    """The model, its weights from the file: logits of images [batch, channels, height, width] or of rows."""
-    tensors = common.read_weights(command["folder"])
-    modules = []
-    for name, kind, arguments in common.named_layers(command["model"], command.get("dropout", True)):
-        if kind in ("conv2d", "dense"):
-            kernel = torch.from_numpy(tensors[f"{name}/kernel"])
-            bias = torch.from_numpy(tensors[f"{name}/bias"])
-            if kind == "conv2d":
-                kernel = kernel.permute(3, 2, 0, 1)
-                layer = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3)
-            else:
-                kernel = kernel.T
-                layer = nn.Linear(kernel.shape[1], kernel.shape[0])
-            with torch.no_grad():
-                layer.weight.copy_(kernel)
-                layer.bias.copy_(bias)
-            modules.append(layer)
-            if kind == "conv2d" or arguments[1] == "relu":
-                modules.append(nn.ReLU())
-        elif kind == "max_pooling2d":
-            modules.append(nn.MaxPool2d(2))
-        elif kind == "flatten":
-            modules.append(Flatten())
-        elif kind == "dropout":
-            modules.append(nn.Dropout(arguments[0]))
-    return nn.Sequential(*modules).to(memory_format=channels_last)
-
-
-def batch(command):
-    x, y = common.read_batch(command)
-    x, y = torch.from_numpy(x), torch.from_numpy(y).long()
-    if x.dim() == 4:
-        x = x.permute(0, 3, 1, 2).contiguous(memory_format=channels_last)
-    return x, y
-
-
 def compiled(function):
     """Compiled for its shapes alone, as if no other case had been there before."""
     torch.compiler.reset()
@@ -66,11 +22,13 @@ def compiled(function):
 
 class Train(common.Case):
     def __init__(self, command):
-        model = build(command).train()
-        self.batch = batch(command)
+        task = common.Task(command)
+        model = torch_model.network(task, task.with_logits()).train()
+        loss = torch_model.LOSSES[task.loss]
+        self.batch = [torch_model.tensor(array) for array in task.x], torch_model.tensor(task.y)
         epsilon = common.epsilon(command)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=epsilon, fused=True)
-        self.loss = lambda x, y: F.cross_entropy(model(x), y)
+        self.loss = lambda x, y: loss(model(*x), y)
         if options.compile:
             self.loss = compiled(self.loss)
 
@@ -84,15 +42,15 @@ class Train(common.Case):
 
 class Predict(common.Case):
     def __init__(self, command):
-        model = build(command).eval()
-        self.x = batch(command)[0]
-        self.run = lambda x: model(x).softmax(1)
+        task = common.Task(command)
+        self.run = torch_model.network(task, task.layers).eval()
+        self.x = [torch_model.tensor(array) for array in task.x]
         if options.compile:
             self.run = compiled(self.run)
 
     def step(self):
         with torch.inference_mode():
-            return self.run(self.x)
+            return self.run(*self.x)
 
 
 class Conv(common.Case):

@@ -302,6 +302,29 @@ fn a_model_comes_back_from_its_config() -> Outcome {
     Ok(())
 }
 
+/// Keras reads the types of tensors from the file, and computes them again for the layers.
+#[test]
+fn a_tensor_of_a_config_has_a_shape_and_a_type() -> Outcome {
+    let index = Input::new([2]).dtype("int32").name("index").tensor();
+    let x = Embedding::new(5, 3).name("table").on(&index);
+    let model = Model::new(&index, Flatten::new().on([&x]))?;
+    let config: serde_json::Value = serde_json::from_str(&model.to_json()?)?;
+    let tensor = |layer: usize| {
+        config.pointer(&format!("/config/layers/{layer}/inbound_nodes/0/args/0/config"))
+    };
+    insta::assert_snapshot!(tensor(1).ok_or("a tensor")?, @r#"{"dtype":"int32","keras_history":["index",0,0],"shape":[null,2]}"#);
+    insta::assert_snapshot!(tensor(2).ok_or("a tensor")?, @r#"{"dtype":"float32","keras_history":["table",0,0],"shape":[null,2,3]}"#);
+
+    // What does not fit has no types to write.
+    let wrong = Model::new(&index, Conv2D::new(1, (1, 1)).name("conv").on(&index))?;
+    insta::assert_snapshot!(wrong.to_json().expect_err("an error"), @"
+    layer `conv`: Conv2D takes images (None, height, width, channels), given (None, 2)
+      at crates/brolga-nn/tests/functional.rs:319
+      help: images without a channel axis need one of extent 1: Input::new([28, 28, 1])
+    ");
+    Ok(())
+}
+
 #[test]
 fn a_wrong_config_is_an_error() -> Outcome {
     let x = input(2, "x");

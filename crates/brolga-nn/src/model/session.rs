@@ -189,13 +189,14 @@ impl Session {
     /// Which layer has how many bytes of the states, and in which part of the step.
     fn state_bytes(&self) -> Vec<(String, Role, usize)> {
         let mut layers: Vec<(String, Role, usize)> = vec![];
-        for spec in &self.specs {
+        let mut rows: HashMap<(&str, Role), usize> = HashMap::new();
+        for spec in self.specs.iter().filter(|spec| !spec.owner.0.is_empty()) {
             let (layer, role) = &spec.owner;
-            match layers.iter_mut().find(|row| row.0 == *layer && row.1 == *role) {
-                Some(row) => row.2 += spec.ty.bytes(),
-                None if layer.is_empty() => {}
-                None => layers.push((layer.clone(), *role, spec.ty.bytes())),
-            }
+            let row = *rows.entry((layer, *role)).or_insert_with(|| {
+                layers.push((layer.clone(), *role, 0));
+                layers.len() - 1
+            });
+            layers[row].2 += spec.ty.bytes();
         }
         layers
     }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use brolga_codegen::{VectorIsa, compile};
 use brolga_ir::ops::ConvDims;
 use brolga_ir::{Graph, NodeId, Op, Type};
-use brolga_nn::{Kind, Sequential};
+use brolga_nn::Kind;
+use brolga_nn::model::{Model, Network};
 use brolga_runtime::table::bytes;
 use brolga_runtime::{Executable, MemoryReport, Options, Profile, State, StateLayout};
 
@@ -76,8 +77,8 @@ impl StepReport {
 ///
 /// # Errors
 /// If the model is not compiled or built, or cannot be compiled for this machine.
-pub fn train_step(
-    model: &mut Sequential,
+pub fn train_step<N: Network>(
+    model: &mut Model<N>,
     batch: usize,
     options: &Options,
     rounds: usize,

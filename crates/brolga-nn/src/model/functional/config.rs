@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use brolga_ir::{DType, Type};
 use serde_json::{Map, Value, json};
 
 use super::symbolic::{Shared, Symbolic, Unit};
@@ -10,6 +11,7 @@ use crate::error::NnError;
 use crate::layers::Layer;
 use crate::model::config::{layer_config, model_config};
 use crate::model::{Model, Sequential};
+use crate::network::sample;
 use crate::registry::Registry;
 
 const CLASS: &str = "Functional";
@@ -199,10 +201,23 @@ fn references(node: &Value) -> Result<Vec<Reference>, String> {
     Ok(found)
 }
 
+/// What Keras writes of a tensor between layers.
+fn tensor_config(batch: &Type, history: Value) -> Value {
+    let extents = sample(batch).shape;
+    let shape: Vec<Option<usize>> =
+        [None].into_iter().chain(extents.iter().map(|&n| Some(n))).collect();
+    let dtype = if batch.dtype == DType::F32 { "float32" } else { "int32" };
+    json!({ "shape": shape, "dtype": dtype, "keras_history": history })
+}
+
 impl Wiring {
     /// The model in Keras's format.
+    ///
+    /// # Errors
+    /// If a layer does not fit what it is called on, or an argument cannot be written.
     pub(super) fn to_config(&self) -> Result<Value, NnError> {
         let numbers = self.call_numbers();
+        let values = self.traced()?.values;
         let name = |call: usize| self.units[self.calls[call].unit].name.as_str();
         let history = |call: usize, port: usize| json!([name(call), numbers[call], port]);
         let mut layers = vec![];
@@ -214,8 +229,10 @@ impl Wiring {
             let calls = self.calls.iter().filter(|wire| wire.unit == number);
             let node = |inputs: &[(usize, usize)]| {
                 let tensor = |&(call, port): &(usize, usize)| {
-                    let config = json!({ "keras_history": history(call, port) });
-                    json!({ "class_name": "__keras_tensor__", "config": config })
+                    json!({
+                        "class_name": "__keras_tensor__",
+                        "config": tensor_config(values[call][port].ty(), history(call, port)),
+                    })
                 };
                 let tensors: Vec<Value> = inputs.iter().map(tensor).collect();
                 let args = if tensors.len() > 1 { json!([tensors]) } else { json!(tensors) };

@@ -59,6 +59,15 @@ pub struct Wiring {
     calls: Vec<Wire>,
 }
 
+/// A trace in which all layers were built.
+struct Traced {
+    context: Context,
+    inputs: Vec<Port>,
+    layers: Vec<BuiltLayer>,
+    /// The results of each call.
+    values: Vec<Vec<Var>>,
+}
+
 /// The built layers of a layer or a nested model, and their weights in a trace.
 type OfUnit = (Vec<BuiltLayer>, Vec<Weights>);
 
@@ -214,12 +223,13 @@ impl Wiring {
         self.units.iter().map(range).collect()
     }
 
-    /// Goes through the calls in order. `run` makes the results of a call of its inputs.
+    /// Goes through the calls in order, and gives the results of each. `run` makes those of a call of
+    /// its inputs.
     fn run(
         &self,
         inputs: &[Var],
         mut run: impl FnMut(&Wire, &[Var]) -> Result<Vec<Var>, NnError>,
-    ) -> Result<Vec<Var>, NnError> {
+    ) -> Result<Vec<Vec<Var>>, NnError> {
         let given: HashMap<usize, &Var> =
             self.inputs.iter().map(|input| self.call_of(input)).zip(inputs).collect();
         let mut values: Vec<Vec<Var>> = Vec::with_capacity(self.calls.len());
@@ -233,8 +243,45 @@ impl Wiring {
             };
             values.push(run(wire, &inputs)?);
         }
-        let output = |tensor: &Symbolic| self.value(&values, self.call_of(tensor), tensor.port);
+        Ok(values)
+    }
+
+    /// The model's outputs among the results of all calls.
+    fn ends(&self, values: &[Vec<Var>]) -> Result<Vec<Var>, NnError> {
+        let output = |tensor: &Symbolic| self.value(values, self.call_of(tensor), tensor.port);
         self.outputs.iter().map(output).collect()
+    }
+
+    /// Builds each layer at its first call.
+    fn traced(&self) -> Result<Traced, NnError> {
+        let tracer = Tracer::new(&*self.name);
+        let (seed, step) = random_states(&tracer);
+        let mut context = Context::training(&tracer, &seed, &step);
+        let mut inputs = vec![];
+        let mut batches = vec![];
+        for input in &self.inputs {
+            let named = &self.units[self.calls[self.call_of(input)].unit];
+            let _scope = tracer.origin_scope(named.origin());
+            let declared = input.node.unit.input_type().ok_or_else(|| {
+                named
+                    .error(Mistake::new("an input of a model declares its shape: Input::new([..])"))
+            })?;
+            let (port, batch) = Port::input(&tracer, &named.name, declared)?;
+            inputs.push(port);
+            batches.push(batch);
+        }
+        let mut built: Vec<Option<OfUnit>> = self.units.iter().map(|_| None).collect();
+        let values = self.run(&batches, |wire, inputs| {
+            let named = &self.units[wire.unit];
+            if let Some((_, weights)) = &mut built[wire.unit] {
+                return named.call(&mut context, weights, inputs);
+            }
+            let (of_unit, outputs) = named.build(&mut context, inputs)?;
+            built[wire.unit] = Some(of_unit);
+            Ok(outputs)
+        })?;
+        let layers = built.into_iter().flatten().flat_map(|(layers, _)| layers).collect();
+        Ok(Traced { context, inputs, layers, values })
     }
 
     /// A result of a call.
@@ -344,32 +391,7 @@ impl Network for Wiring {
     }
 
     fn build(&self, _: Option<&[Type]>) -> Result<Built, NnError> {
-        let tracer = Tracer::new(&*self.name);
-        let (seed, step) = random_states(&tracer);
-        let mut context = Context::training(&tracer, &seed, &step);
-        let mut ports = vec![];
-        let mut batches = vec![];
-        for input in &self.inputs {
-            let named = &self.units[self.calls[self.call_of(input)].unit];
-            let _scope = tracer.origin_scope(named.origin());
-            let declared = input.node.unit.input_type().ok_or_else(|| {
-                named
-                    .error(Mistake::new("an input of a model declares its shape: Input::new([..])"))
-            })?;
-            let (port, batch) = Port::input(&tracer, &named.name, declared)?;
-            ports.push(port);
-            batches.push(batch);
-        }
-        let mut built: Vec<Option<OfUnit>> = self.units.iter().map(|_| None).collect();
-        let outputs = self.run(&batches, |wire, inputs| {
-            let named = &self.units[wire.unit];
-            if let Some((_, weights)) = &mut built[wire.unit] {
-                return named.call(&mut context, weights, inputs);
-            }
-            let (of_unit, outputs) = named.build(&mut context, inputs)?;
-            built[wire.unit] = Some(of_unit);
-            Ok(outputs)
-        })?;
+        let Traced { context, inputs, layers, values } = self.traced()?;
         let mut names = HashSet::new();
         let port = |(tensor, value): (&Symbolic, &Var)| {
             // A layer that gives several outputs names the first.
@@ -382,9 +404,8 @@ impl Network for Wiring {
             }
             Port::output(&context, &name, value)
         };
-        let outputs = self.outputs.iter().zip(&outputs).map(port).collect();
-        let layers = built.into_iter().flatten().flat_map(|(layers, _)| layers).collect();
-        Ok(Built { inputs: ports, layers, outputs })
+        let outputs = self.outputs.iter().zip(&self.ends(&values)?).map(port).collect();
+        Ok(Built { inputs, layers, outputs })
     }
 
     fn forward(
@@ -394,10 +415,11 @@ impl Network for Wiring {
         inputs: &[Var],
     ) -> Result<Vec<Var>, NnError> {
         let ranges = self.ranges();
-        self.run(inputs, |wire, inputs| {
+        let values = self.run(inputs, |wire, inputs| {
             let own = &mut weights[ranges[wire.unit].clone()];
             self.units[wire.unit].call(context, own, inputs)
-        })
+        })?;
+        self.ends(&values)
     }
 }
 

@@ -1,0 +1,183 @@
+"""Keras's JSON as a module of PyTorch. Images are [batch, channels, height, width], channels-last in memory."""
+
+import common
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "relu": F.relu,
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda x: x.softmax(1),
+    "tanh": torch.tanh,
+}
+
+
+class Network(nn.Module):
+    """The layers of a task, the results of the last one."""
+
+    def __init__(self, task, layers):
+        super().__init__()
+        self.inputs = task.inputs
+        self.calls = []
+        for number, layer in enumerate(layers):
+            if layer.kind != "InputLayer":
+                function = KINDS[layer.kind](layer.config, task.variables(layer))
+                if isinstance(function, nn.Module):
+                    self.add_module(f"layer{number}", function)
+                self.calls.append((layer.name, function, layer.inputs))
+        self.output = task.output
+
+    def forward(self, *x):
+        values = dict(zip(self.inputs, x))
+        for name, function, inputs in self.calls:
+            values[name] = function(*(values[name] for name in inputs))
+        return values[self.output]
+
+
+def parameter(array, order=None):
+    tensor = torch.from_numpy(array)
+    return nn.Parameter((tensor.permute(order) if order else tensor).contiguous())
+
+
+class Conv(nn.Module):
+    def __init__(self, config, variables):
+        super().__init__()
+        self.stride, self.padding = config["strides"], config["padding"]
+        self.activation = ACTIVATIONS[config["activation"]]
+        kernel = variables["kernel"]
+        self.depthwise = "depth_multiplier" in config
+        self.weight = parameter(kernel, (2, 3, 0, 1) if self.depthwise else (3, 2, 0, 1))
+        if self.depthwise:
+            self.weight = nn.Parameter(self.weight.flatten(0, 1).unsqueeze(1))
+        self.bias = parameter(variables["bias"]) if "bias" in variables else None
+
+    def forward(self, x):
+        padding = [0, 0]
+        if self.padding == "same":
+            extents = zip(x.shape[2:], self.weight.shape[2:], self.stride)
+            sides = [common.same_padding(*axis) for axis in extents]
+            if all(before == after for before, after in sides):
+                padding = [before for before, _ in sides]
+            else:
+                x = F.pad(x, (*sides[1], *sides[0]))
+        groups = x.shape[1] if self.depthwise else 1
+        return self.activation(F.conv2d(x, self.weight, self.bias, self.stride, padding, 1, groups))
+
+
+class ConvTranspose(nn.Module):
+    """With the padding `same`, which cuts what a convolution of the result would add."""
+
+    def __init__(self, config, variables):
+        super().__init__()
+        self.stride, self.activation = config["strides"], ACTIVATIONS[config["activation"]]
+        self.weight = parameter(variables["kernel"], (3, 2, 0, 1))
+        self.bias = parameter(variables["bias"])
+
+    def forward(self, x):
+        extents = [extent * stride for extent, stride in zip(x.shape[2:], self.stride)]
+        axes = zip(extents, self.weight.shape[2:], self.stride)
+        first = [common.same_padding(*axis)[0] for axis in axes]
+        y = F.conv_transpose2d(x, self.weight, self.bias, self.stride)
+        y = y[:, :, first[0] : first[0] + extents[0], first[1] : first[1] + extents[1]]
+        return self.activation(y)
+
+
+class Dense(nn.Module):
+    def __init__(self, config, variables):
+        super().__init__()
+        self.weight = parameter(variables["kernel"], (1, 0))
+        self.bias = parameter(variables["bias"])
+        self.activation = ACTIVATIONS[config["activation"]]
+
+    def forward(self, x):
+        return self.activation(F.linear(x, self.weight, self.bias))
+
+
+def batch_normalization(config, variables):
+    channels = variables["gamma"].size
+    layer = nn.BatchNorm2d(channels, eps=config["epsilon"], momentum=1 - config["momentum"])
+    names = {
+        "weight": "gamma",
+        "bias": "beta",
+        "running_mean": "moving_mean",
+        "running_var": "moving_variance",
+    }
+    with torch.no_grad():
+        for ours, theirs in names.items():
+            getattr(layer, ours).copy_(torch.from_numpy(variables[theirs]))
+    return layer
+
+
+def embedding(config, variables):
+    return nn.Embedding.from_pretrained(torch.from_numpy(variables["embeddings"]), freeze=False)
+
+
+def pooling(function, **arguments):
+    def layer(config, _):
+        window, stride = config["pool_size"], config["strides"] or config["pool_size"]
+
+        def call(x):
+            if config["padding"] == "same":
+                sides = [common.same_padding(*axis) for axis in zip(x.shape[2:], window, stride)]
+                if any(map(any, sides)):
+                    x = F.pad(x, (*sides[1], *sides[0]), value=float("-inf"))
+            return function(x, window, stride, **arguments)
+
+        return call
+
+    return layer
+
+
+def flatten(x):
+    """Flattens in Keras's order, which costs nothing where the images lie channels-last."""
+    return (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).flatten(1)
+
+
+def relu(config, _):
+    return F.relu6 if config["max_value"] == 6 else F.relu
+
+
+def zero_padding(config, _):
+    rows, columns = config["padding"]
+    return lambda x: F.pad(x, (*columns, *rows))
+
+
+KINDS = {
+    "Conv2D": Conv,
+    "DepthwiseConv2D": Conv,
+    "Conv2DTranspose": ConvTranspose,
+    "Dense": Dense,
+    "BatchNormalization": batch_normalization,
+    "Embedding": embedding,
+    "MaxPooling2D": pooling(F.max_pool2d),
+    "AveragePooling2D": pooling(F.avg_pool2d),
+    "GlobalAveragePooling2D": lambda *_: lambda x: x.mean((2, 3)),
+    "Activation": lambda config, _: ACTIVATIONS[config["activation"]],
+    "ReLU": relu,
+    "ZeroPadding2D": zero_padding,
+    "Dropout": lambda config, _: nn.Dropout(config["rate"]),
+    "Identity": lambda *_: lambda x: x,
+    "Flatten": lambda *_: flatten,
+    "Add": lambda *_: lambda x, y: x + y,
+    "Concatenate": lambda *_: lambda *x: torch.cat(x, 1 if x[0].dim() == 4 else -1),
+}
+
+
+def network(task, layers):
+    return Network(task, layers).to(memory_format=torch.channels_last)
+
+
+def tensor(array):
+    tensor = torch.from_numpy(array)
+    if tensor.dim() == 4:
+        return tensor.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    return tensor
+
+
+LOSSES = {
+    "sparse_categorical_crossentropy": lambda z, y: F.cross_entropy(z, y.long()),
+    "binary_crossentropy": F.binary_cross_entropy_with_logits,
+    "mean_squared_error": F.mse_loss,
+}
