@@ -182,7 +182,11 @@ impl Distribution {
     pub fn fill(&self, random: Random, start: u64, values: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("fma") {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+            let widest = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            if widest {
                 // SAFETY: the processor has the instructions.
                 return unsafe { self.fill_avx512(random, start, values) };
             }
@@ -195,7 +199,7 @@ impl Distribution {
     }
 
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512dq,fma")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
     fn fill_avx512(&self, random: Random, start: u64, values: &mut [f32]) {
         self.fill_with::<true>(random, start, values);
     }

@@ -6,9 +6,11 @@
 //! rounding are monotone; where they do not, the formula itself must be asked. That happens once in some
 //! ten thousand numbers.
 
+use std::f64::consts::{FRAC_PI_2, LN_2, PI, TAU};
+
 use brolga_ir::lanes::PHILOX_BLOCK;
 
-use super::{Bits, Distribution, Draw, unit};
+use super::{Bits, Distribution, Draw};
 
 /// The error of a number as a part of it. The series below are nearer than 2⁻⁴³.
 const RELATIVE: f64 = 1.0 / (1_u64 << 38) as f64;
@@ -100,16 +102,23 @@ fn radius<const FMA: bool>(u: u32) -> f64 {
     /// √½, so that the mantissa lies around 1, where the logarithm has no error of cancellation.
     const LEAST: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
     const TWO_52: f64 = 4_503_599_627_370_496.0;
+    /// Those of −4 artanh z / z.
+    const SERIES: [f64; 8] = {
+        let mut factors = [-4.0; 8];
+        let mut k = 1;
+        while k < 8 {
+            factors[k] /= (2 * k + 1) as f64;
+            k += 1;
+        }
+        factors
+    };
     let bits = (f64::from(u) + 1.0).to_bits();
     let exponent = (bits - LEAST) >> 52;
     let mantissa = f64::from_bits(bits - (exponent << 52));
     let exponent = f64::from_bits(TWO_52.to_bits() | exponent) - (TWO_52 + 32.0);
     // ln m = 2 artanh z, where |z| ≤ 0.172.
     let z = (mantissa - 1.0) / (mantissa + 1.0);
-    let series =
-        [1.0, 1.0 / 3.0, 1.0 / 5.0, 1.0 / 7.0, 1.0 / 9.0, 1.0 / 11.0, 1.0 / 13.0, 1.0 / 15.0];
-    let artanh = z * polynomial::<FMA, 8>(z * z, series);
-    (-2.0 * fma::<FMA>(exponent, std::f64::consts::LN_2, 2.0 * artanh)).sqrt()
+    fma::<FMA>(exponent, -2.0 * LN_2, z * polynomial::<FMA, 8>(z * z, SERIES)).sqrt()
 }
 
 /// cos(2π · v / 2³²), the sine of an angle from −π/2 to π/2.
@@ -125,7 +134,7 @@ fn cosine<const FMA: bool>(v: u32) -> f64 {
         }
         factors
     };
-    let y = std::f64::consts::TAU * ((unit(v) - 0.5).abs() - 0.25);
+    let y = fma::<FMA>(f64::from(v), TAU / 4_294_967_296.0, -PI).abs() - FRAC_PI_2;
     y * polynomial::<FMA, 9>(y * y, FACTORIALS)
 }
 
