@@ -19,10 +19,13 @@ use super::{Lowered, Stage};
 use crate::error::Result;
 use crate::kernel::{Access, Touch};
 use crate::nest::{Affine, Nest, NestBuilder};
-use crate::tile::{Builder, Extent, F, LANES, Pointer, TileProgram, Trips};
+use crate::tile::{Builder, Extent, F, LANES, Pointer, TileProgram, Trips, Variable};
 
 /// Columns that one unit of the second stage combines.
 const BLOCK: usize = 1024;
+
+/// Columns whose chains one tile keeps in registers.
+const GROUP: usize = 4 * LANES;
 
 /// The element types that are reduced.
 const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
@@ -71,6 +74,13 @@ struct Columns<'a> {
 
 /// A tile with its arguments.
 type Call = (Arc<TileProgram>, Vec<Affine>);
+
+/// The chains of a vector of columns, from the group's column `first` on.
+struct Chain {
+    first: usize,
+    extent: Extent,
+    acc: Variable<F>,
+}
 
 /// An operand of what is reduced.
 struct Leaf {
@@ -234,6 +244,17 @@ impl<'a> Columns<'a> {
             indices[axis] = index;
             rest = outer;
         }
+        if let [extent] = self.reduced[..] {
+            // All pieces have so many rows, some of them one more.
+            let rows = extent / self.pieces();
+            let at = |row: Affine| indices.iter().cloned().chain([row]).collect::<Vec<_>>();
+            self.rows(nest, &at(from.clone()), &partial, rows)?;
+            let mut result = Ok(());
+            nest.range(from.plus(rows as i64), to, |nest, row| {
+                result = self.rows(nest, &at(row.into()), &partial, 1);
+            });
+            return result;
+        }
         let mut result = Ok(());
         nest.range(from, to, |nest, first| {
             let mut indices = indices.clone();
@@ -309,27 +330,40 @@ impl<'a> Columns<'a> {
         indices: &mut Vec<Affine>,
         partial: &Affine,
     ) -> Result<()> {
-        let axes = self.kept.len() + self.reduced.len();
-        let inside = if self.reduced.len() > 1 { axes - 1 } else { axes };
-        if indices.len() < inside {
-            let extent = self.reduced[indices.len() - self.kept.len()];
-            let mut result = Ok(());
-            nest.repeat(extent, |nest, i| {
-                indices.push(i);
-                result = self.middle(nest, indices, partial);
-                indices.pop();
-            });
+        let [.., extent] = self.reduced[..] else { return Ok(()) };
+        let inside = self.kept.len() + self.reduced.len() - 1;
+        if indices.len() == inside {
+            indices.push(Affine::number(0));
+            let result = self.rows(nest, indices, partial, extent);
+            indices.pop();
             return result;
         }
-        let (full, rest) = (self.columns / LANES, self.columns % LANES);
-        for (count, lanes, first) in [(full, LANES, 0), (usize::from(rest > 0), rest, full * LANES)]
-        {
-            if count == 0 {
+        let mut result = Ok(());
+        nest.repeat(self.reduced[indices.len() - self.kept.len()], |nest, i| {
+            indices.push(i);
+            result = self.middle(nest, indices, partial);
+            indices.pop();
+        });
+        result
+    }
+
+    /// Goes on with the chains of all columns for so many rows: along the last reduced axis from
+    /// these indices on.
+    fn rows(
+        &self,
+        nest: &mut NestBuilder,
+        indices: &[Affine],
+        partial: &Affine,
+        rows: usize,
+    ) -> Result<()> {
+        let (full, rest) = (self.columns / GROUP, self.columns % GROUP);
+        for (count, columns, first) in [(full, GROUP, 0), (1, rest, full * GROUP)] {
+            if count == 0 || columns == 0 || rows == 0 {
                 continue;
             }
-            let tile = self.accumulate(lanes)?;
+            let tile = self.accumulate(columns, rows)?;
             nest.repeat(count, |nest, i| {
-                let column = Affine::number(first as i64).add(&i, LANES as i64);
+                let column = Affine::number(first as i64).add(&i, GROUP as i64);
                 let mut args: Vec<Affine> = Vec::new();
                 for leaf in &self.leaves {
                     let size = self.body.ty(leaf.value).dtype.size() as i64;
@@ -361,50 +395,59 @@ impl<'a> Columns<'a> {
         Ok(Arc::new(b.finish()?))
     }
 
-    /// Goes on with the chains of a vector of columns, along the last reduced axis if it is not the
-    /// first.
-    fn accumulate(&self, lanes: usize) -> Result<Arc<TileProgram>> {
+    /// Goes on with the chains of so many columns, at most a group, for so many rows.
+    fn accumulate(&self, columns: usize, rows: usize) -> Result<Arc<TileProgram>> {
         let body = self.body;
         let mut b = Builder::new(format!("{}_columns", body.name()));
         let pointers: Vec<Pointer> =
             (0..self.leaves.len()).map(|i| b.pointer(format!("in{i}"))).collect();
         let to = b.pointer("partial");
-        let extent = Extent::first(lanes);
-        let initial = b.load_f32(to.at(0), extent);
-        let acc = b.variable(initial);
+        let chains: Vec<Chain> = (0..columns)
+            .step_by(LANES)
+            .map(|first| {
+                let extent = Extent::first((columns - first).min(LANES));
+                let initial = b.load_f32(to.at(4 * first as i64), extent);
+                Chain { first, extent, acc: b.variable(initial) }
+            })
+            .collect();
         let last = self.kept.len() + self.reduced.len() - 1;
-        let trips = if self.reduced.len() > 1 { self.reduced[self.reduced.len() - 1] } else { 1 };
         let mut result = Ok(());
-        b.repeat(Trips::Const(trips as u32), |b| {
-            let mut leaf = |b: &mut Builder, value: Value| {
-                let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
-                let dtype = body.ty(value).dtype;
-                let address = pointers[index].at(0);
-                Some(if self.leaves[index].along {
-                    load(b, dtype, address, extent)
-                } else {
-                    broadcast(b, dtype, address)
-                })
-            };
-            match body.record(b, &mut Recorded::default(), self.operand, &mut leaf) {
-                Ok(Lane::F(x)) => {
-                    let x = if self.combine == Combine::Min { b.neg(x) } else { x };
-                    let so_far = b.get(acc);
-                    let next = self.combine.combine(b, so_far, x);
-                    b.set(acc, next);
-                }
-                Ok(_) => result = Err(body.refused("the operand of a reduction is no float")),
-                Err(error) => result = Err(error),
-            }
+        b.repeat(Trips::Const(rows as u32), |b| {
+            result = chains.iter().try_for_each(|chain| self.step(b, chain, &pointers));
             for (leaf, &pointer) in self.leaves.iter().zip(&pointers) {
                 let size = body.ty(leaf.value).dtype.size();
                 b.step(pointer, (leaf.strides[last] * size) as i64, Trips::Const(1));
             }
         });
         result?;
-        let acc = b.get(acc);
-        b.store_f32(to.at(0), extent, acc);
+        for Chain { first, extent, acc } in chains {
+            let acc = b.get(acc);
+            b.store_f32(to.at(4 * first as i64), extent, acc);
+        }
         Ok(Arc::new(b.finish()?))
+    }
+
+    /// One element more for each chain of a vector of columns.
+    fn step(&self, b: &mut Builder, chain: &Chain, pointers: &[Pointer]) -> Result<()> {
+        let body = self.body;
+        let &Chain { first, extent, acc } = chain;
+        let mut leaf = |b: &mut Builder, value: Value| {
+            let index = self.leaves.iter().position(|leaf| leaf.value == value)?;
+            let dtype = body.ty(value).dtype;
+            Some(if self.leaves[index].along {
+                load(b, dtype, pointers[index].at((first * dtype.size()) as i64), extent)
+            } else {
+                broadcast(b, dtype, pointers[index].at(0))
+            })
+        };
+        let Lane::F(x) = body.record(b, &mut Recorded::default(), self.operand, &mut leaf)? else {
+            return Err(body.refused("the operand of a reduction is no float"));
+        };
+        let x = if self.combine == Combine::Min { b.neg(x) } else { x };
+        let so_far = b.get(acc);
+        let next = self.combine.combine(b, so_far, x);
+        b.set(acc, next);
+        Ok(())
     }
 
     /// Combines the pieces of a vector of columns and writes what follows.

@@ -25,6 +25,12 @@ const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 /// Elements of a unit where rows are not the units.
 const BLOCK: usize = 2048;
 
+/// Elements of a row with which going from row to row takes longer than the row.
+const NARROW: usize = 64;
+
+/// Elements from which on that matters more than a barrier: blocks are not the lanes of rows.
+const MANY: usize = 4 * BLOCK;
+
 pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     Rows::new(body)?.lower()
 }
@@ -83,7 +89,7 @@ impl<'a> Rows<'a> {
             while axes + 1 < rank && rows.collapses(rank - axes) {
                 axes += 1;
             }
-            if axes + 1 == rank && rows.domain[0] == 1 && rows.collapses(1) {
+            if axes + 1 == rank && rows.is_one(axes) && rows.collapses(1) {
                 axes = rank;
             }
             rows.row_axes = axes;
@@ -93,6 +99,13 @@ impl<'a> Rows<'a> {
         rows.outer = rows.domain[..split].to_vec();
         rows.check_rows(split)?;
         Ok(rows)
+    }
+
+    /// Whether all of the domain is better one row, if its rows of so many axes follow each other.
+    fn is_one(&self, axes: usize) -> bool {
+        let elements = self.domain.elements();
+        let columns: usize = self.domain[self.domain.rank() - axes..].iter().product();
+        self.domain[0] == 1 || columns < NARROW && elements >= MANY
     }
 
     /// Whether in every operand the axis before `axis` continues it.
