@@ -9,6 +9,23 @@ use brolga_ir::{DType, Type};
 use common::check;
 use tiled::{check_floats, check_tiles};
 
+/// Up to eight pieces of one number of rows or another, groups of up to 64 columns in registers.
+#[test]
+fn sums_of_columns_around_pieces_and_groups() {
+    for rows in [1, 7, 8, 9, 100] {
+        for columns in [1, 15, 16, 17, 48, 63, 64, 65, 130] {
+            let types = [Type::f32([rows, columns]), Type::f32([rows, 1])];
+            check_floats(Columns, &types, |_, x| {
+                vec![(&x[0] * &x[1]).reduce_sum(&[0], false).relu()]
+            });
+        }
+    }
+    for shape in [[2, 9, 3, 65], [1, 3, 2, 17], [3, 1, 1, 70]] {
+        check_floats(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_min(&[1, 2], false)]);
+        check_floats(Columns, &[Type::f32(shape)], |_, x| vec![x[0].reduce_max(&[1], true)]);
+    }
+}
+
 #[test]
 fn reductions_over_leading_axes() {
     for shape in [[1, 1], [3, 5], [8, 16], [32, 128], [33, 17], [0, 4], [4, 0], [0, 0], [100, 1]] {

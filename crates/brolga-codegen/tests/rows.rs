@@ -65,6 +65,23 @@ fn operands_beside_reductions_that_keep_their_axes() {
     }
 }
 
+/// Short rows of large domains are one long row, unless an operand repeats.
+#[test]
+fn narrow_rows() {
+    for shape in [vec![8192, 1], vec![2731, 3], vec![137, 2, 63], vec![140, 64], vec![1, 4100, 2]] {
+        let columns = shape[shape.len() - 1];
+        let of = |dtype| Type::new(dtype, shape.clone());
+        let types = [of(DType::F32), of(DType::I32), of(DType::Bool), Type::f32([])];
+        check_tiles(Rows, &types, |_, x| {
+            let y = (&x[0] + &x[3]).sigmoid();
+            vec![y.cast(DType::BF16), x[2].select(&y, &x[1].cast(DType::F32))]
+        });
+        check_floats(Rows, &[of(DType::F32), Type::f32([columns])], |_, x| {
+            vec![&x[0] - &x[1], x[0].relu()]
+        });
+    }
+}
+
 #[test]
 fn element_types() {
     for n in [1, 16, 19, 50] {
