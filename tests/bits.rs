@@ -1,5 +1,5 @@
-//! The promise that everything else rests on: a step gives the same bits on the interpreter and in machine code, with each op a
-//! kernel of its own and fused, with 1, 2, 3 and 8 threads.
+//! The promise that everything else rests on: a step gives the same bits on the interpreter and in
+//! machine code, with each op a kernel of its own and fused, with 1, 2, 3 and 8 threads.
 
 use brolga::codegen::compile;
 use brolga::ir::{DType, Data, Graph, Tensor, Type};
@@ -40,7 +40,8 @@ fn prediction_gives_the_same_bits() -> Result {
     same_bits(builtin::mlp()?, Kind::Predict, 33)
 }
 
-/// Runs a program in all ways from the same state on the same batches, and compares what it returns and what it leaves.
+/// Runs a program in all ways from the same state on the same batches, and compares what it returns
+/// and what it leaves.
 fn same_bits(mut model: Sequential, kind: Kind, batch: usize) -> Result {
     let traced = model.trace(kind, batch)?;
     let start = model.session()?.snapshot()?;

@@ -11,7 +11,8 @@ use brolga::passes::optimize;
 
 use common::{Outcome, runs_as_interpreted};
 
-/// A cell called so often, and with `backward` the gradients of a sum by its first operand and its weight.
+/// A cell called so often, and with `backward` the gradients of a sum by its first operand and its
+/// weight.
 fn repeated(calls: usize, backward: bool) -> Outcome<Graph> {
     let t = Tracer::new("repeated");
     let (x, w) = (t.input("x", Type::f32([8, 16])), t.input("w", Type::f32([16, 16])));
@@ -33,7 +34,8 @@ fn repeated(calls: usize, backward: bool) -> Outcome<Graph> {
     Ok(t.finish()?)
 }
 
-/// How many kernels a graph has after the passes, and how many functions of machine code all their stages are.
+/// How many kernels a graph has after the passes, and how many functions of machine code all their
+/// stages are.
 fn compiled(graph: &Graph) -> Outcome<(usize, usize)> {
     let mut kernels = graph.clone();
     optimize(&mut kernels)?;

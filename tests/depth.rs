@@ -1,4 +1,5 @@
-//! No stack grows with the depth of a graph: what is deep goes every way from the text to a program on a thread with a small stack.
+//! No stack grows with the depth of a graph: what is deep goes every way from the text to a program
+//! on a thread with a small stack.
 
 mod common;
 

@@ -13,7 +13,8 @@ pub(crate) struct Differentiate {
     /// Of a file: the output to differentiate, by its number [default: 0, where --wrt is given]
     #[arg(long, value_name = "N")]
     loss: Option<usize>,
-    /// Of a file: the inputs to differentiate by, separated by commas [default: the states that are floats, where --loss is given]
+    /// Of a file: the inputs to differentiate by, separated by commas [default: the states that are
+    /// floats, where --loss is given]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     wrt: Vec<String>,
 }

@@ -49,7 +49,8 @@ impl Filter {
         Err(CliError::argument(format!("graph `{}` has no layer `{layer}`", graph.name()), help))
     }
 
-    /// Whether the node is shown. A kernel has one role, and belongs to the layers of all nodes of its body.
+    /// Whether the node is shown. A kernel has one role, and belongs to the layers of all nodes of
+    /// its body.
     pub(crate) fn keeps(&self, graph: &Graph, id: NodeId) -> bool {
         let role = self.role.is_none_or(|role| role == graph.node(id).origin.role);
         let layer = self.layer.as_ref().is_none_or(|layer| {

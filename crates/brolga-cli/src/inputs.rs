@@ -11,8 +11,8 @@ use crate::npy;
 /// The arguments that say what the inputs are.
 #[derive(Debug, Args)]
 pub(crate) struct Inputs {
-    /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]], or a file .npy;
-    /// inputs without one are filled with pseudo-random numbers
+    /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]],
+    /// or a file .npy; inputs without one are filled with pseudo-random numbers
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = assignment)]
     given: Vec<(String, String)>,
     /// Which pseudo-random numbers
@@ -87,7 +87,8 @@ pub fn tensor_of_text(text: &str, ty: &Type) -> Result<Tensor, String> {
     constant.map(|constant| constant.tensor()).map_err(|error| error.to_string())
 }
 
-/// Numbers that depend on the type, the input's name and the seed alone: floats are multiples of 2⁻¹⁰ in [-1, 1), integers are from 0 to 9.
+/// Numbers that depend on the type, the input's name and the seed alone: floats are multiples of
+/// 2⁻¹⁰ in [-1, 1), integers are from 0 to 9.
 fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Tensor {
     let mut state = fnv1a(name.bytes()).wrapping_add(seed);
     let number = |_| {

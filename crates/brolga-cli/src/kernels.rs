@@ -37,7 +37,8 @@ pub(crate) struct Kernels<'a> {
 }
 
 impl<'a> Kernels<'a> {
-    /// Compiles the kernels of a graph of kernels; those that the filter keeps are shown in this form.
+    /// Compiles the kernels of a graph of kernels; those that the filter keeps are shown in this
+    /// form.
     pub(crate) fn new(
         graph: &'a Graph,
         filter: &Filter,

@@ -8,8 +8,9 @@
 //! | `brolga test FILE` | runs tests of passes: texts that say in comments what passes must make of them |
 //! | `brolga verify FILE` | reports everything that is wrong with a text |
 //!
-//! Results go to standard output, and with `--json` they are one JSON document. Errors go to standard error, rendered as compilers render
-//! them. The exit code is 0 for success, 1 for an error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
+//! Results go to standard output, and with `--json` they are one JSON document. Errors go to
+//! standard error, rendered as compilers render them. The exit code is 0 for success, 1 for an
+//! error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
 
 mod commands;
 mod differentiate;
@@ -57,7 +58,8 @@ pub(crate) struct Report {
     pub(crate) holds: bool,
 }
 
-/// Runs the command with these arguments, the first of which is the name of the program; returns the exit code.
+/// Runs the command with these arguments, the first of which is the name of the program; returns
+/// the exit code.
 ///
 /// Who stops reading the output early makes no error.
 pub fn run(
@@ -99,7 +101,8 @@ fn execute(Cli { json, command }: Cli, streams: &mut Streams<'_>) -> io::Result<
     Ok(u8::from(!holds))
 }
 
-/// Prints help to standard output and what is wrong with the arguments to standard error, and as a document too where one was asked for.
+/// Prints help to standard output and what is wrong with the arguments to standard error, and as a
+/// document too where one was asked for.
 fn explain(usage: &clap::Error, json: bool, streams: &mut Streams<'_>) -> io::Result<u8> {
     let text = usage.render().to_string();
     if !usage.use_stderr() {

@@ -39,7 +39,8 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     Tensor::new(ty.shape, data).ok_or_else(|| "it has another number of elements".to_owned())
 }
 
-/// The type that a header such as `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }` describes.
+/// The type that a header such as `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`
+/// describes.
 fn header_type(header: &str) -> Result<Type, String> {
     let field = |name: &str| {
         let (_, rest) = header.split_once(&format!("'{name}':"))?;

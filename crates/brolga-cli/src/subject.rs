@@ -21,10 +21,12 @@ const PROGRAMS: [(&str, Kind); 3] =
 /// The arguments that say what a command is about.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
-    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, or - for standard input
+    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, or - for standard
+    /// input
     #[arg(value_name = "MODEL|FILE|-")]
     subject: String,
-    /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this name instead of all
+    /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this
+    /// name instead of all
     #[arg(long, visible_alias = "graph", value_name = "NAME")]
     program: Option<String>,
     /// Of a model: how many samples a batch has [default: 32]

@@ -38,13 +38,15 @@ impl CodegenOptions {
     }
 }
 
-/// The kernels of a graph before they are machine code, each with its node. Equal kernels are lowered once.
+/// The kernels of a graph before they are machine code, each with its node. Equal kernels are
+/// lowered once.
 type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<(Lowering, Lowered)>)>;
 
 /// Compiles every kernel of a graph of kernels into one object of machine code.
 ///
 /// # Errors
-/// If a node that needs code is outside of a kernel, this machine cannot run the instruction set, or a lowering is wrong.
+/// If a node that needs code is outside of a kernel, this machine cannot run the instruction set,
+/// or a lowering is wrong.
 pub fn compile<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Compiled<'g>> {
     compile_for(graph, options.isa()?.checked()?.target()?)
 }
@@ -74,7 +76,8 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
         kernels
             .insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
     }
-    // SAFETY: the object's functions are these kernels, whose lowerings have been checked against the types of the nodes.
+    // SAFETY: the object's functions are these kernels, whose lowerings have been checked against
+    // the types of the nodes.
     Ok(unsafe { Compiled::new(graph, kernels, object) })
 }
 
@@ -200,7 +203,8 @@ pub struct KernelText {
     pub assembly: Vec<String>,
 }
 
-/// All kernels of a graph in readable form, in the graph's order. The instruction set may be one that this machine cannot run.
+/// All kernels of a graph in readable form, in the graph's order. The instruction set may be one
+/// that this machine cannot run.
 ///
 /// # Errors
 /// As [`compile`].

@@ -1,10 +1,11 @@
 //! The errors between a kernel and its machine code.
 
-/// An error of code generation. None of them can be caused by a user's data: shapes and types have been checked before.
+/// An error of code generation. None of them can be caused by a user's data: shapes and types have
+/// been checked before.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A generator wrote a program that breaks a rule of [`TileProgram::validate`](crate::tile::TileProgram::validate): the
-    /// generator is wrong.
+    /// A generator wrote a program that breaks a rule of
+    /// [`TileProgram::validate`](crate::tile::TileProgram::validate): the generator is wrong.
     #[error("tile program `{program}`: {problem}\n  at: {statement}")]
     Malformed {
         /// The program's name.
@@ -15,7 +16,8 @@ pub enum Error {
         problem: String,
     },
 
-    /// An interpreted program reads or writes outside its buffers, or got the wrong arguments: its caller is wrong.
+    /// An interpreted program reads or writes outside its buffers, or got the wrong arguments: its
+    /// caller is wrong.
     #[error("tile program `{program}`: {problem}")]
     Interpret {
         /// The program's name.
@@ -65,7 +67,8 @@ pub enum Error {
         message: String,
     },
 
-    /// A tile program needs more registers than there are: the generator that chose its shape is wrong.
+    /// A tile program needs more registers than there are: the generator that chose its shape is
+    /// wrong.
     #[error("tile program `{program}`: {problem}")]
     Registers {
         /// The program's name.

@@ -17,19 +17,21 @@ use crate::tile::TileProgram;
 /// The extent to which Cranelift changes a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Optimization {
-    /// Common subexpressions, loop-invariant code and dead code are found; pure instructions move to their use. For kernels.
+    /// Common subexpressions, loop-invariant code and dead code are found; pure instructions move
+    /// to their use. For kernels.
     Speed,
     /// As [`Speed`](Self::Speed), with registers given with more care. For scalar loops.
     Scalar,
-    /// Instructions stay in the order in which they were written. For tiles: their order decides what stays in
-    /// registers.
+    /// Instructions stay in the order in which they were written. For tiles: their order decides
+    /// what stays in registers.
     AsWritten,
 }
 
 /// Cranelift's description of this machine.
 ///
 /// # Errors
-/// [`Error::Host`] if Cranelift does not know this machine, or it is an x86-64 processor without SSE4.1.
+/// [`Error::Host`] if Cranelift does not know this machine, or it is an x86-64 processor without
+/// SSE4.1.
 pub fn isa(optimization: Optimization) -> Result<OwnedTargetIsa> {
     #[cfg(target_arch = "x86_64")]
     if !std::is_x86_feature_detected!("sse4.1") {
@@ -43,7 +45,8 @@ pub(crate) fn finish_isa(
     builder: cranelift_codegen::isa::Builder,
     optimization: Optimization,
 ) -> Result<OwnedTargetIsa> {
-    // Kernels need few registers: they are loops around calls, each of them worth more than what a move costs.
+    // Kernels need few registers: they are loops around calls, each of them worth more than what a
+    // move costs.
     let (opt_level, allocation) = match optimization {
         Optimization::Speed => ("speed", "single_pass"),
         Optimization::Scalar => ("speed", "backtracking"),
@@ -93,7 +96,8 @@ pub struct MachineCode {
     pub relocations: Vec<Relocation>,
     /// The readable forms, if they were asked for.
     pub text: Option<CodeText>,
-    /// The program that the function hands to the interpreter, if it does: it has to live as long as the code.
+    /// The program that the function hands to the interpreter, if it does: it has to live as long
+    /// as the code.
     pub program: Option<Arc<TileProgram>>,
 }
 

@@ -79,10 +79,12 @@ impl VectorIsa {
         Self::supported().next_back().unwrap_or(Self::V128)
     }
 
-    /// The one that the environment variable `BROLGA_ISA` names, or the widest that this machine can run.
+    /// The one that the environment variable `BROLGA_ISA` names, or the widest that this machine
+    /// can run.
     ///
     /// # Errors
-    /// [`Error::Host`] if the variable holds another word, or this machine cannot run what it names.
+    /// [`Error::Host`] if the variable holds another word, or this machine cannot run what it
+    /// names.
     pub fn chosen() -> Result<Self> {
         match std::env::var(ISA_VARIABLE) {
             Ok(word) if !word.is_empty() => {
@@ -113,7 +115,8 @@ impl VectorIsa {
         Err(Error::Host(format!("this machine has no {self}; it has {}", known.join(", "))))
     }
 
-    /// The compiler of its tiles. Code for any x86-64 instruction set can be made on any x86-64 machine, but not run.
+    /// The compiler of its tiles. Code for any x86-64 instruction set can be made on any x86-64
+    /// machine, but not run.
     ///
     /// # Errors
     /// [`Error::Host`] if this machine is of another architecture, or Cranelift does not know it.

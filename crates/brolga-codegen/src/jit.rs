@@ -1,7 +1,8 @@
 //! The linker for this process: from relocatable code to callable code.
 //!
-//! [`link`] puts the functions of an [`Object`] in the order of their declaration in memory of exactly their size, and fills in what
-//! they refer to. Pages are writable until then and executable from then on, never both. [`Code`] owns the memory.
+//! [`link`] puts the functions of an [`Object`] in the order of their declaration in memory of
+//! exactly their size, and fills in what they refer to. Pages are writable until then and
+//! executable from then on, never both. [`Code`] owns the memory.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -27,8 +28,8 @@ use crate::tile::{TileProgram, interpreter};
 /// A symbol that this process defines, with its address.
 pub(crate) type Definition = (LibCall, *const u8);
 
-/// The functions of the C library that Cranelift calls on processors without the instructions. They are ours, so that nothing
-/// depends on which libraries a program happens to be linked with.
+/// The functions of the C library that Cranelift calls on processors without the instructions. They
+/// are ours, so that nothing depends on which libraries a program happens to be linked with.
 pub(crate) fn library() -> [Definition; 6] {
     macro_rules! functions {
         ($float:ty, $fma:ident, $floor:ident, $round:ident) => {{
@@ -56,7 +57,8 @@ pub(crate) fn library() -> [Definition; 6] {
 /// Makes the functions of an object callable in this process.
 ///
 /// # Errors
-/// [`Error::MissingSymbol`] if a function refers to a symbol that is not defined, [`Error::Module`] if there is no memory.
+/// [`Error::MissingSymbol`] if a function refers to a symbol that is not defined, [`Error::Module`]
+/// if there is no memory.
 pub fn link(object: Object) -> Result<Code> {
     link_with(object, &library())
 }
@@ -86,9 +88,9 @@ pub(crate) fn link_with(object: Object, library: &[Definition]) -> Result<Code> 
         programs.extend(function.code.program);
         if function.arity == KERNEL_ARITY {
             let address = module.get_finalized_function(FuncId::from_u32(index));
-            // SAFETY: the function takes four 64-bit integers and gives no result, by the calling convention of System V, which
-            // is that of `KernelFn` on the hosts that Cranelift's back end accepts. It lives as long as the module, which
-            // `Code` owns.
+            // SAFETY: the function takes four 64-bit integers and gives no result, by the calling
+            // convention of System V, which is that of `KernelFn` on the hosts that Cranelift's
+            // back end accepts. It lives as long as the module, which `Code` owns.
             let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
             symbols.insert(function.symbol, entry);
         }
@@ -175,7 +177,8 @@ fn copy(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
 /// away.
 const VENEER: usize = 24;
 
-/// The bytes that functions take one after the other, each at a multiple of its alignment and of the `least` one.
+/// The bytes that functions take one after the other, each at a multiple of its alignment and of
+/// the `least` one.
 fn extent(functions: &[ObjectFunction], least: u64) -> usize {
     functions.iter().fold(0, |end: usize, ObjectFunction { code, .. }| {
         let calls = code.relocations.iter().filter(|to| to.kind == Reloc::Arm64Call).count();
@@ -254,7 +257,8 @@ unsafe impl Sync for Code {}
 impl Code {
     /// The address of a function, valid as long as the `Code` lives.
     ///
-    /// It takes as many 64-bit integers as it was declared with, by the C calling convention of System V, and returns nothing.
+    /// It takes as many 64-bit integers as it was declared with, by the C calling convention of
+    /// System V, and returns nothing.
     #[must_use]
     pub fn address(&self, id: FuncId) -> *const u8 {
         self.module.get_finalized_function(id)

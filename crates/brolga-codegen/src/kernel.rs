@@ -11,14 +11,16 @@ use crate::object::Object;
 
 /// The machine code of a stage. It works on the units `begin..end` of the stage's `0..units`.
 ///
-/// `operands` points to the operand table: the addresses of the kernel's operands, then of its results, then of its
-/// workspace, each aligned to 64 bytes. `scratch` points to [`CompiledKernel::scratch`] bytes, aligned to 64, that belong to the
-/// calling worker alone and whose content is arbitrary. It never unwinds.
+/// `operands` points to the operand table: the addresses of the kernel's operands, then of its
+/// results, then of its workspace, each aligned to 64 bytes. `scratch` points to
+/// [`CompiledKernel::scratch`] bytes, aligned to 64, that belong to the calling worker alone and
+/// whose content is arbitrary. It never unwinds.
 ///
 /// # Safety
-/// The caller guarantees that every address in the table is valid for what the stage's reads and writes say, that
-/// `begin <= end <= units`, that results share no memory with operands but where [`CompiledKernel::in_place`] allows it, and
-/// that no other thread touches the same bytes at the same time in a way that races.
+/// The caller guarantees that every address in the table is valid for what the stage's reads and
+/// writes say, that `begin <= end <= units`, that results share no memory with operands but where
+/// [`CompiledKernel::in_place`] allows it, and that no other thread touches the same bytes at the
+/// same time in a way that races.
 pub type KernelFn =
     unsafe extern "C" fn(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64);
 
@@ -26,7 +28,8 @@ pub type KernelFn =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
-    /// Unit `u` of `units` touches bytes of the `u`-th of `units` equal parts of the operand and no other.
+    /// Unit `u` of `units` touches bytes of the `u`-th of `units` equal parts of the operand and no
+    /// other.
     Units,
     /// Each unit may touch any byte.
     Whole,
@@ -41,7 +44,8 @@ pub struct Touch {
     pub access: Access,
 }
 
-/// A part of a kernel that can be cut into chunks of units, each computed by any worker. Chunks never change bits.
+/// A part of a kernel that can be cut into chunks of units, each computed by any worker. Chunks
+/// never change bits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// Its name in profiles and dumps.
@@ -83,8 +87,8 @@ impl<'g> Compiled<'g> {
     /// Kernels of a graph whose stages are functions of an object.
     ///
     /// # Safety
-    /// The functions keep the promises of [`KernelFn`] for the types of the nodes' operands and results: they touch what the stages
-    /// say they touch, and nothing else.
+    /// The functions keep the promises of [`KernelFn`] for the types of the nodes' operands and
+    /// results: they touch what the stages say they touch, and nothing else.
     pub unsafe fn new(
         graph: &'g Graph,
         kernels: HashMap<NodeId, CompiledKernel>,

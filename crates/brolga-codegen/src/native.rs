@@ -1,4 +1,5 @@
-//! Tile programs called by themselves, on memory that is known to be long enough: what measures a machine is made of them.
+//! Tile programs called by themselves, on memory that is known to be long enough: what measures a
+//! machine is made of them.
 
 use std::ptr;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use crate::tile::{Linear, ParamKind, Reach, Term, TileProgram};
 /// The most parameters of a program that can be called.
 const MOST: usize = 4;
 
-/// Programs take 64-bit integers, of which addresses are one kind, and ignore what they have no parameter for.
+/// Programs take 64-bit integers, of which addresses are one kind, and ignore what they have no
+/// parameter for.
 type Function = unsafe extern "C" fn(*mut u8, *mut u8, *mut u8, *mut u8);
 
 /// A tile program as machine code of this process.
@@ -37,8 +39,8 @@ impl NativeTile {
     /// Compiles a program for an instruction set.
     ///
     /// # Errors
-    /// If this machine cannot run the instruction set, there is no native code for it, the program has more than four parameters, or
-    /// it is not known which bytes it touches.
+    /// If this machine cannot run the instruction set, there is no native code for it, the program
+    /// has more than four parameters, or it is not known which bytes it touches.
     pub fn new(isa: VectorIsa, program: TileProgram) -> Result<Self> {
         let target = isa.checked()?.target()?;
         let refused = |problem: String| Error::Registers { program: program.name.clone(), problem };
@@ -49,8 +51,8 @@ impl NativeTile {
         let mut builder = ObjectBuilder::new(target)?;
         let id = builder.tile(&Arc::new(program.clone()));
         let code = link(builder.finish()?)?;
-        // SAFETY: the function takes at most four 64-bit integers by the C calling convention, and returns nothing; it lives as long
-        // as `code`.
+        // SAFETY: the function takes at most four 64-bit integers by the C calling convention, and
+        // returns nothing; it lives as long as `code`.
         let function = unsafe { std::mem::transmute::<*const u8, Function>(code.address(id)) };
         Ok(Self { program, reaches, function, _code: code })
     }
@@ -58,7 +60,8 @@ impl NativeTile {
     /// Runs the program once.
     ///
     /// # Errors
-    /// If the arguments are not those of the parameters, or the program would leave the bytes that it is given.
+    /// If the arguments are not those of the parameters, or the program would leave the bytes that
+    /// it is given.
     pub fn run(&self, args: &mut [Arg<'_>]) -> Result<()> {
         self.check(args)
             .map_err(|problem| Error::Registers { program: self.program.name.clone(), problem })?;
@@ -70,8 +73,8 @@ impl NativeTile {
             };
         }
         let [a, b, c, d] = words;
-        // SAFETY: these are the program's arguments, and it touches nothing but the bytes that it was just found to reach, all of
-        // them within slices that are borrowed alone.
+        // SAFETY: these are the program's arguments, and it touches nothing but the bytes that it
+        // was just found to reach, all of them within slices that are borrowed alone.
         unsafe { (self.function)(a, b, c, d) };
         Ok(())
     }
@@ -122,8 +125,8 @@ struct Line {
     _bytes: [u8; LINE],
 }
 
-/// Zeroed memory in whole cache lines, so that no vector lies in two; on huge pages where the system has them, as the memory of
-/// programs is.
+/// Zeroed memory in whole cache lines, so that no vector lies in two; on huge pages where the
+/// system has them, as the memory of programs is.
 #[derive(Default)]
 pub struct Lines(Vec<Line>);
 
@@ -151,7 +154,8 @@ impl Lines {
             let start = larger.as_mut_ptr().cast::<u8>();
             let skipped = start.align_offset(PAGE);
             if let Some(length) = (count * LINE).checked_sub(skipped).filter(|&length| length > 0) {
-                // SAFETY: the range lies in the allocation, and the advice does not change its content.
+                // SAFETY: the range lies in the allocation, and the advice does not change its
+                // content.
                 unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
             }
         }

@@ -1,8 +1,9 @@
 //! Relocatable code: compiled functions that know no address.
 //!
-//! An [`ObjectBuilder`] collects functions: kernels as CLIF, tiles as programs. [`ObjectBuilder::finish`] compiles all of them, on all
-//! threads of the current rayon pool, to an [`Object`]: bytes, and the offsets in them that wait for the address of a
-//! [`Symbol`]. [`link`](crate::jit::link) makes them run.
+//! An [`ObjectBuilder`] collects functions: kernels as CLIF, tiles as programs.
+//! [`ObjectBuilder::finish`] compiles all of them, on all threads of the current rayon pool, to an
+//! [`Object`]: bytes, and the offsets in them that wait for the address of a [`Symbol`].
+//! [`link`](crate::jit::link) makes them run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -79,7 +80,8 @@ impl Symbol {
 }
 
 impl Relocation {
-    /// The relocation that Cranelift asks for in a function; `None` if it refers to what no code here refers to.
+    /// The relocation that Cranelift asks for in a function; `None` if it refers to what no code
+    /// here refers to.
     pub(crate) fn of(reloc: &FinalizedMachReloc, function: &Function, id: FuncId) -> Option<Self> {
         let (symbol, start) = match &reloc.target {
             FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
@@ -190,8 +192,8 @@ impl ObjectBuilder {
         self
     }
 
-    /// Announces a function of `arity` 64-bit integers, to be defined by [`Self::define`]. The name is for people, and need not be
-    /// the only one of its kind.
+    /// Announces a function of `arity` 64-bit integers, to be defined by [`Self::define`]. The name
+    /// is for people, and need not be the only one of its kind.
     pub fn declare(&mut self, name: &str, arity: usize) -> FuncId {
         self.add(name, arity, None)
     }
@@ -243,7 +245,8 @@ impl ObjectBuilder {
     /// Compiles everything.
     ///
     /// # Errors
-    /// [`Error::Compile`] for a function that Cranelift refuses, [`Error::Module`] if a declared function has no body.
+    /// [`Error::Compile`] for a function that Cranelift refuses, [`Error::Module`] if a declared
+    /// function has no body.
     pub fn finish(self) -> Result<Object> {
         let Self { target, isas, tiles, declared, text } = self;
         let compile = |(index, Declared { name, arity, source }): (u32, Declared)| {

@@ -253,7 +253,8 @@ fn random_numbers() {
 #[test]
 fn whole_bodies() {
     for dtype in FLOATS {
-        // A dense layer with its activation, a reshape between, a reduction, and a value that is both returned and used.
+        // A dense layer with its activation, a reshape between, a reduction, and a value that is
+        // both returned and used.
         let types = [[4, 6], [6, 10], [1, 10]].map(|shape| Type::new(dtype, shape));
         check(Contraction, &types, |_, x| {
             let y = (x[0].matmul(&x[1]) + &x[2]).tanh();

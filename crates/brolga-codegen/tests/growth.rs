@@ -1,4 +1,5 @@
-//! Code memory goes back to the system. Alone in its process, since it looks at the memory of the whole process.
+//! Code memory goes back to the system. Alone in its process, since it looks at the memory of the
+//! whole process.
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};

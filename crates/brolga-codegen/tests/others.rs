@@ -1,4 +1,5 @@
-//! Kernels of columns, windows, moves and random numbers: native code and interpreter give the same bits.
+//! Kernels of columns, windows, moves and random numbers: native code and interpreter give the same
+//! bits.
 
 mod common;
 mod tiled;

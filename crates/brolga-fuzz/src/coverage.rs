@@ -79,7 +79,8 @@ fn signature_of(op: &Op, operands: &[&Type], results: &[Type]) -> Signature {
     (op.name(), types.map(|ty| ty.dtype).collect())
 }
 
-/// Every signature that the type rule accepts for the op of this node, with these shapes and attributes but for their element types.
+/// Every signature that the type rule accepts for the op of this node, with these shapes and
+/// attributes but for their element types.
 pub fn accepted(graph: &Graph, id: NodeId) -> Vec<Signature> {
     let node = graph.node(id);
     let operands = graph.operands(id);

@@ -19,7 +19,8 @@ impl Failure {
         Self { what: what.into(), message: message.to_string() }
     }
 
-    /// Whether it is the same fault, as far as one can tell: the comparison and how the message begins.
+    /// Whether it is the same fault, as far as one can tell: the comparison and how the message
+    /// begins.
     pub fn is_like(&self, other: &Self) -> bool {
         let start = |message: &str| message.split([':', '`']).next().map(str::to_owned);
         self.what == other.what && start(&self.message) == start(&other.message)

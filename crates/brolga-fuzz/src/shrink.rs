@@ -35,7 +35,8 @@ fn candidates(graph: &Graph) -> Vec<Graph> {
     all.filter(|candidate| size(candidate) < size(graph)).collect()
 }
 
-/// What gets smaller: nodes, those of bodies too, outputs, states, then numbers in types and attributes, then origins.
+/// What gets smaller: nodes, those of bodies too, outputs, states, then numbers in types and
+/// attributes, then origins.
 fn size(graph: &Graph) -> (usize, usize, usize, u128) {
     let states = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
     let states = states.filter(|p| p.kind == ParameterKind::State).count();
@@ -148,7 +149,8 @@ fn plain(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     unnamed.into_iter().chain(inputs)
 }
 
-/// The numbers in types and attributes made smaller: one value of them wherever it stands, or in one node.
+/// The numbers in types and attributes made smaller: one value of them wherever it stands, or in
+/// one node.
 fn smaller_numbers(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     let mut numbers = BTreeSet::new();
     for id in graph.ids() {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::coverage::Coverage;
 use crate::failure::Failure;
 
-/// Something that cases are tried on. A case is a number: everything else follows from it and the seed.
+/// Something that cases are tried on. A case is a number: everything else follows from it and the
+/// seed.
 pub trait Target: Sync {
     /// Tries a case.
     ///
@@ -13,7 +14,8 @@ pub trait Target: Sync {
     /// What failed.
     fn try_case(&self, case: u64, coverage: &mut Coverage) -> Result<(), Failure>;
 
-    /// The smallest input found that fails like the case, and how to repeat it. If the process dies of the case, others have to try inputs.
+    /// The smallest input found that fails like the case, and how to repeat it. If the process dies
+    /// of the case, others have to try inputs.
     fn shrunk(&self, case: u64, failure: &Failure, dies: bool) -> String;
 
     /// A case that takes longer than this never ends.

@@ -68,7 +68,8 @@ fn one_by_one(pen: &mut Pen, loss: &Var, parameters: &[Var]) -> Result<Vec<Gradi
     Ok(found)
 }
 
-/// Replaces states: those with a gradient by a step of one optimizer, others by what has their type.
+/// Replaces states: those with a gradient by a step of one optimizer, others by what has their
+/// type.
 pub(crate) fn update(pen: &mut Pen, gradients: &[Gradient]) {
     let optimizer = pen.rng.below(5);
     let _role = pen.tracer().role(Role::Update);

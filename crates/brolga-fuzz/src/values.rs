@@ -7,7 +7,8 @@ use half::{bf16, f16};
 /// What inputs are like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// Floats between −2 and 2 of full precision, so that another order of arithmetic gives other bits; integers from −1 to 10.
+    /// Floats between −2 and 2 of full precision, so that another order of arithmetic gives other
+    /// bits; integers from −1 to 10.
     Ordinary,
     /// Integers from −2 to 2: ties.
     Ties,

@@ -1,8 +1,8 @@
 //! Graphs as pictures, in the language of Graphviz.
 //!
-//! Layers are boxes around their nodes, nested as their paths are, and ops with a body are dashed boxes around its
-//! nodes. Blue nodes are forward, orange ones backward, green ones update; edges carry types. A dashed edge leads from the next
-//! value of a state to the state.
+//! Layers are boxes around their nodes, nested as their paths are, and ops with a body are dashed
+//! boxes around its nodes. Blue nodes are forward, orange ones backward, green ones update; edges
+//! carry types. A dashed edge leads from the next value of a state to the state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -59,7 +59,8 @@ struct Layer {
 }
 
 impl Drawing {
-    /// Draws all nodes but the inputs, whose names in the picture are given; returns the names of all values.
+    /// Draws all nodes but the inputs, whose names in the picture are given; returns the names of
+    /// all values.
     fn nodes(
         &mut self,
         graph: &Graph,

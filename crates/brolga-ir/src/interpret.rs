@@ -1,4 +1,5 @@
-//! The reference interpreter: evaluates a graph node by node, in the order of arithmetic that the ops define.
+//! The reference interpreter: evaluates a graph node by node, in the order of arithmetic that the
+//! ops define.
 
 use std::collections::HashMap;
 
@@ -24,8 +25,8 @@ impl<F: FnMut(&Graph, NodeId, &[Tensor])> Observer for F {
 /// Evaluates a graph for these inputs, in the order of its signature; returns its outputs in order.
 ///
 /// # Errors
-/// If the inputs do not fit the signature, the graph is not valid, or its values need more memory than
-/// the machine grants.
+/// If the inputs do not fit the signature, the graph is not valid, or its values need more memory
+/// than the machine grants.
 pub fn interpret(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
     interpret_with(graph, inputs, &mut |_: &Graph, _: NodeId, _: &[Tensor]| {})
 }
@@ -115,8 +116,8 @@ fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
     last_use
 }
 
-/// The bytes that the interpreter needs at most at any time: values that are alive, what the op that is
-/// evaluated keeps besides, and a copy of the outputs.
+/// The bytes that the interpreter needs at most at any time: values that are alive, what the op
+/// that is evaluated keeps besides, and a copy of the outputs.
 pub fn bytes_needed(graph: &Graph) -> usize {
     let bytes = |id: NodeId| total(graph.node(id).types.iter().map(Type::bytes));
     let order = graph.order();
@@ -140,8 +141,8 @@ pub fn bytes_needed(graph: &Graph) -> usize {
     most.max(alive.saturating_add(outputs))
 }
 
-/// The most bytes for an element of operands and results that ops keep while they are evaluated: two
-/// lists of offsets, or of values in another format.
+/// The most bytes for an element of operands and results that ops keep while they are evaluated:
+/// two lists of offsets, or of values in another format.
 const SCRATCH: usize = 32;
 
 /// The bytes that an evaluation needs at most besides operands and results.

@@ -19,26 +19,28 @@ pub type Types = SmallVec<[Type; 1]>;
 
 /// The definition of an op: its type rule, its reference evaluation and its gradient rule.
 ///
-/// Each op is a value: a struct of its attributes, in a file of its own below `ops/`. Its attributes in the text form are
-/// the fields of the struct as serde sees them.
+/// Each op is a value: a struct of its attributes, in a file of its own below `ops/`. Its
+/// attributes in the text form are the fields of the struct as serde sees them.
 pub trait Operation {
     /// The op's family.
     fn family(&self) -> Family<'_>;
 
     /// The graphs inside the op: each takes data alone, replaces no state and returns something.
     ///
-    /// They are no attributes: serde skips them, and the forms of a graph (text, serde) write each of them once.
+    /// They are no attributes: serde skips them, and the forms of a graph (text, serde) write each
+    /// of them once.
     fn bodies(&self) -> &[Arc<Graph>] {
         &[]
     }
 
-    /// The bodies, to be exchanged. An op that is read gets its attributes first and has empty bodies until then.
+    /// The bodies, to be exchanged. An op that is read gets its attributes first and has empty
+    /// bodies until then.
     fn bodies_mut(&mut self) -> &mut [Arc<Graph>] {
         &mut []
     }
 
-    /// Whether the bodies are functions: the text has each of them once, by itself, and the nodes name it. Otherwise they stand after
-    /// the node.
+    /// Whether the bodies are functions: the text has each of them once, by itself, and the nodes
+    /// name it. Otherwise they stand after the node.
     fn names_bodies(&self) -> bool {
         false
     }
@@ -49,17 +51,19 @@ pub trait Operation {
     /// The mistake in the operands or the attributes.
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake>;
 
-    /// Computes the results. The operands' types have been accepted by [`Operation::infer`], which gave `results`.
+    /// Computes the results. The operands' types have been accepted by [`Operation::infer`], which
+    /// gave `results`.
     ///
     /// The order of arithmetic here is the one every kernel keeps.
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor>;
 
-    /// Writes the results as scalar loops, in the order of arithmetic of [`Operation::evaluate`]: the form that runs natively for every
-    /// element type. The buffers have the types of the operands and results.
+    /// Writes the results as scalar loops, in the order of arithmetic of [`Operation::evaluate`]:
+    /// the form that runs natively for every element type. The buffers have the types of the
+    /// operands and results.
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]);
 
-    /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no gradient.
-    /// Products for unwanted operands are ignored.
+    /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no
+    /// gradient. Products for unwanted operands are ignored.
     ///
     /// # Errors
     /// If the op cannot be differentiated.
@@ -163,8 +167,9 @@ pub struct Vjp<'a> {
 
 /// The driver of differentiation, for the rules of ops that have bodies.
 pub trait DifferentiateBody: fmt::Debug {
-    /// The backward function of a body, the same one whenever a node asks for the same: `cotangents` tells which of the body's results
-    /// have a cotangent, `wanted` which of its inputs a gradient by them is wanted of.
+    /// The backward function of a body, the same one whenever a node asks for the same:
+    /// `cotangents` tells which of the body's results have a cotangent, `wanted` which of its
+    /// inputs a gradient by them is wanted of.
     ///
     /// # Errors
     /// If an op of the body cannot be differentiated.
@@ -179,10 +184,12 @@ pub trait DifferentiateBody: fmt::Debug {
 /// The backward function of a body.
 #[derive(Debug, Clone)]
 pub struct Backward {
-    /// Takes what the body takes, and then the cotangents of the results that have one; gives gradients. What it needs of the body's
-    /// values it computes again. It gives nothing, and is no body, if there is no gradient by any input.
+    /// Takes what the body takes, and then the cotangents of the results that have one; gives
+    /// gradients. What it needs of the body's values it computes again. It gives nothing, and is no
+    /// body, if there is no gradient by any input.
     pub function: Arc<Graph>,
-    /// For each input of the body, which result of the function is the gradient by it; `None` where there is none.
+    /// For each input of the body, which result of the function is the gradient by it; `None` where
+    /// there is none.
     pub gradients: Vec<Option<usize>>,
 }
 
@@ -197,7 +204,8 @@ impl Vjp<'_> {
         self.wanted[operand]
     }
 
-    /// The backward function of a body whose inputs are the node's operands and whose results are the node's.
+    /// The backward function of a body whose inputs are the node's operands and whose results are
+    /// the node's.
     ///
     /// # Errors
     /// As [`DifferentiateBody::backward`].

@@ -59,8 +59,8 @@ impl Origin {
         Self { layer: Some(path.into()), role, location: None }
     }
 
-    /// The same inside of an outer origin: its layer follows the outer path, the later of both roles counts, and what has no location
-    /// has the outer one's.
+    /// The same inside of an outer origin: its layer follows the outer path, the later of both
+    /// roles counts, and what has no location has the outer one's.
     #[must_use]
     pub fn inside(self, outer: &Self) -> Self {
         let layer = match (&outer.layer, self.layer) {

@@ -136,7 +136,8 @@ impl Data {
         }
     }
 
-    /// The numbers converted from `f64`, rounded to nearest; integers saturate; truth is "not zero".
+    /// The numbers converted from `f64`, rounded to nearest; integers saturate; truth is "not
+    /// zero".
     pub fn from_f64(dtype: DType, values: &[f64]) -> Self {
         match dtype {
             DType::F32 => Self::F32(values.iter().map(|&x| x as f32).collect()),
@@ -150,7 +151,8 @@ impl Data {
         }
     }
 
-    /// The bits of each element in 64, with every NaN mapped to one pattern: what "the same bits" compares.
+    /// The bits of each element in 64, with every NaN mapped to one pattern: what "the same bits"
+    /// compares.
     pub fn canonical_bits(&self) -> Vec<u64> {
         fn float<T: Copy>(v: &[T], nan: impl Fn(T) -> bool, bits: impl Fn(T) -> u64) -> Vec<u64> {
             v.iter().map(|&x| if nan(x) { u64::MAX } else { bits(x) }).collect()
@@ -178,15 +180,18 @@ pub fn to_bf16(x: f64) -> bf16 {
 
 /// The nearest `f16`, ties to even.
 ///
-/// Unlike [`half::f16::from_f64`], which rounds to `f32` first on some processors, and ignores the lower half of the significand on others.
+/// Unlike [`half::f16::from_f64`], which rounds to `f32` first on some processors, and ignores the
+/// lower half of the significand on others.
 #[must_use]
 pub fn to_f16(x: f64) -> f16 {
     f16::from_f32(round_to_odd(x))
 }
 
-/// The `f32` next to x towards 0, with the last bit set where that is not x: what is rounded to a half afterwards is rounded as if once.
+/// The `f32` next to x towards 0, with the last bit set where that is not x: what is rounded to a
+/// half afterwards is rounded as if once.
 ///
-/// Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd" (2008).
+/// Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
+/// using rounding to odd" (2008).
 fn round_to_odd(x: f64) -> f32 {
     let nearest = x as f32;
     let back = f64::from(nearest);
@@ -298,7 +303,8 @@ impl Tensor {
         }
     }
 
-    /// The value all elements have bit for bit, as a scalar tensor; `None` if they differ or there is none.
+    /// The value all elements have bit for bit, as a scalar tensor; `None` if they differ or there
+    /// is none.
     pub fn splat(&self) -> Option<Self> {
         let bits = self.data.canonical_bits();
         let first = bits.first()?;

@@ -1,8 +1,9 @@
 //! Tracing: tensors that read as mathematics and write the graph down.
 //!
-//! A [`Tracer`] owns the graph under construction, a [`Var`] is a value in it. Each op's file adds its method to [`Var`], so that
-//! `(x * w + b).relu()` appends four nodes. The first mistake is kept with its file, line and layer; everything computed from
-//! it is void, and [`Tracer::finish`] returns it.
+//! A [`Tracer`] owns the graph under construction, a [`Var`] is a value in it. Each op's file adds
+//! its method to [`Var`], so that `(x * w + b).relu()` appends four nodes. The first mistake is
+//! kept with its file, line and layer; everything computed from it is void, and [`Tracer::finish`]
+//! returns it.
 
 mod function;
 
@@ -34,7 +35,8 @@ struct State {
     located: bool,
 }
 
-/// A value of the graph being traced. After a mistake it may be void; then everything computed from it is.
+/// A value of the graph being traced. After a mistake it may be void; then everything computed from
+/// it is.
 #[derive(Debug, Clone)]
 pub struct Var {
     tracer: Tracer,
@@ -42,7 +44,8 @@ pub struct Var {
     ty: Type,
 }
 
-/// Takes back the origin set by [`Tracer::enter`], [`Tracer::role`], [`Tracer::origin_scope`] or [`Tracer::derived_scope`] when dropped.
+/// Takes back the origin set by [`Tracer::enter`], [`Tracer::role`], [`Tracer::origin_scope`] or
+/// [`Tracer::derived_scope`] when dropped.
 #[derive(Debug)]
 #[must_use = "the origin is taken back when the guard is dropped"]
 pub struct Scope {
@@ -201,7 +204,8 @@ impl Tracer {
         }
     }
 
-    /// Lets the following nodes belong to a layer, inside the current one, until the guard is dropped.
+    /// Lets the following nodes belong to a layer, inside the current one, until the guard is
+    /// dropped.
     pub fn enter(&self, layer: &str) -> Scope {
         self.origin_scope(self.inside(Origin::layer(layer, Role::Forward)))
     }
@@ -217,12 +221,14 @@ impl Tracer {
         self.origin_scope(Origin { role, ..outer })
     }
 
-    /// Lets the following nodes come from `origin` until the guard is dropped; without a location in it, each has its caller's.
+    /// Lets the following nodes come from `origin` until the guard is dropped; without a location
+    /// in it, each has its caller's.
     pub fn origin_scope(&self, origin: Origin) -> Scope {
         self.scope(origin, true)
     }
 
-    /// As [`Tracer::origin_scope`], for nodes that are derived from another one: without a location in its origin, they have none.
+    /// As [`Tracer::origin_scope`], for nodes that are derived from another one: without a location
+    /// in its origin, they have none.
     pub fn derived_scope(&self, origin: Origin) -> Scope {
         self.scope(origin, false)
     }
@@ -251,8 +257,8 @@ impl Tracer {
         look(&self.state.borrow().graph)
     }
 
-    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. The variables of removed nodes are not to be used
-    /// any more.
+    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. The
+    /// variables of removed nodes are not to be used any more.
     pub fn remove_unneeded(&self, kept: impl IntoIterator<Item = NodeId>) {
         self.state.borrow_mut().graph.remove_unneeded(kept);
     }
@@ -324,7 +330,8 @@ impl Var {
         self.tracer.scalar(self.dtype(), value)
     }
 
-    /// Undoes broadcasting in a cotangent: sums over the axes along which an operand of `shape` was repeated.
+    /// Undoes broadcasting in a cotangent: sums over the axes along which an operand of `shape` was
+    /// repeated.
     #[track_caller]
     pub fn unbroadcast(&self, shape: &Shape) -> Var {
         if self.shape() == shape {

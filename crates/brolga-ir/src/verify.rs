@@ -4,13 +4,17 @@
 //!
 //! 1. every operand of a node is a result that exists;
 //! 2. there are no cycles;
-//! 3. the type rule of each node's op accepts the types of the operands and gives the types of the node;
+//! 3. the type rule of each node's op accepts the types of the operands and gives the types of the
+//!    node;
 //! 4. no type exceeds the limits of rank and size;
-//! 5. the inputs are parameters, each is listed once, no two have the same name, and no parameter is unlisted;
+//! 5. the inputs are parameters, each is listed once, no two have the same name, and no parameter
+//!    is unlisted;
 //! 6. every output is a result that exists;
-//! 7. an output that replaces an input replaces one of kind state and has its type, and no state is replaced twice;
-//! 8. the body of an op is valid, takes data alone, replaces nothing and returns something. That bodies nest at most
-//!    [`MAX_DEPTH`](crate::text::MAX_DEPTH) deep is seen to by [`Graph::add_node`];
+//! 7. an output that replaces an input replaces one of kind state and has its type, and no state is
+//!    replaced twice;
+//! 8. the body of an op is valid, takes data alone, replaces nothing and returns something. That
+//!    bodies nest at most [`MAX_DEPTH`](crate::text::MAX_DEPTH) deep is seen to by
+//!    [`Graph::add_node`];
 //! 9. a graph with bodies has at most 2²² nodes, those of a body counted for each node that has it.
 
 use std::cell::OnceCell;
@@ -47,7 +51,8 @@ struct Verifier<'a> {
     /// Made when there is something to report.
     names: OnceCell<Names<'a>>,
     path: String,
-    /// The bodies verified so far, and whether they are valid: nodes that share one have its errors once.
+    /// The bodies verified so far, and whether they are valid: nodes that share one have its errors
+    /// once.
     bodies: &'a mut FxHashMap<*const Graph, bool>,
     errors: &'a mut Vec<VerifyError>,
 }
@@ -201,13 +206,15 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// The nodes of a cycle, the first of them again at the end; `None` if there is none. `ordered` is the graph's order.
+/// The nodes of a cycle, the first of them again at the end; `None` if there is none. `ordered` is
+/// the graph's order.
 fn cycle(graph: &Graph, ordered: &[NodeId]) -> Option<Vec<NodeId>> {
     if ordered.len() == graph.len() {
         return None;
     }
     let ordered: FxHashSet<NodeId> = ordered.iter().copied().collect();
-    // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it was before.
+    // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it
+    // was before.
     let mut path = vec![graph.ids().find(|id| !ordered.contains(id))?];
     let mut positions = FxHashMap::from_iter([(path[0], 0)]);
     loop {

@@ -78,7 +78,8 @@ pub struct Refusal {
     pub rule: &'static Rule,
     /// The node that the rule would have rewritten.
     pub node: Site,
-    /// The node that stays outside of the region around [`Refusal::node`], if the rule grows a region.
+    /// The node that stays outside of the region around [`Refusal::node`], if the rule grows a
+    /// region.
     pub outside: Option<Site>,
     /// Which condition does not hold.
     pub why: Why,
@@ -114,7 +115,8 @@ pub struct Rewrites {
 }
 
 impl Rewrites {
-    /// No rewrite yet; `stop_after` of those that are not required are allowed. Refusals are kept if `explain`.
+    /// No rewrite yet; `stop_after` of those that are not required are allowed. Refusals are kept
+    /// if `explain`.
     pub(crate) fn new(stop_after: Option<usize>, explain: bool) -> Self {
         Self {
             done: Vec::new(),
@@ -144,7 +146,8 @@ impl Rewrites {
         self.is_endless().then_some(self.most_in_pass)
     }
 
-    /// Asks whether this rewrite may be made, and records it if so. A pass that is refused leaves the node as it is.
+    /// Asks whether this rewrite may be made, and records it if so. A pass that is refused leaves
+    /// the node as it is.
     #[must_use]
     pub fn allow(&mut self, rule: &'static Rule, graph: &Graph, node: NodeId) -> bool {
         if self.is_endless() || (self.left == 0 && !self.required) {
@@ -170,7 +173,8 @@ impl Rewrites {
         self.keep(rule, graph, node, None, why);
     }
 
-    /// Records which nodes stay outside of the region around a node, and why, if somebody asks for that.
+    /// Records which nodes stay outside of the region around a node, and why, if somebody asks for
+    /// that.
     pub(crate) fn refuse_outside(
         &mut self,
         rule: &'static Rule,
@@ -208,7 +212,8 @@ impl Rewrites {
         Some(last)
     }
 
-    /// The pass is done. Nodes that it removes at its end because nothing needs them belong to no single rewrite.
+    /// The pass is done. Nodes that it removes at its end because nothing needs them belong to no
+    /// single rewrite.
     pub(crate) fn end(&mut self, graph: &Graph) {
         if let Some(last) = self.close(graph) {
             let changes = &graph.journal()[last.changes.clone()];

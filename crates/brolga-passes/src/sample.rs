@@ -11,8 +11,8 @@ pub enum Sample {
     Special,
 }
 
-/// Deterministic pseudo-random inputs for a graph, in the order of its signature. They depend on the types, the place in the
-/// signature and the kind of sample alone.
+/// Deterministic pseudo-random inputs for a graph, in the order of its signature. They depend on
+/// the types, the place in the signature and the kind of sample alone.
 pub fn sample_inputs(graph: &Graph, sample: Sample) -> Vec<Tensor> {
     let inputs = graph.inputs().iter().enumerate();
     inputs.map(|(place, &id)| tensor(graph.ty(id.into()), sample, place as u64)).collect()

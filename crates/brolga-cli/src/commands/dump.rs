@@ -34,7 +34,8 @@ pub(crate) struct Dump {
     filter: Filter,
     #[command(flatten)]
     differentiate: Differentiate,
-    /// With --stage kernels, clif, asm or plan: the vector instruction set, which this machine need not have [default: the widest it has]
+    /// With --stage kernels, clif, asm or plan: the vector instruction set, which this machine need
+    /// not have [default: the widest it has]
     #[arg(long, value_name = "scalar|128|avx2|avx512")]
     isa: Option<VectorIsa>,
     /// With --stage plan: for how many threads [default: as many as there are cores]
@@ -47,7 +48,8 @@ pub(crate) struct Dump {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Stage {
-    /// The graph as traced: of a training step, the loss before it is differentiated. Of a file, the graph as parsed
+    /// The graph as traced: of a training step, the loss before it is differentiated. Of a file,
+    /// the graph as parsed
     Traced,
     /// With gradients and updates
     Grad,

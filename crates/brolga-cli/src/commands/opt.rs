@@ -17,12 +17,14 @@ use crate::subject::Subject;
 
 /// Run passes over graphs and print the result
 ///
-/// What is shown along the way goes to standard error; standard output holds the resulting IR and nothing else.
+/// What is shown along the way goes to standard error; standard output holds the resulting IR and
+/// nothing else.
 #[derive(Debug, Args)]
 pub(crate) struct Opt {
     #[command(flatten)]
     subject: Subject,
-    /// The passes to run in this order, separated by commas; an unknown name lists them all [default: the whole pipeline]
+    /// The passes to run in this order, separated by commas; an unknown name lists them all
+    /// [default: the whole pipeline]
     #[arg(long, value_name = "A,B")]
     passes: Option<String>,
     /// Passes to leave out, separated by commas
@@ -43,7 +45,8 @@ pub(crate) struct Opt {
     /// List which rewrites were considered and not made, and why
     #[arg(long)]
     explain: bool,
-    /// Name values by the identity of their node, which is the same before and after a pass, instead of numbering them
+    /// Name values by the identity of their node, which is the same before and after a pass,
+    /// instead of numbering them
     #[arg(long)]
     ids: bool,
     #[command(flatten)]

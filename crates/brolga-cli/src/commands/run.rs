@@ -135,8 +135,8 @@ fn names(graph: &Graph) -> Vec<String> {
     graph.outputs().iter().map(name).collect()
 }
 
-/// A number that differs, most likely, if a bit of the type or the elements does: FNV-1a over the type and the
-/// [canonical bits](Data::canonical_bits).
+/// A number that differs, most likely, if a bit of the type or the elements does: FNV-1a over the
+/// type and the [canonical bits](Data::canonical_bits).
 fn checksum(tensor: &Tensor) -> String {
     let bits = tensor.data().canonical_bits().into_iter().flat_map(u64::to_le_bytes);
     format!("{:016x}", fnv1a(tensor.ty().to_string().into_bytes().into_iter().chain(bits)))
@@ -167,7 +167,8 @@ fn outputs_json(graph: &Graph, outputs: &[Tensor]) -> Vec<Value> {
     outputs.map(document).collect()
 }
 
-/// The elements in row-major order; those that JSON has no number for as `"nan"`, `"inf"`, `"-inf"`.
+/// The elements in row-major order; those that JSON has no number for as `"nan"`, `"inf"`,
+/// `"-inf"`.
 fn numbers(data: &Data) -> Vec<Value> {
     let float = |x: f64| match x {
         x if x.is_finite() => json!(x),

@@ -104,7 +104,8 @@ fn sized(exponent: &str) -> String {
     }
 }
 
-/// Floats with their points below each other, all with exponents where they are large, tiny, or of very different sizes.
+/// Floats with their points below each other, all with exponents where they are large, tiny, or of
+/// very different sizes.
 pub(super) fn aligned(floats: &[Float]) -> Vec<String> {
     let finite = || floats.iter().filter(|x| x.exact.is_finite());
     let sizes = || finite().map(|x| x.exact.abs()).filter(|size| *size > 0.0);

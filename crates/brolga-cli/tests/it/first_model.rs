@@ -1,5 +1,6 @@
-//! What `brolga dump` shows of the first model's training step: convolution, bias, ReLU and pooling are one kernel, so are their
-//! counterparts in the backward direction, and nothing stores an activation of a convolution in full size.
+//! What `brolga dump` shows of the first model's training step: convolution, bias, ReLU and pooling
+//! are one kernel, so are their counterparts in the backward direction, and nothing stores an
+//! activation of a convolution in full size.
 
 use brolga_cli::{Streams, run};
 use brolga_codegen::{CodegenOptions, compile};
@@ -63,7 +64,8 @@ fn no_activation_of_a_convolution_is_stored_in_full_size() -> Result {
     Ok(())
 }
 
-/// The nodes with a result that has as many elements as an activation of a convolution, whatever its shape and element type.
+/// The nodes with a result that has as many elements as an activation of a convolution, whatever
+/// its shape and element type.
 fn full_size(graph: &Graph) -> Vec<NodeId> {
     let sizes = ACTIVATIONS.map(|shape| shape.iter().product::<usize>());
     let is_full =

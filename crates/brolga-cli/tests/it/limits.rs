@@ -1,4 +1,5 @@
-//! Inputs of any size under a limited address space: results or errors, never the end of the process.
+//! Inputs of any size under a limited address space: results or errors, never the end of the
+//! process.
 
 use std::fs;
 use std::process::{Command, Stdio};

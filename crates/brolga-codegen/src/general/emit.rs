@@ -12,7 +12,8 @@ use super::Placed;
 use super::convert::{Converted, convert, narrow_half, widen_half};
 use super::numbers::{binary, constant, register, shift, unary};
 
-/// Writes the function `(operands, scratch, begin, end)` of a stage: its body for every unit of `begin..end`.
+/// Writes the function `(operands, scratch, begin, end)` of a stage: its body for every unit of
+/// `begin..end`.
 pub(crate) fn emit(
     placed: &Placed,
     stage: usize,
@@ -260,7 +261,8 @@ impl Emitter<'_> {
         }
     }
 
-    /// The address of an element. Terms of outer loops are added first, so that inner loops find them in a register.
+    /// The address of an element. Terms of outer loops are added first, so that inner loops find
+    /// them in a register.
     fn address(&mut self, buffer: Buffer, index: &Index) -> ClifValue {
         let size = self.placed.loops.ty(buffer).dtype.size() as i64;
         let pointer = self.pointers[buffer.0 as usize].expect("pointers are found before");

@@ -1,6 +1,7 @@
 //! The general lowering: any body, any element type, as scalar loops through Cranelift.
 //!
-//! Every op writes itself as [`Loops`]; here they become stages. What the fast lowerings of [`lower`](crate::lower) do not take runs as such.
+//! Every op writes itself as [`Loops`]; here they become stages. What the fast lowerings of
+//! [`lower`](crate::lower) do not take runs as such.
 
 mod convert;
 mod emit;

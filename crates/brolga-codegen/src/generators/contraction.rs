@@ -5,16 +5,17 @@ use smallvec::SmallVec;
 
 use crate::tile::{Builder, Extent, F, LANES, Pointer, REACH, Trips, Variable};
 
-/// Steps in the body of the innermost loop: enough to hide what the loop costs, and what moving accumulators around at
-/// its end costs.
+/// Steps in the body of the innermost loop: enough to hide what the loop costs, and what moving
+/// accumulators around at its end costs.
 const UNROLL: u32 = 8;
 /// Steps of nested loops that are written without any loop.
 const FLAT: u32 = 16;
 
 /// A contraction of `rows.len()` × `lanes` results over nested loops.
 ///
-/// Each result is a chain of fused multiply-adds in the order of the loops, the outermost being the slowest: the order that the IR
-/// demands of a contraction. Dense layers, the three convolutions and matrix products differ in the loops alone.
+/// Each result is a chain of fused multiply-adds in the order of the loops, the outermost being the
+/// slowest: the order that the IR demands of a contraction. Dense layers, the three convolutions
+/// and matrix products differ in the loops alone.
 #[derive(Debug, Clone)]
 pub struct Contraction {
     /// The offset of each row's first factor from the pointer `a`, in bytes.
@@ -23,9 +24,11 @@ pub struct Contraction {
     pub lanes: usize,
     /// The loops over k, the outermost first; without loops k has one value.
     pub loops: SmallVec<[KLoop; 4]>,
-    /// If not 0, the innermost loop prefetches each row's factors so many bytes farther on: those of a tile that comes later.
+    /// If not 0, the innermost loop prefetches each row's factors so many bytes farther on: those
+    /// of a tile that comes later.
     pub ahead: i64,
-    /// Whether each column has first factors of its own, which lie side by side as those of `b` do; otherwise a row has one for all.
+    /// Whether each column has first factors of its own, which lie side by side as those of `b` do;
+    /// otherwise a row has one for all.
     pub by_column: bool,
 }
 
@@ -70,7 +73,8 @@ impl Contraction {
         Self { rows, lanes, loops: SmallVec::from_slice(loops), ahead: 0, by_column: false }
     }
 
-    /// Writes the contraction and gives the results, row by row. The pointers `a` and `b` end somewhere else.
+    /// Writes the contraction and gives the results, row by row. The pointers `a` and `b` end
+    /// somewhere else.
     pub fn emit(
         &self,
         builder: &mut Builder,

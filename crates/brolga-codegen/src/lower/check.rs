@@ -11,8 +11,9 @@ use crate::nest::Room;
 use crate::tile::Element;
 
 impl Lowered {
-    /// Proves that every stage stays inside the operands and results of the kernel's body, the workspace and the scratch memory, touches
-    /// nothing but what it lists, and of what its units share in equal parts each its own.
+    /// Proves that every stage stays inside the operands and results of the kernel's body, the
+    /// workspace and the scratch memory, touches nothing but what it lists, and of what its units
+    /// share in equal parts each its own.
     ///
     /// # Errors
     /// [`Error::OutOfBounds`] with the first step for which that cannot be proven.

@@ -8,7 +8,8 @@ use crate::error::Result;
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::{Builder, Element, Extent, Kind, LANES, TileProgram, Trips};
 
-/// A run of elements: `count` of them, read `step` elements apart (0 repeats one), written one after the other.
+/// A run of elements: `count` of them, read `step` elements apart (0 repeats one), written one
+/// after the other.
 pub(super) fn run(element: Element, count: usize, step: i64) -> Result<Arc<TileProgram>> {
     let size = element.size() as i64;
     let mut b = Builder::new(format!("copy_{count}_by_{step}"));

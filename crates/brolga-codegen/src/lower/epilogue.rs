@@ -65,7 +65,8 @@ struct Leaf {
 struct Sink {
     value: Value,
     dtype: DType,
-    /// The start of the tensor; elements follow it as in the result, or as the caller says for scratch memory.
+    /// The start of the tensor; elements follow it as in the result, or as the caller says for
+    /// scratch memory.
     start: Affine,
 }
 
@@ -85,7 +86,8 @@ impl Epilogue {
         self.leaves.iter().any(|leaf| leaf.layout == Layout::Column)
     }
 
-    /// The epilogue that computes `outputs`, each with the start of its tensor, from the main results `roots`, which have one shape.
+    /// The epilogue that computes `outputs`, each with the start of its tensor, from the main
+    /// results `roots`, which have one shape.
     pub(super) fn new(
         body: &Body<'_>,
         roots: &[Value],
@@ -181,8 +183,8 @@ impl Epilogue {
         self.leaves.iter().filter(|leaf| leaf.layout == Layout::Full).map(|leaf| leaf.slot)
     }
 
-    /// Which results may have the memory of which operands, but of those in `factors`, which tiles read elsewhere: those whose elements are
-    /// read right before the result's is written.
+    /// Which results may have the memory of which operands, but of those in `factors`, which tiles
+    /// read elsewhere: those whose elements are read right before the result's is written.
     pub(super) fn in_place(&self, body: &Body<'_>, factors: &[usize]) -> Vec<(usize, usize)> {
         let mut pairs = Vec::new();
         for (value, slot) in self.results(body) {
@@ -209,7 +211,8 @@ impl Epilogue {
         }
     }
 
-    /// Fetches the lines that a tile's epilogue will read: rows of a result lie too far apart for the machine to foresee them.
+    /// Fetches the lines that a tile's epilogue will read: rows of a result lie too far apart for
+    /// the machine to foresee them.
     pub(super) fn prefetch(
         &self,
         b: &mut Builder,
@@ -273,7 +276,8 @@ impl Epilogue {
                     }
                 })
             };
-            // All is read before anything is written, for a result may have the memory of an operand.
+            // All is read before anything is written, for a result may have the memory of an
+            // operand.
             let mut results = Vec::with_capacity(self.sinks.len());
             for sink in &self.sinks {
                 results.push(body.record(b, &mut recorded, sink.value, &mut leaf)?);

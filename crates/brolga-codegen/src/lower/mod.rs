@@ -1,6 +1,7 @@
 //! Lowering: the body of a kernel to loop nests and tile programs.
 //!
-//! One file a kind of kernel. Each reads the body's graph and writes [`Stage`]s; none of them emits machine code.
+//! One file a kind of kernel. Each reads the body's graph and writes [`Stage`]s; none of them emits
+//! machine code.
 
 mod body;
 mod check;
@@ -134,8 +135,8 @@ impl fmt::Display for Lowering {
     }
 }
 
-/// Lowers a kernel for an instruction set, whose registers decide about tile shapes: by the fast lowering of its kind, if that takes the
-/// body, else by the general one.
+/// Lowers a kernel for an instruction set, whose registers decide about tile shapes: by the fast
+/// lowering of its kind, if that takes the body, else by the general one.
 ///
 /// # Errors
 /// If a lowering writes what breaks a rule: it is wrong.

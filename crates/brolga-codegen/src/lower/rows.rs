@@ -1,8 +1,10 @@
-//! Kernels of kind `rows`: elementwise chains, with reductions along the last axes and their results broadcast back.
+//! Kernels of kind `rows`: elementwise chains, with reductions along the last axes and their
+//! results broadcast back.
 //!
-//! The domain is cut into rows of `columns` elements: the reduced axes, or the last axes along which all operands lie alike. One tile
-//! works on a row. It goes over the row once for each level of reductions, recomputing what is cheap, and a last time for the results; what
-//! has one value a row stays in registers.
+//! The domain is cut into rows of `columns` elements: the reduced axes, or the last axes along
+//! which all operands lie alike. One tile works on a row. It goes over the row once for each level
+//! of reductions, recomputing what is cheap, and a last time for the results; what has one value a
+//! row stays in registers.
 
 mod tile;
 
@@ -83,7 +85,8 @@ impl<'a> Rows<'a> {
         rows.classify()?;
         rows.find_leaves()?;
         if reduced == 0 {
-            // Without reductions a row is as long as all operands lie alike; the first axis stays outside, to be shared among workers.
+            // Without reductions a row is as long as all operands lie alike; the first axis stays
+            // outside, to be shared among workers.
             let rank = rows.domain.rank();
             let mut axes = 1.min(rank);
             while axes + 1 < rank && rows.collapses(rank - axes) {
@@ -155,7 +158,8 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The strides of every operand in the domain. An operand used beside values of one element a row may have their shape.
+    /// The strides of every operand in the domain. An operand used beside values of one element a
+    /// row may have their shape.
     fn find_leaves(&mut self) -> Result<()> {
         let body = self.body;
         for (slot, &id) in body.graph.inputs().iter().enumerate() {
@@ -184,7 +188,8 @@ impl<'a> Rows<'a> {
         let by_row = self.row_axes > 0
             && self.body.graph.uses_of(value).iter().all(|&(user, _)| {
                 let user = Value::from(user);
-                // Beside values that keep the reduced axes, an operand lies as it does beside the domain.
+                // Beside values that keep the reduced axes, an operand lies as it does beside the
+                // domain.
                 matches!(self.body.op(user), Op::OneHot(_))
                     || (self.spaces.get(&user) == Some(&Space::Row)
                         && self.body.shape(user).rank() <= split
@@ -224,8 +229,8 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Whether an operand lies along the row, one element after the other; else it has one value a row. Along an empty row lie operands
-    /// without elements.
+    /// Whether an operand lies along the row, one element after the other; else it has one value a
+    /// row. Along an empty row lie operands without elements.
     fn is_along(&self, leaf: &Leaf, split: usize) -> bool {
         (split..self.domain.rank()).any(|axis| self.domain[axis] != 1 && leaf.strides[axis] != 0)
     }

@@ -1,7 +1,9 @@
-//! Kernels of kind `update`: the same elementwise program over groups of tensors, as one run over all of their elements.
+//! Kernels of kind `update`: the same elementwise program over groups of tensors, as one run over
+//! all of their elements.
 //!
-//! A group is what hangs together through tensors; scalars are shared by all groups. Units are blocks of elements, numbered through all
-//! groups, so that many small tensors cost no more than one large one.
+//! A group is what hangs together through tensors; scalars are shared by all groups. Units are
+//! blocks of elements, numbered through all groups, so that many small tensors cost no more than
+//! one large one.
 
 use std::sync::Arc;
 

@@ -17,7 +17,8 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     alone::lower(body)
 }
 
-/// The values for both axes of a plane, of which images with one spatial axis have the second alone.
+/// The values for both axes of a plane, of which images with one spatial axis have the second
+/// alone.
 pub(super) fn pair(values: &[usize]) -> [usize; 2] {
     match values {
         [column] => [1, *column],
@@ -44,8 +45,8 @@ pub(super) fn plane_of(extents: &[usize], channels: usize) -> [usize; 3] {
     }
 }
 
-/// Records the maximum of a window: the first of the greatest, NaN above all numbers. `taps` gives, in row-major order, the number of
-/// each tap and where it is.
+/// Records the maximum of a window: the first of the greatest, NaN above all numbers. `taps` gives,
+/// in row-major order, the number of each tap and where it is.
 pub(super) fn maximum_of(
     b: &mut Builder,
     element: Element,
@@ -68,7 +69,8 @@ pub(super) fn maximum_of(
     best
 }
 
-/// Maximum pooling behind a convolution: a band of the activation in scratch memory becomes a row of the pooled image.
+/// Maximum pooling behind a convolution: a band of the activation in scratch memory becomes a row
+/// of the pooled image.
 pub(super) struct PoolTile {
     operand: Value,
     /// How an element of the activation, and of the pooled image, lies in memory.
@@ -96,7 +98,8 @@ impl PooledBand {
         Self { row: row.clone(), column: Affine::number(0), columns: pool.pooled[1] }
     }
 
-    /// The part of the only row to which `columns` columns of the activation are pooled, in bands of `width`.
+    /// The part of the only row to which `columns` columns of the activation are pooled, in bands
+    /// of `width`.
     pub(super) fn columns(pool: &PoolTile, band: &Affine, width: usize, columns: usize) -> Self {
         let window = pool.window[1];
         let column = Affine::number(0).add(band, (width / window) as i64);
@@ -105,7 +108,8 @@ impl PooledBand {
 }
 
 impl PoolTile {
-    /// The pooling whose maxima and places a body returns; `None` if it returns the activation itself.
+    /// The pooling whose maxima and places a body returns; `None` if it returns the activation
+    /// itself.
     pub(super) fn behind(body: &Body<'_>, dims: &ConvDims) -> Result<Option<Self>> {
         let mut pool: Option<Self> = None;
         for (value, slot) in body.results() {
@@ -155,8 +159,8 @@ impl PoolTile {
         self.operand
     }
 
-    /// Pools `lanes` channels from `channel` on of a band in scratch memory, whose pixels are `pitch` elements apart, to where it belongs in
-    /// an image.
+    /// Pools `lanes` channels from `channel` on of a band in scratch memory, whose pixels are
+    /// `pitch` elements apart, to where it belongs in an image.
     pub(super) fn call(
         &self,
         nest: &mut NestBuilder,

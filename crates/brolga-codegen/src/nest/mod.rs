@@ -1,7 +1,8 @@
 //! Loop nests: a stage of a kernel as loops, index arithmetic and calls of tiles.
 //!
-//! A [`Nest`] is plain data, as a tile program is. All extents are numbers, so every address is an operand's start plus a linear
-//! function of loop indices. [`emit`](emit()) turns it into a Cranelift function, [`Nest::check`] proves that it stays inside its memory.
+//! A [`Nest`] is plain data, as a tile program is. All extents are numbers, so every address is an
+//! operand's start plus a linear function of loop indices. [`emit`](emit()) turns it into a
+//! Cranelift function, [`Nest::check`] proves that it stays inside its memory.
 
 mod check;
 mod emit;
@@ -33,7 +34,8 @@ impl Nest {
     pub const UNIT: Index = Index(0);
 }
 
-/// A whole number known when the nest runs: a loop's count, a quotient, an element read from memory.
+/// A whole number known when the nest runs: a loop's count, a quotient, an element read from
+/// memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Index(pub u32);
 

@@ -67,8 +67,8 @@ impl<T> Copy for Variable<T> {}
 
 /// Writes a [`TileProgram`] statement by statement.
 ///
-/// It implements [`Lanes`](brolga_ir::lanes::Lanes): arithmetic written for the interpreter is recorded. The same pure operation on the same
-/// values is recorded once per block.
+/// It implements [`Lanes`](brolga_ir::lanes::Lanes): arithmetic written for the interpreter is
+/// recorded. The same pure operation on the same values is recorded once per block.
 ///
 /// ```
 /// use brolga_codegen::tile::{Builder, Extent, Trips};

@@ -1,7 +1,8 @@
 //! Which bytes from its pointers on a tile program touches.
 //!
-//! Pointers move by constants, and loops count constants or arguments, so every offset is a [`Linear`] form of the counts. A program is
-//! walked once, whatever its trip counts: the trips of a loop lie a constant step apart, so the first and the last one bound all of them.
+//! Pointers move by constants, and loops count constants or arguments, so every offset is a
+//! [`Linear`] form of the counts. A program is walked once, whatever its trip counts: the trips of
+//! a loop lie a constant step apart, so the first and the last one bound all of them.
 
 use smallvec::SmallVec;
 
@@ -27,9 +28,11 @@ pub struct Linear {
     pub terms: SmallVec<[(Term, i64); 2]>,
 }
 
-/// The bytes from a pointer argument on that a program reads as elements of a type, or those that it writes.
+/// The bytes from a pointer argument on that a program reads as elements of a type, or those that
+/// it writes.
 ///
-/// They lie between the least of `lows` and the greatest of `highs`; both are reached, unless a loop that an argument counts has no trips.
+/// They lie between the least of `lows` and the greatest of `highs`; both are reached, unless a
+/// loop that an argument counts has no trips.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// The parameter.
@@ -51,7 +54,8 @@ impl TileProgram {
     /// The bytes that the program touches from each of its pointers on. Prefetches touch nothing.
     ///
     /// # Errors
-    /// Why it has no linear bounds, in words: a pointer's step within a loop depends on an argument, or offsets overflow 64 bits.
+    /// Why it has no linear bounds, in words: a pointer's step within a loop depends on an
+    /// argument, or offsets overflow 64 bits.
     pub fn footprint(&self) -> Result<Vec<Reach>, String> {
         let offsets = vec![Linear::default(); self.params.len()];
         let mut walk = Walk { offsets, touched: SmallVec::new() };
@@ -153,7 +157,8 @@ impl Walk {
         Ok(())
     }
 
-    /// One trip is walked; the others lie a step apart, which is what the trip has moved each pointer by.
+    /// One trip is walked; the others lie a step apart, which is what the trip has moved each
+    /// pointer by.
     fn repeat(&mut self, trips: Trips, body: &[Stmt]) -> Walked {
         if trips == Trips::Const(0) {
             return Ok(());
@@ -171,7 +176,8 @@ impl Walk {
         for own in trip {
             let step = &steps[usize::from(own.pointer.0)];
             let last = step.repeated(trips)?.plus(step, -1)?;
-            // Which of the two trips touches the least byte; both may, where the step depends on arguments.
+            // Which of the two trips touches the least byte; both may, where the step depends on
+            // arguments.
             let first_is_least = !step.terms.is_empty() || step.constant >= 0;
             let last_is_least = !step.terms.is_empty() || step.constant < 0;
             let reach = reach(&mut self.touched, (own.pointer, own.element, own.writes));

@@ -20,7 +20,8 @@ pub struct TileShape {
 
 /// An instruction set that tile programs can be compiled for.
 ///
-/// Every implementation gives the same bits; they differ in speed and in the tile that fits their registers.
+/// Every implementation gives the same bits; they differ in speed and in the tile that fits their
+/// registers.
 pub trait TileTarget: Send + Sync {
     /// The name users know it by.
     fn name(&self) -> &'static str;
@@ -33,23 +34,27 @@ pub trait TileTarget: Send + Sync {
     /// Lanes of a register.
     fn register_lanes(&self) -> usize;
 
-    /// Whether the accumulators of a contraction tile and the factors of a step have registers. A program whose tile does not fit is an error,
-    /// or slow. What is larger than a tile that does not fit does not fit either.
+    /// Whether the accumulators of a contraction tile and the factors of a step have registers. A
+    /// program whose tile does not fit is an error, or slow. What is larger than a tile that does
+    /// not fit does not fit either.
     fn fits(&self, shape: TileShape) -> bool;
 
     /// The cycles of one step of k of a tile whose factors are in L1, by the model that chooses
     /// among the tiles that fit.
     fn step_cycles(&self, shape: TileShape) -> f64;
 
-    /// The contraction tile that suits a result of `rows` × `lanes` best, at least 1 × 1 and not larger than the result. Several tiles cover
-    /// it; with `rows` split evenly none of them is small.
+    /// The contraction tile that suits a result of `rows` × `lanes` best, at least 1 × 1 and not
+    /// larger than the result. Several tiles cover it; with `rows` split evenly none of them is
+    /// small.
     fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
         shape::cheapest(self, rows, lanes)
     }
 
-    /// The program as the function `id` with the calling convention of System V, each parameter a 64-bit integer, no result.
+    /// The program as the function `id` with the calling convention of System V, each parameter a
+    /// 64-bit integer, no result.
     ///
-    /// Called on several threads at once. `text` asks for the intermediate and the machine code in readable form.
+    /// Called on several threads at once. `text` asks for the intermediate and the machine code in
+    /// readable form.
     ///
     /// # Errors
     /// If the program breaks a rule of [`TileProgram::validate`] in a way that shows only here.

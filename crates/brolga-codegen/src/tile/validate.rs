@@ -15,12 +15,16 @@ type Rule<T = ()> = std::result::Result<T, String>;
 impl TileProgram {
     /// Checks the rules that every instruction set relies on:
     ///
-    /// 1. A pointer is a pointer parameter, a count a count parameter; addresses are less than [`REACH`] bytes from their pointers.
-    /// 2. A value is defined once, before its use, in the block of the use or one around it; constants are never defined.
+    /// 1. A pointer is a pointer parameter, a count a count parameter; addresses are less than
+    ///    [`REACH`] bytes from their pointers.
+    /// 2. A value is defined once, before its use, in the block of the use or one around it;
+    ///    constants are never defined.
     /// 3. A variable is set before it is read.
     /// 4. Operands have the kinds of the operation, and a value has the kind of its operation.
-    /// 5. [`Extent::First`] has 1 to 15 lanes; a shift is below 32; [`Op::RoundTo`] names an element of 16 bits.
-    /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no [`Extent::Rest`].
+    /// 5. [`Extent::First`] has 1 to 15 lanes; a shift is below 32; [`Op::RoundTo`] names an
+    ///    element of 16 bits.
+    /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no
+    ///    [`Extent::Rest`].
     /// 7. Loops are at most eight deep.
     ///
     /// The writer of a program promises the rest, which cannot be checked: addresses are valid; and

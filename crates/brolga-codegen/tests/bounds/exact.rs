@@ -32,7 +32,8 @@ proptest! {
                     touched.entry(base).and_modify(|own| *own = own.join(span)).or_insert(span);
                 });
                 let mut rooms = table(&lowered, stage, &kernel.body);
-                // Values that are read may be any; the run has seen some of them. Parts of units end where the operand does.
+                // Values that are read may be any; the run has seen some of them. Parts of units
+                // end where the operand does.
                 let reads = nest(stage).to_string().contains(" = read ");
                 for (base, Span { high, .. }) in touched {
                     let Base::Slot(slot) = base else { continue };

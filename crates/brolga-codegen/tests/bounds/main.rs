@@ -1,4 +1,5 @@
-//! Kernels stay inside their memory: what the check of a nest accepts touches no other byte, and it accepts every kernel.
+//! Kernels stay inside their memory: what the check of a nest accepts touches no other byte, and it
+//! accepts every kernel.
 
 mod exact;
 mod footprints;

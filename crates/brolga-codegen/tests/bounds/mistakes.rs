@@ -387,7 +387,8 @@ fn steps_without_meaning() {
     ");
 }
 
-/// A target that wants wider tiles, or narrower ones, each time it is asked: what depends on one answer does not fit the next.
+/// A target that wants wider tiles, or narrower ones, each time it is asked: what depends on one
+/// answer does not fit the next.
 struct Fickle {
     tiles: Arc<dyn TileTarget>,
     asked: AtomicUsize,
@@ -431,8 +432,9 @@ fn compiling_names_the_node_and_its_layer() {
     });
     let node = graph.outputs()[0].value.node;
     *graph.origin_mut(node) = Origin { layer: Some("conv".into()), ..Origin::default() };
-    // The scratch memory is too small if the tiles that write it are wider than the one it was made for: which of the two targets
-    // brings that about depends on the order in which the lowering asks.
+    // The scratch memory is too small if the tiles that write it are wider than the one it was made
+    // for: which of the two targets brings that about depends on the order in which the lowering
+    // asks.
     let compiled = [true, false].map(|wider| {
         let tiles = VectorIsa::V128.target().expect("this machine is known");
         compile_for(&graph, Arc::new(Fickle { tiles, asked: AtomicUsize::new(0), wider }))

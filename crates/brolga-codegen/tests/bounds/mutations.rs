@@ -1,4 +1,5 @@
-//! Lowerings broken on purpose, one number at a time: what the check accepts has been run and stays inside its memory.
+//! Lowerings broken on purpose, one number at a time: what the check accepts has been run and stays
+//! inside its memory.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use proptest::prelude::*;
 use crate::kernels::{any_kernel, lowered, nest_mut, table};
 use crate::run;
 
-/// Gives every number of a lowered kernel to `visit`: extents, offsets, factors, divisors, limits, slots, trips and steps of tiles.
+/// Gives every number of a lowered kernel to `visit`: extents, offsets, factors, divisors, limits,
+/// slots, trips and steps of tiles.
 pub(crate) fn numbers(lowered: &mut Lowered, visit: &mut dyn FnMut(&mut i64)) {
     unsigned(&mut lowered.workspace, visit);
     unsigned(&mut lowered.scratch, visit);

@@ -102,7 +102,8 @@ impl Tile<'_> {
     }
 }
 
-/// Runs the units of a stage, and gives everything that is touched by each to `visit`; false if a step has no meaning.
+/// Runs the units of a stage, and gives everything that is touched by each to `visit`; false if a
+/// step has no meaning.
 pub(crate) fn stage(stage: &Stage, visit: &mut Visit<'_>) -> bool {
     let mut machine = Machine {
         indices: vec![0; nest(stage).indices as usize],

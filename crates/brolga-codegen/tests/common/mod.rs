@@ -1,4 +1,5 @@
-//! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit for bit.
+//! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit
+//! for bit.
 
 mod graph;
 
@@ -15,8 +16,8 @@ use cranelift_module::FuncId;
 pub(crate) use graph::kernel_graph;
 use half::{bf16, f16};
 
-/// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with interpreted tiles: what differs in a kernel is its
-/// shapes alone.
+/// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with
+/// interpreted tiles: what differs in a kernel is its shapes alone.
 pub(crate) fn targets() -> Vec<Arc<dyn TileTarget>> {
     let known = |isa: VectorIsa| isa.target().ok();
     VectorIsa::ALL
@@ -159,7 +160,8 @@ fn run(
         };
         for (begin, end) in ranges {
             let mut scratch = Buffer::new(kernel.scratch);
-            // SAFETY: the table has the operands, results and the workspace with their sizes, nothing runs beside this.
+            // SAFETY: the table has the operands, results and the workspace with their sizes,
+            // nothing runs beside this.
             unsafe { function(table.as_ptr(), scratch.pointer(), begin, end) };
             assert!(
                 scratch.guard_is_intact(),

@@ -35,7 +35,8 @@ fn count(text: &str, what: &str) -> usize {
     text.lines().filter(|line| line.contains(what)).count()
 }
 
-/// For tiles of few rows, which are as wide as the registers allow, every width up to one that is too wide.
+/// For tiles of few rows, which are as wide as the registers allow, every width up to one that is
+/// too wide.
 fn lanes_of(rows: usize) -> Vec<usize> {
     match rows {
         1..=3 => (1..=33 * LANES / rows).collect(),
@@ -43,7 +44,8 @@ fn lanes_of(rows: usize) -> Vec<usize> {
     }
 }
 
-/// A tile that the registers do not hold is an error, never a spill; one that they hold is never refused.
+/// A tile that the registers do not hold is an error, never a spill; one that they hold is never
+/// refused.
 #[test]
 fn a_contraction_fits_or_is_an_error() {
     for target in assembled() {
@@ -52,7 +54,8 @@ fn a_contraction_fits_or_is_an_error() {
                 let shape = TileShape { rows, lanes };
                 match code(&*target, &contraction(shape)) {
                     Ok(code) => {
-                        // A single row of whole registers has room for one more; as the last tile of a row it may be cut short.
+                        // A single row of whole registers has room for one more; as the last tile
+                        // of a row it may be cut short.
                         let cut = TileShape { lanes: lanes - 1, ..shape };
                         let one_row = rows == 1 && lanes > 1 && !target.fits(cut);
                         assert!(target.fits(shape) || one_row, "{} takes {shape:?}", target.name());
@@ -77,7 +80,8 @@ fn a_contraction_fits_or_is_an_error() {
     insta::assert_snapshot!(error, @"tile program `contraction_8x16`: a contraction does not fit the registers; `contraction_shape` gives tiles that do");
 }
 
-/// A preferred tile fits, and so does every smaller one: the last tiles of rows and columns are what is left.
+/// A preferred tile fits, and so does every smaller one: the last tiles of rows and columns are
+/// what is left.
 #[test]
 fn preferred_tiles_fit() {
     for target in assembled() {
@@ -99,7 +103,8 @@ fn preferred_tiles_fit() {
     }
 }
 
-/// The factors of AVX-512's narrow tiles come out of memory right into the multiply-add, and no tile copies registers in its loop.
+/// The factors of AVX-512's narrow tiles come out of memory right into the multiply-add, and no
+/// tile copies registers in its loop.
 #[test]
 fn multiply_adds_are_most_of_a_tile() {
     let [avx2, avx512] = assembled();

@@ -1,5 +1,6 @@
-//! The transcendental functions as machine code: the interpreter's bits over a dense sample of all floats. How near these are to the true
-//! values is tested where they are defined, over every float on demand.
+//! The transcendental functions as machine code: the interpreter's bits over a dense sample of all
+//! floats. How near these are to the true values is tested where they are defined, over every float
+//! on demand.
 
 use brolga_codegen::tile::{Builder, Extent, F, TileProgram, Trips};
 use brolga_ir::lanes::Lanes;

@@ -90,8 +90,8 @@ fn every_half_is_widened_exactly() {
     every::<f16>();
 }
 
-/// Floats with the bits of the nearest half: between every two neighbouring halves the middle, which goes to the even one, and its two
-/// neighbours; the least and the greatest of both signs.
+/// Floats with the bits of the nearest half: between every two neighbouring halves the middle,
+/// which goes to the even one, and its two neighbours; the least and the greatest of both signs.
 fn boundaries<T: Half>() -> Vec<(f32, u16)> {
     let mut cases = Vec::new();
     for low in 0..T::INFINITY {

@@ -69,7 +69,8 @@ fn element(kind: Kind) -> Element {
     }
 }
 
-/// A program that loads operands of these kinds, applies the op and stores its result. Truth values lie in memory as bytes.
+/// A program that loads operands of these kinds, applies the op and stores its result. Truth values
+/// lie in memory as bytes.
 fn program_of(kinds: &[Kind], result: Kind, op: impl FnOnce(&[Value]) -> Op) -> TileProgram {
     let mut program = TileProgram {
         name: "op".to_owned(),
@@ -178,7 +179,8 @@ fn operations_on_three_values() {
 
 #[test]
 fn minimum_and_maximum_by_comparison() {
-    // Cranelift makes one instruction of the comparison and the selection; operand orders decide about NaN and the zeros.
+    // Cranelift makes one instruction of the comparison and the selection; operand orders decide
+    // about NaN and the zeros.
     for swapped in [false, true] {
         for other in [false, true] {
             for rotation in 0..16 {
@@ -203,7 +205,8 @@ fn minimum_and_maximum_by_comparison() {
 fn reductions() {
     for &reduction in Reduction::ALL {
         check_op(&[Kind::Float], Kind::Float, |v| Op::Reduce(reduction, v[0]));
-        // One lane after the other is the greatest, and the order of summation shows in the last bits.
+        // One lane after the other is the greatest, and the order of summation shows in the last
+        // bits.
         for lane in 0..16u8 {
             let numbers: Vec<f32> =
                 (0..16).map(|l| if l == lane { 1e3 } else { 0.1 * f32::from(l) }).collect();

@@ -86,8 +86,8 @@ pub(crate) fn compiled(
     (code, address)
 }
 
-/// Runs machine code on buffers between unmapped pages, once each buffer against the page behind it and once against the
-/// page before it.
+/// Runs machine code on buffers between unmapped pages, once each buffer against the page behind it
+/// and once against the page before it.
 pub(crate) fn executed(address: *const u8, args: &[Arg]) -> [Vec<Arg>; 2] {
     [Side::End, Side::Start].map(|side| {
         let buffers: Vec<Guarded> =
@@ -100,14 +100,15 @@ pub(crate) fn executed(address: *const u8, args: &[Arg]) -> [Vec<Arg>; 2] {
                 _ => buffer.address(),
             })
             .collect();
-        // SAFETY: the function was declared with as many parameters; the interpreter has shown that it stays in its buffers,
-        // and if machine code does not, it meets an unmapped page.
+        // SAFETY: the function was declared with as many parameters; the interpreter has shown that
+        // it stays in its buffers, and if machine code does not, it meets an unmapped page.
         unsafe { call(address, &words) };
         args.iter().zip(&buffers).map(|(arg, buffer)| arg.with_bytes(buffer.bytes())).collect()
     })
 }
 
-/// Asserts that every instruction set makes of the arguments what the interpreter makes of them, and gives that.
+/// Asserts that every instruction set makes of the arguments what the interpreter makes of them,
+/// and gives that.
 pub(crate) fn check(program: TileProgram, args: &[Arg]) -> Vec<Arg> {
     check_where(program, args, |_| true)
 }
@@ -147,7 +148,8 @@ pub(crate) fn assembled() -> [Arc<dyn TileTarget>; 2] {
     [VectorIsa::Avx2, VectorIsa::Avx512].map(|isa| isa.target().expect("this machine is x86-64"))
 }
 
-/// What the emulator makes of the arguments with the assembled code: it decodes every instruction again, and checks every access.
+/// What the emulator makes of the arguments with the assembled code: it decodes every instruction
+/// again, and checks every access.
 #[cfg(target_arch = "x86_64")]
 fn emulated(target: &dyn TileTarget, program: &Arc<TileProgram>, args: &[Arg]) -> Vec<Arg> {
     let code = target.compile(program, FuncId::from_u32(0), true).expect("a tile compiles");

@@ -95,7 +95,8 @@ impl Pen {
         self.values.push(value.clone());
     }
 
-    /// Draws the op of this name and adds it; `None` if its type rule refuses the element type, or the result is too large.
+    /// Draws the op of this name and adds it; `None` if its type rule refuses the element type, or
+    /// the result is too large.
     ///
     /// # Errors
     /// The op and operands that were drawn, if the op refuses them.
@@ -115,7 +116,8 @@ impl Pen {
         Ok(Some(result))
     }
 
-    /// A value of the pen's element type with a shape that fits, one that there is or a new one of the shape that `other` draws.
+    /// A value of the pen's element type with a shape that fits, one that there is or a new one of
+    /// the shape that `other` draws.
     pub fn operand(
         &mut self,
         fits: impl Fn(&Shape) -> bool,
@@ -142,7 +144,8 @@ impl Pen {
         self.value(dtype, shape)
     }
 
-    /// One of the values that fit, more often a recent one; sometimes none, so that there are several inputs.
+    /// One of the values that fit, more often a recent one; sometimes none, so that there are
+    /// several inputs.
     fn found(&mut self, fits: impl Fn(&Type) -> bool) -> Option<Var> {
         if self.rng.one_in(6) {
             return None;
@@ -270,7 +273,8 @@ impl Pen {
         operands
     }
 
-    /// A value that broadcasts to this shape: of it, of its last axes, with some extents 1, or one number.
+    /// A value that broadcasts to this shape: of it, of its last axes, with some extents 1, or one
+    /// number.
     pub fn partner(&mut self, dtype: DType, shape: &Shape) -> Var {
         let rank = shape.rank();
         let own: Shape = match self.rng.below(8) {

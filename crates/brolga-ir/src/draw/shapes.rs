@@ -105,8 +105,8 @@ impl Pen {
         self.fitted(shape.into())
     }
 
-    /// A window of so many taps for images of these spatial extents: strides, dilation, and as much padding as it needs or more. That
-    /// of a pooling has no dilation and less padding than taps.
+    /// A window of so many taps for images of these spatial extents: strides, dilation, and as much
+    /// padding as it needs or more. That of a pooling has no dilation and less padding than taps.
     pub fn window(&mut self, input: &Spatial<usize>, pooling: bool) -> (Spatial<usize>, Window) {
         let plain = self.rng.one_in(3);
         let (mut taps, mut window) = (Spatial::splat(input.len(), 1), Window::plain(input.len()));
@@ -141,7 +141,8 @@ impl Pen {
         (taps, window)
     }
 
-    /// Another shape of as many elements: flat, with axes of extent 1 more or less, or with axes split or merged.
+    /// Another shape of as many elements: flat, with axes of extent 1 more or less, or with axes
+    /// split or merged.
     pub fn regrouped(&mut self, shape: &Shape) -> Shape {
         let mut dims = shape.to_vec();
         let rank = dims.len();

@@ -1,7 +1,8 @@
 //! The body of a kernel as scalar loops.
 //!
-//! Its nodes are written one after the other. Neighbours that are elementwise and have one shape share a loop, in which what only they use
-//! stays in registers; all other values between nodes are temporaries, `reshape`s views.
+//! Its nodes are written one after the other. Neighbours that are elementwise and have one shape
+//! share a loop, in which what only they use stays in registers; all other values between nodes are
+//! temporaries, `reshape`s views.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 

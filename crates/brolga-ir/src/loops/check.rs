@@ -1,7 +1,8 @@
 //! The proof that no access of a program leaves its buffer.
 //!
-//! Every atom has an interval, found where it is defined; an index is affine in atoms, so its interval follows. The check knows nothing
-//! of the ops that wrote the program: it is a second line of defence.
+//! Every atom has an interval, found where it is defined; an index is affine in atoms, so its
+//! interval follows. The check knows nothing of the ops that wrote the program: it is a second line
+//! of defence.
 
 use super::{Atom, Buffer, Index, Loops, Rule, Scalar, Stage, Step, Value};
 

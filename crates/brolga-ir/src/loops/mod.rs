@@ -1,12 +1,14 @@
 //! Scalar loops: the form of an op that every element type and every shape has.
 //!
-//! Each op writes itself as loops over its elements, [`Operation::loops`](crate::op::Operation::loops), in the order of arithmetic of
-//! its reference evaluation. Code generation makes machine code of them wherever no faster form applies, so what the
-//! verifier accepts runs natively.
+//! Each op writes itself as loops over its elements,
+//! [`Operation::loops`](crate::op::Operation::loops), in the order of arithmetic of its reference
+//! evaluation. Code generation makes machine code of them wherever no faster form applies, so what
+//! the verifier accepts runs natively.
 //!
-//! A program is plain data: [`Stage`]s that run one after the other, each a body for every unit `0..units`, in any order and on
-//! any number of threads. [`Writer`] writes it, [`write_body`] fuses the elementwise ops of a kernel's body,
-//! [`Loops::check`] proves that no access leaves its buffer.
+//! A program is plain data: [`Stage`]s that run one after the other, each a body for every unit
+//! `0..units`, in any order and on any number of threads. [`Writer`] writes it, [`write_body`]
+//! fuses the elementwise ops of a kernel's body, [`Loops::check`] proves that no access leaves its
+//! buffer.
 
 mod arithmetic;
 mod body;
@@ -135,7 +137,8 @@ pub enum Value {
     Fma(Number, Number, Number),
     /// The second where the mask is true, else the third.
     Select(Number, Number, Number),
-    /// The number as an element of this type, by the rule of [`Cast`](crate::ops::Cast), in that type's register.
+    /// The number as an element of this type, by the rule of [`Cast`](crate::ops::Cast), in that
+    /// type's register.
     Convert(Number, DType),
 }
 

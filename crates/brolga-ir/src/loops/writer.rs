@@ -365,7 +365,8 @@ impl Writer {
         self.define(a.scalar, Value::Select(mask, a, b))
     }
 
-    /// The number as an element of this type would be, in its register: see [`Cast`](crate::ops::Cast).
+    /// The number as an element of this type would be, in its register: see
+    /// [`Cast`](crate::ops::Cast).
     pub fn convert(&mut self, number: Number, dtype: DType) -> Number {
         self.define(Scalar::of(dtype), Value::Convert(number, dtype))
     }
@@ -424,7 +425,8 @@ impl Writer {
             .fold(Index::default(), |sum, ((index, &stride), _)| sum + index * stride)
     }
 
-    /// The index in a tensor of shape `own` that is repeated at these coordinates of a shape it broadcasts to.
+    /// The index in a tensor of shape `own` that is repeated at these coordinates of a shape it
+    /// broadcasts to.
     #[must_use]
     pub fn broadcast_at(&self, own: &[usize], coordinates: &[Index]) -> Index {
         self.at(own, &coordinates[coordinates.len() - own.len()..])

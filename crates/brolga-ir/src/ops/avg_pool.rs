@@ -14,13 +14,14 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y[b, o.., c] = (Σ x[b, o·s + u − p.., c]) / n` over the taps `u..` of the window; each spatial axis has its own
-/// output `o`, tap `u`, stride `s` and padding `p`.
+/// `y[b, o.., c] = (Σ x[b, o·s + u − p.., c]) / n` over the taps `u..` of the window; each spatial
+/// axis has its own output `o`, tap `u`, stride `s` and padding `p`.
 ///
-/// `x: [batch, spatial.., channels]`, floats. The sum starts at +0 and takes the taps in row-major order; those in the padding are
-/// skipped. `n` is the number of taps inside the image, as Keras and TensorFlow have it, or with `count_include_pad` that of the whole
-/// window. Padding must be smaller than the window on each side, so that no window is empty. `bf16` and `f16` are computed in f32 and
-/// rounded at the end.
+/// `x: [batch, spatial.., channels]`, floats. The sum starts at +0 and takes the taps in row-major
+/// order; those in the padding are skipped. `n` is the number of taps inside the image, as Keras
+/// and TensorFlow have it, or with `count_include_pad` that of the whole window. Padding must be
+/// smaller than the window on each side, so that no window is empty. `bf16` and `f16` are computed
+/// in f32 and rounded at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct AvgPool {

@@ -14,8 +14,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `dx[p] = Σ dy[o] / n[o]` over the outputs `o` whose window covers the input position `p`, `n[o]` being the number by which
-/// [`AvgPool`](super::AvgPool) divides for `o`.
+/// `dx[p] = Σ dy[o] / n[o]` over the outputs `o` whose window covers the input position `p`, `n[o]`
+/// being the number by which [`AvgPool`](super::AvgPool) divides for `o`.
 ///
 /// `dy: [batch, spatial.., channels]` is the cotangent of the result, `input` the spatial extents
 /// of the images. Each element starts at +0 and adds the quotients, each rounded, in ascending

@@ -12,7 +12,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// The operand repeated to `shape` by NumPy's rule: aligned at the last axis, axes of extent 1 and missing ones repeat.
+/// The operand repeated to `shape` by NumPy's rule: aligned at the last axis, axes of extent 1 and
+/// missing ones repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Broadcast {

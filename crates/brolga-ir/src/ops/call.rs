@@ -23,8 +23,9 @@ use crate::types::Type;
 /// it once, and it is differentiated once. The meaning is that of its nodes instead of the call,
 /// bit for bit; before fusion they are put there, and kernels that are equal are compiled once.
 ///
-/// The gradient is a call too, of the function's backward function: it takes the operands and the cotangents, and computes again what it
-/// needs of the function's values. Once both are inlined, equal nodes are shared, so that nothing is computed twice.
+/// The gradient is a call too, of the function's backward function: it takes the operands and the
+/// cotangents, and computes again what it needs of the function's values. Once both are inlined,
+/// equal nodes are shared, so that nothing is computed twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
@@ -33,7 +34,8 @@ pub struct Call {
     pub function: Arc<Graph>,
 }
 
-/// Equal functions have as many nodes. A hash of the nodes would visit those of functions called by functions again and again.
+/// Equal functions have as many nodes. A hash of the nodes would visit those of functions called by
+/// functions again and again.
 impl Hash for Call {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.function.len().hash(state);

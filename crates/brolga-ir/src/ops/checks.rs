@@ -79,8 +79,9 @@ pub(crate) fn gradient(op: impl Into<Op>, x: &Tensor, dy: &Tensor) -> Tensor {
     vjp(op, &[x], dy).swap_remove(0).expect("the operand has a gradient")
 }
 
-/// Fails unless `⟨dy, op(operands)⟩ = ⟨x, vjp⟩` for each operand x that has a gradient, exactly. The op must be linear in each of
-/// them, and the elements small integers in f64, so that nothing rounds.
+/// Fails unless `⟨dy, op(operands)⟩ = ⟨x, vjp⟩` for each operand x that has a gradient, exactly.
+/// The op must be linear in each of them, and the elements small integers in f64, so that nothing
+/// rounds.
 pub(crate) fn assert_adjoint(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) {
     let op = op.into();
     let forward = dot(dy, &run(op.clone(), operands));
@@ -183,7 +184,8 @@ pub(crate) fn multiples(of: i32, shape: impl Into<Shape>) -> impl Strategy<Value
     })
 }
 
-/// A tensor of numbers between −1 and 1 in f32, of full precision, so that another order of arithmetic gives other bits.
+/// A tensor of numbers between −1 and 1 in f32, of full precision, so that another order of
+/// arithmetic gives other bits.
 pub(crate) fn fraction(shape: impl Into<Shape>) -> impl Strategy<Value = Tensor> {
     let shape = shape.into();
     prop::collection::vec(-1.0..1.0f32, shape.elements())

@@ -13,7 +13,8 @@ use crate::types::Type;
 
 /// A tensor that is part of the graph. If all elements are the same bits, only one is stored.
 ///
-/// Its serde form has the elements as they stand in the text, because they are exact there, NaN and infinities included.
+/// Its serde form has the elements as they stand in the text, because they are exact there, NaN and
+/// infinities included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "ConstantText", try_from = "ConstantText")]
 pub struct Constant {

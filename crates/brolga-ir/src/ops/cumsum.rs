@@ -12,11 +12,13 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `yᵢ = ((0 + x₀) + x₁) + … + xᵢ` along an axis, one element after the other, starting from +0. An `exclusive` sum ends before xᵢ, so
-/// that y₀ = 0; with `reverse` the sums begin at the end of the axis.
+/// `yᵢ = ((0 + x₀) + x₁) + … + xᵢ` along an axis, one element after the other, starting from +0. An
+/// `exclusive` sum ends before xᵢ, so that y₀ = 0; with `reverse` the sums begin at the end of the
+/// axis.
 ///
-/// `bf16` and `f16` are summed in f32, and each result is rounded; integers wrap. The gradient is the cumulative sum of the cotangent in
-/// the other direction. Keras: [`keras.ops.cumsum`](https://keras.io/api/ops/numpy/#cumsum-function).
+/// `bf16` and `f16` are summed in f32, and each result is rounded; integers wrap. The gradient is
+/// the cumulative sum of the cotangent in the other direction. Keras:
+/// [`keras.ops.cumsum`](https://keras.io/api/ops/numpy/#cumsum-function).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cumsum {

@@ -15,13 +15,15 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// Which generator compiles a kernel. It follows from the body, and is written out so that a reader sees it.
+/// Which generator compiles a kernel. It follows from the body, and is written out so that a reader
+/// sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelKind {
     /// One matrix product or convolution, or a gradient of one, with its prologue and epilogue.
     Contraction,
-    /// Elementwise chains over rows, with reductions along the last axes and their results broadcast back.
+    /// Elementwise chains over rows, with reductions along the last axes and their results
+    /// broadcast back.
     Rows,
     /// Elementwise chains with reductions over leading axes.
     Columns,
@@ -51,7 +53,8 @@ impl KernelKind {
     }
 }
 
-/// A fused region that becomes one native kernel. Its meaning is that of its body, evaluated node by node.
+/// A fused region that becomes one native kernel. Its meaning is that of its body, evaluated node
+/// by node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {

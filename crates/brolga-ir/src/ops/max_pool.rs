@@ -13,13 +13,14 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y[b, o.., c] = max x[b, o·s + u − p.., c]` over the taps `u..` of the window; each spatial axis has its own
-/// output `o`, tap `u`, stride `s` and padding `p`.
+/// `y[b, o.., c] = max x[b, o·s + u − p.., c]` over the taps `u..` of the window; each spatial axis
+/// has its own output `o`, tap `u`, stride `s` and padding `p`.
 ///
-/// `x: [batch, spatial.., channels]`, numbers. The window is walked in row-major order, each tap replacing the maximum so far if it is
-/// greater, or if it is the first NaN: NaN wins over numbers, and of equals (+0 and −0) the first stays. So `y` is, bit for bit,
-/// `x` at the tap that [`MaxPoolIndex`](super::MaxPoolIndex) gives. Padding is skipped; it must be smaller than the window on each
-/// side, so that no window is empty.
+/// `x: [batch, spatial.., channels]`, numbers. The window is walked in row-major order, each tap
+/// replacing the maximum so far if it is greater, or if it is the first NaN: NaN wins over numbers,
+/// and of equals (+0 and −0) the first stays. So `y` is, bit for bit, `x` at the tap that
+/// [`MaxPoolIndex`](super::MaxPoolIndex) gives. Padding is skipped; it must be smaller than the
+/// window on each side, so that no window is empty.
 ///
 /// The gradient goes to that tap alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

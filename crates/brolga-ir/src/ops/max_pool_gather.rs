@@ -12,11 +12,13 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y = x` at the tap of each window that `index` gives; where [`MaxPoolIndex`](super::MaxPoolIndex) gave the index for other images, the
-/// elements at their maxima.
+/// `y = x` at the tap of each window that `index` gives; where
+/// [`MaxPoolIndex`](super::MaxPoolIndex) gave the index for other images, the elements at their
+/// maxima.
 ///
-/// `x: [batch, spatial.., channels]` of any element type, `index` of `u8` and the shape of the result. An index that falls outside of
-/// the window or the image gives zero. It is the transpose of [`MaxUnpool`](super::MaxUnpool), and each is the other's gradient.
+/// `x: [batch, spatial.., channels]` of any element type, `index` of `u8` and the shape of the
+/// result. An index that falls outside of the window or the image gives zero. It is the transpose
+/// of [`MaxUnpool`](super::MaxUnpool), and each is the other's gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPoolGather {

@@ -13,8 +13,9 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// The tap of each window, numbered row-major, at which [`MaxPool`](super::MaxPool) finds its maximum, as `u8`: the first maximum, the first NaN
-/// if there is one. Taps are numbered row-major over the whole window, those in the padding included.
+/// The tap of each window, numbered row-major, at which [`MaxPool`](super::MaxPool) finds its
+/// maximum, as `u8`: the first maximum, the first NaN if there is one. Taps are numbered row-major
+/// over the whole window, those in the padding included.
 ///
 /// `x: [batch, spatial.., channels]`, numbers. A window has at most 256 taps. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

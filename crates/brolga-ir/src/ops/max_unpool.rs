@@ -14,10 +14,12 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `dx[p] = Σ dy[o]` over the outputs `o` whose window has its maximum, by `index`, at the input position `p`.
+/// `dx[p] = Σ dy[o]` over the outputs `o` whose window has its maximum, by `index`, at the input
+/// position `p`.
 ///
-/// `dy: [batch, spatial.., channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result, `index` of the same shape what
-/// [`MaxPoolIndex`](super::MaxPoolIndex) gives, `input` the spatial extents of the images.
+/// `dy: [batch, spatial.., channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result,
+/// `index` of the same shape what [`MaxPoolIndex`](super::MaxPoolIndex) gives, `input` the spatial
+/// extents of the images.
 ///
 /// Each element starts at +0 and adds its outputs in ascending order of their index; `bf16` and
 /// `f16` are summed in f32 and rounded at the end. An index that falls outside of the window or the
@@ -105,7 +107,8 @@ fn unpool<T: Float>(dims: &PoolDims, dy: &[T], index: &Tensor) -> Vec<T> {
 }
 
 impl Var {
-    /// This cotangent of a maximum pooling brought back to where `index` says the maxima were; see [`MaxUnpool`].
+    /// This cotangent of a maximum pooling brought back to where `index` says the maxima were; see
+    /// [`MaxUnpool`].
     #[track_caller]
     #[must_use]
     pub fn max_unpool(&self, index: &Var, input: impl Into<Spatial<usize>>, pool: Pooling) -> Var {

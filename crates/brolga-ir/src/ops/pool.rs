@@ -1,4 +1,5 @@
-//! What pooling and its gradients share: extents, the walk over the windows, the choice of a maximum.
+//! What pooling and its gradients share: extents, the walk over the windows, the choice of a
+//! maximum.
 
 use smallvec::SmallVec;
 
@@ -12,7 +13,8 @@ use crate::loops::{Buffer, Index, Number, Scalar, Variable, Writer};
 use crate::tensor::{Data, Tensor};
 use crate::types::{DType, Shape, Type};
 
-/// The attributes of a pooling, the same for its gradients. All three have one value for each spatial axis.
+/// The attributes of a pooling, the same for its gradients. All three have one value for each
+/// spatial axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pooling {
     /// Spatial extents of the window.
@@ -50,7 +52,8 @@ impl Pooling {
         Window { strides: self.strides, padding: self.padding, dilation }
     }
 
-    /// Whether windows are side by side in a row or a plane, without overlap, gaps and padding: what kernels of convolutions pool.
+    /// Whether windows are side by side in a row or a plane, without overlap, gaps and padding:
+    /// what kernels of convolutions pool.
     #[must_use]
     pub fn tiles_a_plane(&self) -> bool {
         self.window.len() < MAX_SPATIAL
@@ -59,8 +62,9 @@ impl Pooling {
     }
 }
 
-/// The text form of an op whose attributes are its own and those of a [`Pooling`], side by side: the extents of the images come
-/// before, whether padding counts after the pooling's. Padding may be left out.
+/// The text form of an op whose attributes are its own and those of a [`Pooling`], side by side:
+/// the extents of the images come before, whether padding counts after the pooling's. Padding may
+/// be left out.
 macro_rules! pooling_attributes {
     ($op:ident { $($input:ident)? } $($count:ident)?) => {
         #[derive(serde::Serialize, serde::Deserialize)]
@@ -137,12 +141,14 @@ impl PoolDims {
         Ok(Self { batch, input, taps, output, channels, window })
     }
 
-    /// The extents of a pooling of images of shape `x`, after checks that every window holds a pixel.
+    /// The extents of a pooling of images of shape `x`, after checks that every window holds a
+    /// pixel.
     pub(super) fn of_images(op: &str, x: &Shape, pool: &Pooling) -> Result<Self, Mistake> {
         Self::new(op, images(op, x)?, pool)
     }
 
-    /// The extents of a pooling of images of spatial extents `input` whose result has shape `y`, after the same checks.
+    /// The extents of a pooling of images of spatial extents `input` whose result has shape `y`,
+    /// after the same checks.
     pub(super) fn of_result(
         op: &str,
         y: &Shape,
@@ -161,8 +167,8 @@ impl PoolDims {
         )))
     }
 
-    /// The same pooling of images with so many spatial axes, where leading ones that were missing have extent 1; `None` for fewer than
-    /// there are. Memory and order of arithmetic are the same.
+    /// The same pooling of images with so many spatial axes, where leading ones that were missing
+    /// have extent 1; `None` for fewer than there are. Memory and order of arithmetic are the same.
     #[must_use]
     pub fn with_axes(&self, axes: usize) -> Option<Self> {
         if axes <= self.input.len() {
@@ -183,14 +189,16 @@ impl PoolDims {
         self.taps.iter().product()
     }
 
-    /// The pixels of an image that the window of an output covers on this axis: the first, and the one after the last.
+    /// The pixels of an image that the window of an output covers on this axis: the first, and the
+    /// one after the last.
     fn covered(&self, w: &mut Writer, axis: usize, output: &Index) -> [Index; 2] {
         let start = output * self.window.strides[axis] - self.window.padding[axis][0];
         let end = w.min(start.clone() + self.taps[axis], self.input[axis].into());
         [w.max(start, Index::default()), end]
     }
 
-    /// Scalar loops over the pixels that the window of an output covers, row-major; `body` gets each with the number of its tap.
+    /// Scalar loops over the pixels that the window of an output covers, row-major; `body` gets
+    /// each with the number of its tap.
     pub(super) fn each_covered(
         &self,
         w: &mut Writer,
@@ -228,7 +236,8 @@ impl PoolDims {
         indices
     }
 
-    /// Scalar loops over the outputs whose window covers a pixel, row-major; `body` gets each with the number of the tap on the pixel.
+    /// Scalar loops over the outputs whose window covers a pixel, row-major; `body` gets each with
+    /// the number of the tap on the pixel.
     pub(super) fn each_covering(
         &self,
         w: &mut Writer,
@@ -274,7 +283,8 @@ impl PoolDims {
         w.convert(count, if dtype == DType::F64 { DType::F64 } else { DType::F32 })
     }
 
-    /// The maximum of the window of an output and channel and the number of its tap: NaN before numbers, of equals the first.
+    /// The maximum of the window of an output and channel and the number of its tap: NaN before
+    /// numbers, of equals the first.
     pub(super) fn write_maximum(
         &self,
         w: &mut Writer,
@@ -357,7 +367,8 @@ impl PoolDims {
         maxima
     }
 
-    /// For each element of the result the element of the images that the tap in `index` reads, if it reads one.
+    /// For each element of the result the element of the images that the tap in `index` reads, if
+    /// it reads one.
     pub(super) fn places(&self, index: &Tensor) -> Vec<Option<usize>> {
         let Data::U8(index) = index.data() else {
             unreachable!("the type rule admits an index of u8")
@@ -435,7 +446,8 @@ impl PlacedWindow {
         if include_pad { self.all } else { self.taps.len() }
     }
 
-    /// The index of the first channel of the pixel that the tap of this number reads, if it falls into the image.
+    /// The index of the first channel of the pixel that the tap of this number reads, if it falls
+    /// into the image.
     fn read(&self, tap: usize) -> Option<usize> {
         self.taps.iter().find(|own| own.number == tap).map(|own| own.input)
     }
@@ -481,7 +493,8 @@ pub(super) mod tests {
     use super::super::conv_dims::tests::{all, axes};
     use super::*;
 
-    /// Small poolings of every kind that fit, of 1 to 3 axes: overlapping, with gaps, with padding and without images or channels.
+    /// Small poolings of every kind that fit, of 1 to 3 axes: overlapping, with gaps, with padding
+    /// and without images or channels.
     pub(crate) fn cases() -> impl Strategy<Value = PoolDims> {
         (1..=3usize).prop_flat_map(|rank| {
             let (most_input, most_padding): (usize, usize) =
@@ -506,7 +519,8 @@ pub(super) mod tests {
             Pooling { window: self.taps, strides, padding }
         }
 
-        /// For each element of the result the elements of the images in its window, each with its tap: the definition, with signs.
+        /// For each element of the result the elements of the images in its window, each with its
+        /// tap: the definition, with signs.
         pub(crate) fn definition(&self) -> Vec<Vec<(usize, usize)>> {
             let mut windows = Vec::new();
             for image in 0..self.batch {

@@ -9,9 +9,11 @@ use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = aᵇ`, at most 2.5 ULP off, with the special cases of C's `pow`; the program is [`Lanes::pow`].
+/// `y = aᵇ`, at most 2.5 ULP off, with the special cases of C's `pow`; the program is
+/// [`Lanes::pow`].
 ///
-/// The gradients are `da = dy · (b · aᵇ⁻¹)`, 0 where `a` and `b` are both 0, and `db = dy · (y · ln a)` where `a > 0`, 0 elsewhere.
+/// The gradients are `da = dy · (b · aᵇ⁻¹)`, 0 where `a` and `b` are both 0, and
+/// `db = dy · (y · ln a)` where `a > 0`, 0 elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Pow;
 

@@ -1,12 +1,14 @@
 //! The order in which reductions combine, the same for sum, maximum and minimum.
 //!
-//! The reduced axes fall into two groups: the *inner* ones, the longest run of reduced axes that ends at the last axis, and the *outer*
-//! ones, all others.
+//! The reduced axes fall into two groups: the *inner* ones, the longest run of reduced axes that
+//! ends at the last axis, and the *outer* ones, all others.
 //!
-//! 1. Inner: the elements of one row, flattened, go to 16 virtual lanes: lane `l` starts with the identity and takes elements
-//!    `l, l + 16, l + 32, …` in ascending order. Then lanes are combined as a tree: `l` with `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
-//! 2. Outer: the rows, in row-major order, are cut into [`pieces`] of the first outer axis. Each piece starts with the identity and takes
-//!    its rows in ascending order; the pieces are combined in ascending order, starting from the first.
+//! 1. Inner: the elements of one row, flattened, go to 16 virtual lanes: lane `l` starts with the
+//!    identity and takes elements `l, l + 16, l + 32, …` in ascending order. Then lanes are
+//!    combined as a tree: `l` with `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
+//! 2. Outer: the rows, in row-major order, are cut into [`pieces`] of the first outer axis. Each
+//!    piece starts with the identity and takes its rows in ascending order; the pieces are combined
+//!    in ascending order, starting from the first.
 //!
 //! So the result depends on the shape and the axes alone, never on threads or on vector width.
 
@@ -35,7 +37,8 @@ pub fn piece_range(extent: usize, pieces: usize, piece: usize) -> std::ops::Rang
 }
 
 impl Op {
-    /// The same reduction over other axes; `None` if the op is no reduction, or none over so many axes.
+    /// The same reduction over other axes; `None` if the op is no reduction, or none over so many
+    /// axes.
     #[must_use]
     pub fn over(&self, axes: &[usize], keepdims: bool) -> Option<Self> {
         let Family::Reduction { combine, .. } = self.family() else { return None };

@@ -69,7 +69,8 @@ impl Operation for ScatterAdd {
         vec![Tensor::of(shape.clone(), data)]
     }
 
-    /// The sums are kept in the result, or in `f32` where that is a half: cleared, added to in the order of the updates, and rounded.
+    /// The sums are kept in the result, or in `f32` where that is a half: cleared, added to in the
+    /// order of the updates, and rounded.
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
         let (indices, updates, y) = (operands[0], operands[1], results[0]);
         let ty = w.ty(y).clone();
@@ -134,7 +135,8 @@ impl Table<'_> {
 }
 
 impl Var {
-    /// A table of `rows` rows in which these updates are added to the rows that the indices number; see [`ScatterAdd`].
+    /// A table of `rows` rows in which these updates are added to the rows that the indices number;
+    /// see [`ScatterAdd`].
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, indices: &Var, rows: usize) -> Var {

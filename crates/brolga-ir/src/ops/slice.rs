@@ -16,7 +16,8 @@ use crate::types::Type;
 /// The elements at the indices `start, start + stride, start + 2·stride, …` below `limit` on each
 /// axis.
 ///
-/// `start ≤ limit ≤ extent` and `stride ≥ 1`; the extent of the result is `⌈(limit − start) / stride⌉`.
+/// `start ≤ limit ≤ extent` and `stride ≥ 1`; the extent of the result is
+/// `⌈(limit − start) / stride⌉`.
 ///
 /// The gradient is the cotangent at those indices and 0 elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -19,9 +19,11 @@ use crate::types::{DType, Shape, Type};
 /// The elements along an axis in ascending or descending order, and the index that each of them
 /// had: two results, of x's type and `i32`.
 ///
-/// The order is stable: equal elements, +0 and −0 among them, stay in the order that they had. NaN comes last in both directions. The
-/// gradient brings each cotangent back to its element's index; indices have none. NumPy:
-/// [`numpy.sort`](https://numpy.org/doc/stable/reference/generated/numpy.sort.html) and `numpy.argsort` with `kind="stable"`.
+/// The order is stable: equal elements, +0 and −0 among them, stay in the order that they had. NaN
+/// comes last in both directions. The gradient brings each cotangent back to its element's index;
+/// indices have none. NumPy:
+/// [`numpy.sort`](https://numpy.org/doc/stable/reference/generated/numpy.sort.html) and
+/// `numpy.argsort` with `kind="stable"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sort {

@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 /// The most spatial axes that images have.
 pub const MAX_SPATIAL: usize = 3;
 
-/// One value for each spatial axis, the outermost first: 1 to [`MAX_SPATIAL`] of them. The text form is a list.
+/// One value for each spatial axis, the outermost first: 1 to [`MAX_SPATIAL`] of them. The text
+/// form is a list.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Spatial<T> {
     axes: usize,

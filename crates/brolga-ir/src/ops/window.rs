@@ -70,7 +70,8 @@ impl Window {
     /// `(input + before + after − dilation·(window − 1) − 1) / stride + 1`.
     ///
     /// # Errors
-    /// If the window is larger than the padded input, an attribute is zero, or they have not one value for each axis.
+    /// If the window is larger than the padded input, an attribute is zero, or they have not one
+    /// value for each axis.
     pub fn output(
         &self,
         op: &str,
@@ -135,12 +136,14 @@ impl Window {
         .help("make the window smaller, the input larger, or use padding"))
     }
 
-    /// The index in the input that a tap reads for an output on this axis; outside of the image in the padding.
+    /// The index in the input that a tap reads for an output on this axis; outside of the image in
+    /// the padding.
     pub(super) fn position(&self, axis: usize, output: &Index, tap: &Index) -> Index {
         output * self.strides[axis] + tap * self.dilation[axis] - self.padding[axis][0]
     }
 
-    /// Scalar loops over the taps of a window that fall into an image for this output, row-major; `body` gets each tap and the pixel it reads.
+    /// Scalar loops over the taps of a window that fall into an image for this output, row-major;
+    /// `body` gets each tap and the pixel it reads.
     pub(super) fn each_tap(
         &self,
         w: &mut Writer,
@@ -152,7 +155,8 @@ impl Window {
         each_inside(w, extents, &position, Pairs::default(), body);
     }
 
-    /// Scalar loops over the outputs for which a tap falls into an image, row-major; `body` gets each output and the pixel it reads.
+    /// Scalar loops over the outputs for which a tap falls into an image, row-major; `body` gets
+    /// each output and the pixel it reads.
     pub(super) fn each_output(
         &self,
         w: &mut Writer,
@@ -164,7 +168,8 @@ impl Window {
         each_inside(w, extents, &position, Pairs::default(), body);
     }
 
-    /// Scalar loops over the taps by which a pixel is read, row-major; `body` gets each tap and the output that reads it.
+    /// Scalar loops over the taps by which a pixel is read, row-major; `body` gets each tap and the
+    /// output that reads it.
     pub(super) fn each_reader(
         &self,
         w: &mut Writer,
@@ -223,8 +228,8 @@ impl Window {
             .filter(|&input| input < extent)
     }
 
-    /// The taps of a window of extent `window` that fall into the image for output `output` on this axis,
-    /// ascending, each with the index it reads.
+    /// The taps of a window of extent `window` that fall into the image for output `output` on this
+    /// axis, ascending, each with the index it reads.
     pub fn taps(
         &self,
         axis: usize,
@@ -258,7 +263,8 @@ impl Window {
         })
     }
 
-    /// The taps of a window that fall into an image for an output, ascending, each with the pixel it reads: numbers within window and image.
+    /// The taps of a window that fall into an image for an output, ascending, each with the pixel
+    /// it reads: numbers within window and image.
     pub(super) fn all_taps(
         &self,
         output: &Spatial<usize>,
@@ -267,7 +273,8 @@ impl Window {
         numbered([window, input], |axis| self.taps(axis, output[axis], window[axis], input[axis]))
     }
 
-    /// The taps by which a pixel is read, ascending, each with the output that reads it: numbers within window and result.
+    /// The taps by which a pixel is read, ascending, each with the output that reads it: numbers
+    /// within window and result.
     pub(super) fn all_readers(
         &self,
         pixel: &Spatial<usize>,
@@ -283,7 +290,8 @@ impl Window {
 #[derive(Default)]
 struct Pairs(SmallVec<[Index; MAX_SPATIAL]>, SmallVec<[Index; MAX_SPATIAL]>);
 
-/// Nested loops over these counts whose positions fall into these extents; `body` gets the indices of the loops and the positions.
+/// Nested loops over these counts whose positions fall into these extents; `body` gets the indices
+/// of the loops and the positions.
 fn each_inside(
     w: &mut Writer,
     [counts, extents]: [&[usize]; 2],

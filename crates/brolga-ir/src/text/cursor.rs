@@ -176,7 +176,8 @@ impl<'a> Cursor<'a> {
         Fault::new(message).at(&token.span)
     }
 
-    /// Fails unless a statement can end here: the next one, `return` or the end of the body follows.
+    /// Fails unless a statement can end here: the next one, `return` or the end of the body
+    /// follows.
     pub(super) fn expect_statement_end(&self) -> Parse<()> {
         let next = self.tokens.get(self.at + 1).map(|token| &token.kind);
         let binder = matches!(next, Some(Kind::Mark(":" | ",")));

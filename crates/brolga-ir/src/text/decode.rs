@@ -15,7 +15,8 @@ use super::number;
 use crate::tensor::Data;
 use crate::types::{DType, Type};
 
-/// Reads a value. If the structure that is read has a field `type`, it is `ty`, which the text has at the binder.
+/// Reads a value. If the structure that is read has a field `type`, it is `ty`, which the text has
+/// at the binder.
 #[derive(Clone, Copy)]
 pub(super) struct Decoder<'a> {
     literal: &'a Literal<'a>,
@@ -314,7 +315,8 @@ fn listed(fault: Fault, name: &str, what: &str, valid: &[&str]) -> Fault {
     }
 }
 
-/// The elements of a constant of this type: one for all, a flat list, or a list nested as the shape is.
+/// The elements of a constant of this type: one for all, a flat list, or a list nested as the shape
+/// is.
 pub(super) fn data(literal: &Literal<'_>, ty: &Type) -> Result<Data, Fault> {
     let mut atoms = Vec::new();
     match &literal.kind {

@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 
 use crate::graph::{Graph, bodies_of};
 
-/// The functions of a text in the order in which they stand there, and their names, of which no two are the same.
+/// The functions of a text in the order in which they stand there, and their names, of which no two
+/// are the same.
 #[derive(Debug, Default)]
 pub(super) struct Functions<'a> {
     pub(super) listing: Vec<&'a Arc<Graph>>,

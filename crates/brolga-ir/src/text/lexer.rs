@@ -48,7 +48,8 @@ impl Token<'_> {
     }
 }
 
-/// The tokens, the last of which is [`Kind::End`], and the comments that name a file and line, by the line they are on.
+/// The tokens, the last of which is [`Kind::End`], and the comments that name a file and line, by
+/// the line they are on.
 pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, HashMap<usize, Location>) {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens: Vec<Token<'_>> = Vec::new();

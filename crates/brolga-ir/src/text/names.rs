@@ -5,10 +5,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::TextOptions;
 use crate::graph::{Graph, NodeId, Value};
 
-/// The names of a graph's values as the text form writes them: `%x` for an input, `%7` for the result of a node.
+/// The names of a graph's values as the text form writes them: `%x` for an input, `%7` for the
+/// result of a node.
 ///
-/// Results are numbered in the order of [`Graph::order`]; nodes on a cycle come last. With [`TextOptions::ids`] they are named by the
-/// identity of their node, `%n12`, and later results of the same node `%n12.1`.
+/// Results are numbered in the order of [`Graph::order`]; nodes on a cycle come last. With
+/// [`TextOptions::ids`] they are named by the identity of their node, `%n12`, and later results of
+/// the same node `%n12.1`.
 #[derive(Debug)]
 pub struct Names<'a> {
     graph: &'a Graph,
@@ -91,7 +93,8 @@ fn is_like_identity(name: &str, prefix: &str) -> bool {
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// The nodes that are not inputs, in the order of the text: that of the graph, `listing`, and then those on cycles.
+/// The nodes that are not inputs, in the order of the text: that of the graph, `listing`, and then
+/// those on cycles.
 pub(crate) fn listing(graph: &Graph, mut listing: Vec<NodeId>) -> Vec<NodeId> {
     if listing.len() < graph.len() {
         let mut ordered = listing.clone();

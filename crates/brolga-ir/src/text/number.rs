@@ -5,7 +5,8 @@ use std::str::FromStr;
 use crate::tensor::{Data, to_bf16, to_f16};
 use crate::types::DType;
 
-/// A float, from what Rust's `Debug` writes: the shortest digits, with an exponent where it is large.
+/// A float, from what Rust's `Debug` writes: the shortest digits, with an exponent where it is
+/// large.
 fn float(debug: String) -> String {
     match debug.as_str() {
         "NaN" => "nan".to_owned(),

@@ -13,7 +13,8 @@ use crate::graph::{Graph, Module, Origin, Role};
 use crate::ops::ParameterKind;
 use crate::types::{DType, MAX_RANK, Shape, Type};
 
-/// Reads graphs, one after the other, and the functions that they call. Functions that no graph calls are dropped. `file` is the name that errors give.
+/// Reads graphs, one after the other, and the functions that they call. Functions that no graph
+/// calls are dropped. `file` is the name that errors give.
 ///
 /// # Errors
 /// The mistakes found: at most one for each statement, and no more than about twenty.

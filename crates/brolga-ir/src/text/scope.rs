@@ -51,7 +51,8 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Gives names to the results of a call; if there was a mistake in it, to values that stand for them.
+    /// Gives names to the results of a call; if there was a mistake in it, to values that stand for
+    /// them.
     pub(super) fn define(
         &mut self,
         scope: &mut Scope<'a>,

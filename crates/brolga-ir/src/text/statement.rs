@@ -80,7 +80,8 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// `%0: f32[2] = relu %x @layer`. After a mistake its values exist nevertheless, so that it has no further ones.
+    /// `%0: f32[2] = relu %x @layer`. After a mistake its values exist nevertheless, so that it has
+    /// no further ones.
     fn statement(&mut self, scope: &mut Scope<'a>) -> Parse<()> {
         let mut binders = Vec::new();
         let call = self.binders(&mut binders).and_then(|()| self.call());
@@ -121,7 +122,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `kernel %x, %w {kind="contraction"} conv(..) {..} @layer #role`, `call f %x`; none if a mistake in a body is reported.
+    /// `kernel %x, %w {kind="contraction"} conv(..) {..} @layer #role`, `call f %x`; none if a
+    /// mistake in a body is reported.
     fn call(&mut self) -> Parse<Option<Call<'a>>> {
         let op_span = self.peek().span.clone();
         let Kind::Name(op) = self.peek().kind else {
@@ -181,7 +183,8 @@ impl<'a> Cursor<'a> {
         Ok(found)
     }
 
-    /// Whether the name of a function comes next: no function, and nothing that begins another line.
+    /// Whether the name of a function comes next: no function, and nothing that begins another
+    /// line.
     fn names_function(&self) -> bool {
         let token = self.peek();
         let is_name = match &token.kind {

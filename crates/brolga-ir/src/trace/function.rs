@@ -9,7 +9,8 @@ use crate::op::Named;
 use crate::ops::Call;
 use crate::types::Type;
 
-/// A function of the graph being traced, to be called with its values. Clones are the same function.
+/// A function of the graph being traced, to be called with its values. Clones are the same
+/// function.
 #[derive(Debug, Clone)]
 pub struct Function {
     tracer: Tracer,
@@ -19,9 +20,9 @@ pub struct Function {
 }
 
 impl Tracer {
-    /// Writes a function down: `body` is given a variable for each of the inputs, which have these names and types, and returns the
-    /// results. It sees nothing else of the graph; what it needs it is given. Its nodes may enter layers, which become parts of the
-    /// layer of the call.
+    /// Writes a function down: `body` is given a variable for each of the inputs, which have these
+    /// names and types, and returns the results. It sees nothing else of the graph; what it needs
+    /// it is given. Its nodes may enter layers, which become parts of the layer of the call.
     ///
     /// All calls share the function: it is printed, differentiated and compiled once.
     ///
@@ -52,8 +53,8 @@ impl Tracer {
     /// # Ok::<(), TraceError>(())
     /// ```
     ///
-    /// A mistake in the function is one of the graph. It is a mistake if the function declares states or returns nothing, or a
-    /// value that is not its own.
+    /// A mistake in the function is one of the graph. It is a mistake if the function declares
+    /// states or returns nothing, or a value that is not its own.
     #[track_caller]
     pub fn function<'n>(
         &self,

@@ -1,4 +1,5 @@
-//! Random graphs and damaged texts: the text form, the serde form and the verifier hold for all of them.
+//! Random graphs and damaged texts: the text form, the serde form and the verifier hold for all of
+//! them.
 
 use brolga_ir::ops::window::Window;
 use brolga_ir::ops::{
@@ -173,7 +174,8 @@ fn damaged(text: &str, damages: &[(usize, usize, String)]) -> String {
     text.into_iter().collect()
 }
 
-/// Whatever the text is: it is read or there are errors with places, and what is read is valid and printable.
+/// Whatever the text is: it is read or there are errors with places, and what is read is valid and
+/// printable.
 fn read(text: &str) {
     match parse_module(text, "<input>") {
         Ok(Module { graphs }) => {

@@ -60,7 +60,8 @@ fn sigmoid() {
     check_every_float(&SIGMOID);
 }
 
-/// 2²⁹ pairs whose power is spread evenly over all magnitudes, half of them with a base next to 1, where the error is largest.
+/// 2²⁹ pairs whose power is spread evenly over all magnitudes, half of them with a base next to 1,
+/// where the error is largest.
 #[test]
 #[ignore = "half a billion pairs: minutes in a release build"]
 fn pow() {

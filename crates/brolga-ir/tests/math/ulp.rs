@@ -72,8 +72,9 @@ impl Function {
     }
 }
 
-/// |got − expected| in units of the last place that a float of the size of `expected` has. A NaN for a number, a
-/// number for a NaN, an infinity for a number that does not round to one within a unit, and a zero with the wrong sign are infinitely wrong.
+/// |got − expected| in units of the last place that a float of the size of `expected` has. A NaN
+/// for a number, a number for a NaN, an infinity for a number that does not round to one within a
+/// unit, and a zero with the wrong sign are infinitely wrong.
 pub(crate) fn error_in_ulp(got: f32, expected: f64) -> f64 {
     if got.is_nan() && expected.is_nan() {
         return 0.0;

@@ -53,7 +53,8 @@ fn check_sums(body: &Graph, main: NodeId, sums: &[NodeId]) -> Checked {
     ensure(axes && filter, "the sum is not the gradient of the bias")
 }
 
-/// What is behind a filter's gradient, or a bias's: ops of its shape that read nothing of the kernel's but each other and the gradient.
+/// What is behind a filter's gradient, or a bias's: ops of its shape that read nothing of the
+/// kernel's but each other and the gradient.
 fn check_chain(body: &Graph, root: NodeId, chain: &[NodeId]) -> Checked {
     let shape = &body.ty(root.into()).shape;
     for &id in chain {

@@ -129,7 +129,8 @@ fn check_main(body: &Graph, nodes: &[NodeId]) -> Checked {
     Ok(())
 }
 
-/// Checks that the nodes behind `main` are elementwise, of its shape, and read nothing that does not stream along with it.
+/// Checks that the nodes behind `main` are elementwise, of its shape, and read nothing that does
+/// not stream along with it.
 fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
     let shape = &body.ty(main.into()).shape;
     behind.iter().try_for_each(|&id| check_streaming(body, id, shape))
@@ -176,7 +177,8 @@ fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
     Ok(())
 }
 
-/// The axes that a node reduces, if they are neighbours in front of the last one. The place of a maximum takes them one by one.
+/// The axes that a node reduces, if they are neighbours in front of the last one. The place of a
+/// maximum takes them one by one.
 fn column_axes(body: &Graph, id: NodeId) -> Option<Range<usize>> {
     let op = &body.node(id).op;
     let Family::Reduction { axes, .. } = op.family() else { return None };

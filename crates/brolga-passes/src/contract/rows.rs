@@ -1,6 +1,7 @@
 //! Kernels that go row by row.
 //!
-//! The rules are stated here once more, apart from how passes grow such kernels, so that a mistake there is noticed.
+//! The rules are stated here once more, apart from how passes grow such kernels, so that a mistake
+//! there is noticed.
 
 use brolga_ir::op::Family;
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
@@ -59,7 +60,8 @@ fn reduced(body: &Graph, id: NodeId) -> Option<(Domain, Part)> {
     are_last.then_some((Domain { shape, split }, part))
 }
 
-/// What a node computes of each row of the domain, given that of the nodes in front; `None` if it may not stand in the body.
+/// What a node computes of each row of the domain, given that of the nodes in front; `None` if it
+/// may not stand in the body.
 fn part(
     body: &Graph,
     id: NodeId,
@@ -92,7 +94,8 @@ fn part(
     (is_whole && fits).then_some(Part::Elements)
 }
 
-/// What an elementwise node computes of elements that rows were reduced to. It reads at least one of them, in its own shape.
+/// What an elementwise node computes of elements that rows were reduced to. It reads at least one
+/// of them, in its own shape.
 fn of_reduced(
     body: &Graph,
     id: NodeId,

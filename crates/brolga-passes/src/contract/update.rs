@@ -29,7 +29,8 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
         ensure(group.steps == first.steps, "two groups do not have the same program")?;
         own.extend(group.own);
     }
-    // Each group's operands are in the order of first use, or in any other that is the same for all groups.
+    // Each group's operands are in the order of first use, or in any other that is the same for all
+    // groups.
     let known = places(&inputs[shared.len()..]);
     let places: Vec<usize> = own.iter().filter_map(|value| known.get(value).copied()).collect();
     let size = own.len() / count;
@@ -43,7 +44,8 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     ensure(outputs.is_sorted(), "the results do not come group by group")
 }
 
-/// The number of each node's group. Groups are connected parts of the body: nodes that read each other.
+/// The number of each node's group. Groups are connected parts of the body: nodes that read each
+/// other.
 fn group_of(body: &Graph, nodes: &[NodeId]) -> FxHashMap<NodeId, usize> {
     let known: FxHashSet<NodeId> = nodes.iter().copied().collect();
     let mut group_of = FxHashMap::default();

@@ -28,8 +28,8 @@
 //! comment that is nearly one of these is a mistake; all other comments are ignored. The file is an
 //! IR text like any other, so that every command of `brolga` reads it.
 //!
-//! Besides, each pass must leave a valid graph that gives the same bits on the interpreter, for each
-//! [`Sample`](crate::Sample) of inputs.
+//! Besides, each pass must leave a valid graph that gives the same bits on the interpreter, for
+//! each [`Sample`](crate::Sample) of inputs.
 
 mod compare;
 mod directives;

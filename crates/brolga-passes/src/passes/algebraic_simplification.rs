@@ -9,7 +9,8 @@
 //! %2: f32[4] = select %m, %1, %3          →   %2: f32[4] = select %m, %0, %3
 //! ```
 //!
-//! "Every bit" is for every operand: NaN (all NaNs are one value), infinities, −0 and subnormal numbers.
+//! "Every bit" is for every operand: NaN (all NaNs are one value), infinities, −0 and subnormal
+//! numbers.
 //!
 //! | rule | floats | integers |
 //! |---|---|---|
@@ -29,8 +30,9 @@
 //! | a cast to the type it has, a reversal twice or along axes of extent 1, a slice of everything, an empty padding, a concatenation of one | nothing moves | |
 //! | stop_gradient(x) → x | differentiation comes before the passes | |
 //!
-//! Refused, because a bit can change: x + (+0) (−0 becomes +0), x − (−0) (likewise), x · 0 → 0 (NaN, ∞, and −0 for negative x), x − x → 0 and
-//! x / x → 1 (NaN), any reassociation, x / c for other c.
+//! Refused, because a bit can change: x + (+0) (−0 becomes +0), x − (−0) (likewise), x · 0 → 0
+//! (NaN, ∞, and −0 for negative x), x − x → 0 and x / x → 1 (NaN), any reassociation, x / c for
+//! other c.
 
 use brolga_ir::ops;
 use brolga_ir::{DType, Data, Graph, Mistake, NodeId, Op, Value};

@@ -1,4 +1,5 @@
-//! Brings reductions into the two forms that kernels compute: along the last axes, or over neighbouring axes in front of the last.
+//! Brings reductions into the two forms that kernels compute: along the last axes, or over
+//! neighbouring axes in front of the last.
 //!
 //! ```text
 //! %0: f32[5] = reduce_sum %x {axes=[0,2]}          →   %0: f32[4,5] = reduce_sum %x {axes=[2]}
@@ -8,13 +9,15 @@
 //!                                                      %1: f32[4,6] = reduce_max %0 {axes=[0,1]}
 //! ```
 //!
-//! The order of arithmetic stays that of [`brolga_ir::ops::reduce`]: *inner* axes (the longest run of reduced axes that ends at the last one)
-//! are one flattened row; *outer* axes are walked in row-major order, in pieces of the first one. So inner and outer part are two
-//! reductions one after the other, in this order; and moving the outer axes together,
-//! in their order, leaves their walk and the extent that is cut into pieces. A mean becomes a sum, a sum and a division by the
+//! The order of arithmetic stays that of [`brolga_ir::ops::reduce`]: *inner* axes (the longest run
+//! of reduced axes that ends at the last one) are one flattened row; *outer* axes are walked in
+//! row-major order, in pieces of the first one. So inner and outer part are two reductions one
+//! after the other, in this order; and moving the outer axes together, in their order, leaves their
+//! walk and the extent that is cut into pieces. A mean becomes a sum, a sum and a division by the
 //! count, which is what the mean does.
 //!
-//! Refused: sums and means of `bf16` and `f16` in two parts, because the first part would be rounded (the kind `move` takes any axes).
+//! Refused: sums and means of `bf16` and `f16` in two parts, because the first part would be
+//! rounded (the kind `move` takes any axes).
 
 use brolga_ir::op::{Combine, Family};
 use brolga_ir::ops::reduce::inner_axes;

@@ -14,13 +14,17 @@
 //! %2: f32[2,8] = matmul %x, %1                     →   %1: f32[2,8] = matmul %x, %w {transpose_b=true}
 //! ```
 //!
-//! 1. Equal neighbours compose; what changes nothing goes; what moves nothing becomes a `reshape`, which is free.
-//! 2. A `broadcast`, a `reshape` that adds leading axes of extent 1 and a splat constant of any shape in front of an elementwise op become
-//!    what is repeated: elementwise ops repeat by themselves. Refused where the op's result would lose its shape.
-//! 3. A `reshape` moves behind the elementwise op that uses it, if all operands come from the same shape or are one element. So the op stays
-//!    with what computes its operand, and the `reshape` becomes a view of the result. Refused between roles, which are not fused anyway.
-//! 4. What takes one element of each row of a reduction back to `[r.., 1]` is computed there from the start (`keepdims=true`), because only
-//!    so can it be repeated along the row in the same kernel. Rule 3 does not undo that: it leaves these reshapes alone.
+//! 1. Equal neighbours compose; what changes nothing goes; what moves nothing becomes a `reshape`,
+//!    which is free.
+//! 2. A `broadcast`, a `reshape` that adds leading axes of extent 1 and a splat constant of any
+//!    shape in front of an elementwise op become what is repeated: elementwise ops repeat by
+//!    themselves. Refused where the op's result would lose its shape.
+//! 3. A `reshape` moves behind the elementwise op that uses it, if all operands come from the same
+//!    shape or are one element. So the op stays with what computes its operand, and the `reshape`
+//!    becomes a view of the result. Refused between roles, which are not fused anyway.
+//! 4. What takes one element of each row of a reduction back to `[r.., 1]` is computed there from
+//!    the start (`keepdims=true`), because only so can it be repeated along the row in the same
+//!    kernel. Rule 3 does not undo that: it leaves these reshapes alone.
 //!
 //! Nothing here computes, so no bit can change.
 
@@ -117,8 +121,8 @@ fn adds_last_axis(from: &Shape, to: &Shape) -> bool {
     to.split_last().is_some_and(|(&last, rest)| last == 1 && rest == &from[..])
 }
 
-/// Whether the value is the reduction of rows along their last axis, without that axis, or computed of such ones elementwise. Chains
-/// of more than [`MAX_CHAIN`] ops are not followed.
+/// Whether the value is the reduction of rows along their last axis, without that axis, or computed
+/// of such ones elementwise. Chains of more than [`MAX_CHAIN`] ops are not followed.
 fn is_of_rows(graph: &Graph, value: Value) -> bool {
     let (mut values, mut seen) = (vec![value], FxHashSet::from_iter([value]));
     for _ in 0..=MAX_CHAIN {
@@ -159,7 +163,8 @@ impl Keeping {
     }
 }
 
-/// Computes such a value as `[r.., 1]`, and so its operands that are such values; what used them uses views.
+/// Computes such a value as `[r.., 1]`, and so its operands that are such values; what used them
+/// uses views.
 fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
     let mut kept: FxHashMap<Value, Value> = FxHashMap::default();
     let mut stack = vec![Keeping::new(graph, value)];

@@ -6,8 +6,9 @@
 //! %2: f32[4] = mul %0, %1
 //! ```
 //!
-//! Nodes are equal if their ops are, compared by value, and their operands. The operands of `add`, `mul`, `eq`, `ne`, `and` and `or`
-//! may stand in either order. The first node stays, with its layer and role.
+//! Nodes are equal if their ops are, compared by value, and their operands. The operands of `add`,
+//! `mul`, `eq`, `ne`, `and` and `or` may stand in either order. The first node stays, with its
+//! layer and role.
 //!
 //! Refused: the order of `max` and `min` matters, since of +0 and −0 the second operand is taken.
 

@@ -7,11 +7,13 @@
 //! %3: f32[32] = broadcast %2 {shape=[32]}
 //! ```
 //!
-//! The interpreter computes the value, so the bits are those of the op. A constant whose elements are all the same is stored as one
-//! element: elementwise ops, shape changes and repetitions of such constants are folded at any size.
+//! The interpreter computes the value, so the bits are those of the op. A constant whose elements
+//! are all the same is stored as one element: elementwise ops, shape changes and repetitions of
+//! such constants are folded at any size.
 //!
-//! Refused: anything else whose operands or result have more than 1024 elements, which would make the graph large and
-//! compiling slow; ops without operands (`iota` is cheaper than the table it would become).
+//! Refused: anything else whose operands or result have more than 1024 elements, which would make
+//! the graph large and compiling slow; ops without operands (`iota` is cheaper than the table it
+//! would become).
 
 use brolga_ir::ops::Constant;
 use brolga_ir::{Data, Graph, Mistake, NodeId, Op, Shape, Tensor, Type, Value};
@@ -69,7 +71,8 @@ fn fold(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option
     graph.add(Constant::new(result), &[], origin).map(Some)
 }
 
-/// The element that the result consists of, if the operands are splats and the op combines them or moves them only.
+/// The element that the result consists of, if the operands are splats and the op combines them or
+/// moves them only.
 fn fold_splats(graph: &Graph, id: NodeId, operands: &[Value]) -> Option<Data> {
     let splats = operands.iter().map(|&value| splat(graph, value).map(Constant::value));
     let splats: Vec<&Data> = splats.collect::<Option<_>>()?;

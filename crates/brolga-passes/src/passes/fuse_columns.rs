@@ -1,4 +1,5 @@
-//! Makes one kernel of a reduction over neighbouring axes in front of the last one, the elementwise ops in front of it and those behind.
+//! Makes one kernel of a reduction over neighbouring axes in front of the last one, the elementwise
+//! ops in front of it and those behind.
 //!
 //! ```text
 //! %0: f32[32,8] = sub %x, %y
@@ -7,17 +8,19 @@
 //! %3: f32[8] = sqrt %2
 //! ```
 //!
-//! The ops in front have the reduced shape, and nothing else uses them: what is used elsewhere must be stored anyway, and is better
-//! computed where it is stored. The ops behind have the shape of the result.
+//! The ops in front have the reduced shape, and nothing else uses them: what is used elsewhere must
+//! be stored anyway, and is better computed where it is stored. The ops behind have the shape of
+//! the result.
 //!
-//! The axes behind the reduced ones are one long row of *columns* to the kernel. So what the ops in front read has an element for
-//! each column or is the same for all columns, and what the ops behind read has the shape of the result or is one element; other operands
-//! are refused.
+//! The axes behind the reduced ones are one long row of *columns* to the kernel. So what the ops in
+//! front read has an element for each column or is the same for all columns, and what the ops
+//! behind read has the shape of the result or is one element; other operands are refused.
 //!
-//! Refused, too: reductions along the last axis, which go row by row ([`FuseRows`](super::FuseRows)); axes that are no neighbours, or
-//! none, since the kernel walks over one run of rows; `argmax`, which no kernel of columns computes; in front, what is not elementwise;
-//! behind, ops of another role and ops that would need the kernel's own result by another way. A reduction with nothing around it is left
-//! alone.
+//! Refused, too: reductions along the last axis, which go row by row
+//! ([`FuseRows`](super::FuseRows)); axes that are no neighbours, or none, since the kernel walks
+//! over one run of rows; `argmax`, which no kernel of columns computes; in front, what is not
+//! elementwise; behind, ops of another role and ops that would need the kernel's own result by
+//! another way. A reduction with nothing around it is left alone.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};

@@ -1,4 +1,5 @@
-//! Makes one kernel of each gradient of a convolution, with what prepares its cotangent, what is behind it, and the gradient of the bias.
+//! Makes one kernel of each gradient of a convolution, with what prepares its cotangent, what is
+//! behind it, and the gradient of the bias.
 //!
 //! ```text
 //! %0: bool[32,13,13,32] = gt %p, 0
@@ -8,24 +9,28 @@
 //! %4: f32[32] = reduce_sum %2 {axes=[0,1,2]}
 //! ```
 //!
-//! The updates of the filter and of the bias, as [`FuseUpdates`](super::FuseUpdates) has them, come behind their gradients, so that these are not stored either.
+//! The updates of the filter and of the bias, as [`FuseUpdates`](super::FuseUpdates) has them, come
+//! behind their gradients, so that these are not stored either.
 //!
-//! The cotangent at full size is never stored. Both gradients of a convolution use it, so what prepares it (elementwise ops, then at
-//! most one `max_unpool`) is copied into both kernels. That pays while the copy is cheap: it must consist of comparisons,
-//! selections and simple arithmetic on what has the cotangent's shape or is one element, and the cotangent must have no other use, since
-//! then it would have to be stored anyway. The
-//! `reduce_sum` over images and places, the bias's gradient, becomes a second result of the filter's gradient.
+//! The cotangent at full size is never stored. Both gradients of a convolution use it, so what
+//! prepares it (elementwise ops, then at most one `max_unpool`) is copied into both kernels. That
+//! pays while the copy is cheap: it must consist of comparisons, selections and simple arithmetic
+//! on what has the cotangent's shape or is one element, and the cotangent must have no other use,
+//! since then it would have to be stored anyway. The `reduce_sum` over images and places, the
+//! bias's gradient, becomes a second result of the filter's gradient.
 //!
-//! Behind the input's gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul) takes behind a product, such as the mask of the
-//! activation in front.
+//! Behind the input's gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul)
+//! takes behind a product, such as the mask of the activation in front.
 //!
-//! Refused: un-pooling of windows that overlap, leave gaps or have padding: not each place of the cotangent belongs to one window there;
-//! `exp`, `log`, `pow`, divisions, roots and the like in the copied part; in front, what is not elementwise or is used elsewhere, and a
-//! cotangent that is read by anything but gradients of convolutions and the bias's, as cotangent, or is returned; two sums of the cotangent,
-//! sums over other axes and other reductions, which are no gradient of a bias; behind a filter's and a bias's gradient all but an update that nothing else
-//! has a part in; behind an input's gradient, ops of
-//! another role or shape, ops that read several rows, and ops that would need the kernel's own result by another way. A gradient with nothing
-//! around it is left alone.
+//! Refused: un-pooling of windows that overlap, leave gaps or have padding: not each place of the
+//! cotangent belongs to one window there; `exp`, `log`, `pow`, divisions, roots and the like in the
+//! copied part; in front, what is not elementwise or is used elsewhere, and a cotangent that is
+//! read by anything but gradients of convolutions and the bias's, as cotangent, or is returned; two
+//! sums of the cotangent, sums over other axes and other reductions, which are no gradient of a
+//! bias; behind a filter's and a bias's gradient all but an update that nothing else has a part in;
+//! behind an input's gradient, ops of another role or shape, ops that read several rows, and ops
+//! that would need the kernel's own result by another way. A gradient with nothing around it is
+//! left alone.
 
 use brolga_ir::op::{Cost, Family};
 use brolga_ir::ops::KernelKind;
@@ -54,7 +59,8 @@ impl Pass for FuseConvGrads {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        // In the order of the schedule, what is behind a gradient is taken before the next layer's gradients look at it.
+        // In the order of the schedule, what is behind a gradient is taken before the next layer's
+        // gradients look at it.
         let updates = updates(graph, &schedule);
         let is_gradient =
             |op: &Op| matches!(op.family(), Family::Contraction { cotangent: Some(_) });
@@ -109,7 +115,8 @@ fn cotangent_slot(graph: &Graph, id: NodeId) -> Option<usize> {
     }
 }
 
-/// How many uses a cotangent has at most whose preparation is copied: of one with more it is better stored.
+/// How many uses a cotangent has at most whose preparation is copied: of one with more it is better
+/// stored.
 const MAX_COPIES: usize = 64;
 
 /// The nodes that prepare a cotangent and can be copied into the kernels that use it.

@@ -1,4 +1,5 @@
-//! Makes one kernel of a convolution, the elementwise ops behind it and the maximum pooling behind those.
+//! Makes one kernel of a convolution, the elementwise ops behind it and the maximum pooling behind
+//! those.
 //!
 //! ```text
 //! %0: f32[32,26,26,32] = conv %x, %w
@@ -8,15 +9,19 @@
 //! %4: u8[32,13,13,32] = max_pool_index %2
 //! ```
 //!
-//! The activation at full size is never stored: training keeps the maxima and one byte for each of their places.
+//! The activation at full size is never stored: training keeps the maxima and one byte for each of
+//! their places.
 //!
-//! The elementwise ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. The pooling is fused if nothing else uses
-//! what it pools, its windows do not overlap (strides equal the window) and there is no padding, so that each element belongs to one
-//! window at most and a window never looks over the edge. Otherwise the convolution and its elementwise ops are fused alone.
+//! The elementwise ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. The
+//! pooling is fused if nothing else uses what it pools, its windows do not overlap (strides equal
+//! the window) and there is no padding, so that each element belongs to one window at most and a
+//! window never looks over the edge. Otherwise the convolution and its elementwise ops are fused
+//! alone.
 //!
-//! Refused: pooling for which any of this does not hold, and pooling of two values or by two windows; averages; elementwise ops of another
-//! role or shape, those that read a row for each image instead of one for all, and those that would need the kernel's own result by
-//! another way. A convolution with nothing behind it is left alone.
+//! Refused: pooling for which any of this does not hold, and pooling of two values or by two
+//! windows; averages; elementwise ops of another role or shape, those that read a row for each
+//! image instead of one for all, and those that would need the kernel's own result by another way.
+//! A convolution with nothing behind it is left alone.
 
 use std::collections::BTreeSet;
 

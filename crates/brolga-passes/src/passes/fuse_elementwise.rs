@@ -6,16 +6,20 @@
 //! %2: f32[32,8] = tanh %1
 //! ```
 //!
-//! It runs behind the other fusions and takes what they left. A region is the largest convex one of ops with results of one shape,
-//! each connected to another. Ops on scalars (counters, a learning rate's correction) cost nothing but the call, so that those are fused
-//! even if they have nothing to do with each other.
+//! It runs behind the other fusions and takes what they left. A region is the largest convex one of
+//! ops with results of one shape, each connected to another. Ops on scalars (counters, a learning
+//! rate's correction) cost nothing but the call, so that those are fused even if they have nothing
+//! to do with each other.
 //!
-//! The region grows as in [`FuseRows`](super::FuseRows), with the last axis for the row. So a connected reduction along that axis comes in
-//! where that pass has left one, and so does what repeats, counts or marks along it.
+//! The region grows as in [`FuseRows`](super::FuseRows), with the last axis for the row. So a
+//! connected reduction along that axis comes in where that pass has left one, and so does what
+//! repeats, counts or marks along it.
 //!
-//! Refused: reductions of a single long row, which one worker would compute; ops over other shapes, views and all else that is not elementwise; ops without a connection; scalars together with what repeats
-//! them; ops that would need the kernel's own result by a way that cannot be taken in, or stand far away in the order of the graph, where
-//! to look for such ways would take too long. An op alone is left alone.
+//! Refused: reductions of a single long row, which one worker would compute; ops over other shapes,
+//! views and all else that is not elementwise; ops without a connection; scalars together with what
+//! repeats them; ops that would need the kernel's own result by a way that cannot be taken in, or
+//! stand far away in the order of the graph, where to look for such ways would take too long. An op
+//! alone is left alone.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -92,7 +96,8 @@ fn fuse_scalars(
     Ok(())
 }
 
-/// The scalar ops, those of one level together: a level is what needs the level before by a way through other ops.
+/// The scalar ops, those of one level together: a level is what needs the level before by a way
+/// through other ops.
 fn levels(graph: &Graph, schedule: &Schedule) -> Vec<Vec<NodeId>> {
     let mut levels: Vec<Vec<NodeId>> = Vec::new();
     // For each node the first level that can read its results.

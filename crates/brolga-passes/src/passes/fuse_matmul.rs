@@ -1,4 +1,5 @@
-//! Makes one kernel of a matrix product and the elementwise ops behind it: bias, activation, dropout.
+//! Makes one kernel of a matrix product and the elementwise ops behind it: bias, activation,
+//! dropout.
 //!
 //! ```text
 //! %0: f32[32,128] = matmul %x, %w
@@ -6,10 +7,11 @@
 //! %2: f32[32,128] = relu %1
 //! ```
 //!
-//! The ops have the shape of the product; what else they read has that shape too, or is one row for all rows, or one element.
+//! The ops have the shape of the product; what else they read has that shape too, or is one row for
+//! all rows, or one element.
 //!
-//! Refused: ops of another role (a weight's update, say, behind a forward product), ops that would need the kernel's own result by another way, and a bias for
-//! each row instead of each column.
+//! Refused: ops of another role (a weight's update, say, behind a forward product), ops that would
+//! need the kernel's own result by another way, and a bias for each row instead of each column.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, Op};

@@ -5,12 +5,14 @@
 //! %1: f32[32,128] = cast %0                                   random_bernoulli_cast(..)
 //! ```
 //!
-//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product, if what else they read has the shape of the numbers or is one
-//! element: numbers are made in one run, whatever their shape. It runs later than the contractions, which take the mask of a dropout as an
+//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product, if what else
+//! they read has the shape of the numbers or is one element: numbers are made in one run, whatever
+//! their shape. It runs later than the contractions, which take the mask of a dropout as an
 //! operand.
 //!
-//! Refused: ops of another role, ops that read the numbers as another shape or read something repeated, and ops that would need
-//! the kernel's own result by another way. Numbers with nothing behind them are left alone.
+//! Refused: ops of another role, ops that read the numbers as another shape or read something
+//! repeated, and ops that would need the kernel's own result by another way. Numbers with nothing
+//! behind them are left alone.
 
 use brolga_ir::op::Family;
 use brolga_ir::ops::KernelKind;

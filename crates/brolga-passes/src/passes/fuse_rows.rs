@@ -1,5 +1,6 @@
-//! Makes one kernel of a reduction along rows and everything around it that goes row by row: a softmax with the cross entropy
-//! behind it and the gradient of both, a normalisation, a mean of losses.
+//! Makes one kernel of a reduction along rows and everything around it that goes row by row: a
+//! softmax with the cross entropy behind it and the gradient of both, a normalisation, a mean of
+//! losses.
 //!
 //! ```text
 //! %0: f32[32,1] = reduce_max %z {axes=[1], keepdims=true}
@@ -9,26 +10,31 @@
 //! %4: f32[32,10] = div %2, %3
 //! ```
 //!
-//! The *domain* `[r.., c..]` is what the reduction reduces, `c..` being the reduced axes, the last ones. The region is the largest convex one
-//! around it in which every node is elementwise over the domain, the same kind of reduction of it, elementwise on reduced values, or
-//! repeats, counts or marks along the domain (`broadcast`, `iota`, `one_hot`). Each row is computed in one go, while it is in the nearest cache.
+//! The *domain* `[r.., c..]` is what the reduction reduces, `c..` being the reduced axes, the last
+//! ones. The region is the largest convex one around it in which every node is elementwise over the
+//! domain, the same kind of reduction of it, elementwise on reduced values, or repeats, counts or
+//! marks along the domain (`broadcast`, `iota`, `one_hot`). Each row is computed in one go, while
+//! it is in the nearest cache.
 //!
-//! Reductions of single rows (the means of losses and metrics) cost hardly more than the call, so that those of one extent are fused even
-//! if they have nothing to do with each other. One worker computes a single row. So a long one takes in no more than what leads to its
-//! reduction and nothing else needs; the rest is shared among all workers in another kernel.
+//! Reductions of single rows (the means of losses and metrics) cost hardly more than the call, so
+//! that those of one extent are fused even if they have nothing to do with each other. One worker
+//! computes a single row. So a long one takes in no more than what leads to its reduction and
+//! nothing else needs; the rest is shared among all workers in another kernel.
 //!
 //! Refused:
 //!
-//! * reductions over no axes, or over others than the last ones: they do not go along rows; `transpose`, `reverse` and all else that
-//!   mixes rows;
-//! * operands that repeat within a row of several axes, and counts and marks along one of them: a row is one run of elements; counts along
-//!   the rows, and marks of what the row itself computes: the kernel has no code for them;
-//! * reduced values without their axis (`[r..]`) that meet anything but each other and single elements: under NumPy's rule they would be
-//!   read along the wrong axis;
-//! * reduced values that are reduced again, and reductions of another domain: their rows are others;
+//! * reductions over no axes, or over others than the last ones: they do not go along rows;
+//!   `transpose`, `reverse` and all else that mixes rows;
+//! * operands that repeat within a row of several axes, and counts and marks along one of them: a
+//!   row is one run of elements; counts along the rows, and marks of what the row itself computes:
+//!   the kernel has no code for them;
+//! * reduced values without their axis (`[r..]`) that meet anything but each other and single
+//!   elements: under NumPy's rule they would be read along the wrong axis;
+//! * reduced values that are reduced again, and reductions of another domain: their rows are
+//!   others;
 //! * several rows without a connection, and single ones of other extents;
-//! * ops that would need the kernel's own result by a way that cannot be taken in, or stand far away in the order of the graph, where
-//!   to look for such ways would take too long.
+//! * ops that would need the kernel's own result by a way that cannot be taken in, or stand far
+//!   away in the order of the graph, where to look for such ways would take too long.
 //!
 //! A reduction with nothing around it is left alone.
 
@@ -180,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_region_grows_over_what_lies_between() {
-        // Neither the reduction nor the exponential could be added alone: each would need what the other computes.
+        // Neither the reduction nor the exponential could be added alone: each would need what the
+        // other computes.
         let text = "graph f(%x: f32[3,5], %y: f32[3,5]) {
             %0: f32[3,1] = reduce_sum %y {axes=[1], keepdims=true}
             %1: f32[3,5] = exp %x

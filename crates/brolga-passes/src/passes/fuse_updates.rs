@@ -8,15 +8,19 @@
 //! return %3 => %w, %5 => %b
 //! ```
 //!
-//! A *group* is what leads to the next values of one weight and its optimizer slots: elementwise ops of the weight's shape and of the
-//! role of the last one, up to values that are computed otherwise. Groups with the same ops, wired alike, with the same constants
-//! and the same scalars (the learning rate) become one kernel, whose operands are the scalars first, then group by group
+//! A *group* is what leads to the next values of one weight and its optimizer slots: elementwise
+//! ops of the weight's shape and of the role of the last one, up to values that are computed
+//! otherwise. Groups with the same ops, wired alike, with the same constants and the same scalars
+//! (the learning rate) become one kernel, whose operands are the scalars first, then group by group
 //! what has the group's shape, and whose results come group by group.
 //!
-//! Refused: updates that kernels of gradients take in ([`FuseWeightUpdates`](super::FuseWeightUpdates), [`FuseConvGrads`](super::FuseConvGrads)); outputs that replace no state; states of rank 0 (counters, which are fused with other scalar ops); states whose next value is not
-//! elementwise, or is computed by nothing; groups that read something repeated along only some axes, for the kernel walks over
-//! each group as one run of elements; and groups that need their own results by another way. Groups that differ in anything, element types
-//! and results included, or that need each other, are kernels of their own.
+//! Refused: updates that kernels of gradients take in
+//! ([`FuseWeightUpdates`](super::FuseWeightUpdates), [`FuseConvGrads`](super::FuseConvGrads));
+//! outputs that replace no state; states of rank 0 (counters, which are fused with other scalar
+//! ops); states whose next value is not elementwise, or is computed by nothing; groups that read
+//! something repeated along only some axes, for the kernel walks over each group as one run of
+//! elements; and groups that need their own results by another way. Groups that differ in anything,
+//! element types and results included, or that need each other, are kernels of their own.
 
 use std::hash::{Hash, Hasher};
 
@@ -40,8 +44,8 @@ const UPDATES: Rule = Rule {
     reason: "one run over all weights instead of a call for each",
 };
 
-/// How many groups share a kernel at most. That saves all but a small part of the calls; the time to generate code for a kernel grows
-/// faster than its number of groups.
+/// How many groups share a kernel at most. That saves all but a small part of the calls; the time
+/// to generate code for a kernel grows faster than its number of groups.
 const MAX_GROUPS: usize = 64;
 
 impl Pass for FuseUpdates {
@@ -71,7 +75,8 @@ impl Pass for FuseUpdates {
     }
 }
 
-/// Groups with the same program, in the order of their first ones; of many, as many as one kernel takes.
+/// Groups with the same program, in the order of their first ones; of many, as many as one kernel
+/// takes.
 fn classes(groups: Vec<Group>) -> Vec<Vec<Group>> {
     let mut classes: Vec<Vec<Group>> = Vec::new();
     // The last class of each program, by its hash. Only looked up, never iterated.
@@ -214,7 +219,8 @@ mod tests {
         insta::assert_snapshot!(ops(FuseUpdates, text), @"update mul_sub, update mul_sub, update mul_sub, update mul_sub");
     }
 
-    /// The kernel reads scalars and whole tensors; a tensor of one element that is repeated is neither.
+    /// The kernel reads scalars and whole tensors; a tensor of one element that is repeated is
+    /// neither.
     #[test]
     fn repeated_tensors_of_one_element_are_refused() {
         for (shape, one) in [("[0,1]", "[1]"), ("[3]", "[1]"), ("[1,1]", "[1]"), ("[0]", "[1]")] {

@@ -1,4 +1,5 @@
-//! Makes one kernel of the matrix product that is the gradient of a weight, and of the update of that weight and its optimizer slots.
+//! Makes one kernel of the matrix product that is the gradient of a weight, and of the update of
+//! that weight and its optimizer slots.
 //!
 //! ```text
 //! %0: f32[784,10] = matmul %x, %dy {transpose_a=true, transpose_b=false}
@@ -7,11 +8,14 @@
 //! return %2 => %w
 //! ```
 //!
-//! The gradient never leaves the registers. An update is a group as [`FuseUpdates`](super::FuseUpdates) has it, with the elementwise ops between the
-//! product and the group that nothing else uses.
+//! The gradient never leaves the registers. An update is a group as
+//! [`FuseUpdates`](super::FuseUpdates) has it, with the elementwise ops between the product and the
+//! group that nothing else uses.
 //!
-//! Refused: gradients that are returned, or that something else uses, as a norm over all gradients does; groups that end in two products, or
-//! in a product of one of their own values; groups that read something repeated along only some axes; and groups that need their own results by another way.
+//! Refused: gradients that are returned, or that something else uses, as a norm over all gradients
+//! does; groups that end in two products, or in a product of one of their own values; groups that
+//! read something repeated along only some axes; and groups that need their own results by another
+//! way.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId, Op};

@@ -1,4 +1,5 @@
-//! Makes one kernel of a pooling or its gradient, the places of its maxima, and the elementwise ops behind it.
+//! Makes one kernel of a pooling or its gradient, the places of its maxima, and the elementwise ops
+//! behind it.
 //!
 //! ```text
 //! %0: f32[32,12,12,8] = max_pool %x
@@ -6,13 +7,15 @@
 //! %2: f32[32,12,12,8] = relu %0                         max_pool_relu(..)
 //! ```
 //!
-//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. Maxima and places share a kernel if they are of the
-//! same images and windows: both come from one walk over the window.
+//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. Maxima and
+//! places share a kernel if they are of the same images and windows: both come from one walk over
+//! the window.
 //!
-//! Refused: places of other images or of another window, which another walk finds; places beside an average, which has none; ops behind
-//! places alone, which the kernel of the maxima would have to compute along; and of the ops behind a window those of another role or
-//! shape, those that read a row for each image instead of one for all, and those that would need the kernel's own result by another way. A
-//! window with nothing around it is left alone.
+//! Refused: places of other images or of another window, which another walk finds; places beside an
+//! average, which has none; ops behind places alone, which the kernel of the maxima would have to
+//! compute along; and of the ops behind a window those of another role or shape, those that read a
+//! row for each image instead of one for all, and those that would need the kernel's own result by
+//! another way. A window with nothing around it is left alone.
 
 use brolga_ir::op::Family;
 use brolga_ir::ops::{KernelKind, MaxPoolIndex};

@@ -12,10 +12,12 @@
 //! }
 //! ```
 //!
-//! Everything later sees through calls: what a call computes and nobody uses is dead, what a backward function computes again is shared
-//! with the forward part, and chains are fused across the border. Kernels that come out equal are compiled once.
+//! Everything later sees through calls: what a call computes and nobody uses is dead, what a
+//! backward function computes again is shared with the forward part, and chains are fused across
+//! the border. Kernels that come out equal are compiled once.
 //!
-//! Functions that call functions are flattened first, each once. Refused: calls in bodies of other ops.
+//! Functions that call functions are flattened first, each once. Refused: calls in bodies of other
+//! ops.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -88,7 +90,8 @@ fn inline(graph: &mut Graph, id: NodeId, flat: &mut Flat) -> Result<(), Mistake>
     Ok(())
 }
 
-/// A function with the nodes of the functions that it calls in their place. The recursion is as deep as bodies nest.
+/// A function with the nodes of the functions that it calls in their place. The recursion is as
+/// deep as bodies nest.
 fn flattened(function: &Arc<Graph>, flat: &mut Flat) -> Result<Arc<Graph>, Mistake> {
     if let Some((_, known)) = flat.get(&Arc::as_ptr(function)) {
         return Ok(Arc::clone(known));

@@ -4,8 +4,9 @@
 //! %0: f32[8,32] = transpose %x {permutation=[1,0]}    →   %0: f32[8,32] = kernel %x {kind="move"} transpose(..)
 //! ```
 //!
-//! Parameters stay, and so do `reshape`s, which are views and need no code, and constants: of those that are splats, elementwise ops
-//! have a copy in their bodies. What the result must be is written down in [`contract`](crate::contract) and checked.
+//! Parameters stay, and so do `reshape`s, which are views and need no code, and constants: of those
+//! that are splats, elementwise ops have a copy in their bodies. What the result must be is written
+//! down in [`contract`](crate::contract) and checked.
 
 use brolga_ir::op::Family;
 use brolga_ir::ops::KernelKind;

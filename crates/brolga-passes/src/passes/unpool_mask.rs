@@ -1,4 +1,5 @@
-//! Moves the mask of an activation through the un-pooling behind which it stands, to where it is computed for the maxima only.
+//! Moves the mask of an activation through the un-pooling behind which it stands, to where it is
+//! computed for the maxima only.
 //!
 //! With `%r` an activation, `%p` its pooling and `%i` the places of the maxima:
 //!
@@ -8,15 +9,16 @@
 //! %s: f32[8,6,6,4] = select %m, %u, 0              %s: f32[8,6,6,4] = max_unpool %e, %i
 //! ```
 //!
-//! Then nothing but the pooling uses `%r`, and the activation need not be stored. At the place of a maximum, `%r` is bit for bit `%p` of that
-//! window, NaN and −0 included, so both masks agree there, and both sides are `+0 + d` or `+0 + 0`. At all other places `%u` is +0, and so
-//! is `%s` before and after.
+//! Then nothing but the pooling uses `%r`, and the activation need not be stored. At the place of a
+//! maximum, `%r` is bit for bit `%p` of that window, NaN and −0 included, so both masks agree
+//! there, and both sides are `+0 + d` or `+0 + 0`. At all other places `%u` is +0, and so is `%s`
+//! before and after.
 //!
-//! The mask must be a comparison of `%r` with a splat constant, the other side of the `select` +0, `%i` the places in `%r` for the same window,
-//! and `%p` must be there already.
+//! The mask must be a comparison of `%r` with a splat constant, the other side of the `select` +0,
+//! `%i` the places in `%r` for the same window, and `%p` must be there already.
 //!
-//! Refused: windows that overlap. There an element can be the maximum of several windows, and what is added before the mask would be added
-//! behind it, with other roundings.
+//! Refused: windows that overlap. There an element can be the maximum of several windows, and what
+//! is added before the mask would be added behind it, with other roundings.
 
 use brolga_ir::ops::{MaxPool, MaxPoolIndex, MaxUnpool, Select};
 use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};

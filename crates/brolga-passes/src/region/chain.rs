@@ -16,9 +16,10 @@ pub(super) const FULL: Why = "the kernel has as many nodes as one may have";
 
 /// Lets a region grow by the elementwise ops behind `root` that have the shape of its results.
 ///
-/// Their other operands must satisfy `fits`. Ops of another role stay outside: a forward kernel does not compute what only the backward
-/// part needs, and state is updated in kernels of its own. What they read and nothing else uses is computed along with them, if it is
-/// elementwise too, as the mask of an activation.
+/// Their other operands must satisfy `fits`. Ops of another role stay outside: a forward kernel
+/// does not compute what only the backward part needs, and state is updated in kernels of its own.
+/// What they read and nothing else uses is computed along with them, if it is elementwise too, as
+/// the mask of an activation.
 pub(crate) fn epilogue(
     graph: &Graph,
     schedule: &Schedule,
@@ -80,7 +81,8 @@ pub(crate) fn epilogue(
     }
 }
 
-/// The elementwise ops in front of `value` that have its shape and whose results nothing but each other and `users` uses.
+/// The elementwise ops in front of `value` that have its shape and whose results nothing but each
+/// other and `users` uses.
 ///
 /// All their operands satisfy `fits`.
 pub(crate) fn prologue(

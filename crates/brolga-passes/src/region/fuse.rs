@@ -21,7 +21,8 @@ pub(crate) struct Region {
     pub(crate) main: Option<NodeId>,
     /// The nodes that go into the kernel.
     pub(crate) nodes: NodeSet,
-    /// The nodes that are copied into the kernel. None of their results leaves it; they stay in the graph while others use them.
+    /// The nodes that are copied into the kernel. None of their results leaves it; they stay in the
+    /// graph while others use them.
     pub(crate) copied: NodeSet,
     /// All nodes in the order of the body, if it is not [`Region::order`].
     pub(crate) parts: Option<Vec<Part>>,
@@ -29,8 +30,8 @@ pub(crate) struct Region {
 
 /// Nodes of a body that stand together.
 pub(crate) struct Part {
-    /// Operands of the kernel that these nodes read, in this order; others come in the order of first use. What an earlier part reads
-    /// too is another operand here.
+    /// Operands of the kernel that these nodes read, in this order; others come in the order of
+    /// first use. What an earlier part reads too is another operand here.
     pub(crate) inputs: Vec<Value>,
     /// The nodes, operands before their uses.
     pub(crate) order: Vec<NodeId>,
@@ -64,8 +65,9 @@ impl Region {
 
     /// Replaces the region by one kernel, which takes its place in the schedule.
     ///
-    /// Operands of the kernel are what the region uses from outside, in the order of first use. Splat constants of elementwise ops
-    /// are copied into the body. Results are the values that are used outside, in the order of the nodes.
+    /// Operands of the kernel are what the region uses from outside, in the order of first use.
+    /// Splat constants of elementwise ops are copied into the body. Results are the values that are
+    /// used outside, in the order of the nodes.
     ///
     /// # Errors
     /// If an op refuses its operands in the body, which types of a valid graph cannot cause.
@@ -86,7 +88,8 @@ impl Region {
         Ok(id)
     }
 
-    /// As [`Region::fuse`], for a region that copies nothing and a schedule that is not used afterwards.
+    /// As [`Region::fuse`], for a region that copies nothing and a schedule that is not used
+    /// afterwards.
     ///
     /// # Errors
     /// As [`Region::fuse`].
@@ -198,7 +201,8 @@ impl<'a> Body<'a> {
         Ok(inside)
     }
 
-    /// Lets a value from outside be an operand of the kernel. A parameter keeps its name the first time: parts have operands of their own.
+    /// Lets a value from outside be an operand of the kernel. A parameter keeps its name the first
+    /// time: parts have operands of their own.
     fn input(&mut self, value: Value) -> Result<Value, Mistake> {
         let name = match self.outer.parameter(value.node) {
             Some(parameter) if self.graph.input(&parameter.name).is_none() => {
@@ -230,7 +234,8 @@ impl<'a> Body<'a> {
     }
 }
 
-/// The ops in order, each once: `conv_add_relu_max_pool`. The place of a maximum goes with the maximum.
+/// The ops in order, each once: `conv_add_relu_max_pool`. The place of a maximum goes with the
+/// maximum.
 fn kernel_name(graph: &Graph, order: &[NodeId]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for &id in order {

@@ -1,6 +1,7 @@
 //! The gradients of a convolution's filter and bias, and the updates that end with them.
 //!
-//! The kernel of a filter's gradient takes these updates in, and kernels of updates leave them to it.
+//! The kernel of a filter's gradient takes these updates in, and kernels of updates leave them to
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use super::update::{behind_gradient, groups};
 use super::{NodeSet, Schedule};
 use crate::values::same_or_one;
 
-/// The updates that kernels of filters' gradients take in: the nodes behind each gradient of a filter, and of the bias beside it.
+/// The updates that kernels of filters' gradients take in: the nodes behind each gradient of a
+/// filter, and of the bias beside it.
 pub(crate) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, NodeSet> {
     let is_filter = |id: NodeId| is_filter_gradient(graph, id);
     let is_bias = |id: NodeId| {

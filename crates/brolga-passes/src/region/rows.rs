@@ -1,4 +1,5 @@
-//! Regions over rows: elementwise ops over a domain, reductions of the domain along its last axes, and what is computed of those.
+//! Regions over rows: elementwise ops over a domain, reductions of the domain along its last axes,
+//! and what is computed of those.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +11,13 @@ use super::{Border, Growing, MAX_NODES, NodeSet, Schedule};
 use crate::rewrites::Why;
 use crate::values::{broadcasts, elements, is_elementwise, repeats_columns, splat};
 
-/// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit together. A loss and its gradient are
-/// neighbours; looking farther would make the time quadratic in the depth of a model.
+/// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit
+/// together. A loss and its gradient are neighbours; looking farther would make the time quadratic
+/// in the depth of a model.
 pub(crate) const MAX_SPAN: usize = 256;
 
-/// How many uses a value has at most whose reductions are looked for among them: of one with more, it would take too long to look
-/// through them again and again.
+/// How many uses a value has at most whose reductions are looked for among them: of one with more,
+/// it would take too long to look through them again and again.
 const MAX_USES: usize = 256;
 
 /// How many reductions a region has at most: a row is read once for each that needs another.
@@ -35,7 +37,8 @@ enum Place {
     Dropped,
 }
 
-/// The shape `[r.., c..]` over which a region computes. Its last axes, the columns, are the row that reductions run along.
+/// The shape `[r.., c..]` over which a region computes. Its last axes, the columns, are the row
+/// that reductions run along.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Domain {
     pub(crate) shape: Shape,
@@ -55,7 +58,8 @@ impl Domain {
         self.shape[..self.split].iter().all(|&extent| extent == 1)
     }
 
-    /// Whether all there is is one row that is too long for one worker: its reduction is better computed apart, by all of them.
+    /// Whether all there is is one row that is too long for one worker: its reduction is better
+    /// computed apart, by all of them.
     pub(crate) fn is_long_row(&self) -> bool {
         self.is_one_row() && self.shape.elements() > MAX_SERIAL
     }
@@ -169,7 +173,8 @@ impl Rows {
         Err("the kernel reads its result along another axis than it computes it")
     }
 
-    /// Adds a node and all that stands on paths between it and the region, or nothing. Returns what was added.
+    /// Adds a node and all that stands on paths between it and the region, or nothing. Returns what
+    /// was added.
     ///
     /// # Errors
     /// Why nothing was added.
@@ -222,8 +227,9 @@ impl Rows {
         let place = |value: &Value| self.places.get(&value.node).copied();
         let shape = &node.types.first().ok_or(OTHER_SHAPE)?.shape;
         let whole = *shape == self.domain.shape;
-        // A row is one run of elements: what is read along with it has one for each of them, or one for all. An operand inside of the
-        // region that lost its axes would be read along the wrong ones.
+        // A row is one run of elements: what is read along with it has one for each of them, or one
+        // for all. An operand inside of the region that lost its axes would be read along the wrong
+        // ones.
         let readable = |value: &Value| match place(value) {
             Some(place) => place != Place::Dropped,
             None => repeats_columns(graph, *value, &self.domain.shape, self.domain.split),
@@ -258,7 +264,8 @@ impl Rows {
                 let domain = reduced_domain(graph, id).ok_or("it does not reduce the last axes")?;
                 let keepdims = row_reduction(op).is_some_and(|(_, keepdims)| keepdims);
                 let result = if keepdims { Place::Kept } else { Place::Dropped };
-                // Where the domain has one column, a reduced value has the domain's shape; reducing it again is another row.
+                // Where the domain has one column, a reduced value has the domain's shape; reducing
+                // it again is another row.
                 let reads = place(&operands[0]).is_none_or(|place| place == Place::Whole);
                 (domain == self.domain && reads).then_some(result).ok_or("it reduces other rows")
             }
@@ -276,7 +283,8 @@ impl Rows {
     }
 }
 
-/// The reduced axes of a node that reduces neighbouring axes in front of the last one: what a kernel of columns computes.
+/// The reduced axes of a node that reduces neighbouring axes in front of the last one: what a
+/// kernel of columns computes.
 pub(crate) fn column_axes(graph: &Graph, id: NodeId) -> Option<std::ops::Range<usize>> {
     let op = &graph.get(id)?.op;
     let (axes, _) = row_reduction(op).filter(|_| !matches!(op, Op::Argmax(_)))?;

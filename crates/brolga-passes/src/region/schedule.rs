@@ -7,8 +7,8 @@ use super::walk::{Step, Walk};
 
 /// Nodes in an order in which operands come before their uses.
 ///
-/// Contracting a region moves nothing but the nodes between its first and its last one, so that fusing a whole graph does not need
-/// a new order for each kernel.
+/// Contracting a region moves nothing but the nodes between its first and its last one, so that
+/// fusing a whole graph does not need a new order for each kernel.
 pub(crate) struct Schedule {
     order: Vec<Option<NodeId>>,
     places: Vec<usize>,
@@ -61,7 +61,8 @@ struct Split {
 }
 
 impl Schedule {
-    /// An order of a graph as it is now: each node stands right before what needs it first, so that what belongs together is near.
+    /// An order of a graph as it is now: each node stands right before what needs it first, so that
+    /// what belongs together is near.
     pub(crate) fn new(graph: &Graph) -> Self {
         let mut order = Vec::with_capacity(graph.len());
         let mut places: Vec<usize> = Vec::new();
@@ -127,10 +128,13 @@ impl Schedule {
         !self.leads_around(graph, (first, last), region.iter(), region.iter(), inside)
     }
 
-    /// Whether a convex region surely stays convex with one more node. Its neighbours tell that in two cases:
+    /// Whether a convex region surely stays convex with one more node. Its neighbours tell that in
+    /// two cases:
     ///
-    /// * all that uses the node is in the region: a way back into the region through the node is one without it;
-    /// * it uses the region, and apart from that only what stands before the region: likewise, and no other way leads to it.
+    /// * all that uses the node is in the region: a way back into the region through the node is
+    ///   one without it;
+    /// * it uses the region, and apart from that only what stands before the region: likewise, and
+    ///   no other way leads to it.
     pub(crate) fn extends(&self, graph: &Graph, region: &Growing, id: NodeId) -> bool {
         let mut users = graph.users(id).peekable();
         if users.peek().is_some() && users.all(|user| region.contains(user)) {
@@ -157,10 +161,12 @@ impl Schedule {
         !self.leads_around(graph, region.bounds_with(self, id), from, to, inside)
     }
 
-    /// Whether a way leads from a node of `from` to one of `to`, both inside of a region between these places, through nodes outside.
+    /// Whether a way leads from a node of `from` to one of `to`, both inside of a region between
+    /// these places, through nodes outside.
     ///
-    /// The ways forward and backward are walked by turns, edge by edge, until one walk ends: a node that many others use, or one
-    /// with many operands, is not looked at further than the other walk takes.
+    /// The ways forward and backward are walked by turns, edge by edge, until one walk ends: a node
+    /// that many others use, or one with many operands, is not looked at further than the other
+    /// walk takes.
     fn leads_around<'a>(
         &self,
         graph: &'a Graph,
@@ -185,7 +191,8 @@ impl Schedule {
         }
     }
 
-    /// The nodes on the ways out of the region and back in, in order: what is missing to make it convex.
+    /// The nodes on the ways out of the region and back in, in order: what is missing to make it
+    /// convex.
     pub(crate) fn hull(&self, graph: &Graph, region: &NodeSet) -> Vec<NodeId> {
         self.split(graph, region).hull
     }
@@ -265,8 +272,8 @@ impl Schedule {
         Ok(kernel)
     }
 
-    /// A place for the kernel of a region for which nothing else has to move: its last, if all that uses the region stands behind it,
-    /// or its first, if all that it uses stands before it.
+    /// A place for the kernel of a region for which nothing else has to move: its last, if all that
+    /// uses the region stands behind it, or its first, if all that it uses stands before it.
     fn free_place(&self, graph: &Graph, region: &NodeSet) -> Option<usize> {
         let (first, last) = self.bounds(region)?;
         let outside = |id: &NodeId| !region.contains(id);

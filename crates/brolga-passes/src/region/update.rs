@@ -1,7 +1,7 @@
 //! Groups of nodes that update one weight and its optimizer slots.
 //!
-//! A group is what leads to the next values of the weight and its slots: elementwise ops of the weight's shape and of the role of the
-//! last one, up to values that are computed otherwise.
+//! A group is what leads to the next values of the weight and its slots: elementwise ops of the
+//! weight's shape and of the role of the last one, up to values that are computed otherwise.
 
 use std::collections::BTreeMap;
 
@@ -25,12 +25,15 @@ pub(crate) struct Group {
     pub(crate) program: Program,
 }
 
-/// The gradient that a group ends with, a node of some family, and all nodes between it and the group's results.
+/// The gradient that a group ends with, a node of some family, and all nodes between it and the
+/// group's results.
 ///
-/// Elementwise ops before the group that nothing else uses belong to it; their operands must satisfy `fits`.
+/// Elementwise ops before the group that nothing else uses belong to it; their operands must
+/// satisfy `fits`.
 ///
 /// # Errors
-/// If there is no such gradient or more than one, or if it reads a value of the group, is returned, or something else uses it.
+/// If there is no such gradient or more than one, or if it reads a value of the group, is returned,
+/// or something else uses it.
 pub(crate) fn behind_gradient(
     graph: &Graph,
     schedule: &Schedule,
@@ -96,7 +99,8 @@ pub(crate) fn groups(graph: &Graph) -> Vec<Group> {
         .map(|output| output.value.node)
         .filter(|&id| is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() > 0)
         .collect();
-    // Roots whose chains meet, a weight and its slots, form one group: `group_of` leads from each node to its chain's first root.
+    // Roots whose chains meet, a weight and its slots, form one group: `group_of` leads from each
+    // node to its chain's first root.
     let mut group_of: FxHashMap<NodeId, usize> = FxHashMap::default();
     let mut merged: Vec<usize> = (0..roots.len()).collect();
     for (place, &root) in roots.iter().enumerate() {
@@ -142,7 +146,8 @@ fn belongs(graph: &Graph, id: NodeId, root: NodeId) -> bool {
 }
 
 impl Group {
-    /// The chains that lead to these roots; `None` if they are too long for one kernel or read what no group may read.
+    /// The chains that lead to these roots; `None` if they are too long for one kernel or read what
+    /// no group may read.
     fn behind(graph: &Graph, roots: &[NodeId]) -> Option<Self> {
         let root = *roots.first()?;
         let mut order = Vec::new();

@@ -24,7 +24,8 @@ pub(crate) const MNIST: Size = Size { batch: 32, image: 28, filters: [32, 64], u
 /// A size that the interpreter computes in no time.
 pub(crate) const TINY: Size = Size { batch: 5, image: 14, filters: [3, 4], units: 6 };
 
-/// The training step of conv - pool - conv - pool - dense - dropout - dense with Adam, as Keras has it.
+/// The training step of conv - pool - conv - pool - dense - dropout - dense with Adam, as Keras has
+/// it.
 pub(crate) fn train_step(size: Size) -> Graph {
     let Size { batch, image, filters, units } = size;
     let t = Tracer::new("train_step");

@@ -11,7 +11,8 @@ use brolga_runtime::{Executable, Options, Profile, State, StateLayout};
 
 use super::{Limits, Meter, Work, median, numbers};
 
-/// How long a program runs before it is measured in a round, so that its memory is in the caches where it finds room.
+/// How long a program runs before it is measured in a round, so that its memory is in the caches
+/// where it finds room.
 const WARM_UP: Duration = Duration::from_millis(3);
 /// How long it is measured in a round, if one run is not longer.
 const SLOT: Duration = Duration::from_millis(10);
@@ -117,7 +118,8 @@ pub struct KernelTime {
     pub role: Role,
     /// What it has to do.
     pub work: Work,
-    /// How long that takes: for each of its stages the time of the slowest worker, waiting excluded.
+    /// How long that takes: for each of its stages the time of the slowest worker, waiting
+    /// excluded.
     pub seconds: f64,
     /// The limit that bounds it.
     pub bound: &'static str,

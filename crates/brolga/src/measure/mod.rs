@@ -1,7 +1,8 @@
 //! How fast programs are on this machine, beside what the machine can do.
 //!
-//! [`train_step`] measures the training step of a model, [`kernels`] each kernel of some programs, [`tile_shapes`] the tiles of
-//! contractions. All compare with limits that are measured in the same run, in turns with what is judged: [`Limits`] says what they are.
+//! [`train_step`] measures the training step of a model, [`kernels`] each kernel of some programs,
+//! [`tile_shapes`] the tiles of contractions. All compare with limits that are measured in the same
+//! run, in turns with what is judged: [`Limits`] says what they are.
 
 mod kernels;
 pub mod limit;

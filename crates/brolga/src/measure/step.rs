@@ -20,7 +20,8 @@ const COMPILATIONS: usize = 5;
 /// Steps between two measurements of the machine's limits.
 const STEPS: u32 = 10;
 
-/// What all threads together reach in multiply-adds of an instruction set that never leave their registers.
+/// What all threads together reach in multiply-adds of an instruction set that never leave their
+/// registers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IsaLimit {
     /// The instruction set.
@@ -50,7 +51,8 @@ pub struct StepReport {
     pub step: Duration,
     /// Operations of the step's convolutions and matrix products, a multiply-add counted as two.
     pub flops: u64,
-    /// The limit of 128-bit vectors, which every host has, and that of the step's own instruction set, which is the last.
+    /// The limit of 128-bit vectors, which every host has, and that of the step's own instruction
+    /// set, which is the last.
     pub limits: Vec<IsaLimit>,
     /// Stages of kernels.
     pub stages: usize,
@@ -72,8 +74,9 @@ impl StepReport {
     }
 }
 
-/// Measures the training step of a compiled model on made-up numbers; the model's weights are not touched. The options are those of
-/// the program; a profile is part of the report if they ask for it.
+/// Measures the training step of a compiled model on made-up numbers; the model's weights are not
+/// touched. The options are those of the program; a profile is part of the report if they ask for
+/// it.
 ///
 /// # Errors
 /// If the model is not compiled or built, or cannot be compiled for this machine.

@@ -1,8 +1,9 @@
 //! The convolution and its input gradient.
 //!
-//! Both are the same loops, see [`slide`](super::slide). The convolution slides over its input with the weights as they are; the input gradient
-//! slides over the cotangent with the weights of each tap transposed. Weights in wide rows are brought into panels first. With kernels of one pixel both are
-//! matrix products.
+//! Both are the same loops, see [`slide`](super::slide). The convolution slides over its input with
+//! the weights as they are; the input gradient slides over the cotangent with the weights of each
+//! tap transposed. Weights in wide rows are brought into panels first. With kernels of one pixel
+//! both are matrix products.
 
 use brolga_ir::Value;
 use brolga_ir::ops::{Conv, ConvDims, ConvGradInput, Matmul, MatmulDims};
@@ -22,12 +23,14 @@ use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileTarget};
 
-/// From this many images on a unit is an image, if that stays in the second-level cache; otherwise a band of its rows.
+/// From this many images on a unit is an image, if that stays in the second-level cache; otherwise
+/// a band of its rows.
 const IMAGE_UNITS: usize = 8;
 const IMAGE_BYTES: usize = 512 << 10;
 /// Narrow panels from which on a unit may be a panel of weights.
 const MANY_PANELS: usize = 8;
-/// Bytes of a row of weights, and rows, from which on the columns of a tile are spread over too few sets of the cache.
+/// Bytes of a row of weights, and rows, from which on the columns of a tile are spread over too few
+/// sets of the cache.
 const WIDE_ROW: usize = 512;
 const MANY_ROWS: usize = 64;
 
@@ -114,7 +117,8 @@ fn over_inputs(dims: &ConvDims, pool: Option<&PoolTile>, w: usize) -> Slide {
     }
 }
 
-/// The panels of a convolution's weights, if its rows of weights are so wide that they are worth it.
+/// The panels of a convolution's weights, if its rows of weights are so wide that they are worth
+/// it.
 fn wide_panels(dims: &ConvDims, width: usize, is_pooled: bool) -> Option<Panels> {
     let panels = Panels {
         taps: dims.kernel.iter().product(),
@@ -218,8 +222,8 @@ fn units(nest: &mut NestBuilder, by_image: bool, bands: usize) -> (Affine, Optio
 }
 
 impl Panels {
-    /// Narrow panels of which each unit makes one, to go over all images with it out of the second-level cache: if there are enough of them, and fewer
-    /// bytes of images than of weights.
+    /// Narrow panels of which each unit makes one, to go over all images with it out of the
+    /// second-level cache: if there are enough of them, and fewer bytes of images than of weights.
     fn as_units(&self, dims: &ConvDims, image_bytes: i64) -> Option<Self> {
         let width = LANES.min(self.width);
         let fewer = dims.batch as i64 * image_bytes < self.bytes() as i64;
@@ -291,8 +295,8 @@ pub(super) fn grad_input(
     Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
 }
 
-/// The filter that slides over the cotangents of a convolution, its weights packed: for each tap a row of the group's input channels
-/// for every output channel.
+/// The filter that slides over the cotangents of a convolution, its weights packed: for each tap a
+/// row of the group's input channels for every output channel.
 fn over_cotangents(body: &Body<'_>, dims: &ConvDims) -> Slide {
     let segments: [Vec<Vec<Segment>>; 3] = std::array::from_fn(|axis| {
         let step = dims.window.strides[axis].min(dims.input[axis]).max(1);
@@ -326,8 +330,8 @@ fn over_cotangents(body: &Body<'_>, dims: &ConvDims) -> Slide {
     }
 }
 
-/// The panels of an input gradient's weights. The narrowest tiles do most of the work: their weights lie in panels, so that they
-/// follow one another in memory.
+/// The panels of an input gradient's weights. The narrowest tiles do most of the work: their
+/// weights lie in panels, so that they follow one another in memory.
 fn transposed_panels(dims: &ConvDims, widths: &[usize]) -> Option<Panels> {
     let channels = dims.group_channels();
     let &width = widths.first()?;

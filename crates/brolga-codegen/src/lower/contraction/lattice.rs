@@ -67,10 +67,12 @@ fn joins(last: &Segment, next: &Segment) -> bool {
     same_taps && (last.count == 1 || step == last.place_step)
 }
 
-/// The classes of one part of an axis: segments count from the part's first output, and read from where part 0 would.
+/// The classes of one part of an axis: segments count from the part's first output, and read from
+/// where part 0 would.
 pub(super) type Part = Vec<Vec<Segment>>;
 
-/// Cuts each class into parts of `width` outputs, of `count` outputs in all; ranges of parts that are alike have the same segments.
+/// Cuts each class into parts of `width` outputs, of `count` outputs in all; ranges of parts that
+/// are alike have the same segments.
 pub(super) fn parts(
     classes: &[Vec<Segment>],
     count: usize,

@@ -1,4 +1,5 @@
-//! Kernels of kind `contraction`: one matrix product or convolution, or a gradient of one, with its prologue and epilogue.
+//! Kernels of kind `contraction`: one matrix product or convolution, or a gradient of one, with its
+//! prologue and epilogue.
 
 mod conv;
 mod cotangent;

@@ -1,8 +1,9 @@
 //! A window that slides over images, as the convolution and its input gradient do.
 //!
-//! For each pixel of the result a chain runs over the taps of each axis, the outermost first, and the channels of the image that is slid
-//! over. Which taps meet which pixels differs, see [`lattice`](super::lattice). Images with fewer than three spatial axes have leading axes
-//! of extent 1.
+//! For each pixel of the result a chain runs over the taps of each axis, the outermost first, and
+//! the channels of the image that is slid over. Which taps meet which pixels differs, see
+//! [`lattice`](super::lattice). Images with fewer than three spatial axes have leading axes of
+//! extent 1.
 
 use std::array;
 use std::cmp::Ordering;
@@ -22,7 +23,8 @@ use crate::tile::{LANES, TileTarget};
 /// A window sliding over images. Values for each axis stand for depth, rows and columns.
 pub(super) struct Slide {
     pub(super) groups: usize,
-    /// Whether each channel of the result is of the same channel of the image, and the only group has all of them.
+    /// Whether each channel of the result is of the same channel of the image, and the only group
+    /// has all of them.
     pub(super) by_channel: bool,
     /// Extents of the images slid over, and their channels, all groups together.
     pub(super) image: [usize; 3],
@@ -50,13 +52,14 @@ pub(super) struct Bands {
     extent: usize,
 }
 
-/// Columns of each class from which on a result of one row is cut into bands, and the most bands that it is cut into.
+/// Columns of each class from which on a result of one row is cut into bands, and the most bands
+/// that it is cut into.
 const BAND_COLUMNS: usize = 32;
 const MOST_BANDS: usize = 16;
 
 impl Bands {
-    /// Bands along the first axis with more than one position, so many of each class: one position each. Columns are cut coarser, into
-    /// bands of a multiple of `window`.
+    /// Bands along the first axis with more than one position, so many of each class: one position
+    /// each. Columns are cut coarser, into bands of a multiple of `window`.
     pub(super) fn new(extents: [usize; 3], window: usize) -> Self {
         match extents {
             [1, 1, extent] => {
@@ -138,7 +141,8 @@ struct Run {
     step: usize,
 }
 
-/// The runs of the segments of each class; of band `j`, whose segments count from its own start, if there is one.
+/// The runs of the segments of each class; of band `j`, whose segments count from its own start, if
+/// there is one.
 fn runs(classes: &[Vec<Segment>], band: Option<(&Affine, usize)>, is_scratch: bool) -> Vec<Run> {
     let step = classes.len();
     let run = |class: usize, segment: &Segment| {
@@ -165,7 +169,8 @@ struct Rectangle<'a> {
     element: Affine,
 }
 
-/// Steps from one pixel to the next along a side, in bytes of the image and in elements of the result.
+/// Steps from one pixel to the next along a side, in bytes of the image and in elements of the
+/// result.
 #[derive(Debug, Clone, Copy)]
 struct Side {
     count: usize,
@@ -211,7 +216,8 @@ impl Slide {
         result
     }
 
-    /// Whether bands are equal parts of the result, one after the other, or of what it is pooled to.
+    /// Whether bands are equal parts of the result, one after the other, or of what it is pooled
+    /// to.
     pub(super) fn bands_are_equal(&self, is_pooled: bool) -> bool {
         let Bands { axis, width, extent } = self.bands;
         let classes = &self.segments[axis];
@@ -276,7 +282,8 @@ impl Slide {
         Ok(())
     }
 
-    /// Writes the loops for a panel that is made first, over all images: few images share the work by their channels.
+    /// Writes the loops for a panel that is made first, over all images: few images share the work
+    /// by their channels.
     pub(super) fn by_panel(
         &self,
         nest: &mut NestBuilder,

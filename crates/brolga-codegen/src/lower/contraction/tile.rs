@@ -94,7 +94,8 @@ pub(super) struct ContractionTile {
 }
 
 impl ContractionTile {
-    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the result, in elements.
+    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the
+    /// result, in elements.
     pub(super) fn new(
         body: &Body<'_>,
         epilogue: &Epilogue,

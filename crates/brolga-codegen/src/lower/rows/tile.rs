@@ -97,7 +97,8 @@ impl Row<'_> {
         })
     }
 
-    /// The first index of the row's maximum, or of NaN if that is it: indices are floats, which are exact up to 2²⁴.
+    /// The first index of the row's maximum, or of NaN if that is it: indices are floats, which are
+    /// exact up to 2²⁴.
     fn first_index(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
         let body = self.rows.body;
         if self.columns > 1 << 24 {
@@ -136,10 +137,12 @@ impl Row<'_> {
         Ok(b.to_int(index))
     }
 
-    /// The last pass: results that have an element for each of the row; then those that have one a row.
+    /// The last pass: results that have an element for each of the row; then those that have one a
+    /// row.
     pub(super) fn finish(&mut self, b: &mut Builder) -> Result<()> {
         let rows = self.rows;
-        // Results may replace operands: those with one value a row are read before anything is written.
+        // Results may replace operands: those with one value a row are read before anything is
+        // written.
         self.hoist(b)?;
         let results: Vec<(usize, Value)> =
             rows.body.results().map(|(v, _)| v).enumerate().collect();
@@ -169,8 +172,9 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// Writes `visit` for every vector of the row: the index of its first element (from the pointers) and its lanes. Short rows are written out,
-    /// long ones are a loop that moves the pointers and takes them back.
+    /// Writes `visit` for every vector of the row: the index of its first element (from the
+    /// pointers) and its lanes. Short rows are written out, long ones are a loop that moves the
+    /// pointers and takes them back.
     fn pass(&mut self, b: &mut Builder, visit: &mut Visit<'_, Self>) -> Result<()> {
         const UNROLLED: usize = 4;
         self.hoist(b)?;
@@ -277,7 +281,8 @@ impl Row<'_> {
         rows.body.record(b, recorded, value, &mut leaf)
     }
 
-    /// One-hot vectors and counts along the last axis; rows with them are short enough to be written out, or counted here.
+    /// One-hot vectors and counts along the last axis; rows with them are short enough to be
+    /// written out, or counted here.
     fn one_hots(
         &self,
         b: &mut Builder,

@@ -1,7 +1,8 @@
 //! A pooling or its gradient that is a kernel of its own, with what is computed of it at once.
 //!
-//! Pixels of the result that meet the window's taps in the same way form boxes (see the lattice of convolutions). One tile works on a row of a
-//! box and a vector of channels; its taps are written out. Images with fewer than three spatial axes have leading axes of extent 1.
+//! Pixels of the result that meet the window's taps in the same way form boxes (see the lattice of
+//! convolutions). One tile works on a row of a box and a vector of channels; its taps are written
+//! out. Images with fewer than three spatial axes have leading axes of extent 1.
 
 use std::sync::Arc;
 
@@ -40,7 +41,8 @@ enum Action {
     Spread { include_pad: bool },
 }
 
-/// A tap of a pixel: its position in the window, where it reads, and how many taps its window has inside the image.
+/// A tap of a pixel: its position in the window, where it reads, and how many taps its window has
+/// inside the image.
 struct Tap {
     tap: [usize; 3],
     place: i64,
@@ -228,7 +230,8 @@ impl Pool<'_> {
         Ok(())
     }
 
-    /// The windows that read a place, in ascending order, each with its tap: taps descend, so they are numbered from the last.
+    /// The windows that read a place, in ascending order, each with its tap: taps descend, so they
+    /// are numbered from the last.
     fn readers(&self, axis: usize, place: usize) -> Vec<(usize, usize)> {
         let dims = &self.dims;
         let mut readers: Vec<_> =

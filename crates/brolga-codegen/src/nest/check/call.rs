@@ -13,8 +13,8 @@ use crate::tile::{LANES, Linear, ParamKind, Reach, Term, TileProgram};
 pub(super) type Value = (Option<Base>, Form);
 
 impl Checker<'_> {
-    /// Checks a call whose first arguments are `known`. The smaller of a number and a limit is the number where that is smaller, and the
-    /// limit elsewhere.
+    /// Checks a call whose first arguments are `known`. The smaller of a number and a limit is the
+    /// number where that is smaller, and the limit elsewhere.
     pub(super) fn call(
         &mut self,
         tile: &Arc<TileProgram>,

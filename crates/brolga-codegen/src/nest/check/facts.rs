@@ -1,8 +1,10 @@
 //! Facts about a nest's indices at a step: a range for each, and for sums of several of them.
 //!
-//! A sum with a known range is a [`Fact`]: `number - divisor·quotient` lies in `0..divisor`, what a `when` tests lies in its range. To
-//! bound a form, multiples of facts are taken out of it, each bounded by its own range, and what is left by the ranges of its indices.
-//! Each choice of multiples gives a valid bound; taking a fact out so that an index disappears gives the tight ones.
+//! A sum with a known range is a [`Fact`]: `number - divisor·quotient` lies in `0..divisor`, what a
+//! `when` tests lies in its range. To bound a form, multiples of facts are taken out of it, each
+//! bounded by its own range, and what is left by the ranges of its indices. Each choice of
+//! multiples gives a valid bound; taking a fact out so that an index disappears gives the tight
+//! ones.
 
 use smallvec::SmallVec;
 
@@ -219,7 +221,8 @@ impl Facts {
         }
     }
 
-    /// Bounds of a form: the first that are found. `None` if an index is not defined, or numbers overflow.
+    /// Bounds of a form: the first that are found. `None` if an index is not defined, or numbers
+    /// overflow.
     pub(super) fn quick(&self, form: &Form) -> Option<Range> {
         self.bound(form, &self.facts, false)
     }

@@ -1,8 +1,9 @@
 //! Proves that a nest stays inside its memory.
 //!
-//! The walk follows the steps with what is known of the indices ([`Facts`]), and bounds every address that is read or written: those of
-//! [`Step::Read`] themselves, those of a tile by what the tile touches from its pointers on. What cannot be proven is refused. An integer
-//! that is read has the range of its type, so that an offset that depends on it has to be inside a [`Step::When`].
+//! The walk follows the steps with what is known of the indices ([`Facts`]), and bounds every
+//! address that is read or written: those of [`Step::Read`] themselves, those of a tile by what the
+//! tile touches from its pointers on. What cannot be proven is refused. An integer that is read has
+//! the range of its type, so that an offset that depends on it has to be inside a [`Step::When`].
 
 mod call;
 mod facts;
@@ -30,8 +31,8 @@ pub struct Breach {
 }
 
 impl Nest {
-    /// Proves that the units `0..units` touch nothing but bytes of these entries and of `scratch` bytes of scratch memory, and of entries
-    /// with [`Access::Units`] each its own part.
+    /// Proves that the units `0..units` touch nothing but bytes of these entries and of `scratch`
+    /// bytes of scratch memory, and of entries with [`Access::Units`] each its own part.
     ///
     /// # Errors
     /// The first step for which that cannot be proven.
@@ -199,7 +200,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks that bytes from a base on may be touched: between the least of `lows` and the greatest of `highs`.
+    /// Checks that bytes from a base on may be touched: between the least of `lows` and the
+    /// greatest of `highs`.
     fn inside(&self, base: Base, touched: &Touched<'_>) -> Rule {
         let room = match base {
             Base::Scratch => &self.scratch,

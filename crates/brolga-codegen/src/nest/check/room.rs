@@ -66,7 +66,8 @@ impl Room {
 }
 
 impl Touched<'_> {
-    /// Whether everything lies in the `part` bytes that start at the unit's number times `part`; the error is where it lies, in words.
+    /// Whether everything lies in the `part` bytes that start at the unit's number times `part`;
+    /// the error is where it lies, in words.
     fn in_part(&self, facts: &Facts, part: i64) -> Rule {
         let unit = Form::index(Nest::UNIT);
         let own = |forms: &[Form]| -> Option<Forms> {

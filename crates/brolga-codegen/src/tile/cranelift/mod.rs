@@ -1,7 +1,8 @@
 //! Tile programs as 128-bit CLIF: four `F32X4` or `I32X4` for one logical vector.
 //!
-//! Works on every host Cranelift knows; on 64-bit Arm it is the full width. On x86-64 processors without FMA3 a multiply-add becomes
-//! a call of `f32::mul_add` for each lane: the same bits, at a small part of the speed. SSE4.1 is required there.
+//! Works on every host Cranelift knows; on 64-bit Arm it is the full width. On x86-64 processors
+//! without FMA3 a multiply-add becomes a call of `f32::mul_add` for each lane: the same bits, at a
+//! small part of the speed. SSE4.1 is required there.
 
 mod emit;
 mod halves;
@@ -65,8 +66,9 @@ impl TileTarget for Cranelift {
         shape.rows.saturating_mul(shape.lanes.div_ceil(WIDTH)) <= 12
     }
 
-    /// A multiply-add overwrites a factor instead of the accumulator, so each factor that is used twice needs a copy first. Where both
-    /// are, registers are left for eight accumulators; what is more is spilled in each step.
+    /// A multiply-add overwrites a factor instead of the accumulator, so each factor that is used
+    /// twice needs a copy first. Where both are, registers are left for eight accumulators; what is
+    /// more is spilled in each step.
     fn step_cycles(&self, shape: TileShape) -> f64 {
         let TileShape { rows, lanes } = shape;
         let registers = lanes.div_ceil(WIDTH);

@@ -12,8 +12,8 @@ use crate::tile::program::{
 /// Executes the program on buffers; every access is checked.
 ///
 /// # Errors
-/// [`Error::Malformed`] if the program breaks a rule, [`Error::Interpret`] if the buffers do not fit the parameters or the program reads
-/// or writes outside a buffer.
+/// [`Error::Malformed`] if the program breaks a rule, [`Error::Interpret`] if the buffers do not
+/// fit the parameters or the program reads or writes outside a buffer.
 pub fn interpret(program: &TileProgram, buffers: &mut [Buffer<'_>]) -> Result<()> {
     program.validate()?;
     let failed = |problem: String| Error::Interpret { program: program.name.clone(), problem };

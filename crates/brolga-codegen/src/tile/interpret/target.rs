@@ -19,8 +19,8 @@ use crate::object::{self, Symbol};
 use crate::tile::program::{LANES, TileProgram};
 use crate::tile::target::{TileShape, TileTarget};
 
-/// Tiles that are interpreted when a kernel calls them: for tests, and for finding out whether a wrong result comes from a
-/// kernel or from an instruction set.
+/// Tiles that are interpreted when a kernel calls them: for tests, and for finding out whether a
+/// wrong result comes from a kernel or from an instruction set.
 #[derive(Clone)]
 pub struct Interpret {
     isa: OwnedTargetIsa,
@@ -104,7 +104,8 @@ extern "C" fn run(program: *const TileProgram, args: *const u64) {
     let program = unsafe { &*program };
     // SAFETY: the caller has put one argument for each parameter there.
     let args = unsafe { std::slice::from_raw_parts(args, program.params.len()) };
-    // SAFETY: the kernel that calls the tile passes addresses that are valid for what the program does.
+    // SAFETY: the kernel that calls the tile passes addresses that are valid for what the program
+    // does.
     let memory = unsafe { Process::new() };
     let done = Machine::new(program, memory, args.to_vec()).run();
     debug_assert_eq!(done, Ok(()), "the memory of the process refuses no access");

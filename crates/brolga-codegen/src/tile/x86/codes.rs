@@ -1,4 +1,5 @@
-//! Which machine instruction computes an operation on one register: the table in which AVX2 and AVX-512 differ.
+//! Which machine instruction computes an operation on one register: the table in which AVX2 and
+//! AVX-512 differ.
 //!
 //! Where both have a three-operand form, a row of the table is all that an operation needs.
 
@@ -105,7 +106,8 @@ pub(super) fn shift(isa: Isa, op: Shift) -> Code {
     isa.either(avx2, avx512)
 }
 
-/// The three forms of a multiply-add; the digits name the operands that are multiplied and then added.
+/// The three forms of a multiply-add; the digits name the operands that are multiplied and then
+/// added.
 pub(super) fn fma(isa: Isa, form: u16) -> Code {
     use Code::*;
     let (avx2, avx512) = match form {

@@ -49,7 +49,8 @@ pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool>
             match i.op_kind(0) {
                 OpKind::NearBranch64 if holds => m.next = i.near_branch_target(),
                 OpKind::NearBranch64 => {}
-                // A conditional move writes its destination in any case, and so clears the upper half of a register.
+                // A conditional move writes its destination in any case, and so clears the upper
+                // half of a register.
                 _ if i.op_count() == 2 => {
                     let (old, new) = (m.number(i, 0)?, m.number(i, 1)?);
                     m.set_number(i, 0, if holds { new } else { old })?;
@@ -101,7 +102,8 @@ fn arithmetic(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool> {
     let bits = 8 * size as u32;
     let sign = |value: u64| value >> (bits - 1) & 1 == 1;
     let old = m.registers.flags;
-    // The first factor of a product with three operands is the second operand, as the source of `bzhi`.
+    // The first factor of a product with three operands is the second operand, as the source of
+    // `bzhi`.
     let (first, second) = match i.op_count() {
         3 => (1, Some(2)),
         2 => (0, Some(1)),

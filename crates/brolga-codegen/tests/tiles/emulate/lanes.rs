@@ -9,7 +9,8 @@ pub(super) enum Operation {
     Quads(fn([u64; 2], u8) -> u64),
 }
 
-/// The operation on the first operand, or the second if the first is only written; comparisons give zero or ones.
+/// The operation on the first operand, or the second if the first is only written; comparisons give
+/// zero or ones.
 pub(super) fn operation(mnemonic: Mnemonic) -> Option<Operation> {
     use Mnemonic::*;
     use Operation::*;
@@ -172,7 +173,8 @@ fn ones(condition: bool) -> u32 {
     if condition { u32::MAX } else { 0 }
 }
 
-/// A result of arithmetic. If it is NaN, it is the first NaN among the operands made quiet, or else the default NaN.
+/// A result of arithmetic. If it is NaN, it is the first NaN among the operands made quiet, or else
+/// the default NaN.
 fn floats<const N: usize>(words: [u32; N], f: impl Fn([f32; N]) -> f32) -> u32 {
     let result = f(words.map(float));
     if result.is_nan() {
@@ -210,7 +212,8 @@ fn compare(order: std::cmp::Ordering, predicate: u8) -> u32 {
     })
 }
 
-/// To an integer, by bits 0 and 1 of the mode, or to the nearest as the machine's mode is if bit 2 is set.
+/// To an integer, by bits 0 and 1 of the mode, or to the nearest as the machine's mode is if bit 2
+/// is set.
 fn round(a: u32, mode: u8) -> u32 {
     floats([a], |[a]| match mode & 7 {
         1 => a.floor(),

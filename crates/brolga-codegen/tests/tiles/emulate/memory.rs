@@ -7,7 +7,8 @@ use super::Outcome;
 /// Where the code starts.
 pub(super) const CODE: u64 = 1 << 44;
 
-/// Where the stack ends, but for the arguments behind it. At the entry of a function the stack pointer is 8 below.
+/// Where the stack ends, but for the arguments behind it. At the entry of a function the stack
+/// pointer is 8 below.
 pub(super) const STACK: u64 = 1 << 45;
 
 /// The return address.
@@ -120,7 +121,8 @@ impl<'a, 'b> Memory<'a, 'b> {
                 Buffer::Count(_) => 0,
             },
         };
-        // The region whose start is nearest: what lies closely before a region belongs to it, for the message.
+        // The region whose start is nearest: what lies closely before a region belongs to it, for
+        // the message.
         let nearest = (address.wrapping_add(1 << (SHIFT - 1)) >> SHIFT) << SHIFT;
         let bottom = STACK - STACK_SIZE as u64;
         let (region, start) = match usize::try_from(nearest >> SHIFT) {

@@ -1,14 +1,18 @@
-//! An emulator for the machine code of tile programs: it decodes bytes and executes them on checked memory.
+//! An emulator for the machine code of tile programs: it decodes bytes and executes them on checked
+//! memory.
 //!
-//! It knows AVX2 and AVX-512, whatever the host has, so that the code of both is compared with the interpreter everywhere. It
-//! knows nothing of how the code was made. What machine code may get wrong without showing in its results is an error too:
+//! It knows AVX2 and AVX-512, whatever the host has, so that the code of both is compared with the
+//! interpreter everywhere. It knows nothing of how the code was made. What machine code may get
+//! wrong without showing in its results is an error too:
 //!
-//! - an access to a byte outside the buffers, the arguments on the stack, the stack below and the constants behind the code;
+//! - an access to a byte outside the buffers, the arguments on the stack, the stack below and the
+//!   constants behind the code;
 //! - a misaligned operand of an aligned move (the code lies at a multiple of 64 bytes);
-//! - a read of a byte of the stack that nothing was written to, an access more than 128 bytes below the stack pointer;
+//! - a read of a byte of the stack that nothing was written to, an access more than 128 bytes below
+//!   the stack pointer;
 //! - a condition on a flag that the last instruction leaves undefined;
-//! - at the return, another stack pointer, another value in a callee-saved register, or upper halves of registers 0 to 15 that
-//!   were written after the last `vzeroupper`.
+//! - at the return, another stack pointer, another value in a callee-saved register, or upper
+//!   halves of registers 0 to 15 that were written after the last `vzeroupper`.
 //!
 //! Registers that are no arguments start as garbage, vectors as signalling NaNs.
 
@@ -56,8 +60,8 @@ struct Machine<'a, 'b> {
     next: u64,
 }
 
-/// Executes `code`, a function by the C calling convention of System V with one 64-bit integer argument for each buffer and no
-/// result, beginning at its first byte.
+/// Executes `code`, a function by the C calling convention of System V with one 64-bit integer
+/// argument for each buffer and no result, beginning at its first byte.
 ///
 /// Constants behind the code are read relative to rip.
 ///

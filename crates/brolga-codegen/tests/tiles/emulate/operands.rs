@@ -75,7 +75,8 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Sets a general register, an opmask or memory. Four bytes clear the upper half of a general register, fewer keep the rest.
+    /// Sets a general register, an opmask or memory. Four bytes clear the upper half of a general
+    /// register, fewer keep the rest.
     pub(super) fn set_number(&mut self, i: &Instruction, op: u32, value: u64) -> Outcome {
         match i.op_kind(op) {
             OpKind::Register => match slot(i.op_register(op))? {

@@ -1,4 +1,5 @@
-//! Instructions whose source and destination differ in size: broadcasts, insertions, extractions, conversions of width.
+//! Instructions whose source and destination differ in size: broadcasts, insertions, extractions,
+//! conversions of width.
 
 use half::f16;
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
@@ -81,7 +82,8 @@ pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool>
     Ok(true)
 }
 
-/// Moves to or from memory in the lanes whose sign bit is set in the second operand; a load zeroes the others.
+/// Moves to or from memory in the lanes whose sign bit is set in the second operand; a load zeroes
+/// the others.
 fn masked_move(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome {
     debug_assert_eq!(i.op_mask(), Register::None, "these have no EVEX form");
     let shape = Shape::new(4, width(i));

@@ -62,12 +62,14 @@ pub(super) struct Registers {
     pub(super) vectors: [Vector; 32],
     pub(super) masks: [u64; 8],
     pub(super) flags: Flags,
-    /// Whether an upper half of the vector registers 0 to 15 was written after the last `vzeroupper`.
+    /// Whether an upper half of the vector registers 0 to 15 was written after the last
+    /// `vzeroupper`.
     pub(super) dirty: bool,
 }
 
 impl Registers {
-    /// What no program can expect: numbers that tell their register and lane; floats are signalling NaNs.
+    /// What no program can expect: numbers that tell their register and lane; floats are signalling
+    /// NaNs.
     pub(super) fn garbage() -> Self {
         let vector = |register: usize| {
             let lane = |lane: usize| 0x7fa0_0000 | (register as u32) << 8 | lane as u32;

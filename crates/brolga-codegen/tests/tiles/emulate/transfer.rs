@@ -72,7 +72,8 @@ fn whole(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome {
     m.write(i, value, shape)
 }
 
-/// The lowest element: a load clears the others, a move between registers takes them from the second operand.
+/// The lowest element: a load clears the others, a move between registers takes them from the
+/// second operand.
 fn scalar(m: &mut Machine<'_, '_>, i: &Instruction, size: usize) -> Outcome {
     let shape = Shape { element: size, count: 1 };
     let mut value = m.source(i, 1, shape, Reads::Chosen(size))?;

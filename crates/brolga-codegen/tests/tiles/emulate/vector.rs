@@ -1,4 +1,5 @@
-//! What all vector instructions share: operands from memory, masks, broadcasts, and the way results are written.
+//! What all vector instructions share: operands from memory, masks, broadcasts, and the way results
+//! are written.
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register, RoundingControl};
 
@@ -11,7 +12,8 @@ use super::{Machine, Outcome, lanes, pieces, shuffle, transfer};
 pub(super) struct Shape {
     /// Bytes of one element.
     pub(super) element: usize,
-    /// How many elements the mask chooses among. What lies behind them in the result is written in any case.
+    /// How many elements the mask chooses among. What lies behind them in the result is written in
+    /// any case.
     pub(super) count: usize,
 }
 
@@ -150,7 +152,8 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// A vector operand: a register, the bytes of memory with zeros behind, or one element of memory broadcast.
+    /// A vector operand: a register, the bytes of memory with zeros behind, or one element of
+    /// memory broadcast.
     pub(super) fn source(
         &self,
         i: &Instruction,
@@ -192,7 +195,8 @@ impl Machine<'_, '_> {
         Ok(Vector(bytes))
     }
 
-    /// Writes the result to the first operand; elements that the opmask does not choose stay or become zero.
+    /// Writes the result to the first operand; elements that the opmask does not choose stay or
+    /// become zero.
     pub(super) fn write(&mut self, i: &Instruction, result: Vector, shape: Shape) -> Outcome {
         let old = match slot(i.op_register(0)) {
             Ok(Slot::Vector { index, .. }) => self.registers.vectors[index],

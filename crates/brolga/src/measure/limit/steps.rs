@@ -12,8 +12,8 @@ const DEPTH: usize = 64;
 /// Multiply-adds of a tile in a round: a tenth of a millisecond or more.
 const ROUND: usize = 1 << 22;
 
-/// A tile of one shape that multiplies and adds the same factors again and again, which lie in L1: what is left of the limit when
-/// nothing but the tile's own loads are in the way.
+/// A tile of one shape that multiplies and adds the same factors again and again, which lie in L1:
+/// what is left of the limit when nothing but the tile's own loads are in the way.
 pub struct ContractionSteps {
     shape: TileShape,
     tile: NativeTile,

@@ -11,9 +11,11 @@ use super::{REGISTERS, together, vectors};
 const UNROLL: usize = REGISTERS;
 /// Bytes in the body of a loop.
 const BLOCK: usize = UNROLL * LINE;
-/// Bytes that are transferred in one go at least: about a tenth of a millisecond in the nearest cache.
+/// Bytes that are transferred in one go at least: about a tenth of a millisecond in the nearest
+/// cache.
 const ROUND: usize = 16 << 20;
-/// How often that is done. The best counts: whatever else the machine does meanwhile only takes away from a limit.
+/// How often that is done. The best counts: whatever else the machine does meanwhile only takes
+/// away from a limit.
 const TRIES: usize = 3;
 
 /// What happens to memory.
@@ -51,8 +53,9 @@ impl Transfers {
         Ok(Self { tiles: [read?, write?, copy?], sets })
     }
 
-    /// How many bytes a second all threads together transfer, each in a set of about so many bytes of its own: the best of
-    /// three tries. A byte that is copied counts twice, since it is read and written.
+    /// How many bytes a second all threads together transfer, each in a set of about so many bytes
+    /// of its own: the best of three tries. A byte that is copied counts twice, since it is read
+    /// and written.
     pub fn measure(&mut self, traffic: Traffic, bytes: usize) -> f64 {
         let halves = if traffic == Traffic::Copy { 2 } else { 1 };
         let blocks = (bytes / halves / BLOCK).max(1);

@@ -338,7 +338,8 @@ impl Assembler<'_> {
         self.rest_of(count);
         let register = self.register(dst, self.full());
         match self.isa {
-            // Sixteen times all ones, then zeros: the mask starts as many words before the zeros as there are lanes.
+            // Sixteen times all ones, then zeros: the mask starts as many words before the zeros as
+            // there are lanes.
             Isa::Avx2 => {
                 let words =
                     (0..LANES + 2 * self.isa.width()).map(|i| if i < LANES { u32::MAX } else { 0 });

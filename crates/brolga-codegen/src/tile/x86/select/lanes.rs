@@ -71,7 +71,8 @@ impl Select<'_> {
         dst
     }
 
-    /// `vcvttps2dq` gives the smallest integer for everything out of range: right below, one off the largest above, wrong for NaN.
+    /// `vcvttps2dq` gives the smallest integer for everything out of range: right below, one off
+    /// the largest above, wrong for NaN.
     fn convert_to_int(&mut self, a: V) -> V {
         let full = self.full();
         let limit = self.word(2_147_483_648.0_f32.to_bits());
@@ -173,8 +174,8 @@ impl Select<'_> {
         }
     }
 
-    /// The upper halves of 64-bit products: of the even lanes, and of the odd lanes moved to the even ones, where a constant for all lanes is
-    /// already.
+    /// The upper halves of 64-bit products: of the even lanes, and of the odd lanes moved to the
+    /// even ones, where a constant for all lanes is already.
     fn umulhi(&mut self, x: V, y: V) -> V {
         let full = self.full();
         let (multiply, right) = match self.isa {
@@ -228,8 +229,8 @@ impl Select<'_> {
         }
     }
 
-    /// The choice between `p` and `q` by p < q. `vminps` and `vmaxps` give their second operand where the comparison is false, also for
-    /// NaN and for two zeros.
+    /// The choice between `p` and `q` by p < q. `vminps` and `vmaxps` give their second operand
+    /// where the comparison is false, also for NaN and for two zeros.
     pub(super) fn choice(
         &mut self,
         (p, q): (Value, Value),

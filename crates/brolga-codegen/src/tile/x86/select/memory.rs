@@ -171,7 +171,8 @@ impl Select<'_> {
         }
     }
 
-    /// The lanes of four registers, each block of four lanes for itself: first pairs of rows are interleaved, then pairs of pairs.
+    /// The lanes of four registers, each block of four lanes for itself: first pairs of rows are
+    /// interleaved, then pairs of pairs.
     pub(super) fn store_transposed(
         &mut self,
         address: Address,

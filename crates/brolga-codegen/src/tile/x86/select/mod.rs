@@ -1,8 +1,9 @@
 //! From a tile program to machine instructions with virtual registers.
 //!
-//! With two registers for a logical vector, runs of lane-wise statements are written part by part, so that a long chain keeps its
-//! intermediate values in few registers, or statement by statement, so that what both parts need does not wait for the second. What is the
-//! same in all lanes is computed once.
+//! With two registers for a logical vector, runs of lane-wise statements are written part by part,
+//! so that a long chain keeps its intermediate values in few registers, or statement by statement,
+//! so that what both parts need does not wait for the second. What is the same in all lanes is
+//! computed once.
 
 mod contraction;
 mod lanes;
@@ -91,7 +92,8 @@ impl Uses {
         }
     }
 
-    /// Whether a comparison `x < y` serves one choice between its own operands alone: a minimum or a maximum.
+    /// Whether a comparison `x < y` serves one choice between its own operands alone: a minimum or
+    /// a maximum.
     fn is_choice(&self, mask: Value, x: Value, y: Value) -> bool {
         self.counts[mask.0 as usize] == 1
             && self.choices.get(&mask).is_some_and(|&chosen| chosen == (x, y) || chosen == (y, x))

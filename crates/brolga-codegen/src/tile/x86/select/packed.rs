@@ -172,7 +172,8 @@ impl Select<'_> {
         }
     }
 
-    /// Eight lanes as elements that lie side by side, at the bottom of a 128-bit register, with AVX2.
+    /// Eight lanes as elements that lie side by side, at the bottom of a 128-bit register, with
+    /// AVX2.
     fn pack(&mut self, element: Element, value: V) -> V {
         match element {
             Element::F16 => self.narrow_f16(value),

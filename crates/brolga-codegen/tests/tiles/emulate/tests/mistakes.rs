@@ -70,7 +70,8 @@ fn instructions() {
     insta::assert_snapshot!(endless, @"no return within 1000 instructions");
 }
 
-/// Eight counts, the seventh and the eighth on the stack, go to memory; the ninth argument is the pointer to it.
+/// Eight counts, the seventh and the eighth on the stack, go to memory; the ninth argument is the
+/// pointer to it.
 #[test]
 fn arguments() {
     let mut instructions = vec![asm!(Mov_r64_rm64, RAX, at(RSP, 24))];

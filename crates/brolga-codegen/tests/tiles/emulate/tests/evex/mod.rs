@@ -18,7 +18,8 @@ struct Before {
     memory: [u32; 16],
 }
 
-/// Three vectors that differ in every lane; in lane l: 1000 + l, 10 + l, 300 + l, and 70 + l in memory.
+/// Three vectors that differ in every lane; in lane l: 1000 + l, 10 + l, 300 + l, and 70 + l in
+/// memory.
 const INTS: Before = Before {
     vectors: [counted(1000), counted(10), counted(300)],
     masks: [0b1010_0000_0000_0101, 0, 0],

@@ -148,7 +148,8 @@ fn check(body: &[Instruction], flags: &str) {
         let mut native = random.state();
         let mut emulated = native.clone();
         pages.call(&mut native);
-        // SAFETY: a state consists of integers without padding, so it is as many bytes and any bytes are a state.
+        // SAFETY: a state consists of integers without padding, so it is as many bytes and any
+        // bytes are a state.
         let bytes = unsafe { &mut *(&raw mut emulated).cast::<[u8; BYTES]>() };
         run(&code, &mut [Buffer::Bytes(bytes, 0)]).expect("the code is right");
         assert_eq!(emulated.flags, native.flags, "flags {flags} after\n{shown}");
@@ -196,8 +197,8 @@ impl Pages {
     }
 
     fn call(&self, state: &mut State) {
-        // SAFETY: the code is a function with one pointer as its argument, and this machine has been found to have its
-        // instructions.
+        // SAFETY: the code is a function with one pointer as its argument, and this machine has
+        // been found to have its instructions.
         let function: unsafe extern "C" fn(*mut State) = unsafe { std::mem::transmute(self.start) };
         // SAFETY: the function changes nothing but the state and registers that belong to it.
         unsafe { function(state) };
