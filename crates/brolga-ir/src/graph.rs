@@ -129,7 +129,8 @@ impl Graph {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// An empty graph for nodes of another one: what is added gets none of the identities that those have.
+    /// An empty graph for nodes of another one: what is added gets none of the identities that
+    /// those have.
     pub fn nested(name: impl Into<String>, outer: &Self) -> Self {
         Self { next: outer.next, ..Self::new(name) }
     }
@@ -174,8 +175,8 @@ impl Graph {
         &self.name
     }
 
-    /// Which state of which graph this is: what has the same revision has not been changed in between. A clone begins with that of
-    /// its original.
+    /// Which state of which graph this is: what has the same revision has not been changed in
+    /// between. A clone begins with that of its original.
     pub fn revision(&self) -> Revision {
         self.revision
     }
@@ -387,7 +388,8 @@ impl Graph {
         self.nodes.operands(id).flatten().map(|value| value.node)
     }
 
-    /// The operands of a node in order; `None` for those whose nodes have been removed. A valid graph has none of these.
+    /// The operands of a node in order; `None` for those whose nodes have been removed. A valid
+    /// graph has none of these.
     pub(crate) fn slots(&self, id: NodeId) -> impl Iterator<Item = Option<Value>> + '_ {
         self.nodes.operands(id)
     }
@@ -469,7 +471,8 @@ impl Graph {
         self.remove_unneeded([])
     }
 
-    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. Returns how many went.
+    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. Returns how
+    /// many went.
     pub fn remove_unneeded(&mut self, kept: impl IntoIterator<Item = NodeId>) -> usize {
         let mut live = vec![false; self.nodes.bound()];
         let mut stack: Vec<NodeId> = self.outputs.iter().map(|o| o.value.node).collect();
@@ -508,8 +511,8 @@ impl Graph {
         self.nodes.ids()
     }
 
-    /// Nodes in an order in which operands come before their uses: of those that are ready, the oldest comes first.
-    /// Nodes on a cycle are missing.
+    /// Nodes in an order in which operands come before their uses: of those that are ready, the
+    /// oldest comes first. Nodes on a cycle are missing.
     pub fn order(&self) -> Vec<NodeId> {
         // For each node, how many of its operands are not in the order yet.
         let mut waiting = vec![u32::MAX; self.nodes.bound()];
@@ -517,8 +520,8 @@ impl Graph {
             waiting[id.index()] = self.producers(id).count() as u32;
         }
         let mut order = Vec::with_capacity(self.len());
-        // Nodes become ready in the order of their handles, but for those that use a later one: they are ready late, and older than all
-        // that the walk has not come to.
+        // Nodes become ready in the order of their handles, but for those that use a later one:
+        // they are ready late, and older than all that the walk has not come to.
         let mut late = BinaryHeap::new();
         for walked in 0..waiting.len() {
             let mut next = (waiting[walked] == 0).then_some(NodeId::at(walked));

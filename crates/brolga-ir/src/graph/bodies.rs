@@ -10,18 +10,19 @@ use crate::op::Op;
 use crate::ops::ParameterKind;
 use crate::text::MAX_DEPTH;
 
-/// The most nodes of a graph that has bodies, those of bodies counted for each node that has them: functions that call functions make
-/// many of few.
+/// The most nodes of a graph that has bodies, those of bodies counted for each node that has them:
+/// functions that call functions make many of few.
 pub(crate) const MAX_EXPANDED: usize = 1 << 22;
 
 impl Graph {
-    /// The bodies of all ops, and those inside them, each once however many nodes share it: inner ones before those they stand in,
-    /// otherwise in the order of the text.
+    /// The bodies of all ops, and those inside them, each once however many nodes share it: inner
+    /// ones before those they stand in, otherwise in the order of the text.
     pub fn bodies(&self) -> Vec<&Arc<Graph>> {
         bodies_of([self])
     }
 
-    /// The number of nodes, those of a body counted for each node that has it. Where bodies nest, `known` has what was counted before.
+    /// The number of nodes, those of a body counted for each node that has it. Where bodies nest,
+    /// `known` has what was counted before.
     fn expanded(&self, known: &mut FxHashMap<*const Self, usize>) -> usize {
         if self.depth == 0 {
             return self.len();
@@ -40,7 +41,8 @@ impl Graph {
         sum
     }
 
-    /// Fails unless the nodes are few enough to be visited one by one, those of bodies for each node that has them.
+    /// Fails unless the nodes are few enough to be visited one by one, those of bodies for each
+    /// node that has them.
     pub(crate) fn check_expanded(&self) -> Result<(), Mistake> {
         // Without bodies, there are as many as there are.
         if self.depth == 0 || self.expanded(&mut FxHashMap::default()) <= MAX_EXPANDED {

@@ -65,7 +65,8 @@ impl Serialize for Graph {
 }
 
 impl Graph {
-    /// The graph itself, its bodies by their indices; `None` if something that is used does not exist.
+    /// The graph itself, its bodies by their indices; `None` if something that is used does not
+    /// exist.
     fn data(&self, bodies: &FxHashMap<*const Self, usize>) -> Option<BodyData> {
         let (order, positions) = self.signature_first();
         let position = |id: NodeId| positions.get(&id).copied();

@@ -10,7 +10,8 @@ use crate::ops::ParameterKind;
 use crate::types::Type;
 
 impl Graph {
-    /// The inputs in the order of the signature, then all other nodes in the order of [`Graph::order`]: topological too.
+    /// The inputs in the order of the signature, then all other nodes in the order of
+    /// [`Graph::order`]: topological too.
     pub(super) fn signature_first(&self) -> (Vec<NodeId>, FxHashMap<NodeId, usize>) {
         let inner = self.order().into_iter().filter(|&id| !self.is_input(id));
         let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();
