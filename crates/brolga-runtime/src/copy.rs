@@ -23,8 +23,8 @@ pub(crate) fn copy_kernel(bytes: usize) -> CompiledKernel {
 
 unsafe extern "C" fn copy(operands: *const *mut u8, _: *mut u8, begin: u64, end: u64) {
     let (begin, end) = (begin as usize, end as usize);
-    // SAFETY: the table holds operand and result, of `units` bytes each, and `begin..end` lies within; the two are distinct
-    // buffers, since the kernel allows nothing in place.
+    // SAFETY: the table holds operand and result, of `units` bytes each, and `begin..end` lies
+    // within; the two are distinct buffers, since the kernel allows nothing in place.
     unsafe {
         let (from, to) = (*operands, *operands.add(1));
         std::ptr::copy_nonoverlapping(from.add(begin), to.add(begin), end - begin);

@@ -9,7 +9,8 @@ mod sealed {
 
 /// A Rust type that is laid out as the elements of a tensor are.
 ///
-/// All zero bits are a value of each of them. `bool` has but two valid bytes: kernels write no other.
+/// All zero bits are a value of each of them. `bool` has but two valid bytes: kernels write no
+/// other.
 pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     /// The element type of the tensors.
     const DTYPE: DType;

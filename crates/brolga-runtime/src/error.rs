@@ -184,7 +184,8 @@ pub enum RuntimeError {
         /// What its stage calls.
         symbol: String,
     },
-    /// The caller's fault: the program needs more memory than is allowed. Nothing has been allocated.
+    /// The caller's fault: the program needs more memory than is allowed. Nothing has been
+    /// allocated.
     #[error("{need}, {limit}\n\n{report}\n  help: {help}")]
     MemoryLimit {
         /// The graph and how much it needs, as the start of a sentence.
@@ -196,7 +197,8 @@ pub enum RuntimeError {
         /// What to do.
         help: String,
     },
-    /// The caller's fault: states and programs need more memory together than is allowed. Nothing has been allocated.
+    /// The caller's fault: states and programs need more memory together than is allowed. Nothing
+    /// has been allocated.
     #[error("{need}, {limit}\n\n{memory}\n  help: {help}")]
     MemoryLimitTogether {
         /// How much is needed, as the start of a sentence.

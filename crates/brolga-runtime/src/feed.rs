@@ -12,8 +12,9 @@ use brolga_codegen::kernel::Access;
 
 /// Rows of an array for a data input: row `i` of the input becomes row `rows[i]` of the array.
 ///
-/// Each worker copies the rows that it will compute with, at the start of the run. Elements become those of the input, which must be `f32` (rounded) or
-/// `i32` (fractions are cut off, what is out of range saturates).
+/// Each worker copies the rows that it will compute with, at the start of the run. Elements become
+/// those of the input, which must be `f32` (rounded) or `i32` (fractions are cut off, what is out
+/// of range saturates).
 #[derive(Debug, Clone, Copy)]
 pub struct Feed<'a> {
     /// Which input.
@@ -82,7 +83,8 @@ number! {
 }
 
 impl Array<'_> {
-    /// Copies rows of `width` elements, one after the other, as `f32`, rounded; stops where the target or the array ends.
+    /// Copies rows of `width` elements, one after the other, as `f32`, rounded; stops where the
+    /// target or the array ends.
     pub fn gather_f32(self, width: usize, rows: &[usize], target: &mut [f32]) {
         for_elements!(self, elements => gather(elements, width, rows, target, |x| x.to_f32()));
     }
@@ -180,7 +182,8 @@ impl<'a> Placed<'a> {
         let first = start.wrapping_add(rows.start * self.row_bytes());
         let elements = rows.len() * self.width;
         let rows = &self.rows[rows];
-        // SAFETY: the rows are within the input, which `new` has checked, and the caller's alone; any bits are elements of these types.
+        // SAFETY: the rows are within the input, which `new` has checked, and the caller's alone;
+        // any bits are elements of these types.
         unsafe {
             match self.dtype {
                 DType::I32 => {

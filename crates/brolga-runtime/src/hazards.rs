@@ -260,7 +260,8 @@ mod tests {
     }
 
     proptest! {
-        /// Against the definition, byte by byte and lane by lane; any unit of a long stage is in any lane.
+        /// Against the definition, byte by byte and lane by lane; any unit of a long stage is in
+        /// any lane.
         #[test]
         fn no_lane_overtakes_another(
             stages in prop::collection::vec((prop::collection::vec(footprint(), 0..3), any::<bool>()), 0..8),

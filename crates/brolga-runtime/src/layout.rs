@@ -1,7 +1,7 @@
 //! Addresses: where every buffer is, relative to the arena or the state.
 //!
-//! The arena holds, one after the other, constants, data inputs, what the planner gives offsets to (results, outputs, workspaces), and
-//! one scratch memory for each worker.
+//! The arena holds, one after the other, constants, data inputs, what the planner gives offsets to
+//! (results, outputs, workspaces), and one scratch memory for each worker.
 
 use serde::{Deserialize, Serialize};
 

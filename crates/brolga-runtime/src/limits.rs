@@ -8,8 +8,8 @@ use crate::report::MemoryReport;
 use crate::table::bytes;
 use crate::together::MemoryTogether;
 
-/// Fails if a program needs more than the options allow, or than the machine grants. What the machine grants is compared with the
-/// arena alone: the states may have their memory already.
+/// Fails if a program needs more than the options allow, or than the machine grants. What the
+/// machine grants is compared with the arena alone: the states may have their memory already.
 pub(crate) fn check(report: &MemoryReport, options: &Options) -> Result<(), RuntimeError> {
     let by_caller = options.memory_limit.filter(|&bytes| report.total > bytes);
     let exceeded =

@@ -18,7 +18,8 @@ pub(crate) const ALIGNMENT: usize = 64;
 /// The size of the pages that spare address translation in large allocations.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// `bytes` rounded up to whole cache lines. Sizes of tensors and sums of sizes are checked to stay far below the overflow.
+/// `bytes` rounded up to whole cache lines. Sizes of tensors and sums of sizes are checked to stay
+/// far below the overflow.
 pub(crate) fn padded(bytes: usize) -> usize {
     bytes.next_multiple_of(ALIGNMENT)
 }
@@ -44,7 +45,8 @@ const CHUNK: usize = 16 << 20;
 
 /// An allocation that starts as zeros. It is freed on drop.
 ///
-/// Whoever writes through [`Memory::address`] keeps the bytes of each value valid for its element type.
+/// Whoever writes through [`Memory::address`] keeps the bytes of each value valid for its element
+/// type.
 #[derive(Debug)]
 pub(crate) struct Memory {
     /// The first byte that is used, aligned; the allocation may begin before it.
@@ -54,8 +56,8 @@ pub(crate) struct Memory {
     layout: Layout,
 }
 
-// SAFETY: the memory belongs to this object alone, and shared references give nothing but reads (writes go through `&mut`, or
-// through `address`, whose users answer for it).
+// SAFETY: the memory belongs to this object alone, and shared references give nothing but reads
+// (writes go through `&mut`, or through `address`, whose users answer for it).
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
@@ -63,8 +65,8 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// So many bytes, all zero.
     ///
-    /// Large memory is fresh from the system: a page is given, and zeroed, when it is touched first,
-    /// by the thread that does so.
+    /// Large memory is fresh from the system: a page is given, and zeroed, when it is touched
+    /// first, by the thread that does so.
     pub(crate) fn zeroed(bytes: usize) -> Result<Self, RuntimeError> {
         brolga_memory::check(bytes)?;
         let failed = || NotGranted { needed: bytes, limit: None };
@@ -87,7 +89,8 @@ impl Memory {
     fn advise_huge_pages(&self) {
         #[cfg(target_os = "linux")]
         if self.bytes >= HUGE_PAGE {
-            // SAFETY: the range is that of a live allocation, and the advice does not change its content.
+            // SAFETY: the range is that of a live allocation, and the advice does not change its
+            // content.
             unsafe { libc::madvise(self.start.as_ptr().cast(), self.bytes, libc::MADV_HUGEPAGE) };
         }
     }
@@ -110,8 +113,8 @@ impl Memory {
     /// A part as elements.
     pub(crate) fn slice<T: Element>(&self, span: Span) -> &[T] {
         let count = self.check::<T>(span);
-        // SAFETY: the part lies within the allocation and is aligned beyond any element; zeros, typed writes and kernels leave
-        // valid elements in it; `&self` keeps writers away.
+        // SAFETY: the part lies within the allocation and is aligned beyond any element; zeros,
+        // typed writes and kernels leave valid elements in it; `&self` keeps writers away.
         unsafe { std::slice::from_raw_parts(self.address(span.offset).cast(), count) }
     }
 

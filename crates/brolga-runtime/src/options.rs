@@ -22,13 +22,14 @@ pub struct Options {
     /// How many threads compute, the caller's included; by default as many as the process may use.
     /// Of more than that, work is cut for all, and as many compute as there are cores.
     pub threads: usize,
-    /// Whether more threads than cores compute if [`Options::threads`] says so. That is never faster;
-    /// it is for tests.
+    /// Whether more threads than cores compute if [`Options::threads`] says so. That is never
+    /// faster; it is for tests.
     pub oversubscribe: bool,
-    /// The vector instruction set of native code; by default the one that the environment variable `BROLGA_ISA` names, or else the widest
-    /// that the machine has.
+    /// The vector instruction set of native code; by default the one that the environment variable
+    /// `BROLGA_ISA` names, or else the widest that the machine has.
     pub isa: Option<VectorIsa>,
-    /// The most bytes that arena and states together may take; what the machine grants is a limit in any case.
+    /// The most bytes that arena and states together may take; what the machine grants is a limit
+    /// in any case.
     pub memory_limit: Option<usize>,
     /// Whether each stage is timed.
     pub profile: bool,

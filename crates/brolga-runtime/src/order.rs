@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 
 use crate::tasks::{TaskId, Tasks};
 
-/// Tasks in an order in which each comes after all that it needs: of those that are ready, the first in the graph comes first.
+/// Tasks in an order in which each comes after all that it needs: of those that are ready, the
+/// first in the graph comes first.
 pub(crate) fn order(tasks: &Tasks) -> Vec<TaskId> {
     let count = tasks.tasks.len();
     let mut waiting = vec![0_usize; count];

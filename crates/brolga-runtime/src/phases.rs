@@ -1,8 +1,8 @@
 //! The stages of a step as phases, and the work of a phase as chunks that any worker can do.
 //!
 //! A phase holds the stages between two barriers. A lane has its units of all short stages of the
-//! phase as one chunk, which does them one after the other, and its units of each long stage as some
-//! chunks more. The chunks of a phase can be done in any order, at the same time.
+//! phase as one chunk, which does them one after the other, and its units of each long stage as
+//! some chunks more. The chunks of a phase can be done in any order, at the same time.
 
 use std::ops::Range;
 
@@ -14,12 +14,12 @@ use crate::schedule::{Schedule, Scheduled};
 /// last of them is what others wait for.
 const CHUNKS: usize = 16;
 
-/// The most long stages of a phase, so that the chunks of a lane can be counted; more go to the next
-/// phase, where they do no harm.
+/// The most long stages of a phase, so that the chunks of a lane can be counted; more go to the
+/// next phase, where they do no harm.
 const LONG_STAGES: usize = (MOST_CHUNKS - 1) / CHUNKS;
 
-/// The work from which on waking a sleeping helper pays: some 20 µs. A wake-up costs the one who wakes
-/// some 3 µs, and takes longer than that.
+/// The work from which on waking a sleeping helper pays: some 20 µs. A wake-up costs the one who
+/// wakes some 3 µs, and takes longer than that.
 const WORTH_WAKING: f64 = 2.0;
 
 /// Where the chunks of a phase are in the list of all chunks.
@@ -70,8 +70,8 @@ impl Phase {
 /// What a worker does without anybody else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chunk {
-    /// A lane's rows of the feeds, if it begins with these; then its units of the short ones of some
-    /// stages, one stage after the other.
+    /// A lane's rows of the feeds, if it begins with these; then its units of the short ones of
+    /// some stages, one stage after the other.
     Lane { lane: usize, feeds: bool, stages: Range<usize> },
     /// Some units of a long stage.
     Units { stage: usize, units: Range<usize> },

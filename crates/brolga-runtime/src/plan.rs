@@ -26,11 +26,13 @@ use crate::state::StateLayout;
 use crate::tasks::{BufferId, Call, Home, Tasks};
 use crate::updates::place_updates;
 
-/// What a program does, and where everything that it needs lies: inputs, outputs, states, constants, the kernels in order with their
-/// operands' offsets, their stages with the barriers between them, and the symbols that code has to define.
+/// What a program does, and where everything that it needs lies: inputs, outputs, states,
+/// constants, the kernels in order with their operands' offsets, their stages with the barriers
+/// between them, and the symbols that code has to define.
 ///
-/// It is data: it holds no address and no code. It can be printed, saved and read again with serde, compared, and
-/// [checked](Plan::check). [`Executable::link`](crate::Executable::link) makes it run.
+/// It is data: it holds no address and no code. It can be printed, saved and read again with serde,
+/// compared, and [checked](Plan::check). [`Executable::link`](crate::Executable::link) makes it
+/// run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
@@ -49,7 +51,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a graph whose nodes, but parameters, constants and views, are the kernels that `kernel` gives for them.
+    /// The plan of a graph whose nodes, but parameters, constants and views, are the kernels that
+    /// `kernel` gives for them.
     pub(crate) fn new(
         graph: &Graph,
         states: &StateLayout,

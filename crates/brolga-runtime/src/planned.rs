@@ -21,7 +21,8 @@ use crate::schedule::StageInfo;
 use crate::state::StateLayout;
 use crate::team::Team;
 
-/// A program that is compiled and planned, and has no memory yet: what it needs is known, and whether it gets it is up to the caller.
+/// A program that is compiled and planned, and has no memory yet: what it needs is known, and
+/// whether it gets it is up to the caller.
 #[derive(Debug)]
 pub struct Planned {
     plan: Plan,
@@ -38,12 +39,14 @@ enum Runner {
 }
 
 impl Planned {
-    /// The program of a graph on states of this layout, which may have more states than the graph uses. `compile` makes the kernels if the
-    /// options ask for native code: [`brolga_codegen::compile`].
+    /// The program of a graph on states of this layout, which may have more states than the graph
+    /// uses. `compile` makes the kernels if the options ask for native code:
+    /// [`brolga_codegen::compile`].
     ///
     /// # Errors
-    /// If the graph's states are not in the layout with the same types, a node has no native code, the kernels cannot be compiled, or
-    /// more memory is needed than the options allow or the machine grants.
+    /// If the graph's states are not in the layout with the same types, a node has no native code,
+    /// the kernels cannot be compiled, or more memory is needed than the options allow or the
+    /// machine grants.
     pub fn new(
         graph: &Graph,
         states: &StateLayout,
@@ -71,7 +74,8 @@ impl Planned {
     /// The program of a graph whose kernels have been compiled.
     ///
     /// # Errors
-    /// As [`Planned::new`], and [`RuntimeError::Kernel`] if a kernel is missing or does not fit its node.
+    /// As [`Planned::new`], and [`RuntimeError::Kernel`] if a kernel is missing or does not fit its
+    /// node.
     pub fn native(
         compiled: Compiled<'_>,
         states: &StateLayout,
@@ -105,7 +109,8 @@ impl Planned {
         Ok(Self { plan, options, runner: Runner::Interpreter(Box::new(graph.clone())) })
     }
 
-    /// The plan: what the program does, and where everything lies. For the interpreter: as if each node were a kernel without code.
+    /// The plan: what the program does, and where everything lies. For the interpreter: as if each
+    /// node were a kernel without code.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -118,7 +123,8 @@ impl Planned {
     /// Links the code and allocates the memory: the program is ready to run.
     ///
     /// # Errors
-    /// If the code cannot be placed in memory, or the system does not give the memory, or the threads.
+    /// If the code cannot be placed in memory, or the system does not give the memory, or the
+    /// threads.
     pub fn link(self) -> Result<Executable, RuntimeError> {
         let Self { plan, options, runner } = self;
         match runner {

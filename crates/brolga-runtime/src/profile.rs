@@ -31,15 +31,18 @@ pub struct KernelProfile {
     pub flops: u64,
     /// Billions of floating-point operations a second.
     pub gflops: f64,
-    /// The same as a part of what the machine can do; `None` unless [`Profile::with_limit`] has said what that is.
+    /// The same as a part of what the machine can do; `None` unless [`Profile::with_limit`] has
+    /// said what that is.
     #[serde(default)]
     pub of_limit: Option<f64>,
-    /// Bytes of operands, results and workspace that one call reads or writes, each as often as stages name it.
+    /// Bytes of operands, results and workspace that one call reads or writes, each as often as
+    /// stages name it.
     pub bytes: usize,
     /// How many of these bytes are written.
     #[serde(default)]
     pub written: usize,
-    /// Bytes of all operands, results and workspace of all workers, what is computed in place counted once: what a cache has to hold.
+    /// Bytes of all operands, results and workspace of all workers, what is computed in place
+    /// counted once: what a cache has to hold.
     #[serde(default)]
     pub working_set: usize,
 }
@@ -55,15 +58,17 @@ pub struct Profile {
     pub steps: u64,
     /// Nanoseconds of all steps.
     pub time_ns: u64,
-    /// Nanoseconds that all threads together did nothing in these steps: they waited for each other, or for a core.
+    /// Nanoseconds that all threads together did nothing in these steps: they waited for each
+    /// other, or for a core.
     pub waiting_ns: u64,
     /// The kernels in the order of the schedule.
     pub kernels: Vec<KernelProfile>,
 }
 
 impl Profile {
-    /// Compares each kernel with what the machine can do: so many floating-point operations a second on all threads of the program
-    /// together, as `brolga::measure::limit::multiply_adds` measures it.
+    /// Compares each kernel with what the machine can do: so many floating-point operations a
+    /// second on all threads of the program together, as `brolga::measure::limit::multiply_adds`
+    /// measures it.
     #[must_use]
     pub fn with_limit(mut self, flops_per_second: f64) -> Self {
         for kernel in &mut self.kernels {

@@ -16,7 +16,8 @@ pub struct Random {
     stream: u32,
 }
 
-/// Where the steps of a training count from 0, initial values take their numbers from above this step.
+/// Where the steps of a training count from 0, initial values take their numbers from above this
+/// step.
 const INITIAL: u32 = 1 << 31;
 
 /// The bits of a block of indices.
@@ -49,9 +50,9 @@ impl Random {
 
     /// The four words of a call of the generator, whose number is given in halves.
     ///
-    /// This is [`philox4x32`](brolga_ir::lanes::philox4x32) on numbers of 64 bits of which the upper halves mean nothing, until a
-    /// multiplication has forgotten them: so one of them gives a compiler both halves of a product,
-    /// for eight calls at once.
+    /// This is [`philox4x32`](brolga_ir::lanes::philox4x32) on numbers of 64 bits of which the
+    /// upper halves mean nothing, until a multiplication has forgotten them: so one of them gives a
+    /// compiler both halves of a product, for eight calls at once.
     #[inline(always)]
     fn words(self, [low, high]: [u32; 2], draw: u32) -> [u32; 4] {
         let mut words = [low, high, INITIAL | draw, self.stream].map(u64::from);
@@ -82,8 +83,8 @@ impl Random {
     /// [`Random::bits`] of indices that lie anywhere, each with the number of its draw.
     #[inline(always)]
     fn scattered(self, indices: &[u64; PHILOX_BLOCK], draws: &[u32; PHILOX_BLOCK]) -> Bits {
-        // Loops over numbers of one width, and comparisons instead of an index: so the compiler can do
-        // many indices at once.
+        // Loops over numbers of one width, and comparisons instead of an index: so the compiler can
+        // do many indices at once.
         let [mut low, mut high] = [[0; PHILOX_BLOCK]; 2];
         for ((low, high), &index) in low.iter_mut().zip(&mut high).zip(indices) {
             let (block, calls) = (index / PHILOX_BLOCK as u64, CALLS as u64);
@@ -105,15 +106,16 @@ impl Random {
         unit(self.bits(index, 0))
     }
 
-    /// A number of the standard normal distribution at an index, by Box and Muller's transform of draws
-    /// `2·draw` and `2·draw + 1`.
+    /// A number of the standard normal distribution at an index, by Box and Muller's transform of
+    /// draws `2·draw` and `2·draw + 1`.
     pub fn normal(self, index: u64, draw: u32) -> f64 {
         let [u, v] = [0, 1].map(|half| f64::from(self.bits(index, 2 * draw + half)));
         let radius = (-2.0 * ((u + 1.0) / 2f64.powi(32)).ln()).sqrt();
         radius * (std::f64::consts::TAU * v / 2f64.powi(32)).cos()
     }
 
-    /// A number of the standard normal distribution within two standard deviations: the first draw that is.
+    /// A number of the standard normal distribution within two standard deviations: the first draw
+    /// that is.
     pub fn truncated_normal(self, index: u64) -> f64 {
         (0..INITIAL / 2)
             .map(|draw| self.normal(index, draw))
@@ -149,7 +151,8 @@ pub enum Draw {
 
 /// The numbers `offset + x · factor / divisor` of all indices, where x is drawn from a source.
 ///
-/// The number at an index is that of the formulas in `f64`, rounded once to `f32`. It depends on nothing else.
+/// The number at an index is that of the formulas in `f64`, rounded once to `f32`. It depends on
+/// nothing else.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Distribution {
     /// How x is drawn.

@@ -61,7 +61,8 @@ impl Regions {
         self.ranges.len() - 1
     }
 
-    /// The region of an operand that the result may overwrite, since nothing needs it afterwards and no other result has `taken` it.
+    /// The region of an operand that the result may overwrite, since nothing needs it afterwards
+    /// and no other result has `taken` it.
     fn dying(
         &self,
         tasks: &Tasks,

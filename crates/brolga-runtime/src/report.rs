@@ -68,7 +68,8 @@ pub struct MemoryReport {
 }
 
 impl MemoryReport {
-    /// Bytes that results, outputs and workspaces need at least for this order of kernels: as many as are alive at once.
+    /// Bytes that results, outputs and workspaces need at least for this order of kernels: as many
+    /// as are alive at once.
     pub fn planned_at_least(&self) -> usize {
         self.lower_bound.saturating_sub(self.arena.saturating_sub(self.planned))
     }

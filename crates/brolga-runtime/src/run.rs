@@ -23,7 +23,8 @@ use crate::state::State;
 use crate::tasks::Call;
 use crate::team::Team;
 
-/// A scheduled program with all addresses filled in. Nothing is computed when it runs that could be computed before.
+/// A scheduled program with all addresses filled in. Nothing is computed when it runs that could be
+/// computed before.
 pub(crate) struct Step {
     stages: Box<[StageCall]>,
     /// The units of each lane in each stage, stage by stage.
@@ -148,8 +149,9 @@ impl Step {
     /// Runs the step, fed with these rows.
     ///
     /// # Safety
-    /// The stages keep the promises of [`KernelFn`]; `arena` is the memory the step was made for, and `state` has the
-    /// layout it was made for. (Both are borrowed for the whole run, so nobody else touches them.)
+    /// The stages keep the promises of [`KernelFn`]; `arena` is the memory the step was made for,
+    /// and `state` has the layout it was made for. (Both are borrowed for the whole run, so nobody
+    /// else touches them.)
     pub(crate) unsafe fn run(
         &mut self,
         _arena: &mut Memory,
@@ -232,10 +234,11 @@ impl Step {
     #[inline]
     unsafe fn call(&self, stage: &StageCall, worker: usize, units: Range<u64>) {
         let operands = self.table.pointers[stage.operands..].as_ptr().cast::<*mut u8>();
-        // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of the sizes and with the
-        // alignment promised, apart from each other where they have to be (the plan is checked); the units are within the
-        // stage's, and no other worker does them; the scratch memory is this worker's own; phases and lanes keep units
-        // apart where their bytes are the same.
+        // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of
+        // the sizes and with the alignment promised, apart from each other where they have to be
+        // (the plan is checked); the units are within the stage's, and no other worker does them;
+        // the scratch memory is this worker's own; phases and lanes keep units apart where their
+        // bytes are the same.
         unsafe { (stage.entry)(operands, self.scratch[worker].0, units.start, units.end) };
     }
 

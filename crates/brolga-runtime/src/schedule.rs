@@ -30,8 +30,8 @@ pub(crate) struct Scheduled {
     pub(crate) long: bool,
 }
 
-/// Operations or bytes of a lane from which on a stage is long: some 10 µs, since a chunk more costs
-/// 0.1 to 0.3 µs if another worker takes it.
+/// Operations or bytes of a lane from which on a stage is long: some 10 µs, since a chunk more
+/// costs 0.1 to 0.3 µs if another worker takes it.
 const LONG_FLOPS: u64 = 1 << 20;
 const LONG_BYTES: usize = 1 << 16;
 
@@ -74,8 +74,8 @@ pub(crate) struct Schedule {
     pub(crate) barrier_behind_feeds: bool,
 }
 
-/// The addresses of the operands, results and workspace of a call: its operand table. A workspace without bytes, as sums over an axis of
-/// extent 0 have it, is nowhere in particular.
+/// The addresses of the operands, results and workspace of a call: its operand table. A workspace
+/// without bytes, as sums over an axis of extent 0 have it, is nowhere in particular.
 pub(crate) fn operand_table(calls: &[Call], layout: &Layout, call: usize) -> Vec<Address> {
     let buffers = calls[call].operands.iter().chain(&calls[call].results);
     let nowhere = Address { space: Space::Arena, span: Span::default() };

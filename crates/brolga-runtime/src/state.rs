@@ -12,15 +12,17 @@ use crate::element::Element;
 use crate::error::RuntimeError;
 use crate::memory::{ALIGNMENT, Memory, Span, padded};
 
-/// Bytes from which on a state is followed by a gap, and bytes of the gap. Weights and the optimizer's slots for them are read and written side by side.
-/// Many of them are whole pages long, and their elements would be in the same few sets of a cache.
+/// Bytes from which on a state is followed by a gap, and bytes of the gap. Weights and the
+/// optimizer's slots for them are read and written side by side. Many of them are whole pages long,
+/// and their elements would be in the same few sets of a cache.
 const PAGE: usize = 4096;
 const GAP: usize = 11 * ALIGNMENT;
 
-/// Names, types and offsets of all states of a model: weights, optimizer slots, counters, running statistics.
+/// Names, types and offsets of all states of a model: weights, optimizer slots, counters, running
+/// statistics.
 ///
-/// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is cheap to clone. Its serde form is the list
-/// of names and types, which the offsets follow from.
+/// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is
+/// cheap to clone. Its serde form is the list of names and types, which the offsets follow from.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "Vec<(String, Type)>", try_from = "Vec<(String, Type)>")]
 pub struct StateLayout(Arc<Offsets>);
@@ -43,7 +45,8 @@ impl StateLayout {
     /// A layout of these states in this order.
     ///
     /// # Errors
-    /// [`RuntimeError::DuplicateState`] if two have one name, [`RuntimeError::StateSize`] if they are too large.
+    /// [`RuntimeError::DuplicateState`] if two have one name, [`RuntimeError::StateSize`] if they
+    /// are too large.
     pub fn new<N: Into<String>>(
         states: impl IntoIterator<Item = (N, Type)>,
     ) -> Result<Self, RuntimeError> {
@@ -54,11 +57,12 @@ impl StateLayout {
         Ok(Self(Arc::new(offsets)))
     }
 
-    /// The states that these graphs use, in the order of their signatures. A state that several graphs use is one state.
+    /// The states that these graphs use, in the order of their signatures. A state that several
+    /// graphs use is one state.
     ///
     /// # Errors
-    /// [`RuntimeError::DuplicateState`] if two graphs disagree about a state's type, [`RuntimeError::StateSize`] if they are
-    /// too large.
+    /// [`RuntimeError::DuplicateState`] if two graphs disagree about a state's type,
+    /// [`RuntimeError::StateSize`] if they are too large.
     pub fn of_graphs<'a>(
         graphs: impl IntoIterator<Item = &'a Graph>,
     ) -> Result<Self, RuntimeError> {
@@ -171,7 +175,8 @@ impl fmt::Debug for StateLayout {
     }
 }
 
-/// The values of all states of a model, shared by its programs: `train_step`, `eval_step`, `predict`.
+/// The values of all states of a model, shared by its programs: `train_step`, `eval_step`,
+/// `predict`.
 #[derive(Debug)]
 pub struct State {
     layout: StateLayout,
@@ -204,7 +209,8 @@ impl State {
     /// Gives a state a value.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownState`], or [`RuntimeError::TensorType`] if the tensor's type is another.
+    /// [`RuntimeError::UnknownState`], or [`RuntimeError::TensorType`] if the tensor's type is
+    /// another.
     pub fn set(&mut self, name: &str, tensor: &Tensor) -> Result<(), RuntimeError> {
         let entry = self.layout.entry(name)?;
         if entry.ty != tensor.ty() {
@@ -218,7 +224,8 @@ impl State {
     /// The elements of a state.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownState`], or [`RuntimeError::ElementType`] if its elements are of another type.
+    /// [`RuntimeError::UnknownState`], or [`RuntimeError::ElementType`] if its elements are of
+    /// another type.
     pub fn slice<T: Element>(&self, name: &str) -> Result<&[T], RuntimeError> {
         let entry = self.layout.entry(name)?.of_elements::<T>()?;
         Ok(self.memory.slice(entry.span))

@@ -62,7 +62,8 @@ impl Call {
         self.origin.layer.as_deref().unwrap_or_default()
     }
 
-    /// Checks that the kernel speaks of operands and results that there are, and tells what is wrong.
+    /// Checks that the kernel speaks of operands and results that there are, and tells what is
+    /// wrong.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self { operands, results, kernel, .. } = self;
         let (operands, results) = (operands.len(), results.len());
@@ -115,7 +116,8 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// The tasks of a graph: each node but parameters, constants and views becomes the kernel that `kernel` gives for it.
+    /// The tasks of a graph: each node but parameters, constants and views becomes the kernel that
+    /// `kernel` gives for it.
     pub(crate) fn new(
         graph: &Graph,
         mut kernel: impl FnMut(NodeId) -> Result<CompiledKernel, RuntimeError>,
@@ -220,7 +222,8 @@ impl Tasks {
         readers.chain(followers).copied()
     }
 
-    /// The bytes that all buffers, workspaces and scratch memories would take side by side: no plan takes more.
+    /// The bytes that all buffers, workspaces and scratch memories would take side by side: no plan
+    /// takes more.
     pub(crate) fn bytes(&self, threads: usize) -> usize {
         let size = |bytes: usize| bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
         let kernels = self.tasks.iter().map(|task| &task.call.kernel);

@@ -8,7 +8,8 @@ use crate::layout::Space;
 /// Footprints by space, size and offset, each with a stage.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
-    /// By the logarithm of their sizes, then by their offsets: what overlaps a range begins no further before it than it is long.
+    /// By the logarithm of their sizes, then by their offsets: what overlaps a range begins no
+    /// further before it than it is long.
     by_size: BTreeMap<(Space, u32), ByOffset>,
 }
 

@@ -1,13 +1,15 @@
 //! State updates: where the next value of each state is written.
 //!
-//! The next value is computed right into the state's memory wherever nothing can read the old one afterwards. If that is
-//! impossible, it is computed elsewhere and copied when nobody needs the old value any more.
+//! The next value is computed right into the state's memory wherever nothing can read the old one
+//! afterwards. If that is impossible, it is computed elsewhere and copied when nobody needs the old
+//! value any more.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::tasks::{BufferId, Home, TaskId, Tasks};
 
-/// Finds the memory of each state's next value, adds the copies that are needed, and orders the tasks around them.
+/// Finds the memory of each state's next value, adds the copies that are needed, and orders the
+/// tasks around them.
 pub(crate) fn place_updates(tasks: &mut Tasks) {
     let olds: HashMap<usize, BufferId> = (0..tasks.buffers.len())
         .filter_map(|buffer| match tasks.buffers[buffer].home {
@@ -36,8 +38,8 @@ pub(crate) fn place_updates(tasks: &mut Tasks) {
     }
 }
 
-/// Values of states before the step that are returned, or become values of other states, are copied before they are
-/// overwritten.
+/// Values of states before the step that are returned, or become values of other states, are copied
+/// before they are overwritten.
 fn save_old_values(tasks: &mut Tasks) {
     let mut saved: HashMap<BufferId, BufferId> = HashMap::new();
     let mut save = |tasks: &mut Tasks, buffer: BufferId| match tasks.buffers[buffer].home {
@@ -88,8 +90,9 @@ pub(crate) fn may_overwrite(
 
 /// Whether any of the tasks needs what `on` computes, or has to come after it for another reason.
 ///
-/// What comes before the tasks and what comes after `on` is walked by turns, until one walk meets the start of the other or ends:
-/// next to nothing comes after most updates, and a whole step before them.
+/// What comes before the tasks and what comes after `on` is walked by turns, until one walk meets
+/// the start of the other or ends: next to nothing comes after most updates, and a whole step
+/// before them.
 fn depends(tasks: &Tasks, of: &[TaskId], on: TaskId) -> bool {
     let targets: HashSet<TaskId> = of.iter().copied().collect();
     let (mut before, mut after) = (of.to_vec(), vec![on]);

@@ -1,4 +1,5 @@
-//! Planners that give one range after the other the lowest offset that is free all its life: the order is all that they choose.
+//! Planners that give one range after the other the lowest offset that is free all its life: the
+//! order is all that they choose.
 
 use std::cmp::Reverse;
 
@@ -19,8 +20,8 @@ pub(super) fn earliest_first(ranges: &[LiveRange]) -> Vec<usize> {
     sorted(ranges, |range| (range.first, Reverse(range.bytes)))
 }
 
-/// What is alive when most memory is needed decides about the size, so it is placed first, without gaps; then that of the next such
-/// moment.
+/// What is alive when most memory is needed decides about the size, so it is placed first, without
+/// gaps; then that of the next such moment.
 pub(super) fn tightest_first(ranges: &[LiveRange]) -> Vec<usize> {
     let tasks = ranges.iter().map(|range| range.last + 1).max().unwrap_or(0);
     let needed = pressure(ranges, tasks);

@@ -1,6 +1,8 @@
-//! The planner for very many ranges: it takes them in the order of the schedule, as a heap would, and gives each the lowest free offset.
+//! The planner for very many ranges: it takes them in the order of the schedule, as a heap would,
+//! and gives each the lowest free offset.
 //!
-//! That is the plan of [`greedy::earliest_first`], found in a time that grows with the number of ranges and not with its square.
+//! That is the plan of [`greedy::earliest_first`], found in a time that grows with the number of
+//! ranges and not with its square.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};

@@ -38,7 +38,8 @@ pub(crate) struct MemoryPlan {
     pub(crate) planner: &'static str,
 }
 
-/// A heuristic for the order in which ranges are given the lowest offset that is free all their life.
+/// A heuristic for the order in which ranges are given the lowest offset that is free all their
+/// life.
 struct Planner {
     name: &'static str,
     order: fn(&[LiveRange]) -> Vec<usize>,

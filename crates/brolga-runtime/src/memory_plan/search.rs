@@ -7,10 +7,12 @@ const TRIES: usize = 64;
 /// How many pairs of ranges are compared at most: few enough to take a small part of a compilation.
 const PAIRS: usize = 1 << 22;
 
-/// A smaller plan than this one, if the search finds any; it starts at the order of this plan, and ends at the lower bound.
+/// A smaller plan than this one, if the search finds any; it starts at the order of this plan, and
+/// ends at the lower bound.
 ///
-/// A range at the end of a plan was placed too late to find room below. It moves to the front of the order, and then all are placed
-/// anew; an order that makes the plan larger is tried further all the same, since a smaller plan may follow from it.
+/// A range at the end of a plan was placed too late to find room below. It moves to the front of
+/// the order, and then all are placed anew; an order that makes the plan larger is tried further
+/// all the same, since a smaller plan may follow from it.
 pub(super) fn improve(
     ranges: &[LiveRange],
     mut order: Vec<usize>,

@@ -1,7 +1,9 @@
-//! The proof that a plan is right, from the plan alone: nothing of how it was made is used, and no code is needed.
+//! The proof that a plan is right, from the plan alone: nothing of how it was made is used, and no
+//! code is needed.
 //!
-//! First that it holds together: what it numbers is there, and everything lies where it may lie. Then its memory is followed through the
-//! step. Last that the stages are those of the kernels, with all barriers.
+//! First that it holds together: what it numbers is there, and everything lies where it may lie.
+//! Then its memory is followed through the step. Last that the stages are those of the kernels,
+//! with all barriers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,14 +19,15 @@ use crate::team::Team;
 type Checked = Result<(), String>;
 
 impl Plan {
-    /// Checks that the plan is right: that all buffers, workspaces and scratch memories are aligned and inside of the arena or the state, that
-    /// no value is overwritten before its last use, that each kernel runs after what it needs, and that barriers stand wherever threads
-    /// would race.
+    /// Checks that the plan is right: that all buffers, workspaces and scratch memories are aligned
+    /// and inside of the arena or the state, that no value is overwritten before its last use, that
+    /// each kernel runs after what it needs, and that barriers stand wherever threads would race.
     ///
     /// The plans that this crate makes are right. This is for those that were saved.
     ///
     /// # Errors
-    /// [`RuntimeError::Plan`] with the first mistake; [`RuntimeError::ThreadCount`] if no such number of threads can compute.
+    /// [`RuntimeError::Plan`] with the first mistake; [`RuntimeError::ThreadCount`] if no such
+    /// number of threads can compute.
     pub fn check(&self) -> Result<(), RuntimeError> {
         Team::check(self.lanes())?;
         let graph = self.signature.graph.clone();
@@ -112,7 +115,8 @@ impl Plan {
         self.check_scratch()
     }
 
-    /// Checks that inputs, outputs, states, constants, workspaces and scratch memories have the bytes that their users expect.
+    /// Checks that inputs, outputs, states, constants, workspaces and scratch memories have the
+    /// bytes that their users expect.
     fn check_sizes(&self) -> Checked {
         let Self { layout, signature, states, constants, calls, .. } = self;
         let types = signature.inputs.iter().map(|input| &input.ty).chain(&signature.outputs);
@@ -146,7 +150,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Checks that nothing else lies in the scratch memories. (What else meets shows when the step is followed.)
+    /// Checks that nothing else lies in the scratch memories. (What else meets shows when the step
+    /// is followed.)
     fn check_scratch(&self) -> Checked {
         let layout = &self.layout;
         let scratch = || layout.scratch.iter().copied().map(in_arena);
@@ -163,8 +168,9 @@ impl Plan {
         }
     }
 
-    /// Follows the step and tells the first mistake: a value that is overwritten before its last use, a kernel that runs before what it
-    /// needs, a workspace or result over an operand without permission, a lost output, update, constant or input.
+    /// Follows the step and tells the first mistake: a value that is overwritten before its last
+    /// use, a kernel that runs before what it needs, a workspace or result over an operand without
+    /// permission, a lost output, update, constant or input.
     fn follow(&self) -> Checked {
         let Self { layout, homes, calls, .. } = self;
         let mut memory = Memory::new(self);
@@ -205,7 +211,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Checks that a call's workspace and results lie apart from its operands, but where the kernel allows it, and from each other.
+    /// Checks that a call's workspace and results lie apart from its operands, but where the kernel
+    /// allows it, and from each other.
     fn check_in_place(&self, index: usize) -> Checked {
         let (call, layout) = (&self.calls[index], &self.layout);
         let name = &call.name;

@@ -8,7 +8,8 @@ use crate::memory::Span;
 use crate::schedule::Scheduled;
 use crate::table::{bytes, write_table};
 
-/// What lies where, then the kernels in the order of the step with their addresses and stages; a line stands where there is a barrier.
+/// What lies where, then the kernels in the order of the step with their addresses and stages; a
+/// line stands where there is a barrier.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lanes = match self.lanes() {

@@ -1,10 +1,10 @@
 //! Box and Muller's transform, many numbers at a time.
 //!
-//! What is computed here is near the formula that [`Random::normal`](super::Random::normal) computes
-//! with the standard library's functions: within [`RELATIVE`] and [`ABSOLUTE`]. Both ends of that
-//! interval are rounded to `f32`. Where they give the same bits, so does the formula, since scaling and
-//! rounding are monotone; where they do not, the formula itself must be asked. That happens once in some
-//! ten thousand numbers.
+//! What is computed here is near the formula that [`Random::normal`](super::Random::normal)
+//! computes with the standard library's functions: within [`RELATIVE`] and [`ABSOLUTE`]. Both ends
+//! of that interval are rounded to `f32`. Where they give the same bits, so does the formula, since
+//! scaling and rounding are monotone; where they do not, the formula itself must be asked. That
+//! happens once in some ten thousand numbers.
 
 use std::f64::consts::{FRAC_PI_2, LN_2, PI, TAU};
 

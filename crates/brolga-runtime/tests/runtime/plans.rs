@@ -1,4 +1,5 @@
-//! Plans as data: they are saved, checked without any code, and linked with the code of their kernels.
+//! Plans as data: they are saved, checked without any code, and linked with the code of their
+//! kernels.
 
 use brolga_codegen::jit::{Code, link};
 use brolga_codegen::object::Object;

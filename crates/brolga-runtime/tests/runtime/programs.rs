@@ -46,8 +46,9 @@ fn barriers_stand_where_another_workers_bytes_are_touched() {
         let names = ["neg", "reverse", "add", "flip", "parts", "total"].map(str::to_owned);
         names.into_iter().zip(flags).collect::<Vec<_>>()
     };
-    // `reverse` reads what others wrote, `total` the sums of all. `add` and `flip` keep to each worker's own units. `parts` has its
-    // workspace where `neg` had its result, which others may still read for `reverse`.
+    // `reverse` reads what others wrote, `total` the sums of all. `add` and `flip` keep to each
+    // worker's own units. `parts` has its workspace where `neg` had its result, which others may
+    // still read for `reverse`.
     assert_eq!(barriers(&mixed(), 2), expected([false, true, false, false, true, true]));
     assert_eq!(barriers(&mixed(), 1), expected([false; 6]));
 }
@@ -57,7 +58,8 @@ fn shared(builder: &Builder, threads: usize) -> Vec<bool> {
     builder.native(threads).0.schedule().iter().map(|stage| stage.shared).collect()
 }
 
-/// The first worker's first units wait for all others, those of its own behind them included: somebody else has to do these.
+/// The first worker's first units wait for all others, those of its own behind them included:
+/// somebody else has to do these.
 #[test]
 fn a_worker_helps_one_that_is_held_up() {
     let mut b = Builder::new(PATIENT);
@@ -372,7 +374,8 @@ fn more_threads_than_cores_are_not_started() {
         executable.profile().unwrap().threads
     };
     let cores = std::thread::available_parallelism().unwrap().get();
-    // A quota of CPU time counts as the next larger number of cores here, as the next smaller there.
+    // A quota of CPU time counts as the next larger number of cores here, as the next smaller
+    // there.
     assert!([cores, cores + 1].contains(&threads_of(false)));
     assert_eq!(threads_of(true), 64);
 }

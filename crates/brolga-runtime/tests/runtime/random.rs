@@ -1,4 +1,5 @@
-//! Random programs: whatever is planned, ordered and updated in place, the bits are those of the interpreter.
+//! Random programs: whatever is planned, ordered and updated in place, the bits are those of the
+//! interpreter.
 
 use crate::kernels::Builder;
 use brolga_ir::ops::Reshape;
