@@ -4,10 +4,10 @@ use brolga_codegen::kernel::{Access, CompiledKernel, KernelFn, Stage, Touch};
 
 /// The symbol of the copy kernel's stage, which the runtime itself defines.
 pub(crate) const SYMBOL: &str = "brolga_copy";
-/// Its code.
+/// The code of the stage.
 pub(crate) const CODE: KernelFn = copy;
 
-/// A kernel that copies so many bytes from its operand to its result; each byte is a unit.
+/// A kernel that copies `bytes` bytes from its operand to its result; each byte is a unit.
 pub(crate) fn copy_kernel(bytes: usize) -> CompiledKernel {
     let touch = |slot| vec![Touch { slot, access: Access::Units }];
     let stage = Stage {

@@ -21,8 +21,8 @@ use crate::schedule::StageInfo;
 use crate::state::StateLayout;
 use crate::team::Team;
 
-/// A program that is compiled and planned, and has no memory yet: what it needs is known, and
-/// whether it gets it is up to the caller.
+/// A program that is compiled and planned, and has no memory yet: its caller knows how much it
+/// needs.
 #[derive(Debug)]
 pub struct Planned {
     plan: Plan,
@@ -30,7 +30,7 @@ pub struct Planned {
     runner: Runner,
 }
 
-/// What computes.
+/// What runs the program.
 #[derive(Debug)]
 enum Runner {
     /// The code of the plan's kernels.
@@ -63,7 +63,8 @@ impl Planned {
         if let Some(id) = graph.ids().find(|&id| !has_code(&graph.node(id).op)) {
             return Err(unsupported(graph, id));
         }
-        // The time to compile may grow with the extents. What no memory holds is refused before.
+        // The time to compile may grow with the extents, so a graph that no memory holds is
+        // rejected before.
         let largest = graph.ids().flat_map(|id| &graph.node(id).types).map(Type::bytes).max();
         if brolga_memory::check(largest.unwrap_or(0)).is_err() {
             Self::interpreter(graph, states, options)?;
@@ -95,7 +96,7 @@ impl Planned {
         Ok(Self { plan, options: options.clone(), runner: Runner::Native(object) })
     }
 
-    /// The program of any graph, to be run by the interpreter.
+    /// The program of any graph on the interpreter.
     ///
     /// # Errors
     /// As [`Planned::new`].
@@ -109,13 +110,12 @@ impl Planned {
         Ok(Self { plan, options, runner: Runner::Interpreter(Box::new(graph.clone())) })
     }
 
-    /// The plan: what the program does, and where everything lies. For the interpreter: as if each
-    /// node were a kernel without code.
+    /// The plan. For the interpreter: that of the graph if each node were a kernel without code.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What needs how much memory.
+    /// The memory of the program by purpose.
     pub fn memory(&self) -> &MemoryReport {
         &self.plan.report
     }
@@ -123,8 +123,7 @@ impl Planned {
     /// Links the code and allocates the memory: the program is ready to run.
     ///
     /// # Errors
-    /// If the code cannot be placed in memory, or the system does not give the memory, or the
-    /// threads.
+    /// If the code cannot be linked, or the system does not grant the memory or the threads.
     pub fn link(self) -> Result<Executable, RuntimeError> {
         let Self { plan, options, runner } = self;
         match runner {
