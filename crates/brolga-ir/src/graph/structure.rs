@@ -1,4 +1,4 @@
-//! Equality of graphs: that of their structure.
+//! Equality of graphs.
 
 use std::hash::{Hash, Hasher};
 
@@ -19,8 +19,8 @@ impl Graph {
         (order, positions)
     }
 
-    /// The wiring without names and origins: what equality compares. What does not exist has no
-    /// position.
+    /// The structure, without names and origins, which equality compares. A value that does not
+    /// exist has no position.
     fn structure(&self) -> Structure<'_> {
         let (order, positions) = self.signature_first();
         let position = |id: NodeId| positions.get(&id).copied();
