@@ -1,7 +1,7 @@
 //! Graphs as pictures, in the language of Graphviz.
 //!
-//! Layers are boxes around their nodes, nested as their paths are, and ops with a body are dashed
-//! boxes around its nodes. Blue nodes are forward, orange ones backward, green ones update; edges
+//! Layers are boxes around their nodes, nested like their paths; an op with a body is a dashed box
+//! around the body's nodes. Blue nodes are forward, orange ones backward, green ones update; edges
 //! carry types. A dashed edge leads from the next value of a state to the state.
 
 use std::collections::{BTreeMap, HashMap};
@@ -106,7 +106,7 @@ impl Drawing {
         sources
     }
 
-    /// Draws the body whose results are the node's inside a box; edges go right through it.
+    /// Draws the body whose results are the node's inside a box, which edges cross.
     fn body(
         &mut self,
         graph: &Graph,
@@ -153,7 +153,7 @@ impl Drawing {
     }
 }
 
-/// Attributes, one a line, long ones cut.
+/// The attributes, one on each line; long ones are cut.
 fn wrapped(attributes: &str) -> String {
     const WIDTH: usize = 40;
     let inside = attributes.trim_start_matches('{').trim_end_matches('}');

@@ -10,7 +10,7 @@ use crate::tensor::Tensor;
 use crate::types::Type;
 use crate::verify::verify;
 
-/// Looks at the results of each node as the interpreter computes them.
+/// An observer of the results of each node as the interpreter computes them.
 pub trait Observer {
     /// Called after a node was evaluated.
     fn computed(&mut self, graph: &Graph, node: NodeId, results: &[Tensor]);
@@ -101,7 +101,7 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
     graph.outputs().iter().map(|o| output(o.value)).collect()
 }
 
-/// For each node whose results are used, the position in the order of the last use. Values are
+/// For each node whose results are used, the position of the last use in the order. Values are
 /// dropped there, so that a large graph needs little memory.
 fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
     let mut last_use = HashMap::new();
@@ -116,8 +116,8 @@ fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
     last_use
 }
 
-/// The bytes that the interpreter needs at most at any time: values that are alive, what the op
-/// that is evaluated keeps besides, and a copy of the outputs.
+/// The most bytes that the interpreter needs at any time: live values, temporary data of the
+/// evaluated op, and a copy of the outputs.
 pub fn bytes_needed(graph: &Graph) -> usize {
     let bytes = |id: NodeId| total(graph.node(id).types.iter().map(Type::bytes));
     let order = graph.order();
@@ -141,11 +141,11 @@ pub fn bytes_needed(graph: &Graph) -> usize {
     most.max(alive.saturating_add(outputs))
 }
 
-/// The most bytes for an element of operands and results that ops keep while they are evaluated:
-/// two lists of offsets, or of values in another format.
+/// The most temporary bytes of an evaluation for each element of operands and results: two lists of
+/// offsets, or of values in another format.
 const SCRATCH: usize = 32;
 
-/// The bytes that an evaluation needs at most besides operands and results.
+/// The most temporary bytes of an evaluation.
 fn scratch(graph: &Graph, id: NodeId) -> usize {
     let node = graph.node(id);
     let elements = |ty: &Type| ty.shape.elements();
@@ -193,7 +193,7 @@ mod tests {
                 length - 1
             )))
         };
-        // Operand and result, and eight bytes an element besides.
+        // Operand and result, and eight temporary bytes for each element.
         assert_eq!((chain(1), chain(9)), (16_000, 16_000));
     }
 

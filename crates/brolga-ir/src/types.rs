@@ -65,7 +65,7 @@ impl DType {
     }
 
     /// The type in which elements are summed and counted: `f32` for `bf16`, which counts to 256,
-    /// and for `f16`, which counts to 2048 and ends at 65504; itself for all others.
+    /// and for `f16`, which counts to 2048 and ends at 65504; the type itself for all others.
     #[must_use]
     pub fn accumulator(self) -> Self {
         match self {
@@ -128,7 +128,7 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// The extents, to be changed.
+    /// The extents, for changes.
     pub fn dims_mut(&mut self) -> &mut [usize] {
         &mut self.0
     }
@@ -253,7 +253,7 @@ impl Type {
         self.shape.elements() * self.dtype.size()
     }
 
-    /// Why no tensor can have this type, if that is so: rank above [`MAX_RANK`] or more than
+    /// Fails if no tensor can have this type: for a rank above [`MAX_RANK`] or more than
     /// [`MAX_BYTES`].
     ///
     /// # Errors
@@ -262,7 +262,7 @@ impl Type {
         if self.shape.rank() > MAX_RANK {
             return Err(format!("rank {} is above the limit of {MAX_RANK}", self.shape.rank()));
         }
-        // Zero extents do not excuse the others: strides are products of them.
+        // Zero extents do not make up for large ones, since strides are products of these.
         let bytes = self
             .shape
             .iter()

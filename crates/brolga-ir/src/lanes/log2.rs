@@ -40,7 +40,7 @@ const COEFFICIENTS_64: [f64; 8] = [
     0.179_984_608_266_245_7,
 ];
 
-/// A float and what it lacks of the value that it stands for.
+/// A float and its error: their sum is the value.
 type Pair<F> = (F, F);
 
 /// log₂ a as hi + lo, for a ≥ 0; hi = ±∞ or NaN where the logarithm is.
@@ -130,7 +130,7 @@ pub(super) fn product<L: Lanes>(l: &mut L, a: L::F, b: L::F) -> Pair<L::F> {
     (high, l.fma(a, b, minus_high))
 }
 
-/// a·b but for the product of the low parts.
+/// a·b without the product of the low parts.
 fn pair_product<L: Lanes>(l: &mut L, a: Pair<L::F>, b: Pair<L::F>) -> Pair<L::F> {
     let (high, low) = product(l, a.0, b.0);
     let low = l.fma(a.0, b.1, low);

@@ -3,7 +3,7 @@
 //! The order of arithmetic is part of the IR, so the meaning of an elementwise op is a short
 //! program over the primitives of this trait. The reference interpreter runs it on one number at a
 //! time ([`ScalarF32`], [`ScalarF64`]); code generation records it into a tile program of sixteen
-//! lanes. Both therefore round in the same places, and give the same bits.
+//! lanes. Both therefore round the same values, and give the same bits.
 //!
 //! Arithmetic is IEEE 754 with round-to-nearest-even and gradual underflow. All NaNs are one value:
 //! sign and payload of a NaN are not specified.

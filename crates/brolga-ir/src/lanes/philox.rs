@@ -21,8 +21,7 @@ pub const PHILOX_WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 /// words 3 and 1 and the key, become words 2 and 0; the lower halves become words 3 and 1. The key
 /// grows by a constant between the ten rounds.
 ///
-/// Integer lanes must have 32 bits: only there is the lower half of a product what [`Lanes::imul`]
-/// gives.
+/// Integer lanes must have 32 bits, so that [`Lanes::imul`] gives the lower half of a product.
 ///
 /// Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 pub fn philox4x32<L: Lanes>(l: &mut L, counter: [L::I; 4], key: [L::I; 2]) -> [L::I; 4] {

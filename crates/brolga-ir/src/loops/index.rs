@@ -21,8 +21,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// A constant. What exceeds 64 bits saturates; such a factor only ever meets an index that is
-    /// 0.
+    /// A constant. A number that exceeds 64 bits saturates; such a factor occurs only with an index
+    /// of 0.
     #[must_use]
     pub fn number(value: usize) -> Self {
         Self { offset: integer(value), terms: SmallVec::new() }

@@ -25,7 +25,7 @@ use crate::types::{Shape, Type};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct AvgPool {
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
     /// Whether taps in the padding count as zeros.
     pub count_include_pad: bool,
@@ -120,7 +120,7 @@ impl Draw for AvgPool {
         let x = pen.pooled_images();
         let count_include_pad = pen.rng.one_in(2);
         if pen.rng.one_in(32) {
-            // The windows of other poolings are bounded by the byte that numbers their taps.
+            // Windows of other poolings have at most 256 taps, since their index is a byte.
             let axes = spatial(x.shape()).len();
             let window = Spatial::from_fn(axes, |axis| if axis < 2 { 65 } else { 1 });
             let padding = Spatial::from_fn(axes, |axis| [window[axis] - 1, 0]);

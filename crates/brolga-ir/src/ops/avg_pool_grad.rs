@@ -25,7 +25,7 @@ use crate::types::{Shape, Type};
 pub struct AvgPoolGrad {
     /// Spatial extents of the images.
     pub input: Spatial<usize>,
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
     /// Whether taps in the padding count as zeros.
     pub count_include_pad: bool,
@@ -105,7 +105,7 @@ fn spread<T: Float>(dims: &PoolDims, include_pad: bool, dy: &[T]) -> Vec<T> {
 }
 
 impl Var {
-    /// This cotangent of an average pooling spread over its windows; see [`AvgPoolGrad`].
+    /// Spreads this cotangent of an average pooling over its windows; see [`AvgPoolGrad`].
     #[track_caller]
     #[must_use]
     pub fn avg_pool_grad(
@@ -143,7 +143,7 @@ mod tests {
         AvgPoolGrad { input: dims.input, pool: dims.pool(), count_include_pad }
     }
 
-    /// Without padding.
+    /// An op without padding.
     fn op_of(input: [usize; 2], window: [usize; 2], strides: [usize; 2]) -> AvgPoolGrad {
         let pool = Pooling::new(window, strides, [[0, 0]; 2]);
         AvgPoolGrad { input: input.into(), pool, count_include_pad: false }

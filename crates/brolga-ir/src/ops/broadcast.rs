@@ -48,7 +48,7 @@ impl Operation for Broadcast {
         move_elements(w, operands[0], results[0], |w, at| w.broadcast_at(&own, at));
     }
 
-    /// The sum over the repeated axes; it is the driver's undoing of broadcasting.
+    /// The cotangent, whose broadcasting the driver undoes.
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Ok(vec![Some(node.cotangent().clone())])
     }

@@ -1,4 +1,4 @@
-//! Helpers of the tests of ops.
+//! Helpers for the tests of ops.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -97,8 +97,8 @@ fn dot(a: &Tensor, b: &Tensor) -> f64 {
     a.data().to_f64().iter().zip(b.data().to_f64()).map(|(a, b)| a * b).sum()
 }
 
-/// Fails unless a comparison of any two of these values gives what `expected` says of their order,
-/// and has no gradient.
+/// Fails unless a comparison of any two of these values gives the result of `expected` for their
+/// order, and has no gradient.
 pub(crate) fn assert_compares<T: Element + Copy + PartialOrd>(
     op: impl Into<Op>,
     values: &[T],
@@ -125,7 +125,7 @@ pub(crate) fn assert_compares_numbers(op: impl Into<Op>, expected: fn(Option<Ord
     assert_compares(op, &[0, 1, 100, 200, u8::MAX], expected);
 }
 
-/// A Rust type that is an element type.
+/// A Rust type of elements.
 pub(crate) trait Element: Sized {
     /// These elements.
     fn data(values: Vec<Self>) -> Data;

@@ -33,7 +33,7 @@ pub struct Cumsum {
 }
 
 impl Cumsum {
-    /// The index on the axis, of extent `extent`, that a sum takes at its `step`th step.
+    /// The index on an axis of extent `extent` that a sum takes in step `step`.
     fn index(self, extent: usize, step: usize) -> usize {
         if self.reverse { extent - 1 - step } else { step }
     }
@@ -62,7 +62,7 @@ impl Operation for Cumsum {
     }
 
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        // The axis is checked as one of a reduction; none is reduced.
+        // The axis is checked like that of a reduction, but not reduced.
         let ty = reduced_type(Self::NAME, operands, &[], false)?;
         check_axes(Self::NAME, &[self.axis], &ty.shape)?;
         Ok(Types::from_elem(ty, 1))

@@ -15,8 +15,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// Which generator compiles a kernel. It follows from the body, and is written out so that a reader
-/// sees it.
+/// The kind of a kernel, which decides its lowering. It follows from the body, and is stated for
+/// readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelKind {
@@ -58,9 +58,9 @@ impl KernelKind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
-    /// Which generator compiles it.
+    /// The kind of the kernel.
     pub kind: KernelKind,
-    /// The region as a function of data inputs; the operands in order.
+    /// The region as a function; its inputs are the operands in order.
     #[serde(skip)]
     pub body: Arc<Graph>,
 }
@@ -97,7 +97,7 @@ impl Operation for Kernel {
 }
 
 impl Draw for Kernel {
-    /// Kernels are what passes make of other ops.
+    /// Only passes make kernels.
     fn draw(_: &mut Pen) -> Option<(Self, Vec<Var>)> {
         None
     }

@@ -26,7 +26,7 @@ use crate::types::{Shape, Type};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPool {
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
 }
 
@@ -57,8 +57,8 @@ impl Operation for MaxPool {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let x = operands[0];
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
-        let places: Vec<_> = dims.maxima(x.data()).into_iter().map(|m| m.place).collect();
-        vec![Tensor::of(results[0].shape.clone(), x.data().pick(&places))]
+        let offsets: Vec<_> = dims.maxima(x.data()).into_iter().map(|m| m.offset).collect();
+        vec![Tensor::of(results[0].shape.clone(), x.data().pick(&offsets))]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
@@ -145,12 +145,12 @@ mod tests {
             let mut values = Vec::new();
             let mut taps = Vec::new();
             for read in dims.definition() {
-                let nan = read.iter().find(|(_, place)| x[*place].is_nan());
-                let greatest = read.iter().find(|(_, place)| {
-                    read.iter().all(|(_, other)| x[*place] >= x[*other])
+                let nan = read.iter().find(|(_, offset)| x[*offset].is_nan());
+                let greatest = read.iter().find(|(_, offset)| {
+                    read.iter().all(|(_, other)| x[*offset] >= x[*other])
                 });
-                let Some(&(tap, place)) = nan.or(greatest) else { unreachable!() };
-                values.push(x[place]);
+                let Some(&(tap, offset)) = nan.or(greatest) else { unreachable!() };
+                values.push(x[offset]);
                 taps.push(tap as u8);
             }
             let x = f32s(dims.input_shape(), &x);

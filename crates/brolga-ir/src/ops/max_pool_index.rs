@@ -1,4 +1,4 @@
-//! The places of the maxima of maximum pooling.
+//! The indices of the maxima of maximum pooling.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +14,14 @@ use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
 /// The tap of each window, numbered row-major, at which [`MaxPool`](super::MaxPool) finds its
-/// maximum, as `u8`: the first maximum, the first NaN if there is one. Taps are numbered row-major
-/// over the whole window, those in the padding included.
+/// maximum, as `u8`: the first maximum, the first NaN if there is one. Numbers count all taps of
+/// the window, also those in the padding.
 ///
 /// `x: [batch, spatial.., channels]`, numbers. A window has at most 256 taps. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPoolIndex {
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
 }
 
@@ -124,7 +124,7 @@ mod tests {
     fn mistakes() {
         insta::assert_snapshot!(mistake(index([16, 17], [[0, 0]; 2]), &["f32[1,32,32,1]"]), @r"
         `max_pool_index`: a window of 16×17 has more than 256 taps
-          help: the place of a maximum is one byte: use a smaller window, or two poolings
+          help: the index of a maximum is one byte: use a smaller window, or two poolings
         ");
         insta::assert_snapshot!(mistake(index([2, 2], [[0, 0]; 2]), &["bool[1,2,2,1]"]), @r"
         `max_pool_index` takes numbers, not bool

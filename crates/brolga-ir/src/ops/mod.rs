@@ -76,7 +76,7 @@ macro_rules! ops {
                 }
             }
 
-            /// Its attributes alone, as serde has them.
+            /// The attributes, as serde has them.
             pub(crate) fn attributes<S: serde::Serializer>(
                 &self,
                 serializer: S,
@@ -96,7 +96,7 @@ macro_rules! ops {
                 }
             }
 
-            /// The op's definition, to be changed.
+            /// The op's definition, for changes.
             pub fn definition_mut(&mut self) -> &mut dyn crate::op::Operation {
                 match self {
                     $(Self::$etype(op) => op,)*
@@ -109,8 +109,8 @@ macro_rules! ops {
                 self.definition().family()
             }
 
-            /// Draws the op of this name with operands that fit; `None` if graphs are drawn without
-            /// it, or there is no such op.
+            /// Draws the op of this name with operands that fit; `None` if it is not drawn, or
+            /// there is no such op.
             pub fn draw(name: &str, pen: &mut crate::draw::Pen) -> Option<crate::draw::Drawn> {
                 match name {
                     $(stringify!($efile) => crate::draw::elementwise::<$etype>(pen),)*
@@ -119,8 +119,8 @@ macro_rules! ops {
                 }
             }
 
-            /// Whether each element of the result depends on the elements at the same index in the
-            /// operands alone.
+            /// Whether each element of the result depends only on the operands' elements at the
+            /// same index.
             pub fn is_elementwise(&self) -> bool {
                 matches!(self, $(Self::$etype(_))|*)
             }
@@ -247,7 +247,7 @@ impl Op {
         self.definition().bodies()
     }
 
-    /// The graphs inside the op, to be exchanged.
+    /// The graphs inside the op, for replacement.
     pub fn bodies_mut(&mut self) -> &mut [std::sync::Arc<crate::graph::Graph>] {
         self.definition_mut().bodies_mut()
     }

@@ -36,7 +36,7 @@ impl Elementwise for Pow {
         let (a, b, dy, y) =
             (&node.operands[0], &node.operands[1], node.cotangent(), &node.results[0]);
         let (zero, one) = (a.constant_like(0.0), a.constant_like(1.0));
-        // Both selections keep ∞ · 0 out of this gradient and of the gradients of it.
+        // Both selections keep ∞ · 0 out of this gradient and of its own gradients.
         let da = || {
             let zeros = a.eq(&zero).logical_and(&b.eq(&zero));
             let base = zeros.select(&one, a);

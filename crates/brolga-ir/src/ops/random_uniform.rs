@@ -21,7 +21,7 @@ pub struct RandomUniform {
     /// The type of the result, of `f32`.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Which of the random ops of a graph this is: two with the same stream give the same bits.
+    /// The stream: random ops with the same stream give the same bits.
     pub stream: u32,
 }
 

@@ -96,7 +96,7 @@ impl Operation for Slice {
     }
 }
 
-/// Puts `stride − 1` zeros after each element along an axis and cuts the axis to `extent`.
+/// Inserts `stride − 1` zeros after each element along an axis and cuts the axis to `extent`.
 fn dilate(x: &Var, axis: usize, stride: usize, extent: usize) -> Var {
     // A stride beyond the extent takes one element, as a stride of the extent does.
     let stride = stride.min(extent);

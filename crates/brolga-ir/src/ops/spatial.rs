@@ -1,4 +1,4 @@
-//! Values that stand once for each spatial axis.
+//! Lists with one value for each spatial axis.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -49,7 +49,7 @@ impl<T: Copy + Default> Spatial<T> {
             .then(|| Self::from_fn(list.len(), |axis| list[axis]))
     }
 
-    /// The values for images that get one more axis, the outermost.
+    /// The values for images with another outermost axis.
     ///
     /// # Panics
     /// If there are [`MAX_SPATIAL`] axes already.

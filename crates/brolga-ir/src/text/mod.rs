@@ -50,7 +50,7 @@ pub struct TextOptions {
 
 /// Whether this is a name for an input: letters, digits and `_ . / -`, no digit first, no `//`.
 ///
-/// Graphs and layers may be called otherwise; then their names stand in quotes.
+/// Graphs and layers may have other names, which are in quotes.
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(is_name_char)

@@ -1,4 +1,4 @@
-//! The names values have in the text.
+//! The names of values in the text.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -77,7 +77,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// As many `_` as keep the inputs' names apart from those of results.
+/// The least number of `_` with which no result has the name of an input.
 fn prefix(graph: &Graph) -> String {
     let mut prefix = String::new();
     let inputs = || graph.inputs().iter().filter_map(|&id| graph.parameter(id));
@@ -87,7 +87,7 @@ fn prefix(graph: &Graph) -> String {
     prefix
 }
 
-/// Whether a name is the prefix, `n` and a digit, and perhaps more.
+/// Whether a name begins with the prefix, `n` and a digit.
 fn is_like_identity(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('n'));
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))

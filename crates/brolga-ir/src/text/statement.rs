@@ -1,4 +1,4 @@
-//! The statements of a body: their syntax. What they mean is in `scope`.
+//! The syntax of the statements of a body. Their meaning is in `scope`.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) struct Call<'a> {
     /// From the op to the last operand.
     pub(super) span: Span,
     pub(super) attributes: Literal<'a>,
-    /// Where bodies would stand.
+    /// The span in which bodies are expected.
     pub(super) bodies_span: Span,
     pub(super) bodies: Vec<Arc<Graph>>,
     pub(super) origin: Origin,
@@ -58,7 +58,7 @@ impl<'a> Cursor<'a> {
             }
             if returned && !complained {
                 complained = true;
-                self.report(self.misplaced("`}` after `return`"));
+                self.report(self.unexpected_token("`}` after `return`"));
             }
             let start = self.at;
             let is_return = self.is_name("return");
@@ -101,7 +101,9 @@ impl<'a> Cursor<'a> {
     /// `%0: f32[2], %1: i32[] =`. Those before a mistake are kept.
     fn binders(&mut self, binders: &mut Vec<Binder<'a>>) -> Parse<()> {
         if !matches!(self.peek().kind, Kind::Value(_)) {
-            return Err(self.misplaced("a statement such as `%0: f32[2] = relu %x`, or `return`"));
+            return Err(
+                self.unexpected_token("a statement such as `%0: f32[2] = relu %x`, or `return`")
+            );
         }
         loop {
             let name = self.value("a value such as `%0: f32[2]`")?;
@@ -183,8 +185,7 @@ impl<'a> Cursor<'a> {
         Ok(found)
     }
 
-    /// Whether the name of a function comes next: no function, and nothing that begins another
-    /// line.
+    /// Whether the name of a function comes next: on this line, and not the function itself.
     fn names_function(&self) -> bool {
         let token = self.peek();
         let is_name = match &token.kind {

@@ -1,4 +1,4 @@
-//! Graphs are changed by passes: uses, replacement, removal, order, equality.
+//! Changes of graphs: uses, replacement, removal, order, equality.
 
 use std::collections::HashSet;
 use std::sync::Arc;
