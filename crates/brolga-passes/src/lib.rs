@@ -11,7 +11,8 @@
 //! use brolga_ir::{Tracer, Type};
 //!
 //! let t = Tracer::new("predict");
-//! let (x, w, b) = (t.input("x", Type::f32([2, 3])), t.state("w", Type::f32([3, 4])), t.state("b", Type::f32([4])));
+//! let x = t.input("x", Type::f32([2, 3]));
+//! let (w, b) = (t.state("w", Type::f32([3, 4])), t.state("b", Type::f32([4])));
 //! t.output(&(x.matmul(&w) + b).relu());
 //! let mut graph = t.finish()?;
 //!

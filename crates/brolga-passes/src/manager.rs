@@ -335,13 +335,13 @@ mod tests {
         let shown: Vec<String> = refusals(true).iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
         fuse_weight_updates: n9, `sub` of dense (update) not at all: the gradient is used elsewhere too, or is returned, and so has to be stored
-        fuse_conv_pool: n10, `conv` of conv (forward) not at all: what reads it is no maximum pooling, or one whose windows overlap, have padding or three axes
+        fuse_conv_pool: n10, `conv` of conv (forward) not at all: its consumer is no maximum pooling, or one whose windows overlap, have padding or three axes
         fuse_conv_pool: n10, `conv` of conv (forward) without n11, `max_pool` of pool (forward): it is not elementwise
         fuse_matmul: n5, `matmul` of dense (forward) without n6, `mul` of scale (forward): it repeats an operand in a way that the kernel does not read
         fuse_matmul: n12, `matmul` of dense (backward) without n13, `kernel` of dense (update): it is a kernel already
-        fuse_elementwise: n6, `mul` of scale (forward) without n5, `matmul` of dense (forward): it does not go row by row
-        fuse_elementwise: n6, `mul` of scale (forward) without n7, `transpose` of scale (forward): it does not go row by row
-        fuse_elementwise: n6, `mul` of scale (forward) without n12, `matmul` of dense (backward): it does not go row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n5, `matmul` of dense (forward): it does not work row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n7, `transpose` of scale (forward): it does not work row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n12, `matmul` of dense (backward): it does not work row by row
         ");
     }
 

@@ -1,4 +1,4 @@
-//! Kernels of the real code generation, from text to running.
+//! Kernels of real code generation, from text to a run.
 
 use brolga_codegen::compile;
 use brolga_ir::text::parse_graph;

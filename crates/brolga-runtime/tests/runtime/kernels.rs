@@ -12,7 +12,7 @@ use brolga_ir::text::parse_graph;
 use brolga_ir::{Graph, NodeId, Op, Origin, Role, Tensor, Type, Value};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 
-/// Elements in a unit of work.
+/// The number of elements in a unit.
 pub(crate) const UNIT: usize = 16;
 
 /// A graph under construction, over vectors of `n` elements.
@@ -61,7 +61,7 @@ impl Builder {
         (executable, state_of(&layout))
     }
 
-    /// Lets native code and the interpreter run three steps, on so many threads; they have to agree
+    /// Runs three steps natively on `threads` threads and on the interpreter, which have to agree
     /// bit for bit.
     pub(crate) fn check(&self, threads: usize) -> Executable {
         let (mut native, mut state) = self.native(threads);
@@ -88,7 +88,7 @@ impl Builder {
     }
 }
 
-/// The graph with the kernels of this file, and states with numbers in them.
+/// The graph with the kernels of this file, and states with some numbers.
 pub(crate) fn native(graph: &Graph, options: &Options) -> (Executable, State) {
     let layout = StateLayout::of_graphs([graph]).unwrap();
     (try_native(graph, &layout, options).unwrap(), state_of(&layout))
@@ -135,12 +135,12 @@ fn body(kernel: &str, n: usize) -> Graph {
 
 pub(crate) fn compiled(graph: &Graph) -> Compiled<'_> {
     let (kernels, object) = kernels_of(graph);
-    // SAFETY: the kernels below are made for the shapes of the graph's nodes and touch what they
-    // say.
+    // SAFETY: the kernels below are made for the shapes of the graph's nodes, and touch the bytes
+    // that they state.
     unsafe { Compiled::new(graph, kernels, object) }
 }
 
-/// What the kernels of a graph are like, and their code.
+/// The descriptions of a graph's kernels, and their code.
 pub(crate) fn kernels_of(graph: &Graph) -> (HashMap<NodeId, CompiledKernel>, Object) {
     let mut kernels = HashMap::new();
     let mut functions = vec![];
@@ -226,11 +226,10 @@ unsafe extern "C" fn neg(operands: *const *mut u8, _: *mut u8, begin: u64, end: 
 /// Elements of the kernel `patient`.
 pub(crate) const PATIENT: usize = 1 << 15;
 
-/// How many units of `patient` have been done.
+/// The number of units of `patient` that have been done.
 pub(crate) static DONE: AtomicUsize = AtomicUsize::new(0);
 
-/// `neg`, of which whoever has the first unit waits until all other units have been done, for ten
-/// seconds at most.
+/// `neg`, whose first unit waits until all other units have been done, for at most ten seconds.
 unsafe extern "C" fn patient(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64) {
     let units = (end - begin) as usize;
     if begin == 0 {
@@ -257,7 +256,7 @@ unsafe extern "C" fn add(operands: *const *mut u8, _: *mut u8, begin: u64, end: 
     }
 }
 
-/// Goes by the scratch memory, as a kernel that rearranges a block would.
+/// Reverses by way of the scratch memory, like a kernel that rearranges a block.
 unsafe extern "C" fn reverse<const N: usize>(
     operands: *const *mut u8,
     scratch: *mut u8,
