@@ -74,7 +74,7 @@ fn calls_run_natively_with_the_bits_of_the_interpreter() -> Outcome {
     let inputs: Vec<Tensor> = (graph.inputs().iter())
         .map(|&id| {
             let ty = graph.ty(id.into());
-            let numbers = (0..ty.shape.elements()).map(|place| (place as f32 * 0.37).sin());
+            let numbers = (0..ty.shape.elements()).map(|index| (index as f32 * 0.37).sin());
             Tensor::f32(ty.shape.clone(), numbers.collect()).ok_or("as many as there are elements")
         })
         .collect::<Result<_, _>>()?;

@@ -5,11 +5,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use brolga_codegen::compile;
-use brolga_ir::{Graph, Role, Type};
+use brolga_ir::{Graph, Role};
 use brolga_runtime::table::{bytes, write_table};
 use brolga_runtime::{Executable, Options, Profile, State, StateLayout};
 
-use super::{Limits, Meter, Work, median, numbers};
+use super::{Limits, Meter, Work, fill, median};
 
 /// How long a program runs before it is measured in a round, so that its memory is in the caches
 /// where it finds room.
@@ -40,15 +40,7 @@ impl Case {
         let layout = StateLayout::of_graphs([&graph])?;
         let options = Options { profile: true, ..options.clone() };
         let mut executable = Executable::new(&graph, &layout, &options, compile)?;
-        let mut state = State::zeros(&layout)?;
-        for (name, ty) in layout.iter() {
-            state.set(name, &numbers(ty))?;
-        }
-        let inputs: Vec<(String, Type)> =
-            executable.inputs().map(|(name, ty)| (name.to_owned(), ty.clone())).collect();
-        for (name, ty) in &inputs {
-            executable.set_input(name.as_str(), &numbers(ty))?;
-        }
+        let state = fill(&mut executable, &layout)?;
         Ok(Self { name: name.into(), executable, state, seconds: vec![] })
     }
 
@@ -134,8 +126,8 @@ impl KernelTime {
         self.work.flops as f64 / self.seconds / 1e9
     }
 
-    /// The program, and which part of it: `mnist_cnn: dense backward`.
-    fn place(&self) -> String {
+    /// The program and the layer: `mnist_cnn: dense backward`.
+    fn title(&self) -> String {
         let Self { case, layer, role, .. } = self;
         match (layer.is_empty(), role) {
             (true, Role::Forward) => case.clone(),
@@ -205,7 +197,7 @@ impl fmt::Display for KernelTimes {
             .iter()
             .map(|kernel| {
                 [
-                    kernel.place(),
+                    kernel.title(),
                     kernel.kernel.clone(),
                     kernel.bound.to_owned(),
                     format!("{:.1}", 100.0 * kernel.share),

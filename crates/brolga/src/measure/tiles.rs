@@ -11,8 +11,7 @@ use brolga_runtime::table::write_table;
 use super::limit::{ContractionSteps, MultiplyAdds};
 use super::median;
 
-/// Multiply-adds that start in a cycle where nothing is in their way: what makes cycles of the
-/// limit.
+/// Multiply-adds that start in a cycle if nothing delays them: converts the limit to cycles.
 const PER_CYCLE: f64 = 2.0;
 
 /// Results whose tiles are judged: rows of convolutions, and products of batches with the weights

@@ -1,10 +1,10 @@
-//! What this machine can do: the measure against which kernels are judged.
+//! The limits of this machine, with which kernels are compared.
 //!
 //! Everything is measured by tile programs, compiled as the tiles of kernels are, so that a limit
-//! says what an instruction set reaches when nothing is in its way: [`MultiplyAdds`] never leave
-//! their registers, [`Transfers`] do nothing but read, write or copy a set of memory that fits one
-//! of the [`levels`] of the machine's memory. [`ContractionSteps`] have their factors in the
-//! nearest of them, so that only the shape of the tile is in their way.
+//! says what an instruction set reaches when nothing delays it: [`MultiplyAdds`] never leave their
+//! registers, [`Transfers`] do nothing but read, write or copy a set of memory that fits one of the
+//! [`levels`] of the machine's memory. [`ContractionSteps`] have their factors in the nearest of
+//! them, so that only the shape of the tile limits them.
 //!
 //! Figures of a shared machine change from moment to moment. So a limit is measured in turns with
 //! what is compared with it.

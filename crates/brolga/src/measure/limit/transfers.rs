@@ -36,7 +36,8 @@ impl Traffic {
 
 /// Loops that read, write and copy memory, and the memory of each thread.
 pub struct Transfers {
-    /// From a place to another, so many blocks, so many times.
+    /// For each kind of traffic the loop, whose arguments are the source, the destination, the
+    /// number of blocks and of passes.
     tiles: [NativeTile; 3],
     sets: Vec<Lines>,
 }
@@ -68,7 +69,7 @@ impl Transfers {
             run(tile, from, to, blocks, passes);
         };
         let ready = |set: &mut Lines| {
-            // Reading stores less than a block behind what it reads.
+            // The loop that reads stores less than a block after the bytes that it reads.
             set.grow(bytes + BLOCK);
             transfer(set, 1);
         };
@@ -78,7 +79,7 @@ impl Transfers {
     }
 }
 
-/// Transfers so many blocks, so many times; each place has as many bytes as are transferred.
+/// Transfers so many blocks, so many times. `from`, and `to` of a copy, hold all of them.
 fn run(tile: &NativeTile, from: &mut [u8], to: &mut [u8], blocks: usize, passes: usize) {
     let [blocks, passes] = [blocks, passes]
         .map(|count| Arg::Count(count.try_into().expect("a set has fewer than 2³² blocks")));
@@ -115,9 +116,9 @@ fn program(traffic: Traffic, isa: VectorIsa) -> Result<TileProgram> {
                     }
                 }
             }
-            moved.iter().for_each(|&place| b.step(place, BLOCK as i64, Trips::Const(1)));
+            moved.iter().for_each(|&pointer| b.step(pointer, BLOCK as i64, Trips::Const(1)));
         });
-        moved.iter().for_each(|&place| b.step(place, -(BLOCK as i64), Trips::Count(blocks)));
+        moved.iter().for_each(|&pointer| b.step(pointer, -(BLOCK as i64), Trips::Count(blocks)));
     });
     for (offset, &accumulator) in offsets.zip(&accumulators) {
         let sum = b.get(accumulator);
