@@ -36,13 +36,14 @@ fn the_second_convolution_is_one_kernel_forward() -> Result {
 }
 
 #[test]
-fn the_first_convolution_has_its_unpooling_in_front_and_its_mask_in_the_next_gradient() -> Result {
+fn the_first_convolution_has_its_unpooling_in_its_prologue_and_its_mask_in_the_next_gradient()
+-> Result {
     insta::assert_snapshot!(dump("conv2d", "backward")?);
     Ok(())
 }
 
 #[test]
-fn the_second_convolution_has_its_mask_and_unpooling_in_front_of_its_gradients() -> Result {
+fn the_second_convolution_has_its_mask_and_unpooling_in_the_prologues_of_its_gradients() -> Result {
     insta::assert_snapshot!(dump("conv2d_1", "backward")?);
     Ok(())
 }

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn places_after_the_last_window_are_dropped() {
+    fn elements_after_the_last_window_are_dropped() {
         let x = f32s([1, 1, 5, 1], &[1.0, 2.0, 3.0, 4.0, 9.0]);
         assert_eq!(run(pool([1, 2]), &[&x]), f32s([1, 1, 2, 1], &[2.0, 4.0]));
     }

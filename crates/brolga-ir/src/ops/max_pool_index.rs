@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_256_taps_has_the_last_place_255() {
+    fn a_window_of_256_taps_has_the_last_index_255() {
         let mut x = vec![0.0; 256];
         x[255] = 1.0;
         let y = run(index([16, 16], [[0, 0]; 2]), &[&f32s([1, 16, 16, 1], &x)]);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_infinities_has_its_first_place() {
+    fn a_window_of_infinities_has_its_first_tap() {
         let y = run(index([1, 2], [[0, 0]; 2]), &[&f32s([1, 1, 2, 1], &[f32::NEG_INFINITY; 2])]);
         assert_eq!(y.data(), &Data::U8(vec![0]));
     }

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn places_outside_are_dropped_and_minus_zero_is_not_kept() {
+    fn taps_outside_are_dropped_and_minus_zero_is_not_kept() {
         let padding = [[0, 0], [1, 0]];
         let op = op_of([1, 3], [1, 2], [2, 2], padding);
         // Tap 0 of the first window is padding, tap 2 is in no window.

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn places_outside_are_mistakes() {
+    fn indices_outside_are_mistakes() {
         insta::assert_snapshot!(mistake(slice(&[0, 2], &[2, 4], &[1, 1]), &["f32[2,3]"]), @r"
         `slice`: axis 1 of f32[2,3] has no indices from 2 to 4
           help: start ≤ limit ≤ extent is needed on each axis

@@ -101,7 +101,7 @@ fn an_origin_replaces_all_there_was() {
 }
 
 #[test]
-fn what_is_derived_has_a_place_only_if_its_source_has_one() {
+fn what_is_derived_has_a_location_only_if_its_source_has_one() {
     let tracer = Tracer::new("origins");
     let x = tracer.input("x", Type::f32([2]));
     {
@@ -116,7 +116,7 @@ fn what_is_derived_has_a_place_only_if_its_source_has_one() {
 }
 
 #[test]
-fn the_first_mistake_is_kept_with_its_place() {
+fn the_first_mistake_is_kept_with_its_origin() {
     let tracer = Tracer::new("mistakes");
     let x = tracer.input("x", Type::f32([2, 3]));
     let y = tracer.input("y", Type::f32([4]));
