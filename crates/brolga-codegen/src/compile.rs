@@ -29,7 +29,7 @@ pub struct CodegenOptions {
 }
 
 impl CodegenOptions {
-    /// The instruction set that is meant.
+    /// The instruction set of these options.
     ///
     /// # Errors
     /// As [`VectorIsa::chosen`].
@@ -38,8 +38,7 @@ impl CodegenOptions {
     }
 }
 
-/// The kernels of a graph before they are machine code, each with its node. Equal kernels are
-/// lowered once.
+/// The lowered kernels of a graph, each with its node. Equal kernels are lowered once.
 type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<(Lowering, Lowered)>)>;
 
 /// Compiles every kernel of a graph of kernels into one object of machine code.
@@ -173,8 +172,8 @@ fn assemble(
                     });
                     Optimization::Speed
                 }
-                lower::Code::Loops(placed, stage) => {
-                    general::emit(placed, *stage, &mut function, config);
+                lower::Code::Loops(addressed, stage) => {
+                    general::emit(addressed, *stage, &mut function, config);
                     Optimization::Scalar
                 }
             };
@@ -191,11 +190,11 @@ fn assemble(
 pub struct KernelText {
     /// The node.
     pub node: NodeId,
-    /// Which lowering it has, and why if it is the general one.
+    /// Its lowering, and the reason if it is the general one.
     pub lowering: String,
     /// Its stages as loop nests.
     pub nests: Vec<String>,
-    /// The tile programs that they call, each once.
+    /// The tile programs that the nests call, each once.
     pub tiles: Vec<String>,
     /// CLIF of the stages.
     pub clif: Vec<String>,

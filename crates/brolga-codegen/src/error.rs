@@ -1,4 +1,4 @@
-//! The errors between a kernel and its machine code.
+//! The errors of code generation.
 
 /// An error of code generation. None of them can be caused by a user's data: shapes and types have
 /// been checked before.
@@ -10,9 +10,9 @@ pub enum Error {
     Malformed {
         /// The program's name.
         program: String,
-        /// Which statement, in the text form.
+        /// The statement, in the text form.
         statement: String,
-        /// Which rule it breaks.
+        /// The rule it breaks.
         problem: String,
     },
 
@@ -54,7 +54,7 @@ pub enum Error {
         nest: String,
         /// The access: the bytes, the room, and its size.
         problem: String,
-        /// Which step, in the text form.
+        /// The step, in the text form.
         step: String,
     },
 

@@ -29,7 +29,7 @@ use crate::tile::{TileProgram, interpreter};
 pub(crate) type Definition = (LibCall, *const u8);
 
 /// The functions of the C library that Cranelift calls on processors without the instructions. They
-/// are ours, so that nothing depends on which libraries a program happens to be linked with.
+/// are Rust's, so that nothing depends on the libraries that a program is linked with.
 pub(crate) fn library() -> [Definition; 6] {
     macro_rules! functions {
         ($float:ty, $fma:ident, $floor:ident, $round:ident) => {{
@@ -104,7 +104,7 @@ pub(crate) const KERNEL_ARITY: usize = 4;
 /// The symbol of the interpreter of tile programs.
 const INTERPRETER: &str = "brolga_interpret";
 
-/// The symbol of a tile program that a function hands to the interpreter.
+/// The symbol of a tile program that a function passes to the interpreter.
 fn program_name(function: u32) -> String {
     format!("brolga_program#{function}")
 }
@@ -113,7 +113,7 @@ fn name_of(call: LibCall) -> String {
     default_libcall_names()(call)
 }
 
-/// Checks that everything that functions refer to is there.
+/// Checks that all symbols that functions refer to are defined.
 fn check(functions: &[ObjectFunction], library: &[Definition]) -> Result<()> {
     for function in functions {
         for Relocation { symbol, .. } in &function.code.relocations {
@@ -173,8 +173,8 @@ fn copy(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
     module.finalize_definitions().map_err(failed)
 }
 
-/// The room kept after a function for each of its calls on 64-bit Arm, in case the callee is far
-/// away.
+/// The bytes reserved after a function for each of its calls on 64-bit Arm, in case the callee is
+/// out of reach.
 const VENEER: usize = 24;
 
 /// The bytes that functions take one after the other, each at a multiple of its alignment and of
@@ -187,10 +187,10 @@ fn extent(functions: &[ObjectFunction], least: u64) -> usize {
     })
 }
 
-/// The reach of a call: on 64-bit Arm a callee that is farther has a veneer.
+/// The reach of a call; on 64-bit Arm, a callee that is farther away has a veneer.
 const REACH: usize = i32::MAX as usize;
 
-/// One block of memory, given out from its start to its end.
+/// One block of memory, allocated from its start to its end.
 struct Block {
     arena: ArenaMemoryProvider,
     start: *mut u8,
@@ -198,7 +198,7 @@ struct Block {
     used: usize,
 }
 
-// SAFETY: the block has no other owner, and nothing in it to the thread that made it.
+// SAFETY: the block has no other owner, and is not bound to the thread that made it.
 unsafe impl Send for Block {}
 
 impl Block {
@@ -242,7 +242,7 @@ impl JITMemoryProvider for Block {
     }
 }
 
-/// Functions in executable memory. The memory goes back to the system when the owner is dropped.
+/// Functions in executable memory, which is freed when the owner is dropped.
 pub struct Code {
     module: ManuallyDrop<JITModule>,
     symbols: FxHashMap<String, KernelFn>,

@@ -40,7 +40,7 @@ pub enum Access {
 pub struct Touch {
     /// The index in the operand table: operands, then results, then the workspace.
     pub slot: usize,
-    /// Which bytes each unit touches.
+    /// The bytes that each unit touches.
     pub access: Access,
 }
 
@@ -52,7 +52,7 @@ pub struct Stage {
     pub name: String,
     /// The machine code, by its name in the object.
     pub symbol: String,
-    /// Into how many units the work is cut; follows from the shape alone.
+    /// The number of units, which depends on shapes only.
     pub units: usize,
     /// The slots that are read.
     pub reads: Vec<Touch>,
@@ -70,13 +70,13 @@ pub struct CompiledKernel {
     pub stages: Vec<Stage>,
     /// Bytes of workspace, shared by all workers and kept from stage to stage of this kernel.
     pub workspace: usize,
-    /// Bytes of scratch memory that each worker needs for itself.
+    /// Bytes of scratch memory of each worker.
     pub scratch: usize,
-    /// Pairs `(result, operand)` that may have the same memory; both are numbered from 0.
+    /// Pairs of the indices of a result and an operand that may share memory.
     pub in_place: Vec<(usize, usize)>,
 }
 
-/// The kernels of a graph: what they are like, and their code.
+/// The kernels of a graph: their descriptions, and their code.
 pub struct Compiled<'g> {
     graph: &'g Graph,
     kernels: HashMap<NodeId, CompiledKernel>,
@@ -88,7 +88,7 @@ impl<'g> Compiled<'g> {
     ///
     /// # Safety
     /// The functions keep the promises of [`KernelFn`] for the types of the nodes' operands and
-    /// results: they touch what the stages say they touch, and nothing else.
+    /// results: they touch only the bytes that the stages list.
     pub unsafe fn new(
         graph: &'g Graph,
         kernels: HashMap<NodeId, CompiledKernel>,

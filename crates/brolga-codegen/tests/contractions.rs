@@ -74,7 +74,7 @@ fn dense_layers() {
 }
 
 #[test]
-fn weights_are_updated_behind_their_gradient() {
+fn weights_are_updated_after_their_gradient() {
     for (batch, m, n) in [(3, 5, 16), (1, 1, 1), (64, 70, 33), (70, 65, 128), (8, 97, 10)] {
         let weight = Type::f32([m, n]);
         let types =
@@ -230,7 +230,7 @@ fn filter_gradients() {
 }
 
 #[test]
-fn filters_and_biases_are_updated_behind_their_gradients() {
+fn filters_and_biases_are_updated_after_their_gradients() {
     for case in cases() {
         let (x, w, y) = types(case);
         let (window, groups) = (case.5, case.6);
@@ -255,7 +255,7 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
             let (weight, _) = update(&gradient, &v[2], &v[4]);
             vec![weight, bias, momentum]
         });
-        // The bias alone, and a gradient that is a result beside what is computed of it.
+        // The bias alone, and a gradient that is a result and has an epilogue.
         check_floats(Contraction, &[x, y, w], |_, v| {
             let gradient = v[0].conv_grad_filter(&v[1], kernel, window, groups);
             vec![&v[2] - &gradient, gradient, v[1].reduce_sum(&[0, 1, 2], false)]
@@ -264,7 +264,7 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
 }
 
 #[test]
-fn gradients_behind_pooling() {
+fn gradients_after_pooling() {
     for case in cases() {
         let (x, w, y) = types(case);
         let (window, groups) = (case.5, case.6);

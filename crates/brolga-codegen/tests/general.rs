@@ -262,7 +262,7 @@ fn whole_bodies() {
             vec![y.clone(), rows.broadcast([2, 20]), y, x[0].clone()]
         });
     }
-    // Operands that lie outside of the domain of the marks that they meet.
+    // Indices out of range of the one-hot vectors, and operands of other shapes.
     for shape in [&[7, 5][..], &[0], &[16], &[9, 5, 4]] {
         let values = Type::f32(shape.to_vec());
         let classes = Type::new(DType::I32, shape.to_vec());

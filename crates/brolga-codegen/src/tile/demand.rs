@@ -1,4 +1,4 @@
-//! Which registers of each logical vector a program needs.
+//! The registers of each logical vector that a program needs.
 //!
 //! A contraction tile of eight lanes uses two of the four 128-bit registers of its vectors; nothing
 //! is emitted for the others.
@@ -45,7 +45,7 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// When a vector has `parts` parts.
+    /// The demand of a program if a vector has `parts` parts.
     pub(super) fn of(program: &TileProgram, parts: usize) -> Self {
         let mut demand = Self {
             values: vec![0; program.values.len()],

@@ -5,8 +5,8 @@ pub use brolga_ir::lanes::{Binary, Kind, Shift, Unary};
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
 
-/// The greatest distance of an address from its pointer: 2 GiB, which an instruction can express,
-/// less what a statement touches from the address on.
+/// The greatest distance of an address from its pointer: 2 GiB, which an instruction can encode,
+/// less the bytes that a statement touches from the address on.
 pub const REACH: i64 = (1 << 31) - (1 << 12);
 
 /// A tile program: the innermost run of a kernel, written over logical vectors of [`LANES`] lanes.
@@ -75,8 +75,8 @@ pub struct Var(pub u32);
 pub struct ValueData {
     /// The kind of the lanes.
     pub kind: Kind,
-    /// The number in every lane, if it is known now. Constants are visible everywhere and have no
-    /// statement: each instruction set holds them where it likes.
+    /// The number in every lane, if the value is a constant. Constants are visible everywhere and
+    /// have no statement: each instruction set chooses where to hold them.
     pub constant: Option<Constant>,
 }
 
@@ -142,14 +142,14 @@ impl Element {
 /// An address in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// The pointer, as far as it has been moved.
+    /// The pointer, with its moves so far.
     pub pointer: Pointer,
     /// Bytes added to it, less than [`REACH`] in both directions.
     pub offset: i64,
 }
 
 impl Address {
-    /// So many bytes farther on.
+    /// The address `bytes` bytes later.
     #[must_use]
     pub fn plus(self, bytes: i64) -> Self {
         Self { offset: self.offset.saturating_add(bytes), ..self }
@@ -163,7 +163,7 @@ impl Stmt {
     }
 }
 
-/// Which lanes of a vector a statement touches in memory.
+/// The lanes of a vector that a statement touches in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// All of them.
@@ -191,9 +191,9 @@ impl Extent {
 /// A number of repetitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trips {
-    /// This often.
+    /// This number.
     Const(u32),
-    /// As often as the argument says.
+    /// The number that an argument gives.
     Count(Count),
     /// Once for each whole vector of a count n: ⌊n / 16⌋.
     Vectors(Count),
@@ -234,7 +234,7 @@ pub enum Stmt {
     Prefetch(Address),
     /// The pointer moves by `bytes · trips`.
     Step {
-        /// Which pointer.
+        /// The pointer.
         pointer: Pointer,
         /// The distance of each move.
         bytes: i64,
@@ -243,7 +243,7 @@ pub enum Stmt {
     },
     /// One step of a contraction.
     Rank1(Rank1),
-    /// The body, again and again.
+    /// A loop.
     Loop {
         /// The number of times.
         trips: Trips,
@@ -256,8 +256,8 @@ pub enum Stmt {
 /// contraction.
 ///
 /// `a[r]` is one f32, the same in all lanes; `b[v]` are 16 f32 at `b + 64·v` bytes, in the last
-/// vector the lanes of `extent`. One statement, so that each instruction set orders loads and
-/// registers as suits it.
+/// vector the lanes of `extent`. It is one statement, so that each instruction set can order loads
+/// and registers.
 ///
 /// The lanes outside `extent` of the last vector's accumulators are unspecified afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -270,7 +270,7 @@ pub struct Rank1 {
     pub b: Address,
     /// The number of vectors of a row.
     pub vectors: usize,
-    /// Which lanes the last vector has: [`Extent::Full`] or [`Extent::First`].
+    /// The lanes of the last vector: [`Extent::Full`] or [`Extent::First`].
     pub extent: Extent,
 }
 

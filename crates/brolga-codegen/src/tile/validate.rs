@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// Levels of loops inside one another.
 const MAX_DEPTH: usize = 8;
 
-/// Lanes of the result of `op`, after its operands have been checked: the broken rule, in words.
+/// The outcome of a check: the error is the broken rule, in words.
 type Rule<T = ()> = std::result::Result<T, String>;
 
 impl TileProgram {
@@ -27,11 +27,10 @@ impl TileProgram {
     ///    [`Extent::Rest`].
     /// 7. Loops are at most eight deep.
     ///
-    /// The writer of a program promises the rest, which cannot be checked: addresses are valid; and
-    /// where one statement stores what an earlier one has loaded, without a step, a loop, a
-    /// [`Rank1`] or a [`Op::Reduce`] between them, both touch the same bytes (in place) or none in
-    /// common. Instruction sets may work through the lanes of such statements one part after the
-    /// other.
+    /// The author of a program guarantees the rest, which cannot be checked: addresses are valid;
+    /// and if a store follows a load without a step, a loop, a [`Rank1`] or a [`Op::Reduce`]
+    /// between them, both touch the same bytes (in place) or none in common. Instruction sets may
+    /// execute such statements one part of the lanes after the other.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the first statement that breaks a rule.
@@ -262,7 +261,7 @@ impl Checker<'_> {
     }
 }
 
-/// The problem is put into words only if there is one.
+/// Fails with a problem, which is formatted only then.
 fn expect<T: Into<String>>(holds: bool, problem: impl FnOnce() -> T) -> Rule {
     if holds { Ok(()) } else { Err(problem().into()) }
 }

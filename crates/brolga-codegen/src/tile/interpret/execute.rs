@@ -51,7 +51,7 @@ pub(super) struct Machine<'a, M> {
 }
 
 impl<'a, M: Memory> Machine<'a, M> {
-    /// Of a valid program with as many arguments as parameters.
+    /// The state before a valid program, with as many arguments as parameters.
     pub(super) fn new(program: &'a TileProgram, memory: M, args: Vec<u64>) -> Self {
         let values =
             program.values.iter().map(|v| v.constant.map_or([0; LANES], lanes::constant)).collect();

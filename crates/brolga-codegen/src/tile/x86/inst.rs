@@ -1,11 +1,11 @@
-//! Machine instructions whose vector and mask registers are not chosen yet.
+//! Machine instructions with virtual vector and mask registers.
 
 use iced_x86::Code;
 use smallvec::SmallVec;
 
 use crate::tile::program::{Count, Element, Pointer, Trips};
 
-/// A virtual register: what holds one part of a value or of a variable.
+/// A virtual register, which holds one part of a value or of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct V(pub(super) u32);
 
@@ -15,7 +15,7 @@ impl V {
     }
 }
 
-/// Which registers a virtual register may become.
+/// The class of a virtual register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Class {
     /// xmm, ymm or zmm.
@@ -71,7 +71,7 @@ pub(super) struct Mem {
 pub(super) enum Operand {
     /// A register.
     Reg(V, Width),
-    /// A register, or the memory where its content lies if it has none. At most one operand of an
+    /// A register, or the memory of its content if it has none. At most one operand of an
     /// instruction.
     Any(V, Width),
     Mem(Mem),
@@ -92,8 +92,7 @@ pub(super) struct Inst {
     pub(super) code: Code,
     pub(super) operands: SmallVec<[Operand; 4]>,
     pub(super) first: First,
-    /// The mask register, and whether lanes outside become zero; otherwise they keep what they
-    /// hold.
+    /// The mask register, and whether lanes outside become zero; otherwise they keep their content.
     pub(super) mask: Option<(V, bool)>,
 }
 
@@ -229,7 +228,7 @@ impl Item {
         }
     }
 
-    /// Gives every register another name.
+    /// Renames every register.
     pub(super) fn rename(&mut self, mut f: impl FnMut(V) -> V) {
         match self {
             Self::Inst(inst) => {

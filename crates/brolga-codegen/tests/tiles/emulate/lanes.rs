@@ -2,7 +2,7 @@
 
 use iced_x86::Mnemonic;
 
-/// What happens in one lane, given the lane of each source and the immediate.
+/// An operation on one lane, given the lane of each source and the immediate.
 #[derive(Clone, Copy)]
 pub(super) enum Operation {
     Words(fn([u32; 3], u8) -> u32),
@@ -12,6 +12,10 @@ pub(super) enum Operation {
 /// The operation on the first operand, or the second if the first is only written; comparisons give
 /// zero or ones.
 pub(super) fn operation(mnemonic: Mnemonic) -> Option<Operation> {
+    of_floats(mnemonic).or_else(|| of_bits(mnemonic)).or_else(|| of_integers(mnemonic))
+}
+
+fn of_floats(mnemonic: Mnemonic) -> Option<Operation> {
     use Mnemonic::*;
     use Operation::*;
     Some(match mnemonic {
@@ -42,13 +46,37 @@ pub(super) fn operation(mnemonic: Mnemonic) -> Option<Operation> {
         Vcvttps2dq => Words(|[a, ..], _| to_int(float(a).trunc())),
         Vcvtps2dq => Words(|[a, ..], _| to_int(float(a).round_ties_even())),
         Vcvtdq2ps => Words(|[a, ..], _| (a.cast_signed() as f32).to_bits()),
+        _ => return None,
+    })
+}
 
+/// Logical operations and selections.
+fn of_bits(mnemonic: Mnemonic) -> Option<Operation> {
+    use Mnemonic::*;
+    use Operation::*;
+    Some(match mnemonic {
         Vandps | Vandpd | Vpand | Vpandd | Vpandq => Words(|[a, b, _], _| a & b),
         Vandnps | Vandnpd | Vpandn | Vpandnd | Vpandnq => Words(|[a, b, _], _| !a & b),
         Vorps | Vorpd | Vpor | Vpord | Vporq => Words(|[a, b, _], _| a | b),
         Vxorps | Vxorpd | Vpxor | Vpxord | Vpxorq => Words(|[a, b, _], _| a ^ b),
         Vpternlogd | Vpternlogq => Words(ternary),
+        Vptestmd => Words(|[a, b, _], _| ones(a & b != 0)),
+        Vptestnmd => Words(|[a, b, _], _| ones(a & b == 0)),
+        Vblendvps => Words(|[a, b, mask], _| if mask >> 31 == 1 { b } else { a }),
+        Vpblendvb => Words(|[a, b, mask], _| {
+            let [a, b, mask] = [a, b, mask].map(u32::to_le_bytes);
+            let byte = |at: usize| if mask[at] >> 7 == 1 { b[at] } else { a[at] };
+            u32::from_le_bytes(std::array::from_fn(byte))
+        }),
+        Vblendmps | Vpblendmd | Vblendmpd | Vpblendmq => Words(|[_, b, _], _| b),
+        _ => return None,
+    })
+}
 
+fn of_integers(mnemonic: Mnemonic) -> Option<Operation> {
+    use Mnemonic::*;
+    use Operation::*;
+    Some(match mnemonic {
         Vpaddd => Words(|[a, b, _], _| a.wrapping_add(b)),
         Vpsubd => Words(|[a, b, _], _| a.wrapping_sub(b)),
         Vpmulld => Words(|[a, b, _], _| a.wrapping_mul(b)),
@@ -66,17 +94,6 @@ pub(super) fn operation(mnemonic: Mnemonic) -> Option<Operation> {
             Words(|[a, b, _], predicate| compare(a.cast_signed().cmp(&b.cast_signed()), predicate))
         }
         Vpcmpud => Words(|[a, b, _], predicate| compare(a.cmp(&b), predicate)),
-        Vptestmd => Words(|[a, b, _], _| ones(a & b != 0)),
-        Vptestnmd => Words(|[a, b, _], _| ones(a & b == 0)),
-
-        Vblendvps => Words(|[a, b, mask], _| if mask >> 31 == 1 { b } else { a }),
-        Vpblendvb => Words(|[a, b, mask], _| {
-            let [a, b, mask] = [a, b, mask].map(u32::to_le_bytes);
-            let byte = |at: usize| if mask[at] >> 7 == 1 { b[at] } else { a[at] };
-            u32::from_le_bytes(std::array::from_fn(byte))
-        }),
-        Vblendmps | Vpblendmd | Vblendmpd | Vpblendmq => Words(|[_, b, _], _| b),
-
         Vpaddq => Quads(|[a, b], _| a.wrapping_add(b)),
         Vpsubq => Quads(|[a, b], _| a.wrapping_sub(b)),
         Vpmuludq => Quads(|[a, b], _| (a & 0xffff_ffff) * (b & 0xffff_ffff)),
@@ -99,7 +116,7 @@ pub(super) fn element(mnemonic: Mnemonic) -> usize {
 /// Whether the first operand is a source too.
 pub(super) fn changes_destination(mnemonic: Mnemonic) -> bool {
     use Mnemonic::*;
-    // Mnemonics are in the order of the alphabet, so multiply-adds lie side by side.
+    // Mnemonics are in alphabetical order, so multiply-adds are contiguous.
     matches!(mnemonic, Vpternlogd | Vpternlogq) || (Vfmadd132pd..=Vfnmsub231ss).contains(&mnemonic)
 }
 

@@ -71,8 +71,8 @@ impl Select<'_> {
         dst
     }
 
-    /// `vcvttps2dq` gives the smallest integer for everything out of range: right below, one off
-    /// the largest above, wrong for NaN.
+    /// `vcvttps2dq` gives the least integer for all inputs out of range, which is right for small
+    /// ones; one less is the largest integer, for large ones; NaN becomes 0.
     fn convert_to_int(&mut self, a: V) -> V {
         let full = self.full();
         let limit = self.word(2_147_483_648.0_f32.to_bits());
@@ -128,7 +128,7 @@ impl Select<'_> {
 
     pub(super) fn binary(&mut self, op: Binary, x: V, y: V) -> V {
         let full = self.full();
-        // Memory can be the second operand only.
+        // Only the second operand can be in memory.
         let (x, y) = if codes::commutes(op) && self.is_constant(x) { (y, x) } else { (x, y) };
         if let Some(predicate) = codes::predicate(op) {
             return self.compare_floats(predicate, x, y);
@@ -146,7 +146,7 @@ impl Select<'_> {
                 let dst = self.mask();
                 let less = op == Binary::ILt;
                 match self.isa {
-                    // There is `greater` alone: a < b is b > a.
+                    // AVX2 has only `greater`: a < b is b > a.
                     Isa::Avx2 => {
                         let (code, x, y) = if less {
                             (VEX_Vpcmpgtd_ymm_ymm_ymmm256, y, x)

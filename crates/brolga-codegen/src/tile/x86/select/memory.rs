@@ -145,7 +145,7 @@ impl Select<'_> {
         }
     }
 
-    /// The first 1 to 8 words in pieces: a masked store costs many times as much.
+    /// Stores the first 1 to 8 words in pieces, since a masked store costs many times as much.
     fn store_words(&mut self, mem: Mem, lanes: usize, value: V) {
         if lanes == 8 {
             return self.put(VEX_Vmovups_ymmm256_ymm, mem, value, Y, None);

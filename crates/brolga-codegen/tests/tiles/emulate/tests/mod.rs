@@ -37,7 +37,7 @@ fn assemble(instructions: &[Instruction]) -> Vec<u8> {
     encoder.take_buffer()
 }
 
-/// Memory so many bytes behind a register.
+/// Memory at an offset from a register.
 fn at(base: Register, displacement: i64) -> MemoryOperand {
     MemoryOperand::with_base_displ(base, displacement)
 }
