@@ -94,7 +94,7 @@ fn address_space(root: &Path) -> Option<usize> {
     rooms.into_iter().flatten().min()
 }
 
-/// The number behind a name at the start of a line.
+/// The number after a name at the start of a line.
 fn number(text: &str, name: &str) -> Option<usize> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
