@@ -64,8 +64,8 @@ struct Side {
 }
 
 impl Rectangle<'_> {
-    /// Writes the loops over all tiles of `rows` pixels; `tile` is given the steps of a tile's first
-    /// pixel along each side.
+    /// Writes the loops over all tiles of `rows` pixels; `tile` is given the steps of a tile's
+    /// first pixel along each side.
     fn each_tile(
         &self,
         nest: &mut NestBuilder,
