@@ -45,24 +45,15 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    // What cannot be saved is told before the training, not behind it.
+    // A directory that cannot be created is an error before training rather than after it.
     std::fs::create_dir_all(&args.output)
         .map_err(|error| format!("--output {}: {error}", args.output.display()))?;
 
     let ((x_train, y_train), (x_test, y_test)) = mnist::load_data()?;
     let (x_train, x_test) = (images(x_train), images(x_test));
 
-    let mut model = Sequential::new();
+    let mut model = network();
     model.seed(args.seed)?;
-    model.add(Input::new([28, 28, 1]));
-    model.add(Conv2D::new(32, (3, 3)).activation("relu"));
-    model.add(MaxPooling2D::new((2, 2)));
-    model.add(Conv2D::new(64, (3, 3)).activation("relu"));
-    model.add(MaxPooling2D::new((2, 2)));
-    model.add(Flatten::new());
-    model.add(Dense::new(128).activation("relu"));
-    model.add(Dropout::new(0.5));
-    model.add(Dense::new(10).activation("softmax"));
     model.summary()?;
 
     let mut compile = Compile::new()
@@ -104,6 +95,20 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         println!("peak memory of this process: {} MB", bytes / 1_000_000);
     }
     Ok(())
+}
+
+fn network() -> Sequential {
+    let mut model = Sequential::new();
+    model.add(Input::new([28, 28, 1]));
+    model.add(Conv2D::new(32, (3, 3)).activation("relu"));
+    model.add(MaxPooling2D::new((2, 2)));
+    model.add(Conv2D::new(64, (3, 3)).activation("relu"));
+    model.add(MaxPooling2D::new((2, 2)));
+    model.add(Flatten::new());
+    model.add(Dense::new(128).activation("relu"));
+    model.add(Dropout::new(0.5));
+    model.add(Dense::new(10).activation("softmax"));
+    model
 }
 
 /// Pixels between 0 and 1, with an axis for the only channel.

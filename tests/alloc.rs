@@ -1,4 +1,5 @@
-//! A training step of the first model allocates nothing, with any number of threads. One test, since the count is of the whole process.
+//! A training step of the first model allocates nothing, with any number of threads. One test,
+//! since the count is of the whole process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};

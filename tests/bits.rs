@@ -1,5 +1,5 @@
-//! The promise that everything else rests on: a step gives the same bits on the interpreter and in machine code, with each op a
-//! kernel of its own and fused, with 1, 2, 3 and 8 threads.
+//! The promise that everything else rests on: a step gives the same bits on the interpreter and in
+//! machine code, with each op a kernel of its own and fused, with 1, 2, 3 and 8 threads.
 
 use brolga::codegen::compile;
 use brolga::ir::{DType, Data, Graph, Tensor, Type};
@@ -40,7 +40,8 @@ fn prediction_gives_the_same_bits() -> Result {
     same_bits(builtin::mlp()?, Kind::Predict, 33)
 }
 
-/// Runs a program in all ways from the same state on the same batches, and compares what it returns and what it leaves.
+/// Runs a program on all backends from the same state on the same batches, and compares the outputs
+/// and the states after it.
 fn same_bits(mut model: Sequential, kind: Kind, batch: usize) -> Result {
     let traced = model.trace(kind, batch)?;
     let start = model.session()?.snapshot()?;
@@ -52,15 +53,15 @@ fn same_bits(mut model: Sequential, kind: Kind, batch: usize) -> Result {
     let mut fused = traced.clone();
     optimize(&mut fused)?;
     assert!(fused.len() < unfused.len());
-    for (graph, way) in [(&unfused, "unfused"), (&fused, "fused")] {
+    for (graph, form) in [(&unfused, "unfused"), (&fused, "fused")] {
         assert_same(
             &expected,
             &run(graph, &start, Backend::Interpreter, 1)?,
-            &format!("interpreter, {way}"),
+            &format!("interpreter, {form}"),
         );
         for threads in THREADS {
             let native = run(graph, &start, Backend::Native, threads)?;
-            assert_same(&expected, &native, &format!("{threads} threads, {way}"));
+            assert_same(&expected, &native, &format!("{threads} threads, {form}"));
         }
     }
     Ok(())
@@ -81,7 +82,7 @@ fn run(graph: &Graph, start: &State, backend: Backend, threads: usize) -> Result
         }
         executable.run(&mut state)?;
         let outputs = (0..executable.outputs().len())
-            .map(|place| Ok((format!("output {place}"), executable.output_tensor(place)?)));
+            .map(|index| Ok((format!("output {index}"), executable.output_tensor(index)?)));
         let names = state.layout().iter();
         let states = names.map(|(name, _)| Ok((name.to_owned(), state.get(name)?)));
         steps.push(outputs.chain(states).collect::<Result<_>>()?);
@@ -107,20 +108,20 @@ fn samples(ty: &Type, seed: u64) -> Tensor {
     Tensor::new(ty.shape.clone(), data).expect("there are as many numbers as elements")
 }
 
-fn assert_same(expected: &[Step], given: &[Step], way: &str) {
+fn assert_same(expected: &[Step], given: &[Step], case: &str) {
     for (number, (expected, given)) in expected.iter().zip(given).enumerate() {
         for ((name, expected), (_, given)) in expected.iter().zip(given) {
             if expected == given {
                 continue;
             }
             let bits = |tensor: &Tensor| tensor.data().canonical_bits();
-            let place = bits(expected).iter().zip(bits(given)).position(|(a, b)| *a != b);
-            let value = |tensor: &Tensor| place.map(|place| tensor.data().to_f64()[place]);
+            let index = bits(expected).iter().zip(bits(given)).position(|(a, b)| *a != b);
+            let value = |tensor: &Tensor| index.map(|index| tensor.data().to_f64()[index]);
             let (expected, given) = (value(expected), value(given));
             panic!(
-                "{way}, step {number}: {name} differs at {place:?}: {expected:?} became {given:?}"
+                "{case}, step {number}: {name} differs at {index:?}: {expected:?} became {given:?}"
             );
         }
-        assert_eq!(expected.len(), given.len(), "{way}");
+        assert_eq!(expected.len(), given.len(), "{case}");
     }
 }

@@ -11,7 +11,8 @@ use brolga::passes::optimize;
 
 use common::{Outcome, runs_as_interpreted};
 
-/// A cell called so often, and with `backward` the gradients of a sum by its first operand and its weight.
+/// A cell called so often, and with `backward` the gradients of a sum by its first operand and its
+/// weight.
 fn repeated(calls: usize, backward: bool) -> Outcome<Graph> {
     let t = Tracer::new("repeated");
     let (x, w) = (t.input("x", Type::f32([8, 16])), t.input("w", Type::f32([16, 16])));
@@ -33,7 +34,8 @@ fn repeated(calls: usize, backward: bool) -> Outcome<Graph> {
     Ok(t.finish()?)
 }
 
-/// How many kernels a graph has after the passes, and how many functions of machine code all their stages are.
+/// How many kernels a graph has after the passes, and how many functions of machine code all their
+/// stages are.
 fn compiled(graph: &Graph) -> Outcome<(usize, usize)> {
     let mut kernels = graph.clone();
     optimize(&mut kernels)?;
@@ -72,7 +74,7 @@ fn calls_run_natively_with_the_bits_of_the_interpreter() -> Outcome {
     let inputs: Vec<Tensor> = (graph.inputs().iter())
         .map(|&id| {
             let ty = graph.ty(id.into());
-            let numbers = (0..ty.shape.elements()).map(|place| (place as f32 * 0.37).sin());
+            let numbers = (0..ty.shape.elements()).map(|index| (index as f32 * 0.37).sin());
             Tensor::f32(ty.shape.clone(), numbers.collect()).ok_or("as many as there are elements")
         })
         .collect::<Result<_, _>>()?;

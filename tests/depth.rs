@@ -1,4 +1,5 @@
-//! No stack grows with the depth of a graph: what is deep goes every way from the text to a program on a thread with a small stack.
+//! No stack grows with the depth of a graph: deep graphs are parsed, differentiated, optimized,
+//! compiled and run on a thread with a small stack.
 
 mod common;
 
@@ -21,7 +22,7 @@ fn on_a_small_stack(test: fn() -> Outcome) -> Outcome {
     small.join().map_err(|_| "the test panicked")?
 }
 
-/// A graph of so many nodes, one behind the other: `node` writes the statement of a number.
+/// A graph of so many nodes, each after the other: `node` writes the statement of a number.
 fn chain(signature: &str, nodes: usize, node: impl Fn(usize) -> String) -> String {
     let mut text = format!("graph deep({signature}) {{\n");
     for number in 0..nodes {

@@ -10,7 +10,8 @@ use brolga::runtime::{Executable, Options, State, StateLayout};
 /// What a test returns; it can come from another thread.
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Runs a graph natively on so many threads and asserts that its outputs have the interpreter's bits.
+/// Runs a graph natively on so many threads and asserts that its outputs have the interpreter's
+/// bits.
 pub(crate) fn runs_as_interpreted(graph: &Graph, inputs: &[Tensor], threads: usize) -> Outcome {
     let expected = interpret(graph, inputs)?;
     let mut kernels = graph.clone();

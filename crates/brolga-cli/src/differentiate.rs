@@ -10,10 +10,11 @@ use crate::error::CliError;
 /// The arguments that say what is differentiated by what.
 #[derive(Debug, Args)]
 pub(crate) struct Differentiate {
-    /// Of a file: the output to differentiate, by its number [default: 0, where --wrt is given]
+    /// Of a file: the index of the output to differentiate [default: 0, where --wrt is given]
     #[arg(long, value_name = "N")]
     loss: Option<usize>,
-    /// Of a file: the inputs to differentiate by, separated by commas [default: the states that are floats, where --loss is given]
+    /// Of a file: the inputs to differentiate by, separated by commas [default: the states that are
+    /// floats, where --loss is given]
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     wrt: Vec<String>,
 }
@@ -24,7 +25,7 @@ impl Differentiate {
         self.loss.is_some() || !self.wrt.is_empty()
     }
 
-    /// Appends the gradients as outputs, in the order of the inputs they are by.
+    /// Appends the gradients as outputs, in the order of the inputs.
     pub(crate) fn apply(&self, graph: &mut Graph) -> Result<(), CliError> {
         let loss = self.loss.unwrap_or(0);
         let Some(output) = graph.outputs().get(loss).copied() else {

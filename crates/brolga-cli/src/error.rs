@@ -20,7 +20,7 @@ pub enum CliError {
     UnknownSubject {
         /// What was asked for.
         name: String,
-        /// The models there are.
+        /// The names of all models.
         models: String,
     },
     /// Nobody's fault: a file cannot be read.
@@ -31,10 +31,10 @@ pub enum CliError {
         /// What the system says.
         error: io::Error,
     },
-    /// Nobody's fault: what is shown along the way cannot be written.
+    /// Nobody's fault: standard error cannot be written.
     #[error("the output cannot be written: {0}")]
     Write(#[from] io::Error),
-    /// Arguments that do not fit what they are about.
+    /// Arguments that do not fit each other or the subject.
     #[error("{message}\n  help: {help}")]
     Argument {
         /// What is wrong.
@@ -60,7 +60,7 @@ pub enum CliError {
     /// A kernel has no native code.
     #[error(transparent)]
     Codegen(#[from] brolga_codegen::Error),
-    /// The graph cannot be made ready or run.
+    /// The graph cannot be planned, linked or run.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     /// The graph cannot be interpreted.
@@ -82,16 +82,16 @@ impl CliError {
         Self::Argument { message: message.into(), help: help.into() }
     }
 
-    /// The error as compilers show errors.
+    /// The error in the form in which compilers show errors.
     pub(crate) fn rendered(&self) -> String {
         match self {
-            // These say `error` themselves, behind their places.
+            // These have `error` after their locations.
             Self::Parse(_) | Self::Verify(_) | Self::Test(_) => self.to_string(),
             _ => format!("error: {self}"),
         }
     }
 
-    /// The message, and each mistake in a text with its place.
+    /// The message, and each mistake in a text with its location.
     pub(crate) fn to_json(&self) -> Value {
         json!({ "message": self.to_string(), "mistakes": self.mistakes() })
     }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::error::CliError;
 
-/// The arguments that choose nodes by where they come from.
+/// The arguments that choose nodes by their origins.
 #[derive(Debug, Args)]
 pub(crate) struct Filter {
     /// Only the nodes or kernels of this part of the step
@@ -49,7 +49,7 @@ impl Filter {
         Err(CliError::argument(format!("graph `{}` has no layer `{layer}`", graph.name()), help))
     }
 
-    /// Whether the node is shown. A kernel has one role, and belongs to the layers of all nodes of its body.
+    /// Whether the node is shown. A kernel has one role, but the layers of all nodes of its body.
     pub(crate) fn keeps(&self, graph: &Graph, id: NodeId) -> bool {
         let role = self.role.is_none_or(|role| role == graph.node(id).origin.role);
         let layer = self.layer.as_ref().is_none_or(|layer| {

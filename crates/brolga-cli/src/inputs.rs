@@ -8,14 +8,14 @@ use serde_json::json;
 use crate::error::CliError;
 use crate::npy;
 
-/// The arguments that say what the inputs are.
+/// The arguments that give values of inputs.
 #[derive(Debug, Args)]
 pub(crate) struct Inputs {
-    /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]], or a file .npy;
-    /// inputs without one are filled with pseudo-random numbers
+    /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]],
+    /// or a file .npy; inputs without one are filled with pseudo-random numbers
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = assignment)]
     given: Vec<(String, String)>,
-    /// Which pseudo-random numbers
+    /// The seed of the pseudo-random numbers
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }
@@ -77,7 +77,7 @@ impl Inputs {
     }
 }
 
-/// The tensor that a text such as `1.5` or `[[1,2],[3,nan]]` gives for this type.
+/// The tensor of this type that a text such as `1.5` or `[[1,2],[3,nan]]` means.
 ///
 /// # Errors
 /// Why there is none, as a sentence.
@@ -87,7 +87,8 @@ pub fn tensor_of_text(text: &str, ty: &Type) -> Result<Tensor, String> {
     constant.map(|constant| constant.tensor()).map_err(|error| error.to_string())
 }
 
-/// Numbers that depend on the type, the input's name and the seed alone: floats are multiples of 2⁻¹⁰ in [-1, 1), integers are from 0 to 9.
+/// Pseudo-random numbers of the type, the input's name and the seed: floats are multiples of 2⁻¹⁰
+/// in [-1, 1), integers are from 0 to 9.
 fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Tensor {
     let mut state = fnv1a(name.bytes()).wrapping_add(seed);
     let number = |_| {

@@ -37,7 +37,7 @@ pub(crate) struct Kernels<'a> {
 }
 
 impl<'a> Kernels<'a> {
-    /// Compiles the kernels of a graph of kernels; those that the filter keeps are shown in this form.
+    /// Compiles the kernels of a graph of kernels that the filter keeps, to be shown in this form.
     pub(crate) fn new(
         graph: &'a Graph,
         filter: &Filter,
@@ -139,7 +139,7 @@ impl<'a> Kernels<'a> {
     }
 }
 
-/// The ops of a body in order, without those that have no code.
+/// The ops of a body that have code, in order.
 fn ops(body: &Graph) -> Vec<&'static str> {
     let ops = body.order().into_iter().map(|id| &body.node(id).op);
     ops.filter(|op| !matches!(op, Op::Parameter(_) | Op::Constant(_))).map(Op::name).collect()

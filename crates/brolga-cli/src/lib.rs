@@ -2,14 +2,15 @@
 //!
 //! | command | what it does |
 //! |---|---|
-//! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from its trace to its machine code |
+//! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from trace to machine code |
 //! | `brolga opt FILE` | runs passes over graphs and prints the result |
 //! | `brolga run FILE` | evaluates graphs on the interpreter, natively, or both and compares bits |
-//! | `brolga test FILE` | runs tests of passes: texts that say in comments what passes must make of them |
+//! | `brolga test FILE` | runs tests of passes, which are IR texts with directives |
 //! | `brolga verify FILE` | reports everything that is wrong with a text |
 //!
-//! Results go to standard output, and with `--json` they are one JSON document. Errors go to standard error, rendered as compilers render
-//! them. The exit code is 0 for success, 1 for an error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
+//! Results go to standard output, and with `--json` they are one JSON document. Errors go to
+//! standard error, rendered as compilers render them. The exit code is 0 for success, 1 for an
+//! error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
 
 mod commands;
 mod differentiate;
@@ -47,25 +48,26 @@ struct Cli {
     command: Command,
 }
 
-/// What a command has to say when it has come to its end.
+/// The result of a command.
 pub(crate) struct Report {
     /// For people.
     pub(crate) text: String,
     /// For programs.
     pub(crate) json: Value,
-    /// Whether what was asked for holds; if not, the exit code is 1.
+    /// Whether the check that the command makes holds; if not, the exit code is 1.
     pub(crate) holds: bool,
 }
 
-/// Runs the command with these arguments, the first of which is the name of the program; returns the exit code.
+/// Runs the command with these arguments, the first of which is the name of the program; returns
+/// the exit code.
 ///
-/// Who stops reading the output early makes no error.
+/// A reader that closes the output early is not an error.
 pub fn run(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
     streams: &mut Streams<'_>,
 ) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    // Whether there is to be a document is asked of arguments that cannot be parsed, too.
+    // Arguments that cannot be parsed may ask for a document, too.
     let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let result = match Cli::try_parse_from(arguments) {
         Ok(cli) => execute(cli, streams),
@@ -76,7 +78,8 @@ pub fn run(
         Ok(code) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            // Where errors cannot be written either, the exit code has to do.
+            // If standard error cannot be written either, the exit code is all that tells of the
+            // error.
             let _ = writeln!(streams.stderr, "error: the output cannot be written: {error}");
             1
         }
@@ -99,7 +102,8 @@ fn execute(Cli { json, command }: Cli, streams: &mut Streams<'_>) -> io::Result<
     Ok(u8::from(!holds))
 }
 
-/// Prints help to standard output and what is wrong with the arguments to standard error, and as a document too where one was asked for.
+/// Prints help to standard output, and errors in arguments to standard error and, with `--json`, as
+/// a document to standard output.
 fn explain(usage: &clap::Error, json: bool, streams: &mut Streams<'_>) -> io::Result<u8> {
     let text = usage.render().to_string();
     if !usage.use_stderr() {

@@ -1,4 +1,4 @@
-//! How much memory an evaluation may take.
+//! Limits of the memory that an evaluation takes.
 
 use brolga_ir::Graph;
 use brolga_ir::interpret::bytes_needed;
@@ -35,9 +35,9 @@ impl MemoryLimit {
     }
 }
 
-/// Fails if the machine does not grant what an evaluation and a look at its outputs need.
+/// Fails if the machine does not grant the memory to evaluate the graph and to print its outputs.
 fn granted(graph: &Graph) -> Result<(), CliError> {
-    // The bits of the largest output, of both backends where they are compared, and the inputs.
+    // The inputs, and the bits of the largest output from both backends for a comparison.
     let elements = |value| graph.ty(value).shape.elements();
     let outputs = graph.outputs().iter().map(|output| elements(output.value));
     let bits = outputs.max().unwrap_or(0).saturating_mul(3 * size_of::<u64>());
@@ -48,7 +48,7 @@ fn granted(graph: &Graph) -> Result<(), CliError> {
     })
 }
 
-/// The bytes of all values, those inside of bodies included: what the interpreter needs at most.
+/// The bytes of all values, also inside of bodies: the most that the interpreter needs.
 fn bytes(graph: &Graph) -> usize {
     graph.ids().fold(0, |sum: usize, id| {
         let node = graph.node(id);

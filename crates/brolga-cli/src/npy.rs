@@ -1,4 +1,4 @@
-//! Files of NumPy, `.npy`: one array.
+//! NumPy's files `.npy`, which hold one array.
 //!
 //! Versions 1.0 to 3.0 of the format, little-endian, in row-major order.
 
@@ -39,7 +39,8 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     Tensor::new(ty.shape, data).ok_or_else(|| "it has another number of elements".to_owned())
 }
 
-/// The type that a header such as `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }` describes.
+/// The type that a header such as `{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }`
+/// describes.
 fn header_type(header: &str) -> Result<Type, String> {
     let field = |name: &str| {
         let (_, rest) = header.split_once(&format!("'{name}':"))?;
@@ -155,10 +156,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn damaged_files_are_errors_or_arrays(place in 0_usize..80, byte: u8, more in 0_usize..3) {
+        fn damaged_files_are_errors_or_arrays(offset in 0_usize..80, byte: u8, more in 0_usize..3) {
             let mut bytes = file("{'descr': '<i4', 'fortran_order': False, 'shape': (1, 2)}", &[7; 8]);
-            let place = place % bytes.len();
-            bytes[place] = byte;
+            let offset = offset % bytes.len();
+            bytes[offset] = byte;
             bytes.extend(vec![0; more]);
             if let Ok(tensor) = read(&bytes) {
                 prop_assert!(tensor.ty().bytes() <= bytes.len());

@@ -8,7 +8,7 @@ use brolga_ir::{Data, Tensor};
 
 use floats::Float;
 
-/// More elements than this are summarised.
+/// The most elements that are not summarised.
 const THRESHOLD: usize = 1000;
 /// How many elements a summary shows at each end of an axis.
 const EDGE: usize = 3;
@@ -30,13 +30,13 @@ pub(crate) fn text(tensor: &Tensor) -> String {
     }
     let axes: Vec<Axis> =
         shape.iter().map(|&extent| Axis::new(extent, is_summarised(tensor))).collect();
-    let mut places = vec![];
-    shown(&axes, &shape.strides(), 0, &mut places);
-    let elements = aligned(&tensor.data().pick(&places));
+    let mut offsets = vec![];
+    shown(&axes, &shape.strides(), 0, &mut offsets);
+    let elements = aligned(&tensor.data().pick(&offsets));
     Printer { axes: &axes, elements: elements.into_iter() }.array(0)
 }
 
-/// Which elements of an axis are shown.
+/// The elements of an axis that are shown.
 struct Axis {
     first: Range<usize>,
     last: Range<usize>,
@@ -60,12 +60,13 @@ impl Axis {
     }
 }
 
-/// The places of the elements that are shown.
-fn shown(axes: &[Axis], strides: &[usize], place: usize, places: &mut Vec<usize>) {
+/// Collects the offsets of the elements that are shown.
+fn shown(axes: &[Axis], strides: &[usize], offset: usize, offsets: &mut Vec<usize>) {
     match axes {
-        [] => places.push(place),
+        [] => offsets.push(offset),
         [axis, inner @ ..] => {
-            axis.shown().for_each(|i| shown(inner, &strides[1..], place + i * strides[0], places));
+            axis.shown()
+                .for_each(|i| shown(inner, &strides[1..], offset + i * strides[0], offsets));
         }
     }
 }
@@ -80,7 +81,7 @@ impl<I: Iterator<Item = String>> Printer<'_, I> {
         self.elements.next().unwrap_or_default()
     }
 
-    /// The part below this axis.
+    /// The text of the axes from `depth` on.
     fn array(&mut self, depth: usize) -> String {
         let axis = &self.axes[depth];
         let indent = " ".repeat(depth + 1);

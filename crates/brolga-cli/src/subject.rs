@@ -1,4 +1,4 @@
-//! What a command is about: the programs of a built-in model, or the graphs of a text.
+//! The subject of a command: the programs of a built-in model, or the graphs of a text.
 
 use std::fs::File;
 use std::io;
@@ -11,28 +11,30 @@ use clap::Args;
 use crate::error::CliError;
 use crate::streams::Streams;
 
-/// How many samples a batch has unless `--batch` says otherwise, as in Keras.
+/// The size of a batch without `--batch`, as in Keras.
 const BATCH: u64 = 32;
 
 /// The programs of a model, by the names of their graphs.
 const PROGRAMS: [(&str, Kind); 3] =
     [("train_step", Kind::Train), ("eval_step", Kind::Evaluate), ("predict", Kind::Predict)];
 
-/// The arguments that say what a command is about.
+/// The arguments that choose the subject.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
-    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, or - for standard input
+    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, or - for standard
+    /// input
     #[arg(value_name = "MODEL|FILE|-")]
     subject: String,
-    /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this name instead of all
+    /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this
+    /// name instead of all
     #[arg(long, visible_alias = "graph", value_name = "NAME")]
     program: Option<String>,
-    /// Of a model: how many samples a batch has [default: 32]
+    /// Of a model: the size of a batch [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     batch: Option<u64>,
 }
 
-/// What was asked for.
+/// A loaded subject.
 pub(crate) enum Loaded {
     /// A program of a built-in model.
     Program { model: Box<Sequential>, kind: Kind, batch: usize },
@@ -50,7 +52,7 @@ impl Subject {
             let message = format!("`--batch` is for built-in models; `{}` is none", self.subject);
             return Err(CliError::argument(
                 message,
-                "the types in a text say how large a batch is",
+                "the types in a text have the size of its batch",
             ));
         }
         let (text, name) = self.read(streams)?;
@@ -86,7 +88,7 @@ impl Subject {
         Ok(Loaded::Program { model, kind, batch: self.batch.unwrap_or(BATCH) as usize })
     }
 
-    /// The text, and the name by which errors call it.
+    /// The text, and its name in errors.
     fn read(&self, streams: &mut Streams<'_>) -> Result<(String, String), CliError> {
         let name = name(&self.subject);
         read_text(&self.subject, streams).map(|text| (text, name.to_owned())).map_err(|error| {
@@ -101,14 +103,14 @@ impl Subject {
     }
 }
 
-/// The name by which errors call a file, or standard input.
+/// The name of a file, or of standard input, in errors.
 pub(crate) fn name(path: &str) -> &str {
     if path == "-" { "<stdin>" } else { path }
 }
 
-/// What stands in a file, or comes from standard input where the path is `-`.
+/// The text of a file, or of standard input if the path is `-`.
 pub(crate) fn read_text(path: &str, streams: &mut Streams<'_>) -> io::Result<String> {
-    // A parsed text takes some ten times the memory of its bytes.
+    // A parsed text takes about ten times the memory of its bytes.
     let most = Limit::granted().map_or(usize::MAX, |limit| limit.bytes / 32);
     let bytes = match path {
         "-" => read_to_end(&mut streams.stdin, most),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::filter::Filter;
 
-/// The graph's text, or the nodes that the filter keeps, below a comment that says so.
+/// The graph's text, or a comment and the nodes that the filter keeps.
 pub(crate) fn graph_text(graph: &Graph, filter: &Filter, options: &TextOptions) -> String {
     if filter.is_empty() {
         return graph.to_text(options);

@@ -1,11 +1,13 @@
-//! Operations of [`Lanes`](brolga_ir::lanes::Lanes) that are one instruction of CLIF, on a number as on a vector.
+//! Operations of [`Lanes`](brolga_ir::lanes::Lanes) that are one instruction of CLIF, on a number
+//! as on a vector.
 
 use brolga_ir::lanes::Binary;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use cranelift_frontend::FunctionBuilder;
 
-/// An operation on two values of one type. CLIF has no [`Binary::UMulHi`] of 32 bits: `umulhi` writes it.
+/// An operation on two values of one type. CLIF has no [`Binary::UMulHi`] of 32 bits: `umulhi`
+/// writes it.
 pub(crate) fn binary(
     b: &mut FunctionBuilder<'_>,
     op: Binary,

@@ -29,7 +29,7 @@ pub struct CodegenOptions {
 }
 
 impl CodegenOptions {
-    /// The instruction set that is meant.
+    /// The instruction set of these options.
     ///
     /// # Errors
     /// As [`VectorIsa::chosen`].
@@ -38,13 +38,14 @@ impl CodegenOptions {
     }
 }
 
-/// The kernels of a graph before they are machine code, each with its node. Equal kernels are lowered once.
+/// The lowered kernels of a graph, each with its node. Equal kernels are lowered once.
 type LoweredKernels<'a> = Vec<(NodeId, &'a Kernel, Arc<(Lowering, Lowered)>)>;
 
 /// Compiles every kernel of a graph of kernels into one object of machine code.
 ///
 /// # Errors
-/// If a node that needs code is outside of a kernel, this machine cannot run the instruction set, or a lowering is wrong.
+/// If a node that needs code is outside of a kernel, this machine cannot run the instruction set,
+/// or a lowering is wrong.
 pub fn compile<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Compiled<'g>> {
     compile_for(graph, options.isa()?.checked()?.target()?)
 }
@@ -74,7 +75,8 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
         kernels
             .insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
     }
-    // SAFETY: the object's functions are these kernels, whose lowerings have been checked against the types of the nodes.
+    // SAFETY: the object's functions are these kernels, whose lowerings have been checked against
+    // the types of the nodes.
     Ok(unsafe { Compiled::new(graph, kernels, object) })
 }
 
@@ -170,8 +172,8 @@ fn assemble(
                     });
                     Optimization::Speed
                 }
-                lower::Code::Loops(placed, stage) => {
-                    general::emit(placed, *stage, &mut function, config);
+                lower::Code::Loops(addressed, stage) => {
+                    general::emit(addressed, *stage, &mut function, config);
                     Optimization::Scalar
                 }
             };
@@ -188,11 +190,11 @@ fn assemble(
 pub struct KernelText {
     /// The node.
     pub node: NodeId,
-    /// Which lowering it has, and why if it is the general one.
+    /// Its lowering, and the reason if it is the general one.
     pub lowering: String,
     /// Its stages as loop nests.
     pub nests: Vec<String>,
-    /// The tile programs that they call, each once.
+    /// The tile programs that the nests call, each once.
     pub tiles: Vec<String>,
     /// CLIF of the stages.
     pub clif: Vec<String>,
@@ -200,7 +202,8 @@ pub struct KernelText {
     pub assembly: Vec<String>,
 }
 
-/// All kernels of a graph in readable form, in the graph's order. The instruction set may be one that this machine cannot run.
+/// All kernels of a graph in readable form, in the graph's order. The instruction set may be one
+/// that this machine cannot run.
 ///
 /// # Errors
 /// As [`compile`].

@@ -1,21 +1,23 @@
-//! The errors between a kernel and its machine code.
+//! The errors of code generation.
 
-/// An error of code generation. None of them can be caused by a user's data: shapes and types have been checked before.
+/// An error of code generation. None of them can be caused by a user's data: shapes and types have
+/// been checked before.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A generator wrote a program that breaks a rule of [`TileProgram::validate`](crate::tile::TileProgram::validate): the
-    /// generator is wrong.
+    /// A generator wrote a program that breaks a rule of
+    /// [`TileProgram::validate`](crate::tile::TileProgram::validate): the generator is wrong.
     #[error("tile program `{program}`: {problem}\n  at: {statement}")]
     Malformed {
         /// The program's name.
         program: String,
-        /// Which statement, in the text form.
+        /// The statement, in the text form.
         statement: String,
-        /// Which rule it breaks.
+        /// The rule it breaks.
         problem: String,
     },
 
-    /// An interpreted program reads or writes outside its buffers, or got the wrong arguments: its caller is wrong.
+    /// An interpreted program reads or writes outside its buffers, or got the wrong arguments: its
+    /// caller is wrong.
     #[error("tile program `{program}`: {problem}")]
     Interpret {
         /// The program's name.
@@ -52,7 +54,7 @@ pub enum Error {
         nest: String,
         /// The access: the bytes, the room, and its size.
         problem: String,
-        /// Which step, in the text form.
+        /// The step, in the text form.
         step: String,
     },
 
@@ -65,7 +67,8 @@ pub enum Error {
         message: String,
     },
 
-    /// A tile program needs more registers than there are: the generator that chose its shape is wrong.
+    /// A tile program needs more registers than there are: the generator that chose its shape is
+    /// wrong.
     #[error("tile program `{program}`: {problem}")]
     Registers {
         /// The program's name.

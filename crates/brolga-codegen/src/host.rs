@@ -1,4 +1,4 @@
-//! The machine that code is made for, and the passage of one function through Cranelift.
+//! The machine that code is made for, and the compilation of one function with Cranelift.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,19 +17,21 @@ use crate::tile::TileProgram;
 /// The extent to which Cranelift changes a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Optimization {
-    /// Common subexpressions, loop-invariant code and dead code are found; pure instructions move to their use. For kernels.
+    /// Common subexpressions, loop-invariant code and dead code are found; pure instructions move
+    /// to their use. For kernels.
     Speed,
-    /// As [`Speed`](Self::Speed), with registers given with more care. For scalar loops.
+    /// As [`Speed`](Self::Speed), with better register allocation. For scalar loops.
     Scalar,
-    /// Instructions stay in the order in which they were written. For tiles: their order decides what stays in
-    /// registers.
+    /// Instructions stay in the order in which they were written. For tiles: their order decides
+    /// what stays in registers.
     AsWritten,
 }
 
 /// Cranelift's description of this machine.
 ///
 /// # Errors
-/// [`Error::Host`] if Cranelift does not know this machine, or it is an x86-64 processor without SSE4.1.
+/// [`Error::Host`] if Cranelift does not know this machine, or it is an x86-64 processor without
+/// SSE4.1.
 pub fn isa(optimization: Optimization) -> Result<OwnedTargetIsa> {
     #[cfg(target_arch = "x86_64")]
     if !std::is_x86_feature_detected!("sse4.1") {
@@ -43,7 +45,7 @@ pub(crate) fn finish_isa(
     builder: cranelift_codegen::isa::Builder,
     optimization: Optimization,
 ) -> Result<OwnedTargetIsa> {
-    // Kernels need few registers: they are loops around calls, each of them worth more than what a move costs.
+    // Kernels need few registers: they are loops around calls, whose cost hides that of moves.
     let (opt_level, allocation) = match optimization {
         Optimization::Speed => ("speed", "single_pass"),
         Optimization::Scalar => ("speed", "backtracking"),
@@ -87,13 +89,14 @@ pub struct CodeText {
 pub struct MachineCode {
     /// The instructions, with the constants that they refer to.
     pub bytes: Vec<u8>,
-    /// At what multiple of bytes it has to start.
+    /// Its alignment in bytes.
     pub alignment: u64,
     /// The references to be filled in once all addresses are known.
     pub relocations: Vec<Relocation>,
     /// The readable forms, if they were asked for.
     pub text: Option<CodeText>,
-    /// The program that the function hands to the interpreter, if it does: it has to live as long as the code.
+    /// The program that the function passes to the interpreter, if it does, which has to live as
+    /// long as the code.
     pub program: Option<Arc<TileProgram>>,
 }
 

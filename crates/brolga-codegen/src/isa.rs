@@ -1,4 +1,4 @@
-//! Which vector instruction set tiles are compiled for.
+//! The vector instruction sets that tiles are compiled for.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ pub const ISA_VARIABLE: &str = "BROLGA_ISA";
 /// A vector instruction set. The choice never changes a bit of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum VectorIsa {
-    /// No vectors: every kernel is compiled as scalar loops. Every host; slow, to compare with.
+    /// No vectors: every kernel is compiled as scalar loops. For every host; slow, for comparison.
     Scalar,
     /// 128-bit vectors by Cranelift: every host.
     V128,
@@ -26,13 +26,13 @@ pub enum VectorIsa {
 }
 
 impl VectorIsa {
-    /// All of them, the narrowest first.
+    /// All instruction sets, the narrowest first.
     pub const ALL: [Self; 4] = [Self::Scalar, Self::V128, Self::Avx2, Self::Avx512];
 
-    /// Those that have vectors, the narrowest first.
+    /// The instruction sets with vectors, the narrowest first.
     pub const VECTORS: [Self; 3] = [Self::V128, Self::Avx2, Self::Avx512];
 
-    /// The word for it: `scalar`, `128`, `avx2` or `avx512`.
+    /// Its name: `scalar`, `128`, `avx2` or `avx512`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -68,21 +68,23 @@ impl VectorIsa {
         }
     }
 
-    /// Those with vectors that this machine can run, the narrowest first.
+    /// The instruction sets with vectors that this machine can run, the narrowest first.
     pub fn supported() -> impl DoubleEndedIterator<Item = Self> {
         Self::VECTORS.into_iter().filter(|isa| isa.is_supported())
     }
 
-    /// The widest that this machine can run.
+    /// The widest instruction set that this machine can run.
     #[must_use]
     pub fn widest() -> Self {
         Self::supported().next_back().unwrap_or(Self::V128)
     }
 
-    /// The one that the environment variable `BROLGA_ISA` names, or the widest that this machine can run.
+    /// The instruction set that the environment variable `BROLGA_ISA` names, or the widest that
+    /// this machine can run.
     ///
     /// # Errors
-    /// [`Error::Host`] if the variable holds another word, or this machine cannot run what it names.
+    /// [`Error::Host`] if the variable has no such name, or this machine cannot run the instruction
+    /// set.
     pub fn chosen() -> Result<Self> {
         match std::env::var(ISA_VARIABLE) {
             Ok(word) if !word.is_empty() => {
@@ -100,7 +102,7 @@ impl VectorIsa {
         }
     }
 
-    /// Itself, if this machine can run it.
+    /// The instruction set itself, if this machine can run it.
     ///
     /// # Errors
     /// [`Error::Host`] if it cannot.
@@ -113,7 +115,8 @@ impl VectorIsa {
         Err(Error::Host(format!("this machine has no {self}; it has {}", known.join(", "))))
     }
 
-    /// The compiler of its tiles. Code for any x86-64 instruction set can be made on any x86-64 machine, but not run.
+    /// The compiler of its tiles. An x86-64 machine can make code for all x86-64 instruction sets,
+    /// also for those that it cannot run.
     ///
     /// # Errors
     /// [`Error::Host`] if this machine is of another architecture, or Cranelift does not know it.

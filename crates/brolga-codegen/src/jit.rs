@@ -1,7 +1,8 @@
 //! The linker for this process: from relocatable code to callable code.
 //!
-//! [`link`] puts the functions of an [`Object`] in the order of their declaration in memory of exactly their size, and fills in what
-//! they refer to. Pages are writable until then and executable from then on, never both. [`Code`] owns the memory.
+//! [`link`] puts the functions of an [`Object`] in the order of their declaration in memory of
+//! exactly their size, and fills in what they refer to. Pages are writable until then and
+//! executable from then on, never both. [`Code`] owns the memory.
 
 use std::io;
 use std::mem::ManuallyDrop;
@@ -27,8 +28,8 @@ use crate::tile::{TileProgram, interpreter};
 /// A symbol that this process defines, with its address.
 pub(crate) type Definition = (LibCall, *const u8);
 
-/// The functions of the C library that Cranelift calls on processors without the instructions. They are ours, so that nothing
-/// depends on which libraries a program happens to be linked with.
+/// The functions of the C library that Cranelift calls on processors without the instructions. They
+/// are Rust's, so that nothing depends on the libraries that a program is linked with.
 pub(crate) fn library() -> [Definition; 6] {
     macro_rules! functions {
         ($float:ty, $fma:ident, $floor:ident, $round:ident) => {{
@@ -56,7 +57,8 @@ pub(crate) fn library() -> [Definition; 6] {
 /// Makes the functions of an object callable in this process.
 ///
 /// # Errors
-/// [`Error::MissingSymbol`] if a function refers to a symbol that is not defined, [`Error::Module`] if there is no memory.
+/// [`Error::MissingSymbol`] if a function refers to a symbol that is not defined, [`Error::Module`]
+/// if there is no memory.
 pub fn link(object: Object) -> Result<Code> {
     link_with(object, &library())
 }
@@ -86,9 +88,9 @@ pub(crate) fn link_with(object: Object, library: &[Definition]) -> Result<Code> 
         programs.extend(function.code.program);
         if function.arity == KERNEL_ARITY {
             let address = module.get_finalized_function(FuncId::from_u32(index));
-            // SAFETY: the function takes four 64-bit integers and gives no result, by the calling convention of System V, which
-            // is that of `KernelFn` on the hosts that Cranelift's back end accepts. It lives as long as the module, which
-            // `Code` owns.
+            // SAFETY: the function takes four 64-bit integers and gives no result, by the calling
+            // convention of System V, which is that of `KernelFn` on the hosts that Cranelift's
+            // back end accepts. It lives as long as the module, which `Code` owns.
             let entry = unsafe { std::mem::transmute::<*const u8, KernelFn>(address) };
             symbols.insert(function.symbol, entry);
         }
@@ -102,7 +104,7 @@ pub(crate) const KERNEL_ARITY: usize = 4;
 /// The symbol of the interpreter of tile programs.
 const INTERPRETER: &str = "brolga_interpret";
 
-/// The symbol of a tile program that a function hands to the interpreter.
+/// The symbol of a tile program that a function passes to the interpreter.
 fn program_name(function: u32) -> String {
     format!("brolga_program#{function}")
 }
@@ -111,7 +113,7 @@ fn name_of(call: LibCall) -> String {
     default_libcall_names()(call)
 }
 
-/// Checks that everything that functions refer to is there.
+/// Checks that all symbols that functions refer to are defined.
 fn check(functions: &[ObjectFunction], library: &[Definition]) -> Result<()> {
     for function in functions {
         for Relocation { symbol, .. } in &function.code.relocations {
@@ -171,11 +173,12 @@ fn copy(module: &mut JITModule, functions: &[ObjectFunction]) -> Result<()> {
     module.finalize_definitions().map_err(failed)
 }
 
-/// The room kept after a function for each of its calls on 64-bit Arm, in case the callee is far
-/// away.
+/// The bytes reserved after a function for each of its calls on 64-bit Arm, in case the callee is
+/// out of reach.
 const VENEER: usize = 24;
 
-/// The bytes that functions take one after the other, each at a multiple of its alignment and of the `least` one.
+/// The bytes that functions take one after the other, each at a multiple of its alignment and of
+/// the `least` one.
 fn extent(functions: &[ObjectFunction], least: u64) -> usize {
     functions.iter().fold(0, |end: usize, ObjectFunction { code, .. }| {
         let calls = code.relocations.iter().filter(|to| to.kind == Reloc::Arm64Call).count();
@@ -184,10 +187,10 @@ fn extent(functions: &[ObjectFunction], least: u64) -> usize {
     })
 }
 
-/// The reach of a call: on 64-bit Arm a callee that is farther has a veneer.
+/// The reach of a call; on 64-bit Arm, a callee that is farther away has a veneer.
 const REACH: usize = i32::MAX as usize;
 
-/// One block of memory, given out from its start to its end.
+/// One block of memory, allocated from its start to its end.
 struct Block {
     arena: ArenaMemoryProvider,
     start: *mut u8,
@@ -195,7 +198,7 @@ struct Block {
     used: usize,
 }
 
-// SAFETY: the block has no other owner, and nothing in it to the thread that made it.
+// SAFETY: the block has no other owner, and is not bound to the thread that made it.
 unsafe impl Send for Block {}
 
 impl Block {
@@ -239,7 +242,7 @@ impl JITMemoryProvider for Block {
     }
 }
 
-/// Functions in executable memory. The memory goes back to the system when the owner is dropped.
+/// Functions in executable memory, which is freed when the owner is dropped.
 pub struct Code {
     module: ManuallyDrop<JITModule>,
     symbols: FxHashMap<String, KernelFn>,
@@ -254,7 +257,8 @@ unsafe impl Sync for Code {}
 impl Code {
     /// The address of a function, valid as long as the `Code` lives.
     ///
-    /// It takes as many 64-bit integers as it was declared with, by the C calling convention of System V, and returns nothing.
+    /// It takes as many 64-bit integers as it was declared with, by the C calling convention of
+    /// System V, and returns nothing.
     #[must_use]
     pub fn address(&self, id: FuncId) -> *const u8 {
         self.module.get_finalized_function(id)

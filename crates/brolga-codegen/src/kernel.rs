@@ -11,14 +11,16 @@ use crate::object::Object;
 
 /// The machine code of a stage. It works on the units `begin..end` of the stage's `0..units`.
 ///
-/// `operands` points to the operand table: the addresses of the kernel's operands, then of its results, then of its
-/// workspace, each aligned to 64 bytes. `scratch` points to [`CompiledKernel::scratch`] bytes, aligned to 64, that belong to the
-/// calling worker alone and whose content is arbitrary. It never unwinds.
+/// `operands` points to the operand table: the addresses of the kernel's operands, then of its
+/// results, then of its workspace, each aligned to 64 bytes. `scratch` points to
+/// [`CompiledKernel::scratch`] bytes, aligned to 64, that belong to the calling worker alone and
+/// whose content is arbitrary. It never unwinds.
 ///
 /// # Safety
-/// The caller guarantees that every address in the table is valid for what the stage's reads and writes say, that
-/// `begin <= end <= units`, that results share no memory with operands but where [`CompiledKernel::in_place`] allows it, and
-/// that no other thread touches the same bytes at the same time in a way that races.
+/// The caller guarantees that every address in the table is valid for what the stage's reads and
+/// writes say, that `begin <= end <= units`, that results share no memory with operands but where
+/// [`CompiledKernel::in_place`] allows it, and that no other thread touches the same bytes at the
+/// same time in a way that races.
 pub type KernelFn =
     unsafe extern "C" fn(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64);
 
@@ -26,7 +28,8 @@ pub type KernelFn =
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
-    /// Unit `u` of `units` touches bytes of the `u`-th of `units` equal parts of the operand and no other.
+    /// Unit `u` of `units` touches bytes of the `u`-th of `units` equal parts of the operand and no
+    /// other.
     Units,
     /// Each unit may touch any byte.
     Whole,
@@ -37,18 +40,19 @@ pub enum Access {
 pub struct Touch {
     /// The index in the operand table: operands, then results, then the workspace.
     pub slot: usize,
-    /// Which bytes each unit touches.
+    /// The bytes that each unit touches.
     pub access: Access,
 }
 
-/// A part of a kernel that can be cut into chunks of units, each computed by any worker. Chunks never change bits.
+/// A part of a kernel that can be cut into chunks of units, each computed by any worker. Chunks
+/// never change bits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stage {
     /// Its name in profiles and dumps.
     pub name: String,
     /// The machine code, by its name in the object.
     pub symbol: String,
-    /// Into how many units the work is cut; follows from the shape alone.
+    /// The number of units, which depends on shapes only.
     pub units: usize,
     /// The slots that are read.
     pub reads: Vec<Touch>,
@@ -66,13 +70,13 @@ pub struct CompiledKernel {
     pub stages: Vec<Stage>,
     /// Bytes of workspace, shared by all workers and kept from stage to stage of this kernel.
     pub workspace: usize,
-    /// Bytes of scratch memory that each worker needs for itself.
+    /// Bytes of scratch memory of each worker.
     pub scratch: usize,
-    /// Pairs `(result, operand)` that may have the same memory; both are numbered from 0.
+    /// Pairs of the indices of a result and an operand that may share memory.
     pub in_place: Vec<(usize, usize)>,
 }
 
-/// The kernels of a graph: what they are like, and their code.
+/// The kernels of a graph: their descriptions, and their code.
 pub struct Compiled<'g> {
     graph: &'g Graph,
     kernels: HashMap<NodeId, CompiledKernel>,
@@ -83,8 +87,8 @@ impl<'g> Compiled<'g> {
     /// Kernels of a graph whose stages are functions of an object.
     ///
     /// # Safety
-    /// The functions keep the promises of [`KernelFn`] for the types of the nodes' operands and results: they touch what the stages
-    /// say they touch, and nothing else.
+    /// The functions keep the promises of [`KernelFn`] for the types of the nodes' operands and
+    /// results: they touch only the bytes that the stages list.
     pub unsafe fn new(
         graph: &'g Graph,
         kernels: HashMap<NodeId, CompiledKernel>,

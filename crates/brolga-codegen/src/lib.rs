@@ -1,8 +1,9 @@
 //! Tile programs and kernels of the Brolga compiler, compiled with Cranelift.
 //!
-//! A kernel is a function of loops and index arithmetic; its innermost runs are [`tile`] programs over logical vectors of 16
-//! lanes. The [`generators`] write them, a [`tile::TileTarget`] turns each into a function of its own, and an [`object`] holds
-//! the code of tiles and kernels, without any address. [`jit`] links it into this process.
+//! A kernel is a function of loops and index arithmetic; its innermost runs are [`tile`] programs
+//! over logical vectors of 16 lanes. The [`generators`] write them, a [`tile::TileTarget`] turns
+//! each into a function of its own, and an [`object`] holds the code of tiles and kernels, without
+//! any address. [`jit`] links it into this process.
 
 mod clif;
 mod compile;

@@ -1,4 +1,5 @@
-//! Tile programs called by themselves, on memory that is known to be long enough: what measures a machine is made of them.
+//! Tile programs called by themselves, for measurements of the machine. The size of their memory is
+//! checked.
 
 use std::ptr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::tile::{Linear, ParamKind, Reach, Term, TileProgram};
 /// The most parameters of a program that can be called.
 const MOST: usize = 4;
 
-/// Programs take 64-bit integers, of which addresses are one kind, and ignore what they have no parameter for.
+/// Programs take 64-bit integers, among them addresses, and ignore arguments without a parameter.
 type Function = unsafe extern "C" fn(*mut u8, *mut u8, *mut u8, *mut u8);
 
 /// A tile program as machine code of this process.
@@ -37,8 +38,8 @@ impl NativeTile {
     /// Compiles a program for an instruction set.
     ///
     /// # Errors
-    /// If this machine cannot run the instruction set, there is no native code for it, the program has more than four parameters, or
-    /// it is not known which bytes it touches.
+    /// If this machine cannot run the instruction set, there is no native code for it, the program
+    /// has more than four parameters, or the bytes that it touches are unknown.
     pub fn new(isa: VectorIsa, program: TileProgram) -> Result<Self> {
         let target = isa.checked()?.target()?;
         let refused = |problem: String| Error::Registers { program: program.name.clone(), problem };
@@ -49,8 +50,8 @@ impl NativeTile {
         let mut builder = ObjectBuilder::new(target)?;
         let id = builder.tile(&Arc::new(program.clone()));
         let code = link(builder.finish()?)?;
-        // SAFETY: the function takes at most four 64-bit integers by the C calling convention, and returns nothing; it lives as long
-        // as `code`.
+        // SAFETY: the function takes at most four 64-bit integers by the C calling convention, and
+        // returns nothing; it lives as long as `code`.
         let function = unsafe { std::mem::transmute::<*const u8, Function>(code.address(id)) };
         Ok(Self { program, reaches, function, _code: code })
     }
@@ -58,7 +59,8 @@ impl NativeTile {
     /// Runs the program once.
     ///
     /// # Errors
-    /// If the arguments are not those of the parameters, or the program would leave the bytes that it is given.
+    /// If the arguments do not fit the parameters, or the program would touch other bytes than the
+    /// given ones.
     pub fn run(&self, args: &mut [Arg<'_>]) -> Result<()> {
         self.check(args)
             .map_err(|problem| Error::Registers { program: self.program.name.clone(), problem })?;
@@ -70,8 +72,8 @@ impl NativeTile {
             };
         }
         let [a, b, c, d] = words;
-        // SAFETY: these are the program's arguments, and it touches nothing but the bytes that it was just found to reach, all of
-        // them within slices that are borrowed alone.
+        // SAFETY: these are the program's arguments, and the bytes that it touches were checked
+        // above: all of them are within slices that are borrowed exclusively.
         unsafe { (self.function)(a, b, c, d) };
         Ok(())
     }
@@ -122,13 +124,13 @@ struct Line {
     _bytes: [u8; LINE],
 }
 
-/// Zeroed memory in whole cache lines, so that no vector lies in two; on huge pages where the system has them, as the memory of
-/// programs is.
+/// Zeroed memory in whole cache lines, so that no vector crosses two; on huge pages if the system
+/// has them, as the memory of programs.
 #[derive(Default)]
 pub struct Lines(Vec<Line>);
 
 impl Lines {
-    /// So many bytes, rounded up to lines.
+    /// Memory of `bytes` bytes, rounded up to lines.
     #[must_use]
     pub fn new(bytes: usize) -> Self {
         let mut lines = Self::default();
@@ -136,7 +138,7 @@ impl Lines {
         lines
     }
 
-    /// Makes it at least so long; what was in it is lost if it was shorter.
+    /// Makes the memory at least `bytes` long; its content is lost if it was shorter.
     pub fn grow(&mut self, bytes: usize) {
         let count = bytes.div_ceil(LINE);
         if self.0.len() >= count {
@@ -145,13 +147,13 @@ impl Lines {
         let mut larger: Vec<Line> = Vec::with_capacity(count);
         #[cfg(target_os = "linux")]
         {
-            /// The largest unit in which the advice counts: the start of the range is rounded up to
-            /// it.
+            /// The largest page size, to which the start of the range is rounded up.
             const PAGE: usize = 64 << 10;
             let start = larger.as_mut_ptr().cast::<u8>();
             let skipped = start.align_offset(PAGE);
             if let Some(length) = (count * LINE).checked_sub(skipped).filter(|&length| length > 0) {
-                // SAFETY: the range lies in the allocation, and the advice does not change its content.
+                // SAFETY: the range lies in the allocation, and the advice does not change its
+                // content.
                 unsafe { libc::madvise(start.add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
             }
         }
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
     use crate::tile::{Builder, Extent, Trips};
 
-    /// Copies so many lines from one address to another.
+    /// A program that copies `lines` lines from one address to another.
     fn copy(isa: VectorIsa) -> NativeTile {
         let mut b = Builder::new("copy");
         let (from, to, lines) = (b.pointer("from"), b.pointer("to"), b.count("lines"));

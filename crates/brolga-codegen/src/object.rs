@@ -1,8 +1,9 @@
-//! Relocatable code: compiled functions that know no address.
+//! Relocatable code: compiled functions without addresses.
 //!
-//! An [`ObjectBuilder`] collects functions: kernels as CLIF, tiles as programs. [`ObjectBuilder::finish`] compiles all of them, on all
-//! threads of the current rayon pool, to an [`Object`]: bytes, and the offsets in them that wait for the address of a
-//! [`Symbol`]. [`link`](crate::jit::link) makes them run.
+//! An [`ObjectBuilder`] collects functions: kernels as CLIF, tiles as programs.
+//! [`ObjectBuilder::finish`] compiles all of them, on all threads of the current rayon pool, to an
+//! [`Object`]: bytes, and the offsets in them that wait for the address of a [`Symbol`].
+//! [`link`](crate::jit::link) makes them run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub enum Symbol {
     Library(LibCall),
     /// The interpreter of tile programs.
     Interpreter,
-    /// The tile program that this function of the same object hands to the interpreter.
+    /// The tile program that this function of the same object passes to the interpreter.
     Program(FuncId),
 }
 
@@ -42,7 +43,7 @@ pub struct Relocation {
     pub offset: u32,
     /// The form in which the address is written.
     pub kind: Reloc,
-    /// Whose address.
+    /// The symbol whose address is written.
     pub symbol: Symbol,
     /// The addend.
     pub addend: i64,
@@ -66,7 +67,7 @@ impl Symbol {
         ExternalName::user(function.declare_imported_user_function(name))
     }
 
-    /// The symbol that CLIF names so.
+    /// The symbol with this name in CLIF.
     fn of_user_name(name: &UserExternalName) -> Option<Self> {
         let id = FuncId::from_u32(name.index);
         match name.namespace {
@@ -79,7 +80,7 @@ impl Symbol {
 }
 
 impl Relocation {
-    /// The relocation that Cranelift asks for in a function; `None` if it refers to what no code here refers to.
+    /// The relocation that Cranelift asks for in a function; `None` if its target is no [`Symbol`].
     pub(crate) fn of(reloc: &FinalizedMachReloc, function: &Function, id: FuncId) -> Option<Self> {
         let (symbol, start) = match &reloc.target {
             FinalizedRelocTarget::ExternalName(ExternalName::User(name)) => {
@@ -99,7 +100,7 @@ impl Relocation {
 /// One function of an [`Object`].
 #[derive(Debug)]
 pub struct ObjectFunction {
-    /// The name it was declared with; others may have the same.
+    /// The name it was declared with, which need not be unique.
     pub name: String,
     /// Its name within the object.
     pub symbol: String,
@@ -118,7 +119,7 @@ pub struct Object {
 }
 
 impl Object {
-    /// No machine code, but symbols of functions that this process has already.
+    /// An object without machine code, whose symbols are functions of this process.
     pub fn of_functions(functions: impl IntoIterator<Item = (String, KernelFn)>) -> Self {
         Self { absolute: functions.into_iter().collect(), ..Self::default() }
     }
@@ -169,7 +170,7 @@ enum Source {
 }
 
 impl ObjectBuilder {
-    /// For this machine, with tiles compiled by `target`.
+    /// A builder for this machine, with tiles compiled by `target`.
     ///
     /// # Errors
     /// [`Error::Host`] if Cranelift does not know this machine.
@@ -190,8 +191,8 @@ impl ObjectBuilder {
         self
     }
 
-    /// Announces a function of `arity` 64-bit integers, to be defined by [`Self::define`]. The name is for people, and need not be
-    /// the only one of its kind.
+    /// Announces a function of `arity` 64-bit integers, to be defined by [`Self::define`]. The name
+    /// is for readers, and need not be unique.
     pub fn declare(&mut self, name: &str, arity: usize) -> FuncId {
         self.add(name, arity, None)
     }
@@ -243,7 +244,8 @@ impl ObjectBuilder {
     /// Compiles everything.
     ///
     /// # Errors
-    /// [`Error::Compile`] for a function that Cranelift refuses, [`Error::Module`] if a declared function has no body.
+    /// [`Error::Compile`] for a function that Cranelift refuses, [`Error::Module`] if a declared
+    /// function has no body.
     pub fn finish(self) -> Result<Object> {
         let Self { target, isas, tiles, declared, text } = self;
         let compile = |(index, Declared { name, arity, source }): (u32, Declared)| {

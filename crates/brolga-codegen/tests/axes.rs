@@ -1,4 +1,5 @@
-//! Convolutions and poolings of images with one and three spatial axes: native code and interpreter give the same bits.
+//! Convolutions and poolings of images with one and three spatial axes: native code and interpreter
+//! give the same bits.
 
 mod common;
 mod tiled;

@@ -74,7 +74,7 @@ fn dense_layers() {
 }
 
 #[test]
-fn weights_are_updated_behind_their_gradient() {
+fn weights_are_updated_after_their_gradient() {
     for (batch, m, n) in [(3, 5, 16), (1, 1, 1), (64, 70, 33), (70, 65, 128), (8, 97, 10)] {
         let weight = Type::f32([m, n]);
         let types =
@@ -111,13 +111,15 @@ fn cases() -> Vec<Case> {
         (2, [6, 12], 17, [2, 3], 5, plain, 1),
         (1, [12, 9], 20, [3, 3], 6, window([1, 1], [[1, 1], [1, 1]], [1, 1]), 2),
         (1, [9, 20], 7, [1, 3], 3, window([1, 2], [[0, 0], [1, 1]], [1, 1]), 1),
-        // Few images and many filters, wide weights, and more pixels than the filter's gradient works on at a time.
+        // Few images and many filters, wide weights, and more pixels than the filter's gradient
+        // works on at a time.
         (1, [5, 6], 3, [3, 3], 64, window([1, 1], [[1, 1], [1, 1]], [1, 1]), 1),
         (3, [7, 7], 70, [1, 1], 96, plain, 1),
         (8, [3, 3], 40, [2, 2], 72, window([1, 1], [[1, 0], [0, 1]], [1, 1]), 1),
         (2, [5, 4], 8, [3, 3], 256, window([1, 1], [[1, 1], [1, 1]], [1, 1]), 1),
         (1, [4, 6], 256, [3, 3], 3, window([1, 2], [[1, 1], [1, 1]], [1, 1]), 1),
-        // As many panels as units take, one less, and images that outweigh them; the same for the input's gradient.
+        // As many panels as units take, one less, and images that outweigh them; the same for the
+        // input's gradient.
         (1, [6, 5], 8, [3, 3], 128, window([1, 1], [[1, 1], [1, 1]], [1, 1]), 1),
         (2, [5, 4], 8, [3, 3], 112, window([1, 1], [[1, 1], [1, 1]], [1, 1]), 1),
         (1, [40, 30], 8, [3, 3], 128, window([1, 1], [[1, 1], [1, 1]], [1, 1]), 1),
@@ -129,8 +131,8 @@ fn cases() -> Vec<Case> {
         (8, [3, 4], 5, [2, 2], 128, plain, 1),
         (3, [2, 4], 3, [1, 1], 256, plain, 1),
         (9, [2, 2], 128, [2, 2], 256, window([1, 1], [[1, 0], [0, 1]], [1, 1]), 1),
-        // Products: one pixel, pieces of one and of several images, panels of both factors, and more pixels than a filter's gradient
-        // is a product for.
+        // Products: one pixel, pieces of one and of several images, panels of both factors, and
+        // more pixels than a filter's gradient is a product for.
         (1, [1, 1], 3, [1, 1], 5, plain, 1),
         (2, [2, 2], 0, [1, 1], 3, plain, 1),
         (9, [1, 1], 70, [1, 1], 80, plain, 1),
@@ -228,7 +230,7 @@ fn filter_gradients() {
 }
 
 #[test]
-fn filters_and_biases_are_updated_behind_their_gradients() {
+fn filters_and_biases_are_updated_after_their_gradients() {
     for case in cases() {
         let (x, w, y) = types(case);
         let (window, groups) = (case.5, case.6);
@@ -253,7 +255,7 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
             let (weight, _) = update(&gradient, &v[2], &v[4]);
             vec![weight, bias, momentum]
         });
-        // The bias alone, and a gradient that is a result beside what is computed of it.
+        // The bias alone, and a gradient that is a result and has an epilogue.
         check_floats(Contraction, &[x, y, w], |_, v| {
             let gradient = v[0].conv_grad_filter(&v[1], kernel, window, groups);
             vec![&v[2] - &gradient, gradient, v[1].reduce_sum(&[0, 1, 2], false)]
@@ -262,7 +264,7 @@ fn filters_and_biases_are_updated_behind_their_gradients() {
 }
 
 #[test]
-fn gradients_behind_pooling() {
+fn gradients_after_pooling() {
     for case in cases() {
         let (x, w, y) = types(case);
         let (window, groups) = (case.5, case.6);

@@ -253,7 +253,8 @@ fn random_numbers() {
 #[test]
 fn whole_bodies() {
     for dtype in FLOATS {
-        // A dense layer with its activation, a reshape between, a reduction, and a value that is both returned and used.
+        // A dense layer with its activation, a reshape between, a reduction, and a value that is
+        // both returned and used.
         let types = [[4, 6], [6, 10], [1, 10]].map(|shape| Type::new(dtype, shape));
         check(Contraction, &types, |_, x| {
             let y = (x[0].matmul(&x[1]) + &x[2]).tanh();
@@ -261,7 +262,7 @@ fn whole_bodies() {
             vec![y.clone(), rows.broadcast([2, 20]), y, x[0].clone()]
         });
     }
-    // Operands that lie outside of the domain of the marks that they meet.
+    // Indices out of range of the one-hot vectors, and operands of other shapes.
     for shape in [&[7, 5][..], &[0], &[16], &[9, 5, 4]] {
         let values = Type::f32(shape.to_vec());
         let classes = Type::new(DType::I32, shape.to_vec());

@@ -1,4 +1,5 @@
-//! Code memory goes back to the system. Alone in its process, since it looks at the memory of the whole process.
+//! Code memory is freed. These tests have a process of their own, since they measure the memory of
+//! the whole process.
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +11,10 @@ use brolga_codegen::object::ObjectBuilder;
 use brolga_codegen::tile::{Builder, TileProgram, TileTarget, Trips};
 use cranelift_module::FuncId;
 
-/// Whoever looks at the memory of the process is alone in it.
+/// Only one test at a time measures the memory of the process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// A program as code that nobody has called yet.
+/// A program as linked code.
 fn compiled(target: Arc<dyn TileTarget>, program: &Arc<TileProgram>) -> (Code, FuncId) {
     let mut builder = ObjectBuilder::new(target).expect("this machine is known");
     let id = builder.tile(program);
@@ -84,7 +85,7 @@ fn code_is_executable_and_not_writable_and_gone_with_its_owner() {
         drop(code);
         assert_ne!(permissions(address), "r-xp", "{isa}");
     }
-    // Whoever else in this process has made code: none of it can be written.
+    // No code in this process can be written.
     let maps = fs::read_to_string("/proc/self/maps").expect("Linux has it");
     let both = |line: &&str| line.split(' ').nth(1).is_some_and(|p| p.starts_with("rwx"));
     assert_eq!(maps.lines().find(both), None);

@@ -1,4 +1,5 @@
-//! Kernels of columns, windows, moves and random numbers: native code and interpreter give the same bits.
+//! Kernels of columns, windows, moves and random numbers: native code and interpreter give the same
+//! bits.
 
 mod common;
 mod tiled;
@@ -153,7 +154,7 @@ fn tables() {
 }
 
 #[test]
-fn places() {
+fn indices() {
     for dtype in [DType::F32, DType::BF16, DType::F16, DType::I32] {
         for (shape, axis) in [([3, 20, 4], 0), ([3, 20, 4], 1), ([3, 4, 37], 2)] {
             check_tiles(Move, &[], |t, _| vec![t.iota(Type::new(dtype, shape), axis)]);

@@ -118,7 +118,7 @@ fn conversions() {
     }
 }
 
-/// Each op rounds its result: neither sums nor squares are kept more exactly than their type says.
+/// Each op rounds its result: sums and squares are no more precise than their type.
 #[test]
 fn chains_in_mixed_precision() {
     for half in [DType::BF16, DType::F16] {

@@ -77,9 +77,9 @@ pub enum Error {
         given: String,
     },
 
-    /// The file goes on behind its last value: it is damaged or in some other format.
+    /// The file continues after its last value: it is damaged or in some other format.
     #[error(
-        "{file} goes on behind its last value\n  expected: {expected}, then the end\n  \
+        "{file} continues after its last value\n  expected: {expected}, then the end\n  \
          given: more bytes\n  \
          help: the file is damaged or not an IDX file, fetch it again"
     )]
@@ -132,7 +132,7 @@ pub enum Error {
         given: (usize, usize),
     },
 
-    /// A label of the data set is none of its classes.
+    /// A label of the data set is not one of its classes.
     #[error(
         "{file} holds a label out of range\n  expected: 0 to 9\n  given: {given} in row {row}\n  \
          help: the file is damaged or of another data set; read other IDX files with `idx::read`"
@@ -158,7 +158,7 @@ pub enum Error {
         file: String,
     },
 
-    /// Fashion-MNIST is in none of the places where it is looked for.
+    /// Fashion-MNIST is in none of the folders where it is looked for.
     #[error("{}", fashion_mnist_not_found(looked_in))]
     FashionMnistNotFound {
         /// The folders, each with what it lacks.
@@ -274,12 +274,12 @@ fn quoted(names: &[String]) -> String {
 }
 
 fn fashion_mnist_not_found(looked_in: &[(String, String)]) -> String {
-    let places: String = looked_in
+    let folders: String = looked_in
         .iter()
         .map(|(folder, lack)| format!("  looked in: {folder} ({lack})\n"))
         .collect();
     format!(
-        "Fashion-MNIST is not on this machine\n{places}  \
+        "Fashion-MNIST is not on this machine\n{folders}  \
          help: do one of\n    \
          apt install dataset-fashion-mnist    (Debian, Ubuntu)\n    \
          python -c 'import keras; keras.datasets.fashion_mnist.load_data()'\n    \

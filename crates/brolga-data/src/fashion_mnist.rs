@@ -60,7 +60,7 @@ const FILES: [&str; 4] = [
 ///
 /// # Errors
 ///
-/// The data set is in none of these places; the message says where it was looked for and how to
+/// The data set is in none of these folders; the message says where it was looked for and how to
 /// get it. Or as for [`load_data_from`].
 pub fn load_data() -> Result<(LabeledImages, LabeledImages)> {
     load_data_from(find(|name| env::var_os(name), env::home_dir(), Path::new(DEBIAN))?)

@@ -80,8 +80,8 @@ impl IdxArray {
 ///
 /// # Errors
 ///
-/// The file cannot be read, is no IDX file, is of another dtype or rank, is truncated, goes on
-/// behind its last value, or does not fit into memory.
+/// The file cannot be read, is no IDX file, is of another dtype or rank, is truncated, continues
+/// after its last value, or does not fit into memory.
 pub fn read<T: Element, D: Dimension>(path: impl AsRef<Path>) -> Result<Array<T, D>> {
     decode(Source::open(path.as_ref())?)
 }
@@ -139,7 +139,7 @@ fn decode_dyn(mut source: Source<'_>) -> Result<IdxArray> {
     })
 }
 
-/// What stands in front of the values.
+/// The part before the values.
 struct Header {
     dtype: Dtype,
     shape: Vec<usize>,

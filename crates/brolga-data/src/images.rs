@@ -139,9 +139,9 @@ mod sealed {
 /// The classes are the folders inside `directory` in the order of their names, without those that
 /// begin with a dot; the label of an image is the index of its class. The images of a class are all
 /// `.bmp`, `.gif`, `.jpeg`, `.jpg` and `.png` files in its folder and the folders below, in the
-/// order of their paths; other files are passed over. Of an animation the first image is taken. Each
-/// image is brought to one size and one number of
-/// channels, see [`ImageOptions`]. `T` is `f32`, or `u8`, which rounds to the nearest integer.
+/// order of their paths; other files are passed over. Of an animation the first image is taken.
+/// Each image is brought to one size and one number of channels, see [`ImageOptions`]. `T` is
+/// `f32`, or `u8`, which rounds to the nearest integer.
 ///
 /// Everything is held in memory at once. Orientation in EXIF data is not applied.
 ///

@@ -155,7 +155,7 @@ mod idx_files {
     #[test]
     fn that_goes_on() {
         assert_snapshot!(read_bytes(&[0, 0, 8, 1, 0, 0, 0, 2, 1, 2, 3]), @r"
-        DIR/file goes on behind its last value
+        DIR/file continues after its last value
           expected: 2 bytes of data, for u8[2], then the end
           given: more bytes
           help: the file is damaged or not an IDX file, fetch it again

@@ -1,4 +1,4 @@
-//! All ways to the outputs of a graph, compared with the interpreter.
+//! Comparisons with the interpreter, by every path to a graph's outputs.
 
 use brolga_ir::draw::Rng;
 use brolga_ir::ops::ParameterKind;
@@ -11,7 +11,7 @@ use crate::native;
 use crate::plan::{Partial, Plan};
 use crate::values::Values;
 
-/// Some steps of a graph: what goes in, and what the interpreter says comes out.
+/// Some steps of a graph: inputs, and the interpreter's outputs.
 #[derive(Debug)]
 pub struct Steps {
     /// For each step the inputs, states included.
@@ -21,7 +21,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Two steps with drawn values; the states of the second are those that the first leaves.
+    /// Two steps with drawn values; the second begins with the states that the first leaves.
     ///
     /// # Errors
     /// If the interpreter fails.
@@ -31,12 +31,12 @@ impl Steps {
         for _ in 0..2 {
             let last = steps.inputs.last().zip(steps.outputs.last());
             let inputs: Vec<Tensor> = (graph.inputs().iter().enumerate())
-                .map(|(place, &id)| {
+                .map(|(index, &id)| {
                     let state = graph.parameter(id).is_some_and(|p| p.kind == ParameterKind::State);
                     match last {
                         Some((inputs, outputs)) if state => {
                             let next = graph.outputs().iter().position(|o| o.replaces == Some(id));
-                            next.map_or_else(|| inputs[place].clone(), |next| outputs[next].clone())
+                            next.map_or_else(|| inputs[index].clone(), |next| outputs[next].clone())
                         }
                         _ => values.tensor(graph.ty(id.into()), &mut rng),
                     }
@@ -50,7 +50,7 @@ impl Steps {
         Ok(steps)
     }
 
-    /// Fails unless the interpreter gives the same for another form of the graph.
+    /// Fails unless the interpreter gives the same bits for another form of the graph.
     fn same(&self, what: &str, graph: &Graph) -> Result<(), Failure> {
         let outputs = interpret(graph, &self.inputs[0]);
         let outputs = outputs.map_err(|error| Failure::new(what, error))?;
@@ -78,8 +78,8 @@ pub fn examine(graph: &Graph, plan: &Plan, seed: u64) -> Result<(), Failure> {
         for partial in &plan.partial {
             stopped(graph, *partial, &steps)?;
         }
-        for way in &plan.natives {
-            native::compare(if way.fused { &kernels } else { &unfused }, way, &steps)?;
+        for native in &plan.natives {
+            native::compare(if native.fused { &kernels } else { &unfused }, native, &steps)?;
         }
     }
     Ok(())
@@ -126,7 +126,7 @@ fn whole_pipeline(graph: &Graph, steps: &Steps) -> Result<Graph, Failure> {
     let mut result = Ok(());
     let mut look = |name: &str, graph: &Graph| {
         if result.is_ok() {
-            result = steps.same(&format!("pass {name} in its place"), graph);
+            result = steps.same(&format!("pass {name} in the pipeline"), graph);
         }
     };
     let manager = PassManager::new(pipeline()).dump(Dump::Changed, &mut look);
@@ -141,7 +141,7 @@ fn whole_pipeline(graph: &Graph, steps: &Steps) -> Result<Graph, Failure> {
 fn alone(graph: &Graph, pass: Box<dyn Pass>, steps: &Steps) -> Result<(), Failure> {
     let what = format!("pass {} alone", pass.name());
     let before = graph.revision();
-    // The contract of `outline` is kept only where there are no calls any more.
+    // `outline` keeps its contract only if calls were inlined.
     let passes: Vec<Box<dyn Pass>> = match pass.is_required() {
         true => vec![Box::new(InlineCalls), pass],
         false => vec![pass],
@@ -157,8 +157,8 @@ fn alone(graph: &Graph, pass: Box<dyn Pass>, steps: &Steps) -> Result<(), Failur
 fn stopped(graph: &Graph, partial: Partial, steps: &Steps) -> Result<(), Failure> {
     let what = format!("pipeline without some passes ({partial:?})");
     let mut manager = PassManager::new(pipeline()).stop_after(partial.stop_after);
-    for (place, pass) in all_passes().iter().enumerate() {
-        if !pass.is_required() && partial.skipped >> place & 1 == 1 {
+    for (index, pass) in all_passes().iter().enumerate() {
+        if !pass.is_required() && partial.skipped >> index & 1 == 1 {
             manager = manager.skip(&pass.name()).map_err(|error| Failure::new(&*what, error))?;
         }
     }

@@ -1,4 +1,4 @@
-//! Which ops were drawn for which element types.
+//! The ops that were drawn, with their element types.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ impl Coverage {
         }
     }
 
-    /// Adds the counts of another part of the run.
+    /// Adds the counts of another thread.
     pub fn merge(&mut self, other: &Self) {
         for (signature, count) in &other.0 {
             *self.0.entry(signature.clone()).or_default() += count;
@@ -66,7 +66,7 @@ impl fmt::Display for Coverage {
     }
 }
 
-/// The element types of a node; of the operands of `concat`, which are alike, one.
+/// The element types of a node; for `concat`, whose operands have one type, that type once.
 fn signature(graph: &Graph, id: NodeId) -> Signature {
     let node = graph.node(id);
     let operands: Vec<&Type> = graph.operands(id).iter().map(|&v| graph.ty(v)).collect();
@@ -79,7 +79,8 @@ fn signature_of(op: &Op, operands: &[&Type], results: &[Type]) -> Signature {
     (op.name(), types.map(|ty| ty.dtype).collect())
 }
 
-/// Every signature that the type rule accepts for the op of this node, with these shapes and attributes but for their element types.
+/// Every signature that the type rule accepts for the op of this node, with its shapes and with its
+/// attributes but for element types.
 pub fn accepted(graph: &Graph, id: NodeId) -> Vec<Signature> {
     let node = graph.node(id);
     let operands = graph.operands(id);
@@ -87,8 +88,8 @@ pub fn accepted(graph: &Graph, id: NodeId) -> Vec<Signature> {
     for op in DType::ALL.into_iter().filter_map(|dtype| retyped(&node.op, dtype)) {
         for choice in 0..8_usize.pow(operands.len() as u32) {
             let types: Vec<Type> = (operands.iter().enumerate())
-                .map(|(place, &value)| {
-                    let dtype = DType::ALL[choice / 8_usize.pow(place as u32) % 8];
+                .map(|(index, &value)| {
+                    let dtype = DType::ALL[choice / 8_usize.pow(index as u32) % 8];
                     Type { dtype, shape: graph.ty(value).shape.clone() }
                 })
                 .collect();
@@ -101,7 +102,7 @@ pub fn accepted(graph: &Graph, id: NodeId) -> Vec<Signature> {
     found
 }
 
-/// The op with this element type instead of the one in its attributes, if there is one.
+/// The op with this element type in its attributes, if it has one there.
 fn retyped(op: &Op, dtype: DType) -> Option<Op> {
     let mut json = serde_json::to_value(op).ok()?;
     for (_, attribute) in json.as_object_mut()? {

@@ -9,7 +9,7 @@ use brolga_ir::Tensor;
 pub struct Failure {
     /// The comparison, such as `pass fuse_rows alone`.
     pub what: String,
-    /// What came out of it.
+    /// How it failed.
     pub message: String,
 }
 
@@ -19,7 +19,8 @@ impl Failure {
         Self { what: what.into(), message: message.to_string() }
     }
 
-    /// Whether it is the same fault, as far as one can tell: the comparison and how the message begins.
+    /// Whether it seems to be the same fault: the comparison and the beginning of the message are
+    /// equal.
     pub fn is_like(&self, other: &Self) -> bool {
         let start = |message: &str| message.split([':', '`']).next().map(str::to_owned);
         self.what == other.what && start(&self.message) == start(&other.message)
@@ -38,9 +39,9 @@ pub(crate) fn same_bits(what: &str, expected: &[Tensor], given: &[Tensor]) -> Re
         let message = format!("outputs: {} instead of {}", given.len(), expected.len());
         return Err(Failure::new(what, message));
     }
-    for (place, (expected, given)) in expected.iter().zip(given).enumerate() {
+    for (index, (expected, given)) in expected.iter().zip(given).enumerate() {
         if expected.ty() != given.ty() {
-            let message = format!("type of output {place}: {} != {}", expected.ty(), given.ty());
+            let message = format!("type of output {index}: {} != {}", expected.ty(), given.ty());
             return Err(Failure::new(what, message));
         }
         let (a, b) = (expected.data().canonical_bits(), given.data().canonical_bits());
@@ -48,7 +49,7 @@ pub(crate) fn same_bits(what: &str, expected: &[Tensor], given: &[Tensor]) -> Re
         if let Some(&first) = differing.first() {
             let at = |tensor: &Tensor| tensor.data().to_f64()[first];
             let message = format!(
-                "bits differ: output {place}, {} of {} elements, first element {first}: {:?} expected, {:?} given",
+                "bits differ: output {index}, {} of {} elements, first element {first}: {:?} expected, {:?} given",
                 differing.len(),
                 a.len(),
                 at(expected),

@@ -39,7 +39,7 @@ impl Target for Graphs {
 
     fn shrunk(&self, case: u64, failure: &Failure, dies: bool) -> String {
         let Ok(graph) = graph(self.seed, case) else { return String::new() };
-        let place = format!("--seed {} --only {case}", self.seed);
+        let arguments = format!("--seed {} --only {case}", self.seed);
         let alike = |graph: &Graph| match dies {
             true => {
                 let arguments = format!("check - --seed {} --case {case}", self.seed);
@@ -54,7 +54,7 @@ impl Target for Graphs {
         };
         let small = if alike(&graph) { shrink(&graph, alike) } else { graph };
         format!(
-            "{small}repeat: brolga-fuzz graphs {place}\n   or: brolga-fuzz check FILE --seed {} --case {case}\n",
+            "{small}repeat: brolga-fuzz graphs {arguments}\n   or: brolga-fuzz check FILE --seed {} --case {case}\n",
             self.seed
         )
     }

@@ -6,10 +6,10 @@ use brolga_ir::{DType, Graph, Op, Var};
 use crate::motifs::motif;
 use crate::training::{differentiate, update};
 
-/// Ops that no graph is drawn with: inputs come with other ops, kernels with passes.
+/// Ops that are not drawn: other ops draw inputs, and passes make kernels.
 pub const NOT_DRAWN: [&str; 2] = ["parameter", "kernel"];
 
-/// The op and the element type that a case is about.
+/// The op and the element type that a case draws in any event.
 pub fn focus(case: u64) -> (&'static str, DType) {
     let ops: Vec<&str> = Op::NAMES.iter().copied().filter(|op| !NOT_DRAWN.contains(op)).collect();
     let pair = case as usize % (ops.len() * DType::ALL.len());
@@ -19,7 +19,7 @@ pub fn focus(case: u64) -> (&'static str, DType) {
 /// Draws the graph of a case.
 ///
 /// # Errors
-/// If differentiation fails, or a graph is not as it was meant.
+/// If differentiation fails, or a graph is not valid.
 pub fn graph(seed: u64, case: u64) -> Result<Graph, String> {
     let mut rng = Rng::new(seed, case);
     let limit = match rng.below(40) {
@@ -29,10 +29,10 @@ pub fn graph(seed: u64, case: u64) -> Result<Graph, String> {
     let mut pen = Pen::new("random", rng, limit);
     let (op, dtype) = focus(case);
     let nodes = pen.rng.pick(&[1, 1, 2, 2, 3, 3, 4, 5, 6, 8]);
-    let place = pen.rng.below(nodes);
+    let chosen = pen.rng.below(nodes);
     for node in 0..nodes {
         pen.set_dtype(dtype);
-        if node == place {
+        if node == chosen {
             focused(&mut pen, op);
         } else {
             anything(&mut pen);
@@ -64,7 +64,7 @@ fn focused(pen: &mut Pen, op: &str) {
     }
 }
 
-/// An op or a part of a model, for the pen's element type or, seldom, for another one.
+/// An op or a part of a model, for the pen's element type or, rarely, for another one.
 fn anything(pen: &mut Pen) {
     match pen.rng.below(8) {
         0 => {
@@ -86,12 +86,12 @@ fn anything(pen: &mut Pen) {
         motif(pen);
     } else {
         let op = pen.rng.pick(Op::NAMES);
-        // What it refuses is left out.
+        // Ops that reject the element type are left out.
         let _ = pen.op(op);
     }
 }
 
-/// Returns what nothing uses, and some of what is used.
+/// Returns all values without uses, and some others.
 fn outputs(pen: &mut Pen, forward: &[Var], gradients: &[Var]) {
     let used = |var: &Var| {
         let value = var.value()?;
@@ -99,9 +99,9 @@ fn outputs(pen: &mut Pen, forward: &[Var], gradients: &[Var]) {
     };
     let used: Vec<bool> = forward.iter().map(|var| used(var).is_some()).collect();
     let last = forward.len().saturating_sub(1);
-    for (place, (var, used)) in forward.iter().zip(used).enumerate() {
+    for (index, (var, used)) in forward.iter().zip(used).enumerate() {
         let wanted = match used {
-            _ if place == last => true,
+            _ if index == last => true,
             true => pen.rng.one_in(8),
             false => !pen.rng.one_in(8),
         };

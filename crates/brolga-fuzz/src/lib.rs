@@ -1,4 +1,5 @@
-//! The fuzzer: random graphs by every way there is, random bytes into every reader. See `docs/fuzzing.md`.
+//! The fuzzer: random graphs by every path through the compiler, random bytes into every reader.
+//! See `docs/fuzzing.md`.
 
 pub mod compare;
 pub mod coverage;

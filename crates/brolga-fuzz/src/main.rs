@@ -18,7 +18,7 @@ use clap::{Args, Parser};
 #[derive(Debug, Parser)]
 #[command(name = "brolga-fuzz", max_term_width = 100)]
 enum Cli {
-    /// Random graphs by every way there is, bit for bit
+    /// Random graphs by every path through the compiler, bit for bit
     Graphs(Run),
     /// Damaged IR texts into the parser, the verifier, the printer and the passes
     Text(Run),
@@ -33,7 +33,7 @@ enum Cli {
         /// With --case: the comparisons and inputs of this case instead of all
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// See --seed
+        /// The number of the case, see --seed
         #[arg(long)]
         case: Option<u64>,
     },
@@ -41,22 +41,22 @@ enum Cli {
 
 #[derive(Debug, Args)]
 struct Run {
-    /// Other numbers, other cases
+    /// The seed of the cases
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many cases are tried
     #[arg(long, default_value_t = 20_000)]
     cases: u64,
-    /// The first of them
+    /// The number of the first case
     #[arg(long, default_value_t = 0)]
     first: u64,
     /// How many cases are tried at the same time
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// After so many failures it ends
+    /// The number of failures after which it ends
     #[arg(long, default_value_t = 10)]
     failures: usize,
-    /// One case alone
+    /// Try this case alone
     #[arg(long, conflicts_with_all = ["cases", "first"])]
     only: Option<u64>,
     /// The file of a worker's journal
@@ -110,7 +110,7 @@ impl Run {
     }
 }
 
-/// This command as a worker.
+/// The arguments that start this command as a worker.
 struct Again<'a> {
     name: &'static str,
     run: &'a Run,

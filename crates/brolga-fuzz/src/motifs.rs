@@ -1,4 +1,4 @@
-//! Parts of models: what passes fuse.
+//! Parts of models that passes fuse.
 
 use brolga_ir::draw::Pen;
 use brolga_ir::ops::window::{Spatial, Window};
@@ -38,9 +38,9 @@ fn repeated(pen: &mut Pen) -> Option<Var> {
     let call = Call { function: function.into() };
     let results = pen.tracer().apply_all(call.clone(), &operands.iter().collect::<Vec<_>>());
     let mut result = results.into_iter().next()?;
-    let place = operands.iter().position(|operand| operand.ty() == result.ty())?;
+    let slot = operands.iter().position(|operand| operand.ty() == result.ty())?;
     for _ in 0..pen.rng.between(1, 4) {
-        operands[place] = result;
+        operands[slot] = result;
         let results = pen.tracer().apply_all(call.clone(), &operands.iter().collect::<Vec<_>>());
         result = results.into_iter().next()?;
     }
@@ -64,7 +64,7 @@ fn activated(pen: &mut Pen, x: &Var) -> Var {
     }
 }
 
-/// With a bias, with a residual, with both or with neither.
+/// The value with a bias, a residual, both or neither.
 fn biased(pen: &mut Pen, y: Var) -> Var {
     let columns = y.shape().last().copied().unwrap_or(1);
     let y = match pen.rng.one_in(5) {

@@ -2,7 +2,7 @@
 
 use brolga_ir::draw::Rng;
 
-/// Numbers at the edges of types, of shapes and of sense.
+/// Numbers at the limits of types and shapes, and nonsensical ones.
 const NUMBERS: [&str; 26] = [
     "0",
     "1",
@@ -32,7 +32,7 @@ const NUMBERS: [&str; 26] = [
     "00",
 ];
 
-/// What opens a level, what stands in it, and what closes it.
+/// The opening, the content and the end of a nested level.
 const LEVELS: [(&str, &str); 7] = [
     ("[", "]"),
     ("(", ")"),
@@ -43,7 +43,7 @@ const LEVELS: [(&str, &str); 7] = [
     ("graph g() {\n", "}\n"),
 ];
 
-/// One of the seeds, damaged in up to eight places.
+/// One of the seeds with up to eight damages.
 pub(crate) fn mutated(rng: &mut Rng, seeds: &[Vec<u8>], words: &[&str]) -> Vec<u8> {
     let mut bytes = rng.pick(seeds);
     for _ in 0..rng.pick(&[1, 1, 2, 3, 5, 8]) {
@@ -122,8 +122,8 @@ fn reworded(rng: &mut Rng, bytes: &[u8], words: &[&str]) -> Vec<u8> {
         _ => {
             let numbers: Vec<usize> = (0..count).filter(|&i| is_number(&tokens[i])).collect();
             if !numbers.is_empty() {
-                let place = rng.pick(&numbers);
-                tokens[place] = rng.pick(&NUMBERS).into();
+                let index = rng.pick(&numbers);
+                tokens[index] = rng.pick(&NUMBERS).into();
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Native code, several steps of it.
+//! Several steps of native code.
 
 use brolga_codegen::compile;
 use brolga_ir::ops::ParameterKind;
@@ -10,45 +10,45 @@ use crate::failure::{Failure, same_bits};
 use crate::plan::Native;
 
 /// Runs the steps and compares outputs and states.
-pub(crate) fn compare(kernels: &Graph, way: &Native, steps: &Steps) -> Result<(), Failure> {
-    let Native { fused, isa, threads } = *way;
+pub(crate) fn compare(kernels: &Graph, native: &Native, steps: &Steps) -> Result<(), Failure> {
+    let Native { fused, isa, threads } = *native;
     let form = if fused { "fused" } else { "unfused" };
     let what = format!("native {form}, {isa}, {threads} threads");
-    let given = run(kernels, way, steps).map_err(|error| Failure::new(&*what, error))?;
-    for (place, (expected, given)) in steps.outputs.iter().zip(given).enumerate() {
-        let what = if place == 0 { what.clone() } else { format!("{what}, step {place}") };
+    let given = run(kernels, native, steps).map_err(|error| Failure::new(&*what, error))?;
+    for (step, (expected, given)) in steps.outputs.iter().zip(given).enumerate() {
+        let what = if step == 0 { what.clone() } else { format!("{what}, step {step}") };
         same_bits(&what, expected, &given.outputs)?;
         // A state that is not replaced stays as it is.
-        same_bits(&format!("{what}, states"), &steps.inputs[place], &given.inputs)?;
+        same_bits(&format!("{what}, states"), &steps.inputs[step], &given.inputs)?;
     }
     Ok(())
 }
 
-/// What a step leaves.
+/// The values after a step.
 struct Left {
     outputs: Vec<Tensor>,
-    /// Inputs, and those states that it does not replace.
+    /// The inputs, and the states that the step does not replace.
     inputs: Vec<Tensor>,
 }
 
-fn run(graph: &Graph, way: &Native, steps: &Steps) -> Result<Vec<Left>, RuntimeError> {
+fn run(graph: &Graph, native: &Native, steps: &Steps) -> Result<Vec<Left>, RuntimeError> {
     let layout = StateLayout::of_graphs([graph])?;
     let options = Options {
         backend: Backend::Native,
-        threads: way.threads,
+        threads: native.threads,
         oversubscribe: true,
-        isa: Some(way.isa),
+        isa: Some(native.isa),
         ..Options::default()
     };
     let mut executable = Executable::new(graph, &layout, &options, compile)?;
     let mut state = State::zeros(&layout)?;
     let mut left = vec![];
-    for (place, inputs) in steps.inputs.iter().enumerate() {
+    for (step, inputs) in steps.inputs.iter().enumerate() {
         for (&id, tensor) in graph.inputs().iter().zip(inputs) {
             let Some(parameter) = graph.parameter(id) else { continue };
             match parameter.kind {
                 ParameterKind::Data => executable.set_input(&*parameter.name, tensor)?,
-                ParameterKind::State if place == 0 => state.set(&parameter.name, tensor)?,
+                ParameterKind::State if step == 0 => state.set(&parameter.name, tensor)?,
                 ParameterKind::State => {}
             }
         }

@@ -1,22 +1,22 @@
-//! Which comparisons a case makes: cheap ones always, others by turns, so that each is made often.
+//! The comparisons that a case makes: cheap ones always, others in turn.
 
 use brolga_codegen::VectorIsa;
 use brolga_ir::draw::Rng;
 
 use crate::values::Values;
 
-/// What is compared with the interpreter.
+/// The comparisons with the interpreter.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Which inputs; each is a comparison of its own.
+    /// The kinds of inputs, each a comparison of its own.
     pub values: Vec<Values>,
-    /// Whether the JSON form is read again.
+    /// Whether the graph is written as JSON and read again.
     pub json: bool,
     /// Whether each pass is run alone on the graph as drawn.
     pub alone: bool,
     /// Pipelines without some optional passes.
     pub partial: Vec<Partial>,
-    /// Ways to run it natively.
+    /// The configurations of native runs.
     pub natives: Vec<Native>,
 }
 
@@ -25,25 +25,25 @@ pub struct Plan {
 pub struct Partial {
     /// Optional pass number `p` in alphabetical order is left out if bit `p` is set.
     pub skipped: u64,
-    /// After so many rewrites only required passes work.
+    /// The number of rewrites after which only required passes work.
     pub stop_after: usize,
 }
 
-/// How a graph is run natively.
+/// A configuration of a native run.
 #[derive(Debug, Clone, Copy)]
 pub struct Native {
-    /// Whether all passes ran, or the required ones alone.
+    /// Whether all passes run, or only the required ones.
     pub fused: bool,
     /// The vector instruction set.
     pub isa: VectorIsa,
-    /// How many threads run it.
+    /// The number of threads.
     pub threads: usize,
 }
 
 impl Plan {
     /// The comparisons of a case.
     pub fn of_case(seed: u64, case: u64) -> Self {
-        // Other numbers than those by which the graph was drawn.
+        // The complement of the seed makes the numbers independent of those that drew the graph.
         let mut rng = Rng::new(!seed, case);
         let isas: Vec<VectorIsa> = VectorIsa::supported().collect();
         let turn = case as usize;
@@ -69,23 +69,23 @@ impl Plan {
         }
     }
 
-    /// All comparisons there are.
+    /// All comparisons.
     pub fn all() -> Self {
         let isas = || VectorIsa::supported();
-        let ways = [true, false].into_iter().flat_map(|fused| {
+        let natives = [true, false].into_iter().flat_map(|fused| {
             isas().flat_map(move |isa| [1, 2, 3, 8].map(|threads| Native { fused, isa, threads }))
         });
         let mut rng = Rng::new(0, 0);
-        let partial = (0..32).map(|place| Partial {
+        let partial = (0..32).map(|number| Partial {
             skipped: rng.next_u64() & rng.next_u64(),
-            stop_after: if place % 2 == 0 { place / 2 } else { usize::MAX },
+            stop_after: if number % 2 == 0 { number / 2 } else { usize::MAX },
         });
         Self {
             values: Values::ALL.to_vec(),
             json: true,
             alone: true,
             partial: partial.collect(),
-            natives: ways.collect(),
+            natives: natives.collect(),
         }
     }
 }

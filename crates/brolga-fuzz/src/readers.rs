@@ -17,7 +17,7 @@ use crate::plan::{Native, Plan};
 use crate::target::Target;
 use crate::values::Values;
 
-/// What reads.
+/// A reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// The parser of graphs.
@@ -84,7 +84,7 @@ impl Readers {
     }
 }
 
-/// Small graphs, as drawn and as kernels.
+/// Small graphs, as drawn and as graphs of kernels.
 fn texts(seed: u64) -> Vec<Vec<u8>> {
     let mut texts = vec![];
     for case in 0..400 {
@@ -209,7 +209,7 @@ fn read_graph(rng: &mut Rng, graph: &Graph) -> Result<(), Failure> {
         (true, 0 | 1) if !fused => run(rng, graph),
         (true, 0) => Steps::of(graph, Values::Ties, 0).map(|_| ()),
         (_, 2) => match optimize(&mut graph.clone()) {
-            // A kernel in the text need not be what its kind promises.
+            // A kernel in the text need not keep the contract of its kind.
             Err(error) if !fused => Err(Failure::new("pipeline", error)),
             _ => Ok(()),
         },
@@ -217,7 +217,7 @@ fn read_graph(rng: &mut Rng, graph: &Graph) -> Result<(), Failure> {
     }
 }
 
-/// Whether the interpreter needs no more than a moment.
+/// Whether the interpreter needs only a moment.
 fn is_small(graph: &Graph) -> bool {
     let elements = |id: NodeId| {
         let node = graph.node(id);
@@ -231,7 +231,7 @@ fn is_small(graph: &Graph) -> bool {
     graph.len() < 100 && graph.ids().all(elements)
 }
 
-/// By the interpreter, the passes and, seldom, native code.
+/// Runs the interpreter, the passes and, rarely, native code.
 fn run(rng: &mut Rng, graph: &Graph) -> Result<(), Failure> {
     let natives = rng.one_in(4).then(|| Native {
         fused: rng.one_in(2),

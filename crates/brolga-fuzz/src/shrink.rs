@@ -27,15 +27,16 @@ pub(crate) fn shrink(graph: &Graph, fails: impl Fn(&Graph) -> bool) -> Graph {
     }
 }
 
-/// Graphs that are smaller in one way or another, the boldest first.
+/// Smaller graphs, those with the largest change first.
 fn candidates(graph: &Graph) -> Vec<Graph> {
     let all = fewer_outputs(graph).chain(inlined(graph)).chain(cuts(graph)).chain(bypasses(graph));
     let all = all.chain(plain(graph)).chain(smaller_numbers(graph));
-    // A change that changes nothing would be found again and again.
+    // A candidate of the same size would be tried for ever.
     all.filter(|candidate| size(candidate) < size(graph)).collect()
 }
 
-/// What gets smaller: nodes, those of bodies too, outputs, states, then numbers in types and attributes, then origins.
+/// The size of a graph: nodes, also those of bodies, outputs and states, numbers in types and
+/// attributes, origins.
 fn size(graph: &Graph) -> (usize, usize, usize, u128) {
     let states = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
     let states = states.filter(|p| p.kind == ParameterKind::State).count();
@@ -59,13 +60,13 @@ fn size(graph: &Graph) -> (usize, usize, usize, u128) {
     (nodes(graph), graph.outputs().len(), states, sum)
 }
 
-/// The nodes, those of bodies among them.
+/// The number of nodes, also those of bodies.
 fn nodes(graph: &Graph) -> usize {
     let inner = graph.ids().flat_map(|id| graph.node(id).op.bodies());
     graph.len() + inner.map(|body| nodes(body)).sum::<usize>()
 }
 
-/// No calls.
+/// The graph without calls.
 fn inlined(graph: &Graph) -> Option<Graph> {
     let mut inlined = graph.clone();
     PassManager::new(vec![Box::new(InlineCalls)]).run(&mut inlined).ok()?;
@@ -74,16 +75,16 @@ fn inlined(graph: &Graph) -> Option<Graph> {
 
 fn fewer_outputs(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     let count = graph.outputs().len();
-    let only = (0..count).map(|place| vec![graph.outputs()[place]]);
-    let without = (0..count).map(|place| {
+    let only = (0..count).map(|index| vec![graph.outputs()[index]]);
+    let without = (0..count).map(|index| {
         let mut outputs = graph.outputs().to_vec();
-        outputs.remove(place);
+        outputs.remove(index);
         outputs
     });
-    let returned = (0..count).filter(|&place| graph.outputs()[place].replaces.is_some());
-    let returned = returned.map(|place| {
+    let returned = (0..count).filter(|&index| graph.outputs()[index].replaces.is_some());
+    let returned = returned.map(|index| {
         let mut outputs = graph.outputs().to_vec();
-        outputs[place].replaces = None;
+        outputs[index].replaces = None;
         outputs
     });
     only.chain(without).chain(returned).filter(|outputs| !outputs.is_empty()).map(|outputs| {
@@ -93,7 +94,7 @@ fn fewer_outputs(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     })
 }
 
-/// Each node as an input.
+/// The graph cut at each node, which becomes an input or an output.
 fn cuts(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     inner(graph).flat_map(|id| {
         let cut = |as_output: bool| {
@@ -107,7 +108,7 @@ fn cuts(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
                     smaller.add_input(&name, ParameterKind::Data, ty, Origin::default()).ok()?;
                 smaller.replace(value, input);
             }
-            // The part in front of the cut.
+            // The part before the cut.
             if as_output {
                 smaller.set_outputs(vec![Output { value: id.into(), replaces: None }]);
             }
@@ -117,7 +118,7 @@ fn cuts(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     })
 }
 
-/// Each node replaced by an operand of its type.
+/// The graph with each node replaced by an operand of its type.
 fn bypasses(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     inner(graph).flat_map(move |id| {
         let same = move |value: &Value| graph.ty(*value) == graph.ty(id.into());
@@ -135,7 +136,7 @@ fn inner(graph: &Graph) -> impl Iterator<Item = NodeId> + '_ {
     order.filter(|&id| !matches!(graph.node(id).op, Op::Parameter(_)))
 }
 
-/// States as inputs, and no origins.
+/// The graph with states as inputs, and without origins.
 fn plain(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     let unnamed = rebuilt(graph, |node| Some((node.op.clone(), Origin::default())));
     let inputs = rebuilt(graph, |node| {
@@ -148,7 +149,8 @@ fn plain(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     unnamed.into_iter().chain(inputs)
 }
 
-/// The numbers in types and attributes made smaller: one value of them wherever it stands, or in one node.
+/// The graph with smaller numbers in types and attributes: one value wherever it occurs, or in one
+/// node.
 fn smaller_numbers(graph: &Graph) -> impl Iterator<Item = Graph> + '_ {
     let mut numbers = BTreeSet::new();
     for id in graph.ids() {
@@ -188,19 +190,19 @@ fn in_one_node(graph: &Graph, id: NodeId) -> Vec<Graph> {
     if let Ok(json) = serde_json::to_value(op) {
         each_number(&json, &mut |number| all.push(number));
     }
-    let places = all.into_iter().enumerate();
-    let changes = places.flat_map(|(place, from)| smaller(from).map(move |to| (place, to)));
+    let numbers = all.into_iter().enumerate();
+    let changes = numbers.flat_map(|(position, from)| smaller(from).map(move |to| (position, to)));
     let changed = changes.map(|(changed, to)| {
-        let mut place = 0;
+        let mut position = 0;
         renumbered(op, &mut |number| {
-            place += 1;
-            if place - 1 == changed { to } else { number }
+            position += 1;
+            if position - 1 == changed { to } else { number }
         })
     });
     changed.filter_map(with).collect()
 }
 
-/// Constants simpler than most.
+/// Simple constants.
 fn constants(ty: &Type) -> impl Iterator<Item = Op> + '_ {
     [0.0, 1.0].into_iter().map(|number| Constant::new(Tensor::full(ty, number)).into())
 }
@@ -212,7 +214,7 @@ fn smaller(from: u64) -> impl Iterator<Item = u64> {
     smaller.into_iter()
 }
 
-/// The graph with other ops; types follow. None if an op refuses its operands.
+/// The graph with other ops, and types inferred anew; `None` if an op rejects its operands.
 fn rebuilt(graph: &Graph, change: impl Fn(&Node) -> Option<(Op, Origin)>) -> Option<Graph> {
     let mut new = Graph::new(graph.name());
     let mut ids = HashMap::new();

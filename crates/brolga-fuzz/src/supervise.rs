@@ -1,4 +1,4 @@
-//! The process that starts workers: it survives what kills them, and finds the case that did.
+//! The process that starts workers, and finds the case that killed one.
 
 use std::io::{self, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::target::Target;
 use crate::worker::{HANGS, Journal, Task, report, say};
 
-/// How this program is started as a worker.
+/// The arguments that start this program as a worker.
 pub trait Worker: Sync {
     /// The arguments of a worker for these cases that keeps this journal.
     fn arguments(&self, task: &Task, journal: &str) -> Vec<String>;
@@ -18,7 +18,7 @@ pub trait Worker: Sync {
     fn only(&self, case: u64) -> Vec<String>;
 }
 
-/// Lets workers try the cases; returns whether all are well.
+/// Lets workers try the cases; returns whether all succeed.
 ///
 /// # Errors
 /// If this program cannot be started again.
@@ -48,7 +48,7 @@ pub fn supervise(target: &dyn Target, worker: &dyn Worker, mut task: Task) -> io
                 report(target, case, &Failure::new("process", end(Some(status))), true);
             }
         }
-        // Cases that come to an end alone were slow beside others, because the machine is busy.
+        // A case that ends when it is alone was slow because the machine was busy.
         if alone && status.code() != Some(HANGS) {
             let how = end(Some(status));
             say(&format!(
@@ -59,7 +59,7 @@ pub fn supervise(target: &dyn Target, worker: &dyn Worker, mut task: Task) -> io
         task.skipped.extend(cases);
         task.cases.start = first;
     }
-    // The system clears its directory, if this does not.
+    // If this fails, the system clears its temporary directory.
     let _ = std::fs::remove_file(&path);
     Ok(well && task.skipped.len() < task.most_failures)
 }
@@ -89,7 +89,7 @@ fn command(target: &dyn Target, arguments: &[String]) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Runs this program with these arguments on a text; none if it does not end.
+/// Runs this program with these arguments on a text; `None` if it does not end.
 ///
 /// # Errors
 /// If it cannot be started.
@@ -102,7 +102,7 @@ pub fn on_text(
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
-        // Who dies early does not read.
+        // Writing fails if the process dies before it has read the text.
         let _ = stdin.write_all(text.as_bytes());
     }
     until(child, patience)

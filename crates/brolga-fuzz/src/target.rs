@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::coverage::Coverage;
 use crate::failure::Failure;
 
-/// Something that cases are tried on. A case is a number: everything else follows from it and the seed.
+/// Something that cases are tried on. A case is a number, which with the seed decides everything
+/// else.
 pub trait Target: Sync {
     /// Tries a case.
     ///
@@ -13,7 +14,8 @@ pub trait Target: Sync {
     /// What failed.
     fn try_case(&self, case: u64, coverage: &mut Coverage) -> Result<(), Failure>;
 
-    /// The smallest input found that fails like the case, and how to repeat it. If the process dies of the case, others have to try inputs.
+    /// The smallest input found that fails like the case, and how to repeat it. If the case kills
+    /// the process, other processes try the inputs.
     fn shrunk(&self, case: u64, failure: &Failure, dies: bool) -> String;
 
     /// A case that takes longer than this never ends.
@@ -28,10 +30,10 @@ pub fn guarded(target: &dyn Target, case: u64, coverage: &mut Coverage) -> Resul
     caught(|| target.try_case(case, coverage))
 }
 
-/// Runs something in which a panic is a failure.
+/// Runs a function and makes a panic a failure.
 ///
 /// # Errors
-/// What it returns, or the panic.
+/// The error that it returns, or the panic.
 pub fn caught(run: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let run = std::panic::AssertUnwindSafe(run);
     std::panic::catch_unwind(run).unwrap_or_else(|payload| {

@@ -10,7 +10,7 @@ pub(crate) type Gradient = (Var, Var);
 /// Differentiates a float of the graph by some of its inputs and states, sometimes twice.
 ///
 /// # Errors
-/// What differentiation says, if it is not that there is no way.
+/// The error of differentiation, unless it is a missing path.
 pub(crate) fn differentiate(pen: &mut Pen) -> Result<Vec<Gradient>, String> {
     let floats: Vec<Var> = pen.values().iter().filter(|v| v.dtype().is_float()).cloned().collect();
     let Some(last) = floats.len().checked_sub(1) else { return Ok(vec![]) };
@@ -68,7 +68,8 @@ fn one_by_one(pen: &mut Pen, loss: &Var, parameters: &[Var]) -> Result<Vec<Gradi
     Ok(found)
 }
 
-/// Replaces states: those with a gradient by a step of one optimizer, others by what has their type.
+/// Replaces states: those with a gradient by a step of one optimizer, others by values of their
+/// type.
 pub(crate) fn update(pen: &mut Pen, gradients: &[Gradient]) {
     let optimizer = pen.rng.below(5);
     let _role = pen.tracer().role(Role::Update);
@@ -85,7 +86,7 @@ pub(crate) fn update(pen: &mut Pen, gradients: &[Gradient]) {
     }
 }
 
-/// What an optimizer does with one parameter.
+/// The update of one parameter.
 fn step(pen: &mut Pen, optimizer: usize, w: &Var, gradient: &Var) {
     let t = pen.tracer().clone();
     let rate = match pen.rng.one_in(3) {

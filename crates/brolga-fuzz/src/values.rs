@@ -4,21 +4,22 @@ use brolga_ir::draw::Rng;
 use brolga_ir::{DType, Data, Tensor, Type};
 use half::{bf16, f16};
 
-/// What inputs are like.
+/// The kind of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Values {
-    /// Floats between −2 and 2 of full precision, so that another order of arithmetic gives other bits; integers from −1 to 10.
+    /// Floats between −2 and 2 of full precision, so that another order of arithmetic gives other
+    /// bits; integers from −1 to 10.
     Ordinary,
     /// Integers from −2 to 2: ties.
     Ties,
-    /// Ordinary ones with what is special about floats strewn in; indices that are out of range.
+    /// Ordinary ones mixed with special floats; indices that are out of range.
     Special,
     /// Any bits.
     Bits,
 }
 
 impl Values {
-    /// All of them, the simplest first.
+    /// All kinds, the simplest first.
     pub const ALL: [Self; 4] = [Self::Ties, Self::Ordinary, Self::Special, Self::Bits];
 
     /// A tensor of such values.

@@ -20,16 +20,16 @@ use crate::target::{Target, guarded};
 /// The exit code of a process in which a case does not come to an end.
 pub const HANGS: i32 = 70;
 
-/// What a worker process is to do.
+/// The task of a worker process.
 #[derive(Debug)]
 pub struct Task {
     /// The cases.
     pub cases: Range<u64>,
-    /// Those that are left out: they kill the process.
+    /// The cases that are left out, because they kill the process.
     pub skipped: BTreeSet<u64>,
-    /// How many threads try them.
+    /// The number of threads.
     pub threads: usize,
-    /// After so many failures it stops.
+    /// The number of failures after which it stops.
     pub most_failures: usize,
 }
 
@@ -62,7 +62,7 @@ impl Journal {
     }
 }
 
-/// What threads share.
+/// The state that threads share.
 struct Shared<'a> {
     target: &'a dyn Target,
     task: &'a Task,
@@ -71,7 +71,8 @@ struct Shared<'a> {
     done: AtomicU64,
     failures: AtomicUsize,
     coverage: Mutex<Coverage>,
-    /// For each thread when its case began, in milliseconds from the start, 0 between cases.
+    /// For each thread the time at which its case began, in milliseconds from the start, or 0
+    /// between cases.
     begun: Vec<AtomicU64>,
     start: Instant,
 }
@@ -117,7 +118,7 @@ pub fn work(target: &dyn Target, task: &Task, journal: Option<&Journal>) -> (usi
 
 impl Shared<'_> {
     fn thread(&self, number: usize) {
-        // What a case compiles, it compiles on its own thread.
+        // A case compiles on its own thread.
         let _pool = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
         let mut coverage = Coverage::default();
         while self.failures.load(Ordering::Relaxed) < self.task.most_failures {
@@ -129,7 +130,7 @@ impl Shared<'_> {
                 continue;
             }
             if let Some(journal) = self.journal {
-                // Without it a crash is found, but not its case.
+                // Without the journal, a crash is found but not its case.
                 let _ = journal.write(number, case);
             }
             let now = self.start.elapsed().as_millis() as u64;
@@ -180,6 +181,6 @@ pub fn report(target: &dyn Target, case: u64, failure: &Failure, dies: bool) {
 
 /// Prints a line.
 pub fn say(text: &str) {
-    // Who stops reading makes no failure.
+    // A reader that closes the output is not a failure.
     let _ = writeln!(io::stdout().lock(), "{text}");
 }

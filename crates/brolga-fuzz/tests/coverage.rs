@@ -9,7 +9,8 @@ use brolga_ir::{DType, Op, verify};
 
 /// The seed and the number of cases of the gate.
 const GATE: (u64, u64) = (1, 20_000);
-/// From so many nodes of an op its type rule is learnt: attributes of some fit few element types.
+/// The number of nodes of an op from which its type rule is learnt: attributes of some fit few
+/// element types.
 const EXAMPLES: usize = 20;
 
 #[test]
@@ -33,7 +34,7 @@ fn the_gate_draws_every_op_for_every_element_type_that_it_takes() {
     for op in Op::NAMES.iter().filter(|op| !NOT_DRAWN.contains(op)) {
         assert!(examples.contains_key(op), "`{op}` is not drawn: what does its `Draw` give?");
     }
-    // A function has one signature; the type rule tells nothing of others.
+    // The type rule of a call accepts only the signature of its function.
     for dtype in DType::ALL {
         let called = drawn.signatures().any(|(op, types)| *op == "call" && types.contains(&dtype));
         assert!(called, "no function of {dtype} is called");

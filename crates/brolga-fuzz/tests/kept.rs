@@ -1,4 +1,4 @@
-//! Graphs that once failed, by all ways.
+//! Graphs that once failed, by all comparisons.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Which lowering each op has for each element type, as `docs/codegen.md` tells it.
+//! The table of lowerings in `docs/codegen.md`, for each op and element type.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,12 +9,12 @@ use brolga_ir::draw::{Pen, Rng};
 use brolga_ir::{DType, Graph, NodeId, Op};
 use brolga_passes::{PassManager, pipeline};
 
-/// Draws of an op for an element type: enough to meet shapes of all kinds.
+/// The number of draws of an op for an element type, enough for shapes of all kinds.
 const DRAWS: u64 = 24;
-/// Between these lines of the page stands the table.
+/// The lines of the page before and after the table.
 const MARKS: [&str; 2] = ["<!-- lowerings -->\n", "<!-- end of lowerings -->\n"];
 
-/// What an op's kernels are: `t` tiles, `l` scalar loops.
+/// The lowerings of an op's kernels: `t` tiles, `l` scalar loops.
 fn lowerings(op: &str, dtype: DType) -> BTreeSet<char> {
     let target = VectorIsa::V128.target().expect("this machine is known");
     let mut found = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! Graphs as pictures, in the language of Graphviz.
 //!
-//! Layers are boxes around their nodes, nested as their paths are, and ops with a body are dashed boxes around its
-//! nodes. Blue nodes are forward, orange ones backward, green ones update; edges carry types. A dashed edge leads from the next
-//! value of a state to the state.
+//! Layers are boxes around their nodes, nested like their paths; an op with a body is a dashed box
+//! around the body's nodes. Blue nodes are forward, orange ones backward, green ones update; edges
+//! carry types. A dashed edge leads from the next value of a state to the state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -59,7 +59,8 @@ struct Layer {
 }
 
 impl Drawing {
-    /// Draws all nodes but the inputs, whose names in the picture are given; returns the names of all values.
+    /// Draws all nodes but the inputs, whose names in the picture are given; returns the names of
+    /// all values.
     fn nodes(
         &mut self,
         graph: &Graph,
@@ -105,7 +106,7 @@ impl Drawing {
         sources
     }
 
-    /// Draws the body whose results are the node's inside a box; edges go right through it.
+    /// Draws the body whose results are the node's inside a box, which edges cross.
     fn body(
         &mut self,
         graph: &Graph,
@@ -152,7 +153,7 @@ impl Drawing {
     }
 }
 
-/// Attributes, one a line, long ones cut.
+/// The attributes, one on each line; long ones are cut.
 fn wrapped(attributes: &str) -> String {
     const WIDTH: usize = 40;
     let inside = attributes.trim_start_matches('{').trim_end_matches('}');

@@ -1,4 +1,4 @@
-//! Errors of graphs: what is wrong, and what to do.
+//! Errors of graphs.
 
 use std::fmt;
 
@@ -137,7 +137,7 @@ impl std::error::Error for VerifyErrors {}
 /// Why the interpreter cannot evaluate a graph. The caller's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
-    /// Not as many inputs as the signature has.
+    /// Another number of inputs than the signature has.
     #[error("graph `{graph}` takes {expected} inputs, {given} were given")]
     InputCount {
         /// The graph's name.
@@ -166,7 +166,7 @@ pub enum EvalError {
     Memory {
         /// The graph's name.
         graph: String,
-        /// The memory that is needed, and the memory that there is.
+        /// The memory that is needed, and the memory that the machine grants.
         reason: NotGranted,
     },
     /// The graph is not valid.

@@ -27,11 +27,11 @@ pub use journal::{Change, Uid};
 
 use nodes::Nodes;
 
-/// The handle of a node within its graph. It stays as long as the node; afterwards another node may have it, unlike the node's
-/// [`Uid`].
+/// The handle of a node within its graph. It stays as long as the node; afterwards another node may
+/// have it, unlike the node's [`Uid`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(
-    /// The index and one, so that an operand takes no more room for being one that may be missing.
+    /// The index + 1, so that an operand that may be missing takes no more room.
     NonZeroU32,
 );
 
@@ -40,7 +40,8 @@ impl NodeId {
         Self(NonZeroU32::MIN.saturating_add(index as u32))
     }
 
-    /// A number of its own among the nodes of the graph, and not much larger than their number: an index into a table.
+    /// A unique number among the nodes of the graph, not much larger than their count: an index
+    /// into a table.
     pub fn index(self) -> usize {
         self.0.get() as usize - 1
     }
@@ -57,7 +58,7 @@ impl fmt::Debug for NodeId {
 pub struct Value {
     /// The node that computes it.
     pub node: NodeId,
-    /// Which of the node's results; 0 for all ops but kernels.
+    /// The index of the result.
     pub port: u32,
 }
 
@@ -74,7 +75,7 @@ pub struct Node {
     pub op: Op,
     /// The types of the results.
     pub types: SmallVec<[Type; 1]>,
-    /// Where the node comes from.
+    /// The origin of the node.
     pub origin: Origin,
     /// The identity of the node.
     pub uid: Uid,
@@ -91,7 +92,8 @@ pub struct Output {
 
 /// A function as a dataflow graph.
 ///
-/// Equality is equality of meaning: the same ops, connected alike, whatever the names and origins.
+/// Equality is that of structure: the same ops with the same connections. Names and origins do not
+/// count.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     name: String,
@@ -100,18 +102,18 @@ pub struct Graph {
     /// The inputs by name.
     names: HashMap<String, NodeId>,
     outputs: Vec<Output>,
-    /// The indices of the outputs by which each value is returned.
+    /// The indices of the outputs that return each value.
     returned: FxHashMap<Value, Vec<usize>>,
     /// The greatest depth of nested bodies so far.
     depth: usize,
     revision: Revision,
     /// The identity of the next node.
     next: u64,
-    /// `None` while no changes are recorded.
+    /// The changes, if they are recorded.
     journal: Option<Vec<Change>>,
 }
 
-/// A state of a graph, as [`Graph::revision`] tells it.
+/// A version of a graph, see [`Graph::revision`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision(u64);
 
@@ -129,12 +131,12 @@ impl Graph {
         Self { name: name.into(), ..Self::default() }
     }
 
-    /// An empty graph for nodes of another one: what is added gets none of the identities that those have.
+    /// An empty graph for nodes of another one: new nodes get none of their identities.
     pub fn nested(name: impl Into<String>, outer: &Self) -> Self {
         Self { next: outer.next, ..Self::new(name) }
     }
 
-    /// Begins to record changes, as of now.
+    /// Begins to record changes.
     pub fn start_journal(&mut self) {
         self.journal = Some(Vec::new());
     }
@@ -174,13 +176,13 @@ impl Graph {
         &self.name
     }
 
-    /// Which state of which graph this is: what has the same revision has not been changed in between. A clone begins with that of
-    /// its original.
+    /// The version of the graph: equal revisions mean that it has not been changed in between. A
+    /// clone begins with that of its original.
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// Every change does this.
+    /// Gives the graph a new revision.
     fn change(&mut self) {
         self.revision = Revision::default();
     }
@@ -246,7 +248,7 @@ impl Graph {
         }
     }
 
-    /// Takes an input away that nothing uses; tells whether it did.
+    /// Removes an input that nothing uses; returns whether it did.
     pub fn remove_input(&mut self, id: NodeId) -> bool {
         let unused = self.users(id).next().is_none()
             && self.outputs.iter().all(|o| o.value.node != id && o.replaces != Some(id));
@@ -355,7 +357,7 @@ impl Graph {
         self.nodes.get(id)
     }
 
-    /// The origin of a node, to be changed.
+    /// The origin of a node, for changes.
     ///
     /// # Panics
     /// If the id is not of this graph.
@@ -387,7 +389,8 @@ impl Graph {
         self.nodes.operands(id).flatten().map(|value| value.node)
     }
 
-    /// The operands of a node in order; `None` for those whose nodes have been removed. A valid graph has none of these.
+    /// The operands of a node in order; `None` for those whose nodes have been removed. A valid
+    /// graph has none of these.
     pub(crate) fn slots(&self, id: NodeId) -> impl Iterator<Item = Option<Value>> + '_ {
         self.nodes.operands(id)
     }
@@ -425,7 +428,7 @@ impl Graph {
         self.returned.contains_key(&value)
     }
 
-    /// Lets everything that uses `old` use `new`, outputs included.
+    /// Replaces all uses of `old` by `new`, also in outputs.
     pub fn replace(&mut self, old: Value, new: Value) {
         if old == new {
             return;
@@ -439,7 +442,7 @@ impl Graph {
         }
     }
 
-    /// Lets one operand of a node be another value.
+    /// Replaces one operand of a node.
     pub fn set_operand(&mut self, id: NodeId, slot: usize, value: Value) {
         self.change();
         self.record(|graph| {
@@ -464,12 +467,13 @@ impl Graph {
         self.nodes.remove(id);
     }
 
-    /// Removes every node that no output needs; inputs stay. Returns how many went.
+    /// Removes every node that no output needs; inputs stay. Returns the number of removed nodes.
     pub fn remove_dead(&mut self) -> usize {
         self.remove_unneeded([])
     }
 
-    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. Returns how many went.
+    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. Returns the
+    /// number of removed nodes.
     pub fn remove_unneeded(&mut self, kept: impl IntoIterator<Item = NodeId>) -> usize {
         let mut live = vec![false; self.nodes.bound()];
         let mut stack: Vec<NodeId> = self.outputs.iter().map(|o| o.value.node).collect();
@@ -508,17 +512,17 @@ impl Graph {
         self.nodes.ids()
     }
 
-    /// Nodes in an order in which operands come before their uses: of those that are ready, the oldest comes first.
-    /// Nodes on a cycle are missing.
+    /// Nodes in an order in which operands come before their uses; among ready nodes, the oldest is
+    /// next. Nodes on a cycle are missing.
     pub fn order(&self) -> Vec<NodeId> {
-        // For each node, how many of its operands are not in the order yet.
+        // For each node, the number of its operands that are not in the order yet.
         let mut waiting = vec![u32::MAX; self.nodes.bound()];
         for id in self.ids() {
             waiting[id.index()] = self.producers(id).count() as u32;
         }
         let mut order = Vec::with_capacity(self.len());
-        // Nodes become ready in the order of their handles, but for those that use a later one: they are ready late, and older than all
-        // that the walk has not come to.
+        // Nodes become ready in the order of their handles, except those that use a later one:
+        // these are ready late, and older than all nodes that the walk has not reached.
         let mut late = BinaryHeap::new();
         for walked in 0..waiting.len() {
             let mut next = (waiting[walked] == 0).then_some(NodeId::at(walked));
@@ -538,7 +542,7 @@ impl Graph {
     }
 }
 
-/// A set of functions that belong together, such as `train_step`, `eval_step` and `predict`.
+/// A set of graphs that belong together, such as `train_step`, `eval_step` and `predict`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Module {
     /// The functions in the order of the text.

@@ -1,4 +1,5 @@
-//! The reference interpreter: evaluates a graph node by node, in the order of arithmetic that the ops define.
+//! The reference interpreter: evaluates a graph node by node, in the order of arithmetic that the
+//! ops define.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use crate::tensor::Tensor;
 use crate::types::Type;
 use crate::verify::verify;
 
-/// Looks at the results of each node as the interpreter computes them.
+/// An observer of the results of each node as the interpreter computes them.
 pub trait Observer {
     /// Called after a node was evaluated.
     fn computed(&mut self, graph: &Graph, node: NodeId, results: &[Tensor]);
@@ -24,8 +25,8 @@ impl<F: FnMut(&Graph, NodeId, &[Tensor])> Observer for F {
 /// Evaluates a graph for these inputs, in the order of its signature; returns its outputs in order.
 ///
 /// # Errors
-/// If the inputs do not fit the signature, the graph is not valid, or its values need more memory than
-/// the machine grants.
+/// If the inputs do not fit the signature, the graph is not valid, or its values need more memory
+/// than the machine grants.
 pub fn interpret(graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
     interpret_with(graph, inputs, &mut |_: &Graph, _: NodeId, _: &[Tensor]| {})
 }
@@ -100,7 +101,7 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
     graph.outputs().iter().map(|o| output(o.value)).collect()
 }
 
-/// For each node whose results are used, the position in the order of the last use. Values are
+/// For each node whose results are used, the position of the last use in the order. Values are
 /// dropped there, so that a large graph needs little memory.
 fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
     let mut last_use = HashMap::new();
@@ -115,8 +116,8 @@ fn last_uses(graph: &Graph, order: &[NodeId]) -> HashMap<NodeId, usize> {
     last_use
 }
 
-/// The bytes that the interpreter needs at most at any time: values that are alive, what the op that is
-/// evaluated keeps besides, and a copy of the outputs.
+/// The most bytes that the interpreter needs at any time: live values, temporary data of the
+/// evaluated op, and a copy of the outputs.
 pub fn bytes_needed(graph: &Graph) -> usize {
     let bytes = |id: NodeId| total(graph.node(id).types.iter().map(Type::bytes));
     let order = graph.order();
@@ -140,11 +141,11 @@ pub fn bytes_needed(graph: &Graph) -> usize {
     most.max(alive.saturating_add(outputs))
 }
 
-/// The most bytes for an element of operands and results that ops keep while they are evaluated: two
-/// lists of offsets, or of values in another format.
+/// The most temporary bytes of an evaluation for each element of operands and results: two lists of
+/// offsets, or of values in another format.
 const SCRATCH: usize = 32;
 
-/// The bytes that an evaluation needs at most besides operands and results.
+/// The most temporary bytes of an evaluation.
 fn scratch(graph: &Graph, id: NodeId) -> usize {
     let node = graph.node(id);
     let elements = |ty: &Type| ty.shape.elements();
@@ -192,7 +193,7 @@ mod tests {
                 length - 1
             )))
         };
-        // Operand and result, and eight bytes an element besides.
+        // Operand and result, and eight temporary bytes for each element.
         assert_eq!((chain(1), chain(9)), (16_000, 16_000));
     }
 

@@ -1,8 +1,10 @@
-//! The dataflow IR of Brolga: types, ops, graphs, their text form, their verifier and their reference interpreter.
+//! The dataflow IR of Brolga: types, ops, graphs, their text form, their verifier and their
+//! reference interpreter.
 //!
-//! A [`Graph`] is a function from typed inputs (data and state) to outputs and next states. Its nodes hold an [`Op`], a value
-//! that can be compared, hashed and serialized. The order in which each op rounds is part of its meaning
-//! (see [`lanes`] and the page of each op in [`ops`]), so that interpreter and native code give the same bits.
+//! A [`Graph`] is a function from typed inputs (data and state) to outputs and next states. Its
+//! nodes hold an [`Op`], a value that can be compared, hashed and serialized. The order in which
+//! each op rounds is part of its meaning (see [`lanes`] and the page of each op in [`ops`]), so
+//! that interpreter and native code give the same bits.
 
 pub mod dot;
 pub mod draw;

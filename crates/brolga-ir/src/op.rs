@@ -1,4 +1,4 @@
-//! Ops as the rest of the compiler sees them.
+//! The interface of ops to the rest of the compiler.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,26 +19,28 @@ pub type Types = SmallVec<[Type; 1]>;
 
 /// The definition of an op: its type rule, its reference evaluation and its gradient rule.
 ///
-/// Each op is a value: a struct of its attributes, in a file of its own below `ops/`. Its attributes in the text form are
-/// the fields of the struct as serde sees them.
+/// Each op is a value: a struct of its attributes, in a file of its own below `ops/`. Its
+/// attributes in the text form are the fields of the struct as serde sees them.
 pub trait Operation {
     /// The op's family.
     fn family(&self) -> Family<'_>;
 
     /// The graphs inside the op: each takes data alone, replaces no state and returns something.
     ///
-    /// They are no attributes: serde skips them, and the forms of a graph (text, serde) write each of them once.
+    /// They are no attributes: serde skips them, and the forms of a graph (text, serde) write each
+    /// of them once.
     fn bodies(&self) -> &[Arc<Graph>] {
         &[]
     }
 
-    /// The bodies, to be exchanged. An op that is read gets its attributes first and has empty bodies until then.
+    /// The bodies, for replacement. A reader of ops sets attributes first; until then the bodies
+    /// are empty.
     fn bodies_mut(&mut self) -> &mut [Arc<Graph>] {
         &mut []
     }
 
-    /// Whether the bodies are functions: the text has each of them once, by itself, and the nodes name it. Otherwise they stand after
-    /// the node.
+    /// Whether the bodies are functions: the text has each of them once, and nodes name it.
+    /// Otherwise a body follows its node.
     fn names_bodies(&self) -> bool {
         false
     }
@@ -49,17 +51,19 @@ pub trait Operation {
     /// The mistake in the operands or the attributes.
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake>;
 
-    /// Computes the results. The operands' types have been accepted by [`Operation::infer`], which gave `results`.
+    /// Computes the results. The operands' types have been accepted by [`Operation::infer`], which
+    /// gave `results`.
     ///
-    /// The order of arithmetic here is the one every kernel keeps.
+    /// Every kernel keeps the order of arithmetic of this function.
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor>;
 
-    /// Writes the results as scalar loops, in the order of arithmetic of [`Operation::evaluate`]: the form that runs natively for every
-    /// element type. The buffers have the types of the operands and results.
+    /// Writes the results as scalar loops, in the order of arithmetic of [`Operation::evaluate`]:
+    /// the form that runs natively for every element type. The buffers have the types of the
+    /// operands and results.
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]);
 
-    /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no gradient.
-    /// Products for unwanted operands are ignored.
+    /// The gradient rule: for each operand the vector-Jacobian product, or `None` where there is no
+    /// gradient. Products for unwanted operands are ignored.
     ///
     /// # Errors
     /// If the op cannot be differentiated.
@@ -72,17 +76,17 @@ pub trait Named {
     const NAME: &'static str;
 }
 
-/// A family of ops that passes and code generation treat alike. An op's own attributes are asked
-/// where one op alone is meant.
+/// A family of ops that passes and code generation treat in the same way. Where they treat one op
+/// specially, they use its own attributes.
 ///
 /// A family without a fast lowering is compiled of [`Operation::loops`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family<'a> {
-    /// A value that is there when the graph runs: nothing is computed.
+    /// A value that exists when the graph runs: nothing is computed.
     Source,
     /// The bytes of the operand under another shape: nothing is computed.
     View,
-    /// Each element of the result depends on the elements at the same index in the operands alone.
+    /// Each element of the result depends only on the operands' elements at the same index.
     Elementwise(Cost),
     /// Elements along axes become one.
     Reduction {
@@ -95,23 +99,23 @@ pub enum Family<'a> {
     },
     /// Sums of products of two operands.
     Contraction {
-        /// Which operand is the cotangent, if it is the gradient of a contraction.
+        /// The slot of the cotangent, if the op is the gradient of a contraction.
         cotangent: Option<usize>,
     },
     /// Windows that walk over images, and the gradients of such walks.
     Window,
-    /// Elements are copied, and nothing is computed of them.
+    /// Elements are copied without computation.
     Movement,
-    /// Elements that follow from their own indices, and from an index operand at most.
+    /// Elements that depend on their own indices, and at most on an operand of indices.
     Indices,
     /// Random numbers of a stream.
     Random {
-        /// Which op asks.
+        /// The stream of the op.
         stream: u32,
     },
-    /// An op that is like no other; it is compiled of scalar loops.
+    /// An op of no family; it is compiled of scalar loops.
     Other,
-    /// A graph that runs in place of the node.
+    /// A graph that runs instead of the node.
     Call,
 }
 
@@ -163,8 +167,9 @@ pub struct Vjp<'a> {
 
 /// The driver of differentiation, for the rules of ops that have bodies.
 pub trait DifferentiateBody: fmt::Debug {
-    /// The backward function of a body, the same one whenever a node asks for the same: `cotangents` tells which of the body's results
-    /// have a cotangent, `wanted` which of its inputs a gradient by them is wanted of.
+    /// The backward function of a body: `cotangents` tells which of the body's results have a
+    /// cotangent, and `wanted` for which of its inputs a gradient is wanted. The same request gives
+    /// the same function.
     ///
     /// # Errors
     /// If an op of the body cannot be differentiated.
@@ -179,10 +184,12 @@ pub trait DifferentiateBody: fmt::Debug {
 /// The backward function of a body.
 #[derive(Debug, Clone)]
 pub struct Backward {
-    /// Takes what the body takes, and then the cotangents of the results that have one; gives gradients. What it needs of the body's
-    /// values it computes again. It gives nothing, and is no body, if there is no gradient by any input.
+    /// The function of the body's inputs, and then the cotangents of the results that have one, to
+    /// gradients. It recomputes the values of the body that it needs. If no input has a gradient,
+    /// it returns nothing and is no valid body.
     pub function: Arc<Graph>,
-    /// For each input of the body, which result of the function is the gradient by it; `None` where there is none.
+    /// For each input of the body, the index of the function's result that is its gradient, or
+    /// `None`.
     pub gradients: Vec<Option<usize>>,
 }
 
@@ -197,7 +204,8 @@ impl Vjp<'_> {
         self.wanted[operand]
     }
 
-    /// The backward function of a body whose inputs are the node's operands and whose results are the node's.
+    /// The backward function of a body whose inputs are the node's operands and whose results are
+    /// the node's.
     ///
     /// # Errors
     /// As [`DifferentiateBody::backward`].
@@ -218,7 +226,7 @@ pub fn expect_operands<const N: usize>(op: &str, operands: &[&Type]) -> Result<[
         .map_err(|_| wrong_count(op, N, given))
 }
 
-/// An op that takes so many operands has got another number of them.
+/// The mistake that an op has another number of operands than it takes.
 pub(crate) fn wrong_count(op: &str, takes: usize, given: usize) -> Mistake {
     let plural = if takes == 1 { "" } else { "s" };
     Mistake::new(format!("`{op}` takes {takes} operand{plural}, not {given}"))

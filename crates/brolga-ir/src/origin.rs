@@ -1,4 +1,4 @@
-//! Where nodes come from.
+//! The origins of nodes.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub struct Location {
     pub line: u32,
 }
 
-/// Where a node comes from. Errors, dumps, profiles and reports speak in these names.
+/// The origin of a node, which errors, dumps, profiles and reports name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Origin {
     /// The path of the layer, such as `block1/conv2d`.
@@ -59,8 +59,8 @@ impl Origin {
         Self { layer: Some(path.into()), role, location: None }
     }
 
-    /// The same inside of an outer origin: its layer follows the outer path, the later of both roles counts, and what has no location
-    /// has the outer one's.
+    /// The same inside of an outer origin: the layer is appended to the outer path, the role is the
+    /// later of both, and a missing location is the outer one.
     #[must_use]
     pub fn inside(self, outer: &Self) -> Self {
         let layer = match (&outer.layer, self.layer) {

@@ -1,4 +1,4 @@
-//! A line of text with a caret under a part of it, as compilers show mistakes.
+//! A line of text with carets under a part of it, as compilers show mistakes.
 
 use std::fmt;
 

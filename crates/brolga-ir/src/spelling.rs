@@ -1,6 +1,6 @@
-//! Names that are nearly right.
+//! Suggestions for misspelled names.
 
-/// The candidate that was most likely meant, if one is near.
+/// The candidate nearest to a name, if one is near.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near =
         |candidate: &&str| edit_distance(name, candidate) <= name.len().max(candidate.len()) / 3;
@@ -10,8 +10,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .min_by_key(|candidate| (edit_distance(name, candidate), *candidate))
 }
 
-/// The number of letters to be inserted, removed, replaced or exchanged with their neighbour that
-/// turns `a` into `b`.
+/// The least number of insertions, removals, replacements and exchanges of adjacent letters that
+/// turn `a` into `b`.
 pub fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) =
         (a.chars().take(64).collect(), b.chars().take(64).collect());

@@ -22,7 +22,7 @@ pub enum Data {
     Bool(Vec<bool>),
 }
 
-/// Does the same with the vector of each element type.
+/// Evaluates an expression with the vector of any element type.
 #[macro_export]
 macro_rules! for_each_dtype {
     ($data:expr, $values:ident => $body:expr) => {
@@ -39,7 +39,7 @@ macro_rules! for_each_dtype {
     };
 }
 
-/// Makes data of the same element type by an expression over the vector of the old.
+/// Makes data of the same element type by an expression over the old vector.
 #[macro_export]
 macro_rules! map_data {
     ($data:expr, $values:ident => $body:expr) => {
@@ -89,7 +89,7 @@ impl Data {
         map_data!(self, v => offsets.iter().map(|&offset| v[offset]).collect())
     }
 
-    /// The elements at these offsets, in this order, and zero (false) where there is none.
+    /// The elements at these offsets, in this order, and zero (false) for `None`.
     ///
     /// # Panics
     /// If an offset is outside; callers compute offsets from shapes that were checked.
@@ -99,7 +99,7 @@ impl Data {
         })
     }
 
-    /// The only element, so many times.
+    /// The only element, `count` times.
     ///
     /// # Panics
     /// If there is not exactly one.
@@ -136,7 +136,8 @@ impl Data {
         }
     }
 
-    /// The numbers converted from `f64`, rounded to nearest; integers saturate; truth is "not zero".
+    /// The numbers converted from `f64`, rounded to nearest; integers saturate; truth is "not
+    /// zero".
     pub fn from_f64(dtype: DType, values: &[f64]) -> Self {
         match dtype {
             DType::F32 => Self::F32(values.iter().map(|&x| x as f32).collect()),
@@ -150,7 +151,8 @@ impl Data {
         }
     }
 
-    /// The bits of each element in 64, with every NaN mapped to one pattern: what "the same bits" compares.
+    /// The bits of each element as `u64`, with one pattern for all NaNs. "The same bits" means that
+    /// these are equal.
     pub fn canonical_bits(&self) -> Vec<u64> {
         fn float<T: Copy>(v: &[T], nan: impl Fn(T) -> bool, bits: impl Fn(T) -> u64) -> Vec<u64> {
             v.iter().map(|&x| if nan(x) { u64::MAX } else { bits(x) }).collect()
@@ -170,7 +172,7 @@ impl Data {
 
 /// The nearest `bf16`, ties to even.
 ///
-/// Unlike [`half::bf16::from_f64`], which does not look at the lower half of the significand.
+/// Unlike [`half::bf16::from_f64`], which ignores the lower half of the significand.
 #[must_use]
 pub fn to_bf16(x: f64) -> bf16 {
     bf16::from_f32(round_to_odd(x))
@@ -178,15 +180,18 @@ pub fn to_bf16(x: f64) -> bf16 {
 
 /// The nearest `f16`, ties to even.
 ///
-/// Unlike [`half::f16::from_f64`], which rounds to `f32` first on some processors, and ignores the lower half of the significand on others.
+/// Unlike [`half::f16::from_f64`], which rounds to `f32` first on some processors, and ignores the
+/// lower half of the significand on others.
 #[must_use]
 pub fn to_f16(x: f64) -> f16 {
     f16::from_f32(round_to_odd(x))
 }
 
-/// The `f32` next to x towards 0, with the last bit set where that is not x: what is rounded to a half afterwards is rounded as if once.
+/// x rounded towards 0 to an `f32`, with the last bit set if that is not exact. A later rounding to
+/// a half then gives the same result as a single one.
 ///
-/// Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd" (2008).
+/// Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
+/// using rounding to odd" (2008).
 fn round_to_odd(x: f64) -> f32 {
     let nearest = x as f32;
     let back = f64::from(nearest);
@@ -275,7 +280,7 @@ impl Tensor {
         &self.data
     }
 
-    /// The elements, given away.
+    /// The elements, by value.
     pub fn into_data(self) -> Data {
         self.data
     }
@@ -298,7 +303,8 @@ impl Tensor {
         }
     }
 
-    /// The value all elements have bit for bit, as a scalar tensor; `None` if they differ or there is none.
+    /// The value all elements have bit for bit, as a scalar tensor; `None` if they differ or there
+    /// is none.
     pub fn splat(&self) -> Option<Self> {
         let bits = self.data.canonical_bits();
         let first = bits.first()?;
@@ -312,7 +318,7 @@ mod tests {
 
     #[test]
     fn halves_are_rounded_once() {
-        // 441 lies between the neighbours 440 and 442; the even one is 440.
+        // 441 is halfway between 440 and 442; the even one is 440.
         assert_eq!(to_bf16(441.0), bf16::from_f32(440.0));
         assert_eq!(to_bf16(f64::from_bits(441.0_f64.to_bits() + 1)), bf16::from_f32(442.0));
         assert_eq!(to_bf16(f64::from_bits(443.0_f64.to_bits() - 1)), bf16::from_f32(442.0));

@@ -1,8 +1,9 @@
-//! Tracing: tensors that read as mathematics and write the graph down.
+//! Tracing: graphs written as formulas.
 //!
-//! A [`Tracer`] owns the graph under construction, a [`Var`] is a value in it. Each op's file adds its method to [`Var`], so that
-//! `(x * w + b).relu()` appends four nodes. The first mistake is kept with its file, line and layer; everything computed from
-//! it is void, and [`Tracer::finish`] returns it.
+//! A [`Tracer`] owns the graph under construction, a [`Var`] is a value in it. Each op's file adds
+//! its method to [`Var`], so that `(x * w + b).relu()` appends four nodes. The first mistake is
+//! kept with its file, line and layer; everything computed from it is void, and [`Tracer::finish`]
+//! returns it.
 
 mod function;
 
@@ -34,7 +35,8 @@ struct State {
     located: bool,
 }
 
-/// A value of the graph being traced. After a mistake it may be void; then everything computed from it is.
+/// A value of the graph being traced. After a mistake it may be void; then everything computed from
+/// it is.
 #[derive(Debug, Clone)]
 pub struct Var {
     tracer: Tracer,
@@ -42,7 +44,8 @@ pub struct Var {
     ty: Type,
 }
 
-/// Takes back the origin set by [`Tracer::enter`], [`Tracer::role`], [`Tracer::origin_scope`] or [`Tracer::derived_scope`] when dropped.
+/// Restores the origin before [`Tracer::enter`], [`Tracer::role`], [`Tracer::origin_scope`] or
+/// [`Tracer::derived_scope`] when dropped.
 #[derive(Debug)]
 #[must_use = "the origin is taken back when the guard is dropped"]
 pub struct Scope {
@@ -176,7 +179,7 @@ impl Tracer {
         var.value.is_some() && Rc::ptr_eq(&var.tracer.state, &self.state)
     }
 
-    /// Keeps a mistake of the caller's, as if an op had found it.
+    /// Records a mistake of the caller, as if an op had found it.
     #[track_caller]
     pub fn fail(&self, mistake: Mistake) -> Var {
         self.var(Err(mistake), self.origin())
@@ -201,28 +204,31 @@ impl Tracer {
         }
     }
 
-    /// Lets the following nodes belong to a layer, inside the current one, until the guard is dropped.
+    /// Makes the following nodes belong to a layer, inside the current one, until the guard is
+    /// dropped.
     pub fn enter(&self, layer: &str) -> Scope {
         self.origin_scope(self.inside(Origin::layer(layer, Role::Forward)))
     }
 
-    /// An origin inside of the layer and role that nodes have now: [`Origin::inside`].
+    /// An origin inside of the current layer and role: [`Origin::inside`].
     pub fn inside(&self, origin: Origin) -> Origin {
         origin.inside(&self.state.borrow().origin)
     }
 
-    /// Lets the following nodes have this role until the guard is dropped.
+    /// Gives the following nodes this role until the guard is dropped.
     pub fn role(&self, role: Role) -> Scope {
         let outer = self.state.borrow().origin.clone();
         self.origin_scope(Origin { role, ..outer })
     }
 
-    /// Lets the following nodes come from `origin` until the guard is dropped; without a location in it, each has its caller's.
+    /// Gives the following nodes `origin` until the guard is dropped; if it has no location, each
+    /// gets its caller's.
     pub fn origin_scope(&self, origin: Origin) -> Scope {
         self.scope(origin, true)
     }
 
-    /// As [`Tracer::origin_scope`], for nodes that are derived from another one: without a location in its origin, they have none.
+    /// As [`Tracer::origin_scope`], for nodes that are derived from another one: if its origin has
+    /// no location, they have none.
     pub fn derived_scope(&self, origin: Origin) -> Scope {
         self.scope(origin, false)
     }
@@ -246,13 +252,13 @@ impl Tracer {
         origin
     }
 
-    /// Looks at the graph as it is now.
+    /// Calls `look` with the graph so far.
     pub fn with_graph<R>(&self, look: impl FnOnce(&Graph) -> R) -> R {
         look(&self.state.borrow().graph)
     }
 
-    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. The variables of removed nodes are not to be used
-    /// any more.
+    /// Removes every node that neither an output nor one of `kept` needs; inputs stay. The
+    /// variables of removed nodes must not be used afterwards.
     pub fn remove_unneeded(&self, kept: impl IntoIterator<Item = NodeId>) {
         self.state.borrow_mut().graph.remove_unneeded(kept);
     }
@@ -324,7 +330,8 @@ impl Var {
         self.tracer.scalar(self.dtype(), value)
     }
 
-    /// Undoes broadcasting in a cotangent: sums over the axes along which an operand of `shape` was repeated.
+    /// Undoes broadcasting in a cotangent: sums over the axes along which an operand of `shape` was
+    /// repeated.
     #[track_caller]
     pub fn unbroadcast(&self, shape: &Shape) -> Var {
         if self.shape() == shape {
@@ -336,7 +343,7 @@ impl Var {
         let axes: Vec<usize> = (0..self.shape().rank())
             .filter(|&axis| axis < lead || (shape[axis - lead] == 1 && self.shape()[axis] != 1))
             .collect();
-        // Axes before the operand's own vanish, those of extent 1 stay.
+        // Axes before the operand's own are dropped, those of extent 1 are kept.
         match (axes.is_empty(), lead) {
             (true, _) => self.reshape(shape.clone()),
             (false, 0) => self.reduce_sum(&axes, true),

@@ -64,8 +64,8 @@ impl DType {
         }
     }
 
-    /// The type in which elements are summed and counted: `f32` for `bf16`, which counts to 256, and for
-    /// `f16`, which counts to 2048 and ends at 65504; itself for all others.
+    /// The type in which elements are summed and counted: `f32` for `bf16`, which counts to 256,
+    /// and for `f16`, which counts to 2048 and ends at 65504; the type itself for all others.
     #[must_use]
     pub fn accumulator(self) -> Self {
         match self {
@@ -128,7 +128,7 @@ impl Shape {
         self.0.iter().product()
     }
 
-    /// The extents, to be changed.
+    /// The extents, for changes.
     pub fn dims_mut(&mut self) -> &mut [usize] {
         &mut self.0
     }
@@ -154,8 +154,8 @@ impl Shape {
         std::iter::repeat_n(0, lead).chain(own).collect()
     }
 
-    /// The common shape of two operands under NumPy's broadcasting rule, if there is one: aligned at the
-    /// last axis, extents are equal or one of them is 1.
+    /// The common shape of two operands under NumPy's broadcasting rule, if there is one: aligned
+    /// at the last axis, extents are equal or one of them is 1.
     pub fn broadcast(&self, other: &Self) -> Option<Self> {
         let rank = self.rank().max(other.rank());
         let extent = |shape: &Self, axis: usize| {
@@ -253,7 +253,8 @@ impl Type {
         self.shape.elements() * self.dtype.size()
     }
 
-    /// Why no tensor can have this type, if that is so: rank above [`MAX_RANK`] or more than [`MAX_BYTES`].
+    /// Fails if no tensor can have this type: for a rank above [`MAX_RANK`] or more than
+    /// [`MAX_BYTES`].
     ///
     /// # Errors
     /// The reason as a sentence.
@@ -261,7 +262,7 @@ impl Type {
         if self.shape.rank() > MAX_RANK {
             return Err(format!("rank {} is above the limit of {MAX_RANK}", self.shape.rank()));
         }
-        // Zero extents do not excuse the others: strides are products of them.
+        // Zero extents do not make up for large ones, since strides are products of these.
         let bytes = self
             .shape
             .iter()

@@ -1,16 +1,20 @@
-//! The verifier: whether a graph is one that every pass and every generator may rely on.
+//! The verifier of the rules that passes and code generation rely on.
 //!
 //! A graph is valid if
 //!
 //! 1. every operand of a node is a result that exists;
 //! 2. there are no cycles;
-//! 3. the type rule of each node's op accepts the types of the operands and gives the types of the node;
+//! 3. the type rule of each node's op accepts the types of the operands and gives the types of the
+//!    node;
 //! 4. no type exceeds the limits of rank and size;
-//! 5. the inputs are parameters, each is listed once, no two have the same name, and no parameter is unlisted;
+//! 5. the inputs are parameters, each is listed once, no two have the same name, and no parameter
+//!    is unlisted;
 //! 6. every output is a result that exists;
-//! 7. an output that replaces an input replaces one of kind state and has its type, and no state is replaced twice;
-//! 8. the body of an op is valid, takes data alone, replaces nothing and returns something. That bodies nest at most
-//!    [`MAX_DEPTH`](crate::text::MAX_DEPTH) deep is seen to by [`Graph::add_node`];
+//! 7. an output that replaces an input replaces one of kind state and has its type, and no state is
+//!    replaced twice;
+//! 8. the body of an op is valid, takes data alone, replaces nothing and returns something.
+//!    ([`Graph::add_node`] limits the depth of nested bodies to
+//!    [`MAX_DEPTH`](crate::text::MAX_DEPTH).)
 //! 9. a graph with bodies has at most 2²² nodes, those of a body counted for each node that has it.
 
 use std::cell::OnceCell;
@@ -30,7 +34,7 @@ use crate::text::{Names, input_text, is_name, node_line, return_line, returned};
 /// Verifies a graph and the bodies of its ops.
 ///
 /// # Errors
-/// Everything that is wrong, by the list in the [module](self)'s page.
+/// All violations of the rules in the [module](self)'s page.
 pub fn verify(graph: &Graph) -> Result<(), VerifyErrors> {
     let mut errors = Vec::new();
     let mut bodies = FxHashMap::default();
@@ -44,10 +48,11 @@ pub fn verify(graph: &Graph) -> Result<(), VerifyErrors> {
 
 struct Verifier<'a> {
     graph: &'a Graph,
-    /// Made when there is something to report.
+    /// The names of values, computed for the first error.
     names: OnceCell<Names<'a>>,
     path: String,
-    /// The bodies verified so far, and whether they are valid: nodes that share one have its errors once.
+    /// The bodies verified so far, and whether they are valid: the errors of a shared body are
+    /// reported once.
     bodies: &'a mut FxHashMap<*const Graph, bool>,
     errors: &'a mut Vec<VerifyError>,
 }
@@ -66,7 +71,7 @@ impl<'a> Verifier<'a> {
         self.names.get_or_init(|| Names::new(self.graph))
     }
 
-    /// Reports what is wrong with a statement, or with a part of it.
+    /// Reports an error in a statement, or in a part of it.
     fn report(
         &mut self,
         statement: String,
@@ -150,7 +155,7 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    /// Whether a body is valid in itself; why it cannot be a body is the node's mistake.
+    /// Whether a graph is valid; the error is a mistake of the node of which it is the body.
     fn body(&mut self, op: &str, body: &Arc<Graph>) -> Result<bool, Mistake> {
         body.check_body(op)?;
         if let Some(&valid) = self.bodies.get(&Arc::as_ptr(body)) {
@@ -185,7 +190,7 @@ impl<'a> Verifier<'a> {
         let (name, next) = (|| self.names().of(state), || self.names().of(output.value));
         let parameter = self.graph.parameter(state).filter(|_| self.graph.is_input(state));
         match parameter {
-            None => Err(format!("{} replaces something that is not an input", next()).into()),
+            None => Err(format!("{} replaces a value that is not an input", next()).into()),
             Some(p) if p.kind != ParameterKind::State => {
                 Err(format!("{} replaces {}, which is data and not state", next(), name()).into())
             }
@@ -201,13 +206,14 @@ impl<'a> Verifier<'a> {
     }
 }
 
-/// The nodes of a cycle, the first of them again at the end; `None` if there is none. `ordered` is the graph's order.
+/// The nodes of a cycle, the first of them again at the end; `None` if there is none. `ordered` is
+/// the graph's order.
 fn cycle(graph: &Graph, ordered: &[NodeId]) -> Option<Vec<NodeId>> {
     if ordered.len() == graph.len() {
         return None;
     }
     let ordered: FxHashSet<NodeId> = ordered.iter().copied().collect();
-    // What cannot be ordered has an operand that cannot be ordered, so that this walk ends where it was before.
+    // A node without a position has an operand without one, so that this walk reaches a node twice.
     let mut path = vec![graph.ids().find(|id| !ordered.contains(id))?];
     let mut positions = FxHashMap::from_iter([(path[0], 0)]);
     loop {

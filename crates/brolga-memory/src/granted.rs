@@ -22,7 +22,8 @@ struct Version {
     mount: &'static str,
     limit: &'static str,
     used: &'static str,
-    /// The entry of `memory.stat` for cached file contents that are given back when memory is short.
+    /// The entry of `memory.stat` for cached file contents that are given back when memory is
+    /// short.
     reclaimable: &'static str,
 }
 
@@ -53,7 +54,8 @@ fn control_group(root: &Path) -> Option<usize> {
             _ => return None,
         };
         let mount = root.join(version.mount);
-        // A path that leaves the mount, or is not there, is one of the host: the mount is the group.
+        // A path that leaves the mount, or is not there, is one of the host: the mount is the
+        // group.
         let normal = |part: &Component<'_>| matches!(part, Component::Normal(_));
         let inside: PathBuf = Path::new(path).components().filter(normal).collect();
         inside.ancestors().filter_map(|group| version.room(&mount.join(group))).min()
@@ -92,7 +94,7 @@ fn address_space(root: &Path) -> Option<usize> {
     rooms.into_iter().flatten().min()
 }
 
-/// The number behind a name at the start of a line.
+/// The number after a name at the start of a line.
 fn number(text: &str, name: &str) -> Option<usize> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()

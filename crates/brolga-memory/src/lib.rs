@@ -167,8 +167,8 @@ pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     append(file, with_capacity(size)?, size.max(growing()))
 }
 
-/// All bytes of a stream, if they are not more than `most`, nor more than a half of what the machine grants: a
-/// buffer that grows needs room for another one.
+/// All bytes of a stream, if they are not more than `most`, nor more than a half of what the
+/// machine grants: a buffer that grows needs room for another one.
 ///
 /// # Errors
 /// Those of the system, and of the kind `OutOfMemory` if the stream has more.

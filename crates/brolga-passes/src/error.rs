@@ -15,16 +15,16 @@ pub enum PassError {
     UnknownPass {
         /// The name asked for.
         name: String,
-        /// The names there are.
+        /// The names of all passes.
         known: Vec<String>,
     },
-    /// A pass that cannot be left out was to be skipped. The caller's fault.
+    /// A required pass was to be skipped. The caller's fault.
     #[error("the pass `{name}` cannot be skipped: without it the graph cannot be compiled")]
     Required {
         /// The pass.
         name: String,
     },
-    /// A pass built a node that its op refuses. A bug of the pass.
+    /// A pass built a node that its op rejects. A bug of the pass.
     #[error("the pass `{pass}` built a wrong node: {mistake}")]
     Mistake {
         /// The pass.
@@ -40,7 +40,7 @@ pub enum PassError {
         /// What the verifier says.
         errors: VerifyErrors,
     },
-    /// A pass rewrites without end. A bug of the pass.
+    /// A pass exceeded the limit on rewrites. A bug of the pass.
     #[error(
         "the pass `{pass}` does not come to an end: it was stopped after {rewrites} rewrites, the last of them `{rule}`"
     )]
@@ -64,7 +64,7 @@ pub enum PassError {
         /// Where the bits differ.
         difference: String,
     },
-    /// The graph is not the graph of kernels that code generation takes. A bug of a pass.
+    /// The result is not a graph of kernels. A bug of a pass.
     #[error("the graph is not a graph of kernels\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Contract(Vec<Violation>),
 }

@@ -1,16 +1,18 @@
 //! Pass manager and passes of the Brolga compiler: from the graph of a step to a graph of kernels.
 //!
-//! [`optimize`] runs the whole [`pipeline`]. A [`Pass`] is one file below `passes/`; the [`PassManager`] does what all passes need:
-//! it verifies, counts, times, prints, skips, stops for a bisection, and compares bits before and after.
+//! [`optimize`] runs the whole [`pipeline`]. A [`Pass`] is one file below `passes/`; the
+//! [`PassManager`] does what all passes need: it verifies, counts, times, prints, skips, stops for
+//! a bisection, and compares bits before and after.
 //!
-//! No pass changes a single bit of any result. The rules for writing rewrites, each with the bug that teaches it, are in
-//! this crate's README; how a pass is added is in `docs/adding-a-pass.md`.
+//! No pass changes a single bit of any result. The rules for writing rewrites, each with the bug
+//! that teaches it, are in this crate's README; how a pass is added is in `docs/adding-a-pass.md`.
 //!
 //! ```
 //! use brolga_ir::{Tracer, Type};
 //!
 //! let t = Tracer::new("predict");
-//! let (x, w, b) = (t.input("x", Type::f32([2, 3])), t.state("w", Type::f32([3, 4])), t.state("b", Type::f32([4])));
+//! let x = t.input("x", Type::f32([2, 3]));
+//! let (w, b) = (t.state("w", Type::f32([3, 4])), t.state("b", Type::f32([4])));
 //! t.output(&(x.matmul(&w) + b).relu());
 //! let mut graph = t.finish()?;
 //!

@@ -80,15 +80,17 @@ impl<'a> PassManager<'a> {
         Ok(self)
     }
 
-    /// Stops optimising after so many rewrites; required passes still do their work. The smallest number with which a result is wrong
-    /// tells the rewrite that is wrong: it is the last one of [`Report::rewrites`] whose pass is not required.
+    /// Stops optimising after so many rewrites; required passes still do their work. The smallest
+    /// number with which a result is wrong tells the rewrite that is wrong: it is the last one of
+    /// [`Report::rewrites`] whose pass is not required.
     #[must_use]
     pub fn stop_after(mut self, rewrites: usize) -> Self {
         self.stop_after = Some(rewrites);
         self
     }
 
-    /// How many rewrites one run of a pass may make before it is an error; by default 1000 and 20 for each node.
+    /// How many rewrites one run of a pass may make before it is an error; by default 1000 and 20
+    /// for each node.
     #[must_use]
     pub fn max_rewrites(mut self, rewrites: usize) -> Self {
         self.max_rewrites = Some(rewrites);
@@ -109,7 +111,8 @@ impl<'a> PassManager<'a> {
         self
     }
 
-    /// Shows the graph after some of the passes; `show` is given the name of the pass and the graph.
+    /// Shows the graph after some of the passes; `show` is given the name of the pass and the
+    /// graph.
     #[must_use]
     pub fn dump(mut self, when: Dump, show: impl FnMut(&str, &Graph) + 'a) -> Self {
         self.dump = Some((when, Box::new(show)));
@@ -119,7 +122,8 @@ impl<'a> PassManager<'a> {
     /// Runs the passes.
     ///
     /// # Errors
-    /// If the graph is not valid, or a pass has a bug that the driver finds. The graph is then in no defined state.
+    /// If the graph is not valid, or a pass has a bug that the driver finds. The graph is then in
+    /// no defined state.
     pub fn run(&mut self, graph: &mut Graph) -> Result<Report, PassError> {
         let start = Instant::now();
         verify(graph).map_err(PassError::Input)?;
@@ -331,13 +335,13 @@ mod tests {
         let shown: Vec<String> = refusals(true).iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
         fuse_weight_updates: n9, `sub` of dense (update) not at all: the gradient is used elsewhere too, or is returned, and so has to be stored
-        fuse_conv_pool: n10, `conv` of conv (forward) not at all: what reads it is no maximum pooling, or one whose windows overlap, have padding or three axes
+        fuse_conv_pool: n10, `conv` of conv (forward) not at all: its consumer is no maximum pooling, or one whose windows overlap, have padding or three axes
         fuse_conv_pool: n10, `conv` of conv (forward) without n11, `max_pool` of pool (forward): it is not elementwise
         fuse_matmul: n5, `matmul` of dense (forward) without n6, `mul` of scale (forward): it repeats an operand in a way that the kernel does not read
         fuse_matmul: n12, `matmul` of dense (backward) without n13, `kernel` of dense (update): it is a kernel already
-        fuse_elementwise: n6, `mul` of scale (forward) without n5, `matmul` of dense (forward): it does not go row by row
-        fuse_elementwise: n6, `mul` of scale (forward) without n7, `transpose` of scale (forward): it does not go row by row
-        fuse_elementwise: n6, `mul` of scale (forward) without n12, `matmul` of dense (backward): it does not go row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n5, `matmul` of dense (forward): it does not work row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n7, `transpose` of scale (forward): it does not work row by row
+        fuse_elementwise: n6, `mul` of scale (forward) without n12, `matmul` of dense (backward): it does not work row by row
         ");
     }
 

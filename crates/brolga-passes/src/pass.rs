@@ -14,7 +14,8 @@ pub trait Pass {
         snake_case(type_name::<Self>())
     }
 
-    /// Whether the graph cannot be compiled without this pass. Each author decides: needed for correctness, or an optimisation.
+    /// Whether the graph cannot be compiled without this pass. Each author decides: needed for
+    /// correctness, or an optimisation.
     fn is_required(&self) -> bool;
 
     /// Rewrites the graph. Each rewrite is asked for with [`Rewrites::allow`] before it is made.

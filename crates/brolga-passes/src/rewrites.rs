@@ -1,4 +1,4 @@
-//! The record of the rewrites, which also says when to stop.
+//! The record of rewrites, which also limits their number.
 
 use std::fmt;
 use std::ops::Range;
@@ -69,7 +69,7 @@ impl fmt::Display for Rewrite {
     }
 }
 
-/// A rewrite that a pass considered and did not make, or made without some node.
+/// A rewrite that a pass considered and did not make, or a node that it left out of one.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     /// The pass.
@@ -78,7 +78,8 @@ pub struct Refusal {
     pub rule: &'static Rule,
     /// The node that the rule would have rewritten.
     pub node: Site,
-    /// The node that stays outside of the region around [`Refusal::node`], if the rule grows a region.
+    /// The node that stays outside of the region around [`Refusal::node`], if the rule grows a
+    /// region.
     pub outside: Option<Site>,
     /// Which condition does not hold.
     pub why: Why,
@@ -98,7 +99,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// The rewrites made so far, and how many more may be made.
+/// The rewrites made so far, and how many more are allowed.
 #[derive(Debug)]
 pub struct Rewrites {
     done: Vec<Rewrite>,
@@ -107,14 +108,15 @@ pub struct Rewrites {
     in_pass: usize,
     most_in_pass: usize,
     left: usize,
-    /// Whether changes belong to the last rewrite.
+    /// Whether new changes belong to the last rewrite.
     open: bool,
     /// `None` while nobody asks why a rewrite was not made.
     refused: Option<Vec<Refusal>>,
 }
 
 impl Rewrites {
-    /// No rewrite yet; `stop_after` of those that are not required are allowed. Refusals are kept if `explain`.
+    /// An empty record that allows `stop_after` rewrites of passes that are not required, and keeps
+    /// refusals if `explain`.
     pub(crate) fn new(stop_after: Option<usize>, explain: bool) -> Self {
         Self {
             done: Vec::new(),
@@ -128,7 +130,7 @@ impl Rewrites {
         }
     }
 
-    /// The following rewrites are a pass's, which may make so many.
+    /// Begins a pass, which may make `most` rewrites.
     pub(crate) fn begin(&mut self, pass: &str, required: bool, most: usize) {
         self.pass = pass.into();
         (self.required, self.in_pass, self.most_in_pass) = (required, 0, most);
@@ -144,7 +146,8 @@ impl Rewrites {
         self.is_endless().then_some(self.most_in_pass)
     }
 
-    /// Asks whether this rewrite may be made, and records it if so. A pass that is refused leaves the node as it is.
+    /// Asks whether this rewrite may be made, and records it if so. If not, the pass leaves the
+    /// node as it is.
     #[must_use]
     pub fn allow(&mut self, rule: &'static Rule, graph: &Graph, node: NodeId) -> bool {
         if self.is_endless() || (self.left == 0 && !self.required) {
@@ -165,12 +168,12 @@ impl Rewrites {
         true
     }
 
-    /// Records that a rule is not applied to a node, and why, if somebody asks for that.
+    /// Records that a rule is not applied to a node, and why, if refusals are kept.
     pub fn refuse(&mut self, rule: &'static Rule, graph: &Graph, node: NodeId, why: Why) {
         self.keep(rule, graph, node, None, why);
     }
 
-    /// Records which nodes stay outside of the region around a node, and why, if somebody asks for that.
+    /// Records which nodes stay outside of the region around a node, and why, if refusals are kept.
     pub(crate) fn refuse_outside(
         &mut self,
         rule: &'static Rule,
@@ -200,7 +203,7 @@ impl Rewrites {
         refused.push(Refusal { pass: self.pass.clone(), rule, node, outside, why });
     }
 
-    /// What was changed since the last rewrite was allowed belongs to it.
+    /// Assigns the changes since the last rewrite was allowed to that rewrite.
     fn close(&mut self, graph: &Graph) -> Option<&mut Rewrite> {
         let open = std::mem::take(&mut self.open);
         let last = self.done.last_mut().filter(|_| open)?;
@@ -208,7 +211,7 @@ impl Rewrites {
         Some(last)
     }
 
-    /// The pass is done. Nodes that it removes at its end because nothing needs them belong to no single rewrite.
+    /// Ends a pass. The dead nodes that it removes now belong to no rewrite.
     pub(crate) fn end(&mut self, graph: &Graph) {
         if let Some(last) = self.close(graph) {
             let changes = &graph.journal()[last.changes.clone()];

@@ -2,20 +2,20 @@
 
 use brolga_ir::{DType, Data, Graph, Tensor, Type};
 
-/// What the inputs are like.
+/// The kind of inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sample {
     /// Floats between −2 and 2, small integers.
     Ordinary,
-    /// The same with NaN, infinities, zeros of both signs, subnormal and huge numbers strewn in.
+    /// The same mixed with NaN, infinities, zeros of both signs, subnormal and huge numbers.
     Special,
 }
 
-/// Deterministic pseudo-random inputs for a graph, in the order of its signature. They depend on the types, the place in the
-/// signature and the kind of sample alone.
+/// Deterministic pseudo-random inputs for a graph, in the order of its signature. They depend only
+/// on the types, the positions in the signature and the kind of sample.
 pub fn sample_inputs(graph: &Graph, sample: Sample) -> Vec<Tensor> {
     let inputs = graph.inputs().iter().enumerate();
-    inputs.map(|(place, &id)| tensor(graph.ty(id.into()), sample, place as u64)).collect()
+    inputs.map(|(position, &id)| tensor(graph.ty(id.into()), sample, position as u64)).collect()
 }
 
 fn tensor(ty: &Type, sample: Sample, seed: u64) -> Tensor {

@@ -1,4 +1,4 @@
-//! What the tests of passes share.
+//! Helpers for the tests of passes.
 
 use brolga_ir::{Graph, Op, parse_graph};
 
@@ -31,7 +31,7 @@ pub(crate) fn run(pass: impl Pass + Copy + 'static, text: &str) -> String {
     graph.to_string()
 }
 
-/// What the pass leaves: the kind and name of each kernel and the names of other ops, in order.
+/// The graph after the pass: the kind and name of each kernel and the names of other ops, in order.
 pub(crate) fn ops(pass: impl Pass + Copy + 'static, text: &str) -> String {
     let mut graph = parse(text);
     run_on(pass, &mut graph);
@@ -45,7 +45,7 @@ pub(crate) fn ops(pass: impl Pass + Copy + 'static, text: &str) -> String {
     ops.collect::<Vec<_>>().join(", ")
 }
 
-/// Checks that the pass leaves the graph alone, but for dead nodes.
+/// Checks that the pass changes nothing but dead nodes.
 #[track_caller]
 pub(crate) fn refuses(pass: impl Pass + Copy + 'static, text: &str) {
     let mut graph = parse(text);

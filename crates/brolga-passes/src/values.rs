@@ -53,8 +53,8 @@ pub(crate) fn is_returned(graph: &Graph, node: NodeId) -> bool {
     results(graph, node).any(|value| graph.is_output(value))
 }
 
-/// Whether an operand can be read along with a value of this shape while that is produced: it has the same shape, or is one row of the
-/// last axis for all the others, or is one element.
+/// Whether an operand can be read while a value of this shape is produced: it has the same shape,
+/// or is one row along the last axis, or one element.
 pub(crate) fn streams(graph: &Graph, operand: Value, shape: &Shape) -> bool {
     let own = &graph.ty(operand).shape;
     let one_row = || {
@@ -66,7 +66,7 @@ pub(crate) fn streams(graph: &Graph, operand: Value, shape: &Shape) -> bool {
     own == shape || elements(graph, operand) == 1 || one_row()
 }
 
-/// Whether an operand is repeated to this shape along whole axes.
+/// Whether an operand broadcasts to this shape.
 pub(crate) fn broadcasts(graph: &Graph, operand: Value, shape: &Shape) -> bool {
     graph.ty(operand).shape.broadcasts_to(shape)
 }
@@ -76,8 +76,8 @@ pub(crate) fn same_or_one(graph: &Graph, operand: Value, shape: &Shape) -> bool 
     graph.ty(operand).shape == *shape || elements(graph, operand) == 1
 }
 
-/// Whether an operand is repeated to this shape and has, of the axes from `split` on, all or none: so it has one element for each column
-/// or the same for all columns.
+/// Whether an operand broadcasts to this shape and has all of the axes from `split` on or none: one
+/// element for each column, or one for all columns.
 pub(crate) fn repeats_columns(graph: &Graph, operand: Value, shape: &Shape, split: usize) -> bool {
     let own = &graph.ty(operand).shape;
     if !own.broadcasts_to(shape) {

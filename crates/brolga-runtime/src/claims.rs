@@ -1,26 +1,26 @@
-//! Which chunks of a lane are taken.
+//! The chunks of a lane that workers have taken.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bits of a word that count taken chunks; the others hold the phase.
+/// The number of bits of a word that count taken chunks; the others hold the phase.
 const COUNT_BITS: u32 = 16;
 
 /// The most chunks that a lane has in a phase.
 pub(crate) const MOST_CHUNKS: usize = (1 << COUNT_BITS) - 1;
 
-/// The number of chunks taken of a lane, and the phase for which that holds, in one word.
+/// The number of chunks of a lane that are taken, and the phase in which they are, in one word.
 ///
-/// A phase is a number that no two phases of a team share, each larger than the one before. The
-/// word of an earlier phase means that nothing is taken of this one, so that nobody has to reset it
-/// when a phase begins. The word never has a value twice, and at the end of a phase it counts all
-/// chunks of the lane. So a worker that read it in a phase which has ended since, however long it
-/// slept in between, takes nothing: what it expects to find is gone, or says that all is taken.
+/// Phases of a team have ascending numbers. The word of an earlier phase means that no chunk of
+/// this one is taken, so that no reset is needed when a phase begins. The word never has the same
+/// value twice, and at the end of a phase it counts all chunks of the lane. So a worker that read
+/// it in a phase that has ended takes nothing, however long it slept: the word has changed, or
+/// counts all chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Claims(AtomicU64);
 
 impl Claims {
-    /// Takes the next chunk of so many in this phase, if there is one left and the phase is not
-    /// over. It orders no memory: whoever knows the phase has seen all that came before it.
+    /// Takes the next of a number of chunks in this phase, if one is left and the phase is not
+    /// over. It orders no memory: a worker that knows the phase has seen all writes before it.
     pub(crate) fn take(&self, phase: u64, chunks: usize) -> Option<usize> {
         if chunks == 0 {
             return None;

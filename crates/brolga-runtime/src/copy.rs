@@ -4,10 +4,10 @@ use brolga_codegen::kernel::{Access, CompiledKernel, KernelFn, Stage, Touch};
 
 /// The symbol of the copy kernel's stage, which the runtime itself defines.
 pub(crate) const SYMBOL: &str = "brolga_copy";
-/// Its code.
+/// The code of the stage.
 pub(crate) const CODE: KernelFn = copy;
 
-/// A kernel that copies so many bytes from its operand to its result; each byte is a unit.
+/// A kernel that copies `bytes` bytes from its operand to its result; each byte is a unit.
 pub(crate) fn copy_kernel(bytes: usize) -> CompiledKernel {
     let touch = |slot| vec![Touch { slot, access: Access::Units }];
     let stage = Stage {
@@ -23,8 +23,8 @@ pub(crate) fn copy_kernel(bytes: usize) -> CompiledKernel {
 
 unsafe extern "C" fn copy(operands: *const *mut u8, _: *mut u8, begin: u64, end: u64) {
     let (begin, end) = (begin as usize, end as usize);
-    // SAFETY: the table holds operand and result, of `units` bytes each, and `begin..end` lies within; the two are distinct
-    // buffers, since the kernel allows nothing in place.
+    // SAFETY: the table holds operand and result, of `units` bytes each, and `begin..end` lies
+    // within; the two are distinct buffers, since the kernel allows nothing in place.
     unsafe {
         let (from, to) = (*operands, *operands.add(1));
         std::ptr::copy_nonoverlapping(from.add(begin), to.add(begin), end - begin);

@@ -1,13 +1,14 @@
-//! Which cores threads run on.
+//! The cores that threads run on.
 //!
-//! Threads that work together and share a core while another process has one for itself compute no
-//! sooner than one thread. The system balances how many threads each core has: with two threads
-//! beside one that is as good as the other way around.
+//! Two workers that share a core, while another process has a core to itself, are no faster than
+//! one. The system balances only the number of threads on each core, for which it makes no
+//! difference which of three threads is alone.
 
-/// The core that this thread runs on, after it has left those that are taken, if it was on one of
-/// them and may run on another.
+/// Moves this thread off the taken cores, if it is on one of them and may run on another; returns
+/// the core that it runs on.
 ///
-/// It is nowhere bound to stay: the system may run it later where it might before.
+/// The thread is not bound to that core: afterwards, the system may run it wherever it could
+/// before.
 #[cfg(target_os = "linux")]
 pub(crate) fn move_off<I: Iterator<Item = usize>>(taken: impl Fn() -> I) -> usize {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -20,13 +21,13 @@ pub(crate) fn move_off<I: Iterator<Item = usize>>(taken: impl Fn() -> I) -> usiz
     let mut free = allowed;
     taken().filter(|&other| other < CpuSet::MAX_CPU).for_each(|other| free.unset(other));
     if free.count() > 0 && sched_setaffinity(None, &free).is_ok() {
-        // Cores of the first set are online, so that nothing speaks against it now.
+        // The cores of the first set are online, so this does not fail.
         let _ = sched_setaffinity(None, &allowed);
     }
     sched_getcpu()
 }
 
-/// Nothing is known elsewhere.
+/// Other systems do not tell.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn move_off<I: Iterator<Item = usize>>(_taken: impl Fn() -> I) -> usize {
     0
@@ -46,7 +47,7 @@ mod tests {
         let moved = move_off(|| [own, usize::MAX].into_iter());
         assert!(allowed.is_set(moved));
         assert_eq!(sched_getaffinity(None), Ok(allowed));
-        // There may be nowhere to go.
+        // All cores may be taken.
         let everywhere = move_off(|| 0..usize::from(u16::MAX));
         assert!(allowed.is_set(everywhere));
         assert_eq!(sched_getaffinity(None), Ok(allowed));

@@ -7,9 +7,10 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A Rust type that is laid out as the elements of a tensor are.
+/// A Rust type with the layout of a tensor's elements.
 ///
-/// All zero bits are a value of each of them. `bool` has but two valid bytes: kernels write no other.
+/// All zero bits are a value of each of them. `bool` has only two valid bytes, and kernels write no
+/// other.
 pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     /// The element type of the tensors.
     const DTYPE: DType;

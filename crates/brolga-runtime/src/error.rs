@@ -1,4 +1,4 @@
-//! What can go wrong while a program is made ready or run.
+//! Errors of planning, linking and running a program.
 
 use brolga_ir::verify::VerifyErrors;
 use brolga_ir::{EvalError, Type};
@@ -7,7 +7,7 @@ use brolga_memory::{Limit, NotGranted};
 use crate::report::MemoryReport;
 use crate::together::MemoryTogether;
 
-/// Why a program cannot be made ready or run. Each variant tells whose fault it is.
+/// Why a program cannot be planned, linked or run. Each variant tells whose fault it is.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
     /// The caller's fault: the graph has no such data input.
@@ -17,7 +17,7 @@ pub enum RuntimeError {
         graph: String,
         /// The name or number given.
         given: String,
-        /// A sentence about the inputs there are.
+        /// A sentence that lists the inputs.
         known: String,
     },
     /// The caller's fault: the graph has no such output.
@@ -27,10 +27,10 @@ pub enum RuntimeError {
         graph: String,
         /// The number given.
         given: usize,
-        /// How many there are.
+        /// The number of outputs.
         count: usize,
     },
-    /// The caller's fault: elements are read or written as another type than they have.
+    /// The caller's fault: elements are accessed as another type than theirs.
     #[error("{what} is {expected}; it cannot be accessed as {given}")]
     ElementType {
         /// The input, output or state.
@@ -50,7 +50,7 @@ pub enum RuntimeError {
         /// The tensor's type.
         given: Box<Type>,
     },
-    /// The caller's fault: not as many elements as the type has.
+    /// The caller's fault: another number of elements than the type has.
     #[error("{what} is {expected}, which has {} elements; {given} were given", expected.shape.elements())]
     Length {
         /// The input or state.
@@ -138,7 +138,7 @@ pub enum RuntimeError {
     /// The caller's fault: the interpreter cannot evaluate the graph.
     #[error(transparent)]
     Interpreter(#[from] EvalError),
-    /// The caller's fault: native code is made of kernels alone.
+    /// The caller's fault: a node is not in a kernel, and only kernels have native code.
     #[error(
         "graph `{graph}`: node {node} is `{op}`{place}, which has no native code of its own\n  help: `optimize` makes kernels of all nodes; the backend `Interpreter` runs any graph"
     )]
@@ -166,7 +166,7 @@ pub enum RuntimeError {
         /// What is wrong.
         problem: String,
     },
-    /// The fault of who made the plan: it does not hold together.
+    /// The fault of the plan's author: it contradicts itself.
     #[error("the plan of graph `{graph}` is wrong: {problem}")]
     Plan {
         /// The graph's name.
@@ -181,10 +181,11 @@ pub enum RuntimeError {
     MissingSymbol {
         /// The kernel's name.
         kernel: String,
-        /// What its stage calls.
+        /// The symbol that its stage calls.
         symbol: String,
     },
-    /// The caller's fault: the program needs more memory than is allowed. Nothing has been allocated.
+    /// The caller's fault: the program needs more memory than is allowed. Nothing has been
+    /// allocated.
     #[error("{need}, {limit}\n\n{report}\n  help: {help}")]
     MemoryLimit {
         /// The graph and how much it needs, as the start of a sentence.
@@ -196,7 +197,8 @@ pub enum RuntimeError {
         /// What to do.
         help: String,
     },
-    /// The caller's fault: states and programs need more memory together than is allowed. Nothing has been allocated.
+    /// The caller's fault: states and programs need more memory together than is allowed. Nothing
+    /// has been allocated.
     #[error("{need}, {limit}\n\n{memory}\n  help: {help}")]
     MemoryLimitTogether {
         /// How much is needed, as the start of a sentence.
@@ -216,15 +218,15 @@ pub enum RuntimeError {
         /// The largest number.
         limit: usize,
     },
-    /// Nobody's fault: the system does not start threads.
+    /// Nobody's fault: the system starts no more threads.
     #[error("the system does not start {count} threads: {reason}")]
     Threads {
-        /// How many were asked for.
+        /// The number of threads.
         count: usize,
         /// Why not.
         reason: String,
     },
-    /// Nobody's fault: the machine has no memory left for it.
+    /// Nobody's fault: the machine does not grant the memory.
     #[error("{0}\n  help: make it smaller, or free memory that other programs hold")]
     Allocation(#[from] NotGranted),
 }

@@ -1,4 +1,4 @@
-//! A graph made ready to run.
+//! Executables: programs that can be run.
 
 use brolga_codegen::jit::Code;
 use brolga_codegen::kernel::Compiled;
@@ -22,11 +22,11 @@ use crate::schedule::StageInfo;
 use crate::signature::{InputRef, Signature, check_elements};
 use crate::state::{State, StateLayout};
 
-/// A graph made ready to run, again and again.
+/// A graph as a linked program that can be run again and again.
 ///
-/// Data inputs are written in place ([`Executable::input_mut`]) and keep their values from run to run; outputs are read in place
-/// ([`Executable::output`]) and hold the results of the last run. Outputs are numbered without those that replace a state:
-/// these go to the [`State`].
+/// Data inputs are written in place ([`Executable::input_mut`]) and keep their values from run to
+/// run; outputs are read in place ([`Executable::output`]) and hold the results of the last run.
+/// The indices of outputs leave out those that replace a state, which are in the [`State`].
 ///
 /// A run allocates nothing and takes no lock.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Executable {
     pub(crate) schedule: Vec<StageInfo>,
 }
 
-/// Who computes.
+/// The backend.
 #[derive(Debug)]
 pub(crate) enum Engine {
     Native(Box<Step>),
@@ -48,10 +48,10 @@ pub(crate) enum Engine {
 }
 
 impl Executable {
-    /// Makes a graph ready to run on states of this layout: [`Planned::new`] and [`Planned::link`].
+    /// Plans and links a graph for states of this layout: [`Planned::new`] and [`Planned::link`].
     ///
     /// # Errors
-    /// As these.
+    /// Those of both.
     pub fn new(
         graph: &Graph,
         states: &StateLayout,
@@ -61,16 +61,18 @@ impl Executable {
         Planned::new(graph, states, options, compile)?.link()
     }
 
-    /// Makes a plan ready to run whose code comes from elsewhere, such as a plan that was saved. The plan is [checked](Plan::check)
-    /// first. Of the options those count that say how it runs: its lanes are those of the plan.
+    /// Links a plan with code from elsewhere, such as a plan that was saved. The plan is
+    /// [checked](Plan::check) first. Only options that concern running have an effect: the lanes
+    /// are those of the plan.
     ///
     /// # Errors
-    /// As [`Plan::check`]; [`RuntimeError::MissingSymbol`] if the code does not define a stage of the plan; if the system does not give the
-    /// memory, or the threads.
+    /// As [`Plan::check`]; [`RuntimeError::MissingSymbol`] if the code does not define a stage of
+    /// the plan; if the system does not grant the memory, or the threads.
     ///
     /// # Safety
-    /// The symbols that the plan names are in the code, if at all, what they were in the code that the plan was made with: they keep the
-    /// promises of [`KernelFn`](brolga_codegen::kernel::KernelFn) for the sizes of the plan's buffers.
+    /// The symbols that the plan names and the code defines are those of the code that the plan was
+    /// made with: they keep the promises of [`KernelFn`](brolga_codegen::kernel::KernelFn) for the
+    /// sizes of the plan's buffers.
     pub unsafe fn link(plan: Plan, code: Code, options: &Options) -> Result<Self, RuntimeError> {
         plan.check()?;
         native(plan, code, options)
@@ -91,10 +93,11 @@ impl Executable {
         self.signature.outputs.iter()
     }
 
-    /// The elements of a data input, to be written.
+    /// The elements of a data input, for writing.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownInput`], or [`RuntimeError::ElementType`] if its elements are of another type.
+    /// [`RuntimeError::UnknownInput`], or [`RuntimeError::ElementType`] if its elements are of
+    /// another type.
     pub fn input_mut<'a, T: Element>(
         &mut self,
         which: impl Into<InputRef<'a>>,
@@ -108,7 +111,8 @@ impl Executable {
     /// Copies these elements into a data input.
     ///
     /// # Errors
-    /// As [`Executable::input_mut`], and [`RuntimeError::Length`] if there are more or fewer elements than it has.
+    /// As [`Executable::input_mut`], and [`RuntimeError::Length`] if there are more or fewer
+    /// elements than it has.
     pub fn write_input<'a, T: Element>(
         &mut self,
         which: impl Into<InputRef<'a>>,
@@ -129,7 +133,8 @@ impl Executable {
     /// Copies a tensor into a data input.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownInput`], or [`RuntimeError::TensorType`] if the tensor's type is another.
+    /// [`RuntimeError::UnknownInput`], or [`RuntimeError::TensorType`] if the tensor has another
+    /// type.
     pub fn set_input<'a>(
         &mut self,
         which: impl Into<InputRef<'a>>,
@@ -146,7 +151,8 @@ impl Executable {
         Ok(())
     }
 
-    /// Runs the program once: reads data inputs and states, computes the outputs, replaces the states.
+    /// Runs the program once: reads data inputs and states, computes the outputs, replaces the
+    /// states.
     ///
     /// # Errors
     /// [`RuntimeError::StateLayout`] if the state has another layout than the program was made for.
@@ -154,11 +160,12 @@ impl Executable {
         self.run_fed(&[], state)
     }
 
-    /// As [`Executable::run`], with rows of arrays for data inputs. All workers copy them, each those that it will compute with;
-    /// inputs without a feed keep their values.
+    /// As [`Executable::run`], with rows of arrays for data inputs. Each worker copies the rows
+    /// that it will compute with; inputs without a feed keep their values.
     ///
     /// # Errors
-    /// As [`Executable::run`]; [`RuntimeError::UnknownInput`], and [`RuntimeError::Feed`] if rows do not fit their input. Then nothing has been run.
+    /// As [`Executable::run`]; [`RuntimeError::UnknownInput`], and [`RuntimeError::Feed`] if rows
+    /// do not fit their input. In that case the program does not run.
     pub fn run_fed(&mut self, feeds: &[Feed<'_>], state: &mut State) -> Result<(), RuntimeError> {
         if *state.layout() != self.states {
             return Err(RuntimeError::StateLayout { graph: self.signature.graph.clone() });
@@ -170,14 +177,16 @@ impl Executable {
             Engine::Interpreter(interpreter) => {
                 for feed in &feeds {
                     let start = arena.address(layout.inputs[feed.input].offset);
-                    // SAFETY: the input begins there, and the arena is borrowed by this thread alone.
+                    // SAFETY: the input begins there, and the arena is borrowed by this thread
+                    // alone.
                     unsafe { feed.copy(start, 0..feed.rows()) };
                 }
                 interpreter.run(signature, layout, arena, state)
             }
             Engine::Native(step) => {
-                // SAFETY: the code is that of the plan's kernels: code generation vouches for what it compiled, and who
-                // links other code for that. The step was made for this arena, and for states of this layout.
+                // SAFETY: the code is that of the plan's kernels: code generation vouches for what
+                // it compiled, and the caller of `link` for other code. The step was made for this
+                // arena, and for states of this layout.
                 unsafe { step.run(arena, state, &feeds) };
                 Ok(())
             }
@@ -187,7 +196,8 @@ impl Executable {
     /// The elements of an output.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownOutput`], or [`RuntimeError::ElementType`] if its elements are of another type.
+    /// [`RuntimeError::UnknownOutput`], or [`RuntimeError::ElementType`] if its elements are of
+    /// another type.
     pub fn output<T: Element>(&self, index: usize) -> Result<&[T], RuntimeError> {
         let ty = self.signature.output(index)?;
         check_elements::<T>(ty, || self.signature.describe_output(index))?;
@@ -203,7 +213,8 @@ impl Executable {
         Ok(self.arena.tensor(self.layout.outputs[index], ty)?)
     }
 
-    /// What needs how much memory. On the interpreter: what the graph as it is would need if each node were a kernel.
+    /// The memory of the program by purpose. On the interpreter: the memory that the graph would
+    /// need if each node were a kernel.
     pub fn memory(&self) -> &MemoryReport {
         &self.report
     }
@@ -213,12 +224,13 @@ impl Executable {
         &self.schedule
     }
 
-    /// Where the time of all runs since the start or the last reset went; `None` unless the options ask for it.
+    /// The time of all runs since the start or the last reset, by kernel; `None` unless the options
+    /// ask for it.
     pub fn profile(&self) -> Option<Profile> {
         self.timers().map(|timers| timers.profile(&self.signature.graph))
     }
 
-    /// Starts the profile anew.
+    /// Resets the profile.
     pub fn reset_profile(&mut self) {
         self.timers().into_iter().for_each(Timers::reset);
     }

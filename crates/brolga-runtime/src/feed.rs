@@ -12,15 +12,16 @@ use brolga_codegen::kernel::Access;
 
 /// Rows of an array for a data input: row `i` of the input becomes row `rows[i]` of the array.
 ///
-/// Each worker copies the rows that it will compute with, at the start of the run. Elements become those of the input, which must be `f32` (rounded) or
-/// `i32` (fractions are cut off, what is out of range saturates).
+/// Each worker copies the rows that it will compute with, at the start of the run. Elements are
+/// converted to the type of the input, which must be `f32` (rounded) or `i32` (truncated and
+/// saturated).
 #[derive(Debug, Clone, Copy)]
 pub struct Feed<'a> {
-    /// Which input.
+    /// The input.
     pub input: InputRef<'a>,
-    /// Where the rows come from.
+    /// The array of the rows.
     pub array: Array<'a>,
-    /// Which rows, one for each index of the input's first axis.
+    /// The indices of the rows, one for each index of the input's first axis.
     pub rows: &'a [usize],
 }
 
@@ -36,7 +37,8 @@ pub enum Array<'a> {
     Bool(&'a [bool]),
 }
 
-/// Runs an expression for the elements, whatever their type, and what makes one an `f64`.
+/// Evaluates an expression with the elements of an array of any type, and the conversion of one to
+/// `f64`.
 macro_rules! for_elements {
     ($array:expr, $elements:ident => $body:expr) => {
         match $array {
@@ -82,12 +84,13 @@ number! {
 }
 
 impl Array<'_> {
-    /// Copies rows of `width` elements, one after the other, as `f32`, rounded; stops where the target or the array ends.
+    /// Copies rows of `width` elements, one after the other, as `f32`, rounded; stops where the
+    /// target or the array ends.
     pub fn gather_f32(self, width: usize, rows: &[usize], target: &mut [f32]) {
         for_elements!(self, elements => gather(elements, width, rows, target, |x| x.to_f32()));
     }
 
-    /// As [`Array::gather_f32`], as `i32`: fractions are cut off, what is out of range saturates.
+    /// As [`Array::gather_f32`], as `i32`, truncated and saturated.
     pub fn gather_i32(self, width: usize, rows: &[usize], target: &mut [i32]) {
         for_elements!(self, elements => gather(elements, width, rows, target, |x| x.to_f64() as i32));
     }
@@ -118,7 +121,7 @@ fn extents(ty: &Type) -> (usize, usize) {
     (rows, ty.shape.get(1..).unwrap_or_default().iter().product())
 }
 
-/// What the workers write if every data input is fed: each a part of its rows.
+/// The bytes that workers write if every data input is fed: each worker a part of the rows.
 pub(crate) fn footprints(signature: &Signature, layout: &Layout) -> Vec<Footprint> {
     let inputs = signature.inputs.iter().zip(&layout.inputs);
     let footprint = inputs.map(|(input, &span)| Footprint {
@@ -162,12 +165,12 @@ impl<'a> Placed<'a> {
         Err(RuntimeError::Feed { what, expected: ty.clone(), problem })
     }
 
-    /// Bytes of a row of the input.
+    /// The bytes of a row of the input.
     fn row_bytes(&self) -> usize {
         self.width * self.dtype.size()
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows.len()
     }
@@ -175,12 +178,13 @@ impl<'a> Placed<'a> {
     /// Copies some of the rows.
     ///
     /// # Safety
-    /// `start` is where the input begins; nobody else touches these rows of it meanwhile.
+    /// `start` is the address of the input; no other thread touches these rows of it meanwhile.
     pub(crate) unsafe fn copy(&self, start: *mut u8, rows: Range<usize>) {
         let first = start.wrapping_add(rows.start * self.row_bytes());
         let elements = rows.len() * self.width;
         let rows = &self.rows[rows];
-        // SAFETY: the rows are within the input, which `new` has checked, and the caller's alone; any bits are elements of these types.
+        // SAFETY: the rows are within the input, which `new` has checked, and the caller's alone;
+        // any bits are elements of these types.
         unsafe {
             match self.dtype {
                 DType::I32 => {

@@ -1,12 +1,12 @@
-//! Hazards: where the units of a stage have to wait for those of the stages before it.
+//! Hazards: stages whose units have to wait for those of the stages before them.
 //!
 //! The units of a stage are cut into lanes: lane `l` of `L` has the units `l·U/L .. (l+1)·U/L`. A
-//! barrier stands before a stage that touches bytes which stages after the last barrier touch, too,
-//! and one of the two writes: read after write, write after read, write after write.
+//! barrier is needed before a stage that touches the same bytes as a stage after the last barrier,
+//! if one of the two writes: read after write, write after read, write after write.
 //!
-//! A worker does the units that a lane has of *short* stages one after the other. So bytes that
-//! short stages touch in the same lane need no barrier. The units of a *long* stage are done in any
-//! order, by whoever has time.
+//! One worker does the units of a lane in all *short* stages, one stage after the other. So bytes
+//! that short stages touch in the same lane need no barrier. The units of a *long* stage are done
+//! in any order, by any worker.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -26,17 +26,18 @@ pub(crate) struct Footprint {
     pub(crate) writes: bool,
 }
 
-/// The units of a stage in a lane, or in general one of `parts` parts of about the same size.
+/// Part `part` of `parts` parts of the units that have about the same size, such as those of a
+/// lane.
 pub(crate) fn chunk(units: usize, part: usize, parts: usize) -> Range<usize> {
     let cut = |part: usize| (part as u128 * units as u128 / parts as u128) as usize;
     cut(part)..cut(part + 1)
 }
 
-/// Before which stages there has to be a barrier, given what each of them touches and whether it is
-/// long. The fewest that suffice.
+/// The stages that need a barrier before them, given what each touches and whether it is long: the
+/// fewest that suffice.
 pub(crate) fn barriers(stages: &[Vec<Footprint>], long: &[bool], lanes: usize) -> Vec<bool> {
     let mut since_barrier = Accesses::default();
-    // Stages that touch the same bytes alike are one to all that come later.
+    // Stages that touch the same bytes in the same way are the same to all later ones.
     let mut known = HashSet::new();
     let mut barriers = Vec::with_capacity(stages.len());
     for (stage, &long) in stages.iter().zip(long) {
@@ -58,11 +59,11 @@ pub(crate) fn barriers(stages: &[Vec<Footprint>], long: &[bool], lanes: usize) -
     barriers
 }
 
-/// How accesses of long and of short stages are marked.
+/// The marks of accesses by long and by short stages.
 const LONG: usize = 1;
 const SHORT: usize = 0;
 
-/// Whether a stage may touch bytes that have been fed in another lane; a long one, in any.
+/// Whether a stage may touch bytes that were fed in another lane, or in any lane if it is long.
 pub(crate) fn interferes(fed: &Touched, stage: &[Footprint], long: bool, lanes: usize) -> bool {
     let meets = |own: &Footprint| {
         fed.overlapping(own).any(|(fed, _)| match long {
@@ -73,7 +74,7 @@ pub(crate) fn interferes(fed: &Touched, stage: &[Footprint], long: bool, lanes: 
     stage.iter().any(meets)
 }
 
-/// What stages read and what they write.
+/// The bytes that stages read and write.
 #[derive(Debug, Default)]
 struct Accesses {
     reads: Touched,
@@ -86,7 +87,7 @@ impl Accesses {
         accesses.insert(footprint, kind);
     }
 
-    /// What has bytes in common with a footprint, where one of both writes.
+    /// The footprints that have bytes in common with this one, if one of both writes.
     fn meeting(&self, footprint: &Footprint) -> impl Iterator<Item = &(Footprint, usize)> {
         let reads = footprint.writes.then(|| self.reads.overlapping(footprint));
         let any = footprint.units > 0 && footprint.address.span.bytes > 0;
@@ -95,7 +96,7 @@ impl Accesses {
 }
 
 impl Footprint {
-    /// Whether they have bytes in common, and one of them writes.
+    /// Whether both have bytes in common, and one of them writes.
     fn meets(&self, other: &Self) -> bool {
         let (a, b) = (self.address, other.address);
         a.space == b.space
@@ -105,7 +106,8 @@ impl Footprint {
             && overlap(&(a.span.offset..a.span.end()), &(b.span.offset..b.span.end()))
     }
 
-    /// Whether a lane touches here what another lane touches there, and one of them writes.
+    /// Whether a lane of one touches bytes that another lane of the other touches, and one of them
+    /// writes.
     fn conflicts(&self, other: &Self, lanes: usize) -> bool {
         self.meets(other)
             && (0..lanes).any(|lane| {
@@ -179,7 +181,7 @@ mod tests {
         let write = vec![touch(0, 640, Units, 10, true)];
         let read = |units| vec![touch(0, 640, Units, units, false)];
         assert_eq!(barriers(&[write.clone(), read(5)], 2), [false, true]);
-        // Twenty units for two workers fall into the same halves as ten.
+        // Two workers halve twenty units at the same byte as ten.
         assert_eq!(barriers(&[write, read(20)], 2), [false, false]);
     }
 
@@ -213,7 +215,7 @@ mod tests {
         let barriers = |long: [bool; 6]| super::barriers(&stages, &long, 2);
         assert_eq!(barriers([false; 6]), [false; 6]);
         assert_eq!(barriers([true; 6]), [false, true, false, false, false, true]);
-        // One of two suffices, be it the earlier or the later.
+        // One of two barriers suffices, the earlier or the later one.
         let only = |stage: usize| [0, 1, 2, 3, 4, 5].map(|other| other == stage);
         assert_eq!(barriers(only(0)), [false, true, false, false, false, false]);
         assert_eq!(barriers(only(3)), [false, false, false, true, false, false]);
@@ -260,7 +262,8 @@ mod tests {
     }
 
     proptest! {
-        /// Against the definition, byte by byte and lane by lane; any unit of a long stage is in any lane.
+        /// The definition, byte by byte and lane by lane; a unit of a long stage counts for every
+        /// lane.
         #[test]
         fn no_lane_overtakes_another(
             stages in prop::collection::vec((prop::collection::vec(footprint(), 0..3), any::<bool>()), 0..8),

@@ -15,12 +15,12 @@ use crate::signature::{Signature, homes};
 use crate::state::State;
 use crate::tasks::{Home, kernel_name};
 
-/// A graph that the interpreter runs. Its arena holds data inputs and outputs alone.
+/// A graph that the interpreter runs. Its arena holds only data inputs and outputs.
 #[derive(Debug)]
 pub(crate) struct Interpreter {
     pub(crate) graph: Graph,
     pub(crate) timers: Option<Timers>,
-    /// Where the values of the graph's inputs are.
+    /// The homes of the graph's inputs.
     homes: HashMap<NodeId, Home>,
 }
 
@@ -101,7 +101,7 @@ fn timers(graph: &Graph) -> Timers {
     Timers::new(timed.collect(), 1)
 }
 
-/// Whether an op takes time: constants and views do not, parameters are there.
+/// Whether an op takes time: parameters, constants and views do not.
 fn is_timed(op: &Op) -> bool {
     !matches!(op, Op::Parameter(_) | Op::Constant(_) | Op::Reshape(_))
 }

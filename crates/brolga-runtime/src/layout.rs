@@ -1,7 +1,7 @@
-//! Addresses: where every buffer is, relative to the arena or the state.
+//! The addresses of all buffers, relative to the arena or the state.
 //!
-//! The arena holds, one after the other, constants, data inputs, what the planner gives offsets to (results, outputs, workspaces), and
-//! one scratch memory for each worker.
+//! The arena holds, one after the other, constants, data inputs, the planned part (results,
+//! outputs, workspaces), and one scratch memory for each worker.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,17 +11,17 @@ use crate::regions::Regions;
 use crate::signature::Signature;
 use crate::tasks::{Home, TaskId, Tasks};
 
-/// Which memory an address is in.
+/// The memory that an address is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Space {
-    /// The executable's own.
+    /// The executable's own memory.
     Arena,
-    /// The model's state.
+    /// The model's states.
     State,
 }
 
-/// Where a buffer is.
+/// The address of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Address {
@@ -29,18 +29,18 @@ pub(crate) struct Address {
     pub(crate) span: Span,
 }
 
-/// Where everything is.
+/// The addresses of a program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Layout {
-    /// Of each buffer.
+    /// The address of each buffer.
     pub(crate) buffers: Vec<Address>,
-    /// Of the workspace of each call, in the order of the step.
+    /// The address of each call's workspace, in the order of the step.
     pub(crate) workspaces: Vec<Option<Address>>,
     pub(crate) constants: Vec<Span>,
     pub(crate) inputs: Vec<Span>,
     pub(crate) outputs: Vec<Span>,
-    /// The scratch memory of each worker, of whom there are as many as lanes.
+    /// The scratch memory of each worker; there are as many workers as lanes.
     pub(crate) scratch: Vec<Span>,
     /// The bytes of the arena.
     pub(crate) bytes: usize,
@@ -94,7 +94,7 @@ impl Layout {
         layout
     }
 
-    /// Addresses of data inputs and outputs alone, for who computes elsewhere.
+    /// The addresses of data inputs and outputs only, for the interpreter.
     pub(crate) fn of_signature(signature: &Signature) -> Self {
         let mut layout = Self::default();
         let inputs = signature.inputs.iter().map(|input| input.ty.bytes());

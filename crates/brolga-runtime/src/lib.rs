@@ -1,8 +1,9 @@
 //! Memory plan, schedule and execution of compiled Brolga programs.
 //!
-//! A [`Plan`] gives every value of a graph of compiled kernels an offset in one arena, and puts the stages in order with barriers between
-//! them. It is data, without code. An [`Executable`] is a plan linked with the code of its kernels. It is made for a [`StateLayout`] and
-//! runs on the [`State`] of that layout, which all programs of one model share.
+//! A [`Plan`] gives every value of a graph of compiled kernels an offset in one arena, and puts the
+//! stages in order with barriers between them. It is data, without code. An [`Executable`] is a
+//! plan linked with the code of its kernels. It is made for a [`StateLayout`] and runs on the
+//! [`State`] of that layout, which all programs of one model share.
 //!
 //! `docs/runtime.md` tells how plan, schedule and barriers fit together.
 

@@ -1,4 +1,4 @@
-//! Whether programs may have the memory that they need.
+//! Limits on the memory of programs.
 
 use brolga_memory::{Limit, SetBy};
 
@@ -8,8 +8,8 @@ use crate::report::MemoryReport;
 use crate::table::bytes;
 use crate::together::MemoryTogether;
 
-/// Fails if a program needs more than the options allow, or than the machine grants. What the machine grants is compared with the
-/// arena alone: the states may have their memory already.
+/// Fails if a program needs more memory than the options allow, or the machine grants. The
+/// machine's limit applies to the arena alone, since the states may be allocated already.
 pub(crate) fn check(report: &MemoryReport, options: &Options) -> Result<(), RuntimeError> {
     let by_caller = options.memory_limit.filter(|&bytes| report.total > bytes);
     let exceeded =
@@ -22,7 +22,7 @@ pub(crate) fn check(report: &MemoryReport, options: &Options) -> Result<(), Runt
 }
 
 impl MemoryTogether {
-    /// Fails if it is more than the limit, if there is one, or than the machine grants.
+    /// Fails if the memory is more than the limit, if there is one, or than the machine grants.
     ///
     /// # Errors
     /// [`RuntimeError::MemoryLimitTogether`].
@@ -40,7 +40,7 @@ impl MemoryTogether {
         })
     }
 
-    /// What needs how much, as the start of a sentence.
+    /// The memory that is needed, as the start of a sentence.
     fn need(&self) -> String {
         let total = bytes(self.total());
         match self.programs.as_slice() {
@@ -49,7 +49,7 @@ impl MemoryTogether {
         }
     }
 
-    /// What else can be done than to make everything smaller.
+    /// Advice other than to make everything smaller.
     fn advice(&self) -> &'static str {
         match self.programs.len() {
             0 | 1 => "",
@@ -61,7 +61,7 @@ impl MemoryTogether {
     }
 }
 
-/// What to do about programs that need too much memory.
+/// Advice for programs that need too much memory.
 fn less_memory(limit: &Limit, more: &str) -> String {
     let batch = "a smaller batch and layers with fewer units need less";
     match limit.set_by {

@@ -12,13 +12,14 @@ use crate::element::Element;
 use crate::error::RuntimeError;
 use crate::parallel::for_each_chunk;
 
-/// Every value starts at a multiple of this: a cache line, and the widest vector.
+/// The alignment of all values: that of a cache line, and of the widest vector.
 pub(crate) const ALIGNMENT: usize = 64;
 
-/// The size of the pages that spare address translation in large allocations.
+/// The size of huge pages, which make address translation cheaper in large allocations.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// `bytes` rounded up to whole cache lines. Sizes of tensors and sums of sizes are checked to stay far below the overflow.
+/// `bytes` rounded up to whole cache lines. Sizes of tensors and sums of sizes are checked, so that
+/// this does not overflow.
 pub(crate) fn padded(bytes: usize) -> usize {
     bytes.next_multiple_of(ALIGNMENT)
 }
@@ -27,9 +28,9 @@ pub(crate) fn padded(bytes: usize) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Span {
-    /// Where it starts, a multiple of [`ALIGNMENT`].
+    /// The offset of its first byte, a multiple of [`ALIGNMENT`].
     pub(crate) offset: usize,
-    /// How many bytes it has.
+    /// Its size.
     pub(crate) bytes: usize,
 }
 
@@ -39,12 +40,12 @@ impl Span {
     }
 }
 
-/// Bytes that a thread copies at a time.
+/// The bytes that a thread copies at a time.
 const CHUNK: usize = 16 << 20;
 
 /// An allocation that starts as zeros. It is freed on drop.
 ///
-/// Whoever writes through [`Memory::address`] keeps the bytes of each value valid for its element type.
+/// Writers through [`Memory::address`] keep the bytes of each value valid for its element type.
 #[derive(Debug)]
 pub(crate) struct Memory {
     /// The first byte that is used, aligned; the allocation may begin before it.
@@ -54,40 +55,42 @@ pub(crate) struct Memory {
     layout: Layout,
 }
 
-// SAFETY: the memory belongs to this object alone, and shared references give nothing but reads (writes go through `&mut`, or
-// through `address`, whose users answer for it).
+// SAFETY: the memory belongs to this object alone, and shared references give nothing but reads
+// (writes go through `&mut`, or through `address`, whose users answer for it).
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    /// So many bytes, all zero.
+    /// Memory of `bytes` bytes, all zero.
     ///
-    /// Large memory is fresh from the system: a page is given, and zeroed, when it is touched first,
-    /// by the thread that does so.
+    /// Large memory comes from the system, which allocates and zeroes a page when a thread touches
+    /// it first.
     pub(crate) fn zeroed(bytes: usize) -> Result<Self, RuntimeError> {
         brolga_memory::check(bytes)?;
         let failed = || NotGranted { needed: bytes, limit: None };
         let alignment = if bytes >= HUGE_PAGE { HUGE_PAGE } else { ALIGNMENT };
         let bytes = bytes.max(ALIGNMENT);
-        // The system's zeros are had only for an ordinary alignment, so the rest is made here.
+        // The system gives zeroed memory only with an ordinary alignment, so it is aligned here.
         let size = bytes.checked_add(alignment).ok_or_else(failed)?;
         let layout = Layout::from_size_align(size, 1).map_err(|_| failed())?;
         // SAFETY: the layout's size is not zero.
         let allocation = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or_else(failed)?;
         let skipped = allocation.as_ptr().align_offset(alignment);
-        // SAFETY: less than `alignment` bytes are skipped, and so many are there besides.
+        // SAFETY: less than `alignment` bytes are skipped, and the allocation has as many more than
+        // `bytes`.
         let start = unsafe { allocation.add(skipped) };
         let memory = Self { start, bytes, allocation, layout };
         memory.advise_huge_pages();
         Ok(memory)
     }
 
-    /// Asks the system for huge pages; it may not have any, and nothing depends on it.
+    /// Asks the system for huge pages, which are an optimisation.
     fn advise_huge_pages(&self) {
         #[cfg(target_os = "linux")]
         if self.bytes >= HUGE_PAGE {
-            // SAFETY: the range is that of a live allocation, and the advice does not change its content.
+            // SAFETY: the range is that of a live allocation, and the advice does not change its
+            // content.
             unsafe { libc::madvise(self.start.as_ptr().cast(), self.bytes, libc::MADV_HUGEPAGE) };
         }
     }
@@ -107,22 +110,22 @@ impl Memory {
         span.bytes / size_of::<T>()
     }
 
-    /// A part as elements.
+    /// The elements of a span.
     pub(crate) fn slice<T: Element>(&self, span: Span) -> &[T] {
         let count = self.check::<T>(span);
-        // SAFETY: the part lies within the allocation and is aligned beyond any element; zeros, typed writes and kernels leave
-        // valid elements in it; `&self` keeps writers away.
+        // SAFETY: the part lies within the allocation and is aligned beyond any element; zeros,
+        // typed writes and kernels leave valid elements in it; `&self` excludes writers.
         unsafe { std::slice::from_raw_parts(self.address(span.offset).cast(), count) }
     }
 
-    /// A part as elements, to be written.
+    /// The elements of a span, for writing.
     pub(crate) fn slice_mut<T: Element>(&mut self, span: Span) -> &mut [T] {
         let count = self.check::<T>(span);
-        // SAFETY: as in `slice`; `&mut self` keeps everybody else away.
+        // SAFETY: as in `slice`; `&mut self` excludes all other accesses.
         unsafe { std::slice::from_raw_parts_mut(self.address(span.offset).cast(), count) }
     }
 
-    /// A part as a tensor.
+    /// A tensor with the elements of a span.
     pub(crate) fn tensor(&self, span: Span, ty: &Type) -> Result<Tensor, NotGranted> {
         use brolga_ir::DType::*;
         fn copy<T: Element>(memory: &Memory, span: Span) -> Result<Vec<T>, NotGranted> {
@@ -141,7 +144,7 @@ impl Memory {
         Ok(Tensor::new(ty.shape.clone(), data).expect("the part has the bytes of the type"))
     }
 
-    /// Writes elements into a part: as many as it has, or one that all of them are.
+    /// Writes elements into a span: one for each, or one for all.
     pub(crate) fn write(&mut self, span: Span, data: &Data) {
         for_each_dtype!(data, values => match (self.slice_mut(span), values.as_slice()) {
             (part, [value]) => part.fill(*value),
@@ -149,7 +152,8 @@ impl Memory {
         });
     }
 
-    /// Copies all bytes of a memory of the same size, with all threads that the process may use.
+    /// Copies all bytes of another memory of the same size, on as many threads as the process may
+    /// use.
     pub(crate) fn copy_from(&mut self, other: &Self) {
         assert_eq!(self.bytes, other.bytes, "copies have the size of the original");
         let whole = Span { offset: 0, bytes: self.bytes };

@@ -1,4 +1,4 @@
-//! How a program is to be run.
+//! Options of a program.
 
 use brolga_codegen::VectorIsa;
 
@@ -14,21 +14,22 @@ pub enum Backend {
     Interpreter,
 }
 
-/// How a program is to be made ready. No option changes a bit of any result.
+/// How a program is compiled, planned and run. No option changes a bit of any result.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Who computes.
     pub backend: Backend,
-    /// How many threads compute, the caller's included; by default as many as the process may use.
-    /// Of more than that, work is cut for all, and as many compute as there are cores.
+    /// The number of threads, including the caller's; by default as many as the process may use. If
+    /// it is larger, work is cut for all of them, but only as many compute as there are cores.
     pub threads: usize,
-    /// Whether more threads than cores compute if [`Options::threads`] says so. That is never faster;
-    /// it is for tests.
+    /// Whether more threads than cores compute if [`Options::threads`] is larger. That is never
+    /// faster; it is for tests.
     pub oversubscribe: bool,
-    /// The vector instruction set of native code; by default the one that the environment variable `BROLGA_ISA` names, or else the widest
-    /// that the machine has.
+    /// The vector instruction set of native code; by default the one that the environment variable
+    /// `BROLGA_ISA` names, or else the widest that the machine has.
     pub isa: Option<VectorIsa>,
-    /// The most bytes that arena and states together may take; what the machine grants is a limit in any case.
+    /// The most bytes that arena and states together may take; what the machine grants is a limit
+    /// in any case.
     pub memory_limit: Option<usize>,
     /// Whether each stage is timed.
     pub profile: bool,
@@ -48,7 +49,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How many threads will compute a step of so many lanes.
+    /// The number of threads that compute a step of `lanes` lanes.
     pub(crate) fn workers(&self, lanes: usize) -> usize {
         if self.oversubscribe { lanes } else { lanes.min(cores()) }
     }

@@ -5,7 +5,8 @@ use std::collections::BinaryHeap;
 
 use crate::tasks::{TaskId, Tasks};
 
-/// Tasks in an order in which each comes after all that it needs: of those that are ready, the first in the graph comes first.
+/// The tasks in an order in which each comes after the tasks it needs; among ready tasks, the first
+/// one in the graph is next.
 pub(crate) fn order(tasks: &Tasks) -> Vec<TaskId> {
     let count = tasks.tasks.len();
     let mut waiting = vec![0_usize; count];
@@ -28,6 +29,10 @@ pub(crate) fn order(tasks: &Tasks) -> Vec<TaskId> {
             }
         }
     }
-    debug_assert_eq!(order.len(), count, "what is added to the graph's order closes no cycle");
+    debug_assert_eq!(
+        order.len(),
+        count,
+        "the constraints added to the graph's order close no cycle"
+    );
     order
 }

@@ -1,16 +1,16 @@
-//! Whether a short step is run by all workers or by its caller alone.
+//! The choice whether all workers run a short step, or its caller alone.
 //!
-//! Workers gain a part of a short step's time. Beside another busy process they lose a multiple of
-//! it: a helper that shares a core with the caller takes it away just when the caller is to begin
-//! the next step. No single wait shows that, so both are timed, and the quicker one is taken.
+//! Helpers save a part of a short step's time. Beside another busy process they cost a multiple of
+//! it: a helper that shares a core with the caller takes it just when the caller begins the next
+//! step. No single wait shows that, so both ways are timed, and the faster one is taken.
 
 use std::mem::take;
 
-/// The work of a step from which on it is never run alone, as
-/// [`Scheduled::work`](crate::schedule::Scheduled::work) counts it: some 0.5 ms.
+/// The work, as [`Scheduled::work`](crate::schedule::Scheduled::work) counts it, from which on a
+/// step is never run alone: some 0.5 ms.
 const LONG: f64 = 50.0;
 
-/// How many steps are timed as one.
+/// The number of steps that are timed together.
 const WINDOW: u32 = 64;
 
 /// The most windows alone before workers are tried again: a second of steps of 50 µs.
@@ -19,27 +19,28 @@ const MOST_ALONE: u32 = 256;
 /// The most windows with workers before a window alone is timed again.
 const MOST_TOGETHER: u32 = 4096;
 
-/// Times the steps of a program, and decides how the next one is run.
+/// The times of a program's steps, and the choice for the next one.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    /// A long step has no choice.
+    /// Whether the step is too long to be run alone.
     is_long: bool,
     alone: bool,
-    /// Steps of the current window, and the nanoseconds that they took.
+    /// The steps of the current window, and the nanoseconds that they took.
     steps: u32,
     time: u64,
-    /// How many windows the current choice is kept.
+    /// The number of windows for which the current choice is kept.
     windows: u32,
     /// The time of the last window alone.
     time_alone: Option<u64>,
-    /// For how many windows it is alone next time.
+    /// The number of windows for which the caller runs alone next time.
     next_alone: u32,
-    /// After how many windows together the time alone is measured next time.
+    /// The number of windows with helpers before the time alone is measured again.
     next_measure: u32,
 }
 
 impl Pace {
-    /// For steps of so much work. The first window warms up, the second measures the time alone.
+    /// The choice for steps of this work. The first window warms up, the second measures the time
+    /// alone.
     pub(crate) fn new(work: f64) -> Self {
         Self {
             is_long: work >= LONG,
@@ -58,7 +59,7 @@ impl Pace {
         self.alone
     }
 
-    /// Counts a step that took so many nanoseconds.
+    /// Counts a step that took these nanoseconds.
     pub(crate) fn count(&mut self, nanoseconds: u64) {
         if self.is_long {
             return;
@@ -66,7 +67,7 @@ impl Pace {
         self.steps += 1;
         self.time = self.time.saturating_add(nanoseconds);
         let is_slow = !self.alone && self.time_alone.is_some_and(|alone| self.time > alone);
-        // A window that is slower than alone already does not have to end.
+        // A window that is already slower than one alone ends early.
         if self.steps < WINDOW && !is_slow {
             return;
         }
@@ -103,7 +104,8 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// The part of so many steps that is run alone, if a step takes so long together and alone.
+    /// The part of `steps` steps that is run alone, given the time of a step with helpers and
+    /// alone.
     fn part_alone(pace: &mut Pace, steps: u32, together: u64, alone: u64) -> f64 {
         let mut count = 0;
         for _ in 0..steps {
@@ -119,7 +121,7 @@ mod tests {
         assert!(part_alone(&mut pace, 100_000, 40, 48) < 0.01);
         assert!(part_alone(&mut pace, 100_000, 100, 48) > 0.95);
         assert!(part_alone(&mut pace, 100_000, 100, 48) > 0.99);
-        // What it has learnt is forgotten soon enough.
+        // Old measurements are soon forgotten.
         part_alone(&mut pace, 2 * MOST_ALONE * WINDOW, 40, 48);
         assert!(part_alone(&mut pace, 100_000, 40, 48) < 0.01);
     }

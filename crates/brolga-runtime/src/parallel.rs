@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, available_parallelism, scope};
 
-/// Does something with all chunks of a slice, given the index at which each starts, on as many threads
-/// as the process may use. A thread takes the next chunk when it has finished one; one that the system
-/// does not start is done without.
+/// Calls a function for all chunks of a slice, with the index of each one's first element, on as
+/// many threads as the process may use. A thread takes the next chunk when it has finished one. A
+/// thread that the system does not start is not an error.
 pub fn for_each_chunk<T: Send>(
     values: &mut [T],
     chunk: usize,

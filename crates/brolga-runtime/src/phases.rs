@@ -1,8 +1,8 @@
 //! The stages of a step as phases, and the work of a phase as chunks that any worker can do.
 //!
-//! A phase holds the stages between two barriers. A lane has its units of all short stages of the
-//! phase as one chunk, which does them one after the other, and its units of each long stage as some
-//! chunks more. The chunks of a phase can be done in any order, at the same time.
+//! A phase holds the stages between two barriers. The units of a lane in all short stages of the
+//! phase are one chunk, which does them one stage after the other; its units in each long stage are
+//! several chunks. The chunks of a phase can be done in any order and at the same time.
 
 use std::ops::Range;
 
@@ -10,22 +10,22 @@ use crate::claims::MOST_CHUNKS;
 use crate::hazards::chunk;
 use crate::schedule::{Schedule, Scheduled};
 
-/// The most chunks that a lane has of a long stage. Each costs some 10 ns more than its work; the
-/// last of them is what others wait for.
+/// The most chunks of a lane in a long stage. Each costs some 10 ns besides its work, but the other
+/// workers wait for the last one.
 const CHUNKS: usize = 16;
 
-/// The most long stages of a phase, so that the chunks of a lane can be counted; more go to the next
-/// phase, where they do no harm.
+/// The most long stages of a phase, so that [`Claims`](crate::claims::Claims) can count the chunks
+/// of a lane; the others go to another phase.
 const LONG_STAGES: usize = (MOST_CHUNKS - 1) / CHUNKS;
 
-/// The work from which on waking a sleeping helper pays: some 20 µs. A wake-up costs the one who wakes
+/// The work from which on waking a sleeping helper pays: some 20 µs. A wake-up costs its caller
 /// some 3 µs, and takes longer than that.
 const WORTH_WAKING: f64 = 2.0;
 
-/// Where the chunks of a phase are in the list of all chunks.
+/// A phase: its part of the list of all chunks.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Phase {
-    /// The first chunk of each lane, and the end of the last lane's.
+    /// The first chunk of each lane, and the end of the last lane.
     starts: Box<[usize]>,
     long: bool,
     /// The work of the step from here to its end, as [`Scheduled::work`] counts it.
@@ -46,7 +46,7 @@ impl Phase {
         self.starts[lane]..self.starts[lane + 1]
     }
 
-    /// Whether it has a long stage.
+    /// Whether the phase has a long stage.
     pub(crate) fn is_long(&self) -> bool {
         self.long
     }
@@ -56,7 +56,7 @@ impl Phase {
         self.work_left
     }
 
-    /// Whether the step has enough to do from here on that waking a helper pays.
+    /// Whether the rest of the step is long enough to wake a helper for it.
     pub(crate) fn is_worth_waking(&self) -> bool {
         self.work_left >= WORTH_WAKING
     }
@@ -67,11 +67,11 @@ impl Phase {
     }
 }
 
-/// What a worker does without anybody else.
+/// Work that one worker does as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Chunk {
-    /// A lane's rows of the feeds, if it begins with these; then its units of the short ones of some
-    /// stages, one stage after the other.
+    /// The rows of a lane in the feeds, if the phase begins with these; then its units in the short
+    /// ones of some stages, one stage after the other.
     Lane { lane: usize, feeds: bool, stages: Range<usize> },
     /// Some units of a long stage.
     Units { stage: usize, units: Range<usize> },
@@ -80,15 +80,15 @@ pub(crate) enum Chunk {
 /// The phases of a step and their chunks.
 #[derive(Debug, Default)]
 pub(crate) struct Phases {
-    /// None is without chunks.
+    /// The phases in order; each has a chunk.
     pub(crate) phases: Vec<Phase>,
     pub(crate) chunks: Vec<Chunk>,
-    /// How many of the phases do nothing but feed.
+    /// The number of phases that only feed.
     pub(crate) feeding: usize,
 }
 
 impl Phases {
-    /// The phases of a schedule for so many lanes. Feeds, if there are data inputs, come first.
+    /// The phases of a schedule for `lanes` lanes. If there are data inputs, feeds come first.
     pub(crate) fn new(schedule: &Schedule, lanes: usize, has_inputs: bool) -> Self {
         let Schedule { stages, barrier_behind_feeds } = schedule;
         let mut phases = Self::default();
@@ -117,7 +117,7 @@ impl Phases {
         phases
     }
 
-    /// Adds the phase of some stages, whose lanes begin with their feeds if they are to.
+    /// Adds the phase of some stages; if `feeds`, its lanes begin with their feeds.
     fn push(&mut self, stages: &[Scheduled], range: Range<usize>, lanes: usize, feeds: bool) {
         let mut starts = vec![self.chunks.len()];
         let own = |stage: usize, lane| chunk(stages[stage].units, lane, lanes);
@@ -188,7 +188,7 @@ mod tests {
         let stages = [stage(1, false, false), stage(40, false, true)];
         let Phases { phases, chunks, feeding } = phases(&stages, true);
         assert_eq!(feeding, 1);
-        // The one unit of the short stage is the last lane's.
+        // The one unit of the short stage belongs to the last lane.
         assert_eq!(bounds(&phases), [(vec![0, 1, 2], false), (vec![2, 18, 35], true)]);
         assert_eq!(
             chunks[..3],

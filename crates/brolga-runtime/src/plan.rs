@@ -1,4 +1,4 @@
-//! Plans: everything that is decided about a program before it is linked and has memory.
+//! Plans: all decisions about a program that precede its code and memory.
 
 mod check;
 mod memory;
@@ -26,30 +26,33 @@ use crate::state::StateLayout;
 use crate::tasks::{BufferId, Call, Home, Tasks};
 use crate::updates::place_updates;
 
-/// What a program does, and where everything that it needs lies: inputs, outputs, states, constants, the kernels in order with their
-/// operands' offsets, their stages with the barriers between them, and the symbols that code has to define.
+/// All that is decided about a program before it is linked: addresses of inputs, outputs, states
+/// and constants, the kernels in order with the addresses of their operands, their stages with the
+/// barriers between them, and the symbols that code has to define.
 ///
-/// It is data: it holds no address and no code. It can be printed, saved and read again with serde, compared, and
-/// [checked](Plan::check). [`Executable::link`](crate::Executable::link) makes it run.
+/// It is data: it holds no address and no code. It can be printed, saved and read again with serde,
+/// compared, and [checked](Plan::check). [`Executable::link`](crate::Executable::link) makes it
+/// run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     pub(crate) signature: Signature,
     pub(crate) states: StateLayout,
-    /// Whose memory each buffer is in.
+    /// The home of each buffer.
     pub(crate) homes: Vec<Home>,
     /// The buffers of the outputs that replace no state.
     pub(crate) outputs: Vec<BufferId>,
     pub(crate) layout: Layout,
     pub(crate) constants: Vec<Constant>,
-    /// In the order of the step.
+    /// The calls in the order of the step.
     pub(crate) calls: Vec<Call>,
     pub(crate) schedule: Schedule,
     pub(crate) report: MemoryReport,
 }
 
 impl Plan {
-    /// The plan of a graph whose nodes, but parameters, constants and views, are the kernels that `kernel` gives for them.
+    /// The plan of a graph. `kernel` gives the compiled kernel of each node that is no parameter,
+    /// constant or view.
     pub(crate) fn new(
         graph: &Graph,
         states: &StateLayout,
@@ -96,13 +99,13 @@ impl Plan {
         &self.signature.graph
     }
 
-    /// Into how many lanes the units of stages are cut, and so how many threads can compute.
+    /// The number of lanes into which units are cut, which is the most threads that can compute.
     #[must_use]
     pub fn lanes(&self) -> usize {
         self.layout.scratch.len()
     }
 
-    /// What needs how much memory.
+    /// The memory of the program by purpose.
     #[must_use]
     pub fn memory(&self) -> &MemoryReport {
         &self.report

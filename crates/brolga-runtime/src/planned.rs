@@ -21,7 +21,8 @@ use crate::schedule::StageInfo;
 use crate::state::StateLayout;
 use crate::team::Team;
 
-/// A program that is compiled and planned, and has no memory yet: what it needs is known, and whether it gets it is up to the caller.
+/// A program that is compiled and planned, and has no memory yet: its caller knows how much it
+/// needs.
 #[derive(Debug)]
 pub struct Planned {
     plan: Plan,
@@ -29,7 +30,7 @@ pub struct Planned {
     runner: Runner,
 }
 
-/// What computes.
+/// What runs the program.
 #[derive(Debug)]
 enum Runner {
     /// The code of the plan's kernels.
@@ -38,12 +39,14 @@ enum Runner {
 }
 
 impl Planned {
-    /// The program of a graph on states of this layout, which may have more states than the graph uses. `compile` makes the kernels if the
-    /// options ask for native code: [`brolga_codegen::compile`].
+    /// The program of a graph on states of this layout, which may have more states than the graph
+    /// uses. `compile` makes the kernels if the options ask for native code:
+    /// [`brolga_codegen::compile`].
     ///
     /// # Errors
-    /// If the graph's states are not in the layout with the same types, a node has no native code, the kernels cannot be compiled, or
-    /// more memory is needed than the options allow or the machine grants.
+    /// If the graph's states are not in the layout with the same types, a node has no native code,
+    /// the kernels cannot be compiled, or more memory is needed than the options allow or the
+    /// machine grants.
     pub fn new(
         graph: &Graph,
         states: &StateLayout,
@@ -60,7 +63,8 @@ impl Planned {
         if let Some(id) = graph.ids().find(|&id| !has_code(&graph.node(id).op)) {
             return Err(unsupported(graph, id));
         }
-        // The time to compile may grow with the extents. What no memory holds is refused before.
+        // The time to compile may grow with the extents, so a graph that no memory holds is
+        // rejected before.
         let largest = graph.ids().flat_map(|id| &graph.node(id).types).map(Type::bytes).max();
         if brolga_memory::check(largest.unwrap_or(0)).is_err() {
             Self::interpreter(graph, states, options)?;
@@ -71,7 +75,8 @@ impl Planned {
     /// The program of a graph whose kernels have been compiled.
     ///
     /// # Errors
-    /// As [`Planned::new`], and [`RuntimeError::Kernel`] if a kernel is missing or does not fit its node.
+    /// As [`Planned::new`], and [`RuntimeError::Kernel`] if a kernel is missing or does not fit its
+    /// node.
     pub fn native(
         compiled: Compiled<'_>,
         states: &StateLayout,
@@ -91,7 +96,7 @@ impl Planned {
         Ok(Self { plan, options: options.clone(), runner: Runner::Native(object) })
     }
 
-    /// The program of any graph, to be run by the interpreter.
+    /// The program of any graph on the interpreter.
     ///
     /// # Errors
     /// As [`Planned::new`].
@@ -105,12 +110,12 @@ impl Planned {
         Ok(Self { plan, options, runner: Runner::Interpreter(Box::new(graph.clone())) })
     }
 
-    /// The plan: what the program does, and where everything lies. For the interpreter: as if each node were a kernel without code.
+    /// The plan. For the interpreter: that of the graph if each node were a kernel without code.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// What needs how much memory.
+    /// The memory of the program by purpose.
     pub fn memory(&self) -> &MemoryReport {
         &self.plan.report
     }
@@ -118,7 +123,7 @@ impl Planned {
     /// Links the code and allocates the memory: the program is ready to run.
     ///
     /// # Errors
-    /// If the code cannot be placed in memory, or the system does not give the memory, or the threads.
+    /// If the code cannot be linked, or the system does not grant the memory or the threads.
     pub fn link(self) -> Result<Executable, RuntimeError> {
         let Self { plan, options, runner } = self;
         match runner {

@@ -1,4 +1,4 @@
-//! Where the time of a step goes.
+//! The time of a step by kernel.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,9 +21,9 @@ pub struct KernelProfile {
     pub layer: String,
     /// The part of the step.
     pub role: Role,
-    /// How often it ran.
+    /// The number of its calls.
     pub calls: u64,
-    /// Nanoseconds: for each of its stages that of the slowest worker, waiting excluded.
+    /// Nanoseconds: the sum over its stages of the time of the slowest worker, without waiting.
     pub time_ns: u64,
     /// Its part of the time of all steps, between 0 and 1.
     pub share: f64,
@@ -31,39 +31,42 @@ pub struct KernelProfile {
     pub flops: u64,
     /// Billions of floating-point operations a second.
     pub gflops: f64,
-    /// The same as a part of what the machine can do; `None` unless [`Profile::with_limit`] has said what that is.
+    /// The same as a fraction of the machine's limit; `None` without [`Profile::with_limit`].
     #[serde(default)]
     pub of_limit: Option<f64>,
-    /// Bytes of operands, results and workspace that one call reads or writes, each as often as stages name it.
+    /// Bytes of operands, results and workspace that one call reads or writes, counted once for
+    /// each stage.
     pub bytes: usize,
-    /// How many of these bytes are written.
+    /// The part of these bytes that is written.
     #[serde(default)]
     pub written: usize,
-    /// Bytes of all operands, results and workspace of all workers, what is computed in place counted once: what a cache has to hold.
+    /// Bytes of the distinct operands, results and workspace, which a cache has to hold.
     #[serde(default)]
     pub working_set: usize,
 }
 
-/// Where the time of the steps since the start or the last reset went.
+/// The time of the steps since the start or the last reset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// The graph's name.
     pub graph: String,
-    /// How many threads computed.
+    /// The number of threads.
     pub threads: usize,
     /// The number of steps.
     pub steps: u64,
     /// Nanoseconds of all steps.
     pub time_ns: u64,
-    /// Nanoseconds that all threads together did nothing in these steps: they waited for each other, or for a core.
+    /// Nanoseconds, of all threads together, of these steps spent waiting for each other or for a
+    /// core.
     pub waiting_ns: u64,
     /// The kernels in the order of the schedule.
     pub kernels: Vec<KernelProfile>,
 }
 
 impl Profile {
-    /// Compares each kernel with what the machine can do: so many floating-point operations a second on all threads of the program
-    /// together, as `brolga::measure::limit::multiply_adds` measures it.
+    /// Compares each kernel with the machine's limit: the floating-point operations per second of
+    /// all threads of the program together, as `brolga::measure::limit::multiply_adds` measures
+    /// them.
     #[must_use]
     pub fn with_limit(mut self, flops_per_second: f64) -> Self {
         for kernel in &mut self.kernels {
@@ -89,7 +92,7 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// A kernel of one stage that is not counted.
+    /// A kernel of one stage whose operations and bytes are not counted.
     pub(crate) fn new(name: &str, node: Option<Uid>, origin: &Origin) -> Self {
         Self {
             name: name.to_owned(),
@@ -117,7 +120,7 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    /// Clocks for these kernels, whose stages are numbered one kernel after the other.
+    /// Clocks for these kernels, with the stages of all kernels in one list.
     pub(crate) fn new(kernels: Vec<Timed>, threads: usize) -> Self {
         let clocks = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
         let stages: usize = kernels.iter().map(|kernel| kernel.stages).sum();
@@ -137,7 +140,7 @@ impl Timers {
         timed(&self.time, work)
     }
 
-    /// Times some of a worker's part of a stage.
+    /// Times a part of a worker's units of a stage.
     pub(crate) fn stage<R>(&self, stage: usize, worker: usize, work: impl FnOnce() -> R) -> R {
         timed(&self.stages[stage * self.threads + worker], work)
     }

@@ -1,15 +1,15 @@
-//! A step in progress: who does what, and when a phase is over.
+//! A step in progress: which worker does which chunks, and when a phase is over.
 //!
-//! All that workers share is in [`Shared`], which outlives every step; only a worker that is
-//! *inside* looks at the job, which belongs to the caller. Helpers wait outside, and enter for the
-//! time in which they do chunks:
+//! The state that workers share is in [`Shared`], which outlives every step. Only a worker that is
+//! *inside* reads the job, which belongs to the caller. Helpers wait outside, and enter to do
+//! chunks:
 //!
 //! 1. A helper raises its flag `inside`, and reads the moment after that. The last chunk of a job
-//!    closes the last phase, and the caller reads the flags after that. All four are sequentially
-//!    consistent, so that either the helper sees that the phase is closed and leaves the job alone,
-//!    or the caller sees the flag and waits until the helper has left.
-//! 2. A chunk is taken with the number of its phase ([`Claims`]), which no other phase has. A
-//!    helper that is late takes nothing, whatever it has read before.
+//!    closes the last phase, and the caller reads the flags after that. All four accesses are
+//!    sequentially consistent, so that either the helper sees that the phase is closed and does not
+//!    read the job, or the caller sees the flag and waits until the helper has left.
+//! 2. A chunk is taken with the number of its phase ([`Claims`]), which no other phase has. A late
+//!    helper takes nothing, whatever it has read before.
 //! 3. `done` counts the chunks done in the life of the team. A chunk of a phase is counted before
 //!    the phase can be over, so exactly one count reaches the end of the phase. Whoever counted it
 //!    opens the next phase. What was written in chunks is released by these counts, acquired by the
@@ -28,26 +28,27 @@ use crate::hazards::chunk;
 use crate::phases::Phase;
 use crate::wait::{Bell, OwnLine, Patience, spin};
 
-/// How often a worker that has done its part looks whether the phase is over before it looks for
-/// parts that others have not begun with: 0.3 to 1 µs. Looking moves the cache line that its owner
-/// is about to write, which in short phases would cost more than it helps.
+/// How often a worker that has done its own chunks checks whether the phase is over before it takes
+/// chunks of other lanes: 0.3 to 1 µs. Reading a lane's claims moves the cache line that its owner
+/// is about to write, which in short phases costs more than it helps.
 const GRACE: u32 = 32;
 
-/// Nanoseconds that a worker computes before it offers its core to others. A worker that the system
-/// takes off its core is most likely in the middle of a chunk, which all others have to wait for;
-/// one that goes by itself, between chunks, holds up nobody. Less than the time slice of the
-/// system, which is 1.4 ms or more where there are two cores; and not much less, since Linux takes
-/// from who offers a core whatever is left of its slice.
+/// Nanoseconds that a worker computes before it yields its core. A worker that the system preempts
+/// is most likely in the middle of a chunk, for which all others have to wait; one that yields
+/// between chunks holds up nobody. The turn is shorter than the system's time slice, which is 1.4
+/// ms or more with two cores, and not much shorter, since on Linux a thread that yields loses the
+/// rest of its slice.
 const TURN: u64 = 1_000_000;
 
-/// Nanoseconds between two jobs after which the caller begins a new turn, since it may have slept.
+/// The pause between two jobs, in nanoseconds, after which the caller begins a new turn, since it
+/// may have slept.
 const PAUSE: u64 = 50_000;
 
-/// How many chunks a worker does between looks at the clock. A chunk takes up to some 50 µs.
+/// The number of chunks between readings of the clock. A chunk takes up to some 50 µs.
 const CHUNKS_BETWEEN_LOOKS: u32 = 4;
 
-/// What is to be done: the phases in order, none without chunks, and what does a chunk, given the
-/// worker's number and the chunk's.
+/// A step to be done: the phases in order, each with a chunk, and the function that does a chunk,
+/// given the indices of the worker and of the chunk.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<'a> {
     pub(crate) phases: &'a [Phase],
@@ -60,11 +61,11 @@ struct Active<'a> {
     job: Job<'a>,
     /// The number of the first phase.
     first: u64,
-    /// What `done` would be if the chunks before the first were among those counted.
+    /// The value of `done` at the first chunk of the job, minus that chunk's index.
     base: u64,
 }
 
-/// What is done right now: a phase, or nothing. Each is later than the one before.
+/// An open phase, or the time after one has closed. Moments ascend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Moment(u64);
 
@@ -82,40 +83,40 @@ impl Moment {
     }
 }
 
-/// What the threads of a team share.
+/// The state that the threads of a team share.
 pub(crate) struct Shared {
     /// The current [`Moment`].
     moment: OwnLine<AtomicU64>,
     done: OwnLine<AtomicU64>,
     lanes: Box<[OwnLine<Claims>]>,
     seats: Box<[OwnLine<Seat>]>,
-    /// Whether a caller has the team. Whoever sets it owns the job until it clears it.
+    /// Whether a caller has the team. The caller that sets it owns the job until it clears it.
     busy: OwnLine<AtomicBool>,
     active: UnsafeCell<Option<Active<'static>>>,
     panicked: AtomicBool,
     closing: AtomicBool,
     patience: Patience,
-    /// Where callers sleep.
+    /// The bell at which callers sleep.
     callers: OwnLine<Bell>,
-    /// Where helpers sleep.
+    /// The bell at which helpers sleep.
     helpers: OwnLine<Bell>,
     start: Instant,
 }
 
-/// What belongs to a worker.
+/// The state of a worker.
 #[derive(Debug, Default)]
 struct Seat {
-    /// Whether the helper may look at the job.
+    /// Whether the helper may read the job.
     inside: AtomicBool,
-    /// Whether somebody's part was left over when the worker last looked for one.
+    /// Whether the worker found chunks of another lane when it last searched for some.
     saw_leftovers: AtomicBool,
-    /// How many chunks it has done.
+    /// The number of chunks it has done.
     chunks: AtomicU32,
     /// When its turn began, in nanoseconds since the start of the team.
     turn: AtomicU64,
-    /// On which core that was.
+    /// The core of its turn.
     core: AtomicUsize,
-    /// When a caller last left.
+    /// The time at which a caller last left.
     paused: AtomicU64,
 }
 
@@ -149,7 +150,7 @@ impl Shared {
         }
     }
 
-    /// How many threads and how many lanes there are.
+    /// The numbers of threads and lanes.
     pub(crate) fn extent(&self) -> (usize, usize) {
         (self.seats.len(), self.lanes.len())
     }
@@ -158,8 +159,8 @@ impl Shared {
         Moment(self.moment.0.load(Ordering::SeqCst))
     }
 
-    /// Runs a job on the caller's thread and on those helpers that get a core in time; returns how
-    /// many nanoseconds that took.
+    /// Runs a job on the caller's thread and on the helpers that get a core in time; returns the
+    /// nanoseconds that it took.
     pub(crate) fn run(&self, job: Job<'_>) -> u64 {
         let Some(first_phase) = job.phases.first() else { return 0 };
         while self.busy.0.swap(true, Ordering::Acquire) {
@@ -172,7 +173,7 @@ impl Shared {
             self.begin_turn(0);
         }
         let opened = self.moment().next(true);
-        // Nothing is being done, so nothing is added meanwhile.
+        // No job is running, so the counter does not change.
         let done = self.done.0.load(Ordering::Relaxed);
         let base = done.wrapping_sub(first_phase.begin() as u64);
         let active = Active { job, first: opened.phase(), base };
@@ -197,7 +198,7 @@ impl Shared {
         end.saturating_sub(now)
     }
 
-    /// What a helper does all its life.
+    /// The main loop of a helper.
     pub(crate) fn help(&self, worker: usize) {
         let seat = &self.seats[worker].0;
         let mut seen = Moment::default();
@@ -211,7 +212,8 @@ impl Shared {
             let moment = self.enter(seat);
             let mut left = Left::Nothing;
             if is_new(moment) {
-                // SAFETY: a phase is open, so the job is there; the helper is inside, so it stays.
+                // SAFETY: a phase is open, so there is a job; the helper is inside, so the job
+                // stays.
                 if let Some(active) = unsafe { &*self.active.get() } {
                     left = self.work(active, moment, worker);
                 }
@@ -224,13 +226,13 @@ impl Shared {
         }
     }
 
-    /// Lets a helper look at the job if a phase is open at the moment that this returns.
+    /// Lets a helper enter; it may read the job if the returned moment is an open phase.
     fn enter(&self, seat: &Seat) -> Moment {
         seat.inside.store(true, Ordering::SeqCst);
         self.moment()
     }
 
-    /// Lets the caller go if the job is over.
+    /// Lets a helper leave, which wakes the caller if the job is over.
     fn leave(&self, seat: &Seat) {
         seat.inside.store(false, Ordering::SeqCst);
         if !self.moment().is_open() {
@@ -250,13 +252,13 @@ impl Shared {
         }
     }
 
-    /// Lets others have the core, if they want it, and begins a new turn.
+    /// Yields the core, and begins a new turn.
     fn offer_core(&self, worker: usize) {
         yield_now();
         self.begin_turn(worker);
     }
 
-    /// Begins a turn, on a core that no worker before this one has, if it may run on another.
+    /// Begins a turn, on a core that no worker with a lower index has, if it may run on another.
     fn begin_turn(&self, worker: usize) {
         let seat = &self.seats[worker].0;
         let taken = || self.seats[..worker].iter().map(|seat| seat.0.core.load(Ordering::Relaxed));
@@ -264,7 +266,7 @@ impl Shared {
         seat.turn.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Counts a chunk; returns whether it is time to offer the core to others.
+    /// Counts a chunk; returns whether the turn has ended.
     fn turn_ends(&self, seat: &Seat) -> bool {
         let chunks = seat.chunks.load(Ordering::Relaxed).wrapping_add(1);
         seat.chunks.store(chunks, Ordering::Relaxed);
@@ -316,7 +318,7 @@ impl Shared {
         if over { Left::Some } else { Left::Nothing }
     }
 
-    /// Does a chunk. One that panics counts as done, so that the others come to an end.
+    /// Does a chunk. A chunk that panics counts as done, so that the others end.
     fn call(&self, active: &Active<'_>, worker: usize, chunk: usize) {
         if catch_unwind(AssertUnwindSafe(|| (active.job.work)(worker, chunk))).is_err() {
             self.panicked.store(true, Ordering::Relaxed);
@@ -334,7 +336,7 @@ impl Shared {
         if done == active.base.wrapping_add(phases[0].end() as u64) {
             let next = phases.get(1);
             let opened = moment.next(next.is_some());
-            // It fails only if a caller that panics has closed the phase.
+            // This fails only if a panicking caller has closed the phase.
             let (seq, now) = (Ordering::SeqCst, &self.moment.0);
             let _ = now.compare_exchange(moment.0, opened.0, seq, seq);
             self.callers.0.ring();
@@ -345,10 +347,10 @@ impl Shared {
     }
 }
 
-/// Whether a worker has left chunks of a phase to others.
+/// Whether chunks of a phase are left for others.
 enum Left {
     Nothing,
-    /// Perhaps: its turn has ended before it looked.
+    /// Perhaps: the turn has ended before all were taken.
     Some,
 }
 
@@ -360,7 +362,7 @@ struct Session<'a> {
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         let Shared { moment, seats, patience, callers, busy, panicked, .. } = self.shared;
-        // A job that has come to its end has closed its last phase.
+        // A job that has ended has closed its last phase.
         if self.shared.moment().is_open() {
             moment.0.store(self.shared.moment().next(false).0, Ordering::SeqCst);
         }
@@ -380,7 +382,7 @@ mod tests {
 
     use super::*;
 
-    /// A helper that the system stops right after its entry.
+    /// The system stops a helper right after it enters.
     #[test]
     fn a_caller_waits_for_a_helper_that_may_look_at_the_job() {
         let (shared, done) = (Shared::new(2, 2), AtomicUsize::new(0));

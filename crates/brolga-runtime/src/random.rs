@@ -1,4 +1,4 @@
-//! Random numbers by the million: what initializers write into weights.
+//! Random numbers for initializers, many at a time.
 
 mod normal;
 
@@ -16,13 +16,13 @@ pub struct Random {
     stream: u32,
 }
 
-/// Where the steps of a training count from 0, initial values take their numbers from above this step.
+/// Initial values take numbers of the steps from this one on; the steps of training count from 0.
 const INITIAL: u32 = 1 << 31;
 
 /// The bits of a block of indices.
 type Bits = [u32; PHILOX_BLOCK];
 
-/// How many calls of the generator give them.
+/// The number of calls of the generator for a block.
 const CALLS: usize = PHILOX_BLOCK / 4;
 
 impl Random {
@@ -37,21 +37,21 @@ impl Random {
         seed.map_or(self, |seed| Self { seed, stream: 0 })
     }
 
-    /// The low and the high half of the seed.
+    /// The low and high halves of the seed.
     fn key(self) -> [u32; 2] {
         halves(self.seed)
     }
 
-    /// 32 random bits: draw `draw` at an index.
+    /// 32 random bits: draw number `draw` at an index.
     fn bits(self, index: u64, draw: u32) -> u32 {
         random_bits_at(self.key(), INITIAL | draw, self.stream, index)
     }
 
-    /// The four words of a call of the generator, whose number is given in halves.
+    /// The four words of a call of the generator, whose number is given as its low and high halves.
     ///
-    /// This is [`philox4x32`](brolga_ir::lanes::philox4x32) on numbers of 64 bits of which the upper halves mean nothing, until a
-    /// multiplication has forgotten them: so one of them gives a compiler both halves of a product,
-    /// for eight calls at once.
+    /// This is [`philox4x32`](brolga_ir::lanes::philox4x32) on 64-bit numbers whose upper halves
+    /// are ignored. So one multiplication gives both halves of a product, and the compiler can
+    /// vectorise eight calls.
     #[inline(always)]
     fn words(self, [low, high]: [u32; 2], draw: u32) -> [u32; 4] {
         let mut words = [low, high, INITIAL | draw, self.stream].map(u64::from);
@@ -79,11 +79,11 @@ impl Random {
         bits
     }
 
-    /// [`Random::bits`] of indices that lie anywhere, each with the number of its draw.
+    /// [`Random::bits`] of any indices, each with the number of its draw.
     #[inline(always)]
     fn scattered(self, indices: &[u64; PHILOX_BLOCK], draws: &[u32; PHILOX_BLOCK]) -> Bits {
-        // Loops over numbers of one width, and comparisons instead of an index: so the compiler can do
-        // many indices at once.
+        // The compiler vectorises these loops, because all numbers have one width and comparisons
+        // replace indexing.
         let [mut low, mut high] = [[0; PHILOX_BLOCK]; 2];
         for ((low, high), &index) in low.iter_mut().zip(&mut high).zip(indices) {
             let (block, calls) = (index / PHILOX_BLOCK as u64, CALLS as u64);
@@ -100,20 +100,21 @@ impl Random {
         bits
     }
 
-    /// A number from [0, 1) at an index.
+    /// The number in [0, 1) at an index.
     pub fn uniform(self, index: u64) -> f64 {
         unit(self.bits(index, 0))
     }
 
-    /// A number of the standard normal distribution at an index, by Box and Muller's transform of draws
-    /// `2·draw` and `2·draw + 1`.
+    /// The number of the standard normal distribution at an index, by Box and Muller's transform of
+    /// draws `2·draw` and `2·draw + 1`.
     pub fn normal(self, index: u64, draw: u32) -> f64 {
         let [u, v] = [0, 1].map(|half| f64::from(self.bits(index, 2 * draw + half)));
         let radius = (-2.0 * ((u + 1.0) / 2f64.powi(32)).ln()).sqrt();
         radius * (std::f64::consts::TAU * v / 2f64.powi(32)).cos()
     }
 
-    /// A number of the standard normal distribution within two standard deviations: the first draw that is.
+    /// The number of the standard normal distribution truncated at two standard deviations: the
+    /// first draw within them.
     pub fn truncated_normal(self, index: u64) -> f64 {
         (0..INITIAL / 2)
             .map(|draw| self.normal(index, draw))
@@ -122,19 +123,19 @@ impl Random {
     }
 }
 
-/// The low and the high half of a number.
+/// The low and high halves of a number.
 #[inline(always)]
 fn halves(number: u64) -> [u32; 2] {
     [number as u32, (number >> 32) as u32]
 }
 
-/// The number from [0, 1) that these bits are the binary fraction of.
+/// The number in [0, 1) with these bits as its binary fraction.
 #[inline(always)]
 fn unit(bits: u32) -> f64 {
     f64::from(bits) / 4_294_967_296.0
 }
 
-/// How a number is drawn.
+/// A distribution before scaling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Draw {
     /// Uniformly from [0, 1).
@@ -149,16 +150,16 @@ pub enum Draw {
 
 /// The numbers `offset + x · factor / divisor` of all indices, where x is drawn from a source.
 ///
-/// The number at an index is that of the formulas in `f64`, rounded once to `f32`. It depends on nothing else.
+/// The number at an index is that of the formulas in `f64`, rounded once to `f32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Distribution {
-    /// How x is drawn.
+    /// The distribution of x.
     pub draw: Draw,
-    /// What is added. −0 leaves every number as it is.
+    /// The offset; −0 changes no number.
     pub offset: f64,
-    /// What x is multiplied by.
+    /// The factor of x.
     pub factor: f64,
-    /// What the product is divided by.
+    /// The divisor of the product.
     pub divisor: f64,
 }
 
@@ -210,8 +211,8 @@ impl Distribution {
         self.fill_with::<true>(random, start, values);
     }
 
-    /// As [`Distribution::fill`], with the instructions that the caller is compiled for; `FMA` says
-    /// whether a fused multiply-add is one of them.
+    /// As [`Distribution::fill`], with the instructions that the caller is compiled for; `FMA`
+    /// tells whether they include fused multiply-adds.
     #[inline(always)]
     fn fill_with<const FMA: bool>(&self, random: Random, start: u64, values: &mut [f32]) {
         let mut rejected = Rejected::default();
@@ -234,7 +235,7 @@ impl Distribution {
                 for index in indices_of(drawn.rejected & inside) {
                     rejected.push(first + (index - skipped) as u64, 1);
                 }
-                // While the numbers are in the cache.
+                // Rejected numbers are drawn again while their part is in the cache.
                 while rejected.indices.len() >= PHILOX_BLOCK {
                     self.draw_again::<FMA>(random, start, values, &mut rejected);
                 }
@@ -252,7 +253,7 @@ impl Distribution {
         bits.map(|bits| self.value(scale * unit(bits) - shift))
     }
 
-    /// The next draw for a block of the indices whose last one was rejected.
+    /// The next draw for a block of indices whose last draw was rejected.
     #[inline(always)]
     fn draw_again<const FMA: bool>(
         &self,
@@ -277,11 +278,11 @@ impl Distribution {
     }
 }
 
-/// Indices to be drawn again.
+/// The indices whose numbers are drawn again.
 #[derive(Default)]
 struct Rejected {
     indices: Vec<u64>,
-    /// The number of the next draw of each.
+    /// The number of each one's next draw.
     draws: Vec<u32>,
 }
 
@@ -292,7 +293,7 @@ impl Rejected {
         self.draws.push(draw);
     }
 
-    /// Takes the last ones, a block of them if there are as many; the rest of the block is zeros.
+    /// Removes the last ones, at most a block of them; the rest of the block is zeros.
     #[inline(always)]
     fn pop(&mut self) -> ([u64; PHILOX_BLOCK], [u32; PHILOX_BLOCK], usize) {
         let (mut indices, mut draws) = ([0; PHILOX_BLOCK], [0; PHILOX_BLOCK]);
@@ -306,7 +307,8 @@ impl Rejected {
     }
 }
 
-/// Copies what a part of a block takes; whole blocks, which are most, without a call.
+/// Copies the part of a block that starts at `skipped`; a whole block, the usual case, without a
+/// call of `memcpy`.
 #[inline(always)]
 fn copy(part: &mut [f32], block: &[f32; PHILOX_BLOCK], skipped: usize) {
     match <&mut [f32; PHILOX_BLOCK]>::try_from(&mut *part) {

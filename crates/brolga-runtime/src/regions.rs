@@ -9,12 +9,12 @@ use crate::updates::may_overwrite;
 
 pub(crate) type RegionId = usize;
 
-/// What the planner has to give offsets to.
+/// The regions that the planner gives offsets to.
 #[derive(Debug, Default)]
 pub(crate) struct Regions {
-    /// How much memory is needed from when to when.
+    /// The size and life of each region.
     pub(crate) ranges: Vec<LiveRange>,
-    /// The task that needs it first.
+    /// The first task of each region.
     pub(crate) owners: Vec<TaskId>,
     /// The region of each planned buffer. Buffers that are computed in place share one.
     pub(crate) of_buffer: Vec<Option<RegionId>>,
@@ -61,7 +61,8 @@ impl Regions {
         self.ranges.len() - 1
     }
 
-    /// The region of an operand that the result may overwrite, since nothing needs it afterwards and no other result has `taken` it.
+    /// The region of an operand that the result may overwrite: nothing needs it afterwards and no
+    /// other result has `taken` it.
     fn dying(
         &self,
         tasks: &Tasks,
@@ -86,7 +87,8 @@ impl Regions {
     }
 }
 
-/// The position in the order after which nothing reads a buffer; the end of the step for outputs.
+/// The position in the order after which nothing reads each buffer; for outputs, the end of the
+/// step.
 fn last_uses(tasks: &Tasks, order: &[TaskId]) -> Vec<usize> {
     let mut last: Vec<usize> =
         tasks.buffers.iter().map(|b| if b.output { order.len() } else { 0 }).collect();

@@ -1,4 +1,4 @@
-//! What needs how much memory.
+//! Reports on the memory of a program.
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ pub struct LayerMemory {
     pub role: Role,
     /// Bytes of the states that the layer uses.
     pub states: usize,
-    /// Bytes of all values computed there, workspaces included, as if each had memory of its own.
+    /// Bytes of all values of the layer, including workspaces, if each had memory of its own.
     pub values: usize,
-    /// Bytes of those of them that are needed in the moment in which most memory is needed.
+    /// Bytes of the values that are live at the peak of memory.
     pub peak: usize,
 }
 
@@ -27,9 +27,9 @@ pub struct LayerMemory {
 pub struct ValueMemory {
     /// The kernel's node; a copy of a state is none.
     pub node: Option<Uid>,
-    /// How many bytes.
+    /// The number of bytes.
     pub bytes: usize,
-    /// The index of the kernel, in the order of the step, from which on they are needed.
+    /// The index, in the order of the step, of the first kernel that needs them.
     pub first: usize,
     /// The index of the last kernel that needs them.
     pub last: usize,
@@ -42,10 +42,10 @@ pub struct MemoryReport {
     pub graph: String,
     /// States and values by layer and role, in the order of the graph.
     pub layers: Vec<LayerMemory>,
-    /// What lies in the planned part of the arena, and how long it is needed.
+    /// The values in the planned part of the arena, with their lives.
     #[serde(default)]
     pub values: Vec<ValueMemory>,
-    /// Bytes of all states of the layout, those that the graph does not use included.
+    /// Bytes of all states of the layout, including those that the graph does not use.
     pub states: usize,
     /// Bytes of constants.
     pub constants: usize,
@@ -55,20 +55,21 @@ pub struct MemoryReport {
     pub planned: usize,
     /// Bytes of scratch memory of all workers.
     pub scratch: usize,
-    /// Bytes of outputs that replace no state; most of them are among the planned.
+    /// Bytes of outputs that replace no state; most of them are in the planned part.
     pub outputs: usize,
     /// Bytes of the arena: constants, inputs, planned and scratch.
     pub arena: usize,
-    /// Bytes that an arena needs at least for this order of kernels.
+    /// The least bytes of an arena for this order of kernels.
     pub lower_bound: usize,
     /// Bytes of arena and states.
     pub total: usize,
-    /// Which planner found the smallest plan.
+    /// The planner that found the smallest plan.
     pub planner: String,
 }
 
 impl MemoryReport {
-    /// Bytes that results, outputs and workspaces need at least for this order of kernels: as many as are alive at once.
+    /// The least bytes of results, outputs and workspaces for this order of kernels: the most that
+    /// are live at once.
     pub fn planned_at_least(&self) -> usize {
         self.lower_bound.saturating_sub(self.arena.saturating_sub(self.planned))
     }

@@ -1,4 +1,4 @@
-//! The step as it runs: phases of chunks, done by whichever workers have a core.
+//! A step that runs: phases of chunks, done by the workers that have a core.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +23,8 @@ use crate::state::State;
 use crate::tasks::Call;
 use crate::team::Team;
 
-/// A scheduled program with all addresses filled in. Nothing is computed when it runs that could be computed before.
+/// A scheduled program with all addresses filled in. Everything that can be computed before a run
+/// has been.
 pub(crate) struct Step {
     stages: Box<[StageCall]>,
     /// The units of each lane in each stage, stage by stage.
@@ -33,7 +34,7 @@ pub(crate) struct Step {
     table: Table,
     /// The scratch memory of each worker.
     scratch: Box<[Pointer]>,
-    /// Where each data input begins.
+    /// The address of each data input.
     inputs: Box<[Pointer]>,
     /// The threads, if there is more than one.
     team: Option<Arc<Team>>,
@@ -45,9 +46,9 @@ pub(crate) struct Step {
 
 struct StageCall {
     entry: KernelFn,
-    /// Where the operand table of its kernel starts in the table of all.
+    /// The start of its kernel's operand table in the table of all.
     operands: usize,
-    /// Whether its units are in chunks of their own.
+    /// Whether its units are chunks of their own.
     long: bool,
 }
 
@@ -56,7 +57,7 @@ struct StageCall {
 #[repr(transparent)]
 struct Pointer(*mut u8);
 
-// SAFETY: an address alone does nothing; `Step::run` tells why using it is sound.
+// SAFETY: an address alone does nothing; `Step::run` states why its use is sound.
 unsafe impl Send for Pointer {}
 // SAFETY: as above.
 unsafe impl Sync for Pointer {}
@@ -64,12 +65,12 @@ unsafe impl Sync for Pointer {}
 /// The operand tables of all kernels, one after the other.
 struct Table {
     pointers: Box<[Pointer]>,
-    /// Which of them point into the state, and where.
+    /// The indices of the operands in the state, with their offsets there.
     in_state: Box<[(usize, usize)]>,
 }
 
 impl Table {
-    /// The table of all calls, and where that of each call starts.
+    /// The table of all calls, and the start of each call's part.
     fn new(calls: &[Call], layout: &Layout, arena: &Memory) -> (Self, Vec<usize>) {
         let (mut pointers, mut in_state, mut starts) = (vec![], vec![], vec![]);
         for call in 0..calls.len() {
@@ -99,7 +100,7 @@ impl std::fmt::Debug for Step {
 }
 
 impl Step {
-    /// Fills in the addresses of memory and code, for so many threads.
+    /// Fills in the addresses of memory and code, for `threads` threads.
     pub(crate) fn new(
         plan: &Plan,
         arena: &Memory,
@@ -148,8 +149,9 @@ impl Step {
     /// Runs the step, fed with these rows.
     ///
     /// # Safety
-    /// The stages keep the promises of [`KernelFn`]; `arena` is the memory the step was made for, and `state` has the
-    /// layout it was made for. (Both are borrowed for the whole run, so nobody else touches them.)
+    /// The stages keep the promises of [`KernelFn`]; `arena` is the memory the step was made for,
+    /// and `state` has the layout it was made for. (Both are borrowed for the whole run, so no
+    /// other thread touches them.)
     pub(crate) unsafe fn run(
         &mut self,
         _arena: &mut Memory,
@@ -187,8 +189,8 @@ impl Step {
     /// Does a chunk.
     ///
     /// # Safety
-    /// As [`Step::run`], whose table is filled; the worker does nothing else, nobody else does this
-    /// chunk, and all phases before the chunk's are done.
+    /// As [`Step::run`], whose table is filled; the worker does one chunk at a time, no other
+    /// worker does this one, and all phases before the chunk's are done.
     unsafe fn chunk(&self, worker: usize, chunk: usize, feeds: &[Placed<'_>]) {
         match &self.phases.chunks[chunk] {
             Chunk::Lane { lane, feeds: begins_with_feeds, stages } => {
@@ -219,8 +221,8 @@ impl Step {
     unsafe fn feed(&self, lane: usize, feeds: &[Placed<'_>]) {
         for feed in feeds {
             let start = self.inputs[feed.input].0;
-            // SAFETY: the input begins there. Each row is in one lane, and no stage reads rows of
-            // another lane before the barrier that the schedule found necessary.
+            // SAFETY: `start` is the address of the input. Each row is in one lane, and no stage
+            // reads rows of another lane before the barrier after the feeds.
             unsafe { feed.copy(start, chunk(feed.rows(), lane, self.lanes)) };
         }
     }
@@ -232,10 +234,11 @@ impl Step {
     #[inline]
     unsafe fn call(&self, stage: &StageCall, worker: usize, units: Range<u64>) {
         let operands = self.table.pointers[stage.operands..].as_ptr().cast::<*mut u8>();
-        // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of the sizes and with the
-        // alignment promised, apart from each other where they have to be (the plan is checked); the units are within the
-        // stage's, and no other worker does them; the scratch memory is this worker's own; phases and lanes keep units
-        // apart where their bytes are the same.
+        // SAFETY: the table holds the addresses of the kernel's operands, results and workspace, of
+        // the sizes and with the alignment promised, apart from each other where they have to be
+        // (the plan is checked); the units are within the stage's, and no other worker does them;
+        // the scratch memory is this worker's own; phases and lanes keep units apart where their
+        // bytes are the same.
         unsafe { (stage.entry)(operands, self.scratch[worker].0, units.start, units.end) };
     }
 

@@ -30,8 +30,8 @@ pub(crate) struct Scheduled {
     pub(crate) long: bool,
 }
 
-/// Operations or bytes of a lane from which on a stage is long: some 10 µs, since a chunk more costs
-/// 0.1 to 0.3 µs if another worker takes it.
+/// The operations or bytes of a lane from which on a stage is long: some 10 µs, since another chunk
+/// costs 0.1 to 0.3 µs if another worker takes it.
 const LONG_FLOPS: u64 = 1 << 20;
 const LONG_BYTES: usize = 1 << 16;
 
@@ -42,7 +42,7 @@ impl Scheduled {
         lanes > 1 && self.units >= 2 * lanes && is_worth_it
     }
 
-    /// How much work it is for a worker alone: 1 is some 10 µs.
+    /// The work of the stage for one worker: 1 is some 10 µs.
     pub(crate) fn work(&self) -> f64 {
         let bytes = self.read.saturating_add(self.written) as f64;
         self.flops as f64 / LONG_FLOPS as f64 + bytes / LONG_BYTES as f64
@@ -70,12 +70,12 @@ impl Scheduled {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Schedule {
     pub(crate) stages: Vec<Scheduled>,
-    /// Whether all data inputs have to be fed before anything else.
+    /// Whether all data inputs have to be fed before the first stage.
     pub(crate) barrier_behind_feeds: bool,
 }
 
-/// The addresses of the operands, results and workspace of a call: its operand table. A workspace without bytes, as sums over an axis of
-/// extent 0 have it, is nowhere in particular.
+/// The addresses of the operands, results and workspace of a call: its operand table. A workspace
+/// without bytes, as of sums over an axis of extent 0, has an arbitrary address.
 pub(crate) fn operand_table(calls: &[Call], layout: &Layout, call: usize) -> Vec<Address> {
     let buffers = calls[call].operands.iter().chain(&calls[call].results);
     let nowhere = Address { space: Space::Arena, span: Span::default() };
@@ -83,8 +83,8 @@ pub(crate) fn operand_table(calls: &[Call], layout: &Layout, call: usize) -> Vec
     buffers.map(|&buffer| layout.buffers[buffer]).chain([workspace]).collect()
 }
 
-/// The stages of the calls, those without work left out, with the barriers that so many
-/// lanes need; `fed` is what feeding the data inputs writes.
+/// The stages of the calls that have work, with the barriers that `lanes` lanes need; `fed` is the
+/// footprint of feeding the data inputs.
 pub(crate) fn schedule(
     calls: &[Call],
     layout: &Layout,
@@ -129,7 +129,7 @@ pub(crate) fn schedule(
         (stage.barrier, stage.long) = (barriers[index], long[index]);
     }
     let fed = Touched::of(&fed);
-    // The first barrier parts all stages after it from the feeds.
+    // The first barrier separates all stages after it from the feeds.
     let mut before = stages.iter().zip(&footprints).take_while(|(stage, _)| !stage.barrier);
     let barrier_behind_feeds =
         before.any(|(stage, touched)| interferes(&fed, touched, stage.long, lanes));
@@ -149,12 +149,12 @@ pub struct StageInfo {
     pub layer: String,
     /// The part of the step.
     pub role: Role,
-    /// Into how many units the work is cut.
+    /// The number of units.
     pub units: usize,
     /// Whether all that comes before has to be done before it.
     pub barrier: bool,
-    /// Whether its units are handed out one after the other, to whoever has time; those of other
-    /// stages fall to lanes, one for each thread, that are handed out as they are.
+    /// Whether any worker may do any of its units; the units of other stages belong to lanes, one
+    /// for each thread, which are done as a whole.
     pub shared: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The signature of a program: which inputs and outputs it has, and which states.
+//! The signature of a program: its inputs, outputs and states.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -52,7 +52,7 @@ pub(crate) struct Input {
     pub(crate) ty: Type,
 }
 
-/// A state and where it lies in [`State`](crate::State).
+/// A state and its span in [`State`](crate::State).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StateInput {
@@ -71,7 +71,7 @@ pub(crate) struct Signature {
     pub(crate) outputs: Vec<Type>,
 }
 
-/// Where the value of each input node of a graph is.
+/// The home of each input of a graph.
 pub(crate) fn homes(graph: &Graph) -> HashMap<NodeId, Home> {
     let (mut data, mut states) = (0.., 0..);
     let home = |&node: &NodeId| {

@@ -1,4 +1,4 @@
-//! State: what a model keeps between steps, as one flat memory.
+//! States: the values that a model keeps between steps, in one flat memory.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,15 +12,17 @@ use crate::element::Element;
 use crate::error::RuntimeError;
 use crate::memory::{ALIGNMENT, Memory, Span, padded};
 
-/// Bytes from which on a state is followed by a gap, and bytes of the gap. Weights and the optimizer's slots for them are read and written side by side.
-/// Many of them are whole pages long, and their elements would be in the same few sets of a cache.
+/// The size from which on a gap follows a state, and the size of the gap, in bytes. A weight and
+/// its optimizer slots are read and written together. Many have a size of whole pages, so that
+/// without the gap their elements would be in the same few sets of a cache.
 const PAGE: usize = 4096;
 const GAP: usize = 11 * ALIGNMENT;
 
-/// Names, types and offsets of all states of a model: weights, optimizer slots, counters, running statistics.
+/// Names, types and offsets of all states of a model: weights, optimizer slots, counters, running
+/// statistics.
 ///
-/// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is cheap to clone. Its serde form is the list
-/// of names and types, which the offsets follow from.
+/// States lie in the order in which they are declared, each at a multiple of 64 bytes. A layout is
+/// cheap to clone. Its serde form is the list of names and types, from which the offsets follow.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(into = "Vec<(String, Type)>", try_from = "Vec<(String, Type)>")]
 pub struct StateLayout(Arc<Offsets>);
@@ -43,7 +45,8 @@ impl StateLayout {
     /// A layout of these states in this order.
     ///
     /// # Errors
-    /// [`RuntimeError::DuplicateState`] if two have one name, [`RuntimeError::StateSize`] if they are too large.
+    /// [`RuntimeError::DuplicateState`] if two have the same name, [`RuntimeError::StateSize`] if
+    /// they are too large.
     pub fn new<N: Into<String>>(
         states: impl IntoIterator<Item = (N, Type)>,
     ) -> Result<Self, RuntimeError> {
@@ -54,11 +57,12 @@ impl StateLayout {
         Ok(Self(Arc::new(offsets)))
     }
 
-    /// The states that these graphs use, in the order of their signatures. A state that several graphs use is one state.
+    /// The states that these graphs use, in the order of their signatures. A state that several
+    /// graphs use is one state.
     ///
     /// # Errors
-    /// [`RuntimeError::DuplicateState`] if two graphs disagree about a state's type, [`RuntimeError::StateSize`] if they are
-    /// too large.
+    /// [`RuntimeError::DuplicateState`] if two graphs disagree about a state's type,
+    /// [`RuntimeError::StateSize`] if they are too large.
     pub fn of_graphs<'a>(
         graphs: impl IntoIterator<Item = &'a Graph>,
     ) -> Result<Self, RuntimeError> {
@@ -105,7 +109,7 @@ impl StateLayout {
         self.0.get(name).map(|entry| entry.span)
     }
 
-    /// A sentence about the states there are.
+    /// A sentence that lists the states.
     pub(crate) fn known(&self) -> String {
         match self.0.entries.as_slice() {
             [] => "there is no state at all".to_owned(),
@@ -171,7 +175,8 @@ impl fmt::Debug for StateLayout {
     }
 }
 
-/// The values of all states of a model, shared by its programs: `train_step`, `eval_step`, `predict`.
+/// The values of all states of a model, shared by its programs: `train_step`, `eval_step`,
+/// `predict`.
 #[derive(Debug)]
 pub struct State {
     layout: StateLayout,
@@ -201,10 +206,11 @@ impl State {
         Ok(self.memory.tensor(entry.span, &entry.ty)?)
     }
 
-    /// Gives a state a value.
+    /// Sets the value of a state.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownState`], or [`RuntimeError::TensorType`] if the tensor's type is another.
+    /// [`RuntimeError::UnknownState`], or [`RuntimeError::TensorType`] if the tensor's type is
+    /// another.
     pub fn set(&mut self, name: &str, tensor: &Tensor) -> Result<(), RuntimeError> {
         let entry = self.layout.entry(name)?;
         if entry.ty != tensor.ty() {
@@ -218,13 +224,14 @@ impl State {
     /// The elements of a state.
     ///
     /// # Errors
-    /// [`RuntimeError::UnknownState`], or [`RuntimeError::ElementType`] if its elements are of another type.
+    /// [`RuntimeError::UnknownState`], or [`RuntimeError::ElementType`] if its elements are of
+    /// another type.
     pub fn slice<T: Element>(&self, name: &str) -> Result<&[T], RuntimeError> {
         let entry = self.layout.entry(name)?.of_elements::<T>()?;
         Ok(self.memory.slice(entry.span))
     }
 
-    /// The elements of a state, to be written.
+    /// The elements of a state, for writing.
     ///
     /// # Errors
     /// As [`State::slice`].
@@ -233,7 +240,7 @@ impl State {
         Ok(self.memory.slice_mut(entry.span))
     }
 
-    /// Gives all elements of a state one value, converted as [`Data::from_f64`] does.
+    /// Sets all elements of a state to one value, converted as by [`Data::from_f64`].
     ///
     /// # Errors
     /// [`RuntimeError::UnknownState`].
@@ -243,7 +250,7 @@ impl State {
         Ok(())
     }
 
-    /// The same states in memory of their own.
+    /// A copy of the states.
     ///
     /// # Errors
     /// [`RuntimeError::Allocation`] if there is not as much memory.
@@ -253,7 +260,7 @@ impl State {
         Ok(copy)
     }
 
-    /// Takes over the values of states of the same layout.
+    /// Copies the values of states of the same layout.
     ///
     /// # Errors
     /// [`RuntimeError::OtherLayout`] if the layouts differ.

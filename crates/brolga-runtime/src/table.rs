@@ -4,7 +4,8 @@ use std::fmt;
 
 pub use brolga_memory::bytes;
 
-/// Writes rows under a heading; the first `left` columns are aligned left, the others, numbers, right.
+/// Writes rows under a heading; the first `left` columns are aligned left, the others, numbers,
+/// right.
 ///
 /// # Errors
 /// Those of `f`.

@@ -14,17 +14,17 @@ use crate::signature::homes;
 pub(crate) type BufferId = usize;
 pub(crate) type TaskId = usize;
 
-/// Where the memory of a buffer is.
+/// The memory of a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Home {
-    /// In the arena; this constant.
+    /// In the arena: the constant of this index.
     Constant(usize),
-    /// In the arena; this data input.
+    /// In the arena: the data input of this index.
     Input(usize),
-    /// In the state; this state input's value before the step.
+    /// In the state: the value, before the step, of the state input of this index.
     OldState(usize),
-    /// In the state; this state input's value after the step.
+    /// In the state: the value, after the step, of the state input of this index.
     NewState(usize),
     /// In the planned part of the arena.
     Planned,
@@ -62,11 +62,12 @@ impl Call {
         self.origin.layer.as_deref().unwrap_or_default()
     }
 
-    /// Checks that the kernel speaks of operands and results that there are, and tells what is wrong.
+    /// Checks that the kernel names only operands and results of the node; the error says what is
+    /// wrong.
     pub(crate) fn check(&self) -> Result<(), String> {
         let Self { operands, results, kernel, .. } = self;
         let (operands, results) = (operands.len(), results.len());
-        // The workspace's slot is there even where the workspace has no bytes.
+        // The table has a slot for the workspace even if the workspace has no bytes.
         let slots = operands + results + 1;
         let touches =
             kernel.stages.iter().flat_map(|stage| stage.reads.iter().chain(&stage.writes));
@@ -84,24 +85,24 @@ impl Call {
     }
 }
 
-/// What profiles and messages call a node that computes.
+/// The name of a node that computes, in profiles and messages.
 pub(crate) fn kernel_name(op: &Op) -> String {
     op.bodies().first().map_or(op.name(), |body| body.name()).to_owned()
 }
 
-/// A call and what it has to come after.
+/// A call and the tasks that it has to come after.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) call: Call,
-    /// For each result the operands whose memory it may have.
+    /// The operands whose memory each result may take.
     pub(crate) in_place: Vec<Vec<usize>>,
     /// Tasks that have to come before, besides the producers of the operands.
     after: Vec<TaskId>,
-    /// The tasks that name this one there.
+    /// The inverse of `after`.
     followers: Vec<TaskId>,
 }
 
-/// All that a step does, in no particular order but that operands come before their uses.
+/// The tasks of a step, operands before their uses.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     pub(crate) buffers: Vec<Buffer>,
@@ -115,7 +116,8 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// The tasks of a graph: each node but parameters, constants and views becomes the kernel that `kernel` gives for it.
+    /// The tasks of a graph. `kernel` gives the compiled kernel of each node that is no parameter,
+    /// constant or view.
     pub(crate) fn new(
         graph: &Graph,
         mut kernel: impl FnMut(NodeId) -> Result<CompiledKernel, RuntimeError>,
@@ -173,7 +175,7 @@ impl Tasks {
         self.buffers.len() - 1
     }
 
-    /// Adds a task whose buffers are there.
+    /// Adds a task whose buffers exist.
     fn push(&mut self, call: Call) {
         let task = self.tasks.len();
         for &operand in &call.operands {
@@ -188,7 +190,7 @@ impl Tasks {
         self.tasks.push(Task { call, in_place, after, followers });
     }
 
-    /// Lets a task come after others.
+    /// Makes a task come after others.
     pub(crate) fn put_after(&mut self, task: TaskId, others: impl IntoIterator<Item = TaskId>) {
         for other in others {
             self.tasks[task].after.push(other);
@@ -220,7 +222,8 @@ impl Tasks {
         readers.chain(followers).copied()
     }
 
-    /// The bytes that all buffers, workspaces and scratch memories would take side by side: no plan takes more.
+    /// The bytes of all buffers, workspaces and scratch memories without any sharing: no plan takes
+    /// more.
     pub(crate) fn bytes(&self, threads: usize) -> usize {
         let size = |bytes: usize| bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(usize::MAX);
         let kernels = self.tasks.iter().map(|task| &task.call.kernel);

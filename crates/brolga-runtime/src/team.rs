@@ -1,12 +1,12 @@
 //! The threads that run steps.
 //!
-//! A step is a list of phases; a phase is over when all its chunks are done, whoever did them.
-//! Workers are not waited for: a helper that the system gives no core owns nothing, and the others
-//! do its part. Only who is in the middle of a chunk is waited for.
+//! A step is a list of phases; a phase is over when all its chunks are done, by any worker. Only a
+//! worker in the middle of a chunk is waited for: a helper without a core holds no chunk, and the
+//! others do its part.
 //!
 //! A team is a pool of threads on which one broadcast stays resident: its helpers wait for phases,
-//! looking for a while, then asleep. So a step neither allocates nor locks. The caller works along
-//! as worker 0. Executables with the same numbers of threads and lanes share a team and take turns.
+//! first spinning, then asleep. So a step neither allocates nor locks. The caller is worker 0.
+//! Executables with the same numbers of threads and lanes share a team and take turns.
 //!
 //! `docs/decisions/units-not-threads.md` tells why.
 
@@ -24,15 +24,15 @@ const LIMIT: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Team {
     shared: Arc<Shared>,
-    /// The threads end when the pool is dropped and their loops have ended.
+    /// Dropping the pool ends the threads, after their loops have ended.
     _pool: ThreadPool,
 }
 
 static TEAMS: Mutex<Vec<Weak<Team>>> = Mutex::new(vec![]);
 
 impl Team {
-    /// The team of so many threads, the caller's included, for steps cut into so many lanes; it
-    /// exists as long as somebody has it.
+    /// The team of `threads` threads, including the caller's, for steps of `lanes` lanes. It exists
+    /// as long as an executable has it.
     pub(crate) fn of(threads: usize, lanes: usize) -> Result<Arc<Self>, RuntimeError> {
         let mut teams = TEAMS.lock().unwrap_or_else(PoisonError::into_inner);
         teams.retain(|team| team.strong_count() > 0);
@@ -45,7 +45,7 @@ impl Team {
         Ok(team)
     }
 
-    /// Checks that a team of so many threads can be.
+    /// Checks that a team can have this number of threads.
     pub(crate) fn check(threads: usize) -> Result<(), RuntimeError> {
         match threads {
             1..=LIMIT => Ok(()),
@@ -58,7 +58,7 @@ impl Team {
         let count = threads - 1;
         let failed = |reason: String| RuntimeError::Threads { count, reason };
         let shared = Arc::new(Shared::new(threads, lanes));
-        // A pool has at least one thread; a team of one thread never gives it anything to do.
+        // A pool has at least one thread, which is idle in a team of one.
         let pool = ThreadPoolBuilder::new()
             .num_threads(count.max(1))
             .thread_name(|index| format!("brolga-{}", index + 1))
@@ -79,8 +79,8 @@ impl Team {
         }
     }
 
-    /// Runs a job, the caller as worker 0; returns when all its chunks are done, and how many
-    /// nanoseconds they took.
+    /// Runs a job, with the caller as worker 0, until all its chunks are done; returns the
+    /// nanoseconds that it took.
     ///
     /// # Panics
     /// If a chunk has panicked on any thread.

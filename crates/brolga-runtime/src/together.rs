@@ -11,15 +11,15 @@ use crate::table::write_table;
 /// The memory of all programs of a model together, known before any is allocated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryTogether {
-    /// Each program with the name under which it is shown.
+    /// The programs, each with its name in the report.
     pub programs: Vec<(String, MemoryReport)>,
     /// Bytes of the states that the programs share.
     pub states: usize,
-    /// Which layer has how many bytes of the states, and in which part of the step.
+    /// The bytes of the states by layer and role.
     pub layers: Vec<(String, Role, usize)>,
-    /// How many copies of the states there are besides.
+    /// The number of additional copies of the states.
     pub copies: usize,
-    /// How many of all these bytes are allocated already.
+    /// The part of these bytes that is allocated already.
     pub held: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes that stages touch, so that those that meet others are found without looking at all.
+//! An index of the bytes that stages touch, which finds overlaps without a scan of all of them.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,12 @@ use crate::layout::Space;
 /// Footprints by space, size and offset, each with a stage.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
-    /// By the logarithm of their sizes, then by their offsets: what overlaps a range begins no further before it than it is long.
+    /// By the logarithm of their sizes, then by their offsets: a footprint that overlaps a range
+    /// begins before it by less than its own size.
     by_size: BTreeMap<(Space, u32), ByOffset>,
 }
 
-/// Footprints of like sizes by their offsets.
+/// Footprints of similar sizes by their offsets.
 type ByOffset = BTreeMap<usize, Vec<(Footprint, usize)>>;
 
 impl Touched {
@@ -23,7 +24,7 @@ impl Touched {
         touched
     }
 
-    /// Adds what a stage touches.
+    /// Adds a footprint of a stage.
     pub(crate) fn insert(&mut self, footprint: Footprint, stage: usize) {
         let Footprint { address, units, .. } = footprint;
         if address.span.bytes > 0 && units > 0 {
@@ -33,7 +34,7 @@ impl Touched {
         }
     }
 
-    /// What overlaps a footprint, whoever writes.
+    /// The footprints that overlap this one, also if neither writes.
     pub(crate) fn overlapping(
         &self,
         footprint: &Footprint,

@@ -1,13 +1,14 @@
-//! State updates: where the next value of each state is written.
+//! Updates of states: the memory of each state's next value.
 //!
-//! The next value is computed right into the state's memory wherever nothing can read the old one afterwards. If that is
-//! impossible, it is computed elsewhere and copied when nobody needs the old value any more.
+//! The next value is computed in the state's memory if nothing can read the old one afterwards. If
+//! that is impossible, it is computed elsewhere, and copied after the last use of the old value.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::tasks::{BufferId, Home, TaskId, Tasks};
 
-/// Finds the memory of each state's next value, adds the copies that are needed, and orders the tasks around them.
+/// Decides on the memory of each state's next value, adds the copies that are needed, and orders
+/// the tasks accordingly.
 pub(crate) fn place_updates(tasks: &mut Tasks) {
     let olds: HashMap<usize, BufferId> = (0..tasks.buffers.len())
         .filter_map(|buffer| match tasks.buffers[buffer].home {
@@ -36,8 +37,8 @@ pub(crate) fn place_updates(tasks: &mut Tasks) {
     }
 }
 
-/// Values of states before the step that are returned, or become values of other states, are copied before they are
-/// overwritten.
+/// Adds copies of old values of states that are returned or become values of other states, before
+/// they are overwritten.
 fn save_old_values(tasks: &mut Tasks) {
     let mut saved: HashMap<BufferId, BufferId> = HashMap::new();
     let mut save = |tasks: &mut Tasks, buffer: BufferId| match tasks.buffers[buffer].home {
@@ -59,7 +60,7 @@ fn save_old_values(tasks: &mut Tasks) {
     }
 }
 
-/// The task that can write `value` right over `old`, if there is one.
+/// The task that can write `value` to the memory of `old`, if there is one.
 fn writer_in_place(tasks: &Tasks, old: BufferId, value: BufferId) -> Option<TaskId> {
     let buffer = &tasks.buffers[value];
     let writer = buffer.producer?;
@@ -70,7 +71,7 @@ fn writer_in_place(tasks: &Tasks, old: BufferId, value: BufferId) -> Option<Task
     (allowed && !depends(tasks, &others, writer)).then_some(writer)
 }
 
-/// Whether a task's result may have the memory of all those operands that `shared` tells.
+/// Whether a task's result may take the memory of all operands for which `shared` holds.
 pub(crate) fn may_overwrite(
     tasks: &Tasks,
     task: TaskId,
@@ -86,10 +87,10 @@ pub(crate) fn may_overwrite(
     })
 }
 
-/// Whether any of the tasks needs what `on` computes, or has to come after it for another reason.
+/// Whether any of the tasks `of` has to come after `on`, as its consumer or for another reason.
 ///
-/// What comes before the tasks and what comes after `on` is walked by turns, until one walk meets the start of the other or ends:
-/// next to nothing comes after most updates, and a whole step before them.
+/// A walk back from the tasks and a walk forward from `on` take turns, until one meets the start of
+/// the other or ends: almost no task comes after most updates, and a whole step comes before them.
 fn depends(tasks: &Tasks, of: &[TaskId], on: TaskId) -> bool {
     let targets: HashSet<TaskId> = of.iter().copied().collect();
     let (mut before, mut after) = (of.to_vec(), vec![on]);

@@ -1,4 +1,4 @@
-//! How threads wait for each other: they look for a while, then they sleep.
+//! Waiting of threads for each other: they spin for a while, then sleep.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,12 +6,12 @@ use std::thread::available_parallelism;
 
 use atomic_wait::{wait, wake_all};
 
-/// How often a waiting thread looks before it sleeps: 50 to 200 µs. A sleep that is shorter than
-/// that costs more than it saves, and what follows a sleep starts late by the time of a wake-up.
+/// How often a waiting thread checks before it sleeps: 50 to 200 µs. A shorter sleep costs more
+/// than it saves, and the work after a sleep is late by the time of a wake-up.
 const SPINS: u32 = 4000;
 
-/// The same if the process may not use a whole core for each thread, so that looking takes time
-/// away from those that work: about what a sleep and a wake-up cost, 2 to 5 µs.
+/// The same if the process may not use a whole core for each thread, so that spinning takes time
+/// from threads that work: about the cost of a sleep and a wake-up, 2 to 5 µs.
 const SPINS_WITHOUT_CORE: u32 = 100;
 
 /// A value on cache lines of its own.
@@ -19,26 +19,26 @@ const SPINS_WITHOUT_CORE: u32 = 100;
 #[repr(align(128))]
 pub(crate) struct OwnLine<T>(pub(crate) T);
 
-/// How many threads can run at once: the cores that the process may run on, or its quota of CPU
-/// time rounded up.
+/// The number of threads that can run at once: the cores that the process may run on, or its quota
+/// of CPU time rounded up.
 pub(crate) fn cores() -> usize {
     num_cpus::get().max(1)
 }
 
-/// How long the threads of a team look before they sleep.
+/// How long the threads of a team spin before they sleep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patience(u32);
 
 impl Patience {
-    /// The patience of so many threads in this process.
+    /// The patience of `threads` threads in this process.
     pub(crate) fn of(threads: usize) -> Self {
         // Rounded down: a quota of one core and a half is not a core for each of two threads.
         let whole_cores = available_parallelism().map_or(1, usize::from);
         Self(if threads > whole_cores { SPINS_WITHOUT_CORE } else { SPINS })
     }
 
-    /// Waits until the condition holds, asleep on the bell if that takes long; returns whether it
-    /// went to sleep. Whoever makes the condition hold rings the bell afterwards; both are
+    /// Waits until the condition holds, asleep at the bell if that takes long; returns whether it
+    /// slept. A thread that makes the condition hold rings the bell afterwards; both are
     /// sequentially consistent.
     pub(crate) fn wait(self, bell: &Bell, condition: impl Fn() -> bool) -> bool {
         let sleeps = !spin(self.0, &condition);
@@ -49,7 +49,7 @@ impl Patience {
     }
 }
 
-/// Looks so many times whether the condition holds; returns whether it does.
+/// Checks the condition up to `times` times; returns whether it holds.
 pub(crate) fn spin(times: u32, condition: impl Fn() -> bool) -> bool {
     (0..times).any(|_| {
         let holds = condition();
@@ -60,12 +60,12 @@ pub(crate) fn spin(times: u32, condition: impl Fn() -> bool) -> bool {
     })
 }
 
-/// Wakes threads that sleep.
+/// A bell, which wakes sleeping threads.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    /// How many threads sleep or are about to.
+    /// The number of threads that sleep or are about to.
     sleepers: AtomicU32,
-    /// How often it has rung.
+    /// The number of times it has rung.
     rings: AtomicU32,
 }
 
@@ -73,8 +73,8 @@ impl Bell {
     /// Sleeps until the condition holds.
     ///
     /// No ring is missed: this thread counts as a sleeper before it looks at the condition, so
-    /// either it sees the condition hold or the one who makes it hold sees the sleeper. In the
-    /// second case `rings` changes after it was read here, and the system lets nobody sleep.
+    /// either it sees that the condition holds, or the thread that makes it hold sees the sleeper.
+    /// In the second case `rings` changes after it was read here, so that the wait returns at once.
     fn sleep(&self, condition: impl Fn() -> bool) {
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         loop {
@@ -87,8 +87,8 @@ impl Bell {
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Wakes all that sleep, if any do. It follows a sequentially consistent store that makes
-    /// their condition hold.
+    /// Wakes all sleepers. It follows a sequentially consistent store that makes their condition
+    /// hold.
     pub(crate) fn ring(&self) {
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             self.rings.fetch_add(1, Ordering::SeqCst);

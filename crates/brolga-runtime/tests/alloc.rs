@@ -1,4 +1,5 @@
-//! A step allocates nothing, and what is dropped is given back. One test, since the count is of the whole process.
+//! A step allocates nothing, and dropped programs free their memory. One test, since the count is
+//! that of the whole process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -71,7 +72,7 @@ fn steps_allocate_nothing_and_drops_give_everything_back() {
     cycles(10);
     let (live, mapped) = (LIVE.load(Ordering::Relaxed), mappings());
     cycles(1000);
-    // Threads give their memory back when they end, and rayon some of it later still; an arena has 13 KiB.
+    // Threads free their memory when they end, and rayon some of it later; an arena has 13 KiB.
     std::thread::sleep(std::time::Duration::from_millis(100));
     let growth = LIVE.load(Ordering::Relaxed) - live;
     assert!(growth < 1 << 20, "{growth} bytes more after 1000 programs");
@@ -81,7 +82,8 @@ fn steps_allocate_nothing_and_drops_give_everything_back() {
     assert!(growth < 50, "{growth} mappings of memory more after 1000 programs");
 }
 
-/// How many mappings of memory the process has, code pages among them; 0 on systems that do not tell.
+/// The number of memory mappings of the process, including code pages; 0 on systems that do not
+/// tell.
 fn mappings() -> i64 {
     std::fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count() as i64)
 }

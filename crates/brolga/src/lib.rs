@@ -1,7 +1,8 @@
 //! Brolga: an autodiff graph compiler for the CPU with a Keras-like frontend.
 //!
-//! A model is a list of layers. Training it traces the layers into a graph, differentiates the graph, fuses it into kernels,
-//! compiles them to machine code in milliseconds, and runs the whole step as one program.
+//! A model is a list of layers. Training it traces the layers into a graph, differentiates the
+//! graph, fuses it into kernels, compiles them to machine code in milliseconds, and runs the whole
+//! step as one program.
 //!
 //! ```
 //! use brolga::prelude::*;
@@ -28,7 +29,8 @@
 //! # }
 //! ```
 //!
-//! The same bits come out for every number of threads, fused or not, today and after a resume; `docs/architecture.md` tells how.
+//! The same bits come out for every number of threads, fused or not, today and after a resume;
+//! `docs/architecture.md` tells how.
 //!
 //! | module | what it holds |
 //! |---|---|

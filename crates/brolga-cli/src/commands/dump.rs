@@ -34,10 +34,11 @@ pub(crate) struct Dump {
     filter: Filter,
     #[command(flatten)]
     differentiate: Differentiate,
-    /// With --stage kernels, clif, asm or plan: the vector instruction set, which this machine need not have [default: the widest it has]
+    /// With --stage kernels, clif, asm or plan: the vector instruction set, which this machine need
+    /// not have [default: the widest it has]
     #[arg(long, value_name = "scalar|128|avx2|avx512")]
     isa: Option<VectorIsa>,
-    /// With --stage plan: for how many threads [default: as many as there are cores]
+    /// With --stage plan: the number of threads [default: the number of cores]
     #[arg(long)]
     threads: Option<usize>,
     /// Add the file and line of each node as a comment
@@ -47,7 +48,8 @@ pub(crate) struct Dump {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum Stage {
-    /// The graph as traced: of a training step, the loss before it is differentiated. Of a file, the graph as parsed
+    /// The graph as traced: of a training step, the loss before it is differentiated. Of a file,
+    /// the graph as parsed
     Traced,
     /// With gradients and updates
     Grad,
@@ -59,7 +61,7 @@ enum Stage {
     Clif,
     /// Each kernel's machine code
     Asm,
-    /// What runs when, and where everything lies: the program before it is linked
+    /// Offsets, stages and barriers: the program before it is linked
     Plan,
     /// A picture for Graphviz
     Dot,
@@ -81,7 +83,7 @@ impl Dump {
         }
         if self.stage == Stage::Plan && !self.filter.is_empty() {
             let message =
-                "a plan is that of the whole graph: --role and --layer do not go with --stage plan";
+                "a plan covers the whole graph: --role and --layer do not go with --stage plan";
             return Err(CliError::argument(message, "use them with another stage"));
         }
         let stage = match (self.stage, self.of) {
@@ -106,7 +108,7 @@ impl Dump {
         Ok(Report { text, json, holds: true })
     }
 
-    /// The graphs at this stage, or at the one whose kernels it shows.
+    /// The graphs at this stage, or the graphs of kernels for a later one.
     fn graphs_at(&self, stage: Stage, streams: &mut Streams<'_>) -> Result<Vec<Graph>, CliError> {
         let mut graphs = match self.subject.load(streams)? {
             Loaded::Program { .. } if self.differentiate.is_asked() => {
@@ -165,7 +167,7 @@ impl Dump {
         let layout = StateLayout::of_graphs([graph])?;
         let mut options = Options { isa: self.isa, ..Options::default() };
         options.threads = self.threads.unwrap_or(options.threads);
-        // Nothing is linked, so the machine need not have the instruction set.
+        // The plan is not linked, so the machine need not have the instruction set.
         let planned = Planned::new(graph, &layout, &options, |graph, options| {
             compile_for(graph, options.isa()?.target()?)
         })?;

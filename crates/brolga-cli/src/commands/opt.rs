@@ -17,12 +17,13 @@ use crate::subject::Subject;
 
 /// Run passes over graphs and print the result
 ///
-/// What is shown along the way goes to standard error; standard output holds the resulting IR and nothing else.
+/// Snapshots and reports go to standard error; standard output holds only the resulting IR.
 #[derive(Debug, Args)]
 pub(crate) struct Opt {
     #[command(flatten)]
     subject: Subject,
-    /// The passes to run in this order, separated by commas; an unknown name lists them all [default: the whole pipeline]
+    /// The passes to run in this order, separated by commas; an unknown name lists them all
+    /// [default: the whole pipeline]
     #[arg(long, value_name = "A,B")]
     passes: Option<String>,
     /// Passes to leave out, separated by commas
@@ -43,7 +44,8 @@ pub(crate) struct Opt {
     /// List which rewrites were considered and not made, and why
     #[arg(long)]
     explain: bool,
-    /// Name values by the identity of their node, which is the same before and after a pass, instead of numbering them
+    /// Name values by the identity of their node, which is the same before and after a pass,
+    /// instead of numbering them
     #[arg(long)]
     ids: bool,
     #[command(flatten)]
@@ -66,13 +68,13 @@ impl Opt {
             }
             let mut snapshots = vec![];
             let result = self.manager(&mut snapshots)?.run(&mut graph);
-            // What was seen before an error helps to understand it.
+            // The snapshots before an error help to understand it.
             self.show(&graph, &snapshots, streams)?;
             let report = result?;
             if self.report {
                 write!(streams.stderr, "{report}")?;
-                for (place, rewrite) in report.rewrites.iter().enumerate() {
-                    writeln!(streams.stderr, "{:>5}. {rewrite}", place + 1)?;
+                for (index, rewrite) in report.rewrites.iter().enumerate() {
+                    writeln!(streams.stderr, "{:>5}. {rewrite}", index + 1)?;
                 }
             }
             if self.explain {

@@ -1,4 +1,4 @@
-//! `brolga run`: graphs evaluated.
+//! `brolga run`: evaluation of graphs.
 
 use std::fmt::Write;
 
@@ -30,7 +30,7 @@ pub(crate) struct Run {
     /// Optimize the graph, compile it and run the machine code
     #[arg(long)]
     native: bool,
-    /// How many threads run machine code [default: as many as the process may use]
+    /// The number of threads that run machine code [default: as many as the process may use]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// The vector instruction set of machine code [default: the widest that this machine has]
@@ -125,7 +125,7 @@ impl Run {
     }
 }
 
-/// What an output is called: `%3`, or `%3 => %w` if it replaces a state.
+/// The names of the outputs: `%3`, or `%3 => %w` for one that replaces a state.
 fn names(graph: &Graph) -> Vec<String> {
     let names = Names::new(graph);
     let name = |output: &brolga_ir::Output| match output.replaces {
@@ -135,8 +135,7 @@ fn names(graph: &Graph) -> Vec<String> {
     graph.outputs().iter().map(name).collect()
 }
 
-/// A number that differs, most likely, if a bit of the type or the elements does: FNV-1a over the type and the
-/// [canonical bits](Data::canonical_bits).
+/// The hash FNV-1a of the type and the [canonical bits](Data::canonical_bits).
 fn checksum(tensor: &Tensor) -> String {
     let bits = tensor.data().canonical_bits().into_iter().flat_map(u64::to_le_bytes);
     format!("{:016x}", fnv1a(tensor.ty().to_string().into_bytes().into_iter().chain(bits)))
@@ -167,7 +166,8 @@ fn outputs_json(graph: &Graph, outputs: &[Tensor]) -> Vec<Value> {
     outputs.map(document).collect()
 }
 
-/// The elements in row-major order; those that JSON has no number for as `"nan"`, `"inf"`, `"-inf"`.
+/// The elements in row-major order; `"nan"`, `"inf"` and `"-inf"` for floats that are no JSON
+/// numbers.
 fn numbers(data: &Data) -> Vec<Value> {
     let float = |x: f64| match x {
         x if x.is_finite() => json!(x),
@@ -189,10 +189,10 @@ fn numbers(data: &Data) -> Vec<Value> {
 fn differences(graph: &Graph, interpreted: &[Tensor], native: &[Tensor]) -> Vec<String> {
     let difference = |(name, (a, b)): (String, (&Tensor, &Tensor))| {
         let (a_bits, b_bits) = (a.data().canonical_bits(), b.data().canonical_bits());
-        let places: Vec<usize> = (0..a_bits.len()).filter(|&i| a_bits[i] != b_bits[i]).collect();
-        let &first = places.first()?;
+        let differing: Vec<usize> = (0..a_bits.len()).filter(|&i| a_bits[i] != b_bits[i]).collect();
+        let &first = differing.first()?;
         let (a, b) = (a.data().to_f64()[first], b.data().to_f64()[first]);
-        let (count, of) = (places.len(), a_bits.len());
+        let (count, of) = (differing.len(), a_bits.len());
         Some(format!(
             "{name}: {count} of {of} elements differ; element {first} is {a:?} on the interpreter, {b:?} natively"
         ))

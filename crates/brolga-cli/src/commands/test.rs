@@ -15,7 +15,7 @@ use crate::memory::MemoryLimit;
 use crate::streams::Streams;
 use crate::subject::{name, read_text};
 
-/// Run tests of passes: IR texts that say in comments which passes run and what the result must be
+/// Run tests of passes: IR texts whose comments say which passes run and what the result must be
 ///
 /// `// passes: A,B` names the passes. `// check: TEXT`, `// check-next: TEXT` and
 /// `// check-not: TEXT` say which lines the result has, or all comments below `// expect:` are the
@@ -25,7 +25,7 @@ pub(crate) struct Test {
     /// Files, directories for all files below them that end in .ir, or - for standard input
     #[arg(required = true, value_name = "FILE|DIRECTORY|-")]
     paths: Vec<String>,
-    /// Write each result into its file, below `// expect:`, as what is expected from now on
+    /// Write each result into its file, below `// expect:`, as the expected one
     #[arg(long)]
     bless: bool,
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub(crate) struct Test {
 enum Outcome {
     /// The result is as expected.
     Ok,
-    /// It is now what is expected.
+    /// It was written as the expected one.
     Blessed,
 }
 
@@ -75,7 +75,7 @@ impl Test {
         Ok(Report { text, json: json!({ "tests": documents }), holds: failed == 0 })
     }
 
-    /// The files that a path stands for.
+    /// The files that a path names.
     fn files(&self, path: &str) -> Result<Vec<String>, CliError> {
         if path == "-" && self.bless {
             let message = "standard input cannot be blessed";

@@ -1,4 +1,4 @@
-//! `brolga verify`: whether a text is right.
+//! `brolga verify`: the mistakes in a text.
 
 use brolga_passes::{PassError, check_kernels};
 use clap::Args;
@@ -16,7 +16,7 @@ use crate::subject::Subject;
 pub(crate) struct Verify {
     #[command(flatten)]
     subject: Subject,
-    /// Whether the graphs are graphs of kernels, as code generation takes them, too
+    /// Also check that the graphs are graphs of kernels, as code generation takes them
     #[arg(long)]
     kernels: bool,
 }

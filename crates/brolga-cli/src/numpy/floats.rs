@@ -5,15 +5,15 @@ use std::fmt::{Display, LowerExp};
 use brolga_ir::Data;
 use brolga_ir::tensor::{to_bf16, to_f16};
 
-/// The most digits behind the point, in arrays.
+/// The most digits after the point, in arrays.
 const PRECISION: usize = 8;
 
-/// A float, with the fewest digits that tell it from its neighbours.
+/// A float, with the fewest digits that distinguish it from all others.
 pub(super) struct Float {
     exact: f64,
     plain: String,
     exponential: String,
-    /// From where on the element type's digits do not reach to the point; at most 1e8.
+    /// The number from which on the element type has no digits after the point; at most 1e8.
     large: f64,
 }
 
@@ -59,7 +59,7 @@ impl Float {
         }
     }
 
-    /// What is no finite number.
+    /// The text of a NaN or an infinity.
     fn special(&self) -> Option<&'static str> {
         match self.exact {
             x if x.is_finite() => None,
@@ -69,7 +69,7 @@ impl Float {
         }
     }
 
-    /// Without an exponent, with at most [`PRECISION`] digits behind the point.
+    /// The text without an exponent, with at most [`PRECISION`] digits after the point.
     fn plain(&self) -> String {
         if split(&self.plain, '.').1.len() <= PRECISION {
             return self.plain.clone();
@@ -77,12 +77,12 @@ impl Float {
         format!("{:.PRECISION$}", self.exact).trim_end_matches('0').to_owned()
     }
 
-    /// How many digits stand behind the point in front of the exponent.
+    /// The number of digits between the point and the exponent.
     fn digits(&self) -> usize {
         split(split(&self.exponential, 'e').0, '.').1.len().min(PRECISION)
     }
 
-    /// With an exponent, and so many digits behind the point.
+    /// The text with an exponent and this number of digits after the point.
     fn scientific(&self, digits: usize) -> String {
         let text = format!("{:.digits$e}", self.exact);
         let (mantissa, exponent) = split(&text, 'e');
@@ -91,7 +91,7 @@ impl Float {
     }
 }
 
-/// What stands before and behind a mark.
+/// The parts before and after a mark.
 fn split(text: &str, mark: char) -> (&str, &str) {
     text.split_once(mark).unwrap_or((text, ""))
 }
@@ -104,7 +104,8 @@ fn sized(exponent: &str) -> String {
     }
 }
 
-/// Floats with their points below each other, all with exponents where they are large, tiny, or of very different sizes.
+/// Floats with aligned points; all have exponents if some are large or tiny, or their sizes differ
+/// much.
 pub(super) fn aligned(floats: &[Float]) -> Vec<String> {
     let finite = || floats.iter().filter(|x| x.exact.is_finite());
     let sizes = || finite().map(|x| x.exact.abs()).filter(|size| *size > 0.0);

@@ -1,4 +1,4 @@
-//! Documents say what is: their commands print what stands below them, and what they name exists.
+//! Documents are true: their commands print the lines below them, and the names in them exist.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A command in a document, and what it prints.
+/// A command in a document, and its output.
 struct Example<'a> {
     command: String,
     /// The lines below it. `...` stands for one line or more.
@@ -15,7 +15,7 @@ struct Example<'a> {
 
 /// A part of a document.
 enum Part<'a> {
-    /// Lines that are no example, with their ends.
+    /// Other lines, with their line ends.
     Text(&'a str),
     Example(Example<'a>),
 }
@@ -44,15 +44,15 @@ fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The pages below `docs`, and the first one of all.
+/// The pages below `docs`, and the README.
 fn documents() -> Vec<PathBuf> {
     let mut documents = files(&root().join("docs"), ".md");
     documents.push(root().join("README.md"));
     documents
 }
 
-/// Cuts a document at the commands in its blocks `console`. A command begins with `$ `, and goes on
-/// in lines that begin with `> `.
+/// Cuts a document at the commands in its blocks `console`. A command begins with `$ ` and
+/// continues in lines that begin with `> `.
 fn parts(document: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut console = false;
@@ -79,7 +79,7 @@ fn parts(document: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// Whether these lines are those of a document, in which `...` stands for one line or more.
+/// Whether the lines match those of a document, in which `...` stands for one line or more.
 fn matches(lines: &[&str], written: &[&str]) -> bool {
     match written {
         [] => lines.is_empty(),
@@ -88,21 +88,21 @@ fn matches(lines: &[&str], written: &[&str]) -> bool {
     }
 }
 
-/// These lines, shortened as they were: as many in front of the only `...` and after it.
+/// The lines, shortened like the written ones: as many before the only `...` and after it.
 fn shortened<'a>(lines: &[&'a str], written: &[&str]) -> Vec<&'a str> {
-    let dots: Vec<usize> = (0..written.len()).filter(|&place| written[place] == "...").collect();
+    let dots: Vec<usize> = (0..written.len()).filter(|&index| written[index] == "...").collect();
     let [dots] = dots[..] else { return lines.to_vec() };
-    let (front, back) = (dots, written.len() - dots - 1);
-    if front + back >= lines.len() {
+    let (before, after) = (dots, written.len() - dots - 1);
+    if before + after >= lines.len() {
         return lines.to_vec();
     }
-    let mut shown = lines[..front].to_vec();
+    let mut shown = lines[..before].to_vec();
     shown.push("...");
-    shown.extend(&lines[lines.len() - back..]);
+    shown.extend(&lines[lines.len() - after..]);
     shown
 }
 
-/// Everything that a command prints, run by a shell that finds `brolga`.
+/// The output of a command in a shell that finds `brolga`.
 fn run(command: &str, directory: &Path) -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_brolga")).parent().unwrap();
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
@@ -157,7 +157,7 @@ fn commands_print_what_stands_below_them() {
     assert!(update || wrong.is_empty(), "INSTA_UPDATE=always writes what is printed:\n{wrong}");
 }
 
-/// What stands between backticks, outside of blocks of code.
+/// The words between backticks, outside of blocks of code.
 fn code_words(document: &str) -> impl Iterator<Item = &str> {
     let prose = document.split("```").step_by(2);
     prose.flat_map(|text| text.split('`').skip(1).step_by(2))
@@ -170,8 +170,7 @@ fn alternatives(name: &str) -> Vec<String> {
     inside.split(',').flat_map(|word| alternatives(&format!("{before}{word}{after}"))).collect()
 }
 
-/// Whether this is the name of a source file or of a folder: of an example's files, endings are
-/// others.
+/// Whether this is the name of a source file or a folder; files of examples have other endings.
 fn is_path(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./{},*".contains(c);
     let ending = [".rs", ".md", ".toml", ".py", "/"].iter().any(|ending| word.ends_with(ending));
@@ -180,7 +179,7 @@ fn is_path(word: &str) -> bool {
     word.chars().all(plain) && !word.starts_with(['.', '/', '*']) && (ending || inside)
 }
 
-/// Whether the file of a link is there, and the heading in it that it names.
+/// Whether the file of a link exists, and so does the heading that it names.
 fn leads_somewhere(from: &Path, link: &str) -> bool {
     let (file, heading) = link.split_once('#').unwrap_or((link, ""));
     let target = if file.is_empty() { from.to_owned() } else { from.with_file_name(file) };

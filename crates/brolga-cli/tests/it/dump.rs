@@ -165,7 +165,7 @@ fn what_a_model_does_not_have_is_an_error() {
     ");
     assert_snapshot!(stderr_of(1, &["dump", "-", "--batch", "2"], DENSE), @"
     error: `--batch` is for built-in models; `-` is none
-      help: the types in a text say how large a batch is
+      help: the types in a text have the size of its batch
     ");
 }
 
@@ -195,7 +195,7 @@ fn plans() {
     let mlp = ["dump", "mlp", "--batch", "4", "--stage", "plan", "--isa", "128", "--threads", "2"];
     insta::assert_snapshot!("mlp_plan", stdout_of(&mlp, ""));
     assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "plan", "--layer", "dense"], DENSE), @"
-    error: a plan is that of the whole graph: --role and --layer do not go with --stage plan
+    error: a plan covers the whole graph: --role and --layer do not go with --stage plan
       help: use them with another stage
     ");
 }

@@ -1,5 +1,6 @@
-//! What `brolga dump` shows of the first model's training step: convolution, bias, ReLU and pooling are one kernel, so are their
-//! counterparts in the backward direction, and nothing stores an activation of a convolution in full size.
+//! The first model's training step as `brolga dump` shows it: convolution, bias, ReLU and pooling
+//! are one kernel, so are their gradients, and no kernel stores an activation of a convolution at
+//! full size.
 
 use brolga_cli::{Streams, run};
 use brolga_codegen::{CodegenOptions, compile};
@@ -8,7 +9,7 @@ use brolga_nn::{Kind, builtin};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// What the two convolutions give for a batch of 32 before their pooling.
+/// The results of the two convolutions for a batch of 32, before pooling.
 const ACTIVATIONS: [[usize; 4]; 2] = [[32, 26, 26, 32], [32, 11, 11, 64]];
 
 /// The kernels of one layer and role, as the command prints them.
@@ -35,13 +36,14 @@ fn the_second_convolution_is_one_kernel_forward() -> Result {
 }
 
 #[test]
-fn the_first_convolution_has_its_unpooling_in_front_and_its_mask_in_the_next_gradient() -> Result {
+fn the_first_convolution_has_its_unpooling_in_its_prologue_and_its_mask_in_the_next_gradient()
+-> Result {
     insta::assert_snapshot!(dump("conv2d", "backward")?);
     Ok(())
 }
 
 #[test]
-fn the_second_convolution_has_its_mask_and_unpooling_in_front_of_its_gradients() -> Result {
+fn the_second_convolution_has_its_mask_and_unpooling_in_the_prologues_of_its_gradients() -> Result {
     insta::assert_snapshot!(dump("conv2d_1", "backward")?);
     Ok(())
 }
@@ -63,7 +65,8 @@ fn no_activation_of_a_convolution_is_stored_in_full_size() -> Result {
     Ok(())
 }
 
-/// The nodes with a result that has as many elements as an activation of a convolution, whatever its shape and element type.
+/// The nodes with a result that has as many elements as an activation of a convolution, of any
+/// shape and element type.
 fn full_size(graph: &Graph) -> Vec<NodeId> {
     let sizes = ACTIVATIONS.map(|shape| shape.iter().product::<usize>());
     let is_full =

@@ -1,4 +1,5 @@
-//! Inputs of any size under a limited address space: results or errors, never the end of the process.
+//! Inputs of any size under a limited address space: results or errors, never the end of the
+//! process.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -6,7 +7,7 @@ use std::process::{Command, Stdio};
 /// 600 MiB, of which the command itself takes some 100 with its threads.
 const KIB: &str = "614400";
 
-/// The exit code and what stands on the standard error.
+/// The exit code and the standard error.
 fn limited(arguments: &[&str], stdin: &str) -> (i32, String) {
     let script = format!("ulimit -v {KIB}; exec \"$0\" \"$@\"");
     let mut child = Command::new("sh")
@@ -26,7 +27,7 @@ fn limited(arguments: &[&str], stdin: &str) -> (i32, String) {
     )
 }
 
-/// Fails unless the command gives a result, or an error that is about memory.
+/// Fails unless the command gives a result or an error about memory.
 fn survives(arguments: &[&str], stdin: &str) -> bool {
     let (code, text) = limited(arguments, stdin);
     let memory = ["of memory", "no memory", "MiB", "out of memory"];
@@ -99,7 +100,7 @@ fn files_that_claim_more_than_they_have() {
     let (code, text) = limited(&["run", "-", "--input", &format!("x={path}")], graph);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("f32[250000000000] takes 1000000000000 bytes, the file has 0"), "{text}");
-    // A file of 1 TiB, of which nothing is on the disk.
+    // A sparse file of 1 TiB, of which no byte is on the disk.
     let sparse = folder.path().join("sparse.npy");
     fs::File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
     assert!(!survives(&["run", "-", "--input", &format!("x={}", sparse.display())], graph));

@@ -1,4 +1,4 @@
-//! The binary `brolga`, run as a shell runs it.
+//! The binary `brolga`, run as by a shell.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -31,7 +31,7 @@ graph predict(
 }
 ";
 
-/// What a run of the command left behind.
+/// The result of a run of the command.
 #[derive(Debug)]
 struct Ran {
     code: i32,
@@ -48,7 +48,7 @@ fn brolga_with(arguments: &[&str], stdin: &str) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Who does not read the input has closed it.
+    // Writing fails if the command closes its input without reading it.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -59,7 +59,7 @@ fn brolga(arguments: &[&str]) -> Ran {
     brolga_with(arguments, "")
 }
 
-/// The standard output of a run that succeeds and has nothing else to say.
+/// The standard output of a run that succeeds and leaves standard error empty.
 fn stdout_of(arguments: &[&str], stdin: &str) -> String {
     let ran = brolga_with(arguments, stdin);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");

@@ -124,11 +124,11 @@ graph f(%x: f32[4,6], %w: f32[6,3], %s: f32[4,1]) {
     "#);
     assert_snapshot!(ran.stderr, @"
     fuse_matmul: n3, `matmul` of dense (forward) without n4, `mul` of scale (forward): it repeats an operand in a way that the kernel does not read
-    fuse_elementwise: n4, `mul` of scale (forward) without n3, `matmul` of dense (forward): it does not go row by row
+    fuse_elementwise: n4, `mul` of scale (forward) without n3, `matmul` of dense (forward): it does not work row by row
     ");
     let ran = brolga_with(&["opt", "-", "--explain", "--json"], text);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
-    assert_snapshot!(document["graphs"][0]["refusals"][0], @r#"{"node":{"id":3,"layer":"dense","op":"matmul","role":"forward"},"outside":{"id":4,"layer":"scale","op":"mul","role":"forward"},"pass":"fuse_matmul","rule":"fuse what is behind a matrix product","why":"it repeats an operand in a way that the kernel does not read"}"#);
+    assert_snapshot!(document["graphs"][0]["refusals"][0], @r#"{"node":{"id":3,"layer":"dense","op":"matmul","role":"forward"},"outside":{"id":4,"layer":"scale","op":"mul","role":"forward"},"pass":"fuse_matmul","rule":"fuse a matrix product's epilogue","why":"it repeats an operand in a way that the kernel does not read"}"#);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn native_code_gives_the_same_bits() {
     }
 }
 
-/// What is behind a filter's gradient needs its whole sum, and is computed after it.
+/// The epilogue of a filter's gradient needs the whole sum, and is computed after it.
 #[test]
 fn a_filters_gradient_is_scaled_and_added_natively() {
     let text = "\

@@ -153,7 +153,7 @@ fn results_are_blessed() {
         let ran = test_in(directory.path(), arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (0, "DIR/one.ir: ok\n"));
     }
-    // What is blessed is still a text that every command reads.
+    // A blessed file is still a text that every command reads.
     let path = directory.path().join("one.ir");
     assert_eq!(stdout_of(&["verify", path.to_str().unwrap()], ""), "ok\n");
 

@@ -9,7 +9,7 @@ fn a_valid_text_is_ok() {
 }
 
 #[test]
-fn every_mistake_is_shown_with_its_place() {
+fn every_mistake_is_shown_with_its_position() {
     let text = "\
 graph f(%x: f32[2,3], %y: f32[4]) {
   %0: f32[2,3] = add %x, %y

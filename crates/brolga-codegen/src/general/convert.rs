@@ -1,4 +1,5 @@
-//! Conversions between element types, by the rules of [`Cast`](brolga_ir::ops::Cast), and the two formats of half a word.
+//! Conversions between element types, by the rules of [`Cast`](brolga_ir::ops::Cast), and the two
+//! formats of half a word.
 
 use brolga_ir::DType;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
@@ -72,10 +73,11 @@ fn low_word(b: &mut FunctionBuilder<'_>, number: Value) -> Value {
     }
 }
 
-/// An `f64` as the `f32` next to it towards 0, with the last bit set where that is not exact: what is rounded to a half afterwards is rounded as
-/// if once.
+/// An `f64` rounded towards 0 to an `f32`, with the last bit set if that is not exact. A later
+/// rounding to a half then gives the same result as a single one.
 ///
-/// Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd" (2008).
+/// Source: Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms
+/// using rounding to odd" (2008).
 fn round_to_odd(b: &mut FunctionBuilder<'_>, number: Value) -> Value {
     let nearest = b.ins().fdemote(F32, number);
     let back = b.ins().fpromote(F64, nearest);
@@ -102,7 +104,8 @@ pub(super) fn narrow_half(b: &mut FunctionBuilder<'_>, number: Value, dtype: DTy
     b.ins().select(is_nan, nan, narrow)
 }
 
-/// The upper half, rounded: half of the lowest bit that stays is added, less one where that bit is even.
+/// The upper half, rounded by an addition of half of its lowest bit, less one where that bit is
+/// even.
 fn narrow_bf16(b: &mut FunctionBuilder<'_>, bits: Value) -> Value {
     let upper = b.ins().ushr_imm_u(bits, 16);
     let odd = b.ins().band_imm_u(upper, 1);
@@ -111,8 +114,9 @@ fn narrow_bf16(b: &mut FunctionBuilder<'_>, bits: Value) -> Value {
     b.ins().ushr_imm_u(rounded, 16)
 }
 
-/// Normal results are rounded like those of bf16 after the exponent's bias has changed. Subnormal ones come from the last bits of a sum
-/// with ½, whose last place is theirs. What rounds to 2¹⁶ and more is infinite.
+/// Normal results are rounded like those of bf16 after the exponent's bias has changed. Subnormal
+/// ones are the last bits of a sum with ½, whose unit in the last place is theirs. A result of 2¹⁶
+/// or more is infinite.
 fn narrow_f16(b: &mut FunctionBuilder<'_>, bits: Value) -> Value {
     let magnitude = b.ins().band_imm_u(bits, 0x7fff_ffff);
     let sign = b.ins().ushr_imm_u(bits, 16);
@@ -140,7 +144,7 @@ fn narrow_f16(b: &mut FunctionBuilder<'_>, bits: Value) -> Value {
     b.ins().bor(narrow, sign)
 }
 
-/// The `f32` that a half with these bits is.
+/// The `f32` of the half with these bits.
 pub(super) fn widen_half(b: &mut FunctionBuilder<'_>, bits: Value, dtype: DType) -> Value {
     if dtype == DType::BF16 {
         let bits = b.ins().ishl_imm_u(bits, 16);

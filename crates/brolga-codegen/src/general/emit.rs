@@ -8,13 +8,14 @@ use cranelift_codegen::ir::{Block, Function, InstBuilder, MemFlagsData, Type, Va
 use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 
-use super::Placed;
+use super::AddressedLoops;
 use super::convert::{Converted, convert, narrow_half, widen_half};
 use super::numbers::{binary, constant, register, shift, unary};
 
-/// Writes the function `(operands, scratch, begin, end)` of a stage: its body for every unit of `begin..end`.
+/// Writes the function `(operands, scratch, begin, end)` of a stage: its body for every unit of
+/// `begin..end`.
 pub(crate) fn emit(
-    placed: &Placed,
+    addressed: &AddressedLoops,
     stage: usize,
     function: &mut Function,
     config: TargetFrontendConfig,
@@ -25,18 +26,18 @@ pub(crate) fn emit(
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
     let params = b.block_params(entry).to_vec();
-    let counts = placed.loops.counts;
+    let counts = addressed.loops.counts;
     let mut emitter = Emitter {
-        placed,
+        addressed,
         operands: params[0],
-        pointers: vec![None; placed.loops.buffers.len()],
+        pointers: vec![None; addressed.loops.buffers.len()],
         atoms: vec![None; counts.atoms as usize],
         numbers: vec![None; counts.numbers as usize],
         halves: vec![None; counts.numbers as usize],
         variables: vec![None; counts.variables as usize],
         b,
     };
-    let stage = placed.stage(stage);
+    let stage = addressed.stage(stage);
     emitter.find_pointers(&stage.body);
     emitter.repeat(stage.unit, params[2], params[3], &stage.body);
     emitter.b.ins().return_(&[]);
@@ -45,7 +46,7 @@ pub(crate) fn emit(
 }
 
 struct Emitter<'a> {
-    placed: &'a Placed,
+    addressed: &'a AddressedLoops,
     b: FunctionBuilder<'a>,
     operands: ClifValue,
     /// The addresses of the buffers in use.
@@ -77,7 +78,7 @@ impl Emitter<'_> {
     fn find_pointer(&mut self, buffer: Buffer) {
         let index = buffer.0 as usize;
         if self.pointers[index].is_none() {
-            let (slot, offset) = self.placed.buffers[index];
+            let (slot, offset) = self.addressed.buffers[index];
             let entry = i32::try_from(slot * 8).expect("a kernel has few operands");
             let flags = MemFlagsData::trusted();
             let pointer = self.b.ins().load(I64, flags, self.operands, entry);
@@ -112,7 +113,7 @@ impl Emitter<'_> {
         }
     }
 
-    /// A loop tested at its end, and once before it.
+    /// A loop that is tested once before it and then at its end.
     fn repeat(&mut self, index: Atom, from: ClifValue, to: ClifValue, steps: &[Step]) {
         let [body, exit]: [Block; 2] = std::array::from_fn(|_| self.b.create_block());
         let count = self.b.append_block_param(body, I64);
@@ -220,7 +221,7 @@ impl Emitter<'_> {
     }
 
     fn load(&mut self, buffer: Buffer, index: &Index) -> ClifValue {
-        let dtype = self.placed.loops.ty(buffer).dtype;
+        let dtype = self.addressed.loops.ty(buffer).dtype;
         let address = self.address(buffer, index);
         let flags = MemFlagsData::trusted();
         match dtype {
@@ -238,7 +239,7 @@ impl Emitter<'_> {
     }
 
     fn store(&mut self, buffer: Buffer, index: &Index, number: Number) {
-        let dtype = self.placed.loops.ty(buffer).dtype;
+        let dtype = self.addressed.loops.ty(buffer).dtype;
         let value = self.number(number);
         let address = self.address(buffer, index);
         let flags = MemFlagsData::trusted();
@@ -260,9 +261,10 @@ impl Emitter<'_> {
         }
     }
 
-    /// The address of an element. Terms of outer loops are added first, so that inner loops find them in a register.
+    /// The address of an element. Terms of outer loops are added first, so that inner loops find
+    /// them in a register.
     fn address(&mut self, buffer: Buffer, index: &Index) -> ClifValue {
-        let size = self.placed.loops.ty(buffer).dtype.size() as i64;
+        let size = self.addressed.loops.ty(buffer).dtype.size() as i64;
         let pointer = self.pointers[buffer.0 as usize].expect("pointers are found before");
         let start = self.b.ins().iadd_imm_s(pointer, index.offset.wrapping_mul(size));
         self.sum(Some(start), index, size)
@@ -304,7 +306,7 @@ impl Emitter<'_> {
     }
 }
 
-/// The format in memory of an element that is as wide as its register.
+/// The format in memory of an element as wide as its register.
 fn element(dtype: DType) -> Type {
     match dtype {
         DType::F64 => F64,

@@ -1,6 +1,7 @@
 //! The general lowering: any body, any element type, as scalar loops through Cranelift.
 //!
-//! Every op writes itself as [`Loops`]; here they become stages. What the fast lowerings of [`lower`](crate::lower) do not take runs as such.
+//! Every op writes itself as [`Loops`], which become stages here. This lowering takes the kernels
+//! that the fast lowerings of [`lower`](crate::lower) refuse.
 
 mod convert;
 mod emit;
@@ -17,15 +18,15 @@ use crate::lower::{Code, Lowered, Stage};
 
 pub(crate) use emit::emit;
 
-/// Buffers of the workspace start at multiples of this.
+/// The alignment of buffers in the workspace.
 const ALIGNMENT: usize = 64;
 
 /// Scalar loops with the slots and offsets of their buffers in the operand table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Placed {
+pub struct AddressedLoops {
     /// The loops.
     pub loops: Loops,
-    /// For each buffer its slot, and how many bytes after the slot's address it starts.
+    /// The slot of each buffer, and its offset in bytes from the slot's address.
     pub buffers: Vec<(usize, usize)>,
 }
 
@@ -42,9 +43,9 @@ pub(crate) fn lower(body: &Graph) -> Lowered {
     write_body(&mut writer, body, &operands, &results);
     let loops = writer.finish();
     let (buffers, workspace) = allocate(&loops, operands.len() + results.len());
-    let placed = Arc::new(Placed { loops, buffers });
-    let stage = |n: usize| stage(&placed, n);
-    let stages = (0..placed.loops.stages.len()).map(stage).collect();
+    let addressed = Arc::new(AddressedLoops { loops, buffers });
+    let stage = |n: usize| stage(&addressed, n);
+    let stages = (0..addressed.loops.stages.len()).map(stage).collect();
     Lowered { stages, workspace, scratch: 0, in_place: Vec::new() }
 }
 
@@ -67,14 +68,14 @@ fn allocate(loops: &Loops, slots: usize) -> (Vec<(usize, usize)>, usize) {
     (buffers, workspace)
 }
 
-fn stage(placed: &Arc<Placed>, number: usize) -> Stage {
-    let stage = &placed.loops.stages[number];
+fn stage(addressed: &Arc<AddressedLoops>, number: usize) -> Stage {
+    let stage = &addressed.loops.stages[number];
     let mut uses = Uses::default();
     uses.collect(&stage.body, 1);
     let touches = |buffers: BTreeSet<Buffer>, own: &dyn Fn(Buffer) -> bool| {
         let mut touches: Vec<Touch> = Vec::new();
         for buffer in buffers {
-            let slot = placed.buffers[buffer.0 as usize].0;
+            let slot = addressed.buffers[buffer.0 as usize].0;
             let access = if own(buffer) { Access::Units } else { Access::Whole };
             match touches.iter_mut().find(|touch| touch.slot == slot) {
                 Some(touch) => touch.access = Access::Whole,
@@ -85,20 +86,21 @@ fn stage(placed: &Arc<Placed>, number: usize) -> Stage {
     };
     let unit = Index::from(stage.unit);
     let by_units = |buffer: Buffer| {
-        let (_, offset) = placed.buffers[buffer.0 as usize];
+        let (_, offset) = addressed.buffers[buffer.0 as usize];
         let alone = uses.accesses.iter().filter(|(other, _)| *other == buffer);
-        // Temporaries share the workspace, of which a unit's part is not an equal part.
-        let is_given = matches!(placed.loops.buffers[buffer.0 as usize].storage, Storage::Given(_));
+        // Units do not divide the workspace equally, since temporaries share it.
+        let is_given =
+            matches!(addressed.loops.buffers[buffer.0 as usize].storage, Storage::Given(_));
         is_given
             && offset == 0
-            && placed.loops.ty(buffer).shape.elements() == stage.units
+            && addressed.loops.ty(buffer).shape.elements() == stage.units
             && alone.clone().all(|(_, index)| *index == unit)
     };
     Stage {
         reads: touches(uses.reads.clone(), &by_units),
         writes: touches(uses.writes.clone(), &by_units),
         flops: uses.flops.saturating_mul(stage.units as u64),
-        code: Code::Loops(Arc::clone(placed), number),
+        code: Code::Loops(Arc::clone(addressed), number),
         units: stage.units,
     }
 }
@@ -109,7 +111,7 @@ struct Uses {
     reads: BTreeSet<Buffer>,
     writes: BTreeSet<Buffer>,
     accesses: Vec<(Buffer, Index)>,
-    /// Arithmetic of one unit, as far as the counts of its loops are constant.
+    /// The arithmetic of one unit, if the counts of its loops are constant.
     flops: u64,
 }
 
@@ -153,7 +155,7 @@ fn flops(value: &Value) -> u64 {
     }
 }
 
-impl Placed {
+impl AddressedLoops {
     /// A stage's name.
     pub(crate) fn name(&self, stage: usize) -> &str {
         &self.stage(stage).name

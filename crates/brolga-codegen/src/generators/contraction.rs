@@ -5,16 +5,17 @@ use smallvec::SmallVec;
 
 use crate::tile::{Builder, Extent, F, LANES, Pointer, REACH, Trips, Variable};
 
-/// Steps in the body of the innermost loop: enough to hide what the loop costs, and what moving accumulators around at
-/// its end costs.
+/// Steps in the body of the innermost loop: enough to hide the cost of the loop, and of the moves
+/// of accumulators at its end.
 const UNROLL: u32 = 8;
-/// Steps of nested loops that are written without any loop.
+/// The most steps of nested loops that are unrolled completely.
 const FLAT: u32 = 16;
 
 /// A contraction of `rows.len()` × `lanes` results over nested loops.
 ///
-/// Each result is a chain of fused multiply-adds in the order of the loops, the outermost being the slowest: the order that the IR
-/// demands of a contraction. Dense layers, the three convolutions and matrix products differ in the loops alone.
+/// Each result is a chain of fused multiply-adds in the order of the loops, the outermost being the
+/// slowest: the order that the IR demands of a contraction. Dense layers, the three convolutions
+/// and matrix products differ in the loops alone.
 #[derive(Debug, Clone)]
 pub struct Contraction {
     /// The offset of each row's first factor from the pointer `a`, in bytes.
@@ -23,9 +24,11 @@ pub struct Contraction {
     pub lanes: usize,
     /// The loops over k, the outermost first; without loops k has one value.
     pub loops: SmallVec<[KLoop; 4]>,
-    /// If not 0, the innermost loop prefetches each row's factors so many bytes farther on: those of a tile that comes later.
+    /// If not 0, the distance in bytes at which the innermost loop prefetches each row's factors,
+    /// for a later tile.
     pub ahead: i64,
-    /// Whether each column has first factors of its own, which lie side by side as those of `b` do; otherwise a row has one for all.
+    /// Whether each column has first factors of its own, contiguous as those of `b`; otherwise a
+    /// row has one for all columns.
     pub by_column: bool,
 }
 
@@ -45,7 +48,7 @@ pub struct KLoop {
 pub enum Start<'a> {
     /// +0.
     Zero,
-    /// The floats at the pointer, each row so many bytes after the last.
+    /// The floats at the pointer, with an offset in bytes for each row.
     Memory(Pointer, &'a [i64]),
 }
 
@@ -70,7 +73,7 @@ impl Contraction {
         Self { rows, lanes, loops: SmallVec::from_slice(loops), ahead: 0, by_column: false }
     }
 
-    /// Writes the contraction and gives the results, row by row. The pointers `a` and `b` end somewhere else.
+    /// Writes the contraction and gives the results, row by row. It moves the pointers `a` and `b`.
     pub fn emit(
         &self,
         builder: &mut Builder,
@@ -110,7 +113,7 @@ impl Contraction {
     }
 }
 
-/// Neighbouring loops that walk `a` and `b` like one are one.
+/// The loops, with adjacent ones merged that walk `a` and `b` in constant steps.
 fn merged(loops: &[KLoop]) -> SmallVec<[KLoop; 4]> {
     let mut result: SmallVec<[KLoop; 4]> = SmallVec::new();
     for &inner in loops {
@@ -162,7 +165,8 @@ impl Emit<'_> {
                 _ if rest.is_empty() => self.innermost(builder, outer),
                 _ => builder.repeat(outer.trips, |builder| {
                     self.loops(builder, rest);
-                    // The inner loop has moved the pointers; they go on from where it began.
+                    // The inner loop has moved the pointers; their next step counts from where it
+                    // began.
                     let inner = rest[0];
                     self.advance(builder, -inner.a_step, -inner.b_step, inner.trips);
                     self.advance(builder, outer.a_step, outer.b_step, Trips::Const(1));
@@ -171,7 +175,7 @@ impl Emit<'_> {
         }
     }
 
-    /// All steps of constant loops, the pointers staying where they are.
+    /// All steps of constant loops, without moving the pointers.
     fn flat(&self, builder: &mut Builder, loops: &[KLoop], a_offset: i64, b_offset: i64) {
         let [outer, rest @ ..] = loops else { return self.step(builder, a_offset, b_offset) };
         let Trips::Const(trips) = outer.trips else { return };

@@ -1,7 +1,7 @@
 //! Generators: from a small description to the statements of a tile program.
 //!
-//! Each writes into a [`Builder`](crate::tile::Builder) whose pointers the caller has declared, and gives back values: what a
-//! tile does before and after is written with the same builder.
+//! Each writes into a [`Builder`](crate::tile::Builder) whose pointers the caller has declared, and
+//! returns values, so that its caller can write statements before and after it.
 
 pub mod contraction;
 

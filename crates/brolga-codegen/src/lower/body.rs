@@ -51,9 +51,9 @@ impl<'a> Body<'a> {
         self.slots.get(&value.node).copied()
     }
 
-    /// The slot of a factor of a contraction as f32: an operand's own, or a number after all
-    /// slots that stands for the copy of a 16-bit operand, until [`widen`](super::contraction) gives
-    /// it an offset.
+    /// The slot of a factor of a contraction as f32: an operand's own slot, or, for the copy of a
+    /// 16-bit operand, a number after all slots, until [`widen`](super::contraction) gives the copy
+    /// an offset.
     pub(crate) fn factor_slot(&self, value: Value) -> Option<usize> {
         let slot = self.input_slot(value)?;
         let is_half = matches!(self.ty(value).dtype, DType::BF16 | DType::F16);
@@ -88,7 +88,7 @@ impl<'a> Body<'a> {
         &self.graph.node(value.node).op
     }
 
-    /// The number that all elements of the value are, if it is such a constant.
+    /// The number of all elements of the value, if it is a splat constant.
     pub(crate) fn splat(&self, value: Value) -> Option<f64> {
         match self.op(value) {
             Op::Constant(constant) => constant.splat(),
@@ -118,14 +118,16 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// The touches of all operands and results: `parted` says which slots are cut into equal parts by the units.
+    /// The touches of all operands and results; `parted` tells which slots units divide into equal
+    /// parts.
     pub(crate) fn touches(&self, parted: impl Fn(usize) -> bool) -> (Vec<Touch>, Vec<Touch>) {
         let touch =
             |slot| Touch { slot, access: if parted(slot) { Access::Units } else { Access::Whole } };
         ((0..self.operands()).map(touch).collect(), self.results().map(|(_, s)| touch(s)).collect())
     }
 
-    /// Records an elementwise value. `leaf` gives the lanes of values that are not elementwise here, or `None` to go on to their operands.
+    /// Records an elementwise value. `leaf` gives the lanes of values that are leaves, and `None`
+    /// for others, whose operands are recorded.
     pub(crate) fn record(
         &self,
         b: &mut Builder,
@@ -133,7 +135,8 @@ impl<'a> Body<'a> {
         value: Value,
         leaf: &mut dyn FnMut(&mut Builder, Value) -> Option<Lane<Builder>>,
     ) -> Result<Lane<Builder>> {
-        // Nodes whose operands are being recorded, from the value inwards, each with the lanes of its first operands.
+        // A stack of nodes whose operands are being recorded, each with the lanes of its first
+        // operands.
         let mut waiting: Vec<Waiting> = Vec::new();
         let mut next = value;
         loop {
@@ -181,7 +184,7 @@ impl<'a> Body<'a> {
         Some(lane)
     }
 
-    /// The lanes of a value whose operands have these.
+    /// The lanes of a value whose operands have these lanes.
     fn emit(
         &self,
         b: &mut Builder,
@@ -237,7 +240,7 @@ fn hold(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
     }
 }
 
-/// The nearest number of the element type, for what is computed in f32 and rounded at its end.
+/// The nearest number of the element type, for ops that compute in f32 and round their result.
 pub(crate) fn round(b: &mut Builder, dtype: DType, lane: Lane<Builder>) -> Lane<Builder> {
     match lane {
         Lane::F(x) => Lane::F(b.round_to(known_element(dtype), x)),

@@ -1,5 +1,4 @@
-//! The second line of defence after the lowerings: what a kernel may touch follows from its
-//! operands alone.
+//! A check of lowered kernels: the memory that a kernel may touch follows from its operands.
 
 use brolga_ir::{Graph, Type};
 
@@ -11,8 +10,9 @@ use crate::nest::Room;
 use crate::tile::Element;
 
 impl Lowered {
-    /// Proves that every stage stays inside the operands and results of the kernel's body, the workspace and the scratch memory, touches
-    /// nothing but what it lists, and of what its units share in equal parts each its own.
+    /// Proves that every stage stays inside the operands and results of the kernel's body, the
+    /// workspace and the scratch memory, touches only slots that it lists, and that each unit stays
+    /// in its part of slots that units divide.
     ///
     /// # Errors
     /// [`Error::OutOfBounds`] with the first step for which that cannot be proven.
@@ -47,9 +47,9 @@ impl Lowered {
                 Code::Nest(nest) => nest
                     .check(*units, &table, self.scratch)
                     .map_err(|breach| (breach.problem, breach.step)),
-                Code::Loops(placed, number) => placed
+                Code::Loops(addressed, number) => addressed
                     .loops
-                    .check(placed.stage(*number))
+                    .check(addressed.stage(*number))
                     .map_err(|breach| (breach.problem, breach.step)),
             };
             checked.map_err(|(problem, step)| Error::OutOfBounds {

@@ -1,5 +1,5 @@
-//! Kernels of kind `columns`: a reduction over axes before the last ones, with what feeds it and
-//! what follows it.
+//! Kernels of kind `columns`: a reduction over axes before the last ones, with prologue and
+//! epilogue.
 //!
 //! The domain is `[kept.., reduced.., columns..]`. The first reduced axis is cut into pieces, as
 //! the order of arithmetic demands; a unit is one piece of one index of the kept axes, and keeps
@@ -82,13 +82,13 @@ struct Chain {
     acc: Variable<F>,
 }
 
-/// An operand of what is reduced.
+/// An operand of the prologue.
 struct Leaf {
     value: Value,
     slot: usize,
     /// Strides in elements along the kept and reduced axes.
     strides: Vec<usize>,
-    /// Whether it has an element for each column; else it is the same for all.
+    /// Whether it has an element for each column, and not one for all.
     along: bool,
 }
 
@@ -121,13 +121,14 @@ impl<'a> Columns<'a> {
         let domain = body.shape(operand);
         let adjacent = axes.windows(2).all(|pair| pair[1] == pair[0] + 1);
         let (Some(&first), true) = (axes.first(), adjacent) else {
-            return Err(body.refused(format!("axes {axes:?} of {domain} are not neighbours")));
+            return Err(body.refused(format!("axes {axes:?} of {domain} are not adjacent")));
         };
         body.expect_types(root, TYPES)?;
         let split = first + axes.len();
         if split == domain.rank() {
-            return Err(body
-                .refused(format!("a reduction over the last axis of {domain} is one along rows")));
+            return Err(
+                body.refused(format!("a reduction over the last axis of {domain} is along rows"))
+            );
         }
         let reduced = domain[first..split].to_vec();
         let mut columns = Self {
@@ -160,9 +161,8 @@ impl<'a> Columns<'a> {
             };
             let own = body.shape(value);
             if !own.broadcasts_to(domain) {
-                return Err(
-                    body.refused(format!("an operand of shape {own} does not lie in {domain}"))
-                );
+                return Err(body
+                    .refused(format!("an operand of shape {own} does not broadcast to {domain}")));
             }
             let strides = own.broadcast_strides(domain);
             let mut step = 1;
@@ -209,7 +209,7 @@ impl<'a> Columns<'a> {
         4 * self.columns as i64
     }
 
-    /// The first stage: the partial results of all pieces.
+    /// The first stage, which computes the partial results of all pieces.
     fn reduce(&self) -> Result<Stage> {
         let body = self.body;
         let mut nest = NestBuilder::new("reduce_pieces");
@@ -264,7 +264,7 @@ impl<'a> Columns<'a> {
         result
     }
 
-    /// The second stage: combines the pieces, and computes what follows.
+    /// The second stage, which combines the pieces and computes the epilogue.
     fn combine(&self) -> Result<Stage> {
         let body = self.body;
         let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
@@ -300,7 +300,7 @@ impl<'a> Columns<'a> {
         })
     }
 
-    /// Combines the pieces of so many columns: the tiles, each with its arguments.
+    /// The tiles, with their arguments, that combine the pieces of a block of columns.
     fn block(
         &self,
         epilogue: &Epilogue,
@@ -380,7 +380,7 @@ impl<'a> Columns<'a> {
         Ok(())
     }
 
-    /// The partial results of all columns at the start.
+    /// The tile that initialises the partial results of all columns.
     fn identity(&self) -> Result<Arc<TileProgram>> {
         let mut b = Builder::new(format!("identity_{}", self.columns));
         let to = b.pointer("to");
@@ -395,7 +395,7 @@ impl<'a> Columns<'a> {
         Ok(Arc::new(b.finish()?))
     }
 
-    /// Goes on with the chains of so many columns, at most a group, for so many rows.
+    /// The tile that continues the chains of so many columns, at most a group, for so many rows.
     fn accumulate(&self, columns: usize, rows: usize) -> Result<Arc<TileProgram>> {
         let body = self.body;
         let mut b = Builder::new(format!("{}_columns", body.name()));
@@ -427,7 +427,7 @@ impl<'a> Columns<'a> {
         Ok(Arc::new(b.finish()?))
     }
 
-    /// One element more for each chain of a vector of columns.
+    /// Adds one element to each chain of a vector of columns.
     fn step(&self, b: &mut Builder, chain: &Chain, pointers: &[Pointer]) -> Result<()> {
         let body = self.body;
         let &Chain { first, extent, acc } = chain;
@@ -450,7 +450,7 @@ impl<'a> Columns<'a> {
         Ok(())
     }
 
-    /// Combines the pieces of a vector of columns and writes what follows.
+    /// The tile that combines the pieces of a vector of columns and computes the epilogue.
     fn combination(&self, epilogue: &Epilogue, lanes: usize) -> Result<Arc<TileProgram>> {
         let pieces = self.pieces();
         let mut b = Builder::new(format!("combine_{pieces}"));

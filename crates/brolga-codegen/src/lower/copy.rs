@@ -1,4 +1,4 @@
-//! Elements moved without being changed.
+//! Copies of elements.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::{Builder, Element, Extent, Kind, LANES, TileProgram, Trips};
 
-/// A run of elements: `count` of them, read `step` elements apart (0 repeats one), written one after the other.
+/// A run of `count` elements, read `step` elements apart (0 repeats one) and written contiguously.
 pub(super) fn run(element: Element, count: usize, step: i64) -> Result<Arc<TileProgram>> {
     let size = element.size() as i64;
     let mut b = Builder::new(format!("copy_{count}_by_{step}"));
@@ -43,7 +43,7 @@ pub(super) fn run(element: Element, count: usize, step: i64) -> Result<Arc<TileP
     Ok(Arc::new(b.finish()?))
 }
 
-/// `count` elements that are all this number.
+/// A run of `count` elements of this number.
 pub(super) fn fill(element: Element, count: usize, value: i64) -> Result<Arc<TileProgram>> {
     use brolga_ir::lanes::Lanes;
 
@@ -98,7 +98,7 @@ impl Strided {
         let (mut extents, mut from, mut to) =
             (self.extents.clone(), self.from.clone(), self.to.clone());
         let (mut count, mut step) = (1, 1);
-        // The innermost axes that continue each other are one run.
+        // Innermost axes that are contiguous are one run.
         while let (Some(&extent), Some(&source), Some(&target)) =
             (extents.last(), from.last(), to.last())
         {

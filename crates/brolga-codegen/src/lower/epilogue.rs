@@ -15,17 +15,14 @@ const LINE: usize = 64;
 
 /// The offsets of a tile's results in the result.
 pub(super) struct Offsets {
-    /// That of the first, in elements.
+    /// The offset of the first, in elements.
     pub(super) element: Affine,
-    /// Its column.
+    /// The column of the first.
     pub(super) column: Affine,
 }
 
-/// The name by which window kernels and convolutions know [`Offsets`].
-pub(super) use self::Offsets as Place;
-
-/// A vector of results: where it is within a tile, and one value for each root, not yet rounded to
-/// the root's element type.
+/// A vector of results: its position in a tile, and one value for each root, not yet rounded to the
+/// root's element type.
 pub(super) struct Cell {
     pub(super) row: usize,
     pub(super) column: usize,
@@ -40,12 +37,12 @@ impl From<Accumulator> for Cell {
     }
 }
 
-/// The layout of an epilogue's operand beside the result.
+/// The layout of an epilogue's operand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
-    /// One element a result.
+    /// One element for each result.
     Full,
-    /// One element a column.
+    /// One element for each column.
     Column,
     /// One element.
     Scalar,
@@ -65,7 +62,8 @@ struct Leaf {
 struct Sink {
     value: Value,
     dtype: DType,
-    /// The start of the tensor; elements follow it as in the result, or as the caller says for scratch memory.
+    /// The address of the tensor; its elements are in the order of the result or, in scratch
+    /// memory, in the caller's.
     start: Affine,
 }
 
@@ -85,7 +83,8 @@ impl Epilogue {
         self.leaves.iter().any(|leaf| leaf.layout == Layout::Column)
     }
 
-    /// The epilogue that computes `outputs`, each with the start of its tensor, from the main results `roots`, which have one shape.
+    /// The epilogue that computes `outputs`, each with the start of its tensor, from the main
+    /// results `roots`, which have one shape.
     pub(super) fn new(
         body: &Body<'_>,
         roots: &[Value],
@@ -147,7 +146,8 @@ impl Epilogue {
         leaves.chain(sinks).collect::<Vec<_>>().into_iter()
     }
 
-    /// Whether an operand has an element for each result, for which scratch memory has no room.
+    /// Whether an operand has an element for each result, whose layout scratch memory does not
+    /// have.
     pub(super) fn has_full_leaf(&self) -> bool {
         self.leaves.iter().any(|leaf| leaf.layout == Layout::Full)
     }
@@ -157,12 +157,12 @@ impl Epilogue {
         self.scratch
     }
 
-    /// Whether a slot is read.
+    /// Whether the epilogue reads a slot.
     pub(super) fn reads(&self, slot: usize) -> bool {
         self.leaves.iter().any(|leaf| leaf.slot == slot)
     }
 
-    /// Its results with their slots.
+    /// The results with their slots.
     pub(super) fn results<'a>(
         &'a self,
         body: &'a Body<'_>,
@@ -171,18 +171,19 @@ impl Epilogue {
         body.results().filter(move |(value, _)| own(value))
     }
 
-    /// Slots that are read.
+    /// The slots that the epilogue reads.
     pub(super) fn slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.leaves.iter().map(|leaf| leaf.slot)
     }
 
-    /// Slots that are read element by element as the result is written.
+    /// The slots that the epilogue reads element by element.
     pub(super) fn full_slots(&self) -> impl Iterator<Item = usize> + '_ {
         self.leaves.iter().filter(|leaf| leaf.layout == Layout::Full).map(|leaf| leaf.slot)
     }
 
-    /// Which results may have the memory of which operands, but of those in `factors`, which tiles read elsewhere: those whose elements are
-    /// read right before the result's is written.
+    /// Pairs of results and operands that may share memory: the operand's elements are read right
+    /// before the result's are written. Operands in `factors` may not, since tiles read them
+    /// elsewhere.
     pub(super) fn in_place(&self, body: &Body<'_>, factors: &[usize]) -> Vec<(usize, usize)> {
         let mut pairs = Vec::new();
         for (value, slot) in self.results(body) {
@@ -196,7 +197,7 @@ impl Epilogue {
         pairs
     }
 
-    /// Moves the pointers of everything that has an element for each result.
+    /// Moves the pointers of results and of operands with an element for each result.
     pub(super) fn step(&self, b: &mut Builder, pointers: &[Pointer], elements: usize) {
         let (inputs, outputs) = pointers.split_at(self.leaves.len());
         for (leaf, &pointer) in self.leaves.iter().zip(inputs) {
@@ -209,7 +210,8 @@ impl Epilogue {
         }
     }
 
-    /// Fetches the lines that a tile's epilogue will read: rows of a result lie too far apart for the machine to foresee them.
+    /// Prefetches the lines that a tile's epilogue will read: rows of a result are too far apart
+    /// for the hardware to do so.
     pub(super) fn prefetch(
         &self,
         b: &mut Builder,
@@ -273,7 +275,7 @@ impl Epilogue {
                     }
                 })
             };
-            // All is read before anything is written, for a result may have the memory of an operand.
+            // All operands are read before any result is written, since they may share memory.
             let mut results = Vec::with_capacity(self.sinks.len());
             for sink in &self.sinks {
                 results.push(body.record(b, &mut recorded, sink.value, &mut leaf)?);
@@ -300,5 +302,5 @@ fn layout(body: &Body<'_>, value: Value, root: Value) -> Result<Layout> {
     if columns && own[..rank - 1].iter().all(|&extent| extent == 1) {
         return Ok(Layout::Column);
     }
-    Err(body.refused(format!("an operand of shape {own} is beside a result of shape {result}")))
+    Err(body.refused(format!("an operand of shape {own} does not fit a result of shape {result}")))
 }

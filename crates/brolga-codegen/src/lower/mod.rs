@@ -1,6 +1,7 @@
 //! Lowering: the body of a kernel to loop nests and tile programs.
 //!
-//! One file a kind of kernel. Each reads the body's graph and writes [`Stage`]s; none of them emits machine code.
+//! Each kind of kernel has a file, which reads the body's graph and writes [`Stage`]s; none of them
+//! emits machine code.
 
 mod body;
 mod check;
@@ -20,14 +21,14 @@ use std::sync::Arc;
 use brolga_ir::ops::{Kernel, KernelKind};
 
 use crate::error::{Error, Result};
-use crate::general::{self, Placed};
+use crate::general::{self, AddressedLoops};
 use crate::kernel::Touch;
 use crate::nest::Nest;
 use crate::tile::{TileProgram, TileTarget};
 
 pub(crate) use body::Body;
 
-/// A kernel as loop nests: what [`crate::compile`] turns into functions.
+/// A kernel as loop nests, which [`crate::compile`] turns into functions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lowered {
     /// The stages, which run one after the other.
@@ -47,9 +48,9 @@ pub struct Stage {
     pub code: Code,
     /// The number of units; it follows from the shapes alone.
     pub units: usize,
-    /// Which slots are read, and how.
+    /// The slots that are read, with the access to each.
     pub reads: Vec<Touch>,
-    /// Which slots are written, and how.
+    /// The slots that are written, with the access to each.
     pub writes: Vec<Touch>,
     /// Floating-point operations of all units together; a multiply-add counts as two.
     pub flops: u64,
@@ -60,15 +61,15 @@ pub struct Stage {
 pub enum Code {
     /// A loop nest around tiles.
     Nest(Nest),
-    /// A stage of scalar loops, by its number.
-    Loops(Arc<Placed>, usize),
+    /// The stage of this index of scalar loops.
+    Loops(Arc<AddressedLoops>, usize),
 }
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nest(nest) => nest.fmt(f),
-            Self::Loops(placed, stage) => placed.stage(*stage).fmt(f),
+            Self::Loops(addressed, stage) => addressed.stage(*stage).fmt(f),
         }
     }
 }
@@ -85,7 +86,7 @@ impl Code {
     pub fn name(&self) -> &str {
         match self {
             Self::Nest(nest) => &nest.name,
-            Self::Loops(placed, stage) => placed.name(*stage),
+            Self::Loops(addressed, stage) => addressed.name(*stage),
         }
     }
 
@@ -98,7 +99,7 @@ impl Code {
         }
     }
 
-    /// The loop nest, to be changed.
+    /// The loop nest, for changes.
     pub fn as_nest_mut(&mut self) -> Option<&mut Nest> {
         match self {
             Self::Nest(nest) => Some(nest),
@@ -116,7 +117,7 @@ impl Code {
     }
 }
 
-/// Which lowering a kernel has.
+/// The lowering of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Lowering {
     /// The fast one of its kind: loop nests around tiles.
@@ -134,11 +135,11 @@ impl fmt::Display for Lowering {
     }
 }
 
-/// Lowers a kernel for an instruction set, whose registers decide about tile shapes: by the fast lowering of its kind, if that takes the
-/// body, else by the general one.
+/// Lowers a kernel for an instruction set, whose registers decide the shapes of tiles: by the fast
+/// lowering of its kind if that takes the body, or else by the general one.
 ///
 /// # Errors
-/// If a lowering writes what breaks a rule: it is wrong.
+/// If the code of a lowering breaks a rule, which is a bug of the lowering.
 pub fn lower(kernel: &Kernel, target: &dyn TileTarget) -> Result<(Lowering, Lowered)> {
     match fast(kernel, target) {
         Ok(lowered) => Ok((Lowering::Fast(kernel.kind), lowered)),

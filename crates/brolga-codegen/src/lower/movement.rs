@@ -37,7 +37,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     }
 }
 
-/// A stage whose units are cut by the first axis of the result.
+/// A kernel of one stage; units divide the first axis of the result if `parted`.
 pub(super) fn single(body: &Body<'_>, nest: NestBuilder, units: usize, parted: bool) -> Lowered {
     let (reads, writes) = body.touches(|slot| parted && slot >= body.operands());
     let stage = Stage { code: nest.finish().into(), units, reads, writes, flops: 0 };
@@ -52,12 +52,11 @@ pub(super) fn operand_slots(body: &Body<'_>, root: Value) -> Result<Vec<usize>> 
     body.graph.operands(root.node).iter().map(slot).collect()
 }
 
-/// The greatest number of copies that share a stage: the time to compile a function grows faster
-/// than its size.
+/// The most copies of a stage: the time to compile a function grows faster than its size.
 const STAGE_COPIES: usize = 64;
 
-/// A copy between strided tensors: where it starts in each, its extents, and the strides of the
-/// operand, all in elements.
+/// A copy between strided tensors: its offset in each, its extents, and the strides of the operand,
+/// all in elements.
 struct Copy {
     slot: usize,
     from: i64,
@@ -75,7 +74,7 @@ struct Copies<'a> {
     strides: Vec<i64>,
     /// Whether the result is filled with zeros first.
     zero: bool,
-    /// Whether the first axis is shared among workers: the only copy runs along the whole of it.
+    /// Whether units divide the first axis, which the only copy covers.
     parted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Kernels of kind `random`: Philox on sixteen lanes, and what is computed of its numbers at once.
+//! Kernels of kind `random`: Philox on sixteen lanes, with an epilogue.
 
 use std::sync::Arc;
 
@@ -34,7 +34,9 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
     if epilogue.reads_columns() {
-        return Err(body.refused("numbers made in one run stand beside one element a column"));
+        return Err(body.refused(
+            "an operand has one element for each column, but numbers are made in one run",
+        ));
     }
     let (calls, rest) = (elements / PHILOX_BLOCK, elements % PHILOX_BLOCK);
     let units = elements.div_ceil(PHILOX_BLOCK * CALLS);
@@ -100,7 +102,7 @@ fn tile(
     Ok(Arc::new(b.finish()?))
 }
 
-/// The number that an op makes of 32 random bits: the upper 24 as a fraction, and whether it is
+/// The number that an op makes of 32 random bits: the upper 24 as a fraction, or whether that is
 /// below a probability.
 fn number(body: &Body<'_>, root: Value, b: &mut Builder, bits: I) -> Lane<Builder> {
     if matches!(body.op(root), Op::RandomBits(_)) {

@@ -1,8 +1,10 @@
-//! Kernels of kind `rows`: elementwise chains, with reductions along the last axes and their results broadcast back.
+//! Kernels of kind `rows`: elementwise chains with reductions along the last axes, whose results
+//! may broadcast back.
 //!
-//! The domain is cut into rows of `columns` elements: the reduced axes, or the last axes along which all operands lie alike. One tile
-//! works on a row. It goes over the row once for each level of reductions, recomputing what is cheap, and a last time for the results; what
-//! has one value a row stays in registers.
+//! The domain is cut into rows of `columns` elements: the reduced axes or, without reductions, the
+//! last axes along which all operands are contiguous or constant. One tile computes a row. It
+//! passes over the row once for each level of reductions, recomputing elementwise values, and a
+//! last time for the results. Values with one element for each row stay in registers.
 
 mod tile;
 
@@ -22,7 +24,7 @@ use crate::tile::{Builder, Pointer, TileProgram};
 /// The element types that are reduced.
 const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
-/// Elements of a unit where rows are not the units.
+/// The elements of a unit if units are not rows.
 const BLOCK: usize = 2048;
 
 /// Elements of a row with which going from row to row takes longer than the row.
@@ -35,31 +37,32 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     Rows::new(body)?.lower()
 }
 
-/// The extents of a value of the body beside the domain's.
+/// The part of the domain that a value of the body has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Space {
-    /// One element for each of the domain.
+    /// An element for each of the domain.
     Full,
-    /// One element a row.
+    /// An element for each row.
     Row,
 }
 
 struct Rows<'a> {
     body: &'a Body<'a>,
     domain: Shape,
-    /// Axes of the domain before a row.
+    /// The extents of the axes before a row.
     outer: Vec<usize>,
-    /// Elements of a row.
+    /// The number of elements of a row.
     columns: usize,
     /// The number of the domain's last axes that make a row.
     row_axes: usize,
     spaces: FxHashMap<Value, Space>,
-    /// The reductions with their level: those of level n depend on reductions below n alone.
+    /// The reductions with their levels: those of level n depend only on reductions of lower
+    /// levels.
     reductions: Vec<(Value, Combine, usize)>,
     leaves: Vec<Leaf>,
 }
 
-/// An operand with how it lies in the domain.
+/// An operand with its strides in the domain.
 struct Leaf {
     value: Value,
     slot: usize,
@@ -83,7 +86,8 @@ impl<'a> Rows<'a> {
         rows.classify()?;
         rows.find_leaves()?;
         if reduced == 0 {
-            // Without reductions a row is as long as all operands lie alike; the first axis stays outside, to be shared among workers.
+            // Without reductions, a row has as many axes as collapse in all operands; the first
+            // axis stays outside, so that workers can divide it.
             let rank = rows.domain.rank();
             let mut axes = 1.min(rank);
             while axes + 1 < rank && rows.collapses(rank - axes) {
@@ -138,11 +142,11 @@ impl<'a> Rows<'a> {
                 }
                 Family::Source => continue,
                 Family::Indices => Space::Full,
-                // Every element of the domain, or one value a row however its shape is written.
+                // The domain's shape, or one value for each row in any shape.
                 _ if *shape == self.domain => Space::Full,
                 _ if operands.iter().any(|v| self.spaces.get(v) == Some(&Space::Full)) => {
                     return Err(body.refused(format!(
-                        "`{}` of shape {shape} is neither the domain {} nor one value a row",
+                        "`{}` of shape {shape} is neither the domain {} nor one value for each row",
                         op.name(),
                         self.domain
                     )));
@@ -155,7 +159,8 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The strides of every operand in the domain. An operand used beside values of one element a row may have their shape.
+    /// Finds the strides of every operand in the domain. An operand of ops on values with one
+    /// element for each row may have their shape.
     fn find_leaves(&mut self) -> Result<()> {
         let body = self.body;
         for (slot, &id) in body.graph.inputs().iter().enumerate() {
@@ -165,7 +170,7 @@ impl<'a> Rows<'a> {
             let aligned = self.align(value, shape);
             let Some(aligned) = aligned else {
                 return Err(body.refused(format!(
-                    "an operand of shape {shape} does not lie in the domain {}",
+                    "an operand of shape {shape} does not broadcast to the domain {}",
                     self.domain
                 )));
             };
@@ -184,7 +189,7 @@ impl<'a> Rows<'a> {
         let by_row = self.row_axes > 0
             && self.body.graph.uses_of(value).iter().all(|&(user, _)| {
                 let user = Value::from(user);
-                // Beside values that keep the reduced axes, an operand lies as it does beside the domain.
+                // An operand of a value that keeps the reduced axes is aligned as for the domain.
                 matches!(self.body.op(user), Op::OneHot(_))
                     || (self.spaces.get(&user) == Some(&Space::Row)
                         && self.body.shape(user).rank() <= split
@@ -203,7 +208,7 @@ impl<'a> Rows<'a> {
         aligned.broadcasts_to(&self.domain).then_some(aligned)
     }
 
-    /// Along a row every operand must be one element after the other, or the same.
+    /// Checks that every operand is contiguous along a row, or constant.
     fn check_rows(&self, split: usize) -> Result<()> {
         for leaf in &self.leaves {
             let axes = split..self.domain.rank();
@@ -224,8 +229,8 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Whether an operand lies along the row, one element after the other; else it has one value a row. Along an empty row lie operands
-    /// without elements.
+    /// Whether an operand is contiguous along the row, and not one value for each row. Along an
+    /// empty row, that is an operand without elements.
     fn is_along(&self, leaf: &Leaf, split: usize) -> bool {
         (split..self.domain.rank()).any(|axis| self.domain[axis] != 1 && leaf.strides[axis] != 0)
     }
@@ -274,12 +279,13 @@ impl<'a> Rows<'a> {
         Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place })
     }
 
-    /// Whether elements along the row differ in their operands alone.
+    /// Whether all elements along a row run the same code.
     fn row_uniform(&self) -> bool {
         self.body.order.iter().all(|&id| self.body.graph.node(id).op.family() != Family::Indices)
     }
 
-    /// Results may replace operands that are read at the same index, and before.
+    /// Pairs of results and operands that may share memory: the operand is read at the same index,
+    /// and before.
     fn in_place(&self) -> Vec<(usize, usize)> {
         let body = self.body;
         let mut pairs = Vec::new();
@@ -356,7 +362,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// The tile for one row of so many elements.
+    /// The tile for a row of `columns` elements.
     fn tile(&self, columns: usize) -> Result<Arc<TileProgram>> {
         let body = self.body;
         let mut b = Builder::new(body.name());
@@ -378,7 +384,7 @@ fn is_reduction(op: &Op) -> bool {
     matches!(op.family(), Family::Reduction { .. })
 }
 
-/// The shape over which a body works, and how many of its last axes are reduced.
+/// The domain of a body, and the number of its last axes that are reduced.
 fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
     let mut found: Option<(Shape, usize)> = None;
     for &id in &body.order {
@@ -410,7 +416,7 @@ fn domain(body: &Body<'_>) -> Result<(Shape, usize)> {
     let shape = body.shape(first.value);
     let single = outputs.iter().all(|o| body.shape(o.value).elements() == 1);
     if single {
-        // One element, of the highest rank that an operand has.
+        // The shape of one element, of the highest rank of an operand.
         let ranks = body.graph.inputs().iter().map(|&id| body.shape(id.into()).rank());
         let rank = ranks.chain([shape.rank(), 1]).max().unwrap_or(1);
         return Ok((Shape::new(std::iter::repeat_n(1, rank)), 0));

@@ -1,7 +1,9 @@
-//! Kernels of kind `update`: the same elementwise program over groups of tensors, as one run over all of their elements.
+//! Kernels of kind `update`: the same elementwise program over groups of tensors, as one run over
+//! all of their elements.
 //!
-//! A group is what hangs together through tensors; scalars are shared by all groups. Units are blocks of elements, numbered through all
-//! groups, so that many small tensors cost no more than one large one.
+//! A group is a connected component of the tensors; all groups share the scalars. Units are blocks
+//! of elements, numbered through all groups, so that many small tensors cost no more than one large
+//! one.
 
 use std::sync::Arc;
 
@@ -17,12 +19,12 @@ use crate::tile::{Builder, Count, Extent, LANES, Pointer, TileProgram, Trips};
 /// Elements of a unit.
 const BLOCK: usize = 2048;
 
-/// Tensors that hang together.
+/// A connected component of tensors.
 struct Group {
     elements: usize,
-    /// Operands with a tensor of this group, by slot.
+    /// The operands of this group, by slot.
     inputs: Vec<(Value, usize)>,
-    /// Results of this group, by slot.
+    /// The results of this group, by slot.
     outputs: Vec<(Value, usize)>,
 }
 
@@ -105,7 +107,7 @@ fn groups(body: &Body<'_>) -> Result<Vec<Group>> {
     Ok(groups)
 }
 
-/// The representative of a node. What is found is remembered.
+/// The representative of a node, with path compression.
 fn root(parents: &mut FxHashMap<NodeId, NodeId>, id: NodeId) -> NodeId {
     let mut root = id;
     while let Some(&parent) = parents.get(&root) {
@@ -118,7 +120,7 @@ fn root(parents: &mut FxHashMap<NodeId, NodeId>, id: NodeId) -> NodeId {
     root
 }
 
-/// The program of one group for a number of elements given as argument.
+/// The program of one group; the number of elements is an argument.
 fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("update_{}", group.outputs.len()));
     let shared: Vec<Pointer> =
@@ -133,7 +135,7 @@ fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Ar
         let lane = broadcast(&mut b, body.ty(value).dtype, pointer.at(0));
         known.insert(value, lane);
     }
-    // Values computed of scalars alone are outside of the loop.
+    // Values that depend on scalars only are outside of the loop.
     for value in computed_scalars(body, group) {
         body.record(&mut b, &mut known, value, &mut |_, _| None)?;
     }
@@ -168,7 +170,8 @@ fn tile(body: &Body<'_>, group: &Group, scalars: &[(Value, usize)]) -> Result<Ar
     Ok(Arc::new(b.finish()?))
 }
 
-/// The values computed of scalars that a group's results need, in the order of the body.
+/// The values that depend on scalars only and that a group's results need, in the order of the
+/// body.
 fn computed_scalars(body: &Body<'_>, group: &Group) -> Vec<Value> {
     let mut stack: Vec<NodeId> = group.outputs.iter().map(|(value, _)| value.node).collect();
     let mut needed: FxHashSet<NodeId> = FxHashSet::default();

@@ -1,4 +1,4 @@
-//! Pooling, behind a convolution or alone.
+//! Pooling, after a convolution or alone.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     alone::lower(body)
 }
 
-/// The values for both axes of a plane, of which images with one spatial axis have the second alone.
+/// The values for both axes of a plane; images with one spatial axis have only the second.
 pub(super) fn pair(values: &[usize]) -> [usize; 2] {
     match values {
         [column] => [1, *column],
@@ -31,12 +31,13 @@ pub(super) fn triple(values: &[usize]) -> [usize; 3] {
     <[usize; 3]>::try_from(values).unwrap_or_else(|_| unreachable!("kernels of tiles have volumes"))
 }
 
-/// Rows, columns and channels of images. The planes of a volume follow one another as rows do.
+/// Rows, columns and channels of images. The rows of all planes of a volume count as rows of one
+/// plane.
 pub(super) fn plane(shape: &[usize]) -> [usize; 3] {
     plane_of(&shape[1..shape.len() - 1], shape[shape.len() - 1])
 }
 
-/// As [`plane`], of images of these spatial extents and so many channels.
+/// As [`plane`], for images of these spatial extents and `channels` channels.
 pub(super) fn plane_of(extents: &[usize], channels: usize) -> [usize; 3] {
     match extents {
         [rows @ .., columns] => [rows.iter().product(), *columns, channels],
@@ -44,8 +45,8 @@ pub(super) fn plane_of(extents: &[usize], channels: usize) -> [usize; 3] {
     }
 }
 
-/// Records the maximum of a window: the first of the greatest, NaN above all numbers. `taps` gives, in row-major order, the number of
-/// each tap and where it is.
+/// Records the maximum of a window, the first of equal ones, with NaN above all numbers. `taps`
+/// gives, in row-major order, the index and the address of each tap.
 pub(super) fn maximum_of(
     b: &mut Builder,
     element: Element,
@@ -68,10 +69,11 @@ pub(super) fn maximum_of(
     best
 }
 
-/// Maximum pooling behind a convolution: a band of the activation in scratch memory becomes a row of the pooled image.
+/// Maximum pooling after a convolution: it pools a band of the activation in scratch memory to a
+/// row of the pooled image.
 pub(super) struct PoolTile {
     operand: Value,
-    /// How an element of the activation, and of the pooled image, lies in memory.
+    /// The format of the elements of the activation and of the pooled image.
     element: Element,
     window: [usize; 2],
     /// Rows and columns of the pooled image, and its channels.
@@ -82,10 +84,10 @@ pub(super) struct PoolTile {
     index: Option<usize>,
 }
 
-/// Where the pixels that a band is pooled to lie in the pooled image.
+/// The pixels of the pooled image that a band is pooled to.
 pub(super) struct PooledBand {
     row: Affine,
-    /// The first column, and how many there are.
+    /// The first column, and the number of columns.
     column: Affine,
     columns: usize,
 }
@@ -96,7 +98,8 @@ impl PooledBand {
         Self { row: row.clone(), column: Affine::number(0), columns: pool.pooled[1] }
     }
 
-    /// The part of the only row to which `columns` columns of the activation are pooled, in bands of `width`.
+    /// The part of the only row to which a band of `width` of the activation's `columns` columns is
+    /// pooled.
     pub(super) fn columns(pool: &PoolTile, band: &Affine, width: usize, columns: usize) -> Self {
         let window = pool.window[1];
         let column = Affine::number(0).add(band, (width / window) as i64);
@@ -105,8 +108,9 @@ impl PooledBand {
 }
 
 impl PoolTile {
-    /// The pooling whose maxima and places a body returns; `None` if it returns the activation itself.
-    pub(super) fn behind(body: &Body<'_>, dims: &ConvDims) -> Result<Option<Self>> {
+    /// The pooling whose maxima and indices a body returns; `None` if it returns the activation
+    /// itself.
+    pub(super) fn after_convolution(body: &Body<'_>, dims: &ConvDims) -> Result<Option<Self>> {
         let mut pool: Option<Self> = None;
         for (value, slot) in body.results() {
             let (pooling, is_index) = match body.op(value) {
@@ -118,7 +122,7 @@ impl PoolTile {
             let operand = body.graph.operands(value.node)[0];
             if !pooling.tiles_a_plane() {
                 return Err(body.refused(
-                    "a pooling behind a convolution overlaps, is padded or has three axes",
+                    "a pooling after a convolution overlaps, is padded or has three axes",
                 ));
             }
             let window = pair(&pooling.window);
@@ -132,7 +136,7 @@ impl PoolTile {
                 index: None,
             });
             if own.window != window || own.operand != operand || own.element.kind() != Kind::Float {
-                return Err(body.refused("poolings behind a convolution differ"));
+                return Err(body.refused("poolings after a convolution differ"));
             }
             *(if is_index { &mut own.index } else { &mut own.maximum }) = Some(slot);
         }
@@ -150,13 +154,13 @@ impl PoolTile {
         self.window
     }
 
-    /// What is pooled.
+    /// The pooled value.
     pub(super) fn operand(&self) -> Value {
         self.operand
     }
 
-    /// Pools `lanes` channels from `channel` on of a band in scratch memory, whose pixels are `pitch` elements apart, to where it belongs in
-    /// an image.
+    /// Pools `lanes` channels from `channel` on of a band in scratch memory, whose pixels are
+    /// `pitch` elements apart, to its part of a pooled image.
     pub(super) fn call(
         &self,
         nest: &mut NestBuilder,
@@ -171,15 +175,15 @@ impl PoolTile {
             .add(image, (rows * columns * channels) as i64)
             .add(&band.row, (columns * channels) as i64)
             .add(&band.column, channels as i64);
-        for place in (0..lanes).step_by(LANES) {
-            let tile = self.tile(band.columns, (lanes - place).min(LANES), pitch)?;
+        for lane in (0..lanes).step_by(LANES) {
+            let tile = self.tile(band.columns, (lanes - lane).min(LANES), pitch)?;
             let start = |slot: usize, size: i64| {
-                Affine::slot(slot).add(&element, size).plus(size * place as i64)
+                Affine::slot(slot).add(&element, size).plus(size * lane as i64)
             };
             let size = self.element.size() as i64;
             let maximum = self.maximum.map(|slot| start(slot, size));
             let index = self.index.map(|slot| start(slot, 1));
-            let from = Affine::scratch().plus(size * place as i64);
+            let from = Affine::scratch().plus(size * lane as i64);
             nest.call(&tile, [Some(from), maximum, index].into_iter().flatten());
         }
         Ok(())
@@ -197,8 +201,8 @@ impl PoolTile {
         b.repeat(Trips::Const(columns as u32), |b| {
             let taps = (0..height).flat_map(|row| {
                 (0..width).map(move |column| {
-                    let place = (row * self.width + column) * pitch;
-                    (row * width + column, from.at(size * place as i64))
+                    let offset = (row * self.width + column) * pitch;
+                    (row * width + column, from.at(size * offset as i64))
                 })
             });
             if let Some((value, tap)) = maximum_of(b, self.element, taps, extent) {

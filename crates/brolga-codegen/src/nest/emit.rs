@@ -11,7 +11,8 @@ use rustc_hash::FxHashMap;
 use super::{Affine, Arg, Base, Index, Nest, Step};
 use crate::tile::{Element, TileProgram};
 
-/// Writes the function `(operands, scratch, begin, end)` of a nest: its body for every unit of `begin..end`.
+/// Writes the function `(operands, scratch, begin, end)` of a nest: its body for every unit of
+/// `begin..end`.
 ///
 /// `function` has that signature; `tile` declares a tile in it.
 pub fn emit(

@@ -1,7 +1,8 @@
 //! Loop nests: a stage of a kernel as loops, index arithmetic and calls of tiles.
 //!
-//! A [`Nest`] is plain data, as a tile program is. All extents are numbers, so every address is an operand's start plus a linear
-//! function of loop indices. [`emit`](emit()) turns it into a Cranelift function, [`Nest::check`] proves that it stays inside its memory.
+//! A [`Nest`] is plain data, as a tile program is. All extents are numbers, so every address is an
+//! operand's start plus a linear function of loop indices. [`emit`](emit()) turns it into a
+//! Cranelift function, [`Nest::check`] proves that it stays inside its memory.
 
 mod check;
 mod emit;
@@ -20,7 +21,7 @@ pub use emit::emit;
 /// A stage: `body` once for each unit of a range.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Nest {
-    /// Its name, for people.
+    /// Its name, for readers.
     pub name: String,
     /// The steps for one unit; [`Nest::UNIT`] is its number.
     pub body: Vec<Step>,
@@ -33,7 +34,8 @@ impl Nest {
     pub const UNIT: Index = Index(0);
 }
 
-/// A whole number known when the nest runs: a loop's count, a quotient, an element read from memory.
+/// A whole number known when the nest runs: a loop's count, a quotient, an element read from
+/// memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Index(pub u32);
 
@@ -133,13 +135,13 @@ impl From<Affine> for Arg {
 pub enum Step {
     /// The body for each value of the index from `from` up to, but not including, `to`.
     Loop {
-        /// Counts up.
+        /// The index, which ascends.
         index: Index,
         /// The first value.
         from: Affine,
-        /// The value after the last.
+        /// The value after the last one.
         to: Affine,
-        /// The steps for each.
+        /// The steps for each value.
         body: Vec<Step>,
     },
     /// `index = ⌊number / divisor⌋`; the number is not negative.
@@ -175,7 +177,7 @@ pub enum Step {
     },
     /// Runs a tile.
     Call {
-        /// Which.
+        /// The tile.
         tile: Arc<TileProgram>,
         /// One for each of its parameters.
         args: Vec<Arg>,
@@ -191,7 +193,7 @@ pub struct NestBuilder {
 }
 
 impl NestBuilder {
-    /// A nest that does nothing yet.
+    /// An empty nest.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), blocks: vec![Vec::new()], indices: 1 }

@@ -67,8 +67,8 @@ impl<T> Copy for Variable<T> {}
 
 /// Writes a [`TileProgram`] statement by statement.
 ///
-/// It implements [`Lanes`](brolga_ir::lanes::Lanes): arithmetic written for the interpreter is recorded. The same pure operation on the same
-/// values is recorded once per block.
+/// It implements [`Lanes`](brolga_ir::lanes::Lanes): arithmetic written for the interpreter is
+/// recorded. The same pure operation on the same values is recorded once per block.
 ///
 /// ```
 /// use brolga_codegen::tile::{Builder, Extent, Trips};
@@ -133,12 +133,12 @@ impl Builder {
         Ok(self.program)
     }
 
-    /// One more parameter: an address.
+    /// Adds a parameter: an address.
     pub fn pointer(&mut self, name: impl Into<String>) -> Pointer {
         Pointer(self.param(name.into(), ParamKind::Pointer))
     }
 
-    /// One more parameter: a number of something.
+    /// Adds a parameter: a count.
     pub fn count(&mut self, name: impl Into<String>) -> Count {
         Count(self.param(name.into(), ParamKind::Count))
     }
@@ -149,7 +149,7 @@ impl Builder {
         index
     }
 
-    /// `body`, `trips` times. What is recorded once or never needs no loop.
+    /// Writes `body`, `trips` times. A body that runs once or never needs no loop.
     pub fn repeat<R>(&mut self, trips: Trips, body: impl FnOnce(&mut Self) -> R) -> R {
         if trips == Trips::Const(1) {
             return body(self);
@@ -163,12 +163,12 @@ impl Builder {
         result
     }
 
-    /// The cache line of the address will be needed soon.
+    /// Writes a prefetch of the address's cache line.
     pub fn prefetch(&mut self, address: Address) {
         self.push(Stmt::Prefetch(address));
     }
 
-    /// The pointer moves by `bytes · trips`. Constant steps that follow one another are one.
+    /// Moves the pointer by `bytes · trips`. Successive constant steps are merged.
     pub fn step(&mut self, pointer: Pointer, bytes: i64, trips: Trips) {
         let Trips::Const(n) = trips else {
             return self.push(Stmt::Step { pointer, bytes, trips });
@@ -218,7 +218,7 @@ impl Builder {
         self.lane(element, Op::Load(element, address, extent))
     }
 
-    /// Float lanes from an element that has such; those outside the extent are +0.
+    /// Float lanes from memory with elements of a float type; those outside the extent are +0.
     pub fn load_float(&mut self, element: Element, address: Address, extent: Extent) -> F {
         F(self.record(Kind::Float, Op::Load(element, address, extent)))
     }
@@ -261,8 +261,8 @@ impl Builder {
         }
     }
 
-    /// Float or integer lanes to memory. A number that was rounded to the element is rounded by
-    /// the store alone.
+    /// Stores float or integer lanes. If the value is rounded to the element, the store does the
+    /// rounding.
     pub fn store<T: Typed>(
         &mut self,
         element: Element,
@@ -274,8 +274,8 @@ impl Builder {
         self.push(Stmt::Store { element, address, extent, value });
     }
 
-    /// The nearest number that an element holds, ties to even: the value itself where it is known
-    /// to be one.
+    /// The nearest number that an element holds, ties to even; the value itself if it is known to
+    /// be such a number.
     pub fn round_to(&mut self, element: Element, value: F) -> F {
         match self.halves.holds(element, value.0) {
             true => value,
@@ -346,7 +346,7 @@ impl Builder {
         value
     }
 
-    /// The result of a pure operation, recorded unless an open block knows it.
+    /// The result of a pure operation, which is recorded unless an open block has it.
     pub(super) fn pure(&mut self, kind: Kind, op: Op) -> Value {
         if let Some(&value) = self.blocks.iter().rev().find_map(|block| block.known.get(&op)) {
             return value;
@@ -379,7 +379,7 @@ impl Builder {
     }
 }
 
-/// The index of one more value or variable; a program that has no room for it fails its validation.
+/// The index of the next value or variable. A program with too many of them fails its validation.
 fn index(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

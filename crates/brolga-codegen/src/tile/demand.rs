@@ -1,6 +1,7 @@
-//! Which registers of each logical vector a program needs.
+//! The registers of each logical vector that a program needs.
 //!
-//! A contraction tile of eight lanes uses two of the four 128-bit registers of its vectors; nothing is emitted for the others.
+//! A contraction tile of eight lanes uses two of the four 128-bit registers of its vectors; nothing
+//! is emitted for the others.
 
 use super::program::{Extent, LANES, Op, Rank1, Stmt, TileProgram};
 
@@ -44,7 +45,7 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// When a vector has `parts` parts.
+    /// The demand of a program if a vector has `parts` parts.
     pub(super) fn of(program: &TileProgram, parts: usize) -> Self {
         let mut demand = Self {
             values: vec![0; program.values.len()],
@@ -52,7 +53,8 @@ impl Demand {
             parts,
             changed: true,
         };
-        // A variable carries demand backwards around a loop, so one walk may find what an earlier statement of the loop needs.
+        // A variable carries demand backwards around a loop, so one walk may find what an earlier
+        // statement of the loop needs.
         while demand.changed {
             demand.changed = false;
             demand.block(&program.body);

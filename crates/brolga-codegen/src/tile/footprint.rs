@@ -1,7 +1,8 @@
-//! Which bytes from its pointers on a tile program touches.
+//! The footprint of a tile program: the bytes that it touches from its pointers on.
 //!
-//! Pointers move by constants, and loops count constants or arguments, so every offset is a [`Linear`] form of the counts. A program is
-//! walked once, whatever its trip counts: the trips of a loop lie a constant step apart, so the first and the last one bound all of them.
+//! Pointers move by constants, and loops count constants or arguments, so every offset is a
+//! [`Linear`] form of the counts. A program is walked once, whatever its trip counts: the trips of
+//! a loop are a constant step apart, so the first and the last one bound all of them.
 
 use smallvec::SmallVec;
 
@@ -27,9 +28,11 @@ pub struct Linear {
     pub terms: SmallVec<[(Term, i64); 2]>,
 }
 
-/// The bytes from a pointer argument on that a program reads as elements of a type, or those that it writes.
+/// The bytes from a pointer argument on that a program reads as elements of a type, or those that
+/// it writes.
 ///
-/// They lie between the least of `lows` and the greatest of `highs`; both are reached, unless a loop that an argument counts has no trips.
+/// They lie between the least of `lows` and the greatest of `highs`; both are reached, unless a
+/// loop that an argument counts has no trips.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// The parameter.
@@ -51,7 +54,8 @@ impl TileProgram {
     /// The bytes that the program touches from each of its pointers on. Prefetches touch nothing.
     ///
     /// # Errors
-    /// Why it has no linear bounds, in words: a pointer's step within a loop depends on an argument, or offsets overflow 64 bits.
+    /// Why it has no linear bounds, in words: a pointer's step within a loop depends on an
+    /// argument, or offsets overflow 64 bits.
     pub fn footprint(&self) -> Result<Vec<Reach>, String> {
         let offsets = vec![Linear::default(); self.params.len()];
         let mut walk = Walk { offsets, touched: SmallVec::new() };
@@ -153,7 +157,8 @@ impl Walk {
         Ok(())
     }
 
-    /// One trip is walked; the others lie a step apart, which is what the trip has moved each pointer by.
+    /// Walks one trip; the others are a step apart, which is the distance by which the trip moves
+    /// each pointer.
     fn repeat(&mut self, trips: Trips, body: &[Stmt]) -> Walked {
         if trips == Trips::Const(0) {
             return Ok(());
@@ -171,7 +176,7 @@ impl Walk {
         for own in trip {
             let step = &steps[usize::from(own.pointer.0)];
             let last = step.repeated(trips)?.plus(step, -1)?;
-            // Which of the two trips touches the least byte; both may, where the step depends on arguments.
+            // The trip that touches the least byte; both may if the step depends on arguments.
             let first_is_least = !step.terms.is_empty() || step.constant >= 0;
             let last_is_least = !step.terms.is_empty() || step.constant < 0;
             let reach = reach(&mut self.touched, (own.pointer, own.element, own.writes));
@@ -198,8 +203,7 @@ impl Walk {
     }
 }
 
-/// The entry for accesses by this pointer, of this element type, reading or writing; a new one if
-/// there is none.
+/// The entry for this pointer, element type and kind of access, which is added if there is none.
 fn reach(
     touched: &mut SmallVec<[Reach; 8]>,
     key @ (pointer, element, writes): (Pointer, Element, bool),
@@ -213,7 +217,7 @@ fn reach(
     &mut touched[index]
 }
 
-/// Of bounds with the same terms one is enough.
+/// Adds a bound, or replaces one with the same terms.
 fn join(
     bounds: &mut SmallVec<[Linear; 1]>,
     constant: i64,
@@ -254,7 +258,7 @@ impl Linear {
         Ok(result)
     }
 
-    /// A step, so many times.
+    /// A step, `trips` times.
     fn repeated(&self, trips: Trips) -> Walked<Self> {
         let by = |term: Term| match self.terms.is_empty() {
             true => Self::number(0).term(term, self.constant),

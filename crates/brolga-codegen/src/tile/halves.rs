@@ -1,4 +1,4 @@
-//! Which values of a program are numbers of a 16-bit format: rounding them changes nothing.
+//! The values of a program that are numbers of a 16-bit format, which rounding does not change.
 
 use half::{bf16, f16};
 use rustc_hash::FxHashMap;

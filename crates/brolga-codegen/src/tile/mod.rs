@@ -1,7 +1,8 @@
 //! Tile programs: the innermost runs of kernels, over logical vectors of 16 lanes.
 //!
-//! A [`TileProgram`] is plain data. A [`Builder`] writes it, [`Interpret`] executes it and is the reference, a [`TileTarget`] makes a
-//! function of machine code of it. All of them give the same bits; NaNs count as one value.
+//! A [`TileProgram`] is plain data. A [`Builder`] writes it, [`Interpret`] executes it and is the
+//! reference, a [`TileTarget`] makes a function of machine code of it. All of them give the same
+//! bits; NaNs count as one value.
 
 mod builder;
 mod cranelift;

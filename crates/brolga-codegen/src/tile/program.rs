@@ -5,14 +5,15 @@ pub use brolga_ir::lanes::{Binary, Kind, Shift, Unary};
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
 
-/// The greatest distance of an address from its pointer: 2 GiB, which an instruction can express,
-/// less what a statement touches from the address on.
+/// The greatest distance of an address from its pointer: 2 GiB, which an instruction can encode,
+/// less the bytes that a statement touches from the address on.
 pub const REACH: i64 = (1 << 31) - (1 << 12);
 
 /// A tile program: the innermost run of a kernel, written over logical vectors of [`LANES`] lanes.
 ///
 /// Plain data: two equal programs are the same function. A [`Builder`](super::Builder) writes it,
-/// [`TileProgram::validate`] checks it, a [`TileTarget`](super::TileTarget) turns it into machine code.
+/// [`TileProgram::validate`] checks it, a [`TileTarget`](super::TileTarget) turns it into machine
+/// code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TileProgram {
     /// A name for people: `contraction_6x8`.
@@ -74,8 +75,8 @@ pub struct Var(pub u32);
 pub struct ValueData {
     /// The kind of the lanes.
     pub kind: Kind,
-    /// The number in every lane, if it is known now. Constants are visible everywhere and have no statement:
-    /// each instruction set holds them where it likes.
+    /// The number in every lane, if the value is a constant. Constants are visible everywhere and
+    /// have no statement: each instruction set chooses where to hold them.
     pub constant: Option<Constant>,
 }
 
@@ -141,14 +142,14 @@ impl Element {
 /// An address in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Address {
-    /// The pointer, as far as it has been moved.
+    /// The pointer, with its moves so far.
     pub pointer: Pointer,
     /// Bytes added to it, less than [`REACH`] in both directions.
     pub offset: i64,
 }
 
 impl Address {
-    /// So many bytes farther on.
+    /// The address `bytes` bytes later.
     #[must_use]
     pub fn plus(self, bytes: i64) -> Self {
         Self { offset: self.offset.saturating_add(bytes), ..self }
@@ -162,7 +163,7 @@ impl Stmt {
     }
 }
 
-/// Which lanes of a vector a statement touches in memory.
+/// The lanes of a vector that a statement touches in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// All of them.
@@ -190,9 +191,9 @@ impl Extent {
 /// A number of repetitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trips {
-    /// This often.
+    /// This number.
     Const(u32),
-    /// As often as the argument says.
+    /// The number that an argument gives.
     Count(Count),
     /// Once for each whole vector of a count n: ⌊n / 16⌋.
     Vectors(Count),
@@ -218,8 +219,8 @@ pub enum Stmt {
         /// The value.
         value: Value,
     },
-    /// Lane l of four float values goes to memory at `step · l` bytes after the address, 16 bytes in the order of the values: four rows
-    /// become sixteen columns.
+    /// Lane l of four float values goes to memory at `step · l` bytes after the address, 16 bytes
+    /// in the order of the values: four rows become sixteen columns.
     StoreTransposed {
         /// The address of the lanes 0.
         address: Address,
@@ -228,11 +229,12 @@ pub enum Stmt {
         /// The values.
         values: [Value; 4],
     },
-    /// The cache line of this address will be needed soon. It changes nothing, and an instruction set may ignore it.
+    /// The cache line of this address will be needed soon. It changes nothing, and an instruction
+    /// set may ignore it.
     Prefetch(Address),
     /// The pointer moves by `bytes · trips`.
     Step {
-        /// Which pointer.
+        /// The pointer.
         pointer: Pointer,
         /// The distance of each move.
         bytes: i64,
@@ -241,7 +243,7 @@ pub enum Stmt {
     },
     /// One step of a contraction.
     Rank1(Rank1),
-    /// The body, again and again.
+    /// A loop.
     Loop {
         /// The number of times.
         trips: Trips,
@@ -250,10 +252,12 @@ pub enum Stmt {
     },
 }
 
-/// `acc[r][v] = fma(a[r], b[v], acc[r][v])` for every row r and every vector v: one step of a contraction.
+/// `acc[r][v] = fma(a[r], b[v], acc[r][v])` for every row r and every vector v: one step of a
+/// contraction.
 ///
-/// `a[r]` is one f32, the same in all lanes; `b[v]` are 16 f32 at `b + 64·v` bytes, in the last vector the lanes of
-/// `extent`. One statement, so that each instruction set orders loads and registers as suits it.
+/// `a[r]` is one f32, the same in all lanes; `b[v]` are 16 f32 at `b + 64·v` bytes, in the last
+/// vector the lanes of `extent`. It is one statement, so that each instruction set can order loads
+/// and registers.
 ///
 /// The lanes outside `extent` of the last vector's accumulators are unspecified afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -266,7 +270,7 @@ pub struct Rank1 {
     pub b: Address,
     /// The number of vectors of a row.
     pub vectors: usize,
-    /// Which lanes the last vector has: [`Extent::Full`] or [`Extent::First`].
+    /// The lanes of the last vector: [`Extent::Full`] or [`Extent::First`].
     pub extent: Extent,
 }
 
@@ -296,7 +300,8 @@ pub enum Op {
     Shift(Shift, Value, u8),
     /// `a · b + c`, rounded once.
     Fma(Value, Value, Value),
-    /// The second operand where the mask is true, the third elsewhere; both floats or both integers.
+    /// The second operand where the mask is true, the third elsewhere; both floats or both
+    /// integers.
     Select(Value, Value, Value),
     /// All lanes combined by a fixed tree, the result in every lane.
     Reduce(Reduction, Value),
@@ -347,8 +352,8 @@ impl Op {
 pub enum Reduction {
     /// The sum.
     Sum,
-    /// The maximum, by the choice of [`brolga_ir::ops::Max`] with the lower lane first: NaN if any lane is NaN, and of +0 and −0
-    /// the one in the higher lane.
+    /// The maximum, by the choice of [`brolga_ir::ops::Max`] with the lower lane first: NaN if any
+    /// lane is NaN, and of +0 and −0 the one in the higher lane.
     Max,
 }
 

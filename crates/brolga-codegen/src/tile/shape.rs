@@ -1,21 +1,23 @@
-//! Which contraction tile suits a result best.
+//! The choice of a contraction tile for a result.
 //!
-//! A target says which tiles fit its registers, and how long one step of k of each takes; tiles cover the result, rows split evenly, and
-//! the cheapest cover is taken. `cargo bench --bench tile_shapes` measures what the targets say.
+//! A target states which tiles fit its registers, and the time of one step of k of each. Tiles
+//! cover the result, rows split evenly, and the cheapest cover is taken.
+//! `cargo bench --bench tile_shapes` compares these times with measurements.
 
 use super::target::{TileShape, TileTarget};
 
 /// Multiply-adds that start in a cycle.
 const MULTIPLY_ADDS: f64 = 2.0;
-/// Loads that start in a cycle: two in theory, 1.85 to 1.95 in tiles of one row and in tiles of one register.
+/// Loads that start in a cycle: two in theory, 1.85 to 1.95 in tiles of one row and in tiles of one
+/// register.
 const LOADS: f64 = 1.9;
 /// Cycles from one multiply-add to the next on the same accumulator.
 const LATENCY: f64 = 4.0;
-/// Cycles by which what bounds a step is prolonged by all else that it does.
+/// The cycles that the rest of a step adds to the bound of the step.
 const OVERHEAD: f64 = 0.125;
 
-/// Cycles of a step of k of a tile of so many rows and registers in a row, if nothing is spilled: its multiply-adds, its loads or the
-/// latency of a chain, whichever takes longest.
+/// The cycles of a step of k of a tile of `rows` rows of `registers` registers without spills: the
+/// longest of its multiply-adds, its loads and the latency of a chain.
 pub(super) fn step_cycles(rows: usize, registers: usize) -> f64 {
     let (rows, registers) = (rows as f64, registers as f64);
     let multiply_adds = rows * registers / MULTIPLY_ADDS;
@@ -51,8 +53,8 @@ pub(super) fn cheapest(
     best.1
 }
 
-/// Cycles of one step of k in all tiles that cover a result. Rows are split evenly into as few as tiles of this height need; the last
-/// column of tiles is as wide as what is left.
+/// The cycles of one step of k in all tiles that cover a result. Rows are split evenly into the
+/// fewest tiles of at most this height; the last column of tiles has the remaining lanes.
 pub fn cover_cycles(
     result: TileShape,
     tile: TileShape,

@@ -1,4 +1,4 @@
-//! Instruction sets as code generation sees them.
+//! The interface of instruction sets to code generation.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::shape;
 use crate::error::{Error, Result};
 use crate::host::MachineCode;
 
-/// The size of a contraction tile: so many rows of so many lanes of accumulators.
+/// The size of a contraction tile: the rows and lanes of its accumulators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TileShape {
     /// Rows of the result.
@@ -20,12 +20,13 @@ pub struct TileShape {
 
 /// An instruction set that tile programs can be compiled for.
 ///
-/// Every implementation gives the same bits; they differ in speed and in the tile that fits their registers.
+/// Every implementation gives the same bits; they differ in speed and in the tile that fits their
+/// registers.
 pub trait TileTarget: Send + Sync {
-    /// The name users know it by.
+    /// Its name for users.
     fn name(&self) -> &'static str;
 
-    /// Whether there are tiles at all; without, every kernel is lowered to scalar loops.
+    /// Whether it has tiles; if not, every kernel is lowered to scalar loops.
     fn has_tiles(&self) -> bool {
         true
     }
@@ -33,26 +34,30 @@ pub trait TileTarget: Send + Sync {
     /// Lanes of a register.
     fn register_lanes(&self) -> usize;
 
-    /// Whether the accumulators of a contraction tile and the factors of a step have registers. A program whose tile does not fit is an error,
-    /// or slow. What is larger than a tile that does not fit does not fit either.
+    /// Whether there are registers for the accumulators of a contraction tile and the factors of a
+    /// step. A program whose tile does not fit is an error, or slow. `fits` is monotone: every tile
+    /// inside of one that fits does, too.
     fn fits(&self, shape: TileShape) -> bool;
 
-    /// The cycles of one step of k of a tile whose factors are in L1, by the model that chooses
+    /// The cycles of one step of k of a tile whose factors are in L1, in the model that chooses
     /// among the tiles that fit.
     fn step_cycles(&self, shape: TileShape) -> f64;
 
-    /// The contraction tile that suits a result of `rows` × `lanes` best, at least 1 × 1 and not larger than the result. Several tiles cover
-    /// it; with `rows` split evenly none of them is small.
+    /// The best contraction tile for a result of `rows` × `lanes`, at least 1 × 1 and at most the
+    /// result. Several tiles cover the result; `rows` are split evenly, so that none of them is
+    /// small.
     fn contraction_shape(&self, rows: usize, lanes: usize) -> TileShape {
         shape::cheapest(self, rows, lanes)
     }
 
-    /// The program as the function `id` with the calling convention of System V, each parameter a 64-bit integer, no result.
+    /// The program as the function `id` with the calling convention of System V, each parameter a
+    /// 64-bit integer, no result.
     ///
-    /// Called on several threads at once. `text` asks for the intermediate and the machine code in readable form.
+    /// Called on several threads at once. `text` asks for the intermediate and the machine code in
+    /// readable form.
     ///
     /// # Errors
-    /// If the program breaks a rule of [`TileProgram::validate`] in a way that shows only here.
+    /// If the program breaks a rule of [`TileProgram::validate`] that is checked only here.
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode>;
 }
 

@@ -35,7 +35,7 @@ impl Display for TileProgram {
     }
 }
 
-/// Displays something of a program by a function.
+/// A part of a program, displayed by a function.
 struct Shown<F>(F);
 
 impl<F: Fn(&mut Formatter<'_>) -> fmt::Result> Display for Shown<F> {

@@ -9,25 +9,28 @@ use crate::error::{Error, Result};
 /// Levels of loops inside one another.
 const MAX_DEPTH: usize = 8;
 
-/// Lanes of the result of `op`, after its operands have been checked: the broken rule, in words.
+/// The outcome of a check: the error is the broken rule, in words.
 type Rule<T = ()> = std::result::Result<T, String>;
 
 impl TileProgram {
     /// Checks the rules that every instruction set relies on:
     ///
-    /// 1. A pointer is a pointer parameter, a count a count parameter; addresses are less than [`REACH`] bytes from their pointers.
-    /// 2. A value is defined once, before its use, in the block of the use or one around it; constants are never defined.
+    /// 1. A pointer is a pointer parameter, a count a count parameter; addresses are less than
+    ///    [`REACH`] bytes from their pointers.
+    /// 2. A value is defined once, before its use, in the block of the use or one around it;
+    ///    constants are never defined.
     /// 3. A variable is set before it is read.
     /// 4. Operands have the kinds of the operation, and a value has the kind of its operation.
-    /// 5. [`Extent::First`] has 1 to 15 lanes; a shift is below 32; [`Op::RoundTo`] names an element of 16 bits.
-    /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no [`Extent::Rest`].
+    /// 5. [`Extent::First`] has 1 to 15 lanes; a shift is below 32; [`Op::RoundTo`] names an
+    ///    element of 16 bits.
+    /// 6. [`Rank1`] has rows, vectors, one different float variable for each of both, and no
+    ///    [`Extent::Rest`].
     /// 7. Loops are at most eight deep.
     ///
-    /// The writer of a program promises the rest, which cannot be checked: addresses are valid; and
-    /// where one statement stores what an earlier one has loaded, without a step, a loop, a
-    /// [`Rank1`] or a [`Op::Reduce`] between them, both touch the same bytes (in place) or none in
-    /// common. Instruction sets may work through the lanes of such statements one part after the
-    /// other.
+    /// The author of a program guarantees the rest, which cannot be checked: addresses are valid;
+    /// and if a store follows a load without a step, a loop, a [`Rank1`] or a [`Op::Reduce`]
+    /// between them, both touch the same bytes (in place) or none in common. Instruction sets may
+    /// execute such statements one part of the lanes after the other.
     ///
     /// # Errors
     /// [`Error::Malformed`] with the first statement that breaks a rule.
@@ -258,7 +261,7 @@ impl Checker<'_> {
     }
 }
 
-/// The problem is put into words only if there is one.
+/// Fails with a problem, which is formatted only then.
 fn expect<T: Into<String>>(holds: bool, problem: impl FnOnce() -> T) -> Rule {
     if holds { Ok(()) } else { Err(problem().into()) }
 }

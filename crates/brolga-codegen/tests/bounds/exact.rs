@@ -1,4 +1,4 @@
-//! Valid kernels are accepted, with not a byte more than they touch.
+//! Valid kernels are accepted with exactly the bytes that they touch.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ proptest! {
         }
     }
 
-    /// The proven ranges end where the touched ones end: with a byte less, a kernel is refused.
+    /// The proven ranges end at the last touched byte: with a byte less, a kernel is refused.
     #[test]
     fn ranges_are_exact(kernel in any_kernel()) {
         for target in targets() {
@@ -32,7 +32,8 @@ proptest! {
                     touched.entry(base).and_modify(|own| *own = own.join(span)).or_insert(span);
                 });
                 let mut rooms = table(&lowered, stage, &kernel.body);
-                // Values that are read may be any; the run has seen some of them. Parts of units end where the operand does.
+                // The run has read only some of the possible values. Parts of units end at the
+                // operand's end.
                 let reads = nest(stage).to_string().contains(" = read ");
                 for (base, Span { high, .. }) in touched {
                     let Base::Slot(slot) = base else { continue };

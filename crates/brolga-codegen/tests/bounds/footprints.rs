@@ -1,4 +1,4 @@
-//! The footprint of a tile beside what the tile touches, statement by statement.
+//! The footprint of a tile compared with the bytes that its statements touch.
 
 use brolga_codegen::tile::{
     Builder, Count, Element, Extent, Linear, Pointer, Reach, Term, TileProgram, Trips,
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::run::{self, Span, Spans};
 
-/// A statement of a random program; numbers choose.
+/// A statement of a random program; numbers make its choices.
 #[derive(Debug, Clone)]
 enum Act {
     Load(u8, i8, u8),
@@ -85,8 +85,8 @@ fn evaluated(footprint: &[Reach], n: i64) -> Spans<Pointer> {
         form.constant + form.terms.iter().map(term).sum::<i64>()
     };
     let span = |reach: &Reach| Span {
-        low: reach.lows.iter().map(value).min().expect("a place is touched"),
-        high: reach.highs.iter().map(value).max().expect("a place is touched"),
+        low: reach.lows.iter().map(value).min().expect("a byte is touched"),
+        high: reach.highs.iter().map(value).max().expect("a byte is touched"),
     };
     footprint.iter().map(|r| ((r.pointer, r.element, r.writes), span(r))).collect()
 }
@@ -122,7 +122,7 @@ fn problem(write: impl FnOnce(&mut Builder, Pointer, Count)) -> String {
 }
 
 #[test]
-fn places_that_are_not_linear_have_none() {
+fn addresses_that_are_not_linear_have_none() {
     let product = problem(|b, p, n| {
         b.repeat(Trips::Count(n), |b| b.step(p, 4, Trips::Count(n)));
     });

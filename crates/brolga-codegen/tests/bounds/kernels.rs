@@ -52,7 +52,7 @@ pub(crate) fn nest(stage: &Stage) -> &Nest {
     stage.code.as_nest().expect("the kernel has tiles")
 }
 
-/// The nest of a stage, to be changed.
+/// The nest of a stage, for changes.
 pub(crate) fn nest_mut(stage: &mut Stage) -> &mut Nest {
     stage.code.as_nest_mut().expect("the kernel has tiles")
 }
@@ -81,7 +81,7 @@ pub(crate) fn table(lowered: &Lowered, stage: &Stage, body: &Graph) -> Vec<Room>
     rooms.map(room).collect()
 }
 
-/// A kernel that is traced when it is shown.
+/// Kernels of all kinds.
 pub(crate) fn any_kernel() -> impl Strategy<Value = Kernel> {
     prop_oneof![product(), convolution(), rows(), window(), moved(), index(), update()]
 }
@@ -186,8 +186,8 @@ fn window() -> impl Strategy<Value = Kernel> {
             let index = Type::new(DType::U8, pooled.clone());
             match role {
                 0 => kernel(KernelKind::Window, &[x], |_, x| {
-                    let place = x[0].max_pool_index(Pooling::new(size, strides, padding));
-                    vec![x[0].max_pool(Pooling::new(size, strides, padding)), place]
+                    let index = x[0].max_pool_index(Pooling::new(size, strides, padding));
+                    vec![x[0].max_pool(Pooling::new(size, strides, padding)), index]
                 }),
                 1 => kernel(KernelKind::Window, &[x, index], |_, x| {
                     vec![x[0].max_pool_gather(&x[1], Pooling::new(size, strides, padding))]
@@ -221,7 +221,7 @@ fn moved() -> impl Strategy<Value = Kernel> {
     })
 }
 
-/// Kernels whose places depend on the content of an operand.
+/// Kernels whose addresses depend on the content of an operand.
 pub(crate) fn index() -> impl Strategy<Value = Kernel> {
     let types = prop::sample::select(vec![DType::I32, DType::U8]);
     (types, (1usize..5, 1usize..20, 1usize..20), 0usize..4).prop_map(|(dtype, (a, b, c), role)| {

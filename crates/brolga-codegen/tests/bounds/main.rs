@@ -1,4 +1,5 @@
-//! Kernels stay inside their memory: what the check of a nest accepts touches no other byte, and it accepts every kernel.
+//! Kernels stay inside their memory: the check of a nest accepts every kernel, and no accepted nest
+//! touches another byte.
 
 mod exact;
 mod footprints;

@@ -1,4 +1,4 @@
-//! Lowerings broken on purpose, and how they are told.
+//! Lowerings broken on purpose, and their messages.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use cranelift_module::FuncId;
 use crate::graph::kernel_graph;
 use crate::kernels::{kernel, lowered, nest_mut};
 
-/// What is said of a kernel's lowering after `change`.
+/// The message for a kernel's lowering after `change`.
 fn refused(kernel: &Kernel, change: impl FnOnce(&mut Lowered)) -> String {
     let mut lowered = lowered(kernel);
     lowered.check(&kernel.body).expect("it is right as yet");
@@ -26,7 +26,7 @@ fn refused(kernel: &Kernel, change: impl FnOnce(&mut Lowered)) -> String {
     lowered.check(&kernel.body).expect_err("it is wrong now").to_string()
 }
 
-/// Gives every step of a stage to `visit`.
+/// Calls `visit` with every step of a stage.
 fn steps(own: &mut Vec<Step>, visit: &mut dyn FnMut(&mut Step)) {
     for step in own {
         visit(step);
@@ -214,7 +214,7 @@ fn rows() {
         let e = x[0].exp();
         vec![&e / &e.reduce_sum(&[1], true)]
     });
-    // A row that starts one element late stays inside the result, but for the last.
+    // Rows that start one element late stay inside the result, except for the last.
     let part = refused(&softmax, |own| calls(own, 0, |_, args| address(&mut args[1]).offset += 4));
     insta::assert_snapshot!(part, @"
     kernel `kernel`: the nest `rows` writes bytes 4..404 of a unit's part of result 0, which has 400
@@ -387,7 +387,8 @@ fn steps_without_meaning() {
     ");
 }
 
-/// A target that wants wider tiles, or narrower ones, each time it is asked: what depends on one answer does not fit the next.
+/// A target that answers with wider tiles, or narrower ones, at each call, so that two answers do
+/// not fit together.
 struct Fickle {
     tiles: Arc<dyn TileTarget>,
     asked: AtomicUsize,
@@ -431,8 +432,8 @@ fn compiling_names_the_node_and_its_layer() {
     });
     let node = graph.outputs()[0].value.node;
     *graph.origin_mut(node) = Origin { layer: Some("conv".into()), ..Origin::default() };
-    // The scratch memory is too small if the tiles that write it are wider than the one it was made for: which of the two targets
-    // brings that about depends on the order in which the lowering asks.
+    // The scratch memory is too small if the tiles that write it are wider than the one it was made
+    // for. Which of the two targets causes that depends on the order of the lowering's calls.
     let compiled = [true, false].map(|wider| {
         let tiles = VectorIsa::V128.target().expect("this machine is known");
         compile_for(&graph, Arc::new(Fickle { tiles, asked: AtomicUsize::new(0), wider }))

@@ -1,4 +1,5 @@
-//! Lowerings broken on purpose, one number at a time: what the check accepts has been run and stays inside its memory.
+//! Lowerings broken on purpose, one number at a time: those that the check accepts stay inside
+//! their memory when they run.
 
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use proptest::prelude::*;
 use crate::kernels::{any_kernel, lowered, nest_mut, table};
 use crate::run;
 
-/// Gives every number of a lowered kernel to `visit`: extents, offsets, factors, divisors, limits, slots, trips and steps of tiles.
+/// Calls `visit` with every number of a lowered kernel: extents, offsets, factors, divisors,
+/// limits, slots, trips and steps of tiles.
 pub(crate) fn numbers(lowered: &mut Lowered, visit: &mut dyn FnMut(&mut i64)) {
     unsigned(&mut lowered.workspace, visit);
     unsigned(&mut lowered.scratch, visit);
@@ -104,7 +106,7 @@ fn block(own: &mut [Stmt], visit: &mut dyn FnMut(&mut i64)) {
     }
 }
 
-/// What becomes of a number.
+/// A number after a change.
 fn changed(number: i64, how: u8) -> i64 {
     match how % 8 {
         0 => number + 1,
@@ -125,14 +127,14 @@ proptest! {
         let mut lowered = lowered(&kernel);
         let mut count = 0;
         numbers(&mut lowered, &mut |_| count += 1);
-        let (chosen, mut place) = (which % count, 0);
+        let (chosen, mut position) = (which % count, 0);
         numbers(&mut lowered, &mut |number| {
-            if place == chosen {
+            if position == chosen {
                 *number = changed(*number, how);
             }
-            place += 1;
+            position += 1;
         });
-        // Loops over everything that is not meant would take too long to run.
+        // Loops over a wrong extent may take too long to run.
         prop_assume!(lowered.stages.iter().all(|stage| stage.units < 100_000));
         let inside = lowered.stages.iter().all(|stage| {
             run::is_inside(stage, &table(&lowered, stage, &kernel.body), lowered.scratch)

@@ -1,4 +1,4 @@
-//! What a stage touches, found by running it number by number.
+//! The bytes that a stage touches, found by executing it.
 
 use std::collections::HashMap;
 
@@ -24,19 +24,19 @@ impl Span {
     }
 }
 
-/// What is touched in the same way: through which pointer, as what, and whether it is written.
+/// The touched bytes by pointer, element type, and whether they are written.
 pub(crate) type Spans<K> = HashMap<(K, Element, bool), Span>;
 
-/// What a tile touches behind its pointers.
+/// The bytes that a tile touches from its pointers on.
 pub(crate) fn tile(program: &TileProgram, args: &[i64]) -> Spans<Pointer> {
-    let mut walk = Tile { args, places: vec![0; args.len()], touched: Spans::default() };
+    let mut walk = Tile { args, addresses: vec![0; args.len()], touched: Spans::default() };
     walk.block(&program.body);
     walk.touched
 }
 
 struct Tile<'a> {
     args: &'a [i64],
-    places: Vec<i64>,
+    addresses: Vec<i64>,
     touched: Spans<Pointer>,
 }
 
@@ -64,7 +64,7 @@ impl Tile<'_> {
                     self.touch(rank1.b, Element::F32, lanes, false);
                 }
                 Stmt::Step { pointer, bytes, trips } => {
-                    self.places[usize::from(pointer.0)] += bytes * self.trips(*trips);
+                    self.addresses[usize::from(pointer.0)] += bytes * self.trips(*trips);
                 }
                 Stmt::Loop { trips, body } => {
                     (0..self.trips(*trips)).for_each(|_| self.block(body));
@@ -75,7 +75,7 @@ impl Tile<'_> {
     }
 
     fn touch(&mut self, address: Address, element: Element, lanes: i64, writes: bool) {
-        let low = self.places[usize::from(address.pointer.0)] + address.offset;
+        let low = self.addresses[usize::from(address.pointer.0)] + address.offset;
         let span = Span { low, high: low + lanes * element.size() as i64 };
         if lanes > 0 {
             let key = (address.pointer, element, writes);
@@ -102,7 +102,8 @@ impl Tile<'_> {
     }
 }
 
-/// Runs the units of a stage, and gives everything that is touched by each to `visit`; false if a step has no meaning.
+/// Runs the units of a stage, and calls `visit` with all bytes that each touches; false if a step
+/// has no meaning.
 pub(crate) fn stage(stage: &Stage, visit: &mut Visit<'_>) -> bool {
     let mut machine = Machine {
         indices: vec![0; nest(stage).indices as usize],
@@ -117,7 +118,7 @@ pub(crate) fn stage(stage: &Stage, visit: &mut Visit<'_>) -> bool {
     machine.has_meaning
 }
 
-/// Takes the unit, and what it touches.
+/// A visitor of a unit and the bytes that it touches.
 pub(crate) type Visit<'a> = dyn FnMut(i64, (Base, Element, bool), Span) + 'a;
 
 struct Machine<'a, 'b> {
@@ -153,7 +154,7 @@ impl Machine<'_, '_> {
                 let low = self.number(address);
                 let span = Span { low, high: low + element.size() as i64 };
                 self.touch(address.base, *element, false, span);
-                // Any number may be there.
+                // The element may have any value.
                 self.indices[index.0 as usize] = match (low.unsigned_abs() * 7 % 11, element) {
                     (0, Element::I32) => -1,
                     (1, Element::I32) => i32::MIN.into(),
@@ -190,9 +191,9 @@ impl Machine<'_, '_> {
         let key = (std::ptr::from_ref(program), counts.clone());
         let spans = self.tiles.entry(key).or_insert_with(|| tile(program, &counts)).clone();
         for ((pointer, element, writes), Span { low, high }) in spans {
-            let place = usize::from(pointer.0);
-            let (Arg::Affine(affine) | Arg::Min(affine, _)) = &args[place];
-            let start = values[place];
+            let index = usize::from(pointer.0);
+            let (Arg::Affine(affine) | Arg::Min(affine, _)) = &args[index];
+            let start = values[index];
             self.touch(affine.base, element, writes, Span { low: start + low, high: start + high });
         }
     }
@@ -213,7 +214,7 @@ impl Machine<'_, '_> {
     }
 }
 
-/// Whether the stage touches nothing but what it may.
+/// Whether the stage touches only bytes that it may.
 pub(crate) fn is_inside(own: &Stage, table: &[Room], scratch: usize) -> bool {
     let units = own.units as i64;
     let mut inside = true;

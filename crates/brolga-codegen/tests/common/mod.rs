@@ -1,4 +1,5 @@
-//! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit for bit.
+//! Runs a kernel natively, in several orders of its units, and compares it with the interpreter bit
+//! for bit.
 
 mod graph;
 
@@ -15,8 +16,8 @@ use cranelift_module::FuncId;
 pub(crate) use graph::kernel_graph;
 use half::{bf16, f16};
 
-/// Every instruction set that this machine has. Of those that it lacks the tiles' shapes with interpreted tiles: what differs in a kernel is its
-/// shapes alone.
+/// Every instruction set that this machine has, and for all others their tile shapes with
+/// interpreted tiles, since kernels differ only in these shapes.
 pub(crate) fn targets() -> Vec<Arc<dyn TileTarget>> {
     let known = |isa: VectorIsa| isa.target().ok();
     VectorIsa::ALL
@@ -55,14 +56,14 @@ impl TileTarget for Shapes {
         self.shapes.step_cycles(shape)
     }
 
-    /// The real code is assembled too: every tile has to fit its registers.
+    /// The real code is assembled too, since every tile has to fit the registers.
     fn compile(&self, program: &Arc<TileProgram>, id: FuncId, text: bool) -> Result<MachineCode> {
         self.shapes.compile(program, id, text)?;
         self.tiles.compile(program, id, text)
     }
 }
 
-/// Memory of one tensor, aligned to 64 bytes, with a guard of known bytes behind it.
+/// Memory of one tensor, aligned to 64 bytes, with a guard of known bytes after it.
 struct Buffer {
     words: Vec<[u64; 8]>,
     bytes: usize,
@@ -131,12 +132,12 @@ fn read(buffer: &Buffer, ty: &Type) -> Tensor {
     Tensor::new(ty.shape.clone(), data).expect("the buffer has the type's size")
 }
 
-/// How the units of a stage are run.
+/// The order in which the units of a stage run.
 #[derive(Clone, Copy)]
 enum Order {
     /// All in one call.
     Whole,
-    /// One call a unit, the last first, each with fresh scratch memory.
+    /// One call for each unit, the last first, each with fresh scratch memory.
     Backwards,
 }
 
@@ -159,22 +160,23 @@ fn run(
         };
         for (begin, end) in ranges {
             let mut scratch = Buffer::new(kernel.scratch);
-            // SAFETY: the table has the operands, results and the workspace with their sizes, nothing runs beside this.
+            // SAFETY: the table has the operands, results and the workspace with their sizes, and
+            // no other thread runs.
             unsafe { function(table.as_ptr(), scratch.pointer(), begin, end) };
             assert!(
                 scratch.guard_is_intact(),
-                "stage {} wrote behind its scratch memory",
+                "stage {} wrote after its scratch memory",
                 stage.name
             );
         }
     }
     for (slot, buffer) in buffers.iter().enumerate() {
-        assert!(buffer.guard_is_intact(), "slot {slot} was written behind its end");
+        assert!(buffer.guard_is_intact(), "slot {slot} was written after its end");
     }
     (buffers[inputs.len()..].iter().zip(results)).map(|(b, ty)| read(b, ty)).collect()
 }
 
-/// Numbers that look random, some of them special.
+/// Pseudo-random numbers, some of them special.
 pub(crate) fn data(ty: &Type, seed: u64, special: bool) -> Tensor {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = move || {
@@ -241,14 +243,14 @@ pub(crate) fn check_graph(graph: &Graph, inputs: &[Type]) {
 
 fn compare(graph: &Graph, name: &str, index: usize, given: &Tensor, expected: &Tensor) {
     let (a, b) = (given.data().canonical_bits(), expected.data().canonical_bits());
-    if let Some(place) = (0..a.len()).find(|&i| a[i] != b[i]) {
+    if let Some(offset) = (0..a.len()).find(|&i| a[i] != b[i]) {
         let wrong = (0..a.len()).filter(|&i| a[i] != b[i]).count();
         panic!(
-            "{name}: result {index} of {}: {wrong} of {} differ, first at {place}: native {}, interpreter {}",
+            "{name}: result {index} of {}: {wrong} of {} differ, first at {offset}: native {}, interpreter {}",
             graph.to_string().lines().take(12).collect::<Vec<_>>().join("\n"),
             a.len(),
-            given.data().to_f64()[place],
-            expected.data().to_f64()[place],
+            given.data().to_f64()[offset],
+            expected.data().to_f64()[offset],
         );
     }
 }

@@ -6,7 +6,7 @@ use brolga_ir::{DType, Op, Tracer, Type, Var};
 
 use crate::common::{check, kernel_graph, targets};
 
-/// As [`check_tiles`], with each float type of tiles in the place of f32.
+/// As [`check_tiles`], for each float type that has tiles instead of f32.
 pub(crate) fn check_floats(
     kind: KernelKind,
     inputs: &[Type],
@@ -22,7 +22,7 @@ pub(crate) fn check_floats(
     }
 }
 
-/// As [`check`], for a kernel that every instruction set with tiles computes by them.
+/// As [`check`], for a kernel for which every instruction set uses tiles.
 pub(crate) fn check_tiles(
     kind: KernelKind,
     inputs: &[Type],

@@ -1,4 +1,4 @@
-//! What the assembled code of AVX2 and AVX-512 is like, on any x86-64 machine.
+//! Properties of the assembled code of AVX2 and AVX-512, on any x86-64 machine.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,7 +35,8 @@ fn count(text: &str, what: &str) -> usize {
     text.lines().filter(|line| line.contains(what)).count()
 }
 
-/// For tiles of few rows, which are as wide as the registers allow, every width up to one that is too wide.
+/// For tiles of few rows, which are as wide as the registers allow, every width up to one that is
+/// too wide.
 fn lanes_of(rows: usize) -> Vec<usize> {
     match rows {
         1..=3 => (1..=33 * LANES / rows).collect(),
@@ -43,7 +44,8 @@ fn lanes_of(rows: usize) -> Vec<usize> {
     }
 }
 
-/// A tile that the registers do not hold is an error, never a spill; one that they hold is never refused.
+/// A tile that does not fit the registers is an error, never a spill; one that fits is never
+/// refused.
 #[test]
 fn a_contraction_fits_or_is_an_error() {
     for target in assembled() {
@@ -52,7 +54,8 @@ fn a_contraction_fits_or_is_an_error() {
                 let shape = TileShape { rows, lanes };
                 match code(&*target, &contraction(shape)) {
                     Ok(code) => {
-                        // A single row of whole registers has room for one more; as the last tile of a row it may be cut short.
+                        // A single row of whole registers has room for one more; as the last tile
+                        // of a row it may be cut short.
                         let cut = TileShape { lanes: lanes - 1, ..shape };
                         let one_row = rows == 1 && lanes > 1 && !target.fits(cut);
                         assert!(target.fits(shape) || one_row, "{} takes {shape:?}", target.name());
@@ -77,7 +80,8 @@ fn a_contraction_fits_or_is_an_error() {
     insta::assert_snapshot!(error, @"tile program `contraction_8x16`: a contraction does not fit the registers; `contraction_shape` gives tiles that do");
 }
 
-/// A preferred tile fits, and so does every smaller one: the last tiles of rows and columns are what is left.
+/// A preferred tile fits, and so does every smaller one, such as the last tiles of rows and
+/// columns.
 #[test]
 fn preferred_tiles_fit() {
     for target in assembled() {
@@ -99,7 +103,8 @@ fn preferred_tiles_fit() {
     }
 }
 
-/// The factors of AVX-512's narrow tiles come out of memory right into the multiply-add, and no tile copies registers in its loop.
+/// Multiply-adds of AVX-512's narrow tiles read factors from memory, and no tile copies registers
+/// in its loop.
 #[test]
 fn multiply_adds_are_most_of_a_tile() {
     let [avx2, avx512] = assembled();
@@ -122,9 +127,9 @@ fn innermost_loops_start_at_a_cache_line_and_functions_clear_the_upper_halves() 
         assert_eq!(code.alignment, 64);
         let text = code.text.expect("text was asked for").assembly;
         let target = text.lines().find_map(|line| line.split("jne").nth(1)).expect("a loop");
-        let place = target.trim().trim_start_matches("near ").trim_start_matches("0x");
-        let place = u64::from_str_radix(place, 16).expect("an address");
-        assert_eq!(place % 64, 0, "{text}");
+        let address = target.trim().trim_start_matches("near ").trim_start_matches("0x");
+        let address = u64::from_str_radix(address, 16).expect("an address");
+        assert_eq!(address % 64, 0, "{text}");
         let end: Vec<&str> = text.lines().rev().take(2).collect();
         assert!(end[0].contains("ret") && end[1].contains("vzeroupper"), "{text}");
     }
@@ -162,8 +167,8 @@ fn philox_stays_in_registers() {
         let [seed, out] = ["seed", "out"].map(|name| b.pointer(name));
         let key = [0, 4].map(|byte| b.broadcast_i32(seed.at(byte)));
         let counter = [b.iota(), b.int(0), b.broadcast_i32(seed.at(8)), b.int(7)];
-        for (place, word) in (0..).zip(philox4x32(&mut b, counter, key)) {
-            b.store_i32(out.at(64 * place), Extent::Full, word);
+        for (index, word) in (0..).zip(philox4x32(&mut b, counter, key)) {
+            b.store_i32(out.at(64 * index), Extent::Full, word);
         }
         b.finish().expect("a right program")
     };

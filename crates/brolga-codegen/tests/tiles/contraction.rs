@@ -42,7 +42,7 @@ impl Case {
             })
             .collect();
         let rows: SmallVec<_> = self.rows.iter().map(|&row| 4 * row as i64).collect();
-        // What is prefetched may lie anywhere.
+        // Any address can be prefetched.
         let ahead = if self.from_memory { 0 } else { 1 << 20 };
         let tile = Contraction { rows, lanes: self.lanes, loops, ahead, by_column: false };
         let out_rows: Vec<i64> =

@@ -1,12 +1,13 @@
-//! The transcendental functions as machine code: the interpreter's bits over a dense sample of all floats. How near these are to the true
-//! values is tested where they are defined, over every float on demand.
+//! The transcendental functions as machine code give the interpreter's bits, on a dense sample of
+//! all floats. Their accuracy is tested in `brolga-ir`.
 
 use brolga_codegen::tile::{Builder, Extent, F, TileProgram, Trips};
 use brolga_ir::lanes::Lanes;
 
 use crate::support::{Arg, check};
 
-/// One float in so many, of both signs, zeros, subnormals, infinities and NaNs among them.
+/// The distance of the tested floats, which are of both signs and include zeros, subnormals,
+/// infinities and NaNs.
 const STEP: u32 = 104_729;
 
 fn program(name: &str, function: impl Fn(&mut Builder, F) -> F) -> TileProgram {

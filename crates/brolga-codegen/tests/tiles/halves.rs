@@ -6,7 +6,8 @@ use half::{bf16, f16};
 
 use crate::support::{Arg, check};
 
-/// One float in so many, of both signs, zeros, subnormals, infinities and NaNs among them.
+/// The distance of the tested floats, which are of both signs and include zeros, subnormals,
+/// infinities and NaNs.
 const STEP: u32 = 10_007;
 
 fn load(b: &mut Builder, element: Element, at: brolga_codegen::tile::Address, extent: Extent) -> F {
@@ -32,7 +33,7 @@ fn program(from: Element, to: Element, function: impl Fn(&mut Builder, F) -> F) 
     b.finish().expect("a right program")
 }
 
-/// What becomes of the numbers.
+/// The numbers after a load and a store.
 fn convert(from: Element, to: Element, x: Arg, blank: Arg, count: usize) -> Arg {
     let results = check(program(from, to, |_, x| x), &[x, blank, Arg::Count(count as i64)]);
     results[1].clone()
@@ -81,7 +82,7 @@ fn every_half_is_widened_exactly() {
         let blank = Arg::F32(vec![7.0; count]);
         let y = convert(T::ELEMENT, Element::F32, T::arg(bits.clone()), blank, count);
         assert!(y.same(&Arg::F32(expected)), "{:?}", T::ELEMENT);
-        // And back: all numbers stay what they are.
+        // Stored again, all numbers are the same.
         let y =
             convert(T::ELEMENT, T::ELEMENT, T::arg(bits.clone()), T::arg(vec![7; count]), count);
         assert!(y.same(&T::arg(bits)), "{:?}", T::ELEMENT);
@@ -90,13 +91,13 @@ fn every_half_is_widened_exactly() {
     every::<f16>();
 }
 
-/// Floats with the bits of the nearest half: between every two neighbouring halves the middle, which goes to the even one, and its two
-/// neighbours; the least and the greatest of both signs.
+/// Floats with the bits of the nearest half: between any two adjacent halves their middle, which
+/// rounds to the even one, and the floats next to it; the least and the greatest of both signs.
 fn boundaries<T: Half>() -> Vec<(f32, u16)> {
     let mut cases = Vec::new();
     for low in 0..T::INFINITY {
         let high = low + 1;
-        // The number behind the greatest would be as far from it as the one before.
+        // Beyond the greatest number, the distance stays the same.
         let above = match high == T::INFINITY {
             true => 2.0 * T::to_f64(low) - T::to_f64(low - 1),
             false => T::to_f64(high),

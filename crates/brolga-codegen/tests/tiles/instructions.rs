@@ -8,7 +8,7 @@ use brolga_ir::lanes::Lanes;
 
 use crate::support::{Arg, check};
 
-/// Sixteen floats that are special to some instruction.
+/// Sixteen floats that are special for some instruction.
 const FLOATS: [f32; 16] = [
     0.0,
     -0.0,
@@ -28,7 +28,7 @@ const FLOATS: [f32; 16] = [
     0.1,
 ];
 
-/// Sixteen integers that are special to some instruction.
+/// Sixteen integers that are special for some instruction.
 const INTS: [i32; 16] = [
     0,
     1,
@@ -48,7 +48,7 @@ const INTS: [i32; 16] = [
     0x5555_5555,
 ];
 
-/// The same values, so that after all rotations each has met each.
+/// The values rotated; with all rotations, each value meets each other.
 fn rotated<T: Copy>(values: &[T; 16], by: usize) -> Vec<T> {
     (0..16).map(|lane| values[(lane + by) % 16]).collect()
 }
@@ -69,7 +69,8 @@ fn element(kind: Kind) -> Element {
     }
 }
 
-/// A program that loads operands of these kinds, applies the op and stores its result. Truth values lie in memory as bytes.
+/// A program that loads operands of these kinds, applies the op and stores its result. Truth values
+/// are bytes in memory.
 fn program_of(kinds: &[Kind], result: Kind, op: impl FnOnce(&[Value]) -> Op) -> TileProgram {
     let mut program = TileProgram {
         name: "op".to_owned(),
@@ -178,7 +179,8 @@ fn operations_on_three_values() {
 
 #[test]
 fn minimum_and_maximum_by_comparison() {
-    // Cranelift makes one instruction of the comparison and the selection; operand orders decide about NaN and the zeros.
+    // Cranelift makes one instruction of the comparison and the selection; the order of operands
+    // decides the results for NaN and zeros.
     for swapped in [false, true] {
         for other in [false, true] {
             for rotation in 0..16 {
@@ -203,7 +205,8 @@ fn minimum_and_maximum_by_comparison() {
 fn reductions() {
     for &reduction in Reduction::ALL {
         check_op(&[Kind::Float], Kind::Float, |v| Op::Reduce(reduction, v[0]));
-        // One lane after the other is the greatest, and the order of summation shows in the last bits.
+        // One lane after the other is the greatest, and the order of summation shows in the last
+        // bits.
         for lane in 0..16u8 {
             let numbers: Vec<f32> =
                 (0..16).map(|l| if l == lane { 1e3 } else { 0.1 * f32::from(l) }).collect();

@@ -1,4 +1,4 @@
-//! What the machine code is like, and who owns it.
+//! Properties of the machine code, and its ownership.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ fn assembly(program: &Arc<TileProgram>) -> String {
     text.assembly.clone()
 }
 
-/// In how many lines the text occurs.
+/// The number of lines in which the text occurs.
 fn count(text: &str, what: &str) -> usize {
     text.lines().filter(|line| line.contains(what)).count()
 }

@@ -1,4 +1,5 @@
-//! Tile programs: every instruction set gives the bits of the interpreter and touches no byte it should not.
+//! Tile programs: every instruction set gives the bits of the interpreter and touches no byte it
+//! should not.
 
 #[cfg(target_arch = "x86_64")]
 mod assembled;

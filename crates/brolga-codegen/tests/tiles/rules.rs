@@ -1,4 +1,4 @@
-//! Programs that break a rule, and how they are told.
+//! Programs that break a rule, and their messages.
 
 use brolga_codegen::tile::{
     Binary, Builder, Constant, Count, Element, Extent, Kind, Op, Pointer, Rank1, Reduction, Shift,
@@ -6,7 +6,7 @@ use brolga_codegen::tile::{
 };
 use brolga_ir::lanes::Lanes;
 
-/// %0 = load %p, %1 = %0 + %0, stored; then what `change` makes of it.
+/// The message for %0 = load %p, %1 = %0 + %0, stored, after `change`.
 fn broken(change: impl FnOnce(&mut TileProgram)) -> String {
     let mut b = Builder::new("broken");
     let (p, _) = (b.pointer("p"), b.count("n"));

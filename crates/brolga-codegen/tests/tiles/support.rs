@@ -61,14 +61,14 @@ impl Arg {
     }
 }
 
-/// What the interpreter makes of the arguments.
+/// The arguments after the interpreter has run the program.
 pub(crate) fn interpreted(program: &TileProgram, args: &[Arg]) -> Vec<Arg> {
     let mut contents: Vec<Vec<u8>> = args.iter().map(Arg::bytes).collect();
     interpret(program, &mut buffers(&mut contents, args)).expect("the program is right");
     args.iter().zip(&contents).map(|(arg, bytes)| arg.with_bytes(bytes)).collect()
 }
 
-/// Every way to run tiles that this machine has.
+/// Every target that this machine can run.
 pub(crate) fn targets() -> Vec<Arc<dyn TileTarget>> {
     let interpret = Interpret::host().expect("this machine is known");
     let isas = VectorIsa::supported().map(|isa| isa.target().expect("this machine is known"));
@@ -86,8 +86,8 @@ pub(crate) fn compiled(
     (code, address)
 }
 
-/// Runs machine code on buffers between unmapped pages, once each buffer against the page behind it and once against the
-/// page before it.
+/// Runs machine code on buffers between unmapped pages, once each buffer against the page after it
+/// and once against the page before it.
 pub(crate) fn executed(address: *const u8, args: &[Arg]) -> [Vec<Arg>; 2] {
     [Side::End, Side::Start].map(|side| {
         let buffers: Vec<Guarded> =
@@ -100,14 +100,14 @@ pub(crate) fn executed(address: *const u8, args: &[Arg]) -> [Vec<Arg>; 2] {
                 _ => buffer.address(),
             })
             .collect();
-        // SAFETY: the function was declared with as many parameters; the interpreter has shown that it stays in its buffers,
-        // and if machine code does not, it meets an unmapped page.
+        // SAFETY: the function was declared with as many parameters; the interpreter has shown that
+        // it stays in its buffers, and if machine code does not, it meets an unmapped page.
         unsafe { call(address, &words) };
         args.iter().zip(&buffers).map(|(arg, buffer)| arg.with_bytes(buffer.bytes())).collect()
     })
 }
 
-/// Asserts that every instruction set makes of the arguments what the interpreter makes of them, and gives that.
+/// Asserts that every instruction set gives the interpreter's results, and returns them.
 pub(crate) fn check(program: TileProgram, args: &[Arg]) -> Vec<Arg> {
     check_where(program, args, |_| true)
 }
@@ -147,7 +147,8 @@ pub(crate) fn assembled() -> [Arc<dyn TileTarget>; 2] {
     [VectorIsa::Avx2, VectorIsa::Avx512].map(|isa| isa.target().expect("this machine is x86-64"))
 }
 
-/// What the emulator makes of the arguments with the assembled code: it decodes every instruction again, and checks every access.
+/// The arguments after the emulator has run the assembled code: it decodes every instruction, and
+/// checks every access.
 #[cfg(target_arch = "x86_64")]
 fn emulated(target: &dyn TileTarget, program: &Arc<TileProgram>, args: &[Arg]) -> Vec<Arg> {
     let code = target.compile(program, FuncId::from_u32(0), true).expect("a tile compiles");
@@ -204,7 +205,7 @@ enum Side {
     End,
 }
 
-/// Bytes with an unmapped page before and behind the pages they lie in.
+/// Bytes in pages between unmapped ones.
 struct Guarded {
     map: *mut libc::c_void,
     map_len: usize,

@@ -5,7 +5,7 @@ use tempfile::{TempDir, tempdir};
 
 use super::*;
 
-/// A folder in which all the places are that `find` is told of.
+/// A folder that stands for the root of the file system.
 struct Machine {
     root: TempDir,
 }

@@ -17,8 +17,8 @@ pub(super) struct Pixels {
 }
 
 /// Reads an image. The format follows from the content, not from the name. The decoder refuses
-/// images that would need more than 512 MiB, or than an eighth of what the machine grants: to change the
-/// channels takes some copies.
+/// images that would need more than 512 MiB, or than an eighth of what the machine grants: to
+/// change the channels takes some copies.
 pub(super) fn decode(path: &Path, color_mode: ColorMode) -> Result<Pixels> {
     let io = |error| Error::io(path.display(), error);
     let mut reader = ImageReader::open(path).map_err(io)?.with_guessed_format().map_err(io)?;

@@ -50,7 +50,8 @@ impl Interpolation {
     }
 }
 
-/// Gives the values of the image in a new size to `out`, in the order of `[height, width, channels]`.
+/// Gives the values of the image in a new size to `out`, in the order of
+/// `[height, width, channels]`.
 pub(super) fn resize(
     image: &Pixels,
     (height, width): (usize, usize),

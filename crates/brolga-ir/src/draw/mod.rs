@@ -1,8 +1,7 @@
-//! Drawing ops at random, with attributes and operands that fit each other: what a fuzzer builds graphs of.
+//! Drawing of random ops, with attributes and operands that fit each other, for a fuzzer's graphs.
 //!
-//! The drawing of an op is in the op's file: [`Draw`] for ops with operands of their own kind,
-//! nothing for elementwise ops without attributes. `docs/fuzzing.md` tells what the drawn graphs
-//! are for.
+//! The drawing of an op is in the op's file: [`Draw`] for most ops, nothing for elementwise ops
+//! without attributes. `docs/fuzzing.md` explains the use of the drawn graphs.
 
 mod pen;
 mod rng;
@@ -21,9 +20,10 @@ use crate::types::DType;
 
 /// An op that is drawn at random.
 pub trait Draw: Sized {
-    /// The op and operands that it accepts, for the pen's element type; `None` if the op never stands in a graph that is drawn.
+    /// The op and operands that it accepts, for the pen's element type; `None` if the op is not
+    /// drawn.
     ///
-    /// The type rule may refuse what is drawn for its element type, and for nothing else.
+    /// The type rule may reject the drawn operands only for their element type.
     fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)>;
 }
 
@@ -32,7 +32,8 @@ pub(crate) fn other<T: Draw + Into<Op>>(pen: &mut Pen) -> Option<Drawn> {
     T::draw(pen).map(|(op, operands)| Drawn { op: op.into(), operands })
 }
 
-/// An elementwise op: its type rule says which operands are masks, broadcasting which shapes they have.
+/// An elementwise op: its type rule decides which operands are masks, broadcasting which shapes
+/// they have.
 pub(crate) fn elementwise<E: Elementwise + DeserializeOwned + Into<Op>>(
     pen: &mut Pen,
 ) -> Option<Drawn> {

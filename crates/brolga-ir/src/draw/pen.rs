@@ -1,4 +1,4 @@
-//! The pen: a graph in the making, and the values that the next op can take.
+//! The pen: a graph under construction, and the values that the next op can take.
 
 use super::rng::Rng;
 use crate::error::TraceError;
@@ -22,7 +22,7 @@ pub struct Drawn {
 /// Draws a graph.
 #[derive(Debug)]
 pub struct Pen {
-    /// Where all choices come from.
+    /// The source of all choices.
     pub rng: Rng,
     tracer: Tracer,
     dtype: DType,
@@ -30,7 +30,7 @@ pub struct Pen {
     inputs: Vec<Var>,
     states: Vec<Var>,
     limit: usize,
-    /// Whether the graph is to be a function, which has no states.
+    /// Whether the graph is a function, which has no states.
     pure: bool,
 }
 
@@ -90,12 +90,13 @@ impl Pen {
         tracer.finish()
     }
 
-    /// Lets later ops take this value.
+    /// Makes this value available to later ops.
     pub fn offer(&mut self, value: &Var) {
         self.values.push(value.clone());
     }
 
-    /// Draws the op of this name and adds it; `None` if its type rule refuses the element type, or the result is too large.
+    /// Draws the op of this name and adds it; `None` if its type rule refuses the element type, or
+    /// the result is too large.
     ///
     /// # Errors
     /// The op and operands that were drawn, if the op refuses them.
@@ -115,7 +116,8 @@ impl Pen {
         Ok(Some(result))
     }
 
-    /// A value of the pen's element type with a shape that fits, one that there is or a new one of the shape that `other` draws.
+    /// A value of the pen's element type with a shape that fits: an existing one, or a new one of
+    /// the shape that `other` draws.
     pub fn operand(
         &mut self,
         fits: impl Fn(&Shape) -> bool,
@@ -129,7 +131,7 @@ impl Pen {
         })
     }
 
-    /// A value of this type, one that there is or a new one.
+    /// A value of this type, an existing or a new one.
     pub fn value(&mut self, dtype: DType, shape: impl Into<Shape>) -> Var {
         let ty = Type { dtype, shape: shape.into() };
         let found = self.found(|given| *given == ty);
@@ -142,7 +144,8 @@ impl Pen {
         self.value(dtype, shape)
     }
 
-    /// One of the values that fit, more often a recent one; sometimes none, so that there are several inputs.
+    /// One of the values that fit, more often a recent one; sometimes none, so that there are
+    /// several inputs.
     fn found(&mut self, fits: impl Fn(&Type) -> bool) -> Option<Var> {
         if self.rng.one_in(6) {
             return None;
@@ -196,7 +199,7 @@ impl Pen {
         Tensor::of(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
     }
 
-    /// Images, ones that there are or new ones.
+    /// Images, existing or new ones.
     pub fn drawn_images(&mut self) -> Var {
         self.operand(are_images, Self::images)
     }
@@ -211,7 +214,7 @@ impl Pen {
         let mut results: Vec<Var> = Vec::new();
         for _ in 0..inner.rng.between(1, 3) {
             let op = inner.rng.pick(Op::NAMES);
-            // Refused ops are left out.
+            // Rejected ops are left out.
             results.extend(inner.op(op).ok().flatten());
         }
         if results.is_empty() {
@@ -230,7 +233,7 @@ impl Pen {
         Some((function, operands))
     }
 
-    /// Images that have something to pool.
+    /// Images with at least one pixel.
     pub fn pooled_images(&mut self) -> Var {
         let fits = |shape: &Shape| are_images(shape) && !shape[1..shape.rank() - 1].contains(&0);
         self.operand(fits, Self::images)
@@ -270,7 +273,8 @@ impl Pen {
         operands
     }
 
-    /// A value that broadcasts to this shape: of it, of its last axes, with some extents 1, or one number.
+    /// A value that broadcasts to this shape: one of the shape, of its last axes, with some extents
+    /// of 1, or of one number.
     pub fn partner(&mut self, dtype: DType, shape: &Shape) -> Var {
         let rank = shape.rank();
         let own: Shape = match self.rng.below(8) {

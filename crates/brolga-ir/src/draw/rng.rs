@@ -5,7 +5,7 @@
 pub struct Rng(u64);
 
 impl Rng {
-    /// The numbers of one case of a seed; those of different cases have nothing in common.
+    /// The numbers of one case of a seed; different cases are independent.
     pub fn new(seed: u64, case: u64) -> Self {
         Self(mix(mix(seed.wrapping_add(STEP)) ^ case))
     }
@@ -26,7 +26,7 @@ impl Rng {
         first + self.below(last.saturating_sub(first) + 1)
     }
 
-    /// True once in so many times.
+    /// True with a probability of 1 in `times`.
     pub fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }

@@ -1,4 +1,4 @@
-//! The shapes and windows that are drawn: small, odd, and around every edge of a vector.
+//! The shapes and windows that are drawn: small and odd ones, and sizes around those of vectors.
 
 use smallvec::SmallVec;
 
@@ -10,9 +10,9 @@ use crate::types::{MAX_RANK, Shape};
 /// Extents of vectors and matrices.
 const EXTENTS: [usize; 24] =
     [1, 1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 18, 31, 32, 33, 47, 48, 49, 64, 65];
-/// Extents of which one is enough.
+/// Long extents, of which a shape has at most one.
 const LONG: [usize; 8] = [96, 127, 128, 129, 255, 257, 300, 1025];
-/// Extents where there are many axes.
+/// Extents of shapes with many axes.
 const SMALL: [usize; 12] = [1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9];
 /// Numbers of channels.
 const CHANNELS: [usize; 16] = [1, 1, 2, 3, 3, 4, 5, 7, 8, 12, 15, 16, 17, 31, 32, 33];
@@ -28,7 +28,7 @@ impl Pen {
         }
     }
 
-    /// A shape of any rank, seldom of one above 4.
+    /// A shape of any rank, rarely above 4.
     pub fn any_shape(&mut self) -> Shape {
         let rank = match self.rng.below(32) {
             0 => self.rng.between(5, MAX_RANK),
@@ -105,8 +105,8 @@ impl Pen {
         self.fitted(shape.into())
     }
 
-    /// A window of so many taps for images of these spatial extents: strides, dilation, and as much padding as it needs or more. That
-    /// of a pooling has no dilation and less padding than taps.
+    /// Taps and a window for images of these spatial extents: strides, dilation, and at least the
+    /// padding that it needs. That of a pooling has no dilation and less padding than taps.
     pub fn window(&mut self, input: &Spatial<usize>, pooling: bool) -> (Spatial<usize>, Window) {
         let plain = self.rng.one_in(3);
         let (mut taps, mut window) = (Spatial::splat(input.len(), 1), Window::plain(input.len()));
@@ -118,7 +118,7 @@ impl Pen {
                 1 => 9,
                 _ => rng.pick(&[1, 2, 2, 2, 3, 3, 4, 5]),
             };
-            // A byte numbers the taps of a maximum.
+            // The index of a maximum is a byte.
             taps[axis] = taps[axis].min(256 / outer);
             window.strides[axis] = match (plain, pooling) {
                 (true, true) => taps[axis],
@@ -141,7 +141,8 @@ impl Pen {
         (taps, window)
     }
 
-    /// Another shape of as many elements: flat, with axes of extent 1 more or less, or with axes split or merged.
+    /// Another shape of as many elements: flat, with axes of extent 1 more or less, or with axes
+    /// split or merged.
     pub fn regrouped(&mut self, shape: &Shape) -> Shape {
         let mut dims = shape.to_vec();
         let rank = dims.len();
@@ -168,14 +169,15 @@ impl Pen {
         dims.into()
     }
 
-    /// The number of columns with which products of so much work a column do not take too long.
+    /// A number of columns with which a product of this work for each column does not take too
+    /// long.
     pub fn columns(&mut self, batch: usize, m: usize, k: usize) -> usize {
         let work = (batch * m * k).max(1);
         let most = (WORK / work).min(self.limit() / (batch * m.max(k)).max(1));
         self.extent(2).min(most.max(1))
     }
 
-    /// The shape of indices of rows of so many elements.
+    /// The shape of indices of rows of `row` elements.
     pub fn index_shape(&mut self, row: usize) -> Shape {
         let rank = self.rng.below(3);
         let mut shape = self.shape(rank);
@@ -228,7 +230,7 @@ pub struct Convolution {
     pub kernel: Spatial<usize>,
     /// The steps of the filter.
     pub window: Window,
-    /// Into how many independent parts the channels are divided.
+    /// The number of independent parts of the channels.
     pub groups: usize,
     /// Channels that a filter reads.
     pub taken: usize,

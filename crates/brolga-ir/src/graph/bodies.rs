@@ -10,18 +10,19 @@ use crate::op::Op;
 use crate::ops::ParameterKind;
 use crate::text::MAX_DEPTH;
 
-/// The most nodes of a graph that has bodies, those of bodies counted for each node that has them: functions that call functions make
-/// many of few.
+/// The most nodes of a graph with bodies, those of a body counted for each node that has it: nested
+/// functions make many nodes of few.
 pub(crate) const MAX_EXPANDED: usize = 1 << 22;
 
 impl Graph {
-    /// The bodies of all ops, and those inside them, each once however many nodes share it: inner ones before those they stand in,
-    /// otherwise in the order of the text.
+    /// The bodies of all ops, and those inside them, each once also if nodes share it: inner ones
+    /// before the ones they are in, otherwise in the order of the text.
     pub fn bodies(&self) -> Vec<&Arc<Graph>> {
         bodies_of([self])
     }
 
-    /// The number of nodes, those of a body counted for each node that has it. Where bodies nest, `known` has what was counted before.
+    /// The number of nodes, those of a body counted for each node that has it. `known` has the
+    /// counts of bodies so far.
     fn expanded(&self, known: &mut FxHashMap<*const Self, usize>) -> usize {
         if self.depth == 0 {
             return self.len();
@@ -40,9 +41,10 @@ impl Graph {
         sum
     }
 
-    /// Fails unless the nodes are few enough to be visited one by one, those of bodies for each node that has them.
+    /// Fails if there are too many nodes, those of a body counted for each node that has it, to
+    /// visit them one by one.
     pub(crate) fn check_expanded(&self) -> Result<(), Mistake> {
-        // Without bodies, there are as many as there are.
+        // Without bodies, the graph's own nodes are all.
         if self.depth == 0 || self.expanded(&mut FxHashMap::default()) <= MAX_EXPANDED {
             return Ok(());
         }
@@ -50,7 +52,7 @@ impl Graph {
         Err(Mistake::new(message).help("a body counts for each node that has it"))
     }
 
-    /// Why the graph cannot be the body of an op, if it cannot.
+    /// Fails if the graph cannot be the body of an op.
     pub(crate) fn check_body(&self, op: &str) -> Result<(), Mistake> {
         let data = |&id: &NodeId| self.parameter(id).is_none_or(|p| p.kind == ParameterKind::Data);
         if !self.inputs.iter().all(data) {

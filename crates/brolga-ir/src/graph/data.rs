@@ -1,7 +1,7 @@
 //! The serde form of graphs: nodes in topological order, the inputs first, referred to by their
-//! position; the bodies of ops in one list, each once, inner ones before those they stand in.
+//! position; the bodies of ops in one list, each once, inner ones before the ones they are in.
 //!
-//! A graph is verified when it is read, so that no file gives one that is not valid.
+//! A graph is verified when it is read, so that a graph from a file is valid.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ struct NodeData {
     op: Op,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     operands: Vec<(usize, u32)>,
-    /// Where the op's bodies stand in the graph's list.
+    /// The indices of the op's bodies in the graph's list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     bodies: Vec<usize>,
     types: SmallVec<[Type; 1]>,
@@ -65,7 +65,7 @@ impl Serialize for Graph {
 }
 
 impl Graph {
-    /// The graph itself, its bodies by their indices; `None` if something that is used does not exist.
+    /// The graph itself, with bodies as indices; `None` if it uses a value that does not exist.
     fn data(&self, bodies: &FxHashMap<*const Self, usize>) -> Option<BodyData> {
         let (order, positions) = self.signature_first();
         let position = |id: NodeId| positions.get(&id).copied();
@@ -154,7 +154,7 @@ fn read(data: BodyData, bodies: &[Arc<Graph>]) -> Result<Graph, String> {
     Ok(graph)
 }
 
-/// Gives the op of a node its bodies.
+/// Sets the bodies of a node's op.
 fn give_bodies(node: &mut NodeData, bodies: &[Arc<Graph>]) -> Result<(), String> {
     let (slots, given) = (node.op.bodies_mut(), &node.bodies);
     if slots.len() != given.len() {

@@ -4,10 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The identity of a node, which no other node of the graph ever gets, unlike a [`NodeId`](super::NodeId).
+/// The identity of a node, which no other node of the graph ever gets, unlike a
+/// [`NodeId`](super::NodeId).
 ///
-/// A node that goes into the body of a kernel keeps its identity there, and so does a copy of it: both compute the same value. A
-/// clone of a graph has the same identities, and gives new ones independently of its original.
+/// A node that moves into the body of a kernel keeps its identity, and so does a copy of it, since
+/// both compute the same value. A clone of a graph has the same identities, and assigns new ones
+/// independently of its original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Uid(pub(super) u64);
@@ -25,7 +27,7 @@ impl fmt::Display for Uid {
 pub enum Change {
     /// A node was added.
     Added(Uid),
-    /// All uses of the first result became uses of the second one, those by the graph's outputs included.
+    /// All uses of the first result, also by the graph's outputs, became uses of the second one.
     Replaced((Uid, u32), (Uid, u32)),
     /// One operand of a node became another value.
     Rewired {
@@ -33,7 +35,7 @@ pub enum Change {
         node: Uid,
         /// The index of the operand.
         operand: u32,
-        /// The result that it is now.
+        /// The new operand.
         to: (Uid, u32),
     },
     /// A node was removed.

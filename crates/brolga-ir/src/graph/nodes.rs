@@ -8,11 +8,10 @@ use smallvec::SmallVec;
 
 use super::{Node, NodeId, Value};
 
-/// All nodes of a graph. The handle of a removed node is given to a later one, the last removed
-/// first.
+/// All nodes of a graph. A later node gets the handle of a removed one, the last removed first.
 ///
-/// Ops and wiring lie apart: most walks over a graph follow the wiring alone, and what they touch
-/// of a large graph stays in the cache.
+/// Ops and wiring lie apart: most walks over a graph follow the wiring alone, and the wiring of a
+/// large graph stays in the cache.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Nodes {
     nodes: Vec<Option<Node>>,
@@ -20,11 +19,11 @@ pub(super) struct Nodes {
     free: Vec<NodeId>,
 }
 
-/// What a node is connected with; nothing, if it has been removed.
+/// The operands and uses of a node; none if it has been removed.
 #[derive(Debug, Clone, Default)]
 struct Wires {
     operands: SmallVec<[Operand; 2]>,
-    /// In no particular order.
+    /// The uses of its results, in no particular order.
     uses: SmallVec<[Use; 2]>,
 }
 
@@ -46,14 +45,14 @@ impl Operand {
     }
 }
 
-/// Where a result of a node is used.
+/// A use of a node's result.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Use {
-    /// Which result.
+    /// The index of the result.
     pub(super) port: u32,
-    /// By which node.
+    /// The consumer.
     pub(super) user: NodeId,
-    /// As which operand.
+    /// The index of the operand.
     pub(super) slot: u32,
 }
 
@@ -79,7 +78,7 @@ impl Nodes {
         self.nodes.get(id.index())?.as_ref()
     }
 
-    /// The node, to be changed.
+    /// The node, for changes.
     pub(super) fn get_mut(&mut self, id: NodeId) -> &mut Node {
         self.nodes[id.index()].as_mut().expect("the node is of this graph")
     }
@@ -109,7 +108,7 @@ impl Nodes {
         id
     }
 
-    /// Lets an operand be this value; it is no other.
+    /// Connects an operand that has no value to this one.
     fn connect(&mut self, user: NodeId, slot: usize, Value { node, port }: Value) {
         assert!(self.get(node).is_some(), "the node is of this graph");
         let uses = &mut self.wires[node.index()].uses;
@@ -118,7 +117,7 @@ impl Nodes {
         self.wires[user.index()].operands[slot] = Operand { node: Some(node), port, index };
     }
 
-    /// Takes an operand off the uses of the node that computes it.
+    /// Removes an operand from the uses of its producer.
     fn disconnect(&mut self, user: NodeId, slot: usize) {
         let operand = &mut self.wires[user.index()].operands[slot];
         let (index, Some(node)) = (operand.index, operand.node.take()) else { return };
@@ -129,7 +128,7 @@ impl Nodes {
         }
     }
 
-    /// Lets one operand of a node be another value. A node without such an operand stays as it is.
+    /// Replaces one operand of a node, if the node has it.
     pub(super) fn set_operand(&mut self, user: NodeId, slot: usize, value: Value) {
         if self.wires.get(user.index()).is_some_and(|wires| slot < wires.operands.len()) {
             self.disconnect(user, slot);
@@ -137,7 +136,7 @@ impl Nodes {
         }
     }
 
-    /// Lets everything that uses `old` use `new`.
+    /// Replaces all uses of `old` by `new`.
     pub(super) fn replace(&mut self, old: Value, new: Value) {
         let of_old: Vec<Use> = self.uses(old.node).filter(|u| u.port == old.port).collect();
         for Use { user, slot, .. } in of_old {
@@ -145,7 +144,7 @@ impl Nodes {
         }
     }
 
-    /// Removes a node. Where it was used, operands are missing.
+    /// Removes a node, which leaves the operands of its consumers missing.
     pub(super) fn remove(&mut self, id: NodeId) {
         if self.get(id).is_none() {
             return;

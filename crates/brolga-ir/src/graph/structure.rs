@@ -1,4 +1,4 @@
-//! Equality of graphs: that of their structure.
+//! Equality of graphs.
 
 use std::hash::{Hash, Hasher};
 
@@ -10,7 +10,8 @@ use crate::ops::ParameterKind;
 use crate::types::Type;
 
 impl Graph {
-    /// The inputs in the order of the signature, then all other nodes in the order of [`Graph::order`]: topological too.
+    /// The inputs in the order of the signature, then all other nodes in the order of
+    /// [`Graph::order`]: topological too.
     pub(super) fn signature_first(&self) -> (Vec<NodeId>, FxHashMap<NodeId, usize>) {
         let inner = self.order().into_iter().filter(|&id| !self.is_input(id));
         let order: Vec<NodeId> = self.inputs.iter().copied().chain(inner).collect();
@@ -18,8 +19,8 @@ impl Graph {
         (order, positions)
     }
 
-    /// The wiring without names and origins: what equality compares. What does not exist has no
-    /// position.
+    /// The structure, without names and origins, which equality compares. A value that does not
+    /// exist has no position.
     fn structure(&self) -> Structure<'_> {
         let (order, positions) = self.signature_first();
         let position = |id: NodeId| positions.get(&id).copied();

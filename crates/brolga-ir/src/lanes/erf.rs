@@ -3,10 +3,12 @@
 //! With y = |x|:
 //!
 //! 1. y is limited to 4, in `f64` to 6, where erf has long rounded to 1. NaN stays.
-//! 2. Below 0.9, erf y ≈ fma(y, P(y²), y), where P(0) = 2/√π − 1. P is of degree 6 in `f32` and 11 in `f64`; it minimises the
-//!    largest relative error (Remez's exchange): 2⁻³⁰·¹ and 2⁻⁵⁶·² with rounded coefficients. Tiny arguments round once.
-//! 3. From there on, erf y = 1 − e^(−y²)·G(u), where u = (y − 3) / (y + 3). G(u) = e^(y²)·erfc y has no zeros or poles nearby, so that
-//!    degrees 5 and 12 are enough for 2⁻²⁹·¹ and 2⁻⁵⁹·² of erf y. What rounds in the product counts as a part of erfc 0.9 = 0.2 at most.
+//! 2. Below 0.9, erf y ≈ fma(y, P(y²), y), where P(0) = 2/√π − 1. P is of degree 6 in `f32` and 11
+//!    in `f64`; it minimises the largest relative error (Remez's exchange): 2⁻³⁰·¹ and 2⁻⁵⁶·² with
+//!    rounded coefficients. Tiny arguments round once.
+//! 3. From there on, erf y = 1 − e^(−y²)·G(u), where u = (y − 3) / (y + 3). G(u) = e^(y²)·erfc y
+//!    has no zeros or poles nearby, so that degrees 5 and 12 are enough for 2⁻²⁹·¹ and 2⁻⁵⁹·² of
+//!    erf y. The product's rounding errors are relative to erfc 0.9 = 0.2 at most.
 //! 4. The sign of x is put back: erf(−x) = −erf x, bit for bit, zeros included.
 //!
 //! At most 2 ULP off (`tests/math`). 46 and 63 operations, one of them a division.

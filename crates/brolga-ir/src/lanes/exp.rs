@@ -1,19 +1,22 @@
 //! eˣ.
 //!
-//! x = n·ln 2 + r with n the integer nearest to x / ln 2, so eˣ = 2ⁿ·eʳ with |r| ≤ ½ ln 2. With f = 23 bits of fraction and a
-//! bias b = 127 in `f32`, f = 52 and b = 1023 in `f64`:
+//! x = n·ln 2 + r with n the integer nearest to x / ln 2, so eˣ = 2ⁿ·eʳ with |r| ≤ ½ ln 2. With f =
+//! 23 bits of fraction and a bias b = 127 in `f32`, f = 52 and b = 1023 in `f64`:
 //!
-//! 1. x is clamped to [−104, 89], in `f64` to [−746, 710], where eˣ has long rounded to 0 and overflowed to ∞. NaN stays.
-//! 2. t = fma(x, 1/ln 2, 1.5·2ᶠ + 2b) rounds to an integer in the last place; n = t − (1.5·2ᶠ + 2b), and the
-//!    low bits of t hold n + 2b.
-//! 3. r = fma(n, −ln2ₗₒ, fma(n, −ln2ₕᵢ, x)). The inner one is exact: x and n·ln2ₕᵢ are multiples of 2⁻ᶠ⁻², and their
-//!    difference is below ½ (with n = 0 it is x).
-//! 4. eʳ ≈ 1 + r + c₂r² + … by Horner's rule, up to r⁶ in `f32` and to r¹¹ in `f64`. The coefficients from c₂ on minimise
-//!    the largest relative error (Remez's exchange; after each one is rounded to a lane, the rest are fitted again): 2⁻²⁸ and 2⁻⁵⁷·⁹.
-//! 5. 2ⁿ is applied as 2^⌊n/2⌋ · 2^⌈n/2⌉. The first product is exact; the second rounds, once, where the result is
-//!    subnormal, and overflows to ∞.
+//! 1. x is clamped to [−104, 89], in `f64` to [−746, 710], where eˣ has long rounded to 0 and
+//!    overflowed to ∞. NaN stays.
+//! 2. t = fma(x, 1/ln 2, 1.5·2ᶠ + 2b) rounds to an integer in the last place; n = t − (1.5·2ᶠ +
+//!    2b), and the low bits of t hold n + 2b.
+//! 3. r = fma(n, −ln2ₗₒ, fma(n, −ln2ₕᵢ, x)). The inner one is exact: x and n·ln2ₕᵢ are multiples of
+//!    2⁻ᶠ⁻², and their difference is below ½ (with n = 0 it is x).
+//! 4. eʳ ≈ 1 + r + c₂r² + … by Horner's rule, up to r⁶ in `f32` and to r¹¹ in `f64`. The
+//!    coefficients from c₂ on minimise the largest relative error (Remez's exchange; after each one
+//!    is rounded to a lane, the rest are fitted again): 2⁻²⁸ and 2⁻⁵⁷·⁹.
+//! 5. 2ⁿ is applied as 2^⌊n/2⌋ · 2^⌈n/2⌉. The first product is exact; the second rounds, once,
+//!    where the result is subnormal, and overflows to ∞.
 //!
-//! Largest error: over all `f32` 0.9 ULP, over some 10⁸ random `f64` 0.90 ULP. 20 and 25 operations.
+//! Largest error: over all `f32` 0.9 ULP, over some 10⁸ random `f64` 0.90 ULP. 20 and 25
+//! operations.
 
 use super::{Lanes, Width, clamp, polynomial};
 
@@ -65,7 +68,8 @@ pub(super) fn scaling_rounder<L: Lanes>(l: &L) -> f64 {
     l.width().rounder() + 2.0 * l.width().bias()
 }
 
-/// a·2ⁿ for ½ ≤ |a| < 2, rounded once, where t = n + [`scaling_rounder`] and |n| is at most twice the bias.
+/// a·2ⁿ for ½ ≤ |a| < 2, rounded once, where t = n + [`scaling_rounder`] and |n| is at most twice
+/// the bias.
 pub(super) fn times_power_of_two<L: Lanes>(l: &mut L, a: L::F, t: L::F) -> L::F {
     let fraction_bits = l.width().fraction_bits();
     let biased = l.bits(t);

@@ -1,20 +1,22 @@
 //! ln x.
 //!
-//! x = 2ᵉ·m with √½ ≤ m < √2, so ln x = e·ln 2 + ln m. With f = 23 bits of fraction in `f32` and 52 in `f64`:
+//! x = 2ᵉ·m with √½ ≤ m < √2, so ln x = e·ln 2 + ln m. With f = 23 bits of fraction in `f32` and 52
+//! in `f64`:
 //!
 //! 1. A subnormal x is multiplied by 2ᶠ first, which is exact, and e lowered by f.
-//! 2. e and m come from the bits of x less the bits of √½: the exponent field is e, the fraction field, with the bits of √½ added
-//!    again, is m.
+//! 2. e and m come from the bits of x less the bits of √½: the exponent field is e, the fraction
+//!    field, with the bits of √½ added again, is m.
 //! 3. g = m − 1, exact.
-//! 4. In `f32`, ln(1 + g) ≈ g + g²·(c₂ + c₃g + … + c₁₀g⁸) by Horner's rule. The coefficients minimise the largest relative
-//!    error over [√½ − 1, √2 − 1] (Remez's exchange): 2⁻²⁷·⁵. ln x = fma(e, ln 2, fma(g², c₂ + …, g)). The rounding of ln 2 costs
-//!    0.06 ULP.
+//! 4. In `f32`, ln(1 + g) ≈ g + g²·(c₂ + c₃g + … + c₁₀g⁸) by Horner's rule. The coefficients
+//!    minimise the largest relative error over [√½ − 1, √2 − 1] (Remez's exchange): 2⁻²⁷·⁵. ln x =
+//!    fma(e, ln 2, fma(g², c₂ + …, g)). The rounding of ln 2 costs 0.06 ULP.
 //! 5. In `f64`, where that polynomial would be long, s = g / (g + 2), z = s² and h = ½g² give
 //!    ln(1 + g) = 2 artanh s ≈ g − (h − s·(h + z·(k₀ + k₁z + … + k₆z⁶))), error 2⁻⁵⁹·⁵.
 //!    ln x = fma(e, ln2ₕᵢ, g − (h − fma(s, h + …, e·ln2ₗₒ))).
 //! 6. ln 0 = −∞, ln of a negative number is NaN, ∞ and NaN stay.
 //!
-//! Largest error: over all `f32` 0.93 ULP, over some 10⁸ random `f64` 0.85 ULP. 27 and 33 operations, in `f64` one of them a division.
+//! Largest error: over all `f32` 0.93 ULP, over some 10⁸ random `f64` 0.85 ULP. 27 and 33
+//! operations, in `f64` one of them a division.
 
 use super::{Lanes, Width, polynomial};
 

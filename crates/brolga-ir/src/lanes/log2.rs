@@ -3,13 +3,15 @@
 //! The relative error is 2⁻²⁹ in `f32` and 2⁻⁶³ in `f64`:
 //!
 //! 1. a = 2ᵉ·m as in [`log`](super::log). f = m − 1 and d + dₗₒ = m + 1, both exact.
-//! 2. q = 1/d, s = f·q, sₗₒ = (f − s·d − s·dₗₒ)·q: f / (m + 1) = s + sₗₒ. log₂ m = 2/ln 2 · artanh(s + sₗₒ).
-//! 3. In `f32`, log₂ m ≈ h + l with h = K₁·s and
-//!    l = (fma(s, K₁, −h) + s·K₁ₗₒ) + sₗₒ·(K₁ + 3K₃s²) + s·(s²·(K₃ + K₅s² + K₇s⁴ + K₉s⁶)). K₃ to K₉ minimise the largest error
-//!    (Remez's exchange): 2⁻³⁶.
-//! 4. In `f64`, log₂ m ≈ C·s·(3 + z + z²·(c₀ + c₁z + … + c₇z⁷)) with z = s² and C = 2 / (3 ln 2). All but the last term of the sum, which
-//!    is at most 2⁻¹²·⁵ of it, is carried in two floats, as are z, C and the products. The coefficients minimise the
-//!    largest error (Remez's exchange): 2⁻⁷³.
+//! 2. q = 1/d, s = f·q, sₗₒ = (f − s·d − s·dₗₒ)·q: f / (m + 1) = s + sₗₒ. log₂ m = 2/ln 2 ·
+//!    artanh(s + sₗₒ).
+//! 3. In `f32`, log₂ m ≈ h + l with h = K₁·s and l = (fma(s, K₁, −h) + s·K₁ₗₒ) + sₗₒ·(K₁ + 3K₃s²) +
+//!    s·(s²·(K₃ + K₅s² + K₇s⁴ + K₉s⁶)). K₃ to K₉ minimise the largest error (Remez's exchange):
+//!    2⁻³⁶.
+//! 4. In `f64`, log₂ m ≈ C·s·(3 + z + z²·(c₀ + c₁z + … + c₇z⁷)) with z = s² and C = 2 / (3 ln 2).
+//!    All but the last term of the sum, which is at most 2⁻¹²·⁵ of it, is carried in two floats, as
+//!    are z, C and the products. The coefficients minimise the largest error (Remez's exchange):
+//!    2⁻⁷³.
 //! 5. hi + lo = e + h + l by two fast two-sums. hi = −∞ for a = 0, ∞ or NaN for such a.
 
 use std::f64::consts::LOG2_E;
@@ -38,7 +40,7 @@ const COEFFICIENTS_64: [f64; 8] = [
     0.179_984_608_266_245_7,
 ];
 
-/// A float and what it lacks of the value that it stands for.
+/// A float and its error: their sum is the value.
 type Pair<F> = (F, F);
 
 /// log₂ a as hi + lo, for a ≥ 0; hi = ±∞ or NaN where the logarithm is.
@@ -128,7 +130,7 @@ pub(super) fn product<L: Lanes>(l: &mut L, a: L::F, b: L::F) -> Pair<L::F> {
     (high, l.fma(a, b, minus_high))
 }
 
-/// a·b but for the product of the low parts.
+/// a·b without the product of the low parts.
 fn pair_product<L: Lanes>(l: &mut L, a: Pair<L::F>, b: Pair<L::F>) -> Pair<L::F> {
     let (high, low) = product(l, a.0, b.0);
     let low = l.fma(a.0, b.1, low);

@@ -1,12 +1,12 @@
 //! The arithmetic language: every operation that rounds is written once against [`Lanes`].
 //!
-//! The order of arithmetic is part of the IR, so the meaning of an elementwise op is a short program over
-//! the primitives of this trait. The reference interpreter runs it on one number at a time
-//! ([`ScalarF32`], [`ScalarF64`]); code generation records it into a tile program of sixteen lanes.
-//! Both therefore round in the same places, and give the same bits.
+//! The order of arithmetic is part of the IR, so the meaning of an elementwise op is a short
+//! program over the primitives of this trait. The reference interpreter runs it on one number at a
+//! time ([`ScalarF32`], [`ScalarF64`]); code generation records it into a tile program of sixteen
+//! lanes. Both therefore round the same values, and give the same bits.
 //!
-//! Arithmetic is IEEE 754 with round-to-nearest-even and gradual underflow. All NaNs are one value: sign and
-//! payload of a NaN are not specified.
+//! Arithmetic is IEEE 754 with round-to-nearest-even and gradual underflow. All NaNs are one value:
+//! sign and payload of a NaN are not specified.
 
 mod erf;
 mod exp;
@@ -29,8 +29,8 @@ pub use width::Width;
 
 /// The primitives of which every elementwise op consists.
 ///
-/// An implementation decides how many lanes a value has: one in the interpreter, sixteen in a tile program.
-/// `F` holds floats, `I` two's complement integers, `M` truth values.
+/// An implementation decides how many lanes a value has: one in the interpreter, sixteen in a tile
+/// program. `F` holds floats, `I` two's complement integers, `M` truth values.
 ///
 /// Comparisons with NaN are false.
 pub trait Lanes {

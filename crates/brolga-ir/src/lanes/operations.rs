@@ -1,4 +1,4 @@
-//! The operations of [`Lanes`](super::Lanes) as data: what a recorder writes down.
+//! The operations of [`Lanes`](super::Lanes) as data, for recorders.
 
 /// The kind of a value's lanes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

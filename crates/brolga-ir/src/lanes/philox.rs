@@ -1,5 +1,6 @@
 //! Philox 4x32-10, the counter-based random number generator of Salmon, Moraes, Dror and Shaw,
-//! "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), and the numbering of a tensor's random bits.
+//! "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), and the numbering of a tensor's random
+//! bits.
 
 use super::{Lanes, ScalarF32};
 
@@ -16,10 +17,11 @@ pub const PHILOX_WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
 
 /// Philox 4x32-10: four random words from a counter of four words and a key of two.
 ///
-/// A round multiplies words 0 and 2 by constants. The upper halves of the products, mixed with words 3 and 1 and the
-/// key, become words 2 and 0; the lower halves become words 3 and 1. The key grows by a constant between the ten rounds.
+/// A round multiplies words 0 and 2 by constants. The upper halves of the products, mixed with
+/// words 3 and 1 and the key, become words 2 and 0; the lower halves become words 3 and 1. The key
+/// grows by a constant between the ten rounds.
 ///
-/// Integer lanes must have 32 bits: only there is the lower half of a product what [`Lanes::imul`] gives.
+/// Integer lanes must have 32 bits, so that [`Lanes::imul`] gives the lower half of a product.
 ///
 /// Source: Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 pub fn philox4x32<L: Lanes>(l: &mut L, counter: [L::I; 4], key: [L::I; 2]) -> [L::I; 4] {
@@ -47,8 +49,8 @@ pub fn philox4x32<L: Lanes>(l: &mut L, counter: [L::I; 4], key: [L::I; 2]) -> [L
 /// * counter word 2: the step of the training, counter word 3: the stream (which op asks),
 /// * key: the seed, low and high half.
 ///
-/// Sixteen lanes with consecutive counters therefore give four vectors of sixteen consecutive elements, a block of
-/// [`PHILOX_BLOCK`].
+/// Sixteen lanes with consecutive counters therefore give four vectors of sixteen consecutive
+/// elements, a block of [`PHILOX_BLOCK`].
 pub fn random_bits_at(seed: [u32; 2], step: u32, stream: u32, element: u64) -> u32 {
     let block = PHILOX_BLOCK as u64;
     let lanes = block / 4;

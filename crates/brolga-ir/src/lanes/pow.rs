@@ -1,13 +1,17 @@
 //! xʸ = 2^(y·log₂|x|), with the sign and the special cases of C's `pow`.
 //!
-//! 1. log₂|x| = hi + lo as in [`log2`](super::log2), more precise than a float, because y multiplies its error.
+//! 1. log₂|x| = hi + lo as in [`log2`](super::log2), more precise than a float, because y
+//!    multiplies its error.
 //! 2. P = y·hi, Pₗₒ = fma(y, lo, fma(y, hi, −P)); n = round(P), r = (P − n) + Pₗₒ.
-//! 3. 2ʳ ≈ 1 + c₁r + … by Horner's rule, up to r⁶ in `f32` and to r¹¹ in `f64` (Remez's exchange, relative error 2⁻²⁶ and 2⁻⁵⁷·⁸),
-//!    times 2ⁿ as in [`exp`](super::exp). P > 150, in `f64` P > 1100, gives ∞, and P < −160, in `f64` P < −1200, gives 0.
-//! 4. |x| = 1 or y = 0 gives 1; a finite x < 0 with a y that is no integer gives NaN; odd y give the sign of x.
+//! 3. 2ʳ ≈ 1 + c₁r + … by Horner's rule, up to r⁶ in `f32` and to r¹¹ in `f64` (Remez's exchange,
+//!    relative error 2⁻²⁶ and 2⁻⁵⁷·⁸), times 2ⁿ as in [`exp`](super::exp). P > 150, in `f64` P >
+//!    1100, gives ∞, and P < −160, in `f64` P < −1200, gives 0.
+//! 4. |x| = 1 or y = 0 gives 1; a finite x < 0 with a y that is no integer gives NaN; odd y give
+//!    the sign of x.
 //!
-//! Largest error in `f32` among 2²⁹ random pairs, half of them with a base next to 1: 2.4 ULP; for exponents between −2.5 and 10: 1.1 ULP.
-//! In `f64` among some 10⁸ random pairs: 1.55 ULP. 86 and 111 operations, one of them a division.
+//! Largest error in `f32` among 2²⁹ random pairs, half of them with a base next to 1: 2.4 ULP; for
+//! exponents between −2.5 and 10: 1.1 ULP. In `f64` among some 10⁸ random pairs: 1.55 ULP. 86 and
+//! 111 operations, one of them a division.
 
 use super::exp::{scaling_rounder, times_power_of_two};
 use super::log2::{log2, product};

@@ -1,16 +1,19 @@
 //! σ(x) = 1 / (1 + e⁻ˣ).
 //!
-//! With x = n·ln 2 + r, |r| ≤ ½ ln 2, s = 2ⁿ and T = tanh(r/2), eˣ = s·(1 + T) / (1 − T), so
-//! σ(x) = s·(1 + T) / ((1 + s) + (s − 1)T). The power of two a = min(s, 1) is taken out, so that the quotient is a correction only:
-//! σ(x) = a + a·((2 − a)T − a) / ((1 + s) + (s − 1)T). Neither tail cancels or overflows.
+//! With x = n·ln 2 + r, |r| ≤ ½ ln 2, s = 2ⁿ and T = tanh(r/2), eˣ = s·(1 + T) / (1 − T), so σ(x) =
+//! s·(1 + T) / ((1 + s) + (s − 1)T). The power of two a = min(s, 1) is taken out, so that the
+//! quotient is a correction only: σ(x) = a + a·((2 − a)T − a) / ((1 + s) + (s − 1)T). Neither tail
+//! cancels or overflows.
 //!
-//! 1. x is clamped to [−104, 40], in `f64` to [−746, 40], where σ has long rounded to 0 and to 1. NaN stays.
+//! 1. x is clamped to [−104, 40], in `f64` to [−746, 40], where σ has long rounded to 0 and to 1.
+//!    NaN stays.
 //! 2. n and r as in [`exp`](super::exp). s is made as 2ⁿ⁺⁶⁴ · 2⁻⁶⁴, which may be subnormal.
 //! 3. 2T ≈ r + r³·(…) with the polynomial of [`tanh`](super::tanh), scaled.
-//! 4. N = fma(½a − 1, 2T, a), D = fma(½ − ½s, 2T, −1 − s), both negated; σ = fma(a, N / D, a), which rounds once also where σ is
-//!    subnormal.
+//! 4. N = fma(½a − 1, 2T, a), D = fma(½ − ½s, 2T, −1 − s), both negated; σ = fma(a, N / D, a),
+//!    which rounds once also where σ is subnormal.
 //!
-//! Largest error: over all `f32` 1.67 ULP, over some 10⁸ random `f64` 1.56 ULP. 24 and 27 operations, one of them a division.
+//! Largest error: over all `f32` 1.67 ULP, over some 10⁸ random `f64` 1.56 ULP. 24 and 27
+//! operations, one of them a division.
 
 use super::exp::reduce;
 use super::tanh::tanh_tail;

@@ -1,19 +1,23 @@
 //! tanh x.
 //!
 //! With y = |x| = n·½ ln 2 + r, |r| ≤ ¼ ln 2, s = 2ⁿ and T = tanh r, the addition theorem gives
-//! tanh y = ((s − 1) + (s + 1)T) / ((s + 1) + (s − 1)T). Three roundings of such a quotient may add up to 2.5 ULP, so a rough value
-//! B = min(n/4, 1) is taken out first, and only the rest is divided:
+//! tanh y = ((s − 1) + (s + 1)T) / ((s + 1) + (s − 1)T). Three roundings of such a quotient may add
+//! up to 2.5 ULP, so a rough value B = min(n/4, 1) is taken out first, and only the rest is
+//! divided:
 //!
 //! 1. y is limited to 10, in `f64` to 20, where tanh has long rounded to 1. NaN stays.
-//! 2. n = round(y / ½ ln 2) and s, in the last place of a sum, as in [`exp`](super::exp); r = fma(n, −½ ln 2, y), which is exact.
-//! 3. T ≈ r + r³·(c₃ + c₅r² + …) by Horner's rule, up to c₇ in `f32` and to c₁₃ in `f64`. The coefficients minimise the largest
-//!    relative error (Remez's exchange): 2⁻³²·⁵ and 2⁻⁵⁷·⁷. One part of ln 2 is enough in `f32`, because large y count little; in
-//!    `f64` the second one is subtracted from the small term, T ≈ r + fma(r³, c₃ + …, −n·½ ln2ₗₒ), so that r stays exact.
-//! 4. c = s − 1, d = s + 1; tanh y = B + fma(fma(−B, c, d), T, fma(−B, d, c)) / fma(c, T, d). For n = 0 this is T, so small
-//!    arguments keep their precision and tiny ones come back unchanged.
+//! 2. n = round(y / ½ ln 2) and s, in the last place of a sum, as in [`exp`](super::exp); r =
+//!    fma(n, −½ ln 2, y), which is exact.
+//! 3. T ≈ r + r³·(c₃ + c₅r² + …) by Horner's rule, up to c₇ in `f32` and to c₁₃ in `f64`. The
+//!    coefficients minimise the largest relative error (Remez's exchange): 2⁻³²·⁵ and 2⁻⁵⁷·⁷. One
+//!    part of ln 2 is enough in `f32`, because large y count little; in `f64` the second one is
+//!    subtracted from the small term, T ≈ r + fma(r³, c₃ + …, −n·½ ln2ₗₒ), so that r stays exact.
+//! 4. c = s − 1, d = s + 1; tanh y = B + fma(fma(−B, c, d), T, fma(−B, d, c)) / fma(c, T, d). For n
+//!    = 0 this is T, so small arguments keep their precision and tiny ones come back unchanged.
 //! 5. The sign of x is put back: tanh(−x) = −tanh x, bit for bit, zeros included.
 //!
-//! Largest error: over all `f32` 1.83 ULP, over some 10⁸ random `f64` 1.83 ULP. 25 and 30 operations, one of them a division.
+//! Largest error: over all `f32` 1.83 ULP, over some 10⁸ random `f64` 1.83 ULP. 25 and 30
+//! operations, one of them a division.
 
 use super::{Lanes, Width, polynomial};
 

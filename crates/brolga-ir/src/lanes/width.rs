@@ -29,7 +29,8 @@ impl Width {
         }
     }
 
-    /// 1.5·2ᶠ, f being the bits of the fraction field: the floats around it are the integers around it.
+    /// 1.5·2ᶠ, f being the bits of the fraction field: the floats around it are the integers around
+    /// it.
     pub(super) const fn rounder(self) -> f64 {
         1.5 * (1_u64 << self.fraction_bits()) as f64
     }

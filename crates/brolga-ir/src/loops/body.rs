@@ -1,7 +1,8 @@
 //! The body of a kernel as scalar loops.
 //!
-//! Its nodes are written one after the other. Neighbours that are elementwise and have one shape share a loop, in which what only they use
-//! stays in registers; all other values between nodes are temporaries, `reshape`s views.
+//! Its nodes are written one after the other. Consecutive elementwise nodes of one shape share a
+//! loop, in which values that only they use stay in registers; all other values between nodes are
+//! temporaries, and `reshape`s are views.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -32,7 +33,7 @@ pub fn write_body(w: &mut Writer, graph: &Graph, operands: &[Buffer], results: &
     }
 }
 
-/// A stage that copies a tensor to another of as many elements.
+/// Writes a stage that copies a tensor to another with as many elements.
 pub(crate) fn copy(w: &mut Writer, from: Buffer, to: Buffer) {
     w.each(&[w.shape(to).elements()], |w, at| {
         let element = w.load(from, at[0].clone());
@@ -43,7 +44,7 @@ pub(crate) fn copy(w: &mut Writer, from: Buffer, to: Buffer) {
 struct Body<'a> {
     w: &'a mut Writer,
     graph: &'a Graph,
-    /// The buffers of values that have, or will have, one.
+    /// The buffers of values.
     buffers: FxHashMap<Value, Buffer>,
     /// Elementwise nodes of one shape that are still to be written.
     run: Vec<NodeId>,
@@ -95,7 +96,7 @@ impl Body<'_> {
         *self.buffers.entry(value).or_insert_with(|| w.temporary(ty.clone()))
     }
 
-    /// Whether nothing but elementwise ops reads a constant.
+    /// Whether only elementwise ops read a constant.
     fn is_immediate(&self, id: NodeId) -> bool {
         let users = self.graph.uses(id);
         !self.buffers.contains_key(&id.into())
@@ -203,7 +204,7 @@ impl Element<'_> {
     }
 }
 
-/// The number as its element type holds it: each op of a kernel rounds its result.
+/// The number rounded to its element type, as each op of a kernel rounds its result.
 fn round(w: &mut Writer, number: Number, dtype: DType) -> Number {
     match dtype {
         DType::BF16 | DType::F16 | DType::U8 => w.convert(number, dtype),

@@ -1,7 +1,7 @@
 //! The proof that no access of a program leaves its buffer.
 //!
-//! Every atom has an interval, found where it is defined; an index is affine in atoms, so its interval follows. The check knows nothing
-//! of the ops that wrote the program: it is a second line of defence.
+//! The definition of an atom gives its interval; an index is affine in atoms, so its interval
+//! follows. The check is independent of the ops that wrote the program.
 
 use super::{Atom, Buffer, Index, Loops, Rule, Scalar, Stage, Step, Value};
 
@@ -30,7 +30,7 @@ type Known<'a> = Option<(&'a Index, Interval)>;
 /// An access that may leave its buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach {
-    /// Which elements of what, and how many there are.
+    /// The elements that are accessed, the buffer, and its size.
     pub problem: String,
     /// The step, in the text form.
     pub step: String,

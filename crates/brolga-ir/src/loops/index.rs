@@ -4,7 +4,8 @@ use std::ops::{Add, Mul, Sub};
 
 use smallvec::SmallVec;
 
-/// An integer that is known when the loops run: a unit, the index of a loop, a quotient, a number from memory.
+/// An integer that is known when the loops run: a unit, the index of a loop, a quotient, a number
+/// from memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Atom(pub u32);
 
@@ -20,7 +21,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// A constant. What exceeds 64 bits saturates; such a factor only ever meets an index that is 0.
+    /// A constant. A number that exceeds 64 bits saturates; such a factor occurs only with an index
+    /// of 0.
     #[must_use]
     pub fn number(value: usize) -> Self {
         Self { offset: integer(value), terms: SmallVec::new() }

@@ -1,12 +1,14 @@
-//! Scalar loops: the form of an op that every element type and every shape has.
+//! Scalar loops: the form of an op for every element type and every shape.
 //!
-//! Each op writes itself as loops over its elements, [`Operation::loops`](crate::op::Operation::loops), in the order of arithmetic of
-//! its reference evaluation. Code generation makes machine code of them wherever no faster form applies, so what the
-//! verifier accepts runs natively.
+//! Each op writes itself as loops over its elements,
+//! [`Operation::loops`](crate::op::Operation::loops), in the order of arithmetic of its reference
+//! evaluation. Code generation makes machine code of them if no faster form applies, so that every
+//! valid graph runs natively.
 //!
-//! A program is plain data: [`Stage`]s that run one after the other, each a body for every unit `0..units`, in any order and on
-//! any number of threads. [`Writer`] writes it, [`write_body`] fuses the elementwise ops of a kernel's body,
-//! [`Loops::check`] proves that no access leaves its buffer.
+//! A program is plain data: [`Stage`]s that run one after the other, each a body for every unit
+//! `0..units`, in any order and on any number of threads. [`Writer`] writes it, [`write_body`]
+//! fuses the elementwise ops of a kernel's body, [`Loops::check`] proves that no access leaves its
+//! buffer.
 
 mod arithmetic;
 mod body;
@@ -30,7 +32,7 @@ use crate::types::{DType, Type};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Buffer(pub u32);
 
-/// A buffer, as a program knows it.
+/// The properties of a buffer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BufferData {
     /// Element type and shape.
@@ -42,11 +44,11 @@ pub struct BufferData {
 /// Where the memory of a buffer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Storage {
-    /// The caller's tensor of this number.
+    /// The caller's tensor of this index.
     Given(u32),
     /// The program's own memory.
     Temporary,
-    /// That of another buffer, under another shape.
+    /// The memory of another buffer, under another shape.
     View(Buffer),
 }
 
@@ -104,9 +106,9 @@ pub enum Rule {
     Quotient(Index, i64),
     /// `a mod divisor`; `a` is not negative.
     Remainder(Index, i64),
-    /// The smaller one.
+    /// The smaller of both.
     Min(Index, Index),
-    /// The greater one.
+    /// The greater of both.
     Max(Index, Index),
     /// An integer register.
     Number(Number),
@@ -135,7 +137,8 @@ pub enum Value {
     Fma(Number, Number, Number),
     /// The second where the mask is true, else the third.
     Select(Number, Number, Number),
-    /// The number as an element of this type, by the rule of [`Cast`](crate::ops::Cast), in that type's register.
+    /// The number as an element of this type, by the rule of [`Cast`](crate::ops::Cast), in that
+    /// type's register.
     Convert(Number, DType),
 }
 
@@ -144,16 +147,16 @@ pub enum Value {
 pub enum Step {
     /// The body for each index from `from` up to, but not including, `to`.
     Loop {
-        /// Counts up.
+        /// The index, which ascends.
         index: Atom,
         /// The first value.
         from: Index,
-        /// The value after the last.
+        /// The value after the last one.
         to: Index,
-        /// The statements for each.
+        /// The steps for each value.
         body: Vec<Step>,
     },
-    /// An atom is defined.
+    /// Defines an atom.
     Atom(Atom, Rule),
     /// `then` if `from ≤ index < to`, else `otherwise`.
     When {
@@ -163,29 +166,29 @@ pub enum Step {
         from: i64,
         /// The value above the greatest inside.
         to: i64,
-        /// The statements inside.
+        /// The steps inside.
         then: Vec<Step>,
-        /// The statements outside.
+        /// The steps outside.
         otherwise: Vec<Step>,
     },
-    /// A register is defined.
+    /// Defines a register.
     Let(Number, Value),
-    /// The variable takes the value.
+    /// Sets a variable.
     Set(Variable, Number),
-    /// An element is written, rounded or wrapped to the buffer's element type.
+    /// Writes an element, rounded or wrapped to the buffer's element type.
     Store(Buffer, Index, Number),
 }
 
 /// A part of a program whose units are independent of one another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stage {
-    /// The names of its ops, for people.
+    /// The names of its ops, for readers.
     pub name: String,
     /// The number of units; it follows from the shapes alone.
     pub units: usize,
     /// The unit.
     pub unit: Atom,
-    /// The statements for each unit.
+    /// The steps for each unit.
     pub body: Vec<Step>,
 }
 

@@ -1,4 +1,4 @@
-//! The text form of scalar loops, for people.
+//! The text form of scalar loops, for readers.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -101,7 +101,7 @@ impl Display for Loops {
     }
 }
 
-/// The first line of what it does.
+/// The first line of the step.
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Writing a program of loops.
+//! The writer of programs of loops.
 
 use super::{
     Atom, Buffer, BufferData, Counts, Index, Loops, Number, Rule, Scalar, Stage, Step, Storage,
@@ -8,8 +8,8 @@ use crate::lanes::{Lanes, Width};
 use crate::tensor::Data;
 use crate::types::{DType, Shape, Type};
 
-/// The number of units that a stage has at least, if it can without a division in its innermost
-/// loop: enough for the threads of a large machine.
+/// The least number of units of a stage, unless that needs a division in its innermost loop: enough
+/// for the threads of a large machine.
 const UNITS: usize = 64;
 
 /// Writes [`Loops`].
@@ -23,7 +23,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A program over buffers of these types that does nothing yet.
+    /// An empty program over buffers of these types.
     #[must_use]
     pub fn new(buffers: impl IntoIterator<Item = Type>) -> Self {
         let given = |(n, ty)| BufferData { ty, storage: Storage::Given(n) };
@@ -42,12 +42,12 @@ impl Writer {
         Loops { stages: self.stages, buffers: self.buffers, counts: self.counts }
     }
 
-    /// The name of the stages to come.
+    /// Sets the name of the following stages.
     pub fn set_name(&mut self, name: impl Into<String>) {
         self.name = name.into();
     }
 
-    /// Another buffer, for what stages tell each other.
+    /// A new buffer, for values that stages pass on.
     pub fn temporary(&mut self, ty: Type) -> Buffer {
         self.buffer(ty, Storage::Temporary)
     }
@@ -95,7 +95,7 @@ impl Writer {
         self.blocks.pop().expect("the block was opened above")
     }
 
-    /// A stage of so many units.
+    /// Writes a stage of `units` units.
     pub fn stage(&mut self, units: usize, body: impl FnOnce(&mut Self, Index)) {
         if units == 0 {
             return;
@@ -106,7 +106,7 @@ impl Writer {
         self.stages.push(Stage { name: self.name.clone(), units, unit, body });
     }
 
-    /// A stage that does the same for each index of a domain, every one independent of the others.
+    /// Writes a stage that runs `body` for each index of a domain, independently.
     ///
     /// The leading axes are its units, the others loops.
     pub fn each(&mut self, extents: &[usize], body: impl FnOnce(&mut Self, &[Index])) {
@@ -338,12 +338,12 @@ impl Writer {
         self.define(variable.scalar, Value::Get(variable))
     }
 
-    /// The variable takes another number.
+    /// Sets a variable.
     pub fn set(&mut self, variable: Variable, number: Number) {
         self.push(Step::Set(variable, number));
     }
 
-    /// The variable takes what `change` makes of its number.
+    /// Sets a variable to the result of `change` for its number.
     pub fn update(&mut self, variable: Variable, change: impl FnOnce(&mut Self, Number) -> Number) {
         let old = self.get(variable);
         let new = change(self, old);
@@ -365,7 +365,8 @@ impl Writer {
         self.define(a.scalar, Value::Select(mask, a, b))
     }
 
-    /// The number as an element of this type would be, in its register: see [`Cast`](crate::ops::Cast).
+    /// The number as an element of this type would be, in its register: see
+    /// [`Cast`](crate::ops::Cast).
     pub fn convert(&mut self, number: Number, dtype: DType) -> Number {
         self.define(Scalar::of(dtype), Value::Convert(number, dtype))
     }
@@ -424,7 +425,8 @@ impl Writer {
             .fold(Index::default(), |sum, ((index, &stride), _)| sum + index * stride)
     }
 
-    /// The index in a tensor of shape `own` that is repeated at these coordinates of a shape it broadcasts to.
+    /// The index in a tensor of shape `own` that is repeated at these coordinates of a shape it
+    /// broadcasts to.
     #[must_use]
     pub fn broadcast_at(&self, own: &[usize], coordinates: &[Index]) -> Index {
         self.at(own, &coordinates[coordinates.len() - own.len()..])

@@ -9,7 +9,8 @@ use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = |x|`: the sign bit of a float cleared, so that −0 becomes +0; integers wrap, so that the least one stays itself.
+/// `y = |x|`: the sign bit of a float cleared, so that −0 becomes +0; integers wrap, so that the
+/// least one stays itself.
 ///
 /// The gradient is `dy · sign(x)`, 0 at `x = 0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

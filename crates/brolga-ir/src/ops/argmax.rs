@@ -15,7 +15,8 @@ use crate::types::{DType, Type};
 
 /// The index of the greatest element along `axis`, as `i32`.
 ///
-/// Of several equal ones the first wins (+0 and −0 are equal), and the first NaN wins over all numbers. There is no gradient.
+/// Of several equal ones the first wins (+0 and −0 are equal), and the first NaN wins over all
+/// numbers. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Argmax {

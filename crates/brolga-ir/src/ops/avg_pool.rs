@@ -14,17 +14,18 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y[b, o.., c] = (Σ x[b, o·s + u − p.., c]) / n` over the taps `u..` of the window; each spatial axis has its own
-/// output `o`, tap `u`, stride `s` and padding `p`.
+/// `y[b, o.., c] = (Σ x[b, o·s + u − p.., c]) / n` over the taps `u..` of the window; each spatial
+/// axis has its own output `o`, tap `u`, stride `s` and padding `p`.
 ///
-/// `x: [batch, spatial.., channels]`, floats. The sum starts at +0 and takes the taps in row-major order; those in the padding are
-/// skipped. `n` is the number of taps inside the image, as Keras and TensorFlow have it, or with `count_include_pad` that of the whole
-/// window. Padding must be smaller than the window on each side, so that no window is empty. `bf16` and `f16` are computed in f32 and
-/// rounded at the end.
+/// `x: [batch, spatial.., channels]`, floats. The sum starts at +0 and takes the taps in row-major
+/// order; those in the padding are skipped. `n` is the number of taps inside the image, as Keras
+/// and TensorFlow have it, or with `count_include_pad` that of the whole window. Padding must be
+/// smaller than the window on each side, so that no window is empty. `bf16` and `f16` are computed
+/// in f32 and rounded at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct AvgPool {
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
     /// Whether taps in the padding count as zeros.
     pub count_include_pad: bool,
@@ -119,7 +120,7 @@ impl Draw for AvgPool {
         let x = pen.pooled_images();
         let count_include_pad = pen.rng.one_in(2);
         if pen.rng.one_in(32) {
-            // The windows of other poolings are bounded by the byte that numbers their taps.
+            // Windows of other poolings have at most 256 taps, since their index is a byte.
             let axes = spatial(x.shape()).len();
             let window = Spatial::from_fn(axes, |axis| if axis < 2 { 65 } else { 1 });
             let padding = Spatial::from_fn(axes, |axis| [window[axis] - 1, 0]);

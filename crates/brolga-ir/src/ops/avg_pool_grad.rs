@@ -14,8 +14,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `dx[p] = Σ dy[o] / n[o]` over the outputs `o` whose window covers the input position `p`, `n[o]` being the number by which
-/// [`AvgPool`](super::AvgPool) divides for `o`.
+/// `dx[p] = Σ dy[o] / n[o]` over the outputs `o` whose window covers the input position `p`, `n[o]`
+/// being the number by which [`AvgPool`](super::AvgPool) divides for `o`.
 ///
 /// `dy: [batch, spatial.., channels]` is the cotangent of the result, `input` the spatial extents
 /// of the images. Each element starts at +0 and adds the quotients, each rounded, in ascending
@@ -25,7 +25,7 @@ use crate::types::{Shape, Type};
 pub struct AvgPoolGrad {
     /// Spatial extents of the images.
     pub input: Spatial<usize>,
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
     /// Whether taps in the padding count as zeros.
     pub count_include_pad: bool,
@@ -105,7 +105,7 @@ fn spread<T: Float>(dims: &PoolDims, include_pad: bool, dy: &[T]) -> Vec<T> {
 }
 
 impl Var {
-    /// This cotangent of an average pooling spread over its windows; see [`AvgPoolGrad`].
+    /// Spreads this cotangent of an average pooling over its windows; see [`AvgPoolGrad`].
     #[track_caller]
     #[must_use]
     pub fn avg_pool_grad(
@@ -143,7 +143,7 @@ mod tests {
         AvgPoolGrad { input: dims.input, pool: dims.pool(), count_include_pad }
     }
 
-    /// Without padding.
+    /// An op without padding.
     fn op_of(input: [usize; 2], window: [usize; 2], strides: [usize; 2]) -> AvgPoolGrad {
         let pool = Pooling::new(window, strides, [[0, 0]; 2]);
         AvgPoolGrad { input: input.into(), pool, count_include_pad: false }

@@ -5,7 +5,7 @@ use crate::graph::{Graph, Output};
 use crate::op::{Types, wrong_count};
 use crate::types::Type;
 
-/// The types of the body's results, if the operands are what the body takes.
+/// The types of the body's results, if the operands have the types of its inputs.
 pub(super) fn infer_body(op: &str, body: &Graph, operands: &[&Type]) -> Result<Types, Mistake> {
     let inputs = body.inputs();
     if inputs.len() != operands.len() {
@@ -22,7 +22,8 @@ pub(super) fn infer_body(op: &str, body: &Graph, operands: &[&Type]) -> Result<T
         }
     }
     let result = |output: &Output| {
-        let missing = || format!("`{op} {}`: its body returns what does not exist", body.name());
+        let missing =
+            || format!("`{op} {}`: its body returns a value that does not exist", body.name());
         body.try_ty(output.value).cloned().ok_or_else(|| missing().into())
     };
     body.outputs().iter().map(result).collect()

@@ -12,7 +12,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// The operand repeated to `shape` by NumPy's rule: aligned at the last axis, axes of extent 1 and missing ones repeat.
+/// The operand repeated to `shape` by NumPy's rule: aligned at the last axis, axes of extent 1 and
+/// missing ones repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Broadcast {
@@ -47,7 +48,7 @@ impl Operation for Broadcast {
         move_elements(w, operands[0], results[0], |w, at| w.broadcast_at(&own, at));
     }
 
-    /// The sum over the repeated axes; it is the driver's undoing of broadcasting.
+    /// The cotangent, whose broadcasting the driver undoes.
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         Ok(vec![Some(node.cotangent().clone())])
     }

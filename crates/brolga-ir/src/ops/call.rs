@@ -20,11 +20,12 @@ use crate::types::Type;
 ///
 /// The operands have exactly the types of the function's inputs; nothing is broadcast. The function
 /// takes data alone. Nodes that share one graph call one function: the text and the serde form hold
-/// it once, and it is differentiated once. The meaning is that of its nodes instead of the call,
-/// bit for bit; before fusion they are put there, and kernels that are equal are compiled once.
+/// it once, and it is differentiated once. The call means the function's nodes, bit for bit; before
+/// fusion they replace it, and equal kernels are compiled once.
 ///
-/// The gradient is a call too, of the function's backward function: it takes the operands and the cotangents, and computes again what it
-/// needs of the function's values. Once both are inlined, equal nodes are shared, so that nothing is computed twice.
+/// The gradient is a call too, of the function's backward function: it takes the operands and the
+/// cotangents, and recomputes the values of the function that it needs. Once both are inlined,
+/// equal nodes are shared, so that nothing is computed twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
@@ -33,7 +34,8 @@ pub struct Call {
     pub function: Arc<Graph>,
 }
 
-/// Equal functions have as many nodes. A hash of the nodes would visit those of functions called by functions again and again.
+/// Equal functions have as many nodes. A hash of the nodes would visit those of functions called by
+/// functions again and again.
 impl Hash for Call {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.function.len().hash(state);
@@ -131,7 +133,7 @@ mod tests {
         let foreign = crate::graph::Value { node: call, port: 7 };
         broken.set_outputs(vec![Output { value: foreign, replaces: None }]);
         let broken = Call { function: Arc::new(broken) };
-        insta::assert_snapshot!(mistake(broken, &["f32[2]", "f32[2]"]), @"`call scaled`: its body returns what does not exist");
+        insta::assert_snapshot!(mistake(broken, &["f32[2]", "f32[2]"]), @"`call scaled`: its body returns a value that does not exist");
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::types::{DType, Type};
 
 /// `y = x` as another element type.
 ///
-/// To a float: rounded to nearest. From a float to an integer: towards zero, saturating, NaN becomes 0.
-/// Between integers: the low bits. To bool: `x ≠ 0` (NaN is true). From bool: 0 or 1.
+/// To a float: rounded to nearest. From a float to an integer: towards zero, saturating, NaN
+/// becomes 0. Between integers: the low bits. To bool: `x ≠ 0` (NaN is true). From bool: 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cast {

@@ -1,4 +1,4 @@
-//! Helpers of the tests of ops.
+//! Helpers for the tests of ops.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -79,8 +79,9 @@ pub(crate) fn gradient(op: impl Into<Op>, x: &Tensor, dy: &Tensor) -> Tensor {
     vjp(op, &[x], dy).swap_remove(0).expect("the operand has a gradient")
 }
 
-/// Fails unless `⟨dy, op(operands)⟩ = ⟨x, vjp⟩` for each operand x that has a gradient, exactly. The op must be linear in each of
-/// them, and the elements small integers in f64, so that nothing rounds.
+/// Fails unless `⟨dy, op(operands)⟩ = ⟨x, vjp⟩` for each operand x that has a gradient, exactly.
+/// The op must be linear in each of them, and the elements small integers in f64, so that nothing
+/// rounds.
 pub(crate) fn assert_adjoint(op: impl Into<Op>, operands: &[&Tensor], dy: &Tensor) {
     let op = op.into();
     let forward = dot(dy, &run(op.clone(), operands));
@@ -96,8 +97,8 @@ fn dot(a: &Tensor, b: &Tensor) -> f64 {
     a.data().to_f64().iter().zip(b.data().to_f64()).map(|(a, b)| a * b).sum()
 }
 
-/// Fails unless a comparison of any two of these values gives what `expected` says of their order,
-/// and has no gradient.
+/// Fails unless a comparison of any two of these values gives the result of `expected` for their
+/// order, and has no gradient.
 pub(crate) fn assert_compares<T: Element + Copy + PartialOrd>(
     op: impl Into<Op>,
     values: &[T],
@@ -124,7 +125,7 @@ pub(crate) fn assert_compares_numbers(op: impl Into<Op>, expected: fn(Option<Ord
     assert_compares(op, &[0, 1, 100, 200, u8::MAX], expected);
 }
 
-/// A Rust type that is an element type.
+/// A Rust type of elements.
 pub(crate) trait Element: Sized {
     /// These elements.
     fn data(values: Vec<Self>) -> Data;
@@ -183,7 +184,8 @@ pub(crate) fn multiples(of: i32, shape: impl Into<Shape>) -> impl Strategy<Value
     })
 }
 
-/// A tensor of numbers between −1 and 1 in f32, of full precision, so that another order of arithmetic gives other bits.
+/// A tensor of numbers between −1 and 1 in f32, of full precision, so that another order of
+/// arithmetic gives other bits.
 pub(crate) fn fraction(shape: impl Into<Shape>) -> impl Strategy<Value = Tensor> {
     let shape = shape.into();
     prop::collection::vec(-1.0..1.0f32, shape.elements())

@@ -51,8 +51,8 @@ impl Operation for Concat {
                 ))
                 .help("the ranks, and the extents of all other axes, must be equal"));
             }
-            // An extent that saturates is beyond the limit of a tensor's size, which is checked for
-            // every op.
+            // A saturated extent exceeds the limit on a tensor's size, which is checked for every
+            // op.
             shape.dims_mut()[axis] = shape[axis].saturating_add(other.shape[axis]);
         }
         Ok(Types::from_elem(Type { dtype, shape }, 1))

@@ -13,7 +13,8 @@ use crate::types::Type;
 
 /// A tensor that is part of the graph. If all elements are the same bits, only one is stored.
 ///
-/// Its serde form has the elements as they stand in the text, because they are exact there, NaN and infinities included.
+/// Its serde form has the elements as in the text, where all of them are exact, NaN and infinities
+/// included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "ConstantText", try_from = "ConstantText")]
 pub struct Constant {
@@ -55,10 +56,10 @@ impl Constant {
         Self { ty, value }
     }
 
-    /// A constant of this type with these elements, or with the one that all of them are.
+    /// A constant of this type with these elements, or with all elements equal to the only one.
     ///
     /// # Errors
-    /// If the elements are not as many or not of the element type.
+    /// If their number or their element type is wrong.
     pub fn of(ty: Type, value: Data) -> Result<Self, Mistake> {
         let whole = value.len() == ty.shape.elements();
         let constant = Self { ty, value };
@@ -102,7 +103,7 @@ impl Constant {
         Tensor::of(self.ty.shape.clone(), value)
     }
 
-    /// The only element there is, if all are the same, as `f64`.
+    /// The element as `f64`, if all are the same.
     pub fn splat(&self) -> Option<f64> {
         (self.value.len() == 1).then(|| self.value.to_f64()[0])
     }

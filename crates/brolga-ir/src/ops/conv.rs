@@ -14,16 +14,18 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y[b, o.., f] = Σ x[b, o·s + u·d − p.., c] · filter[u.., c, f]` over the taps `u..` of the filter and input channels `c` (a correlation,
-/// as everywhere in deep learning); the index of each spatial axis has its own output `o`, tap `u`, stride `s`, dilation `d` and padding `p`.
+/// `y[b, o.., f] = Σ x[b, o·s + u·d − p.., c] · filter[u.., c, f]` over the taps `u..` of the
+/// filter and input channels `c` (a correlation, as everywhere in deep learning); the index of each
+/// spatial axis has its own output `o`, tap `u`, stride `s`, dilation `d` and padding `p`.
 ///
-/// Images are channels-last: `x: [batch, width, channels]`, `[batch, height, width, channels]` or `[batch, depth, height, width, channels]`;
-/// filters likewise: `[width, channels / groups, filters]` and so on. Attributes have one value for each spatial axis. With
-/// groups, the filters `g·F/G ..` see the channels `g·C/G ..` alone.
+/// Images are channels-last: `x: [batch, width, channels]`, `[batch, height, width, channels]` or
+/// `[batch, depth, height, width, channels]`; filters likewise:
+/// `[width, channels / groups, filters]` and so on. Attributes have one value for each spatial
+/// axis. With groups, the filters `g·F/G ..` see the channels `g·C/G ..` alone.
 ///
-/// Each element is a chain of fused multiply-adds in ascending (u.., c), starting from +0. Taps that fall into the padding are skipped, not
-/// multiplied by zero: infinite weights give no NaN there. `bf16` and `f16` accumulate in f32 and round at the end. Integers have no
-/// convolution.
+/// Each element is a chain of fused multiply-adds in ascending (u.., c), starting from +0. Taps
+/// that fall into the padding are skipped, not multiplied by zero: infinite weights give no NaN
+/// there. `bf16` and `f16` accumulate in f32 and round at the end. Integers have no convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct Conv {

@@ -1,7 +1,7 @@
-//! What a convolution and its two gradients share: extents, and the checks on them.
+//! The parts that a convolution and its two gradients share: extents, and the checks on them.
 //!
-//! The three are one trilinear form, `Σ dy · x · w` over all triples of elements that a tap brings together, each with another
-//! factor left open. So each one's gradients are the other two.
+//! The three are one trilinear form, `Σ dy · x · w` over all triples of elements that a tap
+//! connects, each as a function of two of the factors. So the gradients of each are the other two.
 
 use super::window::{Images, Padding, Spatial, Window, coordinates, shape};
 use crate::error::Mistake;
@@ -11,14 +11,14 @@ use crate::types::Shape;
 /// The attributes of a convolution, the same for its gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Convolution {
-    /// How the filter moves.
+    /// The steps of the filter.
     pub window: Window,
     /// Into how many independent parts the channels are divided.
     pub groups: usize,
 }
 
 impl Convolution {
-    /// The attributes as the text has them.
+    /// The attributes as in the text.
     pub(super) fn of_attributes(
         strides: Spatial<usize>,
         padding: Option<Padding>,
@@ -29,13 +29,13 @@ impl Convolution {
     }
 }
 
-/// The number of groups where none is given.
+/// The default number of groups.
 pub(super) fn one() -> usize {
     1
 }
 
-/// The text form of an op whose attributes are its own extents and those of a [`Convolution`], side by side. Padding, dilation and
-/// groups may be left out.
+/// The text form of an op with an extent of its own and the attributes of a [`Convolution`].
+/// Padding, dilation and groups may be left out.
 macro_rules! convolution_attributes {
     ($op:ident { $($own:ident)? }) => {
         #[derive(serde::Serialize, serde::Deserialize)]
@@ -88,7 +88,7 @@ pub struct ConvDims {
     pub output: Spatial<usize>,
     /// Into how many independent parts the channels are divided.
     pub groups: usize,
-    /// How the filter moves.
+    /// The steps of the filter.
     pub window: Window,
 }
 
@@ -110,7 +110,8 @@ pub(super) fn filter(op: &str, shape: &Shape) -> Result<Filter, Mistake> {
 }
 
 impl ConvDims {
-    /// The extents, after checks that groups divide the channels and that the filter fits into the image.
+    /// The extents, after checks that groups divide the channels and that the filter fits into the
+    /// image.
     pub(super) fn new(
         op: &str,
         conv: &Convolution,
@@ -133,8 +134,8 @@ impl ConvDims {
         Ok(Self { batch, input, channels, kernel, filters, output, groups, window })
     }
 
-    /// The same convolution of images with so many spatial axes, where leading ones that were missing have extent 1; `None` for fewer
-    /// than there are. Memory and order of arithmetic are the same.
+    /// The same convolution of images with `axes` spatial axes, of which added leading ones have
+    /// extent 1; `None` if they have more already. Memory and order of arithmetic are the same.
     #[must_use]
     pub fn with_axes(&self, axes: usize) -> Option<Self> {
         if axes <= self.input.len() {
@@ -175,7 +176,8 @@ impl ConvDims {
         self.filters / self.groups
     }
 
-    /// Floating-point operations of a convolution, or of one of its gradients: two for each multiply-add of taps inside the image.
+    /// Floating-point operations of a convolution, or of one of its gradients: two for each
+    /// multiply-add of taps inside the image.
     pub fn flops(&self) -> u64 {
         let taps = |axis: usize| -> usize {
             let taps = |o| self.window.taps(axis, o, self.kernel[axis], self.input[axis]).len();
@@ -185,12 +187,14 @@ impl ConvDims {
         2 * (self.batch * taps * self.group_channels() * self.filters) as u64
     }
 
-    /// Whether some operand or result has no channel; then groups may be many and everything there is is zero.
+    /// Whether some operand or result has no channel; then there may be any number of groups, and
+    /// all elements are zero.
     pub(super) fn is_void(&self) -> bool {
         self.channels == 0 || self.filters == 0
     }
 
-    /// For each pixel of the result the taps that fall into the image, ascending, each with the pixel it reads.
+    /// For each pixel of the result the taps that fall into the image, ascending, each with the
+    /// pixel it reads.
     pub(super) fn taps_by_output(&self) -> Vec<Vec<(usize, usize)>> {
         let taps = |output| {
             let output = coordinates(output, &self.output);
@@ -199,7 +203,7 @@ impl ConvDims {
         (0..self.output.iter().product()).map(taps).collect()
     }
 
-    /// For each pixel of an image the taps by which it is read, ascending, each with the output that reads it.
+    /// For each pixel of an image the taps that read it, ascending, each with its output.
     pub(super) fn taps_by_input(&self) -> Vec<Vec<(usize, usize)>> {
         let taps = |pixel| {
             let pixel = coordinates(pixel, &self.input);
@@ -220,7 +224,8 @@ impl ConvDims {
         &y[(image * pixels + pixel) * self.filters..][..self.filters]
     }
 
-    /// The index in the filter of a tap's weights for a channel (within its group), at the first output channel.
+    /// The index in the filter of a tap's weights for a channel (within its group), at the first
+    /// output channel.
     pub(super) fn weights(&self, tap: usize, channel: usize) -> usize {
         (tap * self.group_channels() + channel) * self.filters
     }
@@ -237,7 +242,8 @@ impl ConvDims {
         index(w, (Some((self.batch, image)), &self.input, pixel), extents, [group, channel])
     }
 
-    /// The index of an output channel, given as group and number within it, in a pixel of the result.
+    /// The index in a pixel of the result of an output channel, given by its group and its index
+    /// there.
     pub(super) fn result_index(
         &self,
         w: &Writer,
@@ -307,7 +313,8 @@ pub(super) mod tests {
         values.prop_filter_map("1 to 3 axes", |values| Spatial::of(&values))
     }
 
-    /// Small convolutions of every kind that fit, of 1 to 3 axes, with groups, padding up to beyond the filter, and extents 0.
+    /// Valid small convolutions of every kind: of 1 to 3 axes, with groups, padding up to beyond
+    /// the filter, and extents of 0.
     pub(crate) fn cases() -> impl Strategy<Value = ConvDims> {
         (1..=3usize).prop_flat_map(|rank| {
             let (most_input, most_padding): (usize, usize) =

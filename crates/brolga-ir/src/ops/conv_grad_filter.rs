@@ -15,15 +15,17 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `dw[u.., c, f] = Σ x[b, p.., c] · dy[b, o.., f]` over all images `b` and output pixels `o..` for which [`Conv`](super::Conv) multiplies
-/// `x[b, p.., c]` with the filter's `[u.., c, f]`.
+/// `dw[u.., c, f] = Σ x[b, p.., c] · dy[b, o.., f]` over all images `b` and output pixels `o..` for
+/// which [`Conv`](super::Conv) multiplies `x[b, p.., c]` with the filter's `[u.., c, f]`.
 ///
-/// `x: [batch, spatial.., channels]` are the images, `dy: [batch, spatial.., filters]` the cotangent of the result, and `kernel` the
-/// spatial extents of the filter.
+/// `x: [batch, spatial.., channels]` are the images, `dy: [batch, spatial.., filters]` the
+/// cotangent of the result, and `kernel` the spatial extents of the filter.
 ///
-/// The batch is cut into [`pieces`]. In each piece an element is a chain of fused multiply-adds (`x · dy + chain`) in ascending
-/// (b, o..), starting from +0; outputs that read padding by this tap are skipped. Then the pieces are added in ascending order,
-/// starting from the first; with no image all is +0. `bf16` and `f16` accumulate in f32 and round at the end. Integers have no convolution.
+/// The batch is cut into [`pieces`]. In each piece an element is a chain of fused multiply-adds
+/// (`x · dy + chain`) in ascending (b, o..), starting from +0; outputs that read padding by this
+/// tap are skipped. Then the pieces are added in ascending order, starting from the first; with no
+/// image all is +0. `bf16` and `f16` accumulate in f32 and round at the end. Integers have no
+/// convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct ConvGradFilter {
@@ -161,8 +163,8 @@ fn correlate_piece<T: Float>(
 }
 
 impl Var {
-    /// The gradient of a convolution of these images with respect to its filter of spatial extents `kernel`;
-    /// see [`ConvGradFilter`].
+    /// The gradient of a convolution of these images with respect to its filter of spatial extents
+    /// `kernel`; see [`ConvGradFilter`].
     #[track_caller]
     #[must_use]
     pub fn conv_grad_filter(

@@ -14,14 +14,16 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `dx[b, p.., c] = Σ dy[b, o.., f] · filter[u.., c, f]` over all taps `u..` and output channels `f` of the group by which
-/// [`Conv`](super::Conv) reads `x[b, p.., c]` for its result `[b, o.., f]`.
+/// `dx[b, p.., c] = Σ dy[b, o.., f] · filter[u.., c, f]` over all taps `u..` and output channels
+/// `f` of the group with which [`Conv`](super::Conv) reads `x[b, p.., c]` for its result
+/// `[b, o.., f]`.
 ///
-/// `dy: [batch, spatial.., filters]` is the cotangent of the result, `filter` as there, and `input` the spatial extents of the images.
-/// Also known as transposed convolution.
+/// `dy: [batch, spatial.., filters]` is the cotangent of the result, `filter` as there, and `input`
+/// the spatial extents of the images. Also known as transposed convolution.
 ///
-/// Each element is a chain of fused multiply-adds (`dy · filter + chain`) in ascending (u.., f), starting from +0; taps by which no output
-/// reads the element are skipped. `bf16` and `f16` accumulate in f32 and round at the end. Integers have no convolution.
+/// Each element is a chain of fused multiply-adds (`dy · filter + chain`) in ascending (u.., f),
+/// starting from +0; taps with which no output reads the element are skipped. `bf16` and `f16`
+/// accumulate in f32 and round at the end. Integers have no convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct ConvGradInput {
@@ -146,8 +148,8 @@ fn transposed<T: Float>(dims: &ConvDims, dy: &[T], filter: &[T]) -> Vec<T> {
 }
 
 impl Var {
-    /// The gradient of a convolution with respect to its images of spatial extents `input`, for this
-    /// cotangent; see [`ConvGradInput`].
+    /// The gradient of a convolution with respect to its images of spatial extents `input`, for
+    /// this cotangent; see [`ConvGradInput`].
     #[track_caller]
     #[must_use]
     pub fn conv_grad_input(

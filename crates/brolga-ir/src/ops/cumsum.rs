@@ -12,11 +12,13 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `yᵢ = ((0 + x₀) + x₁) + … + xᵢ` along an axis, one element after the other, starting from +0. An `exclusive` sum ends before xᵢ, so
-/// that y₀ = 0; with `reverse` the sums begin at the end of the axis.
+/// `yᵢ = ((0 + x₀) + x₁) + … + xᵢ` along an axis, one element after the other, starting from +0. An
+/// `exclusive` sum ends before xᵢ, so that y₀ = 0; with `reverse` the sums begin at the end of the
+/// axis.
 ///
-/// `bf16` and `f16` are summed in f32, and each result is rounded; integers wrap. The gradient is the cumulative sum of the cotangent in
-/// the other direction. Keras: [`keras.ops.cumsum`](https://keras.io/api/ops/numpy/#cumsum-function).
+/// `bf16` and `f16` are summed in f32, and each result is rounded; integers wrap. The gradient is
+/// the cumulative sum of the cotangent in the other direction. Keras:
+/// [`keras.ops.cumsum`](https://keras.io/api/ops/numpy/#cumsum-function).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cumsum {
@@ -31,7 +33,7 @@ pub struct Cumsum {
 }
 
 impl Cumsum {
-    /// The index on the axis, of extent `extent`, that a sum takes at its `step`th step.
+    /// The index on an axis of extent `extent` that a sum takes in step `step`.
     fn index(self, extent: usize, step: usize) -> usize {
         if self.reverse { extent - 1 - step } else { step }
     }
@@ -60,7 +62,7 @@ impl Operation for Cumsum {
     }
 
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
-        // The axis is checked as one of a reduction; none is reduced.
+        // The axis is checked like that of a reduction, but not reduced.
         let ty = reduced_type(Self::NAME, operands, &[], false)?;
         check_axes(Self::NAME, &[self.axis], &ty.shape)?;
         Ok(Types::from_elem(ty, 1))

@@ -17,9 +17,10 @@ use crate::types::{DType, Shape, Type};
 
 /// An op whose result at each index depends on its operands at that index alone.
 ///
-/// Operands are broadcast to a common shape by NumPy's rule. The program [`Elementwise::emit`] is the op's meaning: the
-/// interpreter runs it on scalars, code generation records it. `f64` and `i64` are computed in 64-bit lanes, everything else in
-/// 32-bit ones; `bf16` and `f16` are widened, and each result is rounded.
+/// Operands are broadcast to a common shape by NumPy's rule. The program [`Elementwise::emit`] is
+/// the op's meaning: the interpreter runs it on scalars, code generation records it. `f64` and
+/// `i64` are computed in 64-bit lanes, everything else in 32-bit ones; `bf16` and `f16` are
+/// widened, and each result is rounded.
 pub trait Elementwise: Named {
     /// The number of operands.
     const ARITY: usize;

@@ -1,4 +1,4 @@
-//! The part that maximum and minimum share, of two numbers and over axes.
+//! The parts that maximum and minimum share, of two numbers and over axes.
 
 use super::elementwise::Elementwise;
 use super::predicate::less;
@@ -19,7 +19,7 @@ pub(super) trait Extremum: Elementwise + Sized {
     /// The infinity that every number goes beyond; of integers the extreme.
     const IDENTITY: f64;
 
-    /// Both numbers, the second of them being the greater one if the first goes beyond the second.
+    /// Both numbers, in the order in which `<` tells whether the first goes beyond the second.
     fn ascending<T>(a: T, b: T) -> [T; 2];
 
     /// Where `a` goes beyond `b`.

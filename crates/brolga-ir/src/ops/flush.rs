@@ -9,11 +9,13 @@ use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = 0` where `|x|` is below the smallest normal number, `x` elsewhere. −0 becomes +0; NaN stays.
+/// `y = 0` where `|x|` is below the smallest normal number, `x` elsewhere. −0 becomes +0; NaN
+/// stays.
 ///
-/// Arithmetic with subnormal numbers is slow on many processors; what decays towards 0 over many steps, such as an optimizer's
-/// slots, is kept free of them by this op. The smallest normal number is that of the lanes, [`Lanes::smallest_normal`]: 2⁻¹²⁶ for
-/// `f32` and `bf16`, 2⁻¹⁰²² for `f64`; also 2⁻¹²⁶ for `f16`, none of whose numbers but −0 changes.
+/// Arithmetic with subnormal numbers is slow on many processors; this op keeps them out of values
+/// that decay towards 0, such as an optimizer's slots. The smallest normal number is that of the
+/// lanes, [`Lanes::smallest_normal`]: 2⁻¹²⁶ for `f32` and `bf16`, 2⁻¹⁰²² for `f64`; also 2⁻¹²⁶ for
+/// `f16`, none of whose numbers but −0 changes.
 ///
 /// The gradient is `dy` where `y ≠ 0` and 0 elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

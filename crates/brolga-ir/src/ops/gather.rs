@@ -13,8 +13,9 @@ use crate::types::{Shape, Type};
 
 /// `y[i.., d..] = table[indices[i..], d..]`.
 ///
-/// `table: [rows, d..]` of any element type, `indices: [i..]` of `i32`, `i64` or `u8`. An index out of range, a negative one too, gives a row of
-/// zeros (false). The gradient of the table is [`ScatterAdd`](super::ScatterAdd) of the cotangent; indices have none.
+/// `table: [rows, d..]` of any element type, `indices: [i..]` of `i32`, `i64` or `u8`. An index out
+/// of range, a negative one too, gives a row of zeros (false). The gradient of the table is
+/// [`ScatterAdd`](super::ScatterAdd) of the cotangent; indices have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Gather;
 

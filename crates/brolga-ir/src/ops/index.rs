@@ -1,10 +1,10 @@
-//! Operands that number rows or classes.
+//! Operands that are indices of rows or classes.
 
 use crate::error::Mistake;
 use crate::tensor::Tensor;
 use crate::types::DType;
 
-/// Fails unless these are integers.
+/// Fails unless the indices are integers.
 pub(super) fn check_indices(op: &str, dtype: DType) -> Result<(), Mistake> {
     if dtype.is_int() {
         return Ok(());

@@ -12,7 +12,8 @@ use crate::types::{DType, Type};
 
 /// `0, 1, 2, …` along an axis: each element is its index on that axis.
 ///
-/// An index that the element type cannot hold is rounded to the nearest float, or wraps to the low bits of an integer.
+/// An index that the element type cannot hold is rounded to the nearest float, or wraps to the low
+/// bits of an integer.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Iota {

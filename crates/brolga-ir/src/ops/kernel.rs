@@ -15,13 +15,15 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// Which generator compiles a kernel. It follows from the body, and is written out so that a reader sees it.
+/// The kind of a kernel, which decides its lowering. It follows from the body, and is stated for
+/// readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelKind {
     /// One matrix product or convolution, or a gradient of one, with its prologue and epilogue.
     Contraction,
-    /// Elementwise chains over rows, with reductions along the last axes and their results broadcast back.
+    /// Elementwise chains over rows, with reductions along the last axes and their results
+    /// broadcast back.
     Rows,
     /// Elementwise chains with reductions over leading axes.
     Columns,
@@ -51,13 +53,14 @@ impl KernelKind {
     }
 }
 
-/// A fused region that becomes one native kernel. Its meaning is that of its body, evaluated node by node.
+/// A fused region that becomes one native kernel. Its meaning is that of its body, evaluated node
+/// by node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
-    /// Which generator compiles it.
+    /// The kind of the kernel.
     pub kind: KernelKind,
-    /// The region as a function of data inputs; the operands in order.
+    /// The region as a function; its inputs are the operands in order.
     #[serde(skip)]
     pub body: Arc<Graph>,
 }
@@ -94,7 +97,7 @@ impl Operation for Kernel {
 }
 
 impl Draw for Kernel {
-    /// Kernels are what passes make of other ops.
+    /// Only passes make kernels.
     fn draw(_: &mut Pen) -> Option<(Self, Vec<Var>)> {
         None
     }

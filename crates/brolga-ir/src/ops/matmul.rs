@@ -13,9 +13,10 @@ use crate::types::{DType, Shape, Type};
 
 /// `C[.., m, n] = Σₖ A[.., m, k] · B[.., k, n]`.
 ///
-/// With `transpose_a` the operand is given as `[.., k, m]`, with `transpose_b` as `[.., n, k]`. Batch dimensions, those before the last
-/// two, are equal. Each element is a chain of fused multiply-adds in ascending `k`, starting from +0; `bf16` and `f16` accumulate in
-/// f32 and round at the end; integers wrap.
+/// With `transpose_a` the operand is given as `[.., k, m]`, with `transpose_b` as `[.., n, k]`.
+/// Batch dimensions, those before the last two, are equal. Each element is a chain of fused
+/// multiply-adds in ascending `k`, starting from +0; `bf16` and `f16` accumulate in f32 and round
+/// at the end; integers wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matmul {

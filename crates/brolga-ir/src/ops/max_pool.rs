@@ -13,19 +13,20 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y[b, o.., c] = max x[b, o·s + u − p.., c]` over the taps `u..` of the window; each spatial axis has its own
-/// output `o`, tap `u`, stride `s` and padding `p`.
+/// `y[b, o.., c] = max x[b, o·s + u − p.., c]` over the taps `u..` of the window; each spatial axis
+/// has its own output `o`, tap `u`, stride `s` and padding `p`.
 ///
-/// `x: [batch, spatial.., channels]`, numbers. The window is walked in row-major order, each tap replacing the maximum so far if it is
-/// greater, or if it is the first NaN: NaN wins over numbers, and of equals (+0 and −0) the first stays. So `y` is, bit for bit,
-/// `x` at the tap that [`MaxPoolIndex`](super::MaxPoolIndex) gives. Padding is skipped; it must be smaller than the window on each
-/// side, so that no window is empty.
+/// `x: [batch, spatial.., channels]`, numbers. The window is walked in row-major order, each tap
+/// replacing the maximum so far if it is greater, or if it is the first NaN: NaN wins over numbers,
+/// and of equals (+0 and −0) the first stays. So `y` is, bit for bit, `x` at the tap that
+/// [`MaxPoolIndex`](super::MaxPoolIndex) gives. Padding is skipped; it must be smaller than the
+/// window on each side, so that no window is empty.
 ///
 /// The gradient goes to that tap alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPool {
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
 }
 
@@ -56,8 +57,8 @@ impl Operation for MaxPool {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let x = operands[0];
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
-        let places: Vec<_> = dims.maxima(x.data()).into_iter().map(|m| m.place).collect();
-        vec![Tensor::of(results[0].shape.clone(), x.data().pick(&places))]
+        let offsets: Vec<_> = dims.maxima(x.data()).into_iter().map(|m| m.offset).collect();
+        vec![Tensor::of(results[0].shape.clone(), x.data().pick(&offsets))]
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
@@ -144,12 +145,12 @@ mod tests {
             let mut values = Vec::new();
             let mut taps = Vec::new();
             for read in dims.definition() {
-                let nan = read.iter().find(|(_, place)| x[*place].is_nan());
-                let greatest = read.iter().find(|(_, place)| {
-                    read.iter().all(|(_, other)| x[*place] >= x[*other])
+                let nan = read.iter().find(|(_, offset)| x[*offset].is_nan());
+                let greatest = read.iter().find(|(_, offset)| {
+                    read.iter().all(|(_, other)| x[*offset] >= x[*other])
                 });
-                let Some(&(tap, place)) = nan.or(greatest) else { unreachable!() };
-                values.push(x[place]);
+                let Some(&(tap, offset)) = nan.or(greatest) else { unreachable!() };
+                values.push(x[offset]);
                 taps.push(tap as u8);
             }
             let x = f32s(dims.input_shape(), &x);
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn places_after_the_last_window_are_dropped() {
+    fn elements_after_the_last_window_are_dropped() {
         let x = f32s([1, 1, 5, 1], &[1.0, 2.0, 3.0, 4.0, 9.0]);
         assert_eq!(run(pool([1, 2]), &[&x]), f32s([1, 1, 2, 1], &[2.0, 4.0]));
     }

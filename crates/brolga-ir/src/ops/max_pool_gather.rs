@@ -1,4 +1,4 @@
-//! The elements at the places of maxima.
+//! The elements at the indices of maxima.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,15 +12,16 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `y = x` at the tap of each window that `index` gives; where [`MaxPoolIndex`](super::MaxPoolIndex) gave the index for other images, the
-/// elements at their maxima.
+/// `y = x` at the tap of each window that `index` gives; with the index that
+/// [`MaxPoolIndex`](super::MaxPoolIndex) gives for other images, the elements at their maxima.
 ///
-/// `x: [batch, spatial.., channels]` of any element type, `index` of `u8` and the shape of the result. An index that falls outside of
-/// the window or the image gives zero. It is the transpose of [`MaxUnpool`](super::MaxUnpool), and each is the other's gradient.
+/// `x: [batch, spatial.., channels]` of any element type, `index` of `u8` and the shape of the
+/// result. An index that falls outside of the window or the image gives zero. It is the transpose
+/// of [`MaxUnpool`](super::MaxUnpool), and each is the other's gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPoolGather {
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
 }
 
@@ -52,7 +53,7 @@ impl Operation for MaxPoolGather {
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let (x, index) = (operands[0], operands[1]);
         let dims = self.dims(x.shape()).expect("the type rule has accepted the images");
-        let y = x.data().pick_or_zero(&dims.places(index));
+        let y = x.data().pick_or_zero(&dims.chosen(index));
         vec![Tensor::of(results[0].shape.clone(), y)]
     }
 
@@ -131,7 +132,7 @@ mod tests {
             let Data::F64(values) = x.data() else { unreachable!() };
             let read = dims.definition().into_iter().zip(&index).map(|(read, &tap)| {
                 let found = read.into_iter().find(|(number, _)| *number == usize::from(tap));
-                found.map_or(0.0, |(_, place)| values[place])
+                found.map_or(0.0, |(_, offset)| values[offset])
             });
             let y = Tensor::of(dims.output_shape(), Data::F64(read.collect()));
             let index = Tensor::of(dims.output_shape(), Data::U8(index));

@@ -1,4 +1,4 @@
-//! The places of the maxima of maximum pooling.
+//! The indices of the maxima of maximum pooling.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,15 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// The tap of each window, numbered row-major, at which [`MaxPool`](super::MaxPool) finds its maximum, as `u8`: the first maximum, the first NaN
-/// if there is one. Taps are numbered row-major over the whole window, those in the padding included.
+/// The tap of each window, numbered row-major, at which [`MaxPool`](super::MaxPool) finds its
+/// maximum, as `u8`: the first maximum, the first NaN if there is one. Numbers count all taps of
+/// the window, also those in the padding.
 ///
 /// `x: [batch, spatial.., channels]`, numbers. A window has at most 256 taps. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxPoolIndex {
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
 }
 
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_256_taps_has_the_last_place_255() {
+    fn a_window_of_256_taps_has_the_last_index_255() {
         let mut x = vec![0.0; 256];
         x[255] = 1.0;
         let y = run(index([16, 16], [[0, 0]; 2]), &[&f32s([1, 16, 16, 1], &x)]);
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_of_infinities_has_its_first_place() {
+    fn a_window_of_infinities_has_its_first_tap() {
         let y = run(index([1, 2], [[0, 0]; 2]), &[&f32s([1, 1, 2, 1], &[f32::NEG_INFINITY; 2])]);
         assert_eq!(y.data(), &Data::U8(vec![0]));
     }
@@ -123,7 +124,7 @@ mod tests {
     fn mistakes() {
         insta::assert_snapshot!(mistake(index([16, 17], [[0, 0]; 2]), &["f32[1,32,32,1]"]), @r"
         `max_pool_index`: a window of 16×17 has more than 256 taps
-          help: the place of a maximum is one byte: use a smaller window, or two poolings
+          help: the index of a maximum is one byte: use a smaller window, or two poolings
         ");
         insta::assert_snapshot!(mistake(index([2, 2], [[0, 0]; 2]), &["bool[1,2,2,1]"]), @r"
         `max_pool_index` takes numbers, not bool

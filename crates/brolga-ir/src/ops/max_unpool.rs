@@ -14,20 +14,22 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::{Shape, Type};
 
-/// `dx[p] = Σ dy[o]` over the outputs `o` whose window has its maximum, by `index`, at the input position `p`.
+/// `dx[p] = Σ dy[o]` over the outputs `o` whose window has its maximum, by `index`, at the input
+/// position `p`.
 ///
-/// `dy: [batch, spatial.., channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result, `index` of the same shape what
-/// [`MaxPoolIndex`](super::MaxPoolIndex) gives, `input` the spatial extents of the images.
+/// `dy: [batch, spatial.., channels]` is the cotangent of [`MaxPool`](super::MaxPool)'s result,
+/// `index`, of the same shape, the result of [`MaxPoolIndex`](super::MaxPoolIndex), `input` the
+/// spatial extents of the images.
 ///
 /// Each element starts at +0 and adds its outputs in ascending order of their index; `bf16` and
-/// `f16` are summed in f32 and rounded at the end. An index that falls outside of the window or the
-/// image is dropped.
+/// `f16` are summed in f32 and rounded at the end. An index outside of the window or the image is
+/// ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Attributes", into = "Attributes")]
 pub struct MaxUnpool {
     /// Spatial extents of the images.
     pub input: Spatial<usize>,
-    /// The window and how it moves.
+    /// The window and its steps.
     pub pool: Pooling,
 }
 
@@ -96,16 +98,17 @@ impl Operation for MaxUnpool {
 
 fn unpool<T: Float>(dims: &PoolDims, dy: &[T], index: &Tensor) -> Vec<T> {
     let mut dx = vec![T::ZERO; dims.input_shape().elements()];
-    for (place, &dy) in dims.places(index).into_iter().zip(dy) {
-        if let Some(place) = place {
-            dx[place] = dx[place] + dy;
+    for (offset, &dy) in dims.chosen(index).into_iter().zip(dy) {
+        if let Some(offset) = offset {
+            dx[offset] = dx[offset] + dy;
         }
     }
     dx
 }
 
 impl Var {
-    /// This cotangent of a maximum pooling brought back to where `index` says the maxima were; see [`MaxUnpool`].
+    /// Moves this cotangent of a maximum pooling to the elements that `index` names; see
+    /// [`MaxUnpool`].
     #[track_caller]
     #[must_use]
     pub fn max_unpool(&self, index: &Var, input: impl Into<Spatial<usize>>, pool: Pooling) -> Var {
@@ -164,8 +167,8 @@ mod tests {
             let (Data::U8(taps), Some(dys)) = (index.data(), dy.as_f32()) else { unreachable!() };
             let mut dx = vec![0.0f32; dims.input_shape().elements()];
             for ((read, &tap), &dy) in dims.definition().iter().zip(taps).zip(dys) {
-                let (_, place) = read[read.partition_point(|(number, _)| *number < tap.into())];
-                dx[place] += dy;
+                let (_, offset) = read[read.partition_point(|(number, _)| *number < tap.into())];
+                dx[offset] += dy;
             }
             let dx = f32s(dims.input_shape(), &dx);
             prop_assert_eq!(&run(op(&dims), &[&dy, &index]), &dx);
@@ -196,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn places_outside_are_dropped_and_minus_zero_is_not_kept() {
+    fn taps_outside_are_dropped_and_minus_zero_is_not_kept() {
         let padding = [[0, 0], [1, 0]];
         let op = op_of([1, 3], [1, 2], [2, 2], padding);
         // Tap 0 of the first window is padding, tap 2 is in no window.
@@ -231,7 +234,7 @@ mod tests {
         let op = op_of([4, 6], [32, 32], [2, 2], [[0, 0]; 2]);
         insta::assert_snapshot!(mistake(op, &["f32[1,2,3,1]", "u8[1,2,3,1]"]), @r"
         `max_unpool`: a window of 32×32 has more than 256 taps
-          help: the place of a maximum is one byte: use a smaller window, or two poolings
+          help: the index of a maximum is one byte: use a smaller window, or two poolings
         ");
     }
 }

@@ -10,9 +10,11 @@ use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = a` where `a` is NaN or `a < b`, `b` elsewhere. So NaN of either operand wins, and of +0 and −0 the second is taken.
+/// `y = a` where `a` is NaN or `a < b`, `b` elsewhere. So NaN of either operand wins, and of +0 and
+/// −0 the second is taken.
 ///
-/// The gradient goes to the operand chosen; where both are equal, half to each, as in JAX. Where one is NaN, neither has a gradient.
+/// The gradient goes to the operand chosen; where both are equal, half to each, as in JAX. Where
+/// one is NaN, neither has a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Min;
 

@@ -1,4 +1,5 @@
-//! The ops, one file each: meaning, type rule, reference evaluation, gradient rule and tests together.
+//! The ops, one file each: meaning, type rule, reference evaluation, gradient rule and tests
+//! together.
 //!
 //! A new op is a new file and one line in the list below.
 
@@ -40,8 +41,8 @@ macro_rules! ops {
         $(mod $efile; pub use $efile::$etype;)*
         $(mod $ofile; pub use $ofile::$otype;)*
 
-        /// An op: a value that says what a node computes. Its serde form has no [bodies](crate::op::Operation::bodies): that of a
-        /// [`Graph`](crate::Graph) has.
+        /// An op: a value that says what a node computes. Its serde form has no
+        /// [bodies](crate::op::Operation::bodies): that of a [`Graph`](crate::Graph) has.
         #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(tag = "op", rename_all = "snake_case")]
         #[expect(missing_docs, reason = "each variant is documented at the type it holds")]
@@ -75,7 +76,7 @@ macro_rules! ops {
                 }
             }
 
-            /// Its attributes alone, as serde has them.
+            /// The attributes, as serde has them.
             pub(crate) fn attributes<S: serde::Serializer>(
                 &self,
                 serializer: S,
@@ -95,7 +96,7 @@ macro_rules! ops {
                 }
             }
 
-            /// The op's definition, to be changed.
+            /// The op's definition, for changes.
             pub fn definition_mut(&mut self) -> &mut dyn crate::op::Operation {
                 match self {
                     $(Self::$etype(op) => op,)*
@@ -108,7 +109,8 @@ macro_rules! ops {
                 self.definition().family()
             }
 
-            /// Draws the op of this name with operands that fit; `None` if graphs are drawn without it, or there is no such op.
+            /// Draws the op of this name with operands that fit; `None` if it is not drawn, or
+            /// there is no such op.
             pub fn draw(name: &str, pen: &mut crate::draw::Pen) -> Option<crate::draw::Drawn> {
                 match name {
                     $(stringify!($efile) => crate::draw::elementwise::<$etype>(pen),)*
@@ -117,8 +119,8 @@ macro_rules! ops {
                 }
             }
 
-            /// Whether each element of the result depends on the elements at the same index in the
-            /// operands alone.
+            /// Whether each element of the result depends only on the operands' elements at the
+            /// same index.
             pub fn is_elementwise(&self) -> bool {
                 matches!(self, $(Self::$etype(_))|*)
             }
@@ -137,7 +139,8 @@ macro_rules! ops {
 
             /// Runs the program of an elementwise op on lanes; `None` if the op is not elementwise.
             ///
-            /// `args` are the operands; integers of 8 bits are zero-extended, and so must the result be stored.
+            /// `args` are the operands; integers of 8 bits are zero-extended, and so must the
+            /// result be stored.
             pub fn emit<L: crate::lanes::Lanes>(
                 &self,
                 lanes: &mut L,
@@ -244,7 +247,7 @@ impl Op {
         self.definition().bodies()
     }
 
-    /// The graphs inside the op, to be exchanged.
+    /// The graphs inside the op, for replacement.
     pub fn bodies_mut(&mut self) -> &mut [std::sync::Arc<crate::graph::Graph>] {
         self.definition_mut().bodies_mut()
     }

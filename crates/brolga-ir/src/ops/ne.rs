@@ -6,7 +6,8 @@ use super::elementwise::same;
 use super::predicate::{Predicate, TypeRule, equal};
 use crate::lanes::{Lane, Lanes};
 
-/// `y = a ≠ b`, of numbers and of truth values; true if one of them is NaN, and false for +0 and −0. There is no gradient.
+/// `y = a ≠ b`, of numbers and of truth values; true if one of them is NaN, and false for +0 and
+/// −0. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ne;
 

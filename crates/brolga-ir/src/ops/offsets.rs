@@ -2,8 +2,8 @@
 
 use crate::loops::{Buffer, Index, Writer};
 
-/// Scalar loops that give each element of the result the operand's element at the index of
-/// `source`.
+/// Writes scalar loops that copy to each element of the result the operand's element at the index
+/// that `source` gives.
 pub(super) fn move_elements(
     w: &mut Writer,
     operand: Buffer,

@@ -13,8 +13,8 @@ use crate::types::{DType, Shape, Type};
 
 /// `y[i.., k] = 1 if indices[i..] = k else 0`.
 ///
-/// `indices: [i..]` of `i32`, `i64` or `u8`; the result is `[i.., depth]` of any element type. An index out of range, a negative one too,
-/// gives zeros alone. There is no gradient.
+/// `indices: [i..]` of `i32`, `i64` or `u8`; the result is `[i.., depth]` of any element type. An
+/// index out of range, a negative one too, gives zeros alone. There is no gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OneHot {
@@ -68,7 +68,8 @@ impl Operation for OneHot {
 }
 
 impl Var {
-    /// These classes as vectors of `depth` elements, 1 at the class and 0 elsewhere; see [`OneHot`].
+    /// These classes as vectors of `depth` elements, 1 at the class and 0 elsewhere; see
+    /// [`OneHot`].
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, depth: usize, dtype: DType) -> Var {

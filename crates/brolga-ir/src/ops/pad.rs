@@ -39,8 +39,7 @@ impl Operation for Pad {
                 "`{name}`: {x} has {rank} axes, but the padding is for {low} before and for {high} after"
             )));
         }
-        // An extent that saturates is beyond the limit of a tensor's size, which is checked for
-        // every op.
+        // A saturated extent exceeds the limit on a tensor's size, which is checked for every op.
         let padding = self.low.iter().zip(&self.high).map(|(low, high)| low.saturating_add(*high));
         let shape = x.shape.iter().zip(padding).map(|(extent, more)| extent.saturating_add(more));
         Ok(Types::from_elem(Type { dtype: x.dtype, shape: shape.collect() }, 1))

@@ -20,7 +20,7 @@ pub enum ParameterKind {
     State,
 }
 
-/// An input of the graph. Its node stands in the signature, not in the body of the text.
+/// An input of the graph. In the text its node is in the signature, not in the body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
@@ -43,12 +43,12 @@ impl Operation for Parameter {
         Ok(Types::from_elem(self.ty.clone(), 1))
     }
 
-    /// The interpreter fills inputs in by itself; alone, a parameter is zero.
+    /// The interpreter sets inputs itself; evaluated alone, a parameter is zero.
     fn evaluate(&self, _: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         vec![Tensor::zeros(&results[0])]
     }
 
-    /// As the reference evaluation alone: zeros.
+    /// Zeros, as the reference evaluation.
     fn loops(&self, w: &mut Writer, _: &[Buffer], results: &[Buffer]) {
         w.each(&[w.shape(results[0]).elements()], |w, at| {
             let zero = w.zero(self.ty.dtype);
@@ -62,7 +62,7 @@ impl Operation for Parameter {
 }
 
 impl Draw for Parameter {
-    /// A pen adds inputs by itself, as operands of other ops.
+    /// A pen adds inputs as operands of other ops.
     fn draw(_: &mut Pen) -> Option<(Self, Vec<Var>)> {
         None
     }

@@ -9,9 +9,11 @@ use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
-/// `y = aᵇ`, at most 2.5 ULP off, with the special cases of C's `pow`; the program is [`Lanes::pow`].
+/// `y = aᵇ`, at most 2.5 ULP off, with the special cases of C's `pow`; the program is
+/// [`Lanes::pow`].
 ///
-/// The gradients are `da = dy · (b · aᵇ⁻¹)`, 0 where `a` and `b` are both 0, and `db = dy · (y · ln a)` where `a > 0`, 0 elsewhere.
+/// The gradients are `da = dy · (b · aᵇ⁻¹)`, 0 where `a` and `b` are both 0, and
+/// `db = dy · (y · ln a)` where `a > 0`, 0 elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Pow;
 
@@ -34,7 +36,7 @@ impl Elementwise for Pow {
         let (a, b, dy, y) =
             (&node.operands[0], &node.operands[1], node.cotangent(), &node.results[0]);
         let (zero, one) = (a.constant_like(0.0), a.constant_like(1.0));
-        // Both selections keep ∞ · 0 out of this gradient and of the gradients of it.
+        // Both selections keep ∞ · 0 out of this gradient and of its own gradients.
         let da = || {
             let zeros = a.eq(&zero).logical_and(&b.eq(&zero));
             let base = zeros.select(&one, a);

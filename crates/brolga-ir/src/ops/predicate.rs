@@ -7,7 +7,8 @@ use crate::op::{Cost, Named, Vjp};
 use crate::trace::Var;
 use crate::types::DType;
 
-/// The element type of an op's operands, or the mistake in theirs; the op's name comes first.
+/// A rule that gives the element type of an op's operands, or their mistake, for the op's name and
+/// their types.
 pub(super) type TypeRule = fn(&str, &[DType]) -> Result<DType, Mistake>;
 
 /// An elementwise op whose result is `bool`. It is cheap and has no gradient.

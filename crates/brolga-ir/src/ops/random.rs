@@ -35,7 +35,8 @@ pub(super) fn bits(operands: &[&Tensor], stream: u32, count: usize) -> impl Iter
     (0..count).map(move |element| lanes::random_bits_at(seed, step, stream, element as u64))
 }
 
-/// Scalar loops that give each element what `number` makes of its random bits, an `i32`.
+/// Writes scalar loops that store for each element the result of `number` for its random bits, an
+/// `i32`.
 pub(super) fn write(
     w: &mut Writer,
     operands: &[Buffer],
@@ -75,7 +76,7 @@ pub(super) fn write_uniform(w: &mut Writer, bits: Number) -> Number {
     l.mul(upper, step)
 }
 
-/// The number in [0, 1) that random bits are: the upper 24 of them as a multiple of 2⁻²⁴.
+/// The number in [0, 1) of random bits: the upper 24 of them as a multiple of 2⁻²⁴.
 pub(super) fn uniform(bits: u32) -> f32 {
     const STEP: f32 = 1.0 / (1 << 24) as f32;
     (bits >> 8) as f32 * STEP

@@ -11,9 +11,11 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
 
-/// True with a probability: `y = u < probability` with the numbers u of [`RandomUniform`](super::RandomUniform).
+/// True with a probability: `y = u < probability` with the numbers u of
+/// [`RandomUniform`](super::RandomUniform).
 ///
-/// Operands are a seed `i32[2]` and a step `i32[]`. Probability 0 gives false alone, 1 true alone. There is no gradient.
+/// Operands are a seed `i32[2]` and a step `i32[]`. Probability 0 gives only false, 1 only true.
+/// There is no gradient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomBernoulli {
@@ -22,7 +24,7 @@ pub struct RandomBernoulli {
     pub ty: Type,
     /// The probability of true, from 0 to 1.
     pub probability: Probability,
-    /// Which of the random ops of a graph this is: two with the same stream give the same bits.
+    /// The stream: random ops with the same stream give the same bits.
     pub stream: u32,
 }
 

@@ -13,16 +13,17 @@ use crate::types::{DType, Type};
 
 /// Random bits: every `i32` is equally probable.
 ///
-/// Operands are a seed `i32[2]`, fixed for a training, and a step `i32[]`, another one for each step. Element e (row-major) is word
-/// ⌊(e mod 64) / 16⌋ of Philox 4x32-10 with the counter (⌊e / 64⌋·16 + e mod 16 as two words, step, stream) and the seed as
-/// key. So each element follows from seed, step, stream and its index alone. There is no gradient.
+/// Operands are a seed `i32[2]`, fixed for a training, and a step `i32[]`, another one for each
+/// step. Element e (row-major) is word ⌊(e mod 64) / 16⌋ of Philox 4x32-10 with the counter (⌊e /
+/// 64⌋·16 + e mod 16 as two words, step, stream) and the seed as key. So each element depends only
+/// on seed, step, stream and its index. There is no gradient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomBits {
     /// The type of the result, of `i32`.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Which of the random ops of a graph this is: two with the same stream give the same bits.
+    /// The stream: random ops with the same stream give the same bits.
     pub stream: u32,
 }
 

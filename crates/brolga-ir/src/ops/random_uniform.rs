@@ -11,7 +11,8 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Type};
 
-/// `y = ⌊bits / 2⁸⌋ · 2⁻²⁴` with the bits of [`RandomBits`](super::RandomBits) as unsigned integers: uniform in [0, 1), exact.
+/// `y = ⌊bits / 2⁸⌋ · 2⁻²⁴` with the bits of [`RandomBits`](super::RandomBits) as unsigned
+/// integers: uniform in [0, 1), exact.
 ///
 /// Operands are a seed `i32[2]` and a step `i32[]`. There is no gradient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,7 +21,7 @@ pub struct RandomUniform {
     /// The type of the result, of `f32`.
     #[serde(rename = "type")]
     pub ty: Type,
-    /// Which of the random ops of a graph this is: two with the same stream give the same bits.
+    /// The stream: random ops with the same stream give the same bits.
     pub stream: u32,
 }
 

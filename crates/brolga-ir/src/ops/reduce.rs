@@ -1,14 +1,16 @@
 //! The order in which reductions combine, the same for sum, maximum and minimum.
 //!
-//! The reduced axes fall into two groups: the *inner* ones, the longest run of reduced axes that ends at the last axis, and the *outer*
-//! ones, all others.
+//! The reduced axes fall into two groups: the *inner* ones, the longest run of reduced axes that
+//! ends at the last axis, and the *outer* ones, all others.
 //!
-//! 1. Inner: the elements of one row, flattened, go to 16 virtual lanes: lane `l` starts with the identity and takes elements
-//!    `l, l + 16, l + 32, …` in ascending order. Then lanes are combined as a tree: `l` with `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
-//! 2. Outer: the rows, in row-major order, are cut into [`pieces`] of the first outer axis. Each piece starts with the identity and takes
-//!    its rows in ascending order; the pieces are combined in ascending order, starting from the first.
+//! 1. Inner: the elements of one row, flattened, go to 16 virtual lanes: lane `l` starts with the
+//!    identity and takes elements `l, l + 16, l + 32, …` in ascending order. Then lanes are
+//!    combined as a tree: `l` with `l + 8`, then `l + 4`, `l + 2`, `l + 1`.
+//! 2. Outer: the rows, in row-major order, are cut into [`pieces`] of the first outer axis. Each
+//!    piece starts with the identity and takes its rows in ascending order; the pieces are combined
+//!    in ascending order, starting from the first.
 //!
-//! So the result depends on the shape and the axes alone, never on threads or on vector width.
+//! So the result depends only on the shape and the axes, never on threads or on vector width.
 
 use smallvec::SmallVec;
 
@@ -22,7 +24,7 @@ use crate::types::{DType, Shape, Type};
 /// The number of virtual lanes of a reduction along the last axis.
 pub const LANES: usize = 16;
 
-/// Into how many pieces a reduction over an outer axis of this extent is cut.
+/// The number of pieces of a reduction over an outer axis of this extent.
 ///
 /// Piece `p` of `P` covers the indices from `p·extent/P` to `(p+1)·extent/P`.
 pub fn pieces(extent: usize) -> usize {
@@ -35,7 +37,8 @@ pub fn piece_range(extent: usize, pieces: usize, piece: usize) -> std::ops::Rang
 }
 
 impl Op {
-    /// The same reduction over other axes; `None` if the op is no reduction, or none over so many axes.
+    /// The same reduction over other axes; `None` if the op is no reduction, or not over this
+    /// number of axes.
     #[must_use]
     pub fn over(&self, axes: &[usize], keepdims: bool) -> Option<Self> {
         let Family::Reduction { combine, .. } = self.family() else { return None };
@@ -149,13 +152,13 @@ pub(super) struct Reduction<'a> {
     pub(super) axes: &'a [usize],
     /// The number that lanes and pieces start with.
     pub(super) identity: Data,
-    /// Makes one number of two.
+    /// The combination of two numbers.
     pub(super) combine: Combiner,
     /// The last operation on the result.
     pub(super) finish: &'a dyn Fn(&mut Writer, Number) -> Number,
 }
 
-/// Makes one number of two, as a reduction does.
+/// The combination of two numbers of a reduction.
 pub(super) type Combiner = fn(&mut Writer, Number, Number) -> Number;
 
 impl Reduction<'_> {
@@ -275,7 +278,7 @@ mod tests {
         let shape = shape.into();
         let letter = |index: usize| char::from(b'a' + index as u8).to_string();
         let terms: Vec<String> = (0..shape.elements()).map(letter).collect();
-        // Terms are referred to by index, because a reduction copies what it combines.
+        // Terms are indices, because a reduction copies its elements.
         let terms = std::cell::RefCell::new(terms);
         let identity = usize::MAX;
         let combine = |a: usize, b: usize| {

@@ -14,13 +14,14 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// `y = max x` over `axes`, by the choice of [`Max`](super::Max) in the order of [`reduce`](mod@super::reduce). NaN wins.
+/// `y = max x` over `axes`, by the choice of [`Max`](super::Max) in the order of
+/// [`reduce`](mod@super::reduce). NaN wins.
 ///
 /// The maximum of nothing is −∞, or the least integer.
 ///
-/// The gradient is divided equally among all elements that equal the maximum: `dx = [x = y] / n · dy`, where `n` is their number,
-/// counted and divided by in f32 for `bf16` and `f16`, and rounded at the end.
-/// Where the maximum is NaN, so is the gradient.
+/// The gradient is divided equally among all elements that equal the maximum:
+/// `dx = [x = y] / n · dy`, where `n` is their number, counted and divided by in f32 for `bf16` and
+/// `f16`, and rounded at the end. Where the maximum is NaN, so is the gradient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReduceMax {

@@ -15,8 +15,9 @@ use crate::types::{Shape, Type};
 
 /// `y = (Σ x) / n` over `axes`, where `n` is the number of elements in each sum.
 ///
-/// The sum is [`ReduceSum`](super::ReduceSum)'s, starting from +0, and is then divided by `n`. `bf16` and `f16` are summed and divided in
-/// f32 and rounded at the end. The mean of nothing is NaN.
+/// The sum is [`ReduceSum`](super::ReduceSum)'s, starting from +0, and is then divided by `n`.
+/// `bf16` and `f16` are summed and divided in f32 and rounded at the end. The mean of nothing is
+/// NaN.
 ///
 /// The gradient is `dy / n`, rounded likewise, repeated along the axes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,7 +31,8 @@ pub struct ReduceMean {
 }
 
 impl ReduceMean {
-    /// The number of elements in each mean of a tensor of this shape, which the type rule has accepted.
+    /// The number of elements in each mean of a tensor of this shape, which the type rule has
+    /// accepted.
     pub fn count(&self, shape: &Shape) -> usize {
         self.axes.iter().map(|&axis| shape[axis]).product()
     }

@@ -14,13 +14,14 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// `y = min x` over `axes`, by the choice of [`Min`](super::Min) in the order of [`reduce`](mod@super::reduce). NaN wins.
+/// `y = min x` over `axes`, by the choice of [`Min`](super::Min) in the order of
+/// [`reduce`](mod@super::reduce). NaN wins.
 ///
 /// The minimum of nothing is ∞, or the greatest integer.
 ///
-/// The gradient is divided equally among all elements that equal the minimum: `dx = [x = y] / n · dy`, where `n` is their number,
-/// counted and divided by in f32 for `bf16` and `f16`, and rounded at the end.
-/// Where the minimum is NaN, so is the gradient.
+/// The gradient is divided equally among all elements that equal the minimum:
+/// `dx = [x = y] / n · dy`, where `n` is their number, counted and divided by in f32 for `bf16` and
+/// `f16`, and rounded at the end. Where the minimum is NaN, so is the gradient.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReduceMin {

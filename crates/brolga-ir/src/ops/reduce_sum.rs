@@ -15,7 +15,8 @@ use crate::types::{Shape, Type};
 
 /// `y = Σ x` over `axes`, in the order of [`reduce`](mod@super::reduce), starting from +0.
 ///
-/// `bf16` and `f16` are summed in f32 and rounded at the end; integers wrap. The sum of nothing is 0.
+/// `bf16` and `f16` are summed in f32 and rounded at the end; integers wrap. The sum of nothing is
+/// 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReduceSum {

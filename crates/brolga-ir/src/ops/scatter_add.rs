@@ -18,7 +18,7 @@ use crate::types::{DType, Shape, Type};
 /// `indices: [i..]` of `i32`, `i64` or `u8`, `updates: [i.., d..]` of numbers; the result is
 /// `[rows, d..]`. Each element starts at +0 and adds its updates in ascending (row-major) order of
 /// their index; `bf16` and `f16` are summed in f32 and rounded at the end, integers wrap. Updates
-/// whose index is out of range, a negative one too, are dropped. The gradient of the updates is
+/// whose index is out of range, a negative one too, are ignored. The gradient of the updates is
 /// [`Gather`](super::Gather) of the cotangent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ pub struct ScatterAdd {
     pub rows: usize,
 }
 
-/// Columns of the table that one unit of the scalar loops fills.
+/// The columns of the table that one unit of the scalar loops fills.
 const COLUMNS: usize = 64;
 
 impl Operation for ScatterAdd {
@@ -69,7 +69,8 @@ impl Operation for ScatterAdd {
         vec![Tensor::of(shape.clone(), data)]
     }
 
-    /// The sums are kept in the result, or in `f32` where that is a half: cleared, added to in the order of the updates, and rounded.
+    /// The sums are in the result, or in `f32` temporaries for halves: they are cleared, added to
+    /// in the order of the updates, and rounded.
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {
         let (indices, updates, y) = (operands[0], operands[1], results[0]);
         let ty = w.ty(y).clone();
@@ -134,7 +135,8 @@ impl Table<'_> {
 }
 
 impl Var {
-    /// A table of `rows` rows in which these updates are added to the rows that the indices number; see [`ScatterAdd`].
+    /// A table of `rows` rows in which these updates are added to the rows that the indices number;
+    /// see [`ScatterAdd`].
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, indices: &Var, rows: usize) -> Var {

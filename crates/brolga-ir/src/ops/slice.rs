@@ -16,7 +16,8 @@ use crate::types::Type;
 /// The elements at the indices `start, start + stride, start + 2·stride, …` below `limit` on each
 /// axis.
 ///
-/// `start ≤ limit ≤ extent` and `stride ≥ 1`; the extent of the result is `⌈(limit − start) / stride⌉`.
+/// `start ≤ limit ≤ extent` and `stride ≥ 1`; the extent of the result is
+/// `⌈(limit − start) / stride⌉`.
 ///
 /// The gradient is the cotangent at those indices and 0 elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,7 +96,7 @@ impl Operation for Slice {
     }
 }
 
-/// Puts `stride − 1` zeros after each element along an axis and cuts the axis to `extent`.
+/// Inserts `stride − 1` zeros after each element along an axis and cuts the axis to `extent`.
 fn dilate(x: &Var, axis: usize, stride: usize, extent: usize) -> Var {
     // A stride beyond the extent takes one element, as a stride of the extent does.
     let stride = stride.min(extent);
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn places_outside_are_mistakes() {
+    fn indices_outside_are_mistakes() {
         insta::assert_snapshot!(mistake(slice(&[0, 2], &[2, 4], &[1, 1]), &["f32[2,3]"]), @r"
         `slice`: axis 1 of f32[2,3] has no indices from 2 to 4
           help: start ≤ limit ≤ extent is needed on each axis

@@ -16,12 +16,13 @@ use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
 use crate::types::{DType, Shape, Type};
 
-/// The elements along an axis in ascending or descending order, and the index that each of them
-/// had: two results, of x's type and `i32`.
+/// The elements along an axis in ascending or descending order, and the original index of each: two
+/// results, of x's type and `i32`.
 ///
-/// The order is stable: equal elements, +0 and −0 among them, stay in the order that they had. NaN comes last in both directions. The
-/// gradient brings each cotangent back to its element's index; indices have none. NumPy:
-/// [`numpy.sort`](https://numpy.org/doc/stable/reference/generated/numpy.sort.html) and `numpy.argsort` with `kind="stable"`.
+/// The order is stable: equal elements, such as +0 and −0, stay in their order. NaN comes last in
+/// both directions. The gradient moves each cotangent to its element's original index; indices have
+/// none. NumPy: [`numpy.sort`](https://numpy.org/doc/stable/reference/generated/numpy.sort.html)
+/// and `numpy.argsort` with `kind="stable"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sort {
@@ -63,7 +64,7 @@ impl Sort {
         }
     }
 
-    /// For each element of the result which element of the operand it is.
+    /// For each element of the result its offset in the operand.
     fn order<T: PartialOrd + Copy>(self, x: &[T], lines: Lines) -> Vec<usize> {
         let mut order = vec![0; x.len()];
         for line in 0..lines.count {
@@ -78,7 +79,7 @@ impl Sort {
         order
     }
 
-    /// Whether a number comes before another one that stands before it.
+    /// Whether a number belongs before another one that precedes it.
     fn overtakes(self, w: &mut Writer, number: Number, other: Number) -> Number {
         let goes_first =
             if self.descending { w.greater(number, other) } else { w.greater(other, number) };
@@ -89,7 +90,8 @@ impl Sort {
         lanes.or(goes_first, beside_nan)
     }
 
-    /// Merges two sorted neighbours of a line, `width` elements each where the line is long enough.
+    /// Merges two adjacent sorted runs of a line, of `width` elements each unless the line ends
+    /// before.
     fn merge(self, w: &mut Writer, line: &Line, [from, to]: [Buffer; 2], width: usize) {
         let extent = line.extent;
         w.repeat(extent.div_ceil(2 * width), |w, run| {
@@ -142,7 +144,7 @@ struct Line {
 }
 
 impl Line {
-    /// The number as an index of the line, which it is already: what is read is known to be inside.
+    /// The number as an index of the line. It is one already, which the check of loops cannot know.
     fn inside(&self, w: &mut Writer, number: Number) -> Index {
         let index = w.index(number);
         let index = w.min(index, Index::number(self.extent - 1));
@@ -245,12 +247,12 @@ impl Operation for Sort {
 }
 
 impl Var {
-    /// The elements along an axis in order, and the indices that they had; see [`Sort`].
+    /// The elements along an axis in order, and their original indices; see [`Sort`].
     #[track_caller]
     #[must_use]
     pub fn sort(&self, axis: usize, descending: bool) -> (Var, Var) {
         let results = self.tracer().apply_all(Sort { axis, descending }, &[self]);
-        // A mistake gives one value, which stands for both.
+        // After a mistake there is one value, which replaces both.
         let [first, last] = [&results[0], &results[results.len() - 1]];
         (first.clone(), last.clone())
     }
@@ -267,8 +269,8 @@ impl Var {
         if let Some(last) = limits.last_mut() {
             *last = k;
         }
-        let front = |x: &Var| x.slice(&vec![0; rank], &limits, &vec![1; rank]);
-        (front(&values), front(&indices))
+        let first_k = |x: &Var| x.slice(&vec![0; rank], &limits, &vec![1; rank]);
+        (first_k(&values), first_k(&indices))
     }
 }
 

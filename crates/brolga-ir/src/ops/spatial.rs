@@ -1,4 +1,4 @@
-//! Values that stand once for each spatial axis.
+//! Lists with one value for each spatial axis.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 /// The most spatial axes that images have.
 pub const MAX_SPATIAL: usize = 3;
 
-/// One value for each spatial axis, the outermost first: 1 to [`MAX_SPATIAL`] of them. The text form is a list.
+/// One value for each spatial axis, the outermost first: 1 to [`MAX_SPATIAL`] of them. The text
+/// form is a list.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Spatial<T> {
     axes: usize,
@@ -48,7 +49,7 @@ impl<T: Copy + Default> Spatial<T> {
             .then(|| Self::from_fn(list.len(), |axis| list[axis]))
     }
 
-    /// The values for images that get one more axis, the outermost.
+    /// The values for images with another outermost axis.
     ///
     /// # Panics
     /// If there are [`MAX_SPATIAL`] axes already.

@@ -1,4 +1,4 @@
-//! The identity that differentiation does not see through.
+//! The identity, with no gradient.
 
 use serde::{Deserialize, Serialize};
 

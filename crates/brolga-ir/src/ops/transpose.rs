@@ -13,7 +13,8 @@ use crate::tensor::Tensor;
 use crate::trace::Var;
 use crate::types::Type;
 
-/// The operand with its axes in another order: axis `k` of the result is axis `permutation[k]` of the operand.
+/// The operand with its axes in another order: axis `k` of the result is axis `permutation[k]` of
+/// the operand.
 ///
 /// The gradient is the cotangent under the inverse permutation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -16,16 +16,16 @@ pub type Padding = Spatial<[usize; 2]>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
-    /// Steps between neighbouring positions of the window.
+    /// The distance between adjacent positions of the window.
     pub strides: Spatial<usize>,
     /// Positions added on each side. They hold no value: taps that fall on them are skipped.
     pub padding: Padding,
-    /// Distance between neighbouring taps of the window.
+    /// The distance between adjacent taps of the window.
     pub dilation: Spatial<usize>,
 }
 
 impl Window {
-    /// A window that moves like this.
+    /// A window with these strides, padding and dilation.
     pub fn new(
         strides: impl Into<Spatial<usize>>,
         padding: impl Into<Padding>,
@@ -44,7 +44,7 @@ impl Window {
         Self { strides: ones, padding: Spatial::splat(axes, [0, 0]), dilation: ones }
     }
 
-    /// The window of these attributes, of which padding and dilation may be left out.
+    /// The window of these attributes; padding and dilation may be left out.
     pub(super) fn of_attributes(
         strides: Spatial<usize>,
         padding: Option<Padding>,
@@ -56,7 +56,7 @@ impl Window {
         Self { strides, padding, dilation }
     }
 
-    /// The window for images that get one more axis of extent 1, the outermost.
+    /// The window for images with another outermost axis, of extent 1.
     pub(super) fn after_one(&self) -> Self {
         let Self { strides, padding, dilation } = self;
         Self {
@@ -70,7 +70,8 @@ impl Window {
     /// `(input + before + after − dilation·(window − 1) − 1) / stride + 1`.
     ///
     /// # Errors
-    /// If the window is larger than the padded input, an attribute is zero, or they have not one value for each axis.
+    /// If the window is larger than the padded input, an attribute is zero, or the attributes do
+    /// not have one value for each axis.
     pub fn output(
         &self,
         op: &str,
@@ -135,12 +136,14 @@ impl Window {
         .help("make the window smaller, the input larger, or use padding"))
     }
 
-    /// The index in the input that a tap reads for an output on this axis; outside of the image in the padding.
+    /// The index in the input that a tap reads for an output on this axis; in the padding it is
+    /// outside of the image.
     pub(super) fn position(&self, axis: usize, output: &Index, tap: &Index) -> Index {
         output * self.strides[axis] + tap * self.dilation[axis] - self.padding[axis][0]
     }
 
-    /// Scalar loops over the taps of a window that fall into an image for this output, row-major; `body` gets each tap and the pixel it reads.
+    /// Scalar loops over the taps of a window that fall into an image for this output, row-major;
+    /// `body` gets each tap and the pixel it reads.
     pub(super) fn each_tap(
         &self,
         w: &mut Writer,
@@ -152,7 +155,8 @@ impl Window {
         each_inside(w, extents, &position, Pairs::default(), body);
     }
 
-    /// Scalar loops over the outputs for which a tap falls into an image, row-major; `body` gets each output and the pixel it reads.
+    /// Scalar loops over the outputs for which a tap falls into an image, row-major; `body` gets
+    /// each output and the pixel it reads.
     pub(super) fn each_output(
         &self,
         w: &mut Writer,
@@ -164,7 +168,8 @@ impl Window {
         each_inside(w, extents, &position, Pairs::default(), body);
     }
 
-    /// Scalar loops over the taps by which a pixel is read, row-major; `body` gets each tap and the output that reads it.
+    /// Scalar loops over the taps that read a pixel, row-major; `body` gets each tap and its
+    /// output.
     pub(super) fn each_reader(
         &self,
         w: &mut Writer,
@@ -196,7 +201,7 @@ impl Window {
         });
     }
 
-    /// `body` for the output that reads a pixel by a tap on this axis, if there is one.
+    /// `body` for the output that reads a pixel with a tap on this axis, if there is one.
     fn reader(
         &self,
         w: &mut Writer,
@@ -223,8 +228,8 @@ impl Window {
             .filter(|&input| input < extent)
     }
 
-    /// The taps of a window of extent `window` that fall into the image for output `output` on this axis,
-    /// ascending, each with the index it reads.
+    /// The taps of a window of extent `window` that fall into the image for output `output` on this
+    /// axis, ascending, each with the index it reads.
     pub fn taps(
         &self,
         axis: usize,
@@ -240,8 +245,8 @@ impl Window {
         inside.map(move |tap| (tap, start + tap * dilation - before))
     }
 
-    /// The taps by which index `input` of the image is read on this axis, ascending, each with the
-    /// output that reads it: the inverse of `taps`.
+    /// The taps that read index `input` of the image on this axis, ascending, each with its output:
+    /// the inverse of `taps`.
     pub fn readers(
         &self,
         axis: usize,
@@ -258,7 +263,8 @@ impl Window {
         })
     }
 
-    /// The taps of a window that fall into an image for an output, ascending, each with the pixel it reads: numbers within window and image.
+    /// The taps of a window that fall into an image for an output, ascending, each with the pixel
+    /// it reads, as row-major numbers in window and image.
     pub(super) fn all_taps(
         &self,
         output: &Spatial<usize>,
@@ -267,7 +273,8 @@ impl Window {
         numbered([window, input], |axis| self.taps(axis, output[axis], window[axis], input[axis]))
     }
 
-    /// The taps by which a pixel is read, ascending, each with the output that reads it: numbers within window and result.
+    /// The taps that read a pixel, ascending, each with its output, as row-major numbers in window
+    /// and result.
     pub(super) fn all_readers(
         &self,
         pixel: &Spatial<usize>,
@@ -279,11 +286,12 @@ impl Window {
     }
 }
 
-/// Indices on the outer axes, for loops that go on to the inner ones.
+/// Indices on the outer axes, for loops over the inner ones.
 #[derive(Default)]
 struct Pairs(SmallVec<[Index; MAX_SPATIAL]>, SmallVec<[Index; MAX_SPATIAL]>);
 
-/// Nested loops over these counts whose positions fall into these extents; `body` gets the indices of the loops and the positions.
+/// Nested loops over these counts whose positions fall into these extents; `body` gets the indices
+/// of the loops and the positions.
 fn each_inside(
     w: &mut Writer,
     [counts, extents]: [&[usize]; 2],
@@ -337,7 +345,7 @@ pub(super) fn side(axes: usize, axis: usize) -> &'static str {
     }
 }
 
-/// The extents of images, or of what lies as they do: the batch, the spatial axes, the channels.
+/// The extents of tensors with the layout of images: the batch, the spatial axes, the channels.
 pub(super) type Images = (usize, Spatial<usize>, usize);
 
 /// The extents of a tensor of images.

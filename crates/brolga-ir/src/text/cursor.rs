@@ -11,9 +11,9 @@ use crate::error::Mistake;
 use crate::graph::{Graph, Location};
 use crate::spelling::nearest;
 
-/// After so many mistakes the parser stops.
+/// The number of mistakes after which the parser stops.
 const MAX_ERRORS: usize = 20;
-/// A message that repeats more of the text is cut.
+/// The most characters of a message; longer ones are cut.
 const MAX_MESSAGE: usize = 300;
 
 /// Why a part of the text cannot be read. Without a position, the caller knows it.
@@ -29,7 +29,7 @@ impl Fault {
         Self { span: None, message: message.into(), help: None }
     }
 
-    /// The same, at this position if it had none.
+    /// The same fault, at this position if it had none.
     pub(super) fn at(mut self, span: &Span) -> Self {
         self.span.get_or_insert_with(|| span.clone());
         self
@@ -40,7 +40,7 @@ impl Fault {
         self
     }
 
-    /// Names the candidate that may have been meant, if one is near.
+    /// Suggests the nearest candidate, if one is near.
     pub(super) fn did_you_mean<'a>(
         self,
         sigil: impl fmt::Display,
@@ -115,7 +115,7 @@ impl<'a> Cursor<'a> {
         &self.tokens[self.at]
     }
 
-    /// The token last taken; before the first, the first.
+    /// The token taken last; before the first one, the first.
     fn last(&self) -> &Token<'a> {
         &self.tokens[self.at.saturating_sub(1)]
     }
@@ -155,18 +155,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next token, or the end of the line, stands where something else should.
+    /// The fault that the next token, or the end of the line, is unexpected.
     pub(super) fn unexpected(&self, expected: &str) -> Fault {
         let (token, last) = (self.peek(), self.last());
         if token.line == last.line || token.kind == Kind::End {
-            return self.misplaced(expected);
+            return self.unexpected_token(expected);
         }
         let end = last.span.end;
         Fault::new(format!("expected {expected}, but the line ends")).at(&(end..end))
     }
 
-    /// The next token stands where something else should, on whatever line.
-    pub(super) fn misplaced(&self, expected: &str) -> Fault {
+    /// The fault that the next token is unexpected, on any line.
+    pub(super) fn unexpected_token(&self, expected: &str) -> Fault {
         let token = self.peek();
         let message = match &token.kind {
             Kind::Bad(reason) => reason.clone(),
@@ -176,7 +176,8 @@ impl<'a> Cursor<'a> {
         Fault::new(message).at(&token.span)
     }
 
-    /// Fails unless a statement can end here: the next one, `return` or the end of the body follows.
+    /// Fails unless a statement can end here: the next one, `return` or the end of the body
+    /// follows.
     pub(super) fn expect_statement_end(&self) -> Parse<()> {
         let next = self.tokens.get(self.at + 1).map(|token| &token.kind);
         let binder = matches!(next, Some(Kind::Mark(":" | ",")));
@@ -195,23 +196,23 @@ impl<'a> Cursor<'a> {
         is_name && matches!(next, Some(Kind::Mark("(")))
     }
 
-    /// The empty span after the token last taken.
+    /// The empty span after the token taken last.
     pub(super) fn after(&self) -> Span {
         let end = self.last().span.end;
         end..end
     }
 
-    /// From the start of the first to the end of the token last taken.
+    /// The span from a start to the end of the token taken last.
     pub(super) fn since(&self, start: &Span) -> Span {
         start.start..self.last().span.end.max(start.end)
     }
 
-    /// The location that a comment on the line of the token last taken names.
+    /// The location that a comment on the line of the token taken last names.
     pub(super) fn location(&self) -> Option<Location> {
         self.locations.get(&self.last().line).cloned()
     }
 
-    /// Goes one level deeper, for as long as `inside` runs.
+    /// Runs `inside` one level deeper.
     pub(super) fn nested<T>(
         &mut self,
         level: impl Fn(&mut Self) -> &mut usize,
@@ -239,7 +240,7 @@ impl<'a> Cursor<'a> {
         let line = self.line_of(&span);
         let line_start = self.lines[line - 1];
         let text = self.text[line_start..].lines().next().unwrap_or_default();
-        // A mistake that goes on for several lines is shown on the first.
+        // A mistake over several lines is shown on the first.
         let line_end = line_start + text.len();
         let start = span.start.min(line_end);
         let characters = |range: Span| self.text[range].chars().count();
@@ -259,7 +260,7 @@ impl<'a> Cursor<'a> {
         self.errors.len()
     }
 
-    /// Whether so many mistakes were found that more would not help.
+    /// Whether enough mistakes were found.
     pub(super) fn is_hopeless(&self) -> bool {
         self.errors.len() >= MAX_ERRORS
     }

@@ -1,4 +1,4 @@
-//! Attributes in the text to an op: a serde format whose mistakes know their position.
+//! The decoder of attributes, a serde format whose mistakes have positions.
 
 use std::fmt::Display;
 
@@ -15,7 +15,7 @@ use super::number;
 use crate::tensor::Data;
 use crate::types::{DType, Type};
 
-/// Reads a value. If the structure that is read has a field `type`, it is `ty`, which the text has at the binder.
+/// Reads a value. A field `type` of the structure is `ty`, which the text has at the binder.
 #[derive(Clone, Copy)]
 pub(super) struct Decoder<'a> {
     literal: &'a Literal<'a>,
@@ -132,7 +132,7 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
             LiteralKind::Map(entries) => {
                 if let Some(entry) = entries.iter().find(|e| e.key == "type" && ty.is_some()) {
                     return Err(
-                        Fault::new("the type stands before `=`, not here").at(&entry.key_span)
+                        Fault::new("the type is given before `=`, not here").at(&entry.key_span)
                     );
                 }
                 visitor.visit_map(Decoder { literal: self.literal, ty }.entries())
@@ -294,7 +294,7 @@ impl de::Error for Fault {
     }
 }
 
-/// serde's expectation, in the words of the text form.
+/// serde's expectation, in terms of the text form.
 fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
         "u8" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
@@ -314,7 +314,8 @@ fn listed(fault: Fault, name: &str, what: &str, valid: &[&str]) -> Fault {
     }
 }
 
-/// The elements of a constant of this type: one for all, a flat list, or a list nested as the shape is.
+/// The elements of a constant of this type: one for all, a flat list, or a list nested like the
+/// shape.
 pub(super) fn data(literal: &Literal<'_>, ty: &Type) -> Result<Data, Fault> {
     let mut atoms = Vec::new();
     match &literal.kind {

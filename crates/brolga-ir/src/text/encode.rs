@@ -1,4 +1,4 @@
-//! The attributes of an op as text: its serde fields, sorted.
+//! The encoder of attributes: an op's serde fields, sorted.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub(crate) fn attributes(op: &Op) -> String {
     if attributes == "{}" { String::new() } else { attributes }
 }
 
-/// The elements of a tensor: one if all are the same, else a list nested as the shape is.
+/// The elements of a tensor: one if all are the same, or else a list nested like the shape.
 pub(crate) fn data_to_text(data: &Data, shape: &Shape) -> String {
     let elements = number::elements(data);
     match elements.as_slice() {
@@ -49,7 +49,7 @@ fn list(items: &[String]) -> String {
     format!("[{}]", items.join(","))
 }
 
-/// A name in quotes, with what would end them escaped.
+/// A name in quotes, with escapes.
 pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.escape_debug())
 }

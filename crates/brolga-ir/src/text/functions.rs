@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::graph::{Graph, bodies_of};
 
-/// The functions of a text in the order in which they stand there, and their names, of which no two are the same.
+/// The functions of a text in order, with their unique names.
 #[derive(Debug, Default)]
 pub(super) struct Functions<'a> {
     pub(super) listing: Vec<&'a Arc<Graph>>,
@@ -35,7 +35,7 @@ impl<'a> Functions<'a> {
         functions
     }
 
-    /// The name of a function; its own if it is none of these.
+    /// The name of a function in the text; its own name if it is none of these.
     pub(super) fn name<'f>(&'f self, function: &'f Arc<Graph>) -> &'f str {
         self.names.get(&Arc::as_ptr(function)).map_or(function.name(), String::as_str)
     }

@@ -1,4 +1,4 @@
-//! Characters to tokens.
+//! The lexer: from characters to tokens.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -28,7 +28,7 @@ pub(super) enum Kind<'a> {
     End,
 }
 
-/// Some editors begin a text with it.
+/// The byte order mark, with which some editors begin a text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 #[derive(Debug, Clone)]
@@ -48,7 +48,8 @@ impl Token<'_> {
     }
 }
 
-/// The tokens, the last of which is [`Kind::End`], and the comments that name a file and line, by the line they are on.
+/// The tokens, the last of which is [`Kind::End`], and the comments that name a file and line, by
+/// the line they are on.
 pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, HashMap<usize, Location>) {
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens: Vec<Token<'_>> = Vec::new();
@@ -96,7 +97,7 @@ impl<'a> Lexer<'a> {
         &self.text[self.at..]
     }
 
-    /// Takes characters as long as they are wanted.
+    /// Takes characters while they are wanted.
     fn take(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.find(|c| !wanted(c)).unwrap_or(rest.len());
@@ -182,7 +183,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The character that an escape stands for and the escape's length.
+/// The character that an escape means, and the escape's length.
 fn escape(text: &str) -> Option<(char, usize)> {
     let simple = [
         ('n', '\n'),
@@ -202,7 +203,7 @@ fn escape(text: &str) -> Option<(char, usize)> {
     Some((c, digits.len() + 4))
 }
 
-/// The location that a comment names: ` file:line`. A file name with blanks stands in quotes.
+/// The location that a comment names: ` file:line`. A file name with blanks is in quotes.
 fn location(comment: &str) -> Option<Location> {
     let (file, line) = comment.trim().rsplit_once(':')?;
     let line = line.parse().ok()?;

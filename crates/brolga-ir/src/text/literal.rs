@@ -1,4 +1,4 @@
-//! The values of attributes as they stand in the text.
+//! The values of attributes as in the text.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ impl<'a> Cursor<'a> {
             }
             Kind::Name(word) => {
                 let fault = Fault::new(format!("`{word}` is not a value")).at(&token.span);
-                return Err(fault.help("text stands in quotes"));
+                return Err(fault.help("text needs quotes"));
             }
             Kind::Number(number) => LiteralKind::Number(number),
             Kind::Quoted(text) => LiteralKind::Quoted(text),

@@ -8,8 +8,9 @@
 //! }
 //! ```
 //!
-//! Nodes are numbered in topological order, attributes are sorted, and nothing depends on a hash or an address: printing,
-//! parsing and printing again gives the same bytes. The grammar is in `docs/ir.md`.
+//! Nodes are numbered in topological order, attributes are sorted, and nothing depends on a hash or
+//! an address: printing, parsing and printing again gives the same bytes. The grammar is in
+//! `docs/ir.md`.
 
 mod cursor;
 mod decode;
@@ -41,14 +42,15 @@ pub const MAX_DEPTH: usize = 64;
 pub struct TextOptions {
     /// The file and line of each node as a comment, which the parser reads back.
     pub locations: bool,
-    /// Values are named by the identity of their node, `%n12`, instead of being numbered anew: the same node has the same name in every
-    /// text of a graph, before a pass and after it, inside a kernel and outside.
+    /// Values are named by the identity of their node, `%n12`, instead of being numbered anew: the
+    /// same node has the same name in every text of a graph, before a pass and after it, inside a
+    /// kernel and outside.
     pub ids: bool,
 }
 
 /// Whether this is a name for an input: letters, digits and `_ . / -`, no digit first, no `//`.
 ///
-/// Graphs and layers may be called otherwise; then their names stand in quotes.
+/// Graphs and layers may have other names, which are in quotes.
 pub fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(is_name_char)

@@ -1,14 +1,16 @@
-//! The names values have in the text.
+//! The names of values in the text.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::TextOptions;
 use crate::graph::{Graph, NodeId, Value};
 
-/// The names of a graph's values as the text form writes them: `%x` for an input, `%7` for the result of a node.
+/// The names of a graph's values as the text form writes them: `%x` for an input, `%7` for the
+/// result of a node.
 ///
-/// Results are numbered in the order of [`Graph::order`]; nodes on a cycle come last. With [`TextOptions::ids`] they are named by the
-/// identity of their node, `%n12`, and later results of the same node `%n12.1`.
+/// Results are numbered in the order of [`Graph::order`]; nodes on a cycle come last. With
+/// [`TextOptions::ids`] they are named by the identity of their node, `%n12`, and later results of
+/// the same node `%n12.1`.
 #[derive(Debug)]
 pub struct Names<'a> {
     graph: &'a Graph,
@@ -75,7 +77,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// As many `_` as keep the inputs' names apart from those of results.
+/// The least number of `_` with which no result has the name of an input.
 fn prefix(graph: &Graph) -> String {
     let mut prefix = String::new();
     let inputs = || graph.inputs().iter().filter_map(|&id| graph.parameter(id));
@@ -85,13 +87,14 @@ fn prefix(graph: &Graph) -> String {
     prefix
 }
 
-/// Whether a name is the prefix, `n` and a digit, and perhaps more.
+/// Whether a name begins with the prefix, `n` and a digit.
 fn is_like_identity(name: &str, prefix: &str) -> bool {
     let rest = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('n'));
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// The nodes that are not inputs, in the order of the text: that of the graph, `listing`, and then those on cycles.
+/// The nodes that are not inputs, in the order of the text: that of the graph, `listing`, and then
+/// those on cycles.
 pub(crate) fn listing(graph: &Graph, mut listing: Vec<NodeId>) -> Vec<NodeId> {
     if listing.len() < graph.len() {
         let mut ordered = listing.clone();

@@ -1,11 +1,12 @@
-//! Numbers as text: the shortest that is read back to the same bits.
+//! Numbers as text: the shortest form that is read back to the same bits.
 
 use std::str::FromStr;
 
 use crate::tensor::{Data, to_bf16, to_f16};
 use crate::types::DType;
 
-/// A float, from what Rust's `Debug` writes: the shortest digits, with an exponent where it is large.
+/// A float from its `Debug` form in Rust, which has the fewest digits, and an exponent if it is
+/// large.
 fn float(debug: String) -> String {
     match debug.as_str() {
         "NaN" => "nan".to_owned(),
@@ -71,7 +72,7 @@ fn each<T>(
     numbered.map(|(index, text)| parse(text).map_err(|reason| (index, reason))).collect()
 }
 
-/// Rust reads more spellings than the text form has, `infinity` for one.
+/// Reads a float. Rust accepts more spellings than the text form has, such as `infinity`.
 pub(super) fn parse_float<T: FromStr + Copy>(
     text: &str,
     dtype: DType,

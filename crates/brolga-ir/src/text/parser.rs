@@ -1,4 +1,4 @@
-//! Text to graphs: modules and signatures.
+//! The parser: modules and signatures.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use crate::graph::{Graph, Module, Origin, Role};
 use crate::ops::ParameterKind;
 use crate::types::{DType, MAX_RANK, Shape, Type};
 
-/// Reads graphs, one after the other, and the functions that they call. Functions that no graph calls are dropped. `file` is the name that errors give.
+/// Reads graphs, one after the other, and the functions that they call. Functions that no graph
+/// calls are ignored. `file` is the name that errors give.
 ///
 /// # Errors
 /// The mistakes found: at most one for each statement, and no more than about twenty.
@@ -67,7 +68,7 @@ pub fn parse_graph(text: &str, file: &str) -> Result<Graph, ParseErrors> {
 
 fn graph(cursor: &mut Cursor<'_>, names: &mut HashSet<String>) -> Parse<Graph> {
     if !cursor.is_name("graph") {
-        return Err(cursor.misplaced("`graph`"));
+        return Err(cursor.unexpected_token("`graph`"));
     }
     cursor.next();
     let span = cursor.peek().span.clone();
@@ -80,7 +81,7 @@ fn graph(cursor: &mut Cursor<'_>, names: &mut HashSet<String>) -> Parse<Graph> {
     Ok(graph)
 }
 
-/// `func name(inputs) { statements }`: what nodes further below call by its name.
+/// `func name(inputs) { statements }`: a function that later nodes call by its name.
 fn func(cursor: &mut Cursor<'_>) -> Parse<()> {
     cursor.next();
     let (span, mistakes) = (cursor.peek().span.clone(), cursor.mistakes());

@@ -1,4 +1,4 @@
-//! Graphs to text.
+//! The printer.
 
 use std::fmt::{self, Write};
 
@@ -9,7 +9,7 @@ use super::{Names, TextOptions, is_bare};
 use crate::graph::{Graph, Module, NodeId, Origin, Output, Role, Value};
 use crate::ops::ParameterKind;
 
-/// A signature up to this width stands on one line.
+/// The most columns of a signature on one line.
 const WIDTH: usize = 100;
 
 impl Graph {
@@ -120,7 +120,7 @@ impl<'a> Printer<'a> {
         self.origin("   ", &graph.node(id).origin);
     }
 
-    /// One line, or one line for each input if the first were too long or must hold comments.
+    /// The inputs on one line, or one on each line if that would be too long or has comments.
     fn inputs(&mut self, graph: &Graph) {
         let inputs: Vec<String> = graph.inputs().iter().map(|&id| input_text(graph, id)).collect();
         let one_line = format!("({})", inputs.join(", "));
@@ -224,7 +224,7 @@ pub(crate) fn return_line(returned: &[String]) -> String {
     format!("return{space}{}", returned.join(", "))
 }
 
-/// A node as one line of the text, without the inside of its body: how errors name it.
+/// A node as one line of the text, without the inside of its body, for errors.
 pub(crate) fn node_line(graph: &Graph, names: &Names<'_>, id: NodeId) -> String {
     let tags = tags(&graph.node(id).origin);
     let space = if tags.is_empty() { "" } else { "   " };

@@ -1,12 +1,12 @@
-//! Where the parser goes on after a mistake.
+//! The parser's recovery after a mistake.
 
 use super::cursor::Cursor;
 use super::lexer::{Kind, Token};
 
 /// The brackets that are open while tokens are skipped.
 ///
-/// A parenthesis or a brace that opens at the end of a line is a signature or a body, which may go on for several lines; all other
-/// braces are attributes, which end with their line.
+/// A parenthesis or a brace that opens at the end of a line is a signature or a body, which may
+/// have several lines; all other braces are attributes, which end with their line.
 #[derive(Default)]
 struct Open {
     attributes: usize,
@@ -15,7 +15,8 @@ struct Open {
 }
 
 impl Open {
-    /// Whether a statement or the end of the body starts here; `last` is whether the token ends its line.
+    /// Whether a statement or the end of the body starts here; `last` is whether the token ends its
+    /// line.
     fn stops(&mut self, token: &Token<'_>, last: bool) -> bool {
         if token.first {
             self.attributes = 0;
@@ -38,7 +39,8 @@ impl Open {
 }
 
 impl Cursor<'_> {
-    /// After a mistake in the statement that starts at a token, goes to the next statement or to the end of the body.
+    /// After a mistake in the statement that starts at a token, skips to the next statement or to
+    /// the end of the body.
     pub(super) fn recover(&mut self, start: usize) {
         let mut open = Open::default();
         for (index, token) in self.tokens.iter().enumerate().skip(start) {
@@ -50,14 +52,14 @@ impl Cursor<'_> {
         }
     }
 
-    /// Goes to the next `graph` at the start of a line.
+    /// Skips to the next `graph` at the start of a line.
     pub(super) fn skip_to_graph(&mut self) {
         while !self.at_end() && !self.peek().begins_graph() {
             self.next();
         }
     }
 
-    /// The line on which a value of this name is defined further below in the same body, if it is.
+    /// The line on which a value of this name is defined later in the same body, if it is.
     pub(super) fn defined_later(&self, name: &str) -> Option<usize> {
         let mut depth = 0_usize;
         for pair in self.tokens[self.at..].windows(2) {

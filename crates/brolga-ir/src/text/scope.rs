@@ -14,7 +14,7 @@ use crate::ops::{Constant, ParameterKind};
 use crate::tensor::Data;
 use crate::types::Type;
 
-/// A graph in the making, and the names of its values.
+/// A graph under construction, and the names of its values.
 pub(super) struct Scope<'a> {
     pub(super) graph: Graph,
     values: HashMap<&'a str, Definition>,
@@ -51,7 +51,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Gives names to the results of a call; if there was a mistake in it, to values that stand for them.
+    /// Gives names to the results of a call, or to placeholders if there is a mistake in it.
     pub(super) fn define(
         &mut self,
         scope: &mut Scope<'a>,
@@ -178,7 +178,7 @@ fn op(call: &mut Call<'_>, ty: &Type) -> Parse<Op> {
     let op = match *name {
         "constant" => constant(attributes, ty),
         "parameter" => {
-            let fault = Fault::new("an input cannot stand in the body").at(span);
+            let fault = Fault::new("an input cannot be in the body").at(span);
             Err(fault.help("inputs stand in the signature, as in graph f(%x: f32[2])"))
         }
         name => {
@@ -194,7 +194,7 @@ fn op(call: &mut Call<'_>, ty: &Type) -> Parse<Op> {
     Ok(op)
 }
 
-/// Gives an op the bodies that stand in the text.
+/// Sets the bodies of an op to those in the text.
 fn give_bodies(op: &mut Op, bodies: Vec<Arc<Graph>>) -> Parse<()> {
     let (name, given, named) = (op.name(), bodies.len(), op.definition().names_bodies());
     let slots = op.bodies_mut();

@@ -1,4 +1,4 @@
-//! The statements of a body: their syntax. What they mean is in `scope`.
+//! The syntax of the statements of a body. Their meaning is in `scope`.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) struct Call<'a> {
     /// From the op to the last operand.
     pub(super) span: Span,
     pub(super) attributes: Literal<'a>,
-    /// Where bodies would stand.
+    /// The span in which bodies are expected.
     pub(super) bodies_span: Span,
     pub(super) bodies: Vec<Arc<Graph>>,
     pub(super) origin: Origin,
@@ -58,7 +58,7 @@ impl<'a> Cursor<'a> {
             }
             if returned && !complained {
                 complained = true;
-                self.report(self.misplaced("`}` after `return`"));
+                self.report(self.unexpected_token("`}` after `return`"));
             }
             let start = self.at;
             let is_return = self.is_name("return");
@@ -80,7 +80,8 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// `%0: f32[2] = relu %x @layer`. After a mistake its values exist nevertheless, so that it has no further ones.
+    /// `%0: f32[2] = relu %x @layer`. After a mistake its values exist nevertheless, so that it has
+    /// no further ones.
     fn statement(&mut self, scope: &mut Scope<'a>) -> Parse<()> {
         let mut binders = Vec::new();
         let call = self.binders(&mut binders).and_then(|()| self.call());
@@ -100,7 +101,9 @@ impl<'a> Cursor<'a> {
     /// `%0: f32[2], %1: i32[] =`. Those before a mistake are kept.
     fn binders(&mut self, binders: &mut Vec<Binder<'a>>) -> Parse<()> {
         if !matches!(self.peek().kind, Kind::Value(_)) {
-            return Err(self.misplaced("a statement such as `%0: f32[2] = relu %x`, or `return`"));
+            return Err(
+                self.unexpected_token("a statement such as `%0: f32[2] = relu %x`, or `return`")
+            );
         }
         loop {
             let name = self.value("a value such as `%0: f32[2]`")?;
@@ -121,7 +124,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// `kernel %x, %w {kind="contraction"} conv(..) {..} @layer #role`, `call f %x`; none if a mistake in a body is reported.
+    /// `kernel %x, %w {kind="contraction"} conv(..) {..} @layer #role`, `call f %x`; none if a
+    /// mistake in a body is reported.
     fn call(&mut self) -> Parse<Option<Call<'a>>> {
         let op_span = self.peek().span.clone();
         let Kind::Name(op) = self.peek().kind else {
@@ -181,7 +185,7 @@ impl<'a> Cursor<'a> {
         Ok(found)
     }
 
-    /// Whether the name of a function comes next: no function, and nothing that begins another line.
+    /// Whether the name of a function comes next: on this line, and not the function itself.
     fn names_function(&self) -> bool {
         let token = self.peek();
         let is_name = match &token.kind {

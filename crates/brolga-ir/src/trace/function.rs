@@ -9,7 +9,7 @@ use crate::op::Named;
 use crate::ops::Call;
 use crate::types::Type;
 
-/// A function of the graph being traced, to be called with its values. Clones are the same function.
+/// A function that the traced graph can call. Clones are the same function.
 #[derive(Debug, Clone)]
 pub struct Function {
     tracer: Tracer,
@@ -19,9 +19,9 @@ pub struct Function {
 }
 
 impl Tracer {
-    /// Writes a function down: `body` is given a variable for each of the inputs, which have these names and types, and returns the
-    /// results. It sees nothing else of the graph; what it needs it is given. Its nodes may enter layers, which become parts of the
-    /// layer of the call.
+    /// Defines a function: `body` gets a variable for each input, with these names and types, and
+    /// returns the results. It can use no other value of the graph. Layers that its nodes enter
+    /// become parts of the layer of the call.
     ///
     /// All calls share the function: it is printed, differentiated and compiled once.
     ///
@@ -52,8 +52,8 @@ impl Tracer {
     /// # Ok::<(), TraceError>(())
     /// ```
     ///
-    /// A mistake in the function is one of the graph. It is a mistake if the function declares states or returns nothing, or a
-    /// value that is not its own.
+    /// A mistake in the function is one of the graph. A function must not declare states, and must
+    /// return at least one value, all of them its own.
     #[track_caller]
     pub fn function<'n>(
         &self,
@@ -67,9 +67,7 @@ impl Tracer {
         let foreign = results.iter().find(|v| v.value.is_some() && !inner.owns(v)).map(Var::ty);
         if let Some(ty) = foreign {
             let message = format!("the function `{name}` returns {ty}, a value of another graph");
-            inner.fail(
-                Mistake::new(message).help("it sees the values that it is given, and no others"),
-            );
+            inner.fail(Mistake::new(message).help("it can use only the values that it is given"));
         }
         results.iter().for_each(|result| inner.output(result));
         let count = results.len();

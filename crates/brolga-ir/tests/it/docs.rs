@@ -1,4 +1,4 @@
-//! `docs/ir.md` says what is.
+//! `docs/ir.md` lists all ops with their attributes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn rows() -> BTreeMap<&'static str, (&'static str, Vec<&'static str>)> {
     IR.lines().filter_map(row).collect()
 }
 
-/// The attributes that the parser knows, from what it says about one that no op has.
+/// The attributes of an op, from the parser's message about an unknown one.
 fn attributes(op: &str) -> Vec<String> {
     let body = if op == "kernel" { " k() { return }" } else { "" };
     let text = format!("graph f() {{\n  %0: f32[] = {op} {{zzzzzzzz=0}}{body}\n  return\n}}");

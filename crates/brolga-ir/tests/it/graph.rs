@@ -1,4 +1,4 @@
-//! Graphs are changed by passes: uses, replacement, removal, order, equality.
+//! Changes of graphs: uses, replacement, removal, order, equality.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn nodes(graph: &Graph) -> Vec<NodeId> {
 }
 
 #[test]
-fn uses_are_listed_once_for_each_place() {
+fn uses_are_listed_once_for_each_operand() {
     let graph = diamond();
     let [x, relu, exp, add, mul] = nodes(&graph)[..] else { panic!("five nodes") };
     assert_eq!(graph.uses(x), [(relu, 0), (exp, 0)]);

@@ -1,4 +1,4 @@
-//! The interpreter: what it computes, what it shows, what it refuses.
+//! The interpreter: results, observers, errors.
 
 use brolga_ir::{DType, Graph, NodeId, Tensor, interpret, interpret_with};
 

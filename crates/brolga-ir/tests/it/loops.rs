@@ -1,4 +1,4 @@
-//! Scalar loops: their text, and that accesses outside of buffers are found.
+//! Scalar loops: their text, and the check of accesses.
 
 use brolga_ir::loops::{Buffer, Index, Loops, Step, Writer, write_body};
 use brolga_ir::{DType, Type, parse_graph};
@@ -17,7 +17,7 @@ fn loops_of(text: &str) -> Loops {
     writer.finish()
 }
 
-/// What the check says of the first stage that it refuses.
+/// The check's message for the first stage that it refuses.
 fn refused(loops: &Loops) -> String {
     let breach = loops.stages.iter().find_map(|stage| loops.check(stage).err());
     let breach = breach.expect("it is wrong");

@@ -1,4 +1,5 @@
-//! Random graphs and damaged texts: the text form, the serde form and the verifier hold for all of them.
+//! Random graphs and damaged texts: the text form, the serde form and the verifier hold for all of
+//! them.
 
 use brolga_ir::ops::window::Window;
 use brolga_ir::ops::{
@@ -16,10 +17,10 @@ use smallvec::smallvec;
 use crate::sample::{graph, train_step};
 use crate::text::round_trip;
 
-/// One step of building: which op, which operands, and numbers for its attributes.
+/// A step of construction: numbers that choose an op, its operands, and its attributes.
 type Step = (usize, [usize; 3], [usize; 4]);
 
-/// Lets the steps append nodes to a graph with some inputs. What an op does not accept is left out.
+/// Appends nodes by these steps to a graph with some inputs, unless an op rejects its operands.
 fn build(shape: &[usize], steps: &[Step]) -> Graph {
     let mut graph = Graph::new("random");
     let inputs = [
@@ -34,7 +35,7 @@ fn build(shape: &[usize], steps: &[Step]) -> Graph {
         values.push(graph.add_input(name, kind, ty, Origin::default()).expect("a name"));
     }
     for (choice, operands, numbers) in steps {
-        let operands = operands.map(|place| values[place % values.len()]);
+        let operands = operands.map(|index| values[index % values.len()]);
         let Some((op, arity)) = op(&graph, *choice, operands[0], *numbers) else { continue };
         let layers = [None, Some("dense"), Some("a layer"), Some("block1/conv2d")];
         let origin = Origin {
@@ -116,7 +117,7 @@ fn graphs() -> impl Strategy<Value = Graph> {
     (shape, steps).prop_map(|(shape, steps)| build(&shape, &steps))
 }
 
-/// What damages insert: pieces of the syntax, and numbers that overflow.
+/// The texts that damages insert: pieces of the syntax, and numbers that overflow.
 const TEXTS: &[&str] = &[
     "",
     "{",
@@ -156,7 +157,7 @@ const TEXTS: &[&str] = &[
     "pad",
 ];
 
-/// A change of a text: where, how much is removed, and what is inserted.
+/// Changes of a text: the position, the number of removed characters, and the inserted text.
 fn damages() -> impl Strategy<Value = Vec<(usize, usize, String)>> {
     let insert =
         prop_oneof![4 => prop::sample::select(TEXTS).prop_map(str::to_owned), 1 => any::<String>()];
@@ -165,15 +166,15 @@ fn damages() -> impl Strategy<Value = Vec<(usize, usize, String)>> {
 
 fn damaged(text: &str, damages: &[(usize, usize, String)]) -> String {
     let mut text: Vec<char> = text.chars().collect();
-    for (place, removed, inserted) in damages {
-        let start = place % (text.len() + 1);
+    for (offset, removed, inserted) in damages {
+        let start = offset % (text.len() + 1);
         let end = (start + removed).min(text.len());
         text.splice(start..end, inserted.chars());
     }
     text.into_iter().collect()
 }
 
-/// Whatever the text is: it is read or there are errors with places, and what is read is valid and printable.
+/// Any text is either read, as a valid graph that can be printed, or gives errors with locations.
 fn read(text: &str) {
     match parse_module(text, "<input>") {
         Ok(Module { graphs }) => {

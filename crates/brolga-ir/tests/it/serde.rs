@@ -1,4 +1,4 @@
-//! The serde form of graphs: JSON there and back, and what a damaged form gets.
+//! The serde form of graphs: JSON in both directions, and the errors of damaged forms.
 
 use std::sync::Arc;
 
@@ -206,7 +206,7 @@ fn a_result_that_does_not_exist_is_not_written() {
     let a = outer.inputs()[0].into();
     let kernel = Kernel { kind: KernelKind::Rows, body: Arc::new(body) };
     let mistake = outer.add_node(kernel, &[a], Origin::default()).expect_err("a wrong body");
-    insta::assert_snapshot!(mistake, @"`kernel k`: its body returns what does not exist");
+    insta::assert_snapshot!(mistake, @"`kernel k`: its body returns a value that does not exist");
 }
 
 #[test]
@@ -276,8 +276,8 @@ fn a_result_that_does_not_exist() {
 #[test]
 fn types_that_do_not_follow() {
     let text = serde_json::to_string(&small()).expect("a valid graph");
-    let place = text.find("\"op\":\"add\"").expect("the graph has an addition");
-    let (before, after) = text.split_at(place);
+    let offset = text.find("\"op\":\"add\"").expect("the graph has an addition");
+    let (before, after) = text.split_at(offset);
     let damaged = format!("{before}{}", after.replacen("f32[2]", "f32[3]", 1));
     let error = serde_json::from_str::<Graph>(&damaged).expect_err("another type");
     insta::assert_snapshot!(error, @"

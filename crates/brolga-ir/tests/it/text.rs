@@ -1,4 +1,4 @@
-//! The text form: what is printed is read back to the same graph, and printed to the same bytes.
+//! The text form: printing and parsing gives the same graph, which is printed to the same bytes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use brolga_ir::{
 
 use crate::sample::{extremes, graph, train_step};
 
-/// Prints, parses and prints; gives the text.
+/// Prints, parses and prints a graph; returns the text.
 pub(crate) fn round_trip(graph: &Graph) -> String {
     for locations in [true, false] {
         let options = TextOptions { locations, ..TextOptions::default() };
@@ -55,11 +55,11 @@ fn every_form_of_syntax() {
 #[test]
 fn many_inputs_stand_on_lines_of_their_own() {
     let mut graph = Graph::new("wide");
-    for place in 0..6 {
+    for layer in 0..6 {
         let origin = Origin::layer("dense", Role::Forward);
         let kind = brolga_ir::ops::ParameterKind::State;
         let input =
-            graph.add_input(&format!("dense_{place}/kernel"), kind, Type::f32([784, 128]), origin);
+            graph.add_input(&format!("dense_{layer}/kernel"), kind, Type::f32([784, 128]), origin);
         graph.add_output(input.expect("a name"));
     }
     insta::assert_snapshot!(round_trip(&graph), @"

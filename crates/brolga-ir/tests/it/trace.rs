@@ -1,4 +1,4 @@
-//! Tracing: formulas become graphs, and the first mistake is kept with its place.
+//! Tracing: formulas become graphs, and the first mistake is kept with its location.
 
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ fn an_origin_replaces_all_there_was() {
 }
 
 #[test]
-fn what_is_derived_has_a_place_only_if_its_source_has_one() {
+fn what_is_derived_has_a_location_only_if_its_source_has_one() {
     let tracer = Tracer::new("origins");
     let x = tracer.input("x", Type::f32([2]));
     {
@@ -116,7 +116,7 @@ fn what_is_derived_has_a_place_only_if_its_source_has_one() {
 }
 
 #[test]
-fn the_first_mistake_is_kept_with_its_place() {
+fn the_first_mistake_is_kept_with_its_origin() {
     let tracer = Tracer::new("mistakes");
     let x = tracer.input("x", Type::f32([2, 3]));
     let y = tracer.input("y", Type::f32([4]));
@@ -128,7 +128,7 @@ fn the_first_mistake_is_kept_with_its_place() {
     assert!(sum.value().is_none() && after.value().is_none());
     tracer.output(&after);
     let error = tracer.error().expect("a mistake");
-    let location = error.origin.location.clone().expect("a place");
+    let location = error.origin.location.clone().expect("a location");
     assert!(location.file.ends_with("trace.rs"));
     let text =
         error.to_string().replace(&format!("{}:{}", location.file, location.line), "FILE:LINE");
@@ -342,7 +342,7 @@ fn mistakes_in_functions_are_those_of_the_graph() {
     let foreign = mistake_of(|outer, f| vec![f[0].clone(), outer.scalar(DType::F32, 1.0)]);
     insta::assert_snapshot!(foreign, @"
     the function `f` returns f32[], a value of another graph
-      help: it sees the values that it is given, and no others
+      help: it can use only the values that it is given
     ");
     let mixed = mistake_of(|outer, f| vec![&f[0] + outer.scalar(DType::F32, 1.0), f[0].clone()]);
     insta::assert_snapshot!(mixed, @"`add`: an operand f32[] is of another graph");

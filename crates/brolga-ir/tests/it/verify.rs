@@ -1,4 +1,4 @@
-//! The verifier finds everything that a pass can break, and never panics.
+//! The verifier finds all mistakes that a pass can make, and never panics.
 
 use std::sync::Arc;
 
@@ -165,7 +165,7 @@ fn outputs_and_updates_that_are_wrong() {
       | return %?, %0 => %x, %n => %s, %0 => %s, %x => %s, %0 => %1, %?
       |                                          ^~~~~~~~
 
-    graph `f`: error: %0 replaces something that is not an input
+    graph `f`: error: %0 replaces a value that is not an input
       | return %?, %0 => %x, %n => %s, %0 => %s, %x => %s, %0 => %1, %?
       |                                                    ^~~~~~~~
 

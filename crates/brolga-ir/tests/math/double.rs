@@ -1,4 +1,4 @@
-//! `f64`, on random numbers of every magnitude and around every place where a program changes.
+//! `f64`, on random numbers of every magnitude and around every point at which a program changes.
 
 use std::f64::consts::LN_2;
 use std::ops::Range;
@@ -8,9 +8,9 @@ use brolga_ir::lanes::{Lanes, ScalarF64};
 use super::reference::{self, Scaled};
 use super::ulp::{SplitMix, Worst};
 
-/// How many random numbers of each kind are tried.
+/// The number of random numbers of each kind.
 const SAMPLES: u64 = 100_000;
-/// How many floats on each side of a special point are tried.
+/// The number of floats on each side of a special point.
 const NEIGHBOURS: u64 = 200;
 
 const SPECIAL: [f64; 14] = [
@@ -30,13 +30,13 @@ const SPECIAL: [f64; 14] = [
     f64::INFINITY,
 ];
 
-/// A function of one argument, its reference, where it is tried densely, and the largest error
-/// that it may have.
+/// A function of one argument, its reference, the ranges in which it is tested densely, and its
+/// largest permitted error.
 pub(crate) struct Unary {
     pub(crate) name: &'static str,
     function: fn(f64) -> f64,
     reference: fn(f64) -> Scaled,
-    /// Ranges from which numbers are drawn evenly, besides those of any bits.
+    /// Ranges from which numbers are drawn uniformly, in addition to those of any bits.
     ranges: &'static [Range<f64>],
     pub(crate) max_ulp: f64,
 }
@@ -117,7 +117,7 @@ impl Unary {
     }
 }
 
-/// Where the integer nearest to x / `unit` changes.
+/// The points at which the integer nearest to x / `unit` changes.
 fn halfway(unit: f64) -> impl Iterator<Item = f64> {
     (0..1077).map(move |n| (f64::from(n) + 0.5) * unit)
 }
@@ -251,7 +251,7 @@ fn pow_is_within_two_ulp_around_its_borders() {
     assert!(worst.ulp <= POW_MAX_ULP, "{worst}");
 }
 
-/// The rules of C for `pow`: the standard library's function follows them.
+/// The special cases of C's `pow`, which the standard library's function has.
 #[test]
 fn pow_has_the_special_cases_of_c() {
     let values = [

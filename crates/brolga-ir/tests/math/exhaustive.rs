@@ -8,7 +8,7 @@ use brolga_ir::lanes::{Lanes, ScalarF32};
 use super::double::{self, Unary};
 use super::ulp::{ERF, EXP, Function, LOG, SIGMOID, SplitMix, TANH, Worst, error_in_ulp};
 
-/// The worst of what `part(i, parts)` finds, each part on a thread of its own.
+/// The worst error of all `part(i, parts)`, each on a thread of its own.
 fn in_parallel(part: impl Fn(u64, u64) -> Worst + Sync) -> Worst {
     let parts = thread::available_parallelism().map_or(1, |n| n.get() as u64);
     thread::scope(|scope| {
@@ -60,7 +60,8 @@ fn sigmoid() {
     check_every_float(&SIGMOID);
 }
 
-/// 2²⁹ pairs whose power is spread evenly over all magnitudes, half of them with a base next to 1, where the error is largest.
+/// 2²⁹ pairs whose powers have all magnitudes evenly, half of them with a base next to 1, where the
+/// error is largest.
 #[test]
 #[ignore = "half a billion pairs: minutes in a release build"]
 fn pow() {
@@ -83,7 +84,7 @@ fn pow() {
     assert!(worst.ulp <= 2.5, "{worst}");
 }
 
-/// How many `f64` of each kind are drawn.
+/// The number of `f64` of each kind.
 const WIDE_SAMPLES: u64 = 1 << 25;
 
 fn check_many_wide(function: &Unary) {

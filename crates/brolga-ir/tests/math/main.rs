@@ -1,5 +1,4 @@
-//! The transcendental functions of the arithmetic language: how far they are off, and their special
-//! values.
+//! The transcendental functions of the arithmetic language: their errors, and their special values.
 
 mod double;
 mod exhaustive;

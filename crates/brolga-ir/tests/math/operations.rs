@@ -1,4 +1,4 @@
-//! How many operations the programs have.
+//! The numbers of operations of the programs.
 
 use brolga_ir::lanes::{Lanes, Width};
 

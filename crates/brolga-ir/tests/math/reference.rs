@@ -118,7 +118,7 @@ fn log_of(x: f64) -> Double {
     Double::from(e) * LN_2 + (s + s) * sum
 }
 
-/// A value times 2 to the power of an exponent: also what is too large or too small for a float.
+/// A value times a power of 2, which may be too large or too small for a float.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scaled {
     pub(crate) value: Double,
@@ -136,7 +136,7 @@ impl Scaled {
         Double::from(value).into()
     }
 
-    /// How far this is from (hi + lo)·2ᵉ, relative to that.
+    /// The error relative to (hi + lo)·2ᵉ.
     pub(crate) fn relative_error(self, [hi, lo]: [f64; 2], exponent: i32) -> f64 {
         let Double { hi: ours, lo: our_rest } =
             self.value.times_power_of_two(self.exponent - exponent);
@@ -168,7 +168,7 @@ impl Scaled {
     }
 }
 
-/// Where eˣ has long overflowed, and e⁻ˣ long rounded to 0.
+/// An x beyond which eˣ overflows, and e⁻ˣ rounds to 0.
 const FAR: f64 = 2000.0;
 
 pub(crate) fn exp(x: f64) -> Scaled {

@@ -4,7 +4,7 @@ use brolga_ir::lanes::{Lanes, ScalarF32};
 
 use super::ulp::{self, ERF, EXP, Function, LOG, SIGMOID, TANH, Worst};
 
-/// How many floats on each side of a special point are tried.
+/// The number of floats on each side of a special point.
 const NEIGHBOURS: i64 = 400;
 
 const SPECIAL: [f32; 12] = [
@@ -34,7 +34,7 @@ fn check(function: &Function, borders: impl Iterator<Item = f64>) {
     function.check(worst);
 }
 
-/// Where the integer nearest to x / `unit` changes.
+/// The points at which the integer nearest to x / `unit` changes.
 fn halfway(unit: f64) -> impl Iterator<Item = f64> {
     (0..152).map(move |n| (f64::from(n) + 0.5) * unit)
 }
@@ -115,7 +115,7 @@ fn exp_and_log_have_their_special_values() {
     assert!(ScalarF32.log(f32::NEG_INFINITY).is_nan());
 }
 
-/// The rules of C for `pow`: the standard library's `f64` function follows them.
+/// The special cases of C's `pow`, which the standard library's `f64` function has.
 #[test]
 fn pow_has_the_special_cases_of_c() {
     let values = [

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use brolga_ir::lanes::{Lanes, ScalarF32, ScalarF64};
 
-/// A function of one argument, its reference, and the largest error that it may have.
+/// A function of one argument, its reference, and its largest permitted error.
 pub(crate) struct Function {
     pub(crate) name: &'static str,
     pub(crate) f32: fn(f32) -> f32,
@@ -28,7 +28,7 @@ pub(crate) const SIGMOID: Function = Function {
     max_ulp: 2.0,
 };
 
-/// The largest error met so far, and where.
+/// The largest error so far, and its argument.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Worst {
     pub(crate) ulp: f64,
@@ -55,7 +55,7 @@ impl fmt::Display for Worst {
 }
 
 impl Function {
-    /// The largest error over every `stride`th of the floats with bits in `range`.
+    /// The largest error over every `stride`th float with bits in `range`.
     pub(crate) fn worst(&self, range: Range<u64>, stride: usize) -> Worst {
         let mut worst = Worst::default();
         for bits in range.step_by(stride) {
@@ -72,8 +72,9 @@ impl Function {
     }
 }
 
-/// |got − expected| in units of the last place that a float of the size of `expected` has. A NaN for a number, a
-/// number for a NaN, an infinity for a number that does not round to one within a unit, and a zero with the wrong sign are infinitely wrong.
+/// |got − expected| in units of the last place that a float of the size of `expected` has. A NaN
+/// for a number, a number for a NaN, an infinity for a number that does not round to one within a
+/// unit, and a zero with the wrong sign are infinitely wrong.
 pub(crate) fn error_in_ulp(got: f32, expected: f64) -> f64 {
     if got.is_nan() && expected.is_nan() {
         return 0.0;
@@ -82,7 +83,7 @@ pub(crate) fn error_in_ulp(got: f32, expected: f64) -> f64 {
     if got.is_nan() || expected.is_nan() || opposite_signs {
         return f64::INFINITY;
     }
-    // The float after the largest one would be 2¹²⁸: overflow counts as that.
+    // Overflow counts as 2¹²⁸, the number after the largest float.
     let overflow = 128_f64.exp2();
     let got = f64::from(got.abs()).min(overflow);
     let expected = expected.abs().min(overflow);

@@ -10,26 +10,26 @@ use crate::values::{elements, same_or_one, splat};
 pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     let (main, _) = split(body, nodes, |family| matches!(family, Family::Contraction { .. }))?;
     let &[main] = &main[..] else { return Err(format!("there are {} contractions", main.len())) };
-    let in_front = ancestors(body, main);
-    let (front, others): (Vec<NodeId>, Vec<NodeId>) =
-        nodes.iter().filter(|id| **id != main).partition(|id| in_front.contains(id));
-    check_front(body, main, &front)?;
+    let before = ancestors(body, main);
+    let (prologue, others): (Vec<NodeId>, Vec<NodeId>) =
+        nodes.iter().filter(|id| **id != main).partition(|id| before.contains(id));
+    check_prologue(body, main, &prologue)?;
     let cotangent = cotangent_slot(&body.node(main).op).map(|slot| body.operands(main)[slot]);
-    let (sums, behind): (Vec<NodeId>, Vec<NodeId>) = others.iter().partition(|&&id| {
+    let (sums, epilogue): (Vec<NodeId>, Vec<NodeId>) = others.iter().partition(|&&id| {
         matches!(body.node(id).op, Op::ReduceSum(_)) && Some(body.operands(id)[0]) == cotangent
     });
     check_sums(body, main, &sums)?;
     if !matches!(body.node(main).op, Op::ConvGradFilter(_)) {
-        return check_behind(body, main, &behind);
+        return check_epilogue(body, main, &epilogue);
     }
     let shape = |id: NodeId| &body.ty(id.into()).shape;
     let (of_sum, of_main): (Vec<NodeId>, Vec<NodeId>) =
-        behind.iter().partition(|&&id| shape(id) != shape(main));
+        epilogue.iter().partition(|&&id| shape(id) != shape(main));
     check_chain(body, main, &of_main)?;
     match sums.first() {
         Some(&sum) => check_chain(body, sum, &of_sum),
         None => {
-            ensure(of_sum.is_empty(), "a node behind the gradient of a filter has another shape")
+            ensure(of_sum.is_empty(), "a node after the gradient of a filter has another shape")
         }
     }
 }
@@ -53,7 +53,8 @@ fn check_sums(body: &Graph, main: NodeId, sums: &[NodeId]) -> Checked {
     ensure(axes && filter, "the sum is not the gradient of the bias")
 }
 
-/// What is behind a filter's gradient, or a bias's: ops of its shape that read nothing of the kernel's but each other and the gradient.
+/// Checks the update of a filter or bias after its gradient: ops of the gradient's shape that read
+/// no value of the kernel but the gradient and each other.
 fn check_chain(body: &Graph, root: NodeId, chain: &[NodeId]) -> Checked {
     let shape = &body.ty(root.into()).shape;
     for &id in chain {
@@ -69,23 +70,23 @@ fn check_chain(body: &Graph, root: NodeId, chain: &[NodeId]) -> Checked {
     Ok(())
 }
 
-fn check_front(body: &Graph, main: NodeId, front: &[NodeId]) -> Checked {
+fn check_prologue(body: &Graph, main: NodeId, prologue: &[NodeId]) -> Checked {
     let op = &body.node(main).op;
     let operands = body.operands(main);
     let slot = cotangent_slot(op);
-    for (place, &operand) in operands.iter().enumerate() {
-        let free = Some(place) == slot || is_input(body, operand);
+    for (index, &operand) in operands.iter().enumerate() {
+        let free = Some(index) == slot || is_input(body, operand);
         ensure(
             free,
-            format!("operand {place} of `{}` is not an operand of the kernel", op.name()),
+            format!("operand {index} of `{}` is not an operand of the kernel", op.name()),
         )?;
     }
     let Some(slot) = slot else {
-        return ensure(front.is_empty(), format!("`{}` has nodes in front of it", op.name()));
+        return ensure(prologue.is_empty(), format!("`{}` has a prologue", op.name()));
     };
     let cotangent = operands[slot];
     let (unpools, chain): (Vec<NodeId>, Vec<NodeId>) =
-        front.iter().partition(|&&id| matches!(body.node(id).op, Op::MaxUnpool(_)));
+        prologue.iter().partition(|&&id| matches!(body.node(id).op, Op::MaxUnpool(_)));
     let prepared = match unpools[..] {
         [] => cotangent,
         [unpool] => unpooled(body, unpool, cotangent)?,
@@ -96,29 +97,29 @@ fn check_front(body: &Graph, main: NodeId, front: &[NodeId]) -> Checked {
         check_streaming(body, id, shape)?;
         let same =
             |value: &Value| same_or_one(body, *value, shape) || splat(body, *value).is_some();
-        ensure(body.operands(id).iter().all(same), "a node in front reads another shape")?;
-        ensure(!body.is_output(id.into()), "a node in front of the gradient is a result")?;
+        ensure(body.operands(id).iter().all(same), "a node of the prologue reads another shape")?;
+        ensure(!body.is_output(id.into()), "a node of the prologue is a result")?;
     }
     Ok(())
 }
 
-/// What is un-pooled to give the cotangent.
+/// The operand of the `max_unpool` that gives the cotangent.
 fn unpooled(body: &Graph, unpool: NodeId, cotangent: Value) -> Result<Value, String> {
     let Op::MaxUnpool(op) = body.node(unpool).op else { return Ok(cotangent) };
     let operands = body.operands(unpool);
     ensure(cotangent == unpool.into(), "`max_unpool` does not give the cotangent")?;
-    ensure(is_input(body, operands[1]), "the places of the maxima are computed inside")?;
+    ensure(is_input(body, operands[1]), "the indices of the maxima are computed inside")?;
     ensure(op.pool.tiles_a_plane(), "`max_unpool` has overlapping windows, padding or three axes")?;
     Ok(operands[0])
 }
 
-fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
+fn check_epilogue(body: &Graph, main: NodeId, epilogue: &[NodeId]) -> Checked {
     let is_pool = |id: &NodeId| matches!(body.node(*id).op, Op::MaxPool(_) | Op::MaxPoolIndex(_));
-    let (pools, chain): (Vec<NodeId>, Vec<NodeId>) = behind.iter().partition(|id| is_pool(id));
+    let (pools, chain): (Vec<NodeId>, Vec<NodeId>) = epilogue.iter().partition(|id| is_pool(id));
     let shape = &body.ty(main.into()).shape;
     chain.iter().try_for_each(|&id| check_streaming(body, id, shape))?;
     let Some(&first) = pools.first() else { return Ok(()) };
-    ensure(matches!(body.node(main).op, Op::Conv(_)), "pooling is not behind a convolution")?;
+    ensure(matches!(body.node(main).op, Op::Conv(_)), "pooling does not follow a convolution")?;
     let pooled = body.operands(first)[0];
     for &pool in &pools {
         let (Op::MaxPool(MaxPool { pool: window })
@@ -133,5 +134,5 @@ fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
         .outputs()
         .iter()
         .any(|o| is_code(body, o.value.node) && !pools.contains(&o.value.node));
-    ensure(!full, "a value of full size is a result, although it is pooled")
+    ensure(!full, "the value that is pooled is a result")
 }

@@ -1,4 +1,4 @@
-//! What code generation may rely on: the graph of kernels of `docs/architecture.md`, as a check.
+//! The contract with code generation: the graph of kernels of `docs/architecture.md`, as a check.
 
 mod contraction;
 mod rows;
@@ -14,7 +14,7 @@ use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 
 use crate::values::{is_elementwise, repeats_columns, same_or_one, splat, streams};
 
-/// What is not as code generation expects it.
+/// A rule of the contract that a node breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The kernel's name with its layer, or the node.
@@ -29,10 +29,11 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Checks that a valid graph is a graph of kernels, and each kernel what its kind says.
+/// Checks that a valid graph is a graph of kernels, and that each kernel holds what its kind
+/// allows.
 ///
 /// # Errors
-/// Everything that is not so.
+/// All violations.
 pub fn check_kernels(graph: &Graph) -> Result<(), Vec<Violation>> {
     let mut violations = Vec::new();
     for id in graph.order() {
@@ -81,15 +82,15 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
         KernelKind::Window => check_window(body, &nodes),
         KernelKind::Random => {
             let is_random = |family: Family<'_>| matches!(family, Family::Random { .. });
-            let (main, behind) = split(body, &nodes, is_random)?;
+            let (main, epilogue) = split(body, &nodes, is_random)?;
             ensure(main.len() == 1, "there must be one random op")?;
             check_main(body, &main)?;
             let shape = &body.ty(main[0].into()).shape;
             let run =
                 |&value: &Value| same_or_one(body, value, shape) || splat(body, value).is_some();
-            let runs = behind.iter().all(|&id| body.operands(id).iter().all(run));
-            ensure(runs, "a node behind the numbers reads something repeated")?;
-            check_behind(body, main[0], &behind)
+            let runs = epilogue.iter().all(|&id| body.operands(id).iter().all(run));
+            ensure(runs, "a node of the epilogue repeats an operand")?;
+            check_epilogue(body, main[0], &epilogue)
         }
         KernelKind::Move => check_move(body, &nodes),
         KernelKind::Update => update::check(body, &nodes),
@@ -105,7 +106,7 @@ fn is_input(body: &Graph, value: Value) -> bool {
     body.parameter(value.node).is_some()
 }
 
-/// The nodes with ops of a family, and the others.
+/// The nodes with ops of a family, and all others.
 fn split(
     body: &Graph,
     nodes: &[NodeId],
@@ -129,10 +130,11 @@ fn check_main(body: &Graph, nodes: &[NodeId]) -> Checked {
     Ok(())
 }
 
-/// Checks that the nodes behind `main` are elementwise, of its shape, and read nothing that does not stream along with it.
-fn check_behind(body: &Graph, main: NodeId, behind: &[NodeId]) -> Checked {
+/// Checks that the epilogue of `main` is elementwise and of its shape, and that its operands stream
+/// along with it.
+fn check_epilogue(body: &Graph, main: NodeId, epilogue: &[NodeId]) -> Checked {
     let shape = &body.ty(main.into()).shape;
-    behind.iter().try_for_each(|&id| check_streaming(body, id, shape))
+    epilogue.iter().try_for_each(|&id| check_streaming(body, id, shape))
 }
 
 fn check_streaming(body: &Graph, id: NodeId, shape: &Shape) -> Checked {
@@ -150,33 +152,32 @@ fn check_streaming(body: &Graph, id: NodeId, shape: &Shape) -> Checked {
 fn check_columns(body: &Graph, nodes: &[NodeId]) -> Checked {
     let mut reductions = nodes.iter().filter_map(|&id| Some((id, column_axes(body, id)?)));
     let (Some((reduction, axes)), None) = (reductions.next(), reductions.next()) else {
-        return Err(
-            "there must be one reduction over neighbouring axes in front of the last".to_owned()
-        );
+        return Err("there must be one reduction over adjacent axes before the last".to_owned());
     };
     let domain = body.ty(body.operands(reduction)[0]).shape.clone();
     let result = body.ty(reduction.into()).shape.clone();
-    let in_front = ancestors(body, reduction);
+    let before = ancestors(body, reduction);
     for &id in nodes.iter().filter(|&&id| id != reduction) {
         let (name, ty) = (body.node(id).op.name(), body.ty(id.into()));
         ensure(is_elementwise(body, id), format!("`{name}` is not elementwise"))?;
-        let is_front = in_front.contains(&id);
-        let shape = if is_front { &domain } else { &result };
+        let is_before = before.contains(&id);
+        let shape = if is_before { &domain } else { &result };
         ensure(ty.shape == *shape, format!("`{name}` has type {ty}, the chain has shape {shape}"))?;
-        let fits = |value: &Value| match is_front {
+        let fits = |value: &Value| match is_before {
             _ if splat(body, *value).is_some() => true,
             true => repeats_columns(body, *value, shape, axes.end),
             false => same_or_one(body, *value, shape),
         };
         let all_fit = body.operands(id).iter().all(fits);
-        ensure(all_fit, format!("`{name}` reads what repeats within the columns"))?;
-        let result = is_front && body.is_output(id.into());
-        ensure(!result, format!("`{name}` in front of the reduction is a result"))?;
+        ensure(all_fit, format!("`{name}` reads an operand that repeats within the columns"))?;
+        let result = is_before && body.is_output(id.into());
+        ensure(!result, format!("`{name}` before the reduction is a result"))?;
     }
     Ok(())
 }
 
-/// The axes that a node reduces, if they are neighbours in front of the last one. The place of a maximum takes them one by one.
+/// The axes that a node reduces, if they are adjacent and before the last one. `argmax` has scalar
+/// loops for any axes.
 fn column_axes(body: &Graph, id: NodeId) -> Option<Range<usize>> {
     let op = &body.node(id).op;
     let Family::Reduction { axes, .. } = op.family() else { return None };
@@ -187,25 +188,25 @@ fn column_axes(body: &Graph, id: NodeId) -> Option<Range<usize>> {
 }
 
 fn check_window(body: &Graph, nodes: &[NodeId]) -> Checked {
-    let (main, behind) = split(body, nodes, |family| family == Family::Window)?;
+    let (main, epilogue) = split(body, nodes, |family| family == Family::Window)?;
     check_main(body, &main)?;
     let first = match main[..] {
         [one] => one,
-        [a, b] => pool_with_places(body, a, b)
-            .ok_or("the two windows are not maxima and places of one walk")?,
+        [a, b] => pool_with_indices(body, a, b)
+            .ok_or("the two windows are not maxima and their indices")?,
         _ => return Err(format!("there are {} windows", main.len())),
     };
-    check_behind(body, first, &behind)
+    check_epilogue(body, first, &epilogue)
 }
 
-/// The maxima among these two nodes, if the other are their places.
-fn pool_with_places(body: &Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
-    let (pool, places) = if matches!(body.node(a).op, Op::MaxPool(_)) { (a, b) } else { (b, a) };
-    let (Op::MaxPool(op), Op::MaxPoolIndex(index)) = (&body.node(pool).op, &body.node(places).op)
+/// The `max_pool` of these two nodes, if the other one gives the indices of its maxima.
+fn pool_with_indices(body: &Graph, a: NodeId, b: NodeId) -> Option<NodeId> {
+    let (pool, indices) = if matches!(body.node(a).op, Op::MaxPool(_)) { (a, b) } else { (b, a) };
+    let (Op::MaxPool(op), Op::MaxPoolIndex(index)) = (&body.node(pool).op, &body.node(indices).op)
     else {
         return None;
     };
-    (op.pool == index.pool && body.operands(pool) == body.operands(places)).then_some(pool)
+    (op.pool == index.pool && body.operands(pool) == body.operands(indices)).then_some(pool)
 }
 
 fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {
@@ -219,7 +220,7 @@ fn check_move(body: &Graph, nodes: &[NodeId]) -> Checked {
     check_main(body, &[id])
 }
 
-/// The nodes that a node depends on, without it.
+/// The nodes that a node depends on, without the node itself.
 fn ancestors(body: &Graph, id: NodeId) -> BTreeSet<NodeId> {
     let mut found = BTreeSet::new();
     let mut stack = vec![id];

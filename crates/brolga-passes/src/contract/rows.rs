@@ -1,6 +1,7 @@
-//! Kernels that go row by row.
+//! Kernels of the kind `rows`.
 //!
-//! The rules are stated here once more, apart from how passes grow such kernels, so that a mistake there is noticed.
+//! The rules are stated independently of the passes that grow such kernels, so that a mistake there
+//! is noticed.
 
 use brolga_ir::op::Family;
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
@@ -9,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::Checked;
 use crate::values::{elements, is_elementwise, repeats_columns, splat};
 
-/// The shape `[r.., c..]` over which a kernel computes. The axes from `split` on are a row.
+/// The shape `[r.., c..]` over which a kernel computes. A row spans the axes from `split` on.
 #[derive(PartialEq, Eq)]
 struct Domain {
     shape: Shape,
@@ -19,11 +20,11 @@ struct Domain {
 /// What a node computes of each row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// An element for each of the row's: the shape is `[r.., c..]`.
+    /// The elements of the row: the shape is `[r.., c..]`.
     Elements,
-    /// One element, with the row's axes: `[r.., 1..]`.
+    /// One element; the row's axes are kept: `[r.., 1..]`.
     Kept,
-    /// One element, without the row's axes: `[r..]`.
+    /// One element; the row's axes are dropped: `[r..]`.
     Dropped,
 }
 
@@ -39,7 +40,8 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     Ok(())
 }
 
-/// What the first reduction reduces; without one, the largest shape in rows along its last axis.
+/// The domain of the first reduction; without one, the largest shape, with rows along its last
+/// axis.
 fn domain(body: &Graph, nodes: &[NodeId]) -> Option<Domain> {
     if let Some(domain) = nodes.iter().find_map(|&id| reduced(body, id)) {
         return Some(domain.0);
@@ -59,7 +61,8 @@ fn reduced(body: &Graph, id: NodeId) -> Option<(Domain, Part)> {
     are_last.then_some((Domain { shape, split }, part))
 }
 
-/// What a node computes of each row of the domain, given that of the nodes in front; `None` if it may not stand in the body.
+/// The part of each row that a node computes, given those of its producers; `None` if the body may
+/// not hold the node.
 fn part(
     body: &Graph,
     id: NodeId,
@@ -71,7 +74,7 @@ fn part(
     let operands = body.operands(id);
     let part_of = |value: &Value| parts.get(&value.node).copied();
     let is_whole = body.node(id).types.first()?.shape == *shape;
-    // Without the row's axes it would be read along others.
+    // Without the row's axes, broadcasting would read it along other axes.
     let is_read_along_rows = |value: &Value| match part_of(value) {
         Some(part) => part != Part::Dropped,
         None => repeats_columns(body, *value, shape, *split),
@@ -80,7 +83,7 @@ fn part(
         _ if is_elementwise(body, id) && !is_whole => return of_reduced(body, id, domain, part_of),
         Op::Broadcast(_) => operands.iter().all(is_read_along_rows),
         _ if is_elementwise(body, id) => operands.iter().all(is_read_along_rows),
-        // The code counts and marks along one axis, and marks what the body does not compute.
+        // `iota` and `one_hot` run along one axis, and `one_hot` reads an input of the body.
         Op::OneHot(_) => split + 1 == shape.rank() && operands.iter().all(|v| part_of(v).is_none()),
         Op::Iota(iota) => split + 1 == shape.rank() && iota.axis == *split,
         _ => {
@@ -92,7 +95,8 @@ fn part(
     (is_whole && fits).then_some(Part::Elements)
 }
 
-/// What an elementwise node computes of elements that rows were reduced to. It reads at least one of them, in its own shape.
+/// The part that an elementwise node computes of reduced values. It reads at least one, of its own
+/// shape.
 fn of_reduced(
     body: &Graph,
     id: NodeId,
@@ -122,7 +126,7 @@ mod tests {
 
     use crate::check_kernels;
 
-    /// What the contract says about a kernel of rows that returns the last of these values.
+    /// The contract's message for a kernel of rows that returns the last of these values.
     fn said(lines: &str, last: &str) -> String {
         let operands = "%x: f32[4,4], %v: f32[4], %i: i32[4]";
         let ty =

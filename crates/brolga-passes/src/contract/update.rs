@@ -1,4 +1,4 @@
-//! Kernels that do the same for groups of states.
+//! Kernels of the kind `update`: the same program for each group of states.
 
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -21,7 +21,7 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
     let groups: Vec<&[NodeId]> = nodes.chunk_by(|a, b| group_of[a] == group_of[b]).collect();
     let inputs: Vec<Value> = body.inputs().iter().map(|&id| Value::from(id)).collect();
     let is_shared = |&&input: &&Value| is_shared(body, input, &group_of, count);
-    let shared = places(inputs.iter().take_while(is_shared));
+    let shared = positions(inputs.iter().take_while(is_shared));
     let first = program(body, groups[0], &shared)?;
     let mut own = Vec::new();
     for group in &groups {
@@ -29,21 +29,21 @@ pub(super) fn check(body: &Graph, nodes: &[NodeId]) -> Checked {
         ensure(group.steps == first.steps, "two groups do not have the same program")?;
         own.extend(group.own);
     }
-    // Each group's operands are in the order of first use, or in any other that is the same for all groups.
-    let known = places(&inputs[shared.len()..]);
-    let places: Vec<usize> = own.iter().filter_map(|value| known.get(value).copied()).collect();
+    // All groups have their operands in the same order, be it that of first use or another.
+    let known = positions(&inputs[shared.len()..]);
+    let positions: Vec<usize> = own.iter().filter_map(|value| known.get(value).copied()).collect();
     let size = own.len() / count;
-    ensure(places.len() == known.len(), "an operand belongs to no group")?;
+    ensure(positions.len() == known.len(), "an operand belongs to no group")?;
     let by_group = (0..count).all(|group| {
-        let places = &places[group * size..(group + 1) * size];
-        places.iter().all(|place| (group * size..(group + 1) * size).contains(place))
+        let positions = &positions[group * size..(group + 1) * size];
+        positions.iter().all(|position| (group * size..(group + 1) * size).contains(position))
     });
     ensure(by_group, "the operands do not come group by group")?;
     let outputs = body.outputs().iter().map(|output| group_of.get(&output.value.node));
     ensure(outputs.is_sorted(), "the results do not come group by group")
 }
 
-/// The number of each node's group. Groups are connected parts of the body: nodes that read each other.
+/// The index of each node's group. Groups are the connected components of the body.
 fn group_of(body: &Graph, nodes: &[NodeId]) -> FxHashMap<NodeId, usize> {
     let known: FxHashSet<NodeId> = nodes.iter().copied().collect();
     let mut group_of = FxHashMap::default();
@@ -62,9 +62,9 @@ fn group_of(body: &Graph, nodes: &[NodeId]) -> FxHashMap<NodeId, usize> {
     group_of
 }
 
-/// Where each value stands in a list.
-fn places<'a>(values: impl IntoIterator<Item = &'a Value>) -> FxHashMap<Value, usize> {
-    values.into_iter().enumerate().map(|(place, &value)| (value, place)).collect()
+/// The position of each value in a list.
+fn positions<'a>(values: impl IntoIterator<Item = &'a Value>) -> FxHashMap<Value, usize> {
+    values.into_iter().enumerate().map(|(position, &value)| (value, position)).collect()
 }
 
 /// Whether an input is a scalar that every group reads.
@@ -99,7 +99,7 @@ fn program(
     let shape: &Shape = &body.ty(group[0].into()).shape;
     let of_group: FxHashMap<NodeId, usize> =
         group.iter().enumerate().map(|(step, &id)| (id, step)).collect();
-    let (mut own, mut own_places) = (Vec::new(), FxHashMap::default());
+    let (mut own, mut own_positions) = (Vec::new(), FxHashMap::default());
     let mut steps = Vec::new();
     for &id in group {
         let same = body.ty(id.into()).shape == *shape;
@@ -111,11 +111,11 @@ fn program(
                 Operand::Step(step)
             } else if matches!(op, Op::Constant(_)) {
                 Operand::Constant(op.clone())
-            } else if let Some(&place) = shared.get(&value) {
-                Operand::Shared(place)
+            } else if let Some(&index) = shared.get(&value) {
+                Operand::Shared(index)
             } else {
                 ensure(body.ty(value).shape == *shape, "a group reads a value of another shape")?;
-                Operand::Own(*own_places.entry(value).or_insert_with(|| {
+                Operand::Own(*own_positions.entry(value).or_insert_with(|| {
                     own.push(value);
                     own.len() - 1
                 }))

@@ -1,26 +1,26 @@
-//! Compares a result with what a test expects.
+//! Comparison of a result with what a test expects.
 
 use std::ops::Range;
 
-use super::directives::{Check, CheckKind, Place, normalised};
+use super::directives::{Check, CheckKind, Span, normalised};
 use super::error::{Mismatch, excerpt};
 
-/// Where a result is another one than expected.
+/// The first difference of a result from what is expected.
 #[derive(Debug)]
 pub(super) struct Difference<'a> {
-    /// What is expected, in the file.
-    place: &'a Place,
+    /// Where the file states what is expected.
+    span: &'a Span,
     message: String,
     help: Option<String>,
-    /// The lines of the result that were searched, from 0.
+    /// The indices of the lines of the result that were searched.
     searched: Range<usize>,
-    /// The line of the result that is wrong.
+    /// The index of the wrong line of the result.
     wrong: Option<usize>,
 }
 
 impl Difference<'_> {
     pub(super) fn of_file(self, file: &str, result: &[&str]) -> Mismatch {
-        let mistake = self.place.mistake(file, &self.message, self.help.as_deref());
+        let mistake = self.span.mistake(file, &self.message, self.help.as_deref());
         Mismatch { mistake, result: excerpt(result, self.searched, self.wrong) }
     }
 }
@@ -28,7 +28,7 @@ impl Difference<'_> {
 /// Looks for the text of each check, in order.
 pub(super) fn checks<'a>(checks: &'a [Check], result: &[&str]) -> Result<(), Difference<'a>> {
     let lines: Vec<String> = result.iter().map(|line| normalised(line)).collect();
-    // The first line that no check has taken, and the checks since then that must not be there.
+    // The first line that no check has taken, and the `check-not`s since then.
     let (mut free, mut absent) = (0, Vec::new());
     for check in checks {
         let mut candidates = match check.kind {
@@ -64,7 +64,7 @@ fn missing<'a>(check: &'a Check, lines: &[String], free: usize) -> Difference<'a
             (message, free..lines.len(), None)
         }
     };
-    Difference { place: &check.place, message, help, searched, wrong }
+    Difference { span: &check.span, message, help, searched, wrong }
 }
 
 fn are_absent<'a>(
@@ -75,7 +75,7 @@ fn are_absent<'a>(
     for check in absent {
         if let Some(line) = among.clone().find(|&line| lines[line].contains(&check.text)) {
             return Err(Difference {
-                place: &check.place,
+                span: &check.span,
                 message: format!("line {} of the result has this text", line + 1),
                 help: None,
                 searched: line..line + 1,
@@ -88,22 +88,22 @@ fn are_absent<'a>(
 
 /// Compares line by line.
 pub(super) fn whole<'a>(
-    title: &'a Place,
-    expected: &'a [(String, Place)],
+    title: &'a Span,
+    expected: &'a [(String, Span)],
     result: &[&str],
 ) -> Result<(), Difference<'a>> {
     let same = expected.iter().zip(result).take_while(|((text, _), line)| text == *line).count();
-    let (message, place) = match (expected.get(same), same < result.len()) {
+    let (message, span) = match (expected.get(same), same < result.len()) {
         (None, false) => return Ok(()),
         (None, true) => {
-            let place = expected.last().map_or(title, |(_, place)| place);
-            (format!("the result goes on with line {}", same + 1), place)
+            let span = expected.last().map_or(title, |(_, span)| span);
+            (format!("the result continues with line {}", same + 1), span)
         }
-        (Some((_, place)), true) => (format!("line {} of the result differs", same + 1), place),
-        (Some((_, place)), false) => ("the result ends before this line".to_owned(), place),
+        (Some((_, span)), true) => (format!("line {} of the result differs", same + 1), span),
+        (Some((_, span)), false) => ("the result ends before this line".to_owned(), span),
     };
     Err(Difference {
-        place,
+        span,
         message,
         help: Some("if the result is right, `brolga test --bless` writes it down".to_owned()),
         searched: same..result.len().min(same + 1),

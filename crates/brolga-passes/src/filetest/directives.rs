@@ -1,4 +1,4 @@
-//! The comments that say what is tested.
+//! The directives of a test: its comments that say what is tested.
 
 use brolga_ir::ParseError;
 use brolga_ir::spelling::nearest;
@@ -6,10 +6,10 @@ use brolga_ir::spelling::nearest;
 use super::error::TestError;
 use crate::error::PassError;
 
-/// What a comment can say. Each stands before a colon.
+/// The words of directives, which stand before a colon.
 const WORDS: [&str; 5] = ["passes", "check", "check-next", "check-not", "expect"];
 
-/// What the comments of a file say.
+/// The directives of a file.
 #[derive(Debug)]
 pub(super) struct Directives {
     /// `default`, or names separated by commas.
@@ -20,17 +20,17 @@ pub(super) struct Directives {
 /// What the result must be.
 #[derive(Debug, Clone)]
 pub(super) enum Expectation {
-    /// Nothing is said.
+    /// The file does not say.
     Nothing,
     /// Lines with these texts, in order.
     Checks(Vec<Check>),
     /// These lines and no others.
     Whole {
-        /// The place of `// expect:`.
-        title: Place,
-        /// Each with its place in the file.
-        lines: Vec<(String, Place)>,
-        /// The byte of the file with which the line after `// expect:` starts, or the end.
+        /// The span of `// expect:`.
+        title: Span,
+        /// Each with its span in the file.
+        lines: Vec<(String, Span)>,
+        /// The offset of the line after `// expect:`, or of the end of the file.
         start: usize,
     },
 }
@@ -39,9 +39,9 @@ pub(super) enum Expectation {
 #[derive(Debug, Clone)]
 pub(super) struct Check {
     pub(super) kind: CheckKind,
-    /// Runs of blanks are single spaces.
+    /// The text, with each run of blanks as one space.
     pub(super) text: String,
-    pub(super) place: Place,
+    pub(super) span: Span,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub(super) enum CheckKind {
 
 /// A part of a line of the file.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct Span {
     /// From 1.
     pub(super) line: usize,
     /// The first character, from 1.
@@ -67,14 +67,14 @@ pub(super) struct Place {
     pub(super) text: String,
 }
 
-impl Place {
-    /// The part of a line that starts with this byte.
+impl Span {
+    /// The part of a line that starts at this byte.
     fn new(line: usize, text: &str, part: &str, at: usize) -> Self {
         let (column, length) = (text[..at].chars().count() + 1, part.chars().count().max(1));
         Self { line, column, length, text: text.to_owned() }
     }
 
-    /// What is wrong here.
+    /// An error that points here.
     pub(super) fn mistake(&self, file: &str, message: &str, help: Option<&str>) -> ParseError {
         ParseError {
             line: self.line,
@@ -89,19 +89,19 @@ impl Place {
 }
 
 /// The first character of a file.
-pub(super) fn start_of(text: &str) -> Place {
-    Place::new(1, text.lines().next().unwrap_or_default(), "", 0)
+pub(super) fn start_of(text: &str) -> Span {
+    Span::new(1, text.lines().next().unwrap_or_default(), "", 0)
 }
 
-/// Runs of blanks as single spaces.
+/// The text with each run of blanks as one space.
 pub(super) fn normalised(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Reads the comments of a file.
+/// Reads the directives of a file.
 ///
 /// # Errors
-/// All mistakes in them.
+/// All mistakes in the directives.
 pub(super) fn read(text: &str, file: &str) -> Result<Directives, TestError> {
     let mut reader = Reader { file, passes: None, checks: vec![], whole: None, mistakes: vec![] };
     let mut start = 0;
@@ -121,24 +121,24 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn report(&mut self, place: &Place, message: &str, help: &str) {
-        self.mistakes.push(place.mistake(self.file, message, Some(help)));
+    fn report(&mut self, span: &Span, message: &str, help: &str) {
+        self.mistakes.push(span.mistake(self.file, message, Some(help)));
     }
 
-    /// Reads a line, after which the file goes on with the byte `next`.
+    /// Reads a line; `next` is the offset of the line after it.
     fn line(&mut self, number: usize, line: &str, next: usize) {
         let content = line.trim_start();
         let comment = content.strip_prefix("//");
         if let Some(Expectation::Whole { lines, .. }) = &mut self.whole {
             let at = line.len() - content.len();
-            let place = Place::new(number, line, content, at);
+            let span = Span::new(number, line, content, at);
             match comment {
                 Some(comment) => {
-                    lines.push((comment.strip_prefix(' ').unwrap_or(comment).to_owned(), place));
+                    lines.push((comment.strip_prefix(' ').unwrap_or(comment).to_owned(), span));
                 }
                 None if content.is_empty() => {}
                 None => self.report(
-                    &place,
+                    &span,
                     "only comments can stand below `// expect:`",
                     "put the graphs above it",
                 ),
@@ -148,13 +148,13 @@ impl Reader<'_> {
         let Some(comment) = comment.map(str::trim_start) else { return };
         if let Some((word, value)) = comment.split_once(':') {
             let (word, value) = (word.trim_end(), value.trim_start());
-            let word_at = Place::new(number, line, word, line.len() - comment.len());
-            let value_at = Place::new(number, line, value, line.len() - value.len());
+            let word_at = Span::new(number, line, word, line.len() - comment.len());
+            let value_at = Span::new(number, line, value, line.len() - value.len());
             self.directive(word, value, word_at, value_at, next);
         }
     }
 
-    fn directive(&mut self, word: &str, value: &str, word_at: Place, at: Place, next: usize) {
+    fn directive(&mut self, word: &str, value: &str, word_at: Span, at: Span, next: usize) {
         match word {
             "passes" => self.passes(value, &at),
             "check" => self.check(CheckKind::Somewhere, value, word_at, at),
@@ -180,7 +180,7 @@ impl Reader<'_> {
         }
     }
 
-    fn passes(&mut self, value: &str, at: &Place) {
+    fn passes(&mut self, value: &str, at: &Span) {
         if self.passes.is_some() {
             self.report(at, "the passes are named twice", "name them in one comment, in order");
         }
@@ -199,7 +199,7 @@ impl Reader<'_> {
         self.passes = Some(value.to_owned());
     }
 
-    fn check(&mut self, kind: CheckKind, value: &str, word_at: Place, at: Place) {
+    fn check(&mut self, kind: CheckKind, value: &str, word_at: Span, at: Span) {
         if value.is_empty() {
             self.report(&at, "there is no text to look for", "write it after the colon");
         }
@@ -218,7 +218,7 @@ impl Reader<'_> {
                 Some(CheckKind::Somewhere | CheckKind::Next) => {}
             }
         }
-        self.checks.push(Check { kind, text: normalised(value), place: at });
+        self.checks.push(Check { kind, text: normalised(value), span: at });
     }
 
     fn finish(mut self, text: &str) -> Result<Directives, TestError> {

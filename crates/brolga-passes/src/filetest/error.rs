@@ -10,19 +10,19 @@ use crate::error::PassError;
 
 /// How many lines of a result are shown.
 const SHOWN: usize = 12;
-/// How many lines are shown before those that were searched, and after a wrong one.
+/// How many lines are shown before the searched ones, and after a wrong one.
 const AROUND: usize = 2;
 
 /// Why a test fails.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TestError {
-    /// Mistakes in the comments that say what is tested; at least one. The author's fault.
+    /// Mistakes in the directives; at least one. The author's fault.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
     Directives(Vec<ParseError>),
     /// Mistakes in the graphs. The author's fault.
     #[error(transparent)]
     Graphs(#[from] ParseErrors),
-    /// A pass leaves a wrong graph, or the graph given is wrong.
+    /// A pass or its input is wrong.
     #[error("{file}: error: {error}")]
     Pass {
         /// The file.
@@ -30,13 +30,13 @@ pub enum TestError {
         /// What the pass manager says.
         error: PassError,
     },
-    /// The result is another one than expected.
+    /// The result is not the expected one.
     #[error(transparent)]
     Mismatch(Box<Mismatch>),
 }
 
 impl TestError {
-    /// The places in the file at which something is wrong.
+    /// The mistakes, each with its location in the file.
     pub fn mistakes(&self) -> &[ParseError] {
         match self {
             Self::Directives(mistakes) => mistakes,
@@ -52,7 +52,7 @@ impl TestError {
 pub struct Mismatch {
     /// What is expected.
     pub mistake: ParseError,
-    /// The lines of the result around the place where it was looked for, with their numbers.
+    /// The lines of the result that were searched and some around them, with their numbers.
     pub result: String,
 }
 
@@ -62,8 +62,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// The lines that were searched and some around them, with their numbers and a mark at the wrong
-/// one.
+/// The lines that were searched and some around them, with their numbers; the wrong one is marked.
 pub(super) fn excerpt(lines: &[&str], searched: Range<usize>, wrong: Option<usize>) -> String {
     let start = searched.start.saturating_sub(AROUND);
     let end = lines.len().min(searched.end + AROUND);

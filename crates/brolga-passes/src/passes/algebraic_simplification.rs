@@ -9,7 +9,8 @@
 //! %2: f32[4] = select %m, %1, %3          →   %2: f32[4] = select %m, %0, %3
 //! ```
 //!
-//! "Every bit" is for every operand: NaN (all NaNs are one value), infinities, −0 and subnormal numbers.
+//! "Every bit" holds for all operands: NaN (all NaNs are one value), infinities, −0 and subnormal
+//! numbers.
 //!
 //! | rule | floats | integers |
 //! |---|---|---|
@@ -20,17 +21,20 @@
 //! | x + (−0) → x | −0 + −0 = −0 | x + 0 → x |
 //! | x + (−y) → x − y, x − (−y) → x + y | subtraction is defined so | wraps alike |
 //! | −(−x) → x | exact | wraps alike |
-//! | −(c · x) → (−c) · x for a constant c | rounding does not look at the sign | refused |
+//! | −(c · x) → (−c) · x for a constant c | rounding is symmetric | refused |
 //! | max(x, x), min(x, x) → x | NaN stays NaN | exact |
 //! | relu, abs, floor, flush, sign twice → once; abs(−x) → abs x | idempotent | idempotent |
-//! | select(true, a, b) → a, select(m, a, a) → a, select(¬m, a, b) → select(m, b, a) | no arithmetic | |
-//! | select(m, select(m, a, b), c) → select(m, a, c), likewise in the third operand | no arithmetic | |
+//! | select(true, a, b) → a, select(m, a, a) → a | no arithmetic | |
+//! | select(¬m, a, b) → select(m, b, a) | no arithmetic | |
+//! | select(m, select(m, a, b), c) → select(m, a, c), and so for c | no arithmetic | |
 //! | ¬¬m, m ∧ m, m ∨ m, m ∧ true, m ∨ false → m | no arithmetic | |
-//! | a cast to the type it has, a reversal twice or along axes of extent 1, a slice of everything, an empty padding, a concatenation of one | nothing moves | |
+//! | a cast to the same type; a reversal twice or of extent 1 → x | nothing moves | |
+//! | a slice of everything, a padding of nothing, a concatenation of one → x | nothing moves | |
 //! | stop_gradient(x) → x | differentiation comes before the passes | |
 //!
-//! Refused, because a bit can change: x + (+0) (−0 becomes +0), x − (−0) (likewise), x · 0 → 0 (NaN, ∞, and −0 for negative x), x − x → 0 and
-//! x / x → 1 (NaN), any reassociation, x / c for other c.
+//! Refused, because a bit can change: x + (+0) (−0 becomes +0), x − (−0) (likewise), x · 0 → 0
+//! (NaN, ∞, and −0 for negative x), x − x → 0 and x / x → 1 (NaN), any reassociation, x / c for
+//! other c.
 
 use brolga_ir::ops;
 use brolga_ir::{DType, Data, Graph, Mistake, NodeId, Op, Value};
@@ -66,7 +70,7 @@ const ADD_NEG: Rule = Rule { name: "x+(−y) → x−y", reason: "subtraction is
 const SUB_NEG: Rule = Rule { name: "x−(−y) → x+y", reason: "subtraction is defined so" };
 const NEG_NEG: Rule = Rule { name: "−(−x) → x", reason: "the sign bit is inverted twice" };
 const NEG_SCALED: Rule =
-    Rule { name: "−(c·x) → (−c)·x", reason: "rounding does not look at the sign" };
+    Rule { name: "−(c·x) → (−c)·x", reason: "rounding is symmetric" };
 const SAME_EXTREMUM: Rule = Rule { name: "max(x,x) → x", reason: "the second is taken, or NaN" };
 const IDEMPOTENT: Rule = Rule { name: "f(f(x)) → f(x)", reason: "f changes none of its results" };
 const ABS_NEG: Rule =
@@ -85,7 +89,7 @@ const NO_STOP: Rule =
 
 /// What a node becomes.
 enum Becomes {
-    /// A value that is there.
+    /// An existing value.
     Value(Value),
     /// A new node.
     Node(Op, Vec<Value>),
@@ -116,89 +120,120 @@ fn simplify(
     if graph.ty(value).shape == ty.shape {
         return Ok(Some(value));
     }
-    // The operand that went had repeated this one.
+    // The removed operand gave the result its shape.
     graph.add(ops::Broadcast { shape: ty.shape }, &[value], origin).map(Some)
 }
 
-fn identity(graph: &Graph, id: NodeId) -> Option<(&'static Rule, Becomes)> {
+type Identity = Option<(&'static Rule, Becomes)>;
+
+fn identity(graph: &Graph, id: NodeId) -> Identity {
     let node = graph.node(id);
-    let operands = graph.operands(id);
-    let op = |value: Value| &graph.node(value.node).op;
-    let inner = |value: Value| graph.operands(value.node)[0];
-    let is = |value: Value, number: f64| is_splat_of(graph, value, number);
-    let value = |rule, value| Some((rule, Becomes::Value(value)));
-    match (&node.op, operands.as_slice()) {
-        (Op::Mul(_), &[a, b]) => match () {
-            () if is(b, 1.0) => value(&MUL_ONE, a),
-            () if is(a, 1.0) => value(&MUL_ONE, b),
-            () if node.types[0].dtype == DType::U8 => None,
-            () if is(b, -1.0) => Some((&MUL_MINUS_ONE, Node(ops::Neg.into(), vec![a]))),
-            () if is(a, -1.0) => Some((&MUL_MINUS_ONE, Node(ops::Neg.into(), vec![b]))),
-            () => None,
-        },
-        (Op::Div(_), &[a, b]) if is(b, 1.0) => value(&DIV_ONE, a),
+    match (&node.op, graph.operands(id).as_slice()) {
+        (Op::Mul(_), &[a, b]) => product(graph, node.types[0].dtype, a, b),
+        (Op::Div(_), &[a, b]) if is_splat_of(graph, b, 1.0) => value(&DIV_ONE, a),
         (Op::Div(_), &[a, b]) => reciprocal(graph, b).map(|c| (&DIV_POWER, Scaled(a, c))),
-        (Op::Sub(_), &[a, b]) if is(b, 0.0) => value(&SUB_ZERO, a),
-        (Op::Sub(_), &[a, b]) if matches!(op(b), Op::Neg(_)) => {
-            Some((&SUB_NEG, Node(ops::Add.into(), vec![a, inner(b)])))
+        (Op::Add(_), &[a, b]) => sum(graph, node.types[0].dtype, a, b),
+        (Op::Sub(_), &[a, b]) if is_splat_of(graph, b, 0.0) => value(&SUB_ZERO, a),
+        (Op::Sub(_), &[a, b]) => {
+            Some((&SUB_NEG, Node(ops::Add.into(), vec![a, negated(graph, b)?])))
         }
-        (Op::Add(_), &[a, b]) => {
-            let zero = if node.types[0].dtype.is_float() { -0.0 } else { 0.0 };
-            match () {
-                () if is(b, zero) => value(&ADD_ZERO, a),
-                () if is(a, zero) => value(&ADD_ZERO, b),
-                () if matches!(op(b), Op::Neg(_)) => {
-                    Some((&ADD_NEG, Node(ops::Sub.into(), vec![a, inner(b)])))
-                }
-                () if matches!(op(a), Op::Neg(_)) => {
-                    Some((&ADD_NEG, Node(ops::Sub.into(), vec![b, inner(a)])))
-                }
-                () => None,
-            }
-        }
-        (Op::Neg(_), &[a]) if matches!(op(a), Op::Neg(_)) => value(&NEG_NEG, inner(a)),
-        (Op::Neg(_), &[a]) => {
-            let (x, c) = scaled(graph, a)?;
-            Some((&NEG_SCALED, Scaled(x, -c)))
-        }
-        // The negative of a byte is another byte.
-        (Op::Abs(_), &[a]) if matches!(op(a), Op::Neg(_)) && graph.ty(a).dtype != DType::U8 => {
-            Some((&ABS_NEG, Node(ops::Abs.into(), vec![inner(a)])))
-        }
+        (Op::Neg(_), &[a]) => match negated(graph, a) {
+            Some(x) => value(&NEG_NEG, x),
+            None => scaled(graph, a).map(|(x, c)| (&NEG_SCALED, Scaled(x, -c))),
+        },
         (Op::Max(_) | Op::Min(_), &[a, b]) if a == b => value(&SAME_EXTREMUM, a),
-        (Op::Relu(_) | Op::Abs(_) | Op::Floor(_) | Op::Flush(_) | Op::Sign(_), &[a])
-            if *op(a) == node.op =>
-        {
-            value(&IDEMPOTENT, a)
+        (op, &[a]) if is_idempotent(op) && graph.node(a.node).op == *op => value(&IDEMPOTENT, a),
+        // On `u8`, −x wraps to another value and abs keeps it.
+        (Op::Abs(_), &[a]) if graph.ty(a).dtype != DType::U8 => {
+            Some((&ABS_NEG, Node(ops::Abs.into(), vec![negated(graph, a)?])))
         }
         (Op::Select(_), &[m, a, b]) => select(graph, m, a, b),
-        (Op::Not(_), &[a]) if matches!(op(a), Op::Not(_)) => value(&LOGIC, inner(a)),
-        (Op::And(_) | Op::Or(_), &[a, b]) => {
-            let neutral = f64::from(u8::from(matches!(node.op, Op::And(_))));
-            match () {
-                () if a == b || is(b, neutral) => value(&LOGIC, a),
-                () if is(a, neutral) => value(&LOGIC, b),
-                () => None,
-            }
-        }
+        (Op::Not(_) | Op::And(_) | Op::Or(_), operands) => logic(graph, &node.op, operands),
         (Op::Cast(cast), &[a]) if cast.dtype == graph.ty(a).dtype => value(&NO_CAST, a),
         (Op::StopGradient(_), &[a]) => value(&NO_STOP, a),
-        (Op::Reverse(reverse), &[a]) => {
-            let shape = &graph.ty(a).shape;
-            match op(a) {
-                _ if reverse.axes.iter().all(|&axis| shape[axis] <= 1) => value(&NO_MOVE, a),
-                Op::Reverse(other) if other.axes == reverse.axes => value(&NO_MOVE, inner(a)),
-                _ => None,
-            }
-        }
-        // Of as many elements as there are, in ascending order, none is left out.
-        (Op::Slice(_) | Op::Pad(_), &[a]) if *graph.ty(a) == node.types[0] => value(&NO_MOVE, a),
-        (Op::Concat(_), &[a]) => value(&NO_MOVE, a),
+        (_, &[a]) => unmoved(graph, id, a).and_then(|a| value(&NO_MOVE, a)),
         _ => None,
     }
 }
 
-fn select(graph: &Graph, m: Value, a: Value, b: Value) -> Option<(&'static Rule, Becomes)> {
+fn value(rule: &'static Rule, value: Value) -> Identity {
+    Some((rule, Becomes::Value(value)))
+}
+
+/// x if the value is −x.
+fn negated(graph: &Graph, value: Value) -> Option<Value> {
+    matches!(graph.node(value.node).op, Op::Neg(_)).then(|| graph.operands(value.node)[0])
+}
+
+fn is_idempotent(op: &Op) -> bool {
+    matches!(op, Op::Relu(_) | Op::Abs(_) | Op::Floor(_) | Op::Flush(_) | Op::Sign(_))
+}
+
+fn product(graph: &Graph, dtype: DType, a: Value, b: Value) -> Identity {
+    let factor = |number: f64| match () {
+        () if is_splat_of(graph, b, number) => Some(a),
+        () if is_splat_of(graph, a, number) => Some(b),
+        () => None,
+    };
+    if let Some(x) = factor(1.0) {
+        return value(&MUL_ONE, x);
+    }
+    let x = factor(-1.0).filter(|_| dtype != DType::U8)?;
+    Some((&MUL_MINUS_ONE, Node(ops::Neg.into(), vec![x])))
+}
+
+fn sum(graph: &Graph, dtype: DType, a: Value, b: Value) -> Identity {
+    let zero = if dtype.is_float() { -0.0 } else { 0.0 };
+    let difference = |x, y| Some((&ADD_NEG, Node(ops::Sub.into(), vec![x, y])));
+    match (negated(graph, a), negated(graph, b)) {
+        _ if is_splat_of(graph, b, zero) => value(&ADD_ZERO, a),
+        _ if is_splat_of(graph, a, zero) => value(&ADD_ZERO, b),
+        (_, Some(y)) => difference(a, y),
+        (Some(x), None) => difference(b, x),
+        (None, None) => None,
+    }
+}
+
+fn logic(graph: &Graph, op: &Op, operands: &[Value]) -> Identity {
+    match *operands {
+        [a] => match &graph.node(a.node).op {
+            Op::Not(_) => value(&LOGIC, graph.operands(a.node)[0]),
+            _ => None,
+        },
+        [a, b] => {
+            let neutral = f64::from(u8::from(matches!(op, Op::And(_))));
+            match () {
+                () if a == b || is_splat_of(graph, b, neutral) => value(&LOGIC, a),
+                () if is_splat_of(graph, a, neutral) => value(&LOGIC, b),
+                () => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The value that a node equals because it moves no element; `a` is its operand.
+fn unmoved(graph: &Graph, id: NodeId, a: Value) -> Option<Value> {
+    let node = graph.node(id);
+    match &node.op {
+        Op::Reverse(reverse) => {
+            let shape = &graph.ty(a).shape;
+            match &graph.node(a.node).op {
+                _ if reverse.axes.iter().all(|&axis| shape[axis] <= 1) => Some(a),
+                Op::Reverse(other) if other.axes == reverse.axes => {
+                    Some(graph.operands(a.node)[0])
+                }
+                _ => None,
+            }
+        }
+        // A slice is ascending: with as many elements as its operand, it has all of them in order.
+        Op::Slice(_) | Op::Pad(_) => (*graph.ty(a) == node.types[0]).then_some(a),
+        Op::Concat(_) => Some(a),
+        _ => None,
+    }
+}
+
+fn select(graph: &Graph, m: Value, a: Value, b: Value) -> Identity {
     let same_mask = |value: Value| {
         let nested = graph.operands(value.node);
         let is_select = matches!(graph.node(value.node).op, Op::Select(_)) && nested[0] == m;
@@ -260,7 +295,7 @@ mod tests {
     use super::AlgebraicSimplification;
     use crate::testing::{refuses, run};
 
-    /// `%y` computed of `%x`, `%z` and numbers by these lines.
+    /// A graph whose lines compute `%y` of `%x`, `%z` and numbers.
     fn text(dtype: &str, lines: &str) -> String {
         format!(
             "graph f(%x: {dtype}[9], %z: {dtype}[9], %m: bool[9], %n: bool[9]) {{ {lines} return %y }}"
@@ -311,7 +346,7 @@ mod tests {
             ("nan", "div %x, %c"),
             ("0", "div %x, %c"),
             ("inf", "div %x, %c"),
-            // 2⁻¹²⁷ and 2⁻¹²⁹ are subnormal: their reciprocals have no bits to spare.
+            // 2⁻¹²⁷ and 2⁻¹²⁹, the reciprocals, are subnormal.
             ("1.7014118e38", "div %x, %c"),
             ("1e-42", "div %x, %c"),
         ] {

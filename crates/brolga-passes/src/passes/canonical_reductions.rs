@@ -1,20 +1,25 @@
-//! Brings reductions into the two forms that kernels compute: along the last axes, or over neighbouring axes in front of the last.
+//! Brings reductions into the two forms that kernels compute: along the last axes, or over adjacent
+//! axes before the last.
 //!
 //! ```text
 //! %0: f32[5] = reduce_sum %x {axes=[0,2]}          →   %0: f32[4,5] = reduce_sum %x {axes=[2]}
 //!                                                      %1: f32[5] = reduce_sum %0 {axes=[0]}
 //!
-//! %0: f32[4,6] = reduce_max %x {axes=[0,2]}        →   %0: f32[3,5,4,6] = transpose %x {permutation=[0,2,1,3]}
+//! %0: f32[4,6] = reduce_max %x {axes=[0,2]}
+//!                                                  →   %0: f32[3,5,4,6] = transpose %x
+//!                                                        {permutation=[0,2,1,3]}
 //!                                                      %1: f32[4,6] = reduce_max %0 {axes=[0,1]}
 //! ```
 //!
-//! The order of arithmetic stays that of [`brolga_ir::ops::reduce`]: *inner* axes (the longest run of reduced axes that ends at the last one)
-//! are one flattened row; *outer* axes are walked in row-major order, in pieces of the first one. So inner and outer part are two
-//! reductions one after the other, in this order; and moving the outer axes together,
-//! in their order, leaves their walk and the extent that is cut into pieces. A mean becomes a sum, a sum and a division by the
-//! count, which is what the mean does.
+//! The order of arithmetic stays that of [`brolga_ir::ops::reduce`]: *inner* axes (the longest run
+//! of reduced axes that ends at the last one) are one flattened row; *outer* axes are walked in
+//! row-major order, in pieces of the first one. So a reduction is one of its inner axes and then
+//! one of its outer axes. Transposing the outer axes next to each other, in their order, changes
+//! neither their walk nor the extent that is cut into pieces. A mean becomes a sum, a sum and a
+//! division by the count, as it is defined.
 //!
-//! Refused: sums and means of `bf16` and `f16` in two parts, because the first part would be rounded (the kind `move` takes any axes).
+//! Refused: splitting sums and means of `bf16` and `f16`, whose first part would be rounded (the
+//! kind `move` takes any axes).
 
 use brolga_ir::op::{Combine, Family};
 use brolga_ir::ops::reduce::inner_axes;
@@ -129,7 +134,8 @@ fn in_two_parts(
     graph.add(Div, &[total, count], origin.clone())
 }
 
-/// The reduction of axes that do not end at the last one, as neighbours.
+/// The reduction of axes that do not include the last one, after a transposition that makes them
+/// adjacent.
 fn over_outer_axes(
     graph: &mut Graph,
     op: &Op,
@@ -142,8 +148,8 @@ fn over_outer_axes(
     }
     let rank = graph.ty(x).shape.rank();
     let first = axes[0];
-    let behind = (first..rank).filter(|axis| !axes.contains(axis));
-    let permutation = (0..first).chain(axes.iter().copied()).chain(behind).collect();
+    let after = (first..rank).filter(|axis| !axes.contains(axis));
+    let permutation = (0..first).chain(axes.iter().copied()).chain(after).collect();
     let together = graph.add(Transpose { permutation }, &[x], origin.clone())?;
     graph.add(over(op, first..first + axes.len()), &[together], origin.clone())
 }

@@ -8,31 +8,36 @@
 //! %2: f32[3,2] = reshape %1 {shape=[3,2]}          →   %1: f32[3,2] = reshape %0 {shape=[3,2]}
 //!
 //! %1: f32[4] = reduce_max %0 {axes=[1], keepdims=false}
-//! %2: f32[4,1] = reshape %1 {shape=[4,1]}          →   %1: f32[4,1] = reduce_max %0 {axes=[1], keepdims=true}
+//! %2: f32[4,1] = reshape %1 {shape=[4,1]}          →   %1: f32[4,1] = reduce_max %0
+//!                                                        {axes=[1], keepdims=true}
 //!
 //! %1: f32[4,8] = transpose %w {permutation=[1,0]}
-//! %2: f32[2,8] = matmul %x, %1                     →   %1: f32[2,8] = matmul %x, %w {transpose_b=true}
+//! %2: f32[2,8] = matmul %x, %1                     →   %1: f32[2,8] = matmul %x, %w
+//!                                                        {transpose_b=true}
 //! ```
 //!
-//! 1. Equal neighbours compose; what changes nothing goes; what moves nothing becomes a `reshape`, which is free.
-//! 2. A `broadcast`, a `reshape` that adds leading axes of extent 1 and a splat constant of any shape in front of an elementwise op become
-//!    what is repeated: elementwise ops repeat by themselves. Refused where the op's result would lose its shape.
-//! 3. A `reshape` moves behind the elementwise op that uses it, if all operands come from the same shape or are one element. So the op stays
-//!    with what computes its operand, and the `reshape` becomes a view of the result. Refused between roles, which are not fused anyway.
-//! 4. What takes one element of each row of a reduction back to `[r.., 1]` is computed there from the start (`keepdims=true`), because only
-//!    so can it be repeated along the row in the same kernel. Rule 3 does not undo that: it leaves these reshapes alone.
+//! 1. Successive changes of one kind compose; one that changes nothing is removed; one that moves
+//!    no element becomes a `reshape`, which is free.
+//! 2. An elementwise op reads the operand of a `broadcast`, or of a `reshape` that adds leading
+//!    axes of extent 1, and the scalar of a splat constant: elementwise ops broadcast their
+//!    operands. Refused where the op's result would lose its shape.
+//! 3. A `reshape` moves after the elementwise op that uses it, if all operands come from the same
+//!    shape or are one element. So the op can be fused with the producer of its operand, and the
+//!    `reshape` becomes a view of the result. Refused between roles, which are not fused anyway.
+//! 4. A reduction of rows, with the ops on its result, whose value is reshaped to `[r.., 1]` is
+//!    computed in that shape (`keepdims=true`), because only so can the same kernel repeat it along
+//!    the row. Rule 3 leaves these reshapes alone, so that it does not undo this one.
 //!
-//! Nothing here computes, so no bit can change.
+//! These ops compute nothing, so no bit can change.
 
-use brolga_ir::op::Family;
+mod keep_axis;
+
 use brolga_ir::ops::{self, Broadcast, Matmul, Reshape, Transpose};
 use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};
-use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::SmallVec;
 
+use self::keep_axis::{adds_last_axis, is_of_rows, keep_last_axis};
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::rows::{reduced_domain, row_reduction};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::{add_splat, elements, splat};
 
@@ -60,18 +65,18 @@ impl Pass for CanonicalShapes {
     }
 }
 
-const NOTHING: Rule = Rule { name: "drop what changes nothing", reason: "shapes are the same" };
-const COMPOSE: Rule = Rule { name: "compose", reason: "one change of shape is as good as two" };
+const NOTHING: Rule = Rule { name: "remove what changes nothing", reason: "shapes are the same" };
+const COMPOSE: Rule = Rule { name: "compose", reason: "two changes of shape are one" };
 const RESHAPE_ONE: Rule =
     Rule { name: "reshape the element that is repeated", reason: "a reshape of copies is copies" };
 const MOVES_NOTHING: Rule = Rule { name: "to a reshape", reason: "elements stay in their order" };
 const KEEP_AXIS: Rule =
-    Rule { name: "keep the reduced axis", reason: "the reshape behind it only adds it again" };
+    Rule { name: "keep the reduced axis", reason: "the reshape after it only adds it again" };
 const INTO_MATMUL: Rule =
     Rule { name: "transpose inside of matmul", reason: "the product reads either order" };
 const REPEAT: Rule =
-    Rule { name: "repeat by itself", reason: "elementwise ops broadcast their operands" };
-const SINK: Rule = Rule { name: "reshape later", reason: "elementwise ops do not look at shapes" };
+    Rule { name: "broadcast by the op", reason: "elementwise ops broadcast their operands" };
+const SINK: Rule = Rule { name: "reshape later", reason: "an elementwise op is the same in any shape" };
 
 /// The operand of a node that has one.
 fn operand(graph: &Graph, id: NodeId) -> Value {
@@ -107,93 +112,6 @@ fn reshape(
             keep_last_axis(graph, x).map(Some)
         }
         _ => Ok(None),
-    }
-}
-
-/// How long a chain between a reduction and a reshape is followed.
-const MAX_CHAIN: usize = 16;
-
-fn adds_last_axis(from: &Shape, to: &Shape) -> bool {
-    to.split_last().is_some_and(|(&last, rest)| last == 1 && rest == &from[..])
-}
-
-/// Whether the value is the reduction of rows along their last axis, without that axis, or computed of such ones elementwise. Chains
-/// of more than [`MAX_CHAIN`] ops are not followed.
-fn is_of_rows(graph: &Graph, value: Value) -> bool {
-    let (mut values, mut seen) = (vec![value], FxHashSet::from_iter([value]));
-    for _ in 0..=MAX_CHAIN {
-        if values.iter().any(|&value| is_row_reduction(graph, value)) {
-            return true;
-        }
-        let chained = values.iter().filter(|value| graph.node(value.node).op.is_elementwise());
-        let same = |v: &Value| graph.ty(*v).shape == graph.ty(value).shape;
-        let operands = chained.flat_map(|value| graph.operands(value.node)).filter(same);
-        values = operands.filter(|&operand| seen.insert(operand)).collect();
-    }
-    false
-}
-
-/// Whether the value is the reduction of rows along their last axis, without that axis.
-fn is_row_reduction(graph: &Graph, value: Value) -> bool {
-    row_reduction(&graph.node(value.node).op).is_some_and(|(axes, keepdims)| {
-        !keepdims && axes.len() == 1 && reduced_domain(graph, value.node).is_some()
-    })
-}
-
-/// A node that is computed anew with its last axis.
-struct Keeping {
-    value: Value,
-    op: Op,
-    operands: SmallVec<[Value; 4]>,
-    /// How many of the operands are the new node's.
-    done: usize,
-}
-
-impl Keeping {
-    fn new(graph: &Graph, value: Value) -> Self {
-        let (op, operands) = (&graph.node(value.node).op, graph.operands(value.node));
-        match keeping_axes(op) {
-            Some(op) => Self { value, op, done: operands.len(), operands },
-            None => Self { value, op: op.clone(), operands, done: 0 },
-        }
-    }
-}
-
-/// Computes such a value as `[r.., 1]`, and so its operands that are such values; what used them uses views.
-fn keep_last_axis(graph: &mut Graph, value: Value) -> Result<Value, Mistake> {
-    let mut kept: FxHashMap<Value, Value> = FxHashMap::default();
-    let mut stack = vec![Keeping::new(graph, value)];
-    while let Some(Keeping { value, op, operands, done }) = stack.last_mut() {
-        let origin = graph.node(value.node).origin.clone();
-        let Some(operand) = operands.get_mut(*done) else {
-            let shape = graph.ty(*value).shape.clone();
-            let new = graph.add(op.clone(), operands, origin.clone())?;
-            let view = graph.add(Reshape { shape }, &[new], origin)?;
-            graph.replace(*value, view);
-            kept.insert(*value, new);
-            stack.pop();
-            continue;
-        };
-        if let Some(&new) = kept.get(operand) {
-            *operand = new;
-        } else if is_of_rows(graph, *operand) {
-            let operand = *operand;
-            stack.push(Keeping::new(graph, operand));
-            continue;
-        } else if elements(graph, *operand) != 1 {
-            let shape = graph.ty(*operand).shape.iter().copied().chain([1]).collect();
-            *operand = graph.add(Reshape { shape }, &[*operand], origin)?;
-        }
-        *done += 1;
-    }
-    Ok(kept[&value])
-}
-
-/// The same reduction with `keepdims`.
-fn keeping_axes(op: &Op) -> Option<Op> {
-    match op.family() {
-        Family::Reduction { axes, .. } => op.over(axes, true),
-        _ => None,
     }
 }
 
@@ -246,7 +164,7 @@ fn broadcast(
     Ok(None)
 }
 
-/// What is repeated to give this value by NumPy's rule, if the value is such a repetition.
+/// The value that NumPy's rule broadcasts to this one, if there is one.
 fn repeated(graph: &Graph, value: Value) -> Option<Value> {
     let node = graph.node(value.node);
     match &node.op {
@@ -286,7 +204,7 @@ fn matmul(
     graph.add(Matmul { ..op }, &operands, origin).map(Some)
 }
 
-/// Rule 2: changes operands in place.
+/// Rule 2, by changing operands in place.
 fn repeat_by_itself(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<(), Mistake> {
     let shape = graph.ty(id.into()).shape.clone();
     let mut operands = graph.operands(id);
@@ -466,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn views_move_behind_elementwise_ops() {
+    fn views_move_after_elementwise_ops() {
         let text = "graph f(%x: f32[6,4], %y: f32[6,4], %s: f32[1,1,1]) {
             %0: f32[2,3,4] = reshape %x {shape=[2,3,4]}
             %1: f32[2,3,4] = reshape %y {shape=[2,3,4]}

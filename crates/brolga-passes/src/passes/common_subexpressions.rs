@@ -1,4 +1,4 @@
-//! Lets equal nodes be one.
+//! Merges equal nodes.
 //!
 //! ```text
 //! %0: f32[4] = exp %x                     %0: f32[4] = exp %x
@@ -6,10 +6,11 @@
 //! %2: f32[4] = mul %0, %1
 //! ```
 //!
-//! Nodes are equal if their ops are, compared by value, and their operands. The operands of `add`, `mul`, `eq`, `ne`, `and` and `or`
-//! may stand in either order. The first node stays, with its layer and role.
+//! Nodes are equal if their ops, compared by value, and their operands are. The operands of `add`,
+//! `mul`, `eq`, `ne`, `and` and `or` may be in either order. The first node stays, with its layer
+//! and role.
 //!
-//! Refused: the order of `max` and `min` matters, since of +0 and −0 the second operand is taken.
+//! Refused: reordering the operands of `max` and `min`, which take the second one of +0 and −0.
 
 use std::collections::hash_map::Entry;
 use std::hash::{Hash, Hasher};
@@ -34,7 +35,7 @@ impl Pass for CommonSubexpressions {
     }
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
-        // Only looked up, never iterated: the hash order has no influence.
+        // Never iterated, so that the order of hashes has no influence.
         let mut seen: FxHashMap<u64, Vec<NodeId>> = FxHashMap::default();
         for id in graph.order() {
             if graph.parameter(id).is_some() {

@@ -1,4 +1,4 @@
-//! Computes what depends on constants alone.
+//! Computes values that depend on constants alone.
 //!
 //! ```text
 //! %0: f32[] = constant {value=32}
@@ -7,11 +7,12 @@
 //! %3: f32[32] = broadcast %2 {shape=[32]}
 //! ```
 //!
-//! The interpreter computes the value, so the bits are those of the op. A constant whose elements are all the same is stored as one
-//! element: elementwise ops, shape changes and repetitions of such constants are folded at any size.
+//! The interpreter computes the value, so the bits are those of the op. A constant whose elements
+//! are all the same is stored as one element: elementwise ops, shape changes and repetitions of
+//! such constants are folded at any size.
 //!
-//! Refused: anything else whose operands or result have more than 1024 elements, which would make the graph large and
-//! compiling slow; ops without operands (`iota` is cheaper than the table it would become).
+//! Refused: all other ops whose operands or result have more than 1024 elements, which would make
+//! the graph large and compilation slow; ops without operands (`iota` is cheaper than its table).
 
 use brolga_ir::ops::Constant;
 use brolga_ir::{Data, Graph, Mistake, NodeId, Op, Shape, Tensor, Type, Value};
@@ -21,7 +22,7 @@ use crate::pass::{Changed, Pass};
 use crate::rewrites::{Rewrites, Rule};
 use crate::values::{add_splat, constant, elements, splat};
 
-/// The most elements of a constant that is computed element by element.
+/// The most elements of a folded constant that is no splat.
 pub(super) const MAX_ELEMENTS: usize = 1024;
 
 const FOLD: Rule = Rule { name: "fold constants", reason: "the interpreter defines the bits" };
@@ -69,7 +70,8 @@ fn fold(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<Option
     graph.add(Constant::new(result), &[], origin).map(Some)
 }
 
-/// The element that the result consists of, if the operands are splats and the op combines them or moves them only.
+/// The element of the result if it is a splat: the operands are, and the op is elementwise or moves
+/// elements.
 fn fold_splats(graph: &Graph, id: NodeId, operands: &[Value]) -> Option<Data> {
     let splats = operands.iter().map(|&value| splat(graph, value).map(Constant::value));
     let splats: Vec<&Data> = splats.collect::<Option<_>>()?;

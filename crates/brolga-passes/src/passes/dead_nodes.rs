@@ -8,7 +8,8 @@
 //! }
 //! ```
 //!
-//! Inputs stay, used or not: they are the signature. No op has side effects; random numbers are functions of seed and step.
+//! Inputs stay, used or not: they are the signature. No op has side effects; random numbers are
+//! functions of seed and step.
 
 use brolga_ir::Graph;
 

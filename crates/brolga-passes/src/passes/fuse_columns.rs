@@ -1,23 +1,26 @@
-//! Makes one kernel of a reduction over neighbouring axes in front of the last one, the elementwise ops in front of it and those behind.
+//! Makes one kernel of a reduction over adjacent axes before the last one, with a prologue and an
+//! epilogue.
 //!
 //! ```text
 //! %0: f32[32,8] = sub %x, %y
-//! %1: f32[32,8] = mul %0, %0                        →   %0: f32[8] = kernel %x, %y {kind="columns"}
-//! %2: f32[8] = reduce_mean %1 {axes=[0]}                  sub_mul_reduce_mean_sqrt(..)
+//! %1: f32[32,8] = mul %0, %0                   →   %0: f32[8] = kernel %x, %y {kind="columns"}
+//! %2: f32[8] = reduce_mean %1 {axes=[0]}             sub_mul_reduce_mean_sqrt(..)
 //! %3: f32[8] = sqrt %2
 //! ```
 //!
-//! The ops in front have the reduced shape, and nothing else uses them: what is used elsewhere must be stored anyway, and is better
-//! computed where it is stored. The ops behind have the shape of the result.
+//! The prologue has the shape that is reduced, and nothing else uses its values: a value with other
+//! uses must be stored, and is better computed where it is stored. The epilogue has the shape of
+//! the result.
 //!
-//! The axes behind the reduced ones are one long row of *columns* to the kernel. So what the ops in front read has an element for
-//! each column or is the same for all columns, and what the ops behind read has the shape of the result or is one element; other operands
-//! are refused.
+//! To the kernel, the axes after the reduced ones are one long row of *columns*. So operands of the
+//! prologue have an element for each column or one for all of them, and operands of the epilogue
+//! have the shape of the result or are one element; others are refused.
 //!
-//! Refused, too: reductions along the last axis, which go row by row ([`FuseRows`](super::FuseRows)); axes that are no neighbours, or
-//! none, since the kernel walks over one run of rows; `argmax`, which no kernel of columns computes; in front, what is not elementwise;
-//! behind, ops of another role and ops that would need the kernel's own result by another way. A reduction with nothing around it is left
-//! alone.
+//! Also refused: reductions along the last axis, which are rows ([`FuseRows`](super::FuseRows));
+//! axes that are not adjacent, or none, since the kernel walks over one run of rows; `argmax`,
+//! which no kernel of columns computes; in the prologue, ops that are not elementwise; in the
+//! epilogue, ops of another role and ops that need the kernel's result by another path. A reduction
+//! without prologue and epilogue is not fused.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -35,7 +38,7 @@ pub struct FuseColumns;
 
 const COLUMNS: Rule = Rule {
     name: "fuse around a reduction of columns",
-    reason: "what is reduced need not be stored",
+    reason: "the reduced values need not be stored",
 };
 
 impl Pass for FuseColumns {
@@ -69,9 +72,9 @@ fn columns(
 ) -> NodeSet {
     let mut nodes = NodeSet::from([reduction]);
     let reduced = graph.operands(reduction)[0];
-    let in_front =
+    let fits =
         |graph: &Graph, operand, shape: &_| repeats_columns(graph, operand, shape, split);
-    nodes.extend(prologue(graph, schedule, border, reduced, &nodes, in_front));
+    nodes.extend(prologue(graph, schedule, border, reduced, &nodes, fits));
     epilogue(graph, schedule, &mut nodes, border, reduction, same_or_one);
     nodes
 }
@@ -154,7 +157,7 @@ mod tests {
         );
     }
 
-    /// A sum of columns and what is behind it.
+    /// A sum of columns and its epilogue.
     fn summed(lines: &str, outputs: &str) -> String {
         format!(
             "graph f(%x: f32[2,3,5], %c: f32[5], %more: f32[4,3,5]) {{
@@ -195,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_a_maximum_is_refused() {
+    fn argmax_is_refused() {
         refuses(
             FuseColumns,
             "graph f(%x: f32[3,5]) {
@@ -207,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_returned_is_refused_in_front() {
+    fn a_prologue_that_is_returned_is_refused() {
         refuses(
             FuseColumns,
             "graph f(%x: f32[3,5]) {
@@ -219,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_elementwise_is_refused_in_front() {
+    fn a_prologue_that_is_not_elementwise_is_refused() {
         refuses(
             FuseColumns,
             "graph f(%x: f32[3,5]) {
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn ops_of_another_shape_stay_in_front() {
+    fn ops_of_another_shape_are_no_prologue() {
         let text = "graph f(%x: f32[3,5], %c: f32[5]) {
             %0: f32[5] = exp %c
             %1: f32[3,5] = add %x, %0
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn operands_that_repeat_within_the_columns_are_refused_in_front() {
+    fn operands_of_the_prologue_that_repeat_within_the_columns_are_refused() {
         refuses(
             FuseColumns,
             "graph f(%x: f32[2,3,5], %a: f32[5]) {
@@ -254,17 +257,17 @@ mod tests {
     }
 
     #[test]
-    fn operands_that_repeat_are_refused_behind() {
+    fn operands_of_the_epilogue_that_repeat_are_refused() {
         refuses(FuseColumns, &summed("%1: f32[3,5] = add %0, %c", "%1"));
     }
 
     #[test]
-    fn ops_of_another_role_are_refused_behind() {
+    fn an_epilogue_of_another_role_is_refused() {
         refuses(FuseColumns, &summed("%1: f32[3,5] = neg %0 #update", "%1"));
     }
 
     #[test]
-    fn ops_of_another_shape_are_refused_behind() {
+    fn an_epilogue_of_another_shape_is_refused() {
         refuses(FuseColumns, &summed("%1: f32[4,3,5] = add %more, %0", "%1"));
     }
 

@@ -1,31 +1,41 @@
-//! Makes one kernel of each gradient of a convolution, with what prepares its cotangent, what is behind it, and the gradient of the bias.
+//! Makes one kernel of each gradient of a convolution, with a prologue of the cotangent, an
+//! epilogue, and the gradient of the bias.
 //!
 //! ```text
 //! %0: bool[32,13,13,32] = gt %p, 0
-//! %1: f32[32,13,13,32] = select %0, %d, 0             %0: f32[3,3,1,32], %1: f32[32] = kernel %p, %d, %i, %x
-//! %2: f32[32,26,26,32] = max_unpool %1, %i       →      {kind="contraction"} gt_select_max_unpool_conv_grad_filter_reduce_sum(..)
-//! %3: f32[3,3,1,32] = conv_grad_filter %x, %2
+//! %1: f32[32,13,13,32] = select %0, %d, 0          %0: f32[3,3,1,32], %1: f32[32] =
+//! %2: f32[32,26,26,32] = max_unpool %1, %i     →     kernel %p, %d, %i, %x {kind="contraction"}
+//! %3: f32[3,3,1,32] = conv_grad_filter %x, %2        gt_select_max_unpool_conv_grad_filter_..(..)
 //! %4: f32[32] = reduce_sum %2 {axes=[0,1,2]}
 //! ```
 //!
-//! The updates of the filter and of the bias, as [`FuseUpdates`](super::FuseUpdates) has them, come behind their gradients, so that these are not stored either.
+//! The epilogues of both gradients are the updates of the filter and of the bias, groups as in
+//! [`FuseUpdates`](super::FuseUpdates), so that these gradients are not stored.
 //!
-//! The cotangent at full size is never stored. Both gradients of a convolution use it, so what prepares it (elementwise ops, then at
-//! most one `max_unpool`) is copied into both kernels. That pays while the copy is cheap: it must consist of comparisons,
-//! selections and simple arithmetic on what has the cotangent's shape or is one element, and the cotangent must have no other use, since
-//! then it would have to be stored anyway. The
-//! `reduce_sum` over images and places, the bias's gradient, becomes a second result of the filter's gradient.
+//! The cotangent at full size is never stored. Both gradients of a convolution read it, so its
+//! prologue (elementwise ops, then at most one `max_unpool`) is copied into both kernels. That pays
+//! while the copy is cheap: it must consist of comparisons, selections and simple arithmetic on
+//! operands that have the cotangent's shape or are one element, and the cotangent must have no
+//! other use, for which it would have to be stored. The `reduce_sum` over all axes but the last,
+//! the bias's gradient, becomes a second result of the filter's gradient.
 //!
-//! Behind the input's gradient come the elementwise ops that [`FuseMatmul`](super::FuseMatmul) takes behind a product, such as the mask of the
-//! activation in front.
+//! The epilogue of the input's gradient is that of a product ([`FuseMatmul`](super::FuseMatmul)),
+//! such as the mask of the activation before the convolution.
 //!
-//! Refused: un-pooling of windows that overlap, leave gaps or have padding: not each place of the cotangent belongs to one window there;
-//! `exp`, `log`, `pow`, divisions, roots and the like in the copied part; in front, what is not elementwise or is used elsewhere, and a
-//! cotangent that is read by anything but gradients of convolutions and the bias's, as cotangent, or is returned; two sums of the cotangent,
-//! sums over other axes and other reductions, which are no gradient of a bias; behind a filter's and a bias's gradient all but an update that nothing else
-//! has a part in; behind an input's gradient, ops of
-//! another role or shape, ops that read several rows, and ops that would need the kernel's own result by another way. A gradient with nothing
-//! around it is left alone.
+//! Refused:
+//!
+//! * un-pooling of windows that overlap, leave gaps or have padding, since not every element of the
+//!   cotangent belongs to one window;
+//! * in the prologue: `exp`, `log`, `pow`, divisions, roots and the like; ops that are not
+//!   elementwise or have other uses; a cotangent that is returned, or that anything but these
+//!   gradients reads;
+//! * two sums of the cotangent, sums over other axes and other reductions, which are no gradient of
+//!   a bias;
+//! * after the gradient of a filter or bias: all but an update that shares no node with another;
+//! * after the gradient of an input: ops of another role or shape, ops that read several rows, and
+//!   ops that need the kernel's result by another path.
+//!
+//! A gradient without any of these is not fused.
 
 use brolga_ir::op::{Cost, Family};
 use brolga_ir::ops::KernelKind;
@@ -54,7 +64,8 @@ impl Pass for FuseConvGrads {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         let mut schedule = Schedule::new(graph);
-        // In the order of the schedule, what is behind a gradient is taken before the next layer's gradients look at it.
+        // In the order of the schedule, a gradient takes its epilogue before the next layer's
+        // gradients take it as their prologue.
         let updates = updates(graph, &schedule);
         let is_gradient =
             |op: &Op| matches!(op.family(), Family::Contraction { cotangent: Some(_) });
@@ -109,10 +120,10 @@ fn cotangent_slot(graph: &Graph, id: NodeId) -> Option<usize> {
     }
 }
 
-/// How many uses a cotangent has at most whose preparation is copied: of one with more it is better stored.
+/// The most uses of a cotangent whose prologue is copied; with more, the cotangent is stored.
 const MAX_COPIES: usize = 64;
 
-/// The nodes that prepare a cotangent and can be copied into the kernels that use it.
+/// The prologue of a cotangent, which can be copied into the kernels that read it.
 ///
 /// # Errors
 /// Why the cotangent has to be stored.
@@ -177,7 +188,7 @@ mod tests {
     const INPUT: &str = "%g: f32[2,6,7,3] = conv_grad_input %u, %w {input=[6,7], strides=[1,1]} @conv #backward";
     const BIAS: &str = "%b: f32[4] = reduce_sum %u {axes=[0,1,2], keepdims=false} @conv #backward";
 
-    /// What is left.
+    /// The ops that the pass leaves.
     fn ops(lines: &str, outputs: &str) -> String {
         crate::testing::ops(FuseConvGrads, &text(lines, outputs))
     }
@@ -227,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mask_of_the_layer_in_front_is_behind_the_gradient() {
+    fn the_mask_of_the_layer_before_is_an_epilogue() {
         let mask = "%n: bool[2,6,7,3] = gt %r, %0 #backward %h: f32[2,6,7,3] = select %n, %g, %0 #backward";
         insta::assert_snapshot!(ops(&[INPUT, mask].join("\n"), "%h"), @"contraction gt_select_max_unpool_conv_grad_input");
     }
@@ -235,7 +246,7 @@ mod tests {
     #[test]
     fn a_cotangent_with_another_use_is_stored() {
         insta::assert_snapshot!(ops(&[FILTER, INPUT].join("\n"), "%f, %g, %u"), @"constant, gt, select, max_unpool, conv_grad_filter, conv_grad_input");
-        // Without a gradient of the filter nothing takes the sum in.
+        // Without a gradient of the filter, no kernel takes the sum.
         insta::assert_snapshot!(ops(&[INPUT, BIAS].join("\n"), "%g, %b"), @"constant, gt, select, max_unpool, conv_grad_input, reduce_sum");
     }
 
@@ -248,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_another_shape_stays_in_front() {
+    fn ops_of_another_shape_are_no_prologue() {
         let scaled = "%t: f32[2,2,2,4] = mul %s, %c #backward
             %v: f32[2,4,5,4] = max_unpool %t, %i {input=[4,5], strides=[2,2], window=[2,2]}";
         let filter = FILTER.replace("%u", "%v");
@@ -265,7 +276,7 @@ mod tests {
         refuses(FuseConvGrads, &text(overlapping, "%f"));
     }
 
-    /// The same with a cotangent that is an operand of the graph.
+    /// The same with a cotangent that is an input of the graph.
     fn plain(lines: &str, outputs: &str) -> String {
         text(lines, outputs).replace(
             "%r: f32",
@@ -305,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn expensive_ops_are_refused_in_front() {
+    fn expensive_ops_are_no_prologue() {
         for op in ["exp", "log", "rsqrt", "sigmoid", "sqrt", "tanh"] {
             let lines =
                 format!("%v: f32[2,4,5,4] = {op} %q #backward\n{}", FILTER.replace("%u", "%v"));
@@ -319,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_elementwise_is_refused_in_front() {
+    fn a_prologue_that_is_not_elementwise_is_refused() {
         let lines = format!(
             "%v: f32[2,4,5,4] = reverse %q {{axes=[1]}} #backward\n{}",
             FILTER.replace("%u", "%v")
@@ -328,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_elsewhere_stays_in_front() {
+    fn values_with_other_uses_are_no_prologue() {
         let lines = format!(
             "%t: f32[2,4,5,4] = abs %q #backward
             %v: f32[2,4,5,4] = neg %t #backward\n{}",
@@ -339,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_cotangent_that_is_convolved_itself_is_refused() {
-        // The kernel of `%k` reads it as images, so that it is stored.
+        // The convolution of `%k` reads the cotangent as images, so that it has to be stored.
         let lines = format!(
             "%v: f32[2,4,5,4] = neg %q #backward\n{}
             %k: f32[3,4,4,4] = conv_grad_filter %v, %p {{kernel=[3,4], strides=[1,1]}} #backward",
@@ -380,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn filter_and_bias_are_updated_behind_their_gradients() {
+    fn filter_and_bias_are_updated_after_their_gradients() {
         let lines = "%0: f32[3,3,3,4] = mul %f, %rate @conv #update
             %1: f32[3,3,3,4] = sub %w, %0 @conv #update
             %2: f32[4] = add %s, %b @conv #update
@@ -417,7 +428,7 @@ mod tests {
 
     #[test]
     fn updates_that_have_more_than_the_gradient_stay_outside() {
-        // A gradient that is returned, one that something else uses, and one row for all.
+        // The gradient is returned, or used elsewhere, or the update reads one row for all rows.
         let update = "%1: f32[3,3,3,4] = sub %w, %f @conv #update";
         insta::assert_snapshot!(crate::testing::ops(FuseConvGrads, &updated(update, "%1 => %w, %f, %b")), @"contraction conv_grad_filter_reduce_sum, sub");
         let used = "%1: f32[3,3,3,4] = sub %w, %f @conv #update
@@ -429,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_a_filters_gradient_stays_outside() {
+    fn only_updates_follow_the_gradient_of_a_filter() {
         refuses(FuseConvGrads, &filter("%h: f32[3,3,3,4] = add %f, %n #backward", "%h"));
         let lines = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward
             %c: f32[4] = reverse %b {axes=[0]} #backward
@@ -438,17 +449,17 @@ mod tests {
     }
 
     #[test]
-    fn ops_of_another_role_are_refused_behind() {
+    fn an_epilogue_of_another_role_is_refused() {
         refuses(FuseConvGrads, &input("%h: f32[2,6,7,3] = sub %r, %g #update", "%h"));
     }
 
     #[test]
-    fn ops_of_another_shape_are_refused_behind() {
+    fn an_epilogue_of_another_shape_is_refused() {
         refuses(FuseConvGrads, &input("%h: f32[2,2,6,7,3] = add %five, %g #backward", "%h"));
     }
 
     #[test]
-    fn several_rows_are_refused_behind() {
+    fn an_epilogue_that_reads_several_rows_is_refused() {
         refuses(FuseConvGrads, &input("%h: f32[2,6,7,3] = add %g, %row #backward", "%h"));
     }
 

@@ -1,22 +1,24 @@
-//! Makes one kernel of a convolution, the elementwise ops behind it and the maximum pooling behind those.
+//! Makes one kernel of a convolution, its elementwise epilogue and the maximum pooling after that.
 //!
 //! ```text
 //! %0: f32[32,26,26,32] = conv %x, %w
 //! %1: f32[32,26,26,32] = add %0, %b
-//! %2: f32[32,26,26,32] = relu %1              →   %0: f32[32,13,13,32], %1: u8[32,13,13,32] = kernel %x, %w, %b
-//! %3: f32[32,13,13,32] = max_pool %2                {kind="contraction"} conv_add_relu_max_pool(..)
-//! %4: u8[32,13,13,32] = max_pool_index %2
+//! %2: f32[32,26,26,32] = relu %1              →   %0: f32[32,13,13,32], %1: u8[32,13,13,32] =
+//! %3: f32[32,13,13,32] = max_pool %2                kernel %x, %w, %b {kind="contraction"}
+//! %4: u8[32,13,13,32] = max_pool_index %2           conv_add_relu_max_pool(..)
 //! ```
 //!
-//! The activation at full size is never stored: training keeps the maxima and one byte for each of their places.
+//! The activation at full size is never stored: training keeps the maxima and an index of one byte
+//! for each.
 //!
-//! The elementwise ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. The pooling is fused if nothing else uses
-//! what it pools, its windows do not overlap (strides equal the window) and there is no padding, so that each element belongs to one
-//! window at most and a window never looks over the edge. Otherwise the convolution and its elementwise ops are fused alone.
+//! The epilogue is that of a product ([`FuseMatmul`](super::FuseMatmul)). The pooling is fused if
+//! nothing else uses its operand, its windows do not overlap (strides equal the window) and there
+//! is no padding, so that each element belongs to at most one window and no window reaches over an
+//! edge. Otherwise the convolution and its epilogue are fused alone.
 //!
-//! Refused: pooling for which any of this does not hold, and pooling of two values or by two windows; averages; elementwise ops of another
-//! role or shape, those that read a row for each image instead of one for all, and those that would need the kernel's own result by
-//! another way. A convolution with nothing behind it is left alone.
+//! Refused: other poolings, and poolings of two values or by two windows; averages; in the
+//! epilogue, ops of another role or shape, ops that read a row for each image instead of one for
+//! all, and ops that need the kernel's result by another path. A convolution alone is not fused.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +36,7 @@ use crate::values::streams;
 pub struct FuseConvPool;
 
 const EPILOGUE: Rule = Rule {
-    name: "fuse what is behind a convolution",
+    name: "fuse a convolution's epilogue",
     reason: "the convolution is still in registers",
 };
 const POOL: Rule = Rule {
@@ -70,7 +72,7 @@ impl Pass for FuseConvPool {
     }
 }
 
-/// The poolings by one window that alone use what leaves the region.
+/// The poolings by one window that are the only uses of the region's result.
 ///
 /// # Errors
 /// Why they cannot be fused with it.
@@ -84,15 +86,15 @@ fn pools(graph: &Graph, region: &NodeSet) -> Result<Vec<NodeId>, Why> {
     let one_value = leaving.iter().all(|&(id, _)| id == pooled);
     let returned = region.iter().any(|&id| graph.is_output(Value::from(id)));
     let window = plain_window(graph, first)
-        .ok_or("what reads it is no maximum pooling, or one whose windows overlap, have padding or three axes")?;
+        .ok_or("its consumer is no maximum pooling, or one whose windows overlap, have padding or three axes")?;
     let one_window = leaving.iter().all(|&(_, user)| plain_window(graph, user) == Some(window));
     if !one_value || returned || !one_window {
-        return Err("what would be pooled is returned, or read by something else too");
+        return Err("the pooled value is returned, or has another consumer");
     }
     Ok(leaving.into_iter().map(|(_, user)| user).collect())
 }
 
-/// The window of a maximum pooling of a row or a plane, without padding and overlap.
+/// The window of a maximum pooling over one or two axes, without padding and overlap.
 fn plain_window(graph: &Graph, id: NodeId) -> Option<Pooling> {
     match graph.node(id).op {
         Op::MaxPool(MaxPool { pool }) | Op::MaxPoolIndex(MaxPoolIndex { pool }) => {
@@ -160,7 +162,7 @@ mod tests {
         "#);
     }
 
-    /// What is left.
+    /// The ops that the pass leaves.
     fn ops(pool: &str, outputs: &str) -> String {
         crate::testing::ops(FuseConvPool, &text(pool, outputs))
     }
@@ -196,7 +198,7 @@ mod tests {
         );
     }
 
-    /// A convolution without bias and activation, and what uses it.
+    /// A convolution without bias and activation, and these lines after it.
     fn bare(lines: &str, outputs: &str) -> String {
         format!(
             "graph f(%x: f32[2,6,7,1], %w: f32[3,3,1,4], %row: f32[2,1,1,4], %five: f32[2,2,4,5,4]) {{

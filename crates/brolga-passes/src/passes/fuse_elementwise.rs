@@ -1,21 +1,24 @@
-//! Makes one kernel of the elementwise ops over one shape that belong together.
+//! Makes one kernel of connected elementwise ops over one shape.
 //!
 //! ```text
 //! %0: f32[32,8] = exp %x
-//! %1: f32[32,8] = add %0, %b              →   %0: f32[32,8] = kernel %x, %b {kind="rows"} exp_add_tanh(..)
-//! %2: f32[32,8] = tanh %1
+//! %1: f32[32,8] = add %0, %b              →   %0: f32[32,8] = kernel %x, %b {kind="rows"}
+//! %2: f32[32,8] = tanh %1                       exp_add_tanh(..)
 //! ```
 //!
-//! It runs behind the other fusions and takes what they left. A region is the largest convex one of ops with results of one shape,
-//! each connected to another. Ops on scalars (counters, a learning rate's correction) cost nothing but the call, so that those are fused
-//! even if they have nothing to do with each other.
+//! It runs after the other fusions and takes what they leave. A region is the largest convex one of
+//! connected ops with results of one shape. Ops on scalars (counters, a learning rate's correction)
+//! cost nothing but the call, so that those are fused even if they are not connected.
 //!
-//! The region grows as in [`FuseRows`](super::FuseRows), with the last axis for the row. So a connected reduction along that axis comes in
-//! where that pass has left one, and so does what repeats, counts or marks along it.
+//! The region grows as in [`FuseRows`](super::FuseRows), with the last axis as the row. So it takes
+//! a connected reduction along that axis if that pass has left one, and `broadcast`, `iota` and
+//! `one_hot` along it.
 //!
-//! Refused: reductions of a single long row, which one worker would compute; ops over other shapes, views and all else that is not elementwise; ops without a connection; scalars together with what repeats
-//! them; ops that would need the kernel's own result by a way that cannot be taken in, or stand far away in the order of the graph, where
-//! to look for such ways would take too long. An op alone is left alone.
+//! Refused: reductions of a single long row, which one worker would compute; ops over other shapes,
+//! views and all other ops that are not elementwise; ops that are not connected; scalars together
+//! with the ops that broadcast them; ops that need the kernel's result by a path that cannot be
+//! fused, or are so far away in the schedule that the search for such paths would take too long. A
+//! single op is not fused.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -45,7 +48,7 @@ impl Pass for FuseElementwise {
         let mut schedule = Schedule::new(graph);
         fuse_scalars(graph, &mut schedule, rewrites)?;
         for id in schedule.nodes() {
-            // A region that was fused may have taken this node, and a kernel its identity.
+            // An earlier kernel may have taken this node, and its handle.
             if graph.get(id).is_none() || !is_elementwise(graph, id) || is_scalar_op(graph, id) {
                 continue;
             }
@@ -68,7 +71,7 @@ fn is_scalar_op(graph: &Graph, id: NodeId) -> bool {
     is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() == 0
 }
 
-/// Fuses scalar ops with all later ones that need nothing from outside that needs the kernel.
+/// Fuses scalar ops level by level.
 fn fuse_scalars(
     graph: &mut Graph,
     schedule: &mut Schedule,
@@ -76,7 +79,7 @@ fn fuse_scalars(
 ) -> Result<(), PassError> {
     let mut fused = false;
     for level in levels(graph, schedule) {
-        // In the order of the schedule, a part of a convex region is convex.
+        // A contiguous part, in the schedule's order, of a convex region is convex.
         for part in level.chunks(MAX_NODES) {
             if part.len() > 1 && rewrites.allow(&SCALARS, graph, part[0]) {
                 let nodes = part.iter().copied().collect();
@@ -92,7 +95,8 @@ fn fuse_scalars(
     Ok(())
 }
 
-/// The scalar ops, those of one level together: a level is what needs the level before by a way through other ops.
+/// The scalar ops by level. The level of an op is the largest number of times that a path to it
+/// enters other ops after a scalar op.
 fn levels(graph: &Graph, schedule: &Schedule) -> Vec<Vec<NodeId>> {
     let mut levels: Vec<Vec<NodeId>> = Vec::new();
     // For each node the first level that can read its results.
@@ -101,7 +105,7 @@ fn levels(graph: &Graph, schedule: &Schedule) -> Vec<Vec<NodeId>> {
         let is_scalar = is_scalar_op(graph, id);
         let after = |producer: NodeId| {
             let level = first.get(&producer).copied().unwrap_or(0);
-            // Another op that reads a scalar separates its readers from it.
+            // An op that is not on scalars separates its consumers from the scalar it reads.
             level + usize::from(!is_scalar && is_scalar_op(graph, producer))
         };
         let level = graph.producers(id).map(after).max().unwrap_or(0);
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn ops_without_a_connection_are_refused() {
-        // They read the same, but neither reads the other.
+        // They read the same value, but neither reads the other.
         refuses(
             FuseElementwise,
             "graph f(%x: f32[4], %y: f32[4]) {
@@ -285,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_far_away_is_refused() {
-        // The second use of `%exp` makes it a question whether both fit together.
+        // The second use of `%exp` requires a search for paths.
         let far = |count: usize| {
             let line = |n: usize| format!("%r{}: f32[4] = reverse %r{n} {{axes=[0]}}\n", n + 1);
             let between: String = (0..count).map(line).collect();

@@ -1,15 +1,16 @@
-//! Makes one kernel of a matrix product and the elementwise ops behind it: bias, activation, dropout.
+//! Makes one kernel of a matrix product and its epilogue: bias, activation, dropout.
 //!
 //! ```text
 //! %0: f32[32,128] = matmul %x, %w
-//! %1: f32[32,128] = add %0, %b             →   %0: f32[32,128] = kernel %x, %w, %b {kind="contraction"} matmul_add_relu(..)
-//! %2: f32[32,128] = relu %1
+//! %1: f32[32,128] = add %0, %b             →   %0: f32[32,128] = kernel %x, %w, %b
+//! %2: f32[32,128] = relu %1                      {kind="contraction"} matmul_add_relu(..)
 //! ```
 //!
-//! The ops have the shape of the product; what else they read has that shape too, or is one row for all rows, or one element.
+//! The epilogue is elementwise ops of the product's shape, whose other operands have that shape, or
+//! are one row for all rows, or one element.
 //!
-//! Refused: ops of another role (a weight's update, say, behind a forward product), ops that would need the kernel's own result by another way, and a bias for
-//! each row instead of each column.
+//! Refused: ops of another role (such as a weight's update after a forward product), ops that need
+//! the kernel's result by another path, and a bias for each row instead of each column.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, Op};
@@ -25,7 +26,7 @@ use crate::values::streams;
 pub struct FuseMatmul;
 
 const EPILOGUE: Rule = Rule {
-    name: "fuse what is behind a matrix product",
+    name: "fuse a matrix product's epilogue",
     reason: "the product is still in registers",
 };
 
@@ -57,7 +58,7 @@ mod tests {
     use crate::testing::{refuses, run};
 
     #[test]
-    fn bias_activation_and_dropout_are_behind_the_product() {
+    fn bias_activation_and_dropout_are_the_epilogue() {
         let text = "graph f(%x: f32[2,3], state %w: f32[3,4], state %b: f32[4], %kept: bool[2,4]) {
             %0: f32[2,4] = matmul %x, %w {transpose_a=false, transpose_b=false} @dense
             %1: f32[2,4] = add %0, %b @dense
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_would_need_the_kernel_itself_is_refused() {
-        // The maximum is computed of the product by another kernel.
+        // Another kernel computes the maximum of the product.
         refuses(
             FuseMatmul,
             "graph f(%x: f32[2,3], %w: f32[3,4]) {

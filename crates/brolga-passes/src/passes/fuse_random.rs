@@ -1,16 +1,18 @@
-//! Makes one kernel of random numbers and the elementwise ops behind them.
+//! Makes one kernel of random numbers and their epilogue.
 //!
 //! ```text
-//! %0: bool[32,128] = random_bernoulli %seed, %step      →   %0: f32[32,128] = kernel %seed, %step {kind="random"}
-//! %1: f32[32,128] = cast %0                                   random_bernoulli_cast(..)
+//! %0: bool[32,128] = random_bernoulli %seed, %step
+//! %1: f32[32,128] = cast %0                          →   %0: f32[32,128] = kernel %seed, %step
+//!                                                          {kind="random"} random_bernoulli_cast(..)
 //! ```
 //!
-//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product, if what else they read has the shape of the numbers or is one
-//! element: numbers are made in one run, whatever their shape. It runs later than the contractions, which take the mask of a dropout as an
-//! operand.
+//! The epilogue is that of a product ([`FuseMatmul`](super::FuseMatmul)), but its other operands
+//! have the shape of the numbers or are one element: numbers are made in one run, whatever their
+//! shape. The pass runs after the contractions, which take the mask of a dropout as an operand.
 //!
-//! Refused: ops of another role, ops that read the numbers as another shape or read something repeated, and ops that would need
-//! the kernel's own result by another way. Numbers with nothing behind them are left alone.
+//! Refused: ops of another role, ops that read the numbers in another shape or repeat an operand,
+//! and ops that need the kernel's result by another path. Numbers without an epilogue are not
+//! fused.
 
 use brolga_ir::op::Family;
 use brolga_ir::ops::KernelKind;
@@ -27,7 +29,7 @@ use crate::values::same_or_one;
 pub struct FuseRandom;
 
 const EPILOGUE: Rule =
-    Rule { name: "fuse what is behind random numbers", reason: "the numbers need not be stored" };
+    Rule { name: "fuse the epilogue of random numbers", reason: "the numbers need not be stored" };
 
 impl Pass for FuseRandom {
     fn is_required(&self) -> bool {
@@ -89,7 +91,7 @@ mod tests {
         );
     }
 
-    /// Random numbers and what uses them.
+    /// Random numbers and these lines after them.
     fn numbers(lines: &str, outputs: &str) -> String {
         format!(
             "graph f(%seed: i32[2], %step: i32[], %rows: f32[2,1], %columns: f32[4]) {{

@@ -1,36 +1,41 @@
-//! Makes one kernel of a reduction along rows and everything around it that goes row by row: a softmax with the cross entropy
-//! behind it and the gradient of both, a normalisation, a mean of losses.
+//! Makes one kernel of a reduction along rows and all connected ops that work row by row: a
+//! softmax, the cross entropy after it and the gradient of both; a normalisation; a mean of losses.
 //!
 //! ```text
 //! %0: f32[32,1] = reduce_max %z {axes=[1], keepdims=true}
 //! %1: f32[32,10] = sub %z, %0
-//! %2: f32[32,10] = exp %1                                         →   %0: f32[32,10] = kernel %z {kind="rows"}
-//! %3: f32[32,1] = reduce_sum %2 {axes=[1], keepdims=true}               reduce_max_sub_exp_reduce_sum_div(..)
+//! %2: f32[32,10] = exp %1
+//! %3: f32[32,1] = reduce_sum %2 {axes=[1], keepdims=true}
 //! %4: f32[32,10] = div %2, %3
+//!                                         →   %0: f32[32,10] = kernel %z {kind="rows"}
+//!                                               reduce_max_sub_exp_reduce_sum_div(..)
 //! ```
 //!
-//! The *domain* `[r.., c..]` is what the reduction reduces, `c..` being the reduced axes, the last ones. The region is the largest convex one
-//! around it in which every node is elementwise over the domain, the same kind of reduction of it, elementwise on reduced values, or
-//! repeats, counts or marks along the domain (`broadcast`, `iota`, `one_hot`). Each row is computed in one go, while it is in the nearest cache.
+//! The *domain* `[r.., c..]` is the shape that the reduction reduces; `c..` are the reduced axes,
+//! the last ones. The region is the largest convex one around it in which every node is elementwise
+//! over the domain, a reduction of it along `c..`, elementwise on reduced values, or a `broadcast`,
+//! `iota` or `one_hot` along the domain. All ops on a row run while it is in the nearest cache.
 //!
-//! Reductions of single rows (the means of losses and metrics) cost hardly more than the call, so that those of one extent are fused even
-//! if they have nothing to do with each other. One worker computes a single row. So a long one takes in no more than what leads to its
-//! reduction and nothing else needs; the rest is shared among all workers in another kernel.
+//! Reductions of single rows (the means of losses and metrics) cost hardly more than the call, so
+//! that those of one extent are fused even if they are not connected. One worker computes a single
+//! row. So the region of a long row is limited to the ops before its reduction that nothing else
+//! needs; the rest is a kernel that all workers share.
 //!
 //! Refused:
 //!
-//! * reductions over no axes, or over others than the last ones: they do not go along rows; `transpose`, `reverse` and all else that
-//!   mixes rows;
-//! * operands that repeat within a row of several axes, and counts and marks along one of them: a row is one run of elements; counts along
-//!   the rows, and marks of what the row itself computes: the kernel has no code for them;
-//! * reduced values without their axis (`[r..]`) that meet anything but each other and single elements: under NumPy's rule they would be
-//!   read along the wrong axis;
-//! * reduced values that are reduced again, and reductions of another domain: their rows are others;
-//! * several rows without a connection, and single ones of other extents;
-//! * ops that would need the kernel's own result by a way that cannot be taken in, or stand far away in the order of the graph, where
-//!   to look for such ways would take too long.
+//! * reductions over no axes, or over other axes than the last ones, which do not run along rows;
+//!   `transpose`, `reverse` and all other ops that mix rows;
+//! * operands that repeat within a row of several axes, and `iota` and `one_hot` along one of them,
+//!   since a row is one run of elements; `iota` over the rows, and `one_hot` of a value that the
+//!   kernel computes, for which it has no code;
+//! * reduced values of shape `[r..]`, together with any but each other and single elements: NumPy's
+//!   rule would read them along the wrong axis;
+//! * reductions of reduced values, and reductions of another domain, which have other rows;
+//! * reductions that are not connected, if there are several rows or the extents differ;
+//! * ops that need the kernel's result by a path that cannot be fused, or are so far away in the
+//!   schedule that the search for such paths would take too long.
 //!
-//! A reduction with nothing around it is left alone.
+//! A reduction alone is not fused.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId};
@@ -47,7 +52,7 @@ use crate::values::repeats_columns;
 pub struct FuseRows;
 
 const ROWS: Rule =
-    Rule { name: "fuse around a reduction of rows", reason: "a row is read once for all of it" };
+    Rule { name: "fuse around a reduction of rows", reason: "a row is read once for all ops on it" };
 
 impl Pass for FuseRows {
     fn is_required(&self) -> bool {
@@ -60,7 +65,7 @@ impl Pass for FuseRows {
         let mut seeds: Vec<NodeId> = schedule.nodes();
         seeds.retain(|id| reduces(graph, id));
         for id in seeds {
-            // A region that was fused may have taken this node, and a kernel its identity.
+            // An earlier kernel may have taken this node, and its handle.
             let Some(domain) = reduced_domain(graph, id) else { continue };
             let mut border = Border::default();
             let nodes = if domain.is_long_row() {
@@ -180,7 +185,8 @@ mod tests {
 
     #[test]
     fn a_region_grows_over_what_lies_between() {
-        // Neither the reduction nor the exponential could be added alone: each would need what the other computes.
+        // Neither the reduction nor the exponential can be added alone: the region would not be
+        // convex.
         let text = "graph f(%x: f32[3,5], %y: f32[3,5]) {
             %0: f32[3,1] = reduce_sum %y {axes=[1], keepdims=true}
             %1: f32[3,5] = exp %x
@@ -194,7 +200,7 @@ mod tests {
 
     #[test]
     fn reduced_values_without_their_axis_are_not_read_along_the_other() {
-        // `%1` is one number a row, but `add` reads it along the columns.
+        // `%1` has one number for each row, but `add` reads it along the columns.
         let text = "graph f(%x: f32[4,4]) {
             %0: f32[4,4] = exp %x
             %1: f32[4] = reduce_sum %0 {axes=[1], keepdims=false}
@@ -335,7 +341,7 @@ mod tests {
         );
     }
 
-    /// Sums of rows with and without their axis, and another line.
+    /// Sums of rows, with the axis kept and dropped, and another line.
     fn sums(line: &str) -> String {
         format!(
             "graph f(%x: f32[4,4], %v: f32[4]) {{
@@ -383,8 +389,8 @@ mod tests {
                 "graph f(%x: f32[4,5], %r0: f32[4,1]) {{
                     %sum: f32[4,1] = reduce_sum %x {{axes=[1], keepdims=true}}
                     {between}
-                    %behind: f32[4,1] = add %sum, %r{count}
-                    return %behind
+                    %after: f32[4,1] = add %sum, %r{count}
+                    return %after
                 }}"
             )
         };
@@ -442,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_single_row_refuses_what_is_behind_it_and_other_reductions() {
+    fn a_long_single_row_refuses_its_consumers_and_other_reductions() {
         refuses(
             FuseRows,
             "graph f(%x: f32[200,100]) {

@@ -1,22 +1,26 @@
-//! Makes one kernel of the updates of all states that are computed alike.
+//! Makes one kernel of all updates of states that run the same program.
 //!
 //! ```text
 //! %2: f32[784,10] = mul %rate, %0
-//! %3: f32[784,10] = sub %w, %2                    %2: f32[784,10], %3: f32[10] = kernel %rate, %0, %w, %1, %b
-//! %4: f32[10] = mul %rate, %1               →       {kind="update"} mul_sub(..)
-//! %5: f32[10] = sub %b, %4                        return %2 => %w, %3 => %b
-//! return %3 => %w, %5 => %b
+//! %3: f32[784,10] = sub %w, %2                    %2: f32[784,10], %3: f32[10] =
+//! %4: f32[10] = mul %rate, %1               →       kernel %rate, %0, %w, %1, %b {kind="update"}
+//! %5: f32[10] = sub %b, %4                          mul_sub(..)
+//! return %3 => %w, %5 => %b                       return %2 => %w, %3 => %b
 //! ```
 //!
-//! A *group* is what leads to the next values of one weight and its optimizer slots: elementwise ops of the weight's shape and of the
-//! role of the last one, up to values that are computed otherwise. Groups with the same ops, wired alike, with the same constants
-//! and the same scalars (the learning rate) become one kernel, whose operands are the scalars first, then group by group
-//! what has the group's shape, and whose results come group by group.
+//! A *group* is the chain of ops that computes the next values of one weight and its optimizer
+//! slots: elementwise ops of the weight's shape, all of one role. Groups with the same ops,
+//! connected in the same way, with the same constants and the same scalars (the learning rate)
+//! become one kernel. Its operands are the scalars, then the tensors group by group; its results
+//! come group by group.
 //!
-//! Refused: updates that kernels of gradients take in ([`FuseWeightUpdates`](super::FuseWeightUpdates), [`FuseConvGrads`](super::FuseConvGrads)); outputs that replace no state; states of rank 0 (counters, which are fused with other scalar ops); states whose next value is not
-//! elementwise, or is computed by nothing; groups that read something repeated along only some axes, for the kernel walks over
-//! each group as one run of elements; and groups that need their own results by another way. Groups that differ in anything, element types
-//! and results included, or that need each other, are kernels of their own.
+//! Refused: updates that kernels of gradients take in
+//! ([`FuseWeightUpdates`](super::FuseWeightUpdates), [`FuseConvGrads`](super::FuseConvGrads));
+//! outputs that replace no state; states of rank 0 (counters, which are fused with other scalar
+//! ops); states whose next value is not elementwise, or is an input; groups that repeat an operand
+//! along only some axes, since the kernel walks over each group as one run of elements; and groups
+//! that need their own results by another path. Groups that differ, be it only in element types or
+//! results, or of which one needs the other, become separate kernels.
 
 use std::hash::{Hash, Hasher};
 
@@ -36,12 +40,12 @@ use crate::rewrites::{Rewrites, Rule};
 pub struct FuseUpdates;
 
 const UPDATES: Rule = Rule {
-    name: "fuse updates that are computed alike",
+    name: "fuse updates with the same program",
     reason: "one run over all weights instead of a call for each",
 };
 
-/// How many groups share a kernel at most. That saves all but a small part of the calls; the time to generate code for a kernel grows
-/// faster than its number of groups.
+/// The most groups of a kernel. They save nearly all of the calls; the time to generate code for a
+/// kernel grows faster than its number of groups.
 const MAX_GROUPS: usize = 64;
 
 impl Pass for FuseUpdates {
@@ -71,10 +75,10 @@ impl Pass for FuseUpdates {
     }
 }
 
-/// Groups with the same program, in the order of their first ones; of many, as many as one kernel takes.
+/// Groups with the same program, at most [`MAX_GROUPS`] together, in the order of their first ones.
 fn classes(groups: Vec<Group>) -> Vec<Vec<Group>> {
     let mut classes: Vec<Vec<Group>> = Vec::new();
-    // The last class of each program, by its hash. Only looked up, never iterated.
+    // The last classes of the programs with each hash. Never iterated.
     let mut last: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
     for group in groups {
         let mut hasher = FxHasher::default();
@@ -95,7 +99,7 @@ fn classes(groups: Vec<Group>) -> Vec<Vec<Group>> {
     classes
 }
 
-/// As many of the groups as need nothing of each other, directly or by another way, and the rest.
+/// A subset of the groups between which there is no path, and the rest.
 fn convex(graph: &Graph, schedule: &Schedule, groups: Vec<Group>) -> (Vec<Group>, Vec<Group>) {
     let nodes = |group: &Group| group.order.iter().copied().collect::<NodeSet>();
     let reads = |group: &Group, of: &NodeSet| group.own.iter().any(|value| of.contains(&value.node));
@@ -214,7 +218,7 @@ mod tests {
         insta::assert_snapshot!(ops(FuseUpdates, text), @"update mul_sub, update mul_sub, update mul_sub, update mul_sub");
     }
 
-    /// The kernel reads scalars and whole tensors; a tensor of one element that is repeated is neither.
+    /// A tensor of one element that is repeated is neither a scalar nor of the group's shape.
     #[test]
     fn repeated_tensors_of_one_element_are_refused() {
         for (shape, one) in [("[0,1]", "[1]"), ("[3]", "[1]"), ("[1,1]", "[1]"), ("[0]", "[1]")] {
@@ -240,7 +244,7 @@ mod tests {
         insta::assert_snapshot!(ops(FuseUpdates, text), @"update sub, reverse, update sub");
     }
 
-    /// Their roles differ, so that neither takes the other in.
+    /// Their roles differ, so that they are two groups.
     #[test]
     fn groups_that_read_each_other_are_other_kernels() {
         for states in ["%0 => %w, %1 => %v", "%1 => %v, %0 => %w"] {
@@ -275,9 +279,9 @@ mod tests {
         insta::assert_snapshot!(ops(FuseUpdates, text), @"tanh, update sub");
     }
 
-    /// None of them is the gradient of a bias that the kernel of the filter's gradient takes in.
+    /// The kernel of the filter's gradient takes none of these sums.
     #[test]
-    fn updates_behind_other_sums_are_fused() {
+    fn updates_after_other_sums_are_fused() {
         let text = |sums: &str| {
             format!(
                 "graph f(%x: f32[2,6,7,3], %q: f32[2,4,5,4], state %u: f32[3], state %v: f32[4], state %w: f32[1,1,1,4]) {{
@@ -305,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn updates_behind_a_filters_gradient_are_refused() {
+    fn updates_after_a_filters_gradient_are_refused() {
         refuses(
             FuseUpdates,
             "graph f(%x: f32[2,6,7,3], %q: f32[2,4,5,4], state %w: f32[3,3,3,4], state %v: f32[4]) {
@@ -374,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_group_that_needs_itself_is_refused() {
-        // The way from `%0` to `%2` leads over a node that no update computes.
+        // The path from `%0` to `%2` leads through a node of no group.
         refuses(
             FuseUpdates,
             "graph f(%g: f32[3], state %a: f32[3], state %b: f32[3]) {

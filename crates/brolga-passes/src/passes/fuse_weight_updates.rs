@@ -1,24 +1,27 @@
-//! Makes one kernel of the matrix product that is the gradient of a weight, and of the update of that weight and its optimizer slots.
+//! Makes one kernel of a weight's gradient, a matrix product, and the update of that weight and its
+//! optimizer slots.
 //!
 //! ```text
-//! %0: f32[784,10] = matmul %x, %dy {transpose_a=true, transpose_b=false}
-//! %1: f32[784,10] = mul %0, %rate                  →   %0: f32[784,10] = kernel %x, %dy, %rate, %w {kind="contraction"} matmul_mul_sub(..)
-//! %2: f32[784,10] = sub %w, %1                         return %0 => %w
-//! return %2 => %w
+//! %0: f32[784,10] = matmul %x, %dy {transpose_a=true}
+//! %1: f32[784,10] = mul %0, %rate                  →   %0: f32[784,10] = kernel %x, %dy, %rate, %w
+//! %2: f32[784,10] = sub %w, %1                           {kind="contraction"} matmul_mul_sub(..)
+//! return %2 => %w                                      return %0 => %w
 //! ```
 //!
-//! The gradient never leaves the registers. An update is a group as [`FuseUpdates`](super::FuseUpdates) has it, with the elementwise ops between the
-//! product and the group that nothing else uses.
+//! The gradient stays in registers. The update is a group as in
+//! [`FuseUpdates`](super::FuseUpdates), with the elementwise ops between the product and the group
+//! that have no other use.
 //!
-//! Refused: gradients that are returned, or that something else uses, as a norm over all gradients does; groups that end in two products, or
-//! in a product of one of their own values; groups that read something repeated along only some axes; and groups that need their own results by another way.
+//! Refused: gradients that are returned or have another use, such as a norm over all gradients;
+//! groups that read two products, or a product of one of their own values; groups that repeat an
+//! operand along only some axes; and groups that need their own results by another path.
 
 use brolga_ir::ops::KernelKind;
 use brolga_ir::{Graph, NodeId, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::update::{Group, behind_gradient, groups};
+use crate::region::update::{Group, with_gradient, groups};
 use crate::region::{NodeSet, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule, Why};
 use crate::values::streams;
@@ -60,13 +63,13 @@ impl Pass for FuseWeightUpdates {
     }
 }
 
-/// The product before a group, and everything from it to the group's results.
+/// The product that a group reads, and the nodes from it to the group's results.
 ///
 /// # Errors
 /// Why there is none that can be fused.
 fn region(graph: &Graph, schedule: &Schedule, group: &Group) -> Result<(NodeId, NodeSet), Why> {
     let is_product = |id| matches!(graph.node(id).op, Op::Matmul(_));
-    let (product, mut nodes) = behind_gradient(graph, schedule, group, streams, is_product)?;
+    let (product, mut nodes) = with_gradient(graph, schedule, group, streams, is_product)?;
     nodes.insert(product);
     if schedule.is_convex(graph, &nodes) {
         Ok((product, nodes))
@@ -81,7 +84,7 @@ mod tests {
     use crate::testing::{ops, refuses, run};
 
     #[test]
-    fn a_weight_and_its_slots_are_updated_behind_the_product() {
+    fn a_weight_and_its_slots_are_updated_after_the_product() {
         let text = "graph f(%x: f32[2,3], %dy: f32[2,4], %rate: f32[], state %w: f32[3,4], state %v: f32[3,4]) {
             %0: f32[3,4] = matmul %x, %dy {transpose_a=true, transpose_b=false} @dense #backward
             %1: f32[] = constant {value=0.9}
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_is_between_the_product_and_the_update_comes_along() {
-        // A gradient that is scaled, and a weight that decays.
+        // A scaled gradient and weight decay.
         let text = "graph f(%x: f32[2,3], %dy: f32[2,4], %scale: f32[], state %w: f32[3,4]) {
             %0: f32[3,4] = matmul %x, %dy {transpose_a=true, transpose_b=false} #backward
             %1: f32[3,4] = mul %0, %scale #backward

@@ -1,18 +1,18 @@
-//! Makes one kernel of a pooling or its gradient, the places of its maxima, and the elementwise ops behind it.
+//! Makes one kernel of a pooling or its gradient, the indices of its maxima, and an epilogue.
 //!
 //! ```text
 //! %0: f32[32,12,12,8] = max_pool %x
-//! %1: u8[32,12,12,8] = max_pool_index %x          →   %0: f32[32,12,12,8], %1: u8[32,12,12,8] = kernel %x {kind="window"}
-//! %2: f32[32,12,12,8] = relu %0                         max_pool_relu(..)
+//! %1: u8[32,12,12,8] = max_pool_index %x          →   %0: f32[32,12,12,8], %1: u8[32,12,12,8] =
+//! %2: f32[32,12,12,8] = relu %0                         kernel %x {kind="window"} max_pool_relu(..)
 //! ```
 //!
-//! The ops are those that [`FuseMatmul`](super::FuseMatmul) takes behind a product. Maxima and places share a kernel if they are of the
-//! same images and windows: both come from one walk over the window.
+//! The epilogue is that of a product ([`FuseMatmul`](super::FuseMatmul)). Maxima and their indices
+//! share a kernel if they are of the same images and windows: one walk over the window finds both.
 //!
-//! Refused: places of other images or of another window, which another walk finds; places beside an average, which has none; ops behind
-//! places alone, which the kernel of the maxima would have to compute along; and of the ops behind a window those of another role or
-//! shape, those that read a row for each image instead of one for all, and those that would need the kernel's own result by another way. A
-//! window with nothing around it is left alone.
+//! Refused: indices for other images or another window; indices beside an average; an epilogue of
+//! the indices; and in the epilogue, ops of another role or shape, ops that read a row for each
+//! image instead of one for all, and ops that need the kernel's result by another path. A window
+//! alone is not fused.
 
 use brolga_ir::op::Family;
 use brolga_ir::ops::{KernelKind, MaxPoolIndex};
@@ -39,7 +39,7 @@ impl Pass for FuseWindows {
         let mut schedule = Schedule::new(graph);
         for id in schedule.seeds(graph, is_window) {
             let mut nodes = NodeSet::from([id]);
-            nodes.extend(places(graph, id));
+            nodes.extend(indices(graph, id));
             let mut border = Border::default();
             epilogue(graph, &schedule, &mut nodes, &mut border, id, streams);
             rewrites.refuse_outside(&WINDOW, graph, id, &border, |id| nodes.contains(&id));
@@ -54,12 +54,12 @@ impl Pass for FuseWindows {
 
 /// Ops that kernels of the kind `window` are made around.
 fn is_window(op: &Op) -> bool {
-    // The places of maxima are computed beside the maxima.
+    // Indices are computed beside their maxima.
     op.family() == Family::Window && !matches!(op, Op::MaxPoolIndex(_))
 }
 
-/// The places of the maxima that a node pools.
-fn places(graph: &Graph, id: NodeId) -> Option<NodeId> {
+/// The node that gives the indices of the maxima of a `max_pool`.
+fn indices(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let Op::MaxPool(pool) = graph.node(id).op else { return None };
     let index = Op::from(MaxPoolIndex { pool: pool.pool });
     let users = graph.uses_of(graph.operands(id)[0]);
@@ -72,7 +72,7 @@ mod tests {
     use crate::testing::{ops, refuses, run};
 
     #[test]
-    fn maxima_their_places_and_what_is_behind_are_one() {
+    fn maxima_their_indices_and_an_epilogue_are_one() {
         let text = "graph f(%x: f32[2,4,5,3]) {
             %0: f32[2,3,4,3] = max_pool %x {strides=[1,1], window=[2,2]} @pool
             %1: u8[2,3,4,3] = max_pool_index %x {strides=[1,1], window=[2,2]} @pool
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn places_of_other_windows_are_another_kernel() {
+    fn indices_for_other_windows_are_another_kernel() {
         let text = "graph f(%x: f32[2,4,5,3]) {
             %0: f32[2,3,4,3] = max_pool %x {strides=[1,1], window=[2,2]}
             %1: u8[2,2,2,3] = max_pool_index %x {strides=[2,2], window=[2,2]}
@@ -104,7 +104,7 @@ mod tests {
         insta::assert_snapshot!(ops(FuseWindows, text), @"max_pool_index, avg_pool, window max_pool_add");
     }
 
-    /// A maximum pooling and what uses it.
+    /// A maximum pooling and these lines after it.
     fn pooled(lines: &str, outputs: &str) -> String {
         format!(
             "graph f(%x: f32[2,4,5,3], %y: f32[2,4,5,3], %row: f32[2,1,1,3], %five: f32[2,2,3,4,3]) {{
@@ -121,24 +121,24 @@ mod tests {
     }
 
     #[test]
-    fn places_of_other_images_are_refused() {
-        let places = "%1: u8[2,3,4,3] = max_pool_index %y {strides=[1,1], window=[2,2]}";
-        refuses(FuseWindows, &pooled(places, "%0, %1"));
+    fn indices_for_other_images_are_refused() {
+        let indices = "%1: u8[2,3,4,3] = max_pool_index %y {strides=[1,1], window=[2,2]}";
+        refuses(FuseWindows, &pooled(indices, "%0, %1"));
     }
 
     #[test]
-    fn places_of_other_windows_are_refused() {
-        for places in [
+    fn indices_for_other_windows_are_refused() {
+        for indices in [
             "%1: u8[2,2,2,3] = max_pool_index %x {strides=[2,2], window=[2,2]}",
             "%1: u8[2,2,3,3] = max_pool_index %x {strides=[1,1], window=[3,3]}",
             "%1: u8[2,3,5,3] = max_pool_index %x {padding=[[0,0],[1,0]], strides=[1,1], window=[2,2]}",
         ] {
-            refuses(FuseWindows, &pooled(places, "%0, %1"));
+            refuses(FuseWindows, &pooled(indices, "%0, %1"));
         }
     }
 
     #[test]
-    fn places_beside_an_average_are_refused() {
+    fn indices_beside_an_average_are_refused() {
         refuses(
             FuseWindows,
             "graph f(%x: f32[2,4,5,3]) {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_places_is_refused() {
+    fn an_epilogue_of_indices_is_refused() {
         refuses(
             FuseWindows,
             "graph f(%x: f32[2,4,5,3]) {

@@ -1,4 +1,4 @@
-//! Puts the nodes of functions in place of their calls.
+//! Replaces calls by the nodes of their functions.
 //!
 //! ```text
 //! func f(%a: f32[8]) {                        graph g(%x: f32[8]) {
@@ -12,10 +12,12 @@
 //! }
 //! ```
 //!
-//! Everything later sees through calls: what a call computes and nobody uses is dead, what a backward function computes again is shared
-//! with the forward part, and chains are fused across the border. Kernels that come out equal are compiled once.
+//! So later passes work across the boundaries of calls: unused results are dead, values that a
+//! backward function recomputes are shared with the forward part, and chains are fused. Equal
+//! kernels are compiled once.
 //!
-//! Functions that call functions are flattened first, each once. Refused: calls in bodies of other ops.
+//! Functions that call functions are flattened first, each once. Refused: calls in the bodies of
+//! other ops.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,7 +55,7 @@ impl Pass for InlineCalls {
     }
 }
 
-/// Functions, and what they are without calls, by their addresses.
+/// Functions and their flattened forms, by the functions' addresses.
 type Flat = HashMap<*const Graph, (Arc<Graph>, Arc<Graph>)>;
 
 /// The calls of a graph, operands before their uses.
@@ -88,7 +90,7 @@ fn inline(graph: &mut Graph, id: NodeId, flat: &mut Flat) -> Result<(), Mistake>
     Ok(())
 }
 
-/// A function with the nodes of the functions that it calls in their place. The recursion is as deep as bodies nest.
+/// A function with its calls replaced. The recursion is as deep as bodies nest.
 fn flattened(function: &Arc<Graph>, flat: &mut Flat) -> Result<Arc<Graph>, Mistake> {
     if let Some((_, known)) = flat.get(&Arc::as_ptr(function)) {
         return Ok(Arc::clone(known));
@@ -112,7 +114,7 @@ mod tests {
     use crate::testing::{refuses, run};
 
     #[test]
-    fn nodes_come_in_place_of_calls_with_their_origin() {
+    fn nodes_replace_calls_and_keep_their_origin() {
         let text = "func f(%a: f32[8], %b: f32[8]) {
             %0: f32[8] = exp %a @act
             %1: f32[8] = mul %0, %b

@@ -1,4 +1,5 @@
-//! The passes, one file each. Every file opens with the goal, the graph before and after, what must hold, and what is refused.
+//! The passes, one file each. Every file begins with the goal, the graph before and after, the
+//! conditions, and what is refused.
 
 use brolga_ir::{Graph, Mistake, NodeId, Value};
 
@@ -6,7 +7,8 @@ use crate::error::PassError;
 use crate::pass::{Changed, Pass};
 use crate::rewrites::Rewrites;
 
-/// Declares the modules of all passes and the pipeline: `Pass in file`, in order, and `Pass` alone where one runs once more.
+/// Declares the modules of all passes and the pipeline: `Pass in file`, in order, and `Pass` alone
+/// where a pass runs again.
 macro_rules! passes {
     ($($pass:ident $(in $file:ident)?,)*) => {
         $($(pub mod $file; pub use $file::$pass;)?)*
@@ -19,47 +21,51 @@ macro_rules! passes {
 }
 
 passes! {
-    // What is called comes first into the graph, so that all that follows works across the border of a call.
+    // Functions are inlined first, so that all other passes work across the boundaries of calls.
     InlineCalls in inline_calls,
-    // Passes count uses, and a dead node would count as one. What a pass leaves behind it removes itself.
+    // Passes count uses, and a dead node would count as one. A pass removes the nodes that it makes
+    // dead.
     DeadNodes in dead_nodes,
-    // Simplify. Folding shows constants to the identities and to canonical shapes; these bring equal nodes into equal form.
+    // Simplify. Identities and canonical shapes look for constants, which folding makes; they bring
+    // nodes with the same meaning into the same form.
     ConstantFolding in constant_folding,
     AlgebraicSimplification in algebraic_simplification,
     CanonicalShapes in canonical_shapes,
     CommonSubexpressions in common_subexpressions,
-    // The reshapes that reductions leave come before fusion looks at shapes.
+    // Reductions become reshapes before fusion looks at shapes.
     CanonicalReductions in canonical_reductions,
-    // Again: shapes that went have brought constants and equal nodes together.
+    // Again: without the removed reshapes, more nodes are constant or equal.
     ConstantFolding,
     AlgebraicSimplification,
     CanonicalShapes,
     CommonSubexpressions,
-    // Frees activations of their use by the backward part, so that they can be fused with their pooling. It looks for the one
-    // pooling and index node that sharing equal nodes has left.
+    // Removes the backward part's use of an activation, so that it can be fused with its pooling.
+    // It relies on equal poolings and index nodes having been merged.
     UnpoolMask in unpool_mask,
-    // Fuse. Updates first: what computes states is not to be split among the kernels that end with gradients. A product takes the
-    // whole update of its weight, or nothing of it.
+    // Fuse. Updates first, so that no other kernel takes a part of one. A product takes the whole
+    // update of its weight or none of it.
     FuseWeightUpdates in fuse_weight_updates,
     FuseUpdates in fuse_updates,
-    // Contractions take what is behind them before anything smaller can. Products and convolutions come before the gradients of
-    // convolutions: a mask behind the layer above is computed once there, and needs no copy in front of two gradients.
+    // Contractions take their epilogues before smaller kernels can. Products and convolutions come
+    // before the gradients of convolutions: a mask is computed once, in the epilogue of the layer
+    // above, rather than twice, in the prologues of two gradients.
     FuseConvPool in fuse_conv_pool,
     FuseMatmul in fuse_matmul,
     FuseConvGrads in fuse_conv_grads,
     FuseWindows in fuse_windows,
     FuseRandom in fuse_random,
-    // Rows take all that goes row by row, reductions included; columns only what nothing else uses; chains are what is left.
+    // Rows take all connected ops that work row by row; columns only ops without other uses; chains
+    // are what is left.
     FuseRows in fuse_rows,
     FuseColumns in fuse_columns,
     FuseElementwise in fuse_elementwise,
     Outline in outline,
 }
 
-/// Visits the nodes once, operands before their uses, and replaces the result of each by the value that `rule` gives, as long as it
-/// gives one.
+/// Visits the nodes once, operands before their uses, and replaces the result of each by the value
+/// that `rule` gives, as long as it gives one.
 ///
-/// Nodes that become dead stay until the end: identities of removed nodes are used again.
+/// Nodes that become dead stay until the end, since handles of removed nodes are used again.
 fn sweep(
     graph: &mut Graph,
     rewrites: &mut Rewrites,

@@ -1,11 +1,14 @@
-//! Makes a kernel of every node that is still alone, so that code generation meets kernels only.
+//! Makes a kernel of every node that is in none yet, so that code generation sees only kernels.
 //!
 //! ```text
-//! %0: f32[8,32] = transpose %x {permutation=[1,0]}    →   %0: f32[8,32] = kernel %x {kind="move"} transpose(..)
+//! %0: f32[8,32] = transpose %x {permutation=[1,0]}
+//!                                                  →   %0: f32[8,32] = kernel %x {kind="move"}
+//!                                                        transpose(..)
 //! ```
 //!
-//! Parameters stay, and so do `reshape`s, which are views and need no code, and constants: of those that are splats, elementwise ops
-//! have a copy in their bodies. What the result must be is written down in [`contract`](crate::contract) and checked.
+//! Parameters stay, and so do `reshape`s, which are views and need no code, and constants; the
+//! bodies of elementwise ops have copies of splats. [`contract`](crate::contract) states what the
+//! result must be, and checks it.
 
 use brolga_ir::op::Family;
 use brolga_ir::ops::KernelKind;

@@ -1,6 +1,7 @@
-//! Moves the mask of an activation through the un-pooling behind which it stands, to where it is computed for the maxima only.
+//! Moves the mask of an activation before the un-pooling that it follows, so that it is computed
+//! for the maxima only.
 //!
-//! With `%r` an activation, `%p` its pooling and `%i` the places of the maxima:
+//! With `%r` an activation, `%p` its pooling and `%i` the indices of the maxima:
 //!
 //! ```text
 //! %u: f32[8,6,6,4] = max_unpool %d, %i             %n: bool[8,3,3,4] = gt %p, 0
@@ -8,15 +9,15 @@
 //! %s: f32[8,6,6,4] = select %m, %u, 0              %s: f32[8,6,6,4] = max_unpool %e, %i
 //! ```
 //!
-//! Then nothing but the pooling uses `%r`, and the activation need not be stored. At the place of a maximum, `%r` is bit for bit `%p` of that
-//! window, NaN and −0 included, so both masks agree there, and both sides are `+0 + d` or `+0 + 0`. At all other places `%u` is +0, and so
-//! is `%s` before and after.
+//! Then only the pooling uses `%r`, and the activation need not be stored. At a maximum, `%r` is
+//! bit for bit `%p` of that window, NaN and −0 included, so both masks agree there, and both sides
+//! are `+0 + d` or `+0 + 0`. At all other elements `%u` is +0, and so is `%s` before and after.
 //!
-//! The mask must be a comparison of `%r` with a splat constant, the other side of the `select` +0, `%i` the places in `%r` for the same window,
-//! and `%p` must be there already.
+//! The mask must be a comparison of `%r` with a splat constant, the other side of the `select` +0,
+//! `%i` the indices in `%r` for the same window, and `%p` must exist.
 //!
-//! Refused: windows that overlap. There an element can be the maximum of several windows, and what is added before the mask would be added
-//! behind it, with other roundings.
+//! Refused: windows that overlap. There an element can be the maximum of several windows, whose
+//! cotangents would be added after the mask instead of before it, with other roundings.
 
 use brolga_ir::ops::{MaxPool, MaxPoolIndex, MaxUnpool, Select};
 use brolga_ir::{Graph, Mistake, NodeId, Op, Shape, Value};
@@ -61,7 +62,7 @@ fn move_mask(
     };
     let (mask, unpooled, zero) = (operands[0], operands[side], operands[3 - side]);
     let Some(op) = unpool(graph, unpooled) else { return Ok(None) };
-    let Some((place, activation)) = compared(graph, mask) else { return Ok(None) };
+    let Some((slot, activation)) = compared(graph, mask) else { return Ok(None) };
     let shape = &graph.ty(id.into()).shape;
     let MaxUnpool { pool, .. } = op;
     if pool.strides.iter().zip(pool.window.iter()).any(|(stride, window)| stride < window)
@@ -87,10 +88,10 @@ fn move_mask(
     }
 
     let mut sides = graph.operands(mask.node);
-    sides[place] = pooled.into();
+    sides[slot] = pooled.into();
     let comparison = graph.node(mask.node);
     let (comparison, origin) = (comparison.op.clone(), comparison.origin.clone());
-    let other = 1 - place;
+    let other = 1 - slot;
     sides[other] = scalar(graph, sides[other])?;
     let mask = graph.add(comparison, &sides, origin)?;
     let origin = graph.node(id).origin.clone();
@@ -133,7 +134,7 @@ mod tests {
     use super::UnpoolMask;
     use crate::testing::{ops, refuses, run};
 
-    /// A pooling of `%r` with a masked gradient; the parts in which the tests differ are filled in.
+    /// A pooling of `%r` with a masked gradient.
     fn text(pool: &str, mask: &str, chosen: &str) -> String {
         format!(
             "graph f(%r: f32[2,5,6,2], %z: f32[2,5,6,2], %d: f32[2,2,3,2]) {{
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn places_of_other_images_are_refused() {
+    fn indices_for_other_images_are_refused() {
         let text = text(PLAIN, "gt %r, %0", "%m, %u, %0");
         refuses(UnpoolMask, &text.replace("max_pool_index %r", "max_pool_index %z"));
         refuses(UnpoolMask, &text.replace("max_pool %r", "max_pool %z"));

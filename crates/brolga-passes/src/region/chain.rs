@@ -1,4 +1,4 @@
-//! Elementwise chains behind and in front of a node.
+//! Epilogues and prologues of a node: elementwise chains after and before it.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,12 @@ pub(super) const OPERAND: Why = "it repeats an operand in a way that the kernel 
 pub(super) const OWN_RESULT: Why = "the kernel would need its own result by another path";
 pub(super) const FULL: Why = "the kernel has as many nodes as one may have";
 
-/// Lets a region grow by the elementwise ops behind `root` that have the shape of its results.
+/// Extends a region by the elementwise ops after `root` that have the shape of its results.
 ///
-/// Their other operands must satisfy `fits`. Ops of another role stay outside: a forward kernel does not compute what only the backward
-/// part needs, and state is updated in kernels of its own. What they read and nothing else uses is computed along with them, if it is
-/// elementwise too, as the mask of an activation.
+/// Their other operands must satisfy `fits`. Ops of another role stay outside: a forward kernel
+/// does not compute what only the backward part needs, and kernels of updates update states.
+/// Elementwise producers of these operands without other uses belong to the region, such as the
+/// mask of an activation.
 pub(crate) fn epilogue(
     graph: &Graph,
     schedule: &Schedule,
@@ -31,12 +32,12 @@ pub(crate) fn epilogue(
     let role = graph.node(root).origin.role;
     let mut candidates = BTreeSet::new();
     let push = |candidates: &mut BTreeSet<_>, id: NodeId| {
-        candidates.extend(graph.users(id).map(|user| (schedule.place(user), user)));
+        candidates.extend(graph.users(id).map(|user| (schedule.position(user), user)));
     };
     push(&mut candidates, root);
     let mut growing = Growing::new(schedule, std::mem::take(region));
     let mut added = NodeSet::new();
-    // In the order of the schedule all operands of a candidate have been decided on before it.
+    // In the order of the schedule, all operands of a candidate are decided before it.
     while growing.nodes.len() < MAX_NODES
         && let Some((_, id)) = candidates.pop_first()
     {
@@ -80,7 +81,8 @@ pub(crate) fn epilogue(
     }
 }
 
-/// The elementwise ops in front of `value` that have its shape and whose results nothing but each other and `users` uses.
+/// The elementwise ops before `value` that have its shape and whose results are used only by each
+/// other and by `users`.
 ///
 /// All their operands satisfy `fits`.
 pub(crate) fn prologue(
@@ -93,8 +95,8 @@ pub(crate) fn prologue(
 ) -> NodeSet {
     let shape = &graph.ty(value).shape;
     let mut chain = NodeSet::new();
-    let mut candidates = BTreeSet::from([(schedule.place(value.node), value.node)]);
-    // Against the order of the schedule all uses of a candidate have been decided on before it.
+    let mut candidates = BTreeSet::from([(schedule.position(value.node), value.node)]);
+    // In reverse order of the schedule, all uses of a candidate are decided before it.
     while chain.len() < MAX_NODES
         && let Some((_, id)) = candidates.pop_last()
     {
@@ -114,7 +116,7 @@ pub(crate) fn prologue(
             OPERAND
         } else {
             chain.insert(id);
-            candidates.extend(operands.iter().map(|v| (schedule.place(v.node), v.node)));
+            candidates.extend(operands.iter().map(|v| (schedule.position(v.node), v.node)));
             continue;
         };
         border.refuse(graph, id, why);

@@ -1,4 +1,4 @@
-//! From a region to a kernel.
+//! Kernels made of regions.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 use super::{NodeSet, Schedule};
 use crate::values::{is_elementwise, is_returned, results, splat};
 
-/// How many ops a kernel's name tells.
+/// The most ops that a kernel's name lists.
 const NAMED_OPS: usize = 6;
 
 /// A region and how its kernel is laid out.
@@ -17,20 +17,21 @@ pub(crate) struct Region {
     pub(crate) kind: KernelKind,
     /// The layer and role of the kernel.
     pub(crate) origin: Origin,
-    /// The node that comes first of those that need not come before it.
+    /// The node that precedes all nodes that it does not depend on.
     pub(crate) main: Option<NodeId>,
     /// The nodes that go into the kernel.
     pub(crate) nodes: NodeSet,
-    /// The nodes that are copied into the kernel. None of their results leaves it; they stay in the graph while others use them.
+    /// The nodes that are copied into the kernel. Their results are not results of the kernel; the
+    /// originals stay while others use them.
     pub(crate) copied: NodeSet,
-    /// All nodes in the order of the body, if it is not [`Region::order`].
+    /// The order of the nodes in the body, if it is not [`Region::order`].
     pub(crate) parts: Option<Vec<Part>>,
 }
 
-/// Nodes of a body that stand together.
+/// Consecutive nodes of a body.
 pub(crate) struct Part {
-    /// Operands of the kernel that these nodes read, in this order; others come in the order of first use. What an earlier part reads
-    /// too is another operand here.
+    /// The first operands of the kernel that these nodes read; others come in the order of first
+    /// use. Each part has operands of its own, even for a value that an earlier part reads.
     pub(crate) inputs: Vec<Value>,
     /// The nodes, operands before their uses.
     pub(crate) order: Vec<NodeId>,
@@ -42,13 +43,14 @@ impl Region {
         Self { kind, origin, main: None, nodes, copied: NodeSet::new(), parts: None }
     }
 
-    /// A region around a node, of whose layer and role the kernel is.
+    /// A region around a node, whose layer and role the kernel gets.
     pub(crate) fn around(graph: &Graph, kind: KernelKind, main: NodeId, nodes: NodeSet) -> Self {
         let origin = graph.node(main).origin.clone();
         Self { main: Some(main), ..Self::new(kind, origin, nodes) }
     }
 
-    /// What the main node needs, then that node, then all others; in the schedule's order.
+    /// The nodes that the main node depends on, then that node, then all others, each in the
+    /// schedule's order.
     fn order(&self, graph: &Graph, schedule: &Schedule) -> Vec<NodeId> {
         let mut order = schedule.sort(self.nodes.iter().chain(&self.copied));
         let mut needed = NodeSet::new();
@@ -62,13 +64,14 @@ impl Region {
         order
     }
 
-    /// Replaces the region by one kernel, which takes its place in the schedule.
+    /// Replaces the region by one kernel, in the graph and in the schedule.
     ///
-    /// Operands of the kernel are what the region uses from outside, in the order of first use. Splat constants of elementwise ops
-    /// are copied into the body. Results are the values that are used outside, in the order of the nodes.
+    /// The kernel's operands are the values from outside that the region reads, in the order of
+    /// first use. Splat constants of elementwise ops are copied into the body. Its results are the
+    /// values that are used outside, in the order of the nodes.
     ///
     /// # Errors
-    /// If an op refuses its operands in the body, which types of a valid graph cannot cause.
+    /// If an op rejects its operands in the body, which a valid graph cannot cause.
     pub(crate) fn fuse(
         self,
         graph: &mut Graph,
@@ -86,7 +89,7 @@ impl Region {
         Ok(id)
     }
 
-    /// As [`Region::fuse`], for a region that copies nothing and a schedule that is not used afterwards.
+    /// As [`Region::fuse`], for a region that copies nothing, and without a schedule to keep.
     ///
     /// # Errors
     /// As [`Region::fuse`].
@@ -98,7 +101,7 @@ impl Region {
         self.replacement(graph, schedule)?.insert(graph)
     }
 
-    /// The kernel that is to stand for the region.
+    /// The kernel of the region.
     fn replacement(mut self, graph: &Graph, schedule: &Schedule) -> Result<Replacement, Mistake> {
         let parts = match self.parts.take() {
             Some(parts) => parts,
@@ -121,7 +124,7 @@ impl Region {
     }
 }
 
-/// A kernel that is to stand for the nodes of a region.
+/// A kernel and the values that it replaces.
 struct Replacement {
     kernel: Kernel,
     operands: Vec<Value>,
@@ -142,7 +145,7 @@ impl Replacement {
     }
 }
 
-/// The values of a region that are used outside, in this order of the nodes.
+/// The values of a region that are used outside, in the given order of the nodes.
 fn leaving(graph: &Graph, nodes: &NodeSet, order: &[NodeId]) -> Vec<Value> {
     let leaves = |value: &Value| {
         graph.is_output(*value) || graph.users_of(*value).any(|user| !nodes.contains(&user))
@@ -168,7 +171,7 @@ impl<'a> Body<'a> {
         Self { outer, graph: Graph::nested(name, outer), values, constants, operands: Vec::new() }
     }
 
-    /// Copies a node whose operands that belong to the region were copied before.
+    /// Copies a node; its operands in the region have been copied.
     fn copy(&mut self, id: NodeId) -> Result<(), Mistake> {
         let node = self.outer.node(id);
         let mut operands = Vec::new();
@@ -198,15 +201,16 @@ impl<'a> Body<'a> {
         Ok(inside)
     }
 
-    /// Lets a value from outside be an operand of the kernel. A parameter keeps its name the first time: parts have operands of their own.
+    /// Makes a value from outside an operand of the kernel. The first operand for a parameter has
+    /// its name; other parts have operands of their own.
     fn input(&mut self, value: Value) -> Result<Value, Mistake> {
         let name = match self.outer.parameter(value.node) {
             Some(parameter) if self.graph.input(&parameter.name).is_none() => {
                 parameter.name.clone()
             }
             _ => {
-                let places = self.operands.len()..;
-                let mut names = places.map(|place| format!("v{place}"));
+                let numbers = self.operands.len()..;
+                let mut names = numbers.map(|number| format!("v{number}"));
                 names.find(|name| self.free(name)).expect("there are more names than operands")
             }
         };
@@ -217,7 +221,7 @@ impl<'a> Body<'a> {
         Ok(inside)
     }
 
-    /// Whether neither the body nor a parameter that may still come has this name.
+    /// Whether neither the body nor a parameter of the graph has this name.
     fn free(&self, name: &str) -> bool {
         self.outer.input(name).is_none() && self.graph.input(name).is_none()
     }
@@ -230,12 +234,12 @@ impl<'a> Body<'a> {
     }
 }
 
-/// The ops in order, each once: `conv_add_relu_max_pool`. The place of a maximum goes with the maximum.
+/// The ops in order, each once, such as `conv_add_relu_max_pool`. A `max_pool_index` beside its
+/// `max_pool` is not listed.
 fn kernel_name(graph: &Graph, order: &[NodeId]) -> String {
     let mut names: Vec<&str> = Vec::new();
     for &id in order {
         let name = graph.node(id).op.name();
-        // The place of a maximum is found on the way to the maximum.
         let implied = name == "max_pool_index" && names.contains(&"max_pool");
         if !implied && !names.contains(&name) {
             names.push(name);

@@ -1,16 +1,18 @@
-//! The gradients of a convolution's filter and bias, and the updates that end with them.
+//! The gradients of a convolution's filter and bias, and the updates that read them.
 //!
-//! The kernel of a filter's gradient takes these updates in, and kernels of updates leave them to it.
+//! These updates belong to the kernel of the filter's gradient, so that kernels of updates leave
+//! them out.
 
 use std::collections::BTreeMap;
 
 use brolga_ir::{Graph, NodeId, Op, Value};
 
-use super::update::{behind_gradient, groups};
+use super::update::{groups, with_gradient};
 use super::{NodeSet, Schedule};
 use crate::values::same_or_one;
 
-/// The updates that kernels of filters' gradients take in: the nodes behind each gradient of a filter, and of the bias beside it.
+/// The updates that kernels of filters' gradients take: the nodes after each gradient of a filter,
+/// and of the bias beside it.
 pub(crate) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, NodeSet> {
     let is_filter = |id: NodeId| is_filter_gradient(graph, id);
     let is_bias = |id: NodeId| {
@@ -24,11 +26,11 @@ pub(crate) fn updates(graph: &Graph, schedule: &Schedule) -> BTreeMap<NodeId, No
         is_bias_gradient(graph, id) && graph.operands(id).first().is_some_and(cotangent)
     };
     let groups = groups(graph);
-    let behind = groups.iter().filter_map(|group| {
-        let family = |id| is_filter(id) || is_bias(id);
-        behind_gradient(graph, schedule, group, same_or_one, family).ok()
+    let updates = groups.iter().filter_map(|group| {
+        let is_gradient = |id| is_filter(id) || is_bias(id);
+        with_gradient(graph, schedule, group, same_or_one, is_gradient).ok()
     });
-    behind.collect()
+    updates.collect()
 }
 
 /// Whether a node is the gradient of a convolution's filter.
@@ -36,7 +38,7 @@ pub(crate) fn is_filter_gradient(graph: &Graph, id: NodeId) -> bool {
     matches!(graph.node(id).op, Op::ConvGradFilter(_))
 }
 
-/// The only sum of the cotangent over images and places.
+/// The sum of the cotangent over all axes but the last, if it is the only one.
 pub(crate) fn bias_gradient(graph: &Graph, cotangent: Value) -> Option<NodeId> {
     let mut sums = graph.users_of(cotangent).filter(|&user| is_bias_gradient(graph, user));
     let id = sums.next()?;

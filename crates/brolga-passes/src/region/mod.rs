@@ -1,7 +1,8 @@
 //! Regions of a graph that become kernels: which nodes fit together, and the kernel made of them.
 //!
-//! A region must be *convex*: no way leads out of it and back in, or the kernel would need its own result. [`Schedule`] answers
-//! that, [`epilogue`], [`prologue`] and [`rows`] grow regions, and [`Region::fuse`] makes the kernel.
+//! A region must be *convex*: no path leads out of it and back in, or the kernel would need its own
+//! result. [`Schedule`] answers that; [`epilogue`], [`prologue`] and [`rows`] grow regions;
+//! [`Region::fuse`] makes the kernel.
 
 mod chain;
 mod fuse;
@@ -22,14 +23,14 @@ use brolga_ir::{Graph, NodeId};
 
 use crate::rewrites::Why;
 
-/// How many nodes a region has at most. A kernel of more is not quicker than two, and the time to generate code for one grows faster
-/// than its size.
+/// The most nodes of a region. A larger kernel is no faster than two, and the time to generate code
+/// for a kernel grows faster than its size.
 pub(crate) const MAX_NODES: usize = 256;
 
-/// The nodes that a region met and did not take in, each with the condition that does not hold.
+/// The candidates that a region rejected, each with the condition that does not hold.
 ///
-/// Parameters and constants are not among them: they are no work that a kernel could take over. A node that was met early may have
-/// been taken in later.
+/// Parameters and constants are not among them: no kernel computes them. A rejected node may have
+/// been added later.
 #[derive(Debug, Default)]
 pub(crate) struct Border(Vec<(NodeId, Why)>);
 
@@ -42,7 +43,7 @@ impl Border {
         }
     }
 
-    /// The nodes outside of the region, each once, with the last condition that it did not meet.
+    /// The nodes outside of the region, each once, with the last condition that did not hold.
     pub(crate) fn outside(&self, inside: impl Fn(NodeId) -> bool) -> BTreeMap<NodeId, Why> {
         self.0.iter().copied().filter(|(id, _)| !inside(*id)).collect()
     }

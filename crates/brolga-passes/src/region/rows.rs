@@ -1,4 +1,5 @@
-//! Regions over rows: elementwise ops over a domain, reductions of the domain along its last axes, and what is computed of those.
+//! Regions over rows: elementwise ops over a domain, reductions of the domain along its last axes,
+//! and elementwise ops on reduced values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,36 +11,38 @@ use super::{Border, Growing, MAX_NODES, NodeSet, Schedule};
 use crate::rewrites::Why;
 use crate::values::{broadcasts, elements, is_elementwise, repeats_columns, splat};
 
-/// How far apart in the schedule the nodes of a region may stand, unless it is plain that they fit together. A loss and its gradient are
-/// neighbours; looking farther would make the time quadratic in the depth of a model.
+/// The longest distance in the schedule between nodes of a region whose convexity takes a search. A
+/// loss and its gradient are near each other; a longer distance would make the time quadratic in
+/// the depth of a model.
 pub(crate) const MAX_SPAN: usize = 256;
 
-/// How many uses a value has at most whose reductions are looked for among them: of one with more, it would take too long to look
-/// through them again and again.
+/// The most uses of a value among which reductions are searched for, since they are searched again
+/// and again.
 const MAX_USES: usize = 256;
 
-/// How many reductions a region has at most: a row is read once for each that needs another.
+/// The most reductions of a region: each one that depends on another reads the row once more.
 const MAX_REDUCTIONS: usize = 32;
 
-/// How many elements of a single row are computed by one worker for the sake of fusing.
+/// The most elements of a single row that one worker computes for the sake of fusion.
 const MAX_SERIAL: usize = 1 << 14;
 
-/// What a value is to the rows of a domain `[r.., c..]`.
+/// The part of the rows of a domain `[r.., c..]` that a value has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Part {
     /// It has the domain's shape.
     Whole,
-    /// One element a row: `[r.., 1..]`.
+    /// One element for each row: `[r.., 1..]`.
     Kept,
-    /// One element a row: `[r..]`.
+    /// One element for each row: `[r..]`.
     Dropped,
 }
 
-/// The shape `[r.., c..]` over which a region computes. Its last axes, the columns, are the row that reductions run along.
+/// The shape `[r.., c..]` over which a region computes. Reductions run along rows, which span the
+/// last axes, the columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Domain {
     pub(crate) shape: Shape,
-    /// The first of the columns.
+    /// The first axis of the columns.
     pub(crate) split: usize,
 }
 
@@ -50,12 +53,13 @@ impl Domain {
         Self { shape, split }
     }
 
-    /// Whether all there is is one row.
+    /// Whether the domain is one row.
     pub(crate) fn is_one_row(&self) -> bool {
         self.shape[..self.split].iter().all(|&extent| extent == 1)
     }
 
-    /// Whether all there is is one row that is too long for one worker: its reduction is better computed apart, by all of them.
+    /// Whether the domain is one row that is too long for one worker: all workers share its
+    /// reduction in a kernel of its own.
     pub(crate) fn is_long_row(&self) -> bool {
         self.is_one_row() && self.shape.elements() > MAX_SERIAL
     }
@@ -76,7 +80,7 @@ impl Domain {
 /// A region under growth.
 pub(crate) struct Rows {
     domain: Domain,
-    places: BTreeMap<NodeId, Place>,
+    parts: BTreeMap<NodeId, Part>,
     /// How many of the nodes are reductions.
     reductions: usize,
 }
@@ -89,7 +93,7 @@ pub(crate) fn row_reduction(op: &Op) -> Option<(&[usize], bool)> {
     }
 }
 
-/// Whether a node's op is one that can stand in a body of rows at all.
+/// Whether a body of rows may hold a node's op at all.
 fn can_stand(graph: &Graph, id: NodeId) -> bool {
     let op = &graph.node(id).op;
     let repeats = matches!(op, Op::Broadcast(_)) || op.family() == Family::Indices;
@@ -117,9 +121,9 @@ pub(crate) fn rows(
 ) -> NodeSet {
     let mut rows = Rows::new(domain);
     let mut region = Growing::default();
-    let mut candidates: BTreeSet<_> = seeds.iter().map(|&id| (schedule.place(id), id)).collect();
+    let mut candidates: BTreeSet<_> = seeds.iter().map(|&id| (schedule.position(id), id)).collect();
     let push = |candidates: &mut BTreeSet<_>, id: NodeId| {
-        candidates.insert((schedule.place(id), id));
+        candidates.insert((schedule.position(id), id));
     };
     while region.nodes.len() < MAX_NODES
         && let Some((_, id)) = candidates.pop_first()
@@ -150,7 +154,7 @@ pub(crate) fn rows(
 impl Rows {
     /// A domain with what is known of its region's nodes.
     fn new(domain: Domain) -> Self {
-        Self { domain, places: BTreeMap::new(), reductions: 0 }
+        Self { domain, parts: BTreeMap::new(), reductions: 0 }
     }
 
     /// Adds a node.
@@ -158,18 +162,20 @@ impl Rows {
     /// # Errors
     /// Why it does not fit.
     fn insert(&mut self, graph: &Graph, id: NodeId) -> Result<(), Why> {
-        let place = self.fit(graph, id)?;
-        self.places.insert(id, place);
-        // What read the node from outside must be able to read it inside.
-        let mut inside = graph.users(id).filter_map(|user| Some((user, *self.places.get(&user)?)));
-        if inside.all(|(user, place)| self.fit(graph, user) == Ok(place)) {
+        let part = self.fit(graph, id)?;
+        self.parts.insert(id, part);
+        // Consumers in the region, which read the node from outside so far, must be able to read it
+        // inside.
+        let mut inside = graph.users(id).filter_map(|user| Some((user, *self.parts.get(&user)?)));
+        if inside.all(|(user, part)| self.fit(graph, user) == Ok(part)) {
             return Ok(());
         }
-        self.places.remove(&id);
+        self.parts.remove(&id);
         Err("the kernel reads its result along another axis than it computes it")
     }
 
-    /// Adds a node and all that stands on paths between it and the region, or nothing. Returns what was added.
+    /// Adds a node and all nodes on paths between it and the region, or nothing. Returns the added
+    /// nodes.
     ///
     /// # Errors
     /// Why nothing was added.
@@ -181,11 +187,11 @@ impl Rows {
         id: NodeId,
     ) -> Result<Vec<NodeId>, Why> {
         if !can_stand(graph, id) {
-            return Err("it does not go row by row");
+            return Err("it does not work row by row");
         }
         let extends = schedule.extends(graph, region, id);
         if !extends && region.span_with(schedule, id) > MAX_SPAN {
-            return Err("it stands too far away in the order of the graph");
+            return Err("it is too far away in the order of the graph");
         }
         let mut added = Vec::new();
         if !extends {
@@ -203,7 +209,7 @@ impl Rows {
         }
         for &inner in &added {
             if let Err(why) = self.insert(graph, inner) {
-                self.places.retain(|id, _| !added.contains(id));
+                self.parts.retain(|id, _| !added.contains(id));
                 return Err(if inner == id { why } else { OWN_RESULT });
             }
         }
@@ -212,76 +218,87 @@ impl Rows {
         Ok(added)
     }
 
-    /// What the node would be in the region.
+    /// The part of each row that the node would compute.
     ///
     /// # Errors
-    /// Why it cannot stand there.
-    fn fit(&self, graph: &Graph, id: NodeId) -> Result<Place, Why> {
+    /// Why the region cannot hold it.
+    fn fit(&self, graph: &Graph, id: NodeId) -> Result<Part, Why> {
         let node = graph.node(id);
         let operands = graph.operands(id);
-        let place = |value: &Value| self.places.get(&value.node).copied();
         let shape = &node.types.first().ok_or(OTHER_SHAPE)?.shape;
         let whole = *shape == self.domain.shape;
-        // A row is one run of elements: what is read along with it has one for each of them, or one for all. An operand inside of the
-        // region that lost its axes would be read along the wrong ones.
-        let readable = |value: &Value| match place(value) {
-            Some(place) => place != Place::Dropped,
-            None => repeats_columns(graph, *value, &self.domain.shape, self.domain.split),
-        };
+        let readable = || operands.iter().all(|value| self.is_readable(graph, *value));
         let single_column_axis = self.domain.split + 1 == self.domain.shape.rank();
         match &node.op {
-            _ if is_elementwise(graph, id) => {
-                if whole {
-                    return operands.iter().all(readable).then_some(Place::Whole).ok_or(OPERAND);
-                }
-                let one = |value: &Value| {
-                    place(value).is_none()
-                        && (elements(graph, *value) == 1 || splat(graph, *value).is_some())
-                };
-                let reduced = |wanted: Place, outside: &dyn Fn(&Value) -> bool| {
-                    operands.iter().any(|value| place(value) == Some(wanted))
-                        && operands.iter().all(|value| match place(value) {
-                            Some(place) => place == wanted,
-                            None => outside(value),
-                        })
-                };
-                if *shape == self.domain.kept()
-                    && reduced(Place::Kept, &|v| broadcasts(graph, *v, &self.domain.kept()))
-                {
-                    return Ok(Place::Kept);
-                }
-                (*shape == self.domain.dropped() && reduced(Place::Dropped, &one))
-                    .then_some(Place::Dropped)
-                    .ok_or("its result has neither the shape of the rows nor one element a row of theirs")
+            _ if is_elementwise(graph, id) && !whole => self.fit_reduced(graph, shape, &operands),
+            op if row_reduction(op).is_some() => self.fit_reduction(graph, id),
+            op if matches!(op, Op::Broadcast(_)) || is_elementwise(graph, id) => {
+                (whole && readable()).then_some(Part::Whole).ok_or(OPERAND)
             }
-            op if row_reduction(op).is_some() => {
-                let domain = reduced_domain(graph, id).ok_or("it does not reduce the last axes")?;
-                let keepdims = row_reduction(op).is_some_and(|(_, keepdims)| keepdims);
-                let result = if keepdims { Place::Kept } else { Place::Dropped };
-                // Where the domain has one column, a reduced value has the domain's shape; reducing it again is another row.
-                let reads = place(&operands[0]).is_none_or(|place| place == Place::Whole);
-                (domain == self.domain && reads).then_some(result).ok_or("it reduces other rows")
+            Op::OneHot(_) if single_column_axis => {
+                (whole && self.part(operands[0]).is_none()).then_some(Part::Whole).ok_or(
+                    "it is not one-hot along the rows, or reads a value that the kernel computes",
+                )
             }
-            Op::Broadcast(_) => {
-                (whole && operands.iter().all(readable)).then_some(Place::Whole).ok_or(OPERAND)
-            }
-            Op::OneHot(_) if single_column_axis => (whole && place(&operands[0]).is_none())
-                .then_some(Place::Whole)
-                .ok_or("it marks along another axis than the rows', or what the row computes"),
             Op::Iota(iota) if single_column_axis => (whole && iota.axis == self.domain.split)
-                .then_some(Place::Whole)
-                .ok_or("it counts along another axis than the rows'"),
-            _ => Err("it counts or marks along one of several axes"),
+                .then_some(Part::Whole)
+                .ok_or("it does not count along the rows"),
+            _ => Err("it counts, or is one-hot, along one of several axes"),
         }
+    }
+
+    /// The part of a value that the region computes.
+    fn part(&self, value: Value) -> Option<Part> {
+        self.parts.get(&value.node).copied()
+    }
+
+    /// Whether a value can be read along a row.
+    ///
+    /// A row is one run of elements, so an operand has one for each of them or one for all. An
+    /// operand inside of the region whose axes were dropped would be read along the wrong ones.
+    fn is_readable(&self, graph: &Graph, value: Value) -> bool {
+        match self.part(value) {
+            Some(part) => part != Part::Dropped,
+            None => repeats_columns(graph, value, &self.domain.shape, self.domain.split),
+        }
+    }
+
+    /// The part that an elementwise node of this shape computes of reduced values.
+    fn fit_reduced(&self, graph: &Graph, shape: &Shape, operands: &[Value]) -> Result<Part, Why> {
+        let all = |wanted: Part, outside: &dyn Fn(Value) -> bool| {
+            operands.iter().any(|&value| self.part(value) == Some(wanted))
+                && operands.iter().all(|&value| match self.part(value) {
+                    Some(part) => part == wanted,
+                    None => outside(value),
+                })
+        };
+        let (kept, dropped) = (self.domain.kept(), self.domain.dropped());
+        if *shape == kept && all(Part::Kept, &|value| broadcasts(graph, value, &kept)) {
+            return Ok(Part::Kept);
+        }
+        let one = |value| elements(graph, value) == 1 || splat(graph, value).is_some();
+        (*shape == dropped && all(Part::Dropped, &one))
+            .then_some(Part::Dropped)
+            .ok_or("its result has neither the shape of the rows nor one element for each row")
+    }
+
+    fn fit_reduction(&self, graph: &Graph, id: NodeId) -> Result<Part, Why> {
+        let domain = reduced_domain(graph, id).ok_or("it does not reduce the last axes")?;
+        let keepdims = row_reduction(&graph.node(id).op).is_some_and(|(_, keepdims)| keepdims);
+        let result = if keepdims { Part::Kept } else { Part::Dropped };
+        // With one column, a reduced value has the domain's shape, but reducing it again would be
+        // of other rows.
+        let reads = self.part(graph.operands(id)[0]).is_none_or(|part| part == Part::Whole);
+        (domain == self.domain && reads).then_some(result).ok_or("it reduces other rows")
     }
 }
 
-/// The reduced axes of a node that reduces neighbouring axes in front of the last one: what a kernel of columns computes.
+/// The axes of a node that reduces adjacent axes before the last one, as a kernel of columns does.
 pub(crate) fn column_axes(graph: &Graph, id: NodeId) -> Option<std::ops::Range<usize>> {
     let op = &graph.get(id)?.op;
     let (axes, _) = row_reduction(op).filter(|_| !matches!(op, Op::Argmax(_)))?;
     let (&first, &last) = (axes.first()?, axes.last()?);
     let rank = graph.ty(graph.operands(id)[0]).shape.rank();
-    let neighbours = axes.iter().copied().eq(first..last + 1);
-    (neighbours && last + 1 < rank).then_some(first..last + 1)
+    let adjacent = axes.iter().copied().eq(first..last + 1);
+    (adjacent && last + 1 < rank).then_some(first..last + 1)
 }

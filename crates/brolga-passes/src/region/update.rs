@@ -1,7 +1,7 @@
 //! Groups of nodes that update one weight and its optimizer slots.
 //!
-//! A group is what leads to the next values of the weight and its slots: elementwise ops of the weight's shape and of the role of the
-//! last one, up to values that are computed otherwise.
+//! A group computes the next values of the weight and its slots: a chain of elementwise ops of the
+//! weight's shape, all of one role.
 
 use std::collections::BTreeMap;
 
@@ -13,30 +13,33 @@ use super::{Border, MAX_NODES, NodeSet, Schedule, prologue};
 use crate::rewrites::Why;
 use crate::values::{is_elementwise, is_returned, splat};
 
-/// What leads to the next values of one weight and its slots.
+/// The nodes that compute the next values of one weight and its slots.
 pub(crate) struct Group {
-    /// The nodes, operands before their uses; the order follows from the program alone.
+    /// The nodes, operands before their uses, in an order that depends on the program alone.
     pub(crate) order: Vec<NodeId>,
     /// Operands of the group's shape, in the order of first use.
     pub(crate) own: Vec<Value>,
     /// Operands of rank 0, in the order of first use.
     pub(crate) scalars: Vec<Value>,
-    /// What is computed.
+    /// The computation.
     pub(crate) program: Program,
 }
 
-/// The gradient that a group ends with, a node of some family, and all nodes between it and the group's results.
+/// The gradient that a group reads, a node for which `is_gradient` holds, and all nodes between it
+/// and the group's results.
 ///
-/// Elementwise ops before the group that nothing else uses belong to it; their operands must satisfy `fits`.
+/// Elementwise ops before the group without other uses belong to them; their operands must satisfy
+/// `fits`.
 ///
 /// # Errors
-/// If there is no such gradient or more than one, or if it reads a value of the group, is returned, or something else uses it.
-pub(crate) fn behind_gradient(
+/// If there is no such gradient or more than one, or if it reads a value of the group, is returned,
+/// or has another use.
+pub(crate) fn with_gradient(
     graph: &Graph,
     schedule: &Schedule,
     group: &Group,
     fits: impl Fn(&Graph, Value, &Shape) -> bool,
-    family: impl Fn(NodeId) -> bool,
+    is_gradient: impl Fn(NodeId) -> bool,
 ) -> Result<(NodeId, NodeSet), Why> {
     let mut nodes: NodeSet = group.order.iter().copied().collect();
     for &value in &group.own {
@@ -44,11 +47,11 @@ pub(crate) fn behind_gradient(
         nodes.extend(between);
     }
     let operands = nodes.iter().flat_map(|&id| graph.operands(id)).map(|value| value.node);
-    let gradients: NodeSet = operands.filter(|&id| family(id)).collect();
+    let gradients: NodeSet = operands.filter(|&id| is_gradient(id)).collect();
     let [gradient] = gradients.into_iter().collect::<Vec<_>>()[..] else {
-        return Err("the update ends with no such gradient, or with more than one");
+        return Err("the update reads no such gradient, or more than one");
     };
-    // Such a gradient would be computed of what stands behind it.
+    // Such a gradient depends on the nodes after it.
     let reads_inside = graph.operands(gradient).iter().any(|value| nodes.contains(&value.node));
     let used_outside = graph.users(gradient).any(|user| !nodes.contains(&user));
     let shape = |id: NodeId| &graph.node(id).types[0].shape;
@@ -64,7 +67,7 @@ pub(crate) fn behind_gradient(
     }
 }
 
-/// What groups must have in common.
+/// The parts of a group that the groups of one kernel have in common.
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Program {
     steps: Vec<Step>,
@@ -87,7 +90,7 @@ enum Operand {
     Constant(Constant),
 }
 
-/// The groups behind all states that are updated, in the order of the outputs.
+/// The groups of all states that are updated, in the order of the outputs.
 pub(crate) fn groups(graph: &Graph) -> Vec<Group> {
     let roots: Vec<NodeId> = graph
         .outputs()
@@ -96,44 +99,45 @@ pub(crate) fn groups(graph: &Graph) -> Vec<Group> {
         .map(|output| output.value.node)
         .filter(|&id| is_elementwise(graph, id) && graph.node(id).types[0].shape.rank() > 0)
         .collect();
-    // Roots whose chains meet, a weight and its slots, form one group: `group_of` leads from each node to its chain's first root.
+    // Roots whose chains share a node, a weight and its slots, form one group: `group_of` maps each
+    // node to its chain's first root.
     let mut group_of: FxHashMap<NodeId, usize> = FxHashMap::default();
     let mut merged: Vec<usize> = (0..roots.len()).collect();
-    for (place, &root) in roots.iter().enumerate() {
+    for (index, &root) in roots.iter().enumerate() {
         let mut stack = vec![root];
         while let Some(id) = stack.pop() {
             if let Some(&met) = group_of.get(&id) {
-                let (a, b) = (find(&mut merged, met), find(&mut merged, place));
+                let (a, b) = (find(&mut merged, met), find(&mut merged, index));
                 merged[a.max(b)] = a.min(b);
                 continue;
             }
-            group_of.insert(id, place);
+            group_of.insert(id, index);
             let operands = graph.operands(id);
             stack
                 .extend(operands.iter().map(|v| v.node).filter(|&node| belongs(graph, node, root)));
         }
     }
     let mut members: BTreeMap<usize, Vec<NodeId>> = BTreeMap::new();
-    for (place, &root) in roots.iter().enumerate() {
-        members.entry(find(&mut merged, place)).or_default().push(root);
+    for (index, &root) in roots.iter().enumerate() {
+        members.entry(find(&mut merged, index)).or_default().push(root);
     }
-    members.values().filter_map(|roots| Group::behind(graph, roots)).collect()
+    members.values().filter_map(|roots| Group::new(graph, roots)).collect()
 }
 
-/// The first of the places that were merged with this one. What is found is remembered.
-fn find(merged: &mut [usize], place: usize) -> usize {
-    let mut first = place;
+/// The representative of the set of this index, with path compression.
+fn find(merged: &mut [usize], index: usize) -> usize {
+    let mut first = index;
     while merged[first] != first {
         first = merged[first];
     }
-    let mut next = place;
+    let mut next = index;
     while next != first {
         next = std::mem::replace(&mut merged[next], first);
     }
     first
 }
 
-/// Whether a node is part of the chain that leads to `root`.
+/// Whether a node is part of the chain to `root`.
 fn belongs(graph: &Graph, id: NodeId, root: NodeId) -> bool {
     let (node, root) = (graph.node(id), graph.node(root));
     is_elementwise(graph, id)
@@ -142,19 +146,20 @@ fn belongs(graph: &Graph, id: NodeId, root: NodeId) -> bool {
 }
 
 impl Group {
-    /// The chains that lead to these roots; `None` if they are too long for one kernel or read what no group may read.
-    fn behind(graph: &Graph, roots: &[NodeId]) -> Option<Self> {
+    /// The chains to these roots; `None` if they are too long for one kernel or read a value that
+    /// no group may read.
+    fn new(graph: &Graph, roots: &[NodeId]) -> Option<Self> {
         let root = *roots.first()?;
         let mut order = Vec::new();
-        let mut places: FxHashMap<NodeId, usize> = FxHashMap::default();
+        let mut steps_of: FxHashMap<NodeId, usize> = FxHashMap::default();
         for &root in roots {
             let mut stack = vec![(root, false)];
             while let Some((id, operands_done)) = stack.pop() {
-                if places.contains_key(&id) {
+                if steps_of.contains_key(&id) {
                     continue;
                 }
                 if operands_done {
-                    places.insert(id, order.len());
+                    steps_of.insert(id, order.len());
                     order.push(id);
                     continue;
                 }
@@ -173,12 +178,12 @@ impl Group {
         for &id in &order {
             let mut operands = Vec::new();
             for value in graph.operands(id) {
-                operands.push(match places.get(&value.node) {
-                    Some(&place) => Operand::Step(place),
+                operands.push(match steps_of.get(&value.node) {
+                    Some(&step) => Operand::Step(step),
                     None => outside(graph, value, shape, &mut own, &mut scalars)?,
                 });
             }
-            let used_outside = graph.users(id).any(|user| !places.contains_key(&user));
+            let used_outside = graph.users(id).any(|user| !steps_of.contains_key(&user));
             let leaves = used_outside || graph.is_output(id.into());
             steps.push(Step { op: graph.node(id).op.clone(), operands, leaves });
         }
@@ -187,7 +192,7 @@ impl Group {
         Some(Self { order, own, scalars, program })
     }
 
-    /// Reads its operands anew, after nodes of other groups, which it may need, became kernels.
+    /// Updates the operands, some of which may have become results of kernels.
     pub(crate) fn renew(&mut self, graph: &Graph) {
         let inside: NodeSet = self.order.iter().copied().collect();
         (self.own, self.scalars) = (Vec::new(), Vec::new());
@@ -196,7 +201,7 @@ impl Group {
                 continue;
             }
             let is_scalar = graph.ty(value).shape.rank() == 0;
-            place_of(if is_scalar { &mut self.scalars } else { &mut self.own }, value);
+            index_of(if is_scalar { &mut self.scalars } else { &mut self.own }, value);
         }
     }
 }
@@ -213,12 +218,12 @@ fn outside(
         return Some(Operand::Constant(constant.clone()));
     }
     if graph.ty(value).shape == *shape {
-        return Some(Operand::Own(place_of(own, value)));
+        return Some(Operand::Own(index_of(own, value)));
     }
-    (graph.ty(value).shape.rank() == 0).then(|| Operand::Scalar(place_of(scalars, value)))
+    (graph.ty(value).shape.rank() == 0).then(|| Operand::Scalar(index_of(scalars, value)))
 }
 
-fn place_of(values: &mut Vec<Value>, value: Value) -> usize {
+fn index_of(values: &mut Vec<Value>, value: Value) -> usize {
     values.iter().position(|&known| known == value).unwrap_or_else(|| {
         values.push(value);
         values.len() - 1

@@ -5,24 +5,24 @@ use rustc_hash::FxHashSet;
 
 /// A walk along edges that lead out of a region.
 pub(super) struct Walk<S, N, I> {
-    /// The nodes of the region that are still to be left.
+    /// The nodes of the region whose edges are still to be followed.
     starts: S,
     /// The nodes at the other ends of a node's edges.
     next: N,
     /// The edges of a node of the region that are still to be followed.
     leaving: Option<I>,
-    /// Those of nodes outside.
+    /// The edges of nodes outside.
     outside: Vec<I>,
     seen: FxHashSet<NodeId>,
 }
 
-/// What one step of a walk has found.
+/// The finding of one step of a walk.
 pub(super) enum Step {
     /// An edge back into the region.
     Back,
-    /// That there is none.
+    /// No edge is left.
     Ended,
-    /// Nothing yet.
+    /// Neither.
     On,
 }
 
@@ -37,7 +37,7 @@ where
         Self { starts, next, leaving: None, outside: Vec::new(), seen }
     }
 
-    /// Follows one edge. Only from nodes that are `near` can a way lead back.
+    /// Follows one edge. Only nodes that are `near` can be on a path back.
     pub(super) fn step(
         &mut self,
         near: impl Fn(NodeId) -> bool,

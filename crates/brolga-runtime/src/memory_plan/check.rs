@@ -1,17 +1,17 @@
-//! The proof that a plan is right.
+//! A check of memory plans.
 
 use super::LiveRange;
 
 /// Two ranges that are needed at the same time and have bytes in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Overlap {
-    /// The range that was given first.
+    /// The one with the lower index.
     pub(crate) one: usize,
-    /// The other.
+    /// The other one.
     pub(crate) other: usize,
 }
 
-/// Checks that no two ranges that meet have bytes in common.
+/// Checks that no two ranges that are live at the same time have bytes in common.
 pub(crate) fn check(ranges: &[LiveRange], offsets: &[usize]) -> Result<(), Overlap> {
     let disjoint = |a: usize, b: usize| {
         offsets[a] + ranges[a].bytes <= offsets[b] || offsets[b] + ranges[b].bytes <= offsets[a]

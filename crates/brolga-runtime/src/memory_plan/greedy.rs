@@ -1,26 +1,27 @@
-//! Planners that give one range after the other the lowest offset that is free all its life: the order is all that they choose.
+//! Planners that give one range after the other the lowest offset that is free all its life. They
+//! differ in the order.
 
 use std::cmp::Reverse;
 
 use super::{LiveRange, pressure};
 
-/// Large ranges are hard to fit, so they come first.
+/// By size, the largest first, since those are the hardest to fit.
 pub(super) fn largest_first(ranges: &[LiveRange]) -> Vec<usize> {
     sorted(ranges, |range| (Reverse(range.bytes), range.first))
 }
 
-/// Ranges that take much memory for a long time leave few gaps when they are placed first.
+/// By life and then by size, the longest first: allocated first, such ranges leave few gaps.
 pub(super) fn longest_first(ranges: &[LiveRange]) -> Vec<usize> {
     sorted(ranges, |range| (Reverse(range.last - range.first), Reverse(range.bytes)))
 }
 
-/// In the order of the schedule, as a heap would do it.
+/// By start, as a heap would allocate them.
 pub(super) fn earliest_first(ranges: &[LiveRange]) -> Vec<usize> {
     sorted(ranges, |range| (range.first, Reverse(range.bytes)))
 }
 
-/// What is alive when most memory is needed decides about the size, so it is placed first, without gaps; then that of the next such
-/// moment.
+/// The ranges that are live at the peak of memory first, since they decide the size of the plan;
+/// then those at the next highest moment.
 pub(super) fn tightest_first(ranges: &[LiveRange]) -> Vec<usize> {
     let tasks = ranges.iter().map(|range| range.last + 1).max().unwrap_or(0);
     let needed = pressure(ranges, tasks);
@@ -34,10 +35,10 @@ fn sorted<K: Ord>(ranges: &[LiveRange], key: impl Fn(&LiveRange) -> K) -> Vec<us
     order
 }
 
-/// The offsets of ranges that are placed in this order.
+/// The offsets of ranges that are allocated in this order.
 pub(super) fn offsets(ranges: &[LiveRange], order: &[usize]) -> Vec<usize> {
     let mut offsets = vec![0; ranges.len()];
-    // Ranges of bytes that are taken, in ascending order.
+    // The taken ranges of bytes, in ascending order.
     let mut taken: Vec<(usize, usize)> = Vec::with_capacity(ranges.len());
     for &index in order {
         let range = &ranges[index];

@@ -1,6 +1,8 @@
-//! The planner for very many ranges: it takes them in the order of the schedule, as a heap would, and gives each the lowest free offset.
+//! The planner for very many ranges: it gives each, in the order of the schedule, the lowest free
+//! offset, as a heap would.
 //!
-//! That is the plan of [`greedy::earliest_first`], found in a time that grows with the number of ranges and not with its square.
+//! That is the plan of [`greedy::earliest_first`], found in a time that grows with the number of
+//! ranges and not with its square.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -19,7 +21,7 @@ pub(super) fn plan(ranges: &[LiveRange]) -> MemoryPlan {
     if backward.bytes < forward.bytes { backward } else { forward }
 }
 
-/// The offsets of ranges that are placed in the order of the schedule.
+/// The offsets of ranges that are allocated in the order of the schedule.
 fn offsets(ranges: &[LiveRange]) -> Vec<usize> {
     let mut offsets = vec![0; ranges.len()];
     let mut gaps = Gaps::default();
@@ -41,7 +43,7 @@ fn offsets(ranges: &[LiveRange]) -> Vec<usize> {
     offsets
 }
 
-/// The free memory below an end beyond which all is free.
+/// The free memory below an end, after which all memory is free.
 #[derive(Default)]
 struct Gaps {
     /// Sizes by offset. No two gaps touch, and none touches the end.
@@ -52,9 +54,9 @@ struct Gaps {
 }
 
 impl Gaps {
-    /// Takes the lowest free part of this size.
+    /// Allocates the lowest free part of this size.
     fn take(&mut self, bytes: usize) -> usize {
-        // Every gap of a higher class is large enough, of the own class some are.
+        // All gaps of higher classes are large enough, and some of this class.
         let fits = |offset: &&usize| self.sizes[*offset] >= bytes;
         let classes = self.offsets.range(bytes.ilog2()..);
         let lowest = classes.filter_map(|(_, offsets)| offsets.iter().find(fits)).min();
@@ -69,7 +71,7 @@ impl Gaps {
         offset
     }
 
-    /// Gives a part back.
+    /// Frees a part.
     fn free(&mut self, mut offset: usize, mut bytes: usize) {
         if let Some((&below, &size)) = self.sizes.range(..offset).next_back()
             && below + size == offset
@@ -92,7 +94,7 @@ impl Gaps {
         self.offsets.entry(bytes.ilog2()).or_default().insert(offset);
     }
 
-    /// Takes a gap away; returns its size.
+    /// Removes a gap; returns its size.
     fn remove(&mut self, offset: usize) -> usize {
         let bytes = self.sizes.remove(&offset).unwrap_or(0);
         if let Some(class) = self.offsets.get_mut(&bytes.max(1).ilog2()) {

@@ -12,39 +12,40 @@ use crate::memory::ALIGNMENT;
 /// Memory that is needed from one task of the schedule to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LiveRange {
-    /// How many bytes, a multiple of [`ALIGNMENT`].
+    /// The number of bytes, a multiple of [`ALIGNMENT`].
     pub(crate) bytes: usize,
-    /// The task before which it has to be there.
+    /// The first task that needs it.
     pub(crate) first: usize,
     /// The last task that needs it.
     pub(crate) last: usize,
 }
 
 impl LiveRange {
-    /// Whether both are needed at the same time, and neither is empty.
+    /// Whether both are live at the same time, and neither is empty.
     fn meets(&self, other: &Self) -> bool {
         self.bytes > 0 && other.bytes > 0 && self.first <= other.last && other.first <= self.last
     }
 }
 
-/// Where everything lies.
+/// A memory plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MemoryPlan {
     /// The offset of each live range.
     pub(crate) offsets: Vec<usize>,
-    /// The bytes of all together.
+    /// The bytes of all ranges together.
     pub(crate) bytes: usize,
-    /// Which planner found it.
+    /// The planner that found it.
     pub(crate) planner: &'static str,
 }
 
-/// A heuristic for the order in which ranges are given the lowest offset that is free all their life.
+/// A heuristic for the order in which ranges are given the lowest offset that is free all their
+/// life.
 struct Planner {
     name: &'static str,
     order: fn(&[LiveRange]) -> Vec<usize>,
 }
 
-/// All planners; of equally good plans the first one's is taken.
+/// All planners; among equally good plans, that of the first one is taken.
 const PLANNERS: [Planner; 4] = [
     Planner { name: "largest first", order: greedy::largest_first },
     Planner { name: "longest first", order: greedy::longest_first },
@@ -55,7 +56,7 @@ const PLANNERS: [Planner; 4] = [
 /// The planner that improves the others' best plan.
 const SEARCH: &str = "search";
 
-/// How many ranges there are at most for planners that compare all of them with each other.
+/// The most ranges for planners that compare all of them with each other.
 const MAX_RANGES: usize = 2048;
 
 /// The smallest plan that any planner finds.
@@ -101,9 +102,9 @@ fn extent(ranges: &[LiveRange], offsets: &[usize]) -> usize {
     ranges.iter().zip(offsets).map(|(range, offset)| offset + range.bytes).max().unwrap_or(0)
 }
 
-/// How much is needed before each of so many tasks.
+/// The bytes that are live at each of `tasks` tasks.
 pub(crate) fn pressure(ranges: &[LiveRange], tasks: usize) -> Vec<usize> {
-    // What is added with a task, and taken away with it.
+    // The bytes whose life begins, and ends, with a task.
     let mut changes = vec![(0, 0); tasks + 1];
     for range in ranges {
         changes[range.first.min(tasks)].0 += range.bytes;

@@ -1,16 +1,18 @@
-//! A planner that improves a plan: what reaches its end is placed earlier.
+//! A planner that improves a plan: ranges at its end are allocated earlier.
 
 use super::{LiveRange, MemoryPlan, SEARCH, greedy};
 
-/// How many orders are tried at most.
+/// The most orders that are tried.
 const TRIES: usize = 64;
-/// How many pairs of ranges are compared at most: few enough to take a small part of a compilation.
+/// The most pairs of ranges that are compared, which takes a small part of a compilation.
 const PAIRS: usize = 1 << 22;
 
-/// A smaller plan than this one, if the search finds any; it starts at the order of this plan, and ends at the lower bound.
+/// A smaller plan than this one, if the search finds any. It starts with the order of this plan,
+/// and stops at the lower bound.
 ///
-/// A range at the end of a plan was placed too late to find room below. It moves to the front of the order, and then all are placed
-/// anew; an order that makes the plan larger is tried further all the same, since a smaller plan may follow from it.
+/// A range at the end of a plan was allocated too late to find a gap. It moves to the front of the
+/// order, and all are allocated anew. The search continues from a larger plan too, since a smaller
+/// one may follow.
 pub(super) fn improve(
     ranges: &[LiveRange],
     mut order: Vec<usize>,

@@ -1,7 +1,8 @@
-//! The proof that a plan is right, from the plan alone: nothing of how it was made is used, and no code is needed.
+//! A check of plans that uses the plan alone, and no part of the planner.
 //!
-//! First that it holds together: what it numbers is there, and everything lies where it may lie. Then its memory is followed through the
-//! step. Last that the stages are those of the kernels, with all barriers.
+//! The first part checks that all indices are valid, and all addresses allowed. The second
+//! simulates the step on memory. The third checks that the stages are those of the kernels, with
+//! all barriers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,14 +18,15 @@ use crate::team::Team;
 type Checked = Result<(), String>;
 
 impl Plan {
-    /// Checks that the plan is right: that all buffers, workspaces and scratch memories are aligned and inside of the arena or the state, that
-    /// no value is overwritten before its last use, that each kernel runs after what it needs, and that barriers stand wherever threads
-    /// would race.
+    /// Checks that all buffers, workspaces and scratch memories are aligned and inside of the arena
+    /// or the state, that no value is overwritten before its last use, that each kernel runs after
+    /// its producers, and that there is a barrier wherever threads would race.
     ///
-    /// The plans that this crate makes are right. This is for those that were saved.
+    /// The plans that this crate makes pass. The check is for plans that were saved.
     ///
     /// # Errors
-    /// [`RuntimeError::Plan`] with the first mistake; [`RuntimeError::ThreadCount`] if no such number of threads can compute.
+    /// [`RuntimeError::Plan`] with the first mistake; [`RuntimeError::ThreadCount`] if the number
+    /// of lanes is no valid number of threads.
     pub fn check(&self) -> Result<(), RuntimeError> {
         Team::check(self.lanes())?;
         let graph = self.signature.graph.clone();
@@ -37,7 +39,7 @@ impl Plan {
         checks.iter().find_map(|check| check(self).err())
     }
 
-    /// Checks that all that is numbered is there.
+    /// Checks that all indices are valid.
     fn check_numbers(&self) -> Checked {
         let Self { layout, homes, calls, constants, signature, .. } = self;
         let same = [
@@ -72,7 +74,7 @@ impl Plan {
         })
     }
 
-    /// Checks that everything lies where it may lie, and is as large as it has to be.
+    /// Checks that all addresses are allowed, and all sizes right.
     fn check_places(&self) -> Checked {
         let Self { layout, homes, signature, states, .. } = self;
         let arena = |span: Span, what: &str| within(span, layout.bytes, "arena", what);
@@ -112,7 +114,8 @@ impl Plan {
         self.check_scratch()
     }
 
-    /// Checks that inputs, outputs, states, constants, workspaces and scratch memories have the bytes that their users expect.
+    /// Checks that inputs, outputs, states, constants, workspaces and scratch memories have the
+    /// bytes that their users expect.
     fn check_sizes(&self) -> Checked {
         let Self { layout, signature, states, constants, calls, .. } = self;
         let types = signature.inputs.iter().map(|input| &input.ty).chain(&signature.outputs);
@@ -146,7 +149,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Checks that nothing else lies in the scratch memories. (What else meets shows when the step is followed.)
+    /// Checks that the scratch memories overlap nothing. (The simulation finds other overlaps.)
     fn check_scratch(&self) -> Checked {
         let layout = &self.layout;
         let scratch = || layout.scratch.iter().copied().map(in_arena);
@@ -163,8 +166,9 @@ impl Plan {
         }
     }
 
-    /// Follows the step and tells the first mistake: a value that is overwritten before its last use, a kernel that runs before what it
-    /// needs, a workspace or result over an operand without permission, a lost output, update, constant or input.
+    /// Simulates the step and returns the first mistake: a value that is overwritten before its
+    /// last use, a kernel that runs before its producer, a workspace or result that overlaps an
+    /// operand without permission, a lost output, update, constant or input.
     fn follow(&self) -> Checked {
         let Self { layout, homes, calls, .. } = self;
         let mut memory = Memory::new(self);
@@ -205,7 +209,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Checks that a call's workspace and results lie apart from its operands, but where the kernel allows it, and from each other.
+    /// Checks that a call's workspace and results overlap neither each other nor, unless the kernel
+    /// allows it, its operands.
     fn check_in_place(&self, index: usize) -> Checked {
         let (call, layout) = (&self.calls[index], &self.layout);
         let name = &call.name;
@@ -259,11 +264,11 @@ impl Plan {
     }
 }
 
-/// Which buffers' values are in memory.
+/// The buffers whose values are in memory.
 struct Memory<'a> {
     plan: &'a Plan,
     intact: HashSet<BufferId>,
-    /// The last call that wrote over each of the others.
+    /// The last call that overwrote each of the others.
     overwritten: HashMap<BufferId, usize>,
 }
 
@@ -288,7 +293,7 @@ impl<'a> Memory<'a> {
         }
     }
 
-    /// A call writes to these bytes.
+    /// Records that a call writes to these bytes.
     fn overwrite(&mut self, address: Address, call: usize) {
         let Self { plan, intact, overwritten } = self;
         intact.retain(|&buffer| {
@@ -305,7 +310,7 @@ fn in_arena(span: Span) -> Address {
     Address { space: Space::Arena, span }
 }
 
-/// Checks that a part of a memory of so many bytes is aligned and inside.
+/// Checks that a span of a memory of `bytes` bytes is aligned and inside.
 fn within(span: Span, bytes: usize, memory: &str, what: &str) -> Checked {
     let Span { offset, bytes: length } = span;
     if !offset.is_multiple_of(ALIGNMENT) {
@@ -374,7 +379,7 @@ mod tests {
     #[test]
     fn values_overwritten_before_their_use_are_found() {
         let mut wrong = plan();
-        // The result of `add` over that of `neg`, which is still to be copied to the state.
+        // The result of `add` overwrites that of `neg`, which is copied to the state later.
         let [neg, add] = [0, 1].map(|call| wrong.calls[call].results[0]);
         wrong.layout.buffers[add] = wrong.layout.buffers[neg];
         assert_eq!(problem(&wrong), "`add`, call 1: result 0 overlaps slot 0");

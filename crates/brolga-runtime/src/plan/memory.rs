@@ -1,4 +1,4 @@
-//! What a plan's program needs how much memory for.
+//! The memory report of a plan.
 
 use std::collections::HashMap;
 

@@ -8,7 +8,8 @@ use crate::memory::Span;
 use crate::schedule::Scheduled;
 use crate::table::{bytes, write_table};
 
-/// What lies where, then the kernels in the order of the step with their addresses and stages; a line stands where there is a barrier.
+/// The addresses, then the kernels in the order of the step with their addresses and stages; a line
+/// marks each barrier.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lanes = match self.lanes() {
@@ -37,7 +38,7 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    /// The values that the caller gives and gets, constants and scratch memories.
+    /// The rows of inputs, outputs, states, constants and scratch memories.
     fn rows(&self) -> Vec<[String; 3]> {
         let Self { signature, layout, constants, states, .. } = self;
         let arena = |span: &Span| Shown(Address { space: Space::Arena, span: *span }).to_string();

@@ -8,7 +8,7 @@ use crate::profile::{Timed, Timers};
 use crate::schedule::operand_table;
 
 impl Plan {
-    /// Clocks for its stages, on so many threads.
+    /// Clocks for the stages, on `threads` threads.
     pub(crate) fn timers(&self, threads: usize) -> Timers {
         let kernels = self.schedule.stages.chunk_by(|a, b| a.call == b.call).map(|stages| {
             let call = &self.calls[stages[0].call];
@@ -24,7 +24,8 @@ impl Plan {
         Timers::new(kernels.collect(), threads)
     }
 
-    /// Bytes of the different addresses that a call touches: what is computed in place counts once.
+    /// The bytes of the distinct addresses that a call touches: an operand and a result in place
+    /// count once.
     fn working_set(&self, call: usize) -> usize {
         let table = operand_table(&self.calls, &self.layout, call);
         let addresses: HashSet<Address> = table.into_iter().collect();

@@ -1,10 +1,10 @@
 //! Box and Muller's transform, many numbers at a time.
 //!
-//! What is computed here is near the formula that [`Random::normal`](super::Random::normal) computes
-//! with the standard library's functions: within [`RELATIVE`] and [`ABSOLUTE`]. Both ends of that
-//! interval are rounded to `f32`. Where they give the same bits, so does the formula, since scaling and
-//! rounding are monotone; where they do not, the formula itself must be asked. That happens once in some
-//! ten thousand numbers.
+//! The results are within [`RELATIVE`] and [`ABSOLUTE`] of the formula that
+//! [`Random::normal`](super::Random::normal) computes with the standard library's functions. Both
+//! ends of that interval are rounded to `f32`. If they give the same bits, so does the formula,
+//! since scaling and rounding are monotone; if not, the formula is evaluated. That happens once in
+//! some ten thousand numbers.
 
 use std::f64::consts::{FRAC_PI_2, LN_2, PI, TAU};
 
@@ -12,19 +12,20 @@ use brolga_ir::lanes::PHILOX_BLOCK;
 
 use super::{Bits, Distribution, Draw};
 
-/// The error of a number as a part of it. The series below are nearer than 2⁻⁴³.
+/// The bound of the relative error. The series below have errors of less than 2⁻⁴³.
 const RELATIVE: f64 = 1.0 / (1_u64 << 38) as f64;
-/// The error besides. The formula rounds an angle of up to 2π, and so is 6.7 · 2⁻⁴⁹ off at most.
+/// The bound of the absolute error. The formula rounds an angle of up to 2π, and so has an error of
+/// at most 6.7 · 2⁻⁴⁹.
 const ABSOLUTE: f64 = 1.0 / (1_u64 << 44) as f64;
-/// The error of a number of magnitude 2.
+/// The bound of the error of a number of magnitude 2.
 const AT_TWO: f64 = 2.0 * RELATIVE + ABSOLUTE;
 
-/// The numbers of a block, and what is known of them: a bit for each.
+/// The numbers of a block, and a bit for each number in each mask.
 pub(super) struct Drawn {
     pub(super) values: [f32; PHILOX_BLOCK],
-    /// The number may be the neighbour of the formula's, or be to be rejected; no other is.
+    /// The numbers that may differ from the formula's by one ULP, or in being rejected.
     pub(super) unsure: u64,
-    /// The number lies beyond two standard deviations, and must be drawn again.
+    /// The numbers beyond two standard deviations, which are drawn again.
     pub(super) rejected: u64,
 }
 
@@ -38,10 +39,10 @@ pub(super) fn indices_of(mut bits: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-/// A bit for each flag.
+/// The flags as bits.
 #[inline(always)]
 fn bits_of(flags: [bool; PHILOX_BLOCK]) -> u64 {
-    // The product has byte i, which is 0 or 1, at bit 56 + i, and nothing else there.
+    // Bit 56 + i of the product is byte i, which is 0 or 1.
     const GATHER: u64 = 0x0102_0408_1020_4080;
     let (eights, _) = flags.as_chunks::<8>();
     eights.iter().rev().fold(0, |bits, eight| {
@@ -54,7 +55,7 @@ fn bits_of(flags: [bool; PHILOX_BLOCK]) -> u64 {
 pub(super) struct BoxMuller<const FMA: bool> {
     offset: f64,
     factor: f64,
-    /// Beyond which magnitude numbers are rejected.
+    /// The magnitude beyond which numbers are rejected.
     bound: f64,
 }
 
@@ -90,7 +91,7 @@ fn fma<const FMA: bool>(a: f64, b: f64, c: f64) -> f64 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// A polynomial of these coefficients, that of the highest power last.
+/// The polynomial with these coefficients, that of the highest power last.
 #[inline(always)]
 fn polynomial<const FMA: bool, const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, &coefficient| fma::<FMA>(sum, x, coefficient))
@@ -99,7 +100,7 @@ fn polynomial<const FMA: bool, const N: usize>(x: f64, coefficients: [f64; N]) -
 /// √(−2 · ln((u + 1) / 2³²)).
 #[inline(always)]
 fn radius<const FMA: bool>(u: u32) -> f64 {
-    /// √½, so that the mantissa lies around 1, where the logarithm has no error of cancellation.
+    /// √½, so that the mantissa is around 1, where the logarithm has no cancellation.
     const LEAST: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
     const TWO_52: f64 = 4_503_599_627_370_496.0;
     /// Those of −4 artanh z / z.

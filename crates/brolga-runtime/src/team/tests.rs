@@ -1,4 +1,5 @@
-//! Jobs of made-up chunks, on any number of threads, with workers that are late, absent or held up.
+//! Jobs of artificial chunks, on any number of threads, with workers that are late, absent or held
+//! up.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::phases::Phase;
 
-/// Phases with so many chunks in each lane.
+/// Phases with these numbers of chunks in each lane.
 fn phases(counts: &[Vec<usize>], long: &[bool]) -> Vec<Phase> {
     let mut end = 0;
     let phase = |(counts, long): (&Vec<usize>, &bool)| {
@@ -23,19 +24,19 @@ fn phases(counts: &[Vec<usize>], long: &[bool]) -> Vec<Phase> {
     counts.iter().zip(long).map(phase).collect()
 }
 
-/// So many phases alike.
+/// `count` equal phases.
 fn alike(count: usize, chunks: &[usize]) -> Vec<Phase> {
     phases(&vec![chunks.to_vec(); count], &vec![false; count])
 }
 
-/// A number that looks random.
+/// A pseudo-random number.
 fn mixed(seed: u64) -> u64 {
     let bits = (seed ^ (seed >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits ^ (bits >> 29)
 }
 
-/// Runs a job so often, and checks each time that each chunk is done once, when all phases before
-/// its own are done. Some chunks let others have the core in the middle.
+/// Runs a job `times` times, and checks each time that each chunk is done once, after all phases
+/// before its own. Some chunks yield the core in the middle.
 fn check<T>(run: impl Fn(Job<'_>) -> T, phases: &[Phase], times: u64, seed: u64) {
     let chunks = phases.last().map_or(0, Phase::end);
     let counts: Vec<AtomicU64> = (0..chunks).map(|_| AtomicU64::new(0)).collect();
@@ -46,7 +47,7 @@ fn check<T>(run: impl Fn(Job<'_>) -> T, phases: &[Phase], times: u64, seed: u64)
     let wrong = AtomicBool::new(false);
     for time in 1..=times {
         let work = |_: usize, chunk: usize| {
-            // Memory of earlier phases is seen without any order of its own.
+            // Relaxed accesses see the memory of earlier phases.
             let all =
                 |chunks: &[AtomicU64], of| chunks.iter().all(|c| c.load(Ordering::Relaxed) == of);
             let before = all(&counts[..began[chunk]], time);
@@ -98,7 +99,7 @@ fn many_short_phases_on_any_number_of_threads() {
 
 #[test]
 fn helpers_that_never_get_a_core_hold_up_nobody() {
-    // Nobody plays the helpers.
+    // There are no helpers.
     let alone = Shared::new(8, 8);
     check(|job| alone.run(job), &alike(20, &[1, 0, 2, 1, 1, 3, 1, 1]), 20, 1);
 }
@@ -165,7 +166,7 @@ fn helpers_look_at_no_job_that_is_over() {
     let team = Team::of(3, 3).expect("the system gives threads");
     let phases = alike(3, &[1, 1, 1]);
     for round in 0..2000 {
-        // Whoever came late would find another round's memory, or none.
+        // A late worker would find the memory of another round, or none.
         let memory = Box::new((AtomicUsize::new(0), round));
         let work = |_: usize, _: usize| {
             assert_eq!(memory.1, round);

@@ -1,4 +1,4 @@
-//! Kernels of the real code generation, from text to running.
+//! Kernels of real code generation, from text to a run.
 
 use brolga_codegen::compile;
 use brolga_ir::text::parse_graph;
@@ -42,7 +42,8 @@ fn compiled_kernels_give_the_bits_of_the_interpreter() {
     }
 }
 
-/// Sums over nothing, gradients of convolutions without channels and without filters: their workspaces have no bytes.
+/// Sums over nothing, gradients of convolutions without channels and without filters: their
+/// workspaces have no bytes.
 const EMPTY: &str = r#"graph empty(%a: f32[3,0], %b: f32[0,3], %x: f32[2,4,4,0], %dy: f32[2,3,3,5], %w: f32[2,2,0,5], %none: f32[2,3,3,0], %one: f32[2,4,4,1]) {
   %0: f32[0] = kernel %a {kind="columns"} reduce_sum(%a: f32[3,0]) {
     %0: f32[0] = reduce_sum %a {axes=[0], keepdims=false}

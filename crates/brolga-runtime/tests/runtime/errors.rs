@@ -153,7 +153,8 @@ fn kernels_that_do_not_fit_their_nodes() {
     assert_snapshot!(new(&HashMap::new()), @"kernel `add`: it has not been compiled");
 }
 
-/// Nothing of this size is allocated: the tile's rows lie farther apart than an instruction reaches.
+/// Nothing of this size is allocated: the distance of the tile's rows exceeds an instruction's
+/// displacement.
 #[test]
 fn rows_that_no_tile_reaches() {
     let text = "graph f(%x: f32[6,200000000], %w: f32[200000000,1]) {

@@ -10,7 +10,7 @@ use insta::assert_snapshot;
 const ROWS: usize = 1040;
 const LONG: usize = 1 << 15;
 
-/// Kernels that read what the same worker has fed, and what others have.
+/// Kernels that read rows that the same worker, or another one, has fed.
 fn graphs() -> [Builder; 4] {
     let negated = |rows| {
         let mut own = Builder::new(rows);
@@ -20,14 +20,14 @@ fn graphs() -> [Builder; 4] {
         own
     };
     let own = negated(ROWS);
-    // So long that workers help each other.
+    // A stage so long that workers help each other.
     let shared = negated(LONG);
     assert!(shared.native(2).0.schedule()[0].shared);
     let mut others = Builder::new(ROWS);
     let x = others.data("x");
     let y = others.call("reverse", &[x]);
     others.graph.add_output(y);
-    // The second stage reads what others have fed.
+    // The second stage reads rows that other workers have fed.
     let mut both = Builder::new(ROWS);
     let (x, y) = (both.data("x"), both.data("y"));
     let a = both.call("neg", &[x]);

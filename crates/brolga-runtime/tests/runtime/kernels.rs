@@ -12,7 +12,7 @@ use brolga_ir::text::parse_graph;
 use brolga_ir::{Graph, NodeId, Op, Origin, Role, Tensor, Type, Value};
 use brolga_runtime::{Backend, Executable, Options, State, StateLayout};
 
-/// Elements in a unit of work.
+/// The number of elements in a unit.
 pub(crate) const UNIT: usize = 16;
 
 /// A graph under construction, over vectors of `n` elements.
@@ -39,8 +39,8 @@ impl Builder {
         self.graph.add_input(name, kind, Type::f32([self.n]), origin).unwrap()
     }
 
-    /// A call of one of the kernels: `neg`, `flip` (`neg` in place), `patient` (`neg` whose first units wait for all others), `add`, `reverse`,
-    /// `sum`.
+    /// A call of one of the kernels: `neg`, `flip` (`neg` in place), `patient` (`neg` whose first
+    /// units wait for all others), `add`, `reverse`, `sum`.
     pub(crate) fn call(&mut self, kernel: &str, operands: &[Value]) -> Value {
         let op = Kernel { kind: KernelKind::Rows, body: body(kernel, self.n).into() };
         self.graph.add(op, operands, Origin::layer("dense", Role::Forward)).unwrap()
@@ -61,7 +61,8 @@ impl Builder {
         (executable, state_of(&layout))
     }
 
-    /// Lets native code and the interpreter run three steps, on so many threads; they have to agree bit for bit.
+    /// Runs three steps natively on `threads` threads and on the interpreter, which have to agree
+    /// bit for bit.
     pub(crate) fn check(&self, threads: usize) -> Executable {
         let (mut native, mut state) = self.native(threads);
         let (mut reference, mut reference_state) = self.interpreter();
@@ -87,7 +88,7 @@ impl Builder {
     }
 }
 
-/// The graph with the kernels of this file, and states with numbers in them.
+/// The graph with the kernels of this file, and states with some numbers.
 pub(crate) fn native(graph: &Graph, options: &Options) -> (Executable, State) {
     let layout = StateLayout::of_graphs([graph]).unwrap();
     (try_native(graph, &layout, options).unwrap(), state_of(&layout))
@@ -134,11 +135,12 @@ fn body(kernel: &str, n: usize) -> Graph {
 
 pub(crate) fn compiled(graph: &Graph) -> Compiled<'_> {
     let (kernels, object) = kernels_of(graph);
-    // SAFETY: the kernels below are made for the shapes of the graph's nodes and touch what they say.
+    // SAFETY: the kernels below are made for the shapes of the graph's nodes, and touch the bytes
+    // that they state.
     unsafe { Compiled::new(graph, kernels, object) }
 }
 
-/// What the kernels of a graph are like, and their code.
+/// The descriptions of a graph's kernels, and their code.
 pub(crate) fn kernels_of(graph: &Graph) -> (HashMap<NodeId, CompiledKernel>, Object) {
     let mut kernels = HashMap::new();
     let mut functions = vec![];
@@ -224,10 +226,10 @@ unsafe extern "C" fn neg(operands: *const *mut u8, _: *mut u8, begin: u64, end: 
 /// Elements of the kernel `patient`.
 pub(crate) const PATIENT: usize = 1 << 15;
 
-/// How many units of `patient` have been done.
+/// The number of units of `patient` that have been done.
 pub(crate) static DONE: AtomicUsize = AtomicUsize::new(0);
 
-/// `neg`, of which whoever has the first unit waits until all other units have been done, for ten seconds at most.
+/// `neg`, whose first unit waits until all other units have been done, for at most ten seconds.
 unsafe extern "C" fn patient(operands: *const *mut u8, scratch: *mut u8, begin: u64, end: u64) {
     let units = (end - begin) as usize;
     if begin == 0 {
@@ -254,7 +256,7 @@ unsafe extern "C" fn add(operands: *const *mut u8, _: *mut u8, begin: u64, end: 
     }
 }
 
-/// Goes by the scratch memory, as a kernel that rearranges a block would.
+/// Reverses by way of the scratch memory, like a kernel that rearranges a block.
 unsafe extern "C" fn reverse<const N: usize>(
     operands: *const *mut u8,
     scratch: *mut u8,
@@ -264,7 +266,8 @@ unsafe extern "C" fn reverse<const N: usize>(
     for unit in begin as usize..end as usize {
         for lane in 0..UNIT {
             let from = N - 1 - (unit * UNIT + lane);
-            // SAFETY: the scratch memory has the elements of a unit, and the units are within the operands.
+            // SAFETY: the scratch memory has the elements of a unit, and the units are within the
+            // operands.
             unsafe { *scratch.cast::<f32>().add(lane) = *slot(operands, 0).add(from) };
         }
         for lane in 0..UNIT {
@@ -297,6 +300,7 @@ unsafe extern "C" fn total<const UNITS: usize>(
         // SAFETY: the workspace has an element for each unit.
         unsafe { *slot(operands, 2).add(unit) }
     };
-    // SAFETY: the result is one element. Adding to +0 keeps an empty sum from being -0, as in the IR.
+    // SAFETY: the result is one element. Adding to +0 keeps an empty sum from being -0, as in the
+    // IR.
     unsafe { *slot(operands, 1) = (0..UNITS).map(part).fold(0.0, |sum, part| sum + part) };
 }

@@ -1,4 +1,4 @@
-//! Plans as data: they are saved, checked without any code, and linked with the code of their kernels.
+//! Plans as data: saved, checked without code, and linked with the code of their kernels.
 
 use brolga_codegen::jit::{Code, link};
 use brolga_codegen::object::Object;
@@ -85,7 +85,7 @@ fn live_values_that_overlap_are_refused() {
     };
     let (sum, reversed) = (place("sum"), place("reverse"));
     let mut wrong = right.clone();
-    // The sum, which is computed last, lies in the first bytes of the other output.
+    // The sum, which is computed last, overlaps the first bytes of the other output.
     let start = right["layout"]["buffers"][reversed]["span"]["offset"].clone();
     wrong["layout"]["buffers"][sum]["span"]["offset"] = start.clone();
     wrong["layout"]["outputs"][0]["offset"] = start;
@@ -108,7 +108,7 @@ fn symbols_that_code_does_not_define_are_errors() {
     ");
 }
 
-/// Whatever number of a saved plan is another, it is read or refused, and checked without a panic.
+/// A saved plan in which any number is changed is read or rejected, and checked without a panic.
 #[test]
 fn broken_plans_are_errors_and_not_panics() {
     let right = serde_json::to_value(plan(&builder())).unwrap();

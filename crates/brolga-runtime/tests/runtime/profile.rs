@@ -1,4 +1,4 @@
-//! Profiles: counts and structure; times are whatever they are.
+//! Profiles: counts and structure, but not times.
 
 use crate::kernels::{Builder, native};
 use brolga_codegen::compile;

@@ -1,4 +1,5 @@
-//! Native programs of hand-made kernels against the interpreter: plan, schedule, updates, barriers.
+//! Native programs of hand-written kernels against the interpreter: plan, schedule, updates,
+//! barriers.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +20,7 @@ fn barriers(builder: &Builder, threads: usize) -> Vec<(String, bool)> {
     executable.schedule().iter().map(|stage| (stage.stage.clone(), stage.barrier)).collect()
 }
 
-/// Every kind of kernel; 65 units fall to no number of threads evenly.
+/// Every kind of kernel; no number of threads divides the 65 units.
 fn mixed() -> Builder {
     let mut b = Builder::new(1040);
     let (x, y) = (b.data("x"), b.data("y"));
@@ -46,18 +47,20 @@ fn barriers_stand_where_another_workers_bytes_are_touched() {
         let names = ["neg", "reverse", "add", "flip", "parts", "total"].map(str::to_owned);
         names.into_iter().zip(flags).collect::<Vec<_>>()
     };
-    // `reverse` reads what others wrote, `total` the sums of all. `add` and `flip` keep to each worker's own units. `parts` has its
-    // workspace where `neg` had its result, which others may still read for `reverse`.
+    // `reverse` reads units of other workers, `total` the sums of all. `add` and `flip` read the
+    // same worker's units. The workspace of `parts` is in the memory of `neg`'s result, which other
+    // workers may still read for `reverse`.
     assert_eq!(barriers(&mixed(), 2), expected([false, true, false, false, true, true]));
     assert_eq!(barriers(&mixed(), 1), expected([false; 6]));
 }
 
-/// Which stages any worker may do units of.
+/// For each stage, whether any worker may do any of its units.
 fn shared(builder: &Builder, threads: usize) -> Vec<bool> {
     builder.native(threads).0.schedule().iter().map(|stage| stage.shared).collect()
 }
 
-/// The first worker's first units wait for all others, those of its own behind them included: somebody else has to do these.
+/// The first worker's first units wait for all others, including its own later ones, which another
+/// worker has to do.
 #[test]
 fn a_worker_helps_one_that_is_held_up() {
     let mut b = Builder::new(PATIENT);
@@ -90,11 +93,11 @@ fn long_stages_are_shared() {
         b
     };
     assert_eq!(shared(&build(1 << 15), 2), [true; 3]);
-    // `add` reads what both wrote: any worker may have done it.
+    // `add` reads the results of both, which any worker may have computed.
     let flags =
         |threads| barriers(&build(1 << 15), threads).into_iter().map(|(_, barrier)| barrier);
     assert_eq!(flags(2).collect::<Vec<_>>(), [false, false, true]);
-    // Where stages are short, each lane reads its own units.
+    // In short stages, each lane reads its own units.
     assert_eq!(flags(8).collect::<Vec<_>>(), [false; 3]);
     let mut apart = Builder::new(1 << 15);
     for name in ["x", "y"] {
@@ -104,7 +107,7 @@ fn long_stages_are_shared() {
     }
     let shared = |threads| self::shared(&apart, threads);
     assert_eq!([1, 2, 3].map(shared), [vec![false; 2], vec![true; 2], vec![true; 2]]);
-    // Not worth it for so many.
+    // With this many lanes, the stages are short.
     assert_eq!(shared(8), [false; 2]);
     for threads in [2, 3, 8] {
         apart.check(threads);
@@ -180,7 +183,7 @@ fn an_update_waits_for_all_readers_of_the_old_value() {
 
 #[test]
 fn an_update_that_cannot_be_in_place_is_copied_in_the_end() {
-    // `neg` and `reverse` must not overwrite what they read.
+    // `neg` and `reverse` must not overwrite their operands.
     for kernel in ["neg", "reverse"] {
         let mut b = Builder::new(64);
         let w = b.state("w");
@@ -192,7 +195,7 @@ fn an_update_that_cannot_be_in_place_is_copied_in_the_end() {
             assert_eq!(names, [kernel, "copy to state"]);
         }
     }
-    // The old value is read by what needs the new one.
+    // A task that reads the new value reads the old one, too.
     let mut b = Builder::new(64);
     let (x, w) = (b.data("x"), b.state("w"));
     let next = b.call("neg", &[x]);
@@ -284,7 +287,7 @@ fn constants_are_part_of_the_arena() {
     let c = b.graph.add(c, &[], Origin::default()).unwrap();
     let one = Constant::new(Tensor::f32([64], vec![1.0; 64]).unwrap());
     let one = b.graph.add(one, &[], Origin::default()).unwrap();
-    // In place would overwrite the constant.
+    // An addition in place would overwrite the constant.
     let sum = b.call("add", &[c, one]);
     let sum = b.call("add", &[sum, x]);
     b.graph.add_output(sum);
@@ -362,7 +365,7 @@ fn executables_run_on_threads_of_their_own_at_the_same_time() {
     });
 }
 
-/// Work is cut for as many threads as are asked for, and done by as many as there are cores.
+/// Work is cut for as many threads as are asked for, but only as many run as there are cores.
 #[test]
 fn more_threads_than_cores_are_not_started() {
     let threads_of = |oversubscribe| {
@@ -372,7 +375,7 @@ fn more_threads_than_cores_are_not_started() {
         executable.profile().unwrap().threads
     };
     let cores = std::thread::available_parallelism().unwrap().get();
-    // A quota of CPU time counts as the next larger number of cores here, as the next smaller there.
+    // The quota of CPU time is rounded up here, and down there.
     assert!([cores, cores + 1].contains(&threads_of(false)));
     assert_eq!(threads_of(true), 64);
 }

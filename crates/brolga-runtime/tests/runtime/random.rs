@@ -1,11 +1,12 @@
-//! Random programs: whatever is planned, ordered and updated in place, the bits are those of the interpreter.
+//! Random programs: with any plan, order and updates in place, the bits are those of the
+//! interpreter.
 
 use crate::kernels::Builder;
 use brolga_ir::ops::Reshape;
 use brolga_ir::{Origin, Value};
 use proptest::prelude::*;
 
-/// A node: which kernel, and which of the values so far it takes.
+/// A node: its kernel, and the indices of its operands among the values so far.
 type Choice = (u8, prop::sample::Index, prop::sample::Index);
 
 fn program(

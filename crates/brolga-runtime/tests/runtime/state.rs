@@ -23,7 +23,8 @@ fn states_lie_one_after_the_other_at_cache_lines() {
     assert_eq!(state.slice::<bool>("mask").unwrap().as_ptr() as usize - start, 128);
 }
 
-/// Weights and the optimizer's slots for them are read side by side; the same elements of them are in different sets of a cache.
+/// A weight and its optimizer slots are read together, so that corresponding elements should be in
+/// different sets of a cache.
 #[test]
 fn large_states_are_not_whole_pages_apart() {
     let ty: Type = "f32[1024]".parse().unwrap();

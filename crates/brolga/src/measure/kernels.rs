@@ -5,13 +5,14 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use brolga_codegen::compile;
-use brolga_ir::{Graph, Role, Type};
+use brolga_ir::{Graph, Role};
 use brolga_runtime::table::{bytes, write_table};
 use brolga_runtime::{Executable, Options, Profile, State, StateLayout};
 
-use super::{Limits, Meter, Work, median, numbers};
+use super::{Limits, Meter, Work, fill, median};
 
-/// How long a program runs before it is measured in a round, so that its memory is in the caches where it finds room.
+/// How long a program runs before it is measured in a round, so that its memory is in the caches
+/// where it finds room.
 const WARM_UP: Duration = Duration::from_millis(3);
 /// How long it is measured in a round, if one run is not longer.
 const SLOT: Duration = Duration::from_millis(10);
@@ -39,15 +40,7 @@ impl Case {
         let layout = StateLayout::of_graphs([&graph])?;
         let options = Options { profile: true, ..options.clone() };
         let mut executable = Executable::new(&graph, &layout, &options, compile)?;
-        let mut state = State::zeros(&layout)?;
-        for (name, ty) in layout.iter() {
-            state.set(name, &numbers(ty))?;
-        }
-        let inputs: Vec<(String, Type)> =
-            executable.inputs().map(|(name, ty)| (name.to_owned(), ty.clone())).collect();
-        for (name, ty) in &inputs {
-            executable.set_input(name.as_str(), &numbers(ty))?;
-        }
+        let state = fill(&mut executable, &layout)?;
         Ok(Self { name: name.into(), executable, state, seconds: vec![] })
     }
 
@@ -117,7 +110,8 @@ pub struct KernelTime {
     pub role: Role,
     /// What it has to do.
     pub work: Work,
-    /// How long that takes: for each of its stages the time of the slowest worker, waiting excluded.
+    /// How long that takes: for each of its stages the time of the slowest worker, waiting
+    /// excluded.
     pub seconds: f64,
     /// The limit that bounds it.
     pub bound: &'static str,
@@ -132,8 +126,8 @@ impl KernelTime {
         self.work.flops as f64 / self.seconds / 1e9
     }
 
-    /// The program, and which part of it: `mnist_cnn: dense backward`.
-    fn place(&self) -> String {
+    /// The program and the layer: `mnist_cnn: dense backward`.
+    fn title(&self) -> String {
         let Self { case, layer, role, .. } = self;
         match (layer.is_empty(), role) {
             (true, Role::Forward) => case.clone(),
@@ -203,7 +197,7 @@ impl fmt::Display for KernelTimes {
             .iter()
             .map(|kernel| {
                 [
-                    kernel.place(),
+                    kernel.title(),
                     kernel.kernel.clone(),
                     kernel.bound.to_owned(),
                     format!("{:.1}", 100.0 * kernel.share),

@@ -32,8 +32,8 @@ pub struct LevelLimits {
 }
 
 impl LevelLimits {
-    /// The seconds that it takes at least: as many bytes as are both read and written go at the rate of a copy, the rest at that of
-    /// reads or of writes.
+    /// The seconds that it takes at least: as many bytes as are both read and written go at the
+    /// rate of a copy, the rest at that of reads or of writes.
     fn seconds(&self, read: usize, written: usize) -> f64 {
         let both = read.min(written);
         2.0 * both as f64 / self.copy
@@ -49,7 +49,8 @@ pub struct Limits {
     pub isa: VectorIsa,
     /// The number of threads.
     pub threads: usize,
-    /// Floating-point operations a second in multiply-adds that never leave their registers, each counted as two.
+    /// Floating-point operations a second in multiply-adds that never leave their registers, each
+    /// counted as two.
     pub multiply_adds: f64,
     /// The levels of memory, the nearest first.
     pub levels: Vec<LevelLimits>,
@@ -65,8 +66,8 @@ pub struct Roof {
 }
 
 impl Limits {
-    /// What bounds a kernel: the later of multiply-adds and of that level of memory which is the nearest to hold each thread's part
-    /// of the working set.
+    /// What bounds a kernel: the later of multiply-adds and of that level of memory which is the
+    /// nearest to hold each thread's part of the working set.
     #[must_use]
     pub fn roof(&self, work: &Work) -> Roof {
         let arithmetic =
@@ -83,7 +84,8 @@ impl Limits {
         }
     }
 
-    /// The medians of limits that were measured one after the other on the same threads; `None` of none.
+    /// The medians of limits that were measured one after the other on the same threads; `None` of
+    /// none.
     #[must_use]
     pub fn median_of(rounds: &[Self]) -> Option<Self> {
         let of = |part: &dyn Fn(&Self) -> f64| median(rounds.iter().map(part).collect());

@@ -1,7 +1,8 @@
 //! How fast programs are on this machine, beside what the machine can do.
 //!
-//! [`train_step`] measures the training step of a model, [`kernels`] each kernel of some programs, [`tile_shapes`] the tiles of
-//! contractions. All compare with limits that are measured in the same run, in turns with what is judged: [`Limits`] says what they are.
+//! [`train_step`] measures the training step of a model, [`kernels`] each kernel of some programs,
+//! [`tile_shapes`] the tiles of contractions. All compare with limits that are measured in the same
+//! run, in turns with what is judged: [`Limits`] says what they are.
 
 mod kernels;
 pub mod limit;
@@ -9,7 +10,10 @@ mod limits;
 mod step;
 mod tiles;
 
+use std::error::Error;
+
 use brolga_ir::{Data, Tensor, Type};
+use brolga_runtime::{Executable, State, StateLayout};
 
 pub use kernels::{Case, KernelTime, KernelTimes, kernels};
 pub use limits::{LevelLimits, Limits, Meter, Roof, Work};
@@ -21,6 +25,20 @@ pub fn peak_memory() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok().map(|kilobytes| kilobytes * 1024)
+}
+
+/// Sets the inputs of a program to made-up numbers, and makes a state of such numbers.
+fn fill(executable: &mut Executable, layout: &StateLayout) -> Result<State, Box<dyn Error>> {
+    let inputs: Vec<(String, Type)> =
+        executable.inputs().map(|(name, ty)| (name.to_owned(), ty.clone())).collect();
+    for (name, ty) in &inputs {
+        executable.set_input(name.as_str(), &numbers(ty))?;
+    }
+    let mut state = State::zeros(layout)?;
+    for (name, ty) in layout.iter() {
+        state.set(name, &numbers(ty))?;
+    }
+    Ok(state)
 }
 
 /// Small numbers of both signs; integers from 0 to 7.

@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 
 use brolga_codegen::{VectorIsa, compile};
 use brolga_ir::ops::ConvDims;
-use brolga_ir::{Graph, NodeId, Op, Type};
+use brolga_ir::{Graph, NodeId, Op};
 use brolga_nn::Kind;
 use brolga_nn::model::{Model, Network};
 use brolga_runtime::table::bytes;
 use brolga_runtime::{Executable, MemoryReport, Options, Profile, State, StateLayout};
 
 use super::limit::MultiplyAdds;
-use super::{median, numbers};
+use super::{fill, median};
 
 /// How often a step is compiled for the median.
 const COMPILATIONS: usize = 5;
 /// Steps between two measurements of the machine's limits.
 const STEPS: u32 = 10;
 
-/// What all threads together reach in multiply-adds of an instruction set that never leave their registers.
+/// What all threads together reach in multiply-adds of an instruction set that never leave their
+/// registers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IsaLimit {
     /// The instruction set.
@@ -50,7 +51,8 @@ pub struct StepReport {
     pub step: Duration,
     /// Operations of the step's convolutions and matrix products, a multiply-add counted as two.
     pub flops: u64,
-    /// The limit of 128-bit vectors, which every host has, and that of the step's own instruction set, which is the last.
+    /// The limit of 128-bit vectors, which every host has, and that of the step's own instruction
+    /// set, which is the last.
     pub limits: Vec<IsaLimit>,
     /// Stages of kernels.
     pub stages: usize,
@@ -72,8 +74,9 @@ impl StepReport {
     }
 }
 
-/// Measures the training step of a compiled model on made-up numbers; the model's weights are not touched. The options are those of
-/// the program; a profile is part of the report if they ask for it.
+/// Measures the training step of a compiled model on artificial numbers, without a change of the
+/// model's weights. The options are those of the program; the report has a profile if they ask for
+/// one.
 ///
 /// # Errors
 /// If the model is not compiled or built, or cannot be compiled for this machine.
@@ -85,38 +88,9 @@ pub fn train_step<N: Network>(
 ) -> Result<StepReport, Box<dyn Error>> {
     let isa = options.isa.map_or_else(VectorIsa::chosen, Ok)?;
     let options = Options { isa: Some(isa), ..options.clone() };
-    let mut compilations = Vec::new();
-    let (mut executable, layout, flops) = loop {
-        let start = Instant::now();
-        let mut graph = model.trace(Kind::Train, batch)?;
-        let traced = start.elapsed();
-        let flops = contraction_flops(&graph);
-        brolga_passes::optimize(&mut graph)?;
-        let optimized = start.elapsed();
-        let layout = StateLayout::of_graphs([&graph])?;
-        let executable = Executable::new(&graph, &layout, &options, compile)?;
-        compilations.push((start.elapsed(), traced, optimized.saturating_sub(traced)));
-        if compilations.len() == COMPILATIONS {
-            break (executable, layout, flops);
-        }
-    };
-    compilations.sort();
-    let (compile, trace, passes) = compilations[COMPILATIONS / 2];
-
-    let mut state = State::zeros(&layout)?;
-    for (name, ty) in layout.iter() {
-        state.set(name, &numbers(ty))?;
-    }
-    let inputs: Vec<(String, Type)> =
-        executable.inputs().map(|(name, ty)| (name.to_owned(), ty.clone())).collect();
-    for (name, ty) in &inputs {
-        executable.set_input(name.as_str(), &numbers(ty))?;
-    }
-    let warm = Instant::now();
-    while warm.elapsed() < Duration::from_millis(500) {
-        executable.run(&mut state)?;
-    }
-    executable.reset_profile();
+    let Compilation { mut executable, layout, flops, times } = compilation(model, batch, &options)?;
+    let [compile, trace, passes] = times;
+    let mut state = warm_up(&mut executable, &layout)?;
     let mut isas = vec![VectorIsa::V128, isa];
     isas.dedup();
     let limits: Vec<MultiplyAdds> =
@@ -164,6 +138,48 @@ pub fn train_step<N: Network>(
         memory: executable.memory().clone(),
         profile: executable.profile().map(|profile| profile.with_limit(limit)),
     })
+}
+
+/// The program of a training step, and the median times of compilation: all of it, tracing, passes.
+struct Compilation {
+    executable: Executable,
+    layout: StateLayout,
+    flops: u64,
+    times: [Duration; 3],
+}
+
+fn compilation<N: Network>(
+    model: &mut Model<N>,
+    batch: usize,
+    options: &Options,
+) -> Result<Compilation, Box<dyn Error>> {
+    let mut times = Vec::new();
+    loop {
+        let start = Instant::now();
+        let mut graph = model.trace(Kind::Train, batch)?;
+        let traced = start.elapsed();
+        let flops = contraction_flops(&graph);
+        brolga_passes::optimize(&mut graph)?;
+        let optimized = start.elapsed();
+        let layout = StateLayout::of_graphs([&graph])?;
+        let executable = Executable::new(&graph, &layout, options, compile)?;
+        times.push([start.elapsed(), traced, optimized.saturating_sub(traced)]);
+        if times.len() == COMPILATIONS {
+            times.sort();
+            return Ok(Compilation { executable, layout, flops, times: times[COMPILATIONS / 2] });
+        }
+    }
+}
+
+/// Runs steps on made-up numbers until the machine is warm.
+fn warm_up(executable: &mut Executable, layout: &StateLayout) -> Result<State, Box<dyn Error>> {
+    let mut state = fill(executable, layout)?;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(500) {
+        executable.run(&mut state)?;
+    }
+    executable.reset_profile();
+    Ok(state)
 }
 
 impl fmt::Display for StepReport {

@@ -1,4 +1,5 @@
-//! How fast contraction tiles of each shape are, beside what the model expects that chooses among them.
+//! How fast contraction tiles of each shape are, beside what the model expects that chooses among
+//! them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,10 +11,11 @@ use brolga_runtime::table::write_table;
 use super::limit::{ContractionSteps, MultiplyAdds};
 use super::median;
 
-/// Multiply-adds that start in a cycle where nothing is in their way: what makes cycles of the limit.
+/// Multiply-adds that start in a cycle if nothing delays them: converts the limit to cycles.
 const PER_CYCLE: f64 = 2.0;
 
-/// Results whose tiles are judged: rows of convolutions, and products of batches with the weights of dense layers.
+/// Results whose tiles are judged: rows of convolutions, and products of batches with the weights
+/// of dense layers.
 const RESULTS: [(usize, usize); 18] = [
     (1, 10),
     (1, 512),
@@ -72,7 +74,8 @@ pub struct TileTimes {
     pub choices: Vec<Choice>,
 }
 
-/// Measures every tile of whole registers that fits, on one thread, each in turns with the limit of multiply-adds.
+/// Measures every tile of whole registers that fits, on one thread, each in turns with the limit of
+/// multiply-adds.
 ///
 /// # Errors
 /// If this machine cannot run the instruction set.

@@ -1,8 +1,9 @@
 //! The convolution and its input gradient.
 //!
-//! Both are the same loops, see [`slide`](super::slide). The convolution slides over its input with the weights as they are; the input gradient
-//! slides over the cotangent with the weights of each tap transposed. Weights in wide rows are brought into panels first. With kernels of one pixel both are
-//! matrix products.
+//! Both are the same loops, see [`slide`](super::slide). The convolution slides over its input with
+//! the weights as they are; the input gradient slides over the cotangent with the weights of each
+//! tap transposed. Weights in wide rows are packed into panels first. With kernels of one pixel
+//! both are matrix products.
 
 use brolga_ir::Value;
 use brolga_ir::ops::{Conv, ConvDims, ConvGradInput, Matmul, MatmulDims};
@@ -22,12 +23,14 @@ use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileTarget};
 
-/// From this many images on a unit is an image, if that stays in the second-level cache; otherwise a band of its rows.
+/// The number of images from which on a unit is an image, if the image fits the second-level cache;
+/// otherwise a unit is a band of its rows.
 const IMAGE_UNITS: usize = 8;
 const IMAGE_BYTES: usize = 512 << 10;
-/// Narrow panels from which on a unit may be a panel of weights.
+/// The number of narrow panels from which on a unit may be a panel of weights.
 const MANY_PANELS: usize = 8;
-/// Bytes of a row of weights, and rows, from which on the columns of a tile are spread over too few sets of the cache.
+/// The bytes of a row of weights, and the number of rows, from which on the columns of a tile are
+/// in too few sets of the cache.
 const WIDE_ROW: usize = 512;
 const MANY_ROWS: usize = 64;
 
@@ -40,7 +43,7 @@ pub(super) fn forward(
 ) -> Result<Lowered> {
     let operands = body.graph.operands(root.node);
     let dims = volume(body, op.dims(body.shape(operands[0]), body.shape(operands[1])))?;
-    let pool = PoolTile::behind(body, &dims)?;
+    let pool = PoolTile::after_convolution(body, &dims)?;
     let slot = |value| {
         body.factor_slot(value)
             .ok_or_else(|| body.refused("an operand of a convolution is computed inside"))
@@ -56,7 +59,7 @@ pub(super) fn forward(
     };
     let epilogue = Epilogue::new(body, &[root], &outputs, pool.is_some())?;
     if epilogue.is_scratch() && epilogue.has_full_leaf() {
-        return Err(body.refused("an operand of the result's shape stands in front of the pooling"));
+        return Err(body.refused("an operand of the result's shape is read before the pooling"));
     }
     let kernel = Kernel { name: "conv", body, target, epilogue: &epilogue, dims: &dims };
     let mut slide = over_inputs(&dims, pool.as_ref(), w);
@@ -114,7 +117,7 @@ fn over_inputs(dims: &ConvDims, pool: Option<&PoolTile>, w: usize) -> Slide {
     }
 }
 
-/// The panels of a convolution's weights, if its rows of weights are so wide that they are worth it.
+/// The panels of a convolution's weights, if its rows of weights are so wide that panels pay.
 fn wide_panels(dims: &ConvDims, width: usize, is_pooled: bool) -> Option<Panels> {
     let panels = Panels {
         taps: dims.kernel.iter().product(),
@@ -137,13 +140,13 @@ fn image_bytes(dims: &ConvDims) -> i64 {
     4 * (dims.input.iter().product::<usize>() * dims.channels) as i64
 }
 
-/// The images that are slid over: their slot, and the bytes of one.
+/// The images that the filter slides over: their slot, and the bytes of one.
 struct Images {
     slot: usize,
     bytes: i64,
 }
 
-/// A convolution or its input gradient: what all of its stages need.
+/// A convolution or its input gradient, with the data that its stages share.
 struct Kernel<'a> {
     name: &'static str,
     body: &'a Body<'a>,
@@ -153,7 +156,7 @@ struct Kernel<'a> {
 }
 
 impl Kernel<'_> {
-    /// Units that each make a panel of weights and go over all images with it.
+    /// Units that each pack a panel of weights and use it for all images.
     fn by_panel(
         &self,
         mut slide: Slide,
@@ -178,7 +181,7 @@ impl Kernel<'_> {
         Ok(Lowered { stages, workspace: 0, scratch: panels.panel_bytes(), in_place: Vec::new() })
     }
 
-    /// Units that each make an image of a convolution's result, or a band of one.
+    /// Units that each compute an image of a convolution's result, or a band of one.
     fn over_images(
         &self,
         slide: &Slide,
@@ -208,7 +211,7 @@ impl Kernel<'_> {
     }
 }
 
-/// The number of a unit's image and, if units are bands of images, that of its band.
+/// The index of a unit's image and, if units are bands of images, that of its band.
 fn units(nest: &mut NestBuilder, by_image: bool, bands: usize) -> (Affine, Option<Affine>) {
     if by_image {
         return (Nest::UNIT.into(), None);
@@ -218,8 +221,8 @@ fn units(nest: &mut NestBuilder, by_image: bool, bands: usize) -> (Affine, Optio
 }
 
 impl Panels {
-    /// Narrow panels of which each unit makes one, to go over all images with it out of the second-level cache: if there are enough of them, and fewer
-    /// bytes of images than of weights.
+    /// Narrow panels, of which each unit packs one and uses it for all images from the second-level
+    /// cache, if there are enough of them, and fewer bytes of images than of weights.
     fn as_units(&self, dims: &ConvDims, image_bytes: i64) -> Option<Self> {
         let width = LANES.min(self.width);
         let fewer = dims.batch as i64 * image_bytes < self.bytes() as i64;
@@ -228,7 +231,7 @@ impl Panels {
     }
 }
 
-/// The stage that makes all panels.
+/// The stage that packs all panels.
 fn packing(body: &Body<'_>, panels: &Panels, w: usize, to: &Affine) -> Result<Stage> {
     let (nest, units) = panels.all(&Affine::slot(w), to)?;
     Ok(Stage {
@@ -263,7 +266,7 @@ pub(super) fn grad_input(
     let epilogue = Epilogue::new(body, &[root], &outputs, false)?;
     let kernel = Kernel { name: "conv_grad_input", body, target, epilogue: &epilogue, dims: &dims };
     let mut slide = over_cotangents(body, &dims);
-    // A cotangent that is computed first is computed once an image.
+    // A cotangent with a prologue is computed once for each image.
     let bytes = 4 * (dims.output.iter().product::<usize>() * dims.filters) as i64;
     let many = dims.batch >= IMAGE_UNITS && bytes <= IMAGE_BYTES as i64;
     let by_image = many || cotangent.scratch() > 0;
@@ -291,13 +294,13 @@ pub(super) fn grad_input(
     Ok(Lowered { stages, workspace, scratch: cotangent.scratch(), in_place: Vec::new() })
 }
 
-/// The filter that slides over the cotangents of a convolution, its weights packed: for each tap a row of the group's input channels
-/// for every output channel.
+/// The filter that slides over the cotangents of a convolution, its weights packed: for each tap a
+/// row of the group's input channels for every output channel.
 fn over_cotangents(body: &Body<'_>, dims: &ConvDims) -> Slide {
     let segments: [Vec<Vec<Segment>>; 3] = std::array::from_fn(|axis| {
         let step = dims.window.strides[axis].min(dims.input[axis]).max(1);
-        lattice(dims.input[axis], step, |place| {
-            dims.window.readers(axis, place, dims.kernel[axis], dims.output[axis]).collect()
+        lattice(dims.input[axis], step, |input| {
+            dims.window.readers(axis, input, dims.kernel[axis], dims.output[axis]).collect()
         })
     });
     let classes = |axis: usize| dims.input[axis].div_ceil(segments[axis].len().max(1));
@@ -326,8 +329,8 @@ fn over_cotangents(body: &Body<'_>, dims: &ConvDims) -> Slide {
     }
 }
 
-/// The panels of an input gradient's weights. The narrowest tiles do most of the work: their weights lie in panels, so that they
-/// follow one another in memory.
+/// The panels of an input gradient's weights. The narrowest tiles do most of the work, so that
+/// panels make their weights contiguous.
 fn transposed_panels(dims: &ConvDims, widths: &[usize]) -> Option<Panels> {
     let channels = dims.group_channels();
     let &width = widths.first()?;
@@ -356,7 +359,7 @@ fn transposing(body: &Body<'_>, dims: &ConvDims, w: usize) -> Result<Stage> {
 }
 
 impl Kernel<'_> {
-    /// Units that each make an image of an input gradient, or a band of one.
+    /// Units that each compute an image of an input gradient, or a band of one.
     fn over_cotangents(
         &self,
         slide: &Slide,

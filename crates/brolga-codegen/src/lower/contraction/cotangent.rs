@@ -27,7 +27,7 @@ pub(super) struct Cotangent {
     unpool: Option<(MaxUnpool, Value, Value)>,
     /// Operands of the elementwise part with their slots; the index operand comes last.
     leaves: Vec<(Value, usize)>,
-    /// Rows, columns and channels of the cotangent, and of what the elementwise part works on.
+    /// Rows, columns and channels of the cotangent, and of the elementwise part.
     extents: [usize; 3],
     inner: [usize; 3],
 }
@@ -102,13 +102,13 @@ impl Cotangent {
         self.unpool.as_ref().map_or([1, 1], |(op, _, _)| pair(&op.pool.window))
     }
 
-    /// Slots read image by image; what has one element is read for every image.
+    /// The slots that are read image by image, unlike operands of one element.
     pub(super) fn full_slots(&self, body: &Body<'_>) -> impl Iterator<Item = usize> {
         let leaves = self.leaves.iter().filter(|(leaf, _)| body.shape(*leaf).elements() != 1);
         leaves.map(|(_, slot)| *slot)
     }
 
-    /// Writes the steps that make the cotangent of one image, and tells where it is then.
+    /// Writes the steps that compute the cotangent of one image, and returns its address.
     pub(super) fn prepare(
         &self,
         body: &Body<'_>,
@@ -144,7 +144,7 @@ impl Cotangent {
         Ok(Affine::scratch())
     }
 
-    /// One row of what the elementwise part works on, un-pooled to the rows of its windows.
+    /// The tile for one row of the elementwise part, un-pooled to the rows of its windows.
     fn tile(&self, body: &Body<'_>) -> Result<Arc<TileProgram>> {
         let [_, pixels, channels] = self.inner;
         let width = self.extents[1];

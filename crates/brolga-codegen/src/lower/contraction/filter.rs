@@ -1,9 +1,9 @@
 //! The gradient of a convolution by its filter, and by the bias beside it.
 //!
-//! A first stage computes partial sums of each piece of the batch ([`Strategy`] says which units
-//! do). They stay in the workspace between images, and in registers over an image or over some
+//! A first stage computes partial sums of each piece of the batch; [`Strategy`] divides them among
+//! units. The sums are in the workspace between images, and in registers during an image or some
 //! lines of a large one. A second stage adds the pieces in ascending order; the sums of a single
-//! piece may be the results as they are.
+//! piece may be the results.
 //!
 //! For 1×1 filters and few pixels the gradient is a product of images and cotangent, whose chains
 //! are the pieces.
@@ -32,8 +32,8 @@ use crate::lower::epilogue::Epilogue;
 use crate::lower::{Body, Lowered};
 use crate::tile::TileTarget;
 
-/// Pixels of all images up to which the gradient of a 1×1 filter is a product: what a block of its
-/// rows reads stays in the second-level cache.
+/// The most pixels, of all images, for which the gradient of a 1×1 filter is a product: the
+/// operands of a block of its rows fit the second-level cache.
 const MAX_PRODUCT: usize = 2048;
 
 pub(super) fn lower(
@@ -85,7 +85,7 @@ fn product(dims: &ConvDims, slots: [usize; 2]) -> Factors {
     }
 }
 
-/// Fails unless each result has the shape of one of the gradients that it is computed of.
+/// Fails unless each result has the shape of a gradient that it depends on.
 fn expect_results_of(body: &Body<'_>, roots: [Option<Value>; 2]) -> Result<()> {
     let shapes = roots.map(|root| root.map(|root| body.shape(root)));
     let mut results = body.results().map(|(value, _)| body.shape(value));
@@ -132,7 +132,7 @@ impl<'a> Filter<'a> {
             workspace = self.part_bytes() as usize * self.parts();
         }
         let panels = if self.strategy == Strategy::Panels { self.panel_floats() } else { 0 };
-        // Results may not have the memory of what the first stage reads.
+        // Results must not overwrite operands of the first stage.
         let read = self.operands();
         let chains = self.results.iter().filter_map(Sum::chain);
         Ok(Lowered {

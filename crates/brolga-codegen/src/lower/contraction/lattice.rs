@@ -1,9 +1,9 @@
-//! The outputs of a sliding window by the taps they have, on one axis.
+//! The outputs of a sliding window by their taps, on one axis.
 //!
 //! Outputs are taken in classes `class, class + step, class + 2·step, …`. Within a class, runs of
 //! outputs that have the same taps form a segment: one loop without any condition inside. This
 //! serves the convolution (an output reads inputs) and its input gradient (an input reads outputs;
-//! the step is the stride, since neighbours then read the same taps).
+//! the step is the stride, since every stride-th input has the same taps).
 
 use crate::nest::Affine;
 
@@ -17,15 +17,15 @@ pub(in crate::lower) struct Segment {
     /// The first tap, and the distance to the next.
     pub(in crate::lower) tap: usize,
     pub(in crate::lower) tap_step: usize,
-    /// The place that the first output reads with its first tap; what each further output and tap
-    /// adds.
-    pub(in crate::lower) place: i64,
-    pub(in crate::lower) place_step: i64,
-    pub(in crate::lower) place_tap: i64,
+    /// The position that the first output reads with its first tap; the distances that each further
+    /// output and tap adds.
+    pub(in crate::lower) source: i64,
+    pub(in crate::lower) source_step: i64,
+    pub(in crate::lower) source_tap: i64,
 }
 
 /// The segments of each of the `step` classes of `0..extent`; `taps` gives the taps of an output,
-/// ascending, with the places they read.
+/// ascending, with the positions they read.
 pub(in crate::lower) fn lattice(
     extent: usize,
     step: usize,
@@ -39,7 +39,7 @@ pub(in crate::lower) fn lattice(
                 match segments.last_mut() {
                     Some(last) if joins(last, &next) => {
                         if last.count == 1 {
-                            last.place_step = next.place - last.place;
+                            last.source_step = next.source - last.source;
                         }
                         last.count += 1;
                     }
@@ -52,25 +52,27 @@ pub(in crate::lower) fn lattice(
 }
 
 fn single(start: usize, taps: &[(usize, usize)]) -> Segment {
-    let (tap, place) = taps.first().map_or((0, 0), |&(tap, place)| (tap, place as i64));
-    let (tap_step, place_tap) = match taps {
+    let (tap, source) = taps.first().map_or((0, 0), |&(tap, source)| (tap, source as i64));
+    let (tap_step, source_tap) = match taps {
         [first, second, ..] => (second.0 - first.0, second.1 as i64 - first.1 as i64),
         _ => (1, 0),
     };
-    Segment { start, count: 1, taps: taps.len(), tap, tap_step, place, place_step: 0, place_tap }
+    Segment { start, count: 1, taps: taps.len(), tap, tap_step, source, source_step: 0, source_tap }
 }
 
 fn joins(last: &Segment, next: &Segment) -> bool {
-    let same_taps = (last.taps, last.tap, last.tap_step, last.place_tap)
-        == (next.taps, next.tap, next.tap_step, next.place_tap);
-    let step = next.place - last.place - last.place_step * (last.count as i64 - 1);
-    same_taps && (last.count == 1 || step == last.place_step)
+    let same_taps = (last.taps, last.tap, last.tap_step, last.source_tap)
+        == (next.taps, next.tap, next.tap_step, next.source_tap);
+    let step = next.source - last.source - last.source_step * (last.count as i64 - 1);
+    same_taps && (last.count == 1 || step == last.source_step)
 }
 
-/// The classes of one part of an axis: segments count from the part's first output, and read from where part 0 would.
+/// The classes of one part of an axis. Outputs count from the part's first one, and positions are
+/// those of part 0.
 pub(super) type Part = Vec<Vec<Segment>>;
 
-/// Cuts each class into parts of `width` outputs, of `count` outputs in all; ranges of parts that are alike have the same segments.
+/// Cuts each class into parts of `width` of its `count` outputs, as ranges of parts with the same
+/// segments.
 pub(super) fn parts(
     classes: &[Vec<Segment>],
     count: usize,
@@ -92,23 +94,23 @@ pub(super) fn parts(
 }
 
 impl Segment {
-    /// What is in a range of outputs, as [`parts`] says it; `None` if nothing is.
+    /// The part of the segment in a range of outputs, as in [`parts`]; `None` if it is empty.
     fn within(&self, outputs: &std::ops::Range<usize>) -> Option<Self> {
         let start = self.start.max(outputs.start);
         let end = (self.start + self.count).min(outputs.end);
         let moved = start as i64 - self.start as i64 - outputs.start as i64;
-        let place = self.place + self.place_step * moved;
+        let source = self.source + self.source_step * moved;
         (start < end).then(|| Self {
             start: start - outputs.start,
             count: end - start,
-            place,
+            source,
             ..*self
         })
     }
 }
 
-/// Cuts `count` into the fewest parts of at most `limit`, as even as can be: `(parts, size)` pairs,
-/// larger first.
+/// Cuts `count` into the fewest parts of at most `limit`, as even as possible: `(parts, size)`
+/// pairs, larger first.
 pub(super) fn even_split(count: usize, limit: usize) -> Vec<(usize, usize)> {
     if count == 0 {
         return Vec::new();
@@ -118,17 +120,17 @@ pub(super) fn even_split(count: usize, limit: usize) -> Vec<(usize, usize)> {
     [(larger, size + 1), (parts - larger, size)].into_iter().filter(|(n, _)| *n > 0).collect()
 }
 
-/// Equal tiles one after the other.
+/// Equal tiles one after the other: rows of a column of tiles, or lanes of a row of tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tiles {
-    /// The index at which the first starts.
+    /// The start of the first.
     pub(super) first: usize,
     pub(super) count: usize,
     pub(super) size: usize,
 }
 
 impl Tiles {
-    /// The index at which a tile starts.
+    /// The start of a tile.
     pub(super) fn start(&self, tile: &Affine) -> Affine {
         Affine::number(self.first as i64).add(tile, self.size as i64)
     }
@@ -145,22 +147,20 @@ pub(super) fn even_tiles(count: usize, limit: usize) -> Vec<Tiles> {
     tiles.collect()
 }
 
-/// Cuts `columns` into tiles of `limit` lanes and a narrower last one: `(first column, tiles,
-/// lanes)`.
-pub(super) fn column_tiles(columns: usize, limit: usize) -> Vec<(usize, usize, usize)> {
+/// Cuts `columns` into tiles of `limit` lanes and a narrower last one.
+pub(super) fn column_tiles(columns: usize, limit: usize) -> Vec<Tiles> {
     let limit = limit.max(1);
     let (full, rest) = (columns / limit, columns % limit);
-    [(0, full, limit), (full * limit, usize::from(rest > 0), rest)]
-        .into_iter()
-        .filter(|(_, tiles, _)| *tiles > 0)
-        .collect()
+    let whole = Tiles { first: 0, count: full, size: limit };
+    let last = Tiles { first: full * limit, count: usize::from(rest > 0), size: rest };
+    [whole, last].into_iter().filter(|tiles| tiles.count > 0).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Every output is in exactly one segment, which gives back its taps and places.
+    /// Every output is in exactly one segment, which has its taps and positions.
     fn check(extent: usize, step: usize, taps: impl Fn(usize) -> Vec<(usize, usize)>) {
         let classes = lattice(extent, step, &taps);
         let mut seen = vec![0; extent];
@@ -171,8 +171,9 @@ mod tests {
                     seen[output] += 1;
                     let found: Vec<(usize, usize)> = (0..s.taps)
                         .map(|t| {
-                            let place = s.place + s.place_step * j as i64 + s.place_tap * t as i64;
-                            (s.tap + s.tap_step * t, usize::try_from(place).expect("inside"))
+                            let source =
+                                s.source + s.source_step * j as i64 + s.source_tap * t as i64;
+                            (s.tap + s.tap_step * t, usize::try_from(source).expect("inside"))
                         })
                         .collect();
                     assert_eq!(found, taps(output), "output {output} of {extent}, step {step}");
@@ -194,16 +195,16 @@ mod tests {
                         continue;
                     }
                     let out = (extent + 2 * pad - span) / stride + 1;
-                    let place = |o: usize, t: usize| {
+                    let source = |o: usize, t: usize| {
                         (o * stride + t * dilation).checked_sub(pad).filter(|&i| i < extent)
                     };
                     check(out, 1, |o| {
-                        (0..kernel).filter_map(|t| place(o, t).map(|i| (t, i))).collect()
+                        (0..kernel).filter_map(|t| source(o, t).map(|i| (t, i))).collect()
                     });
                     check(extent, stride, |i| {
                         (0..kernel)
                             .filter_map(|t| {
-                                (0..out).find(|&o| place(o, t) == Some(i)).map(|o| (t, o))
+                                (0..out).find(|&o| source(o, t) == Some(i)).map(|o| (t, o))
                             })
                             .collect()
                     });
@@ -218,7 +219,7 @@ mod tests {
             let taps = |output: usize| -> Vec<(usize, usize)> {
                 let read = |tap: usize| (output + tap * dilation).checked_sub(2);
                 let taps = (0..kernel).filter_map(|tap| Some((tap, read(tap)?)));
-                taps.filter(|(_, place)| *place < extent).collect()
+                taps.filter(|(_, source)| *source < extent).collect()
             };
             let (classes, count) = (lattice(extent, step, taps), extent.div_ceil(step));
             for width in 1..=count {
@@ -231,10 +232,10 @@ mod tests {
                         for j in 0..segment.count {
                             let output = class + step * (p * width + segment.start + j);
                             seen[output] += 1;
-                            let moved = (p * width + j) as i64 * segment.place_step;
+                            let moved = (p * width + j) as i64 * segment.source_step;
                             let first = taps(output).first().copied().unwrap_or((0, 0));
-                            let place = segment.place + moved;
-                            assert_eq!((segment.tap, place), (first.0, first.1 as i64));
+                            let source = segment.source + moved;
+                            assert_eq!((segment.tap, source), (first.0, first.1 as i64));
                             assert_eq!(segment.taps, taps(output).len());
                         }
                     }
@@ -252,5 +253,7 @@ mod tests {
         assert_eq!(even_split(6, 3), [(2, 3)]);
         let tiles = |first, count, size| Tiles { first, count, size };
         assert_eq!(even_tiles(10, 3), [tiles(0, 2, 3), tiles(6, 2, 2)]);
+        assert_eq!(column_tiles(10, 3), [tiles(0, 3, 3), tiles(9, 1, 1)]);
+        assert_eq!(column_tiles(2, 3), [tiles(0, 1, 2)]);
     }
 }

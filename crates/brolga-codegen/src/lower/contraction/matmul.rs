@@ -1,10 +1,10 @@
 //! Matrix products.
 //!
-//! Tiles of the result are worked on in blocks of rows, or, where there are few rows, in blocks of
-//! columns, so that each worker reads its own part of the second factor. A factor is brought into
-//! panels where tiles would walk through it in large steps, or along its rows: a panel holds what a
-//! tile reads of it, one k after the other. A unit makes the panels of the factor that it has a
-//! part of; those of the other, which all units read, are made once, by a stage before.
+//! Units are blocks of rows of the result or, if there are few rows, blocks of columns, so that
+//! each worker reads its own part of the second factor. A factor is packed into panels if tiles
+//! would walk through it in large steps, or along its rows: a panel holds the elements that a tile
+//! reads, one k after the other. A unit packs the panels of its part of one factor; the panels of
+//! the other factor, which all units read, are packed once, by a stage before.
 
 use std::sync::Arc;
 
@@ -21,27 +21,28 @@ use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{LANES, TileProgram, TileShape, TileTarget};
 
-/// Units that suffice for all workers.
+/// The number of units that suffices for all workers.
 const MANY_UNITS: usize = 16;
-/// Tiles one below the other in a block of rows.
+/// The number of tiles in a column of a block of rows.
 const BLOCK: usize = 8;
-/// Bytes of a row, and rows, from which on what a tile reads is spread over too many pages and too
-/// few sets of the cache.
+/// The bytes of a row, and the number of rows, from which on the elements that a tile reads are in
+/// too many pages and too few sets of the cache.
 const WIDE_ROW: usize = 256;
 const MANY_ROWS: usize = 64;
 
-/// Bytes of a first factor from which on it comes from memory, or from far away in a shared cache.
+/// The bytes of a first factor from which on it comes from memory, or from a distant part of a
+/// shared cache.
 const STREAMED: usize = 8 << 20;
 
 /// The form in which a factor is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    /// As it lies.
+    /// The operand itself.
     Direct,
-    /// From panels that a unit makes in its scratch memory: all of its rows of the first factor, or
-    /// one panel of the second at a time.
+    /// Panels that a unit packs in its scratch memory: all of its rows of the first factor, or one
+    /// panel of the second at a time.
     Unit,
-    /// From panels in the workspace, made by a stage before.
+    /// Panels in the workspace, packed by a stage before.
     Shared,
 }
 
@@ -93,8 +94,8 @@ pub(super) fn lower(
     product(body, root, Factors { op: *op, dims, chains: Chains::one(dims.k), slots }, target)
 }
 
-/// The product of the operands in two slots, with what follows `root`, whose elements lie as those
-/// of a product with these extents.
+/// The product of the operands in two slots, with the epilogue of `root`, whose elements have the
+/// order of a product with these extents.
 pub(super) fn product(
     body: &Body<'_>,
     root: Value,
@@ -106,8 +107,7 @@ pub(super) fn product(
     let by_rows = by_rows(&dims, shape);
     let [unit, shared] =
         if by_rows { [Source::Unit, Source::Shared] } else { [Source::Shared, Source::Unit] };
-    // A row is spread if the tile that reads a part of it is not alone with it, and comes back to
-    // it.
+    // A row is spread if its tile reads only a part of it, and is not its only tile.
     let spread = |row: usize, is_read_again: bool| {
         4 * row >= WIDE_ROW && dims.k >= MANY_ROWS && is_read_again
     };
@@ -126,7 +126,8 @@ pub(super) fn product(
 }
 
 /// Whether units are blocks of rows. A block of rows reads the whole second factor, a block of
-/// columns the whole first one: the less is read, the better, if there are enough units.
+/// columns the whole first one. If there are enough units of both, the choice that reads less is
+/// taken.
 fn by_rows(dims: &MatmulDims, shape: TileShape) -> bool {
     let &MatmulDims { batch, m, n, .. } = dims;
     let rows = m.div_ceil(BLOCK * shape.rows);
@@ -136,8 +137,8 @@ fn by_rows(dims: &MatmulDims, shape: TileShape) -> bool {
 }
 
 impl Product<'_> {
-    /// Whether the rows of the first factor come from far away: each unit reads its own of many, as
-    /// they lie.
+    /// Whether the rows of the first factor come from memory, and each unit reads its own without
+    /// panels.
     fn is_streamed(&self) -> bool {
         let MatmulDims { batch, m, k, .. } = self.dims;
         self.first == Source::Direct
@@ -157,7 +158,7 @@ impl Product<'_> {
         [steps(!self.op.transpose_a, m), steps(self.op.transpose_b, n)]
     }
 
-    /// The program that makes one panel of a factor: for each k the elements for `width` rows or
+    /// The program that packs one panel of a factor: for each k the elements for `width` rows or
     /// columns of the result.
     fn packer(&self, [along, next_k]: [i64; 2], width: usize) -> Result<Arc<TileProgram>> {
         let k = self.dims.k;
@@ -168,7 +169,7 @@ impl Product<'_> {
         }
     }
 
-    /// The start of the elements of a factor for a row or a column of the result, as it lies.
+    /// The address of the elements of a factor for a row or a column of the result in the operand.
     fn source(&self, factor: usize, matrix: &Affine, index: &Affine) -> Affine {
         let MatmulDims { m, n, k, .. } = self.dims;
         let (slot, extent) = [(self.a, m), (self.b, n)][factor];
@@ -176,8 +177,7 @@ impl Product<'_> {
         Affine::slot(slot).add(matrix, 4 * (k * extent) as i64).add(index, along)
     }
 
-    /// Their start in the panels of the workspace: panels follow each other, each row or column
-    /// before takes k floats.
+    /// Their address in the panels of the workspace, where each row or column takes k floats.
     fn shared(&self, factor: usize, matrix: &Affine, index: &Affine) -> Affine {
         let MatmulDims { m, n, k, .. } = self.dims;
         let extent = [m, n][factor];
@@ -186,7 +186,7 @@ impl Product<'_> {
             .add(index, 4 * k as i64)
     }
 
-    /// The start of the first factor of the tile at a row of a block.
+    /// The address of the first factor of the tile at a row of a block.
     fn first_factor(&self, block: &Block<'_>, row: &Affine) -> Affine {
         match self.first {
             Source::Direct => self.source(0, block.matrix, &block.first_row.clone().add(row, 1)),
@@ -209,7 +209,8 @@ impl Product<'_> {
                 });
             }
         }
-        for (start, tiles, lanes) in column_tiles(block.columns, self.shape.lanes) {
+        for tiles in column_tiles(block.columns, self.shape.lanes) {
+            let lanes = tiles.size;
             let packer = match self.second {
                 Source::Unit => Some(self.packer(self.steps()[1], lanes)?),
                 Source::Direct | Source::Shared => None,
@@ -218,8 +219,8 @@ impl Product<'_> {
                 .iter()
                 .map(|rows| self.tile(block, rows.size, lanes))
                 .collect::<Result<_>>()?;
-            nest.repeat(tiles, |nest, j| {
-                let column = block.first_column.clone().plus(start as i64).add(&j, lanes as i64);
+            nest.repeat(tiles.count, |nest, j| {
+                let column = block.first_column.clone().add(&tiles.start(&j), 1);
                 let b = match self.second {
                     Source::Direct => self.source(1, block.matrix, &column),
                     Source::Unit => self.scratch(block.rows)[1].clone(),
@@ -236,7 +237,7 @@ impl Product<'_> {
         Ok(())
     }
 
-    /// The program of a tile of so many rows.
+    /// The program of a tile of `rows` rows.
     fn tile(&self, block: &Block<'_>, rows: usize, lanes: usize) -> Result<ContractionTile> {
         let [a_steps, b_steps] = self.steps();
         let [row_step, a_step] = match self.first {
@@ -251,12 +252,12 @@ impl Product<'_> {
             (&offsets, lanes, self.dims.n),
             (&self.chains, [a_step, b_step]),
             &self.scratch(block.rows)[2],
-            // The rows of the next tile, whose first lines nothing else foresees.
+            // The rows of the next tile, whose first lines the hardware does not prefetch.
             if self.is_streamed() { rows as i64 * row_step } else { 0 },
         )
     }
 
-    /// Equal tiles one below the other.
+    /// A column of equal tiles.
     fn column(
         &self,
         nest: &mut NestBuilder,
@@ -277,14 +278,14 @@ impl Product<'_> {
         });
     }
 
-    /// The scratch memory of a unit of so many rows: its panels of the first factor, its panel of
+    /// The scratch memory of a unit of `rows` rows: its panels of the first factor, its panel of
     /// the second, and the sums of a tile.
     fn scratch(&self, rows: usize) -> [Affine; 3] {
         let [first, second, _] = self.scratch_floats(rows);
         [0, first, first + second].map(|floats| Affine::scratch().plus(4 * floats as i64))
     }
 
-    /// The floats that each of them takes, in whole cache lines.
+    /// The number of floats of each, in whole cache lines.
     fn scratch_floats(&self, rows: usize) -> [usize; 3] {
         let floats = |source: Source, extent: usize| {
             if source == Source::Unit { (self.dims.k * extent).next_multiple_of(LANES) } else { 0 }
@@ -293,12 +294,12 @@ impl Product<'_> {
         [floats(self.first, rows), floats(self.second, lanes), self.chains.scratch(height, lanes)]
     }
 
-    /// Units are blocks of rows: if possible a divisor of m near so many tiles, so that they are
-    /// equal parts of the result.
+    /// Units that are blocks of rows. Their height is a divisor of m near [`BLOCK`] tiles if there
+    /// is one, so that units are equal parts of the result.
     fn rows(&self) -> Result<Lowered> {
         let MatmulDims { batch, m, n, .. } = self.dims;
         let limit = (BLOCK * self.shape.rows).min(m.max(1));
-        // Few units should be a multiple of the number of workers.
+        // If there are few units, their number should be a multiple of that of the workers.
         let is_even = |rows: usize| m / rows >= 2 * MANY_UNITS || (m / rows).is_multiple_of(4);
         let divisor = (1..=limit)
             .filter(|&rows| m.is_multiple_of(rows))
@@ -331,7 +332,7 @@ impl Product<'_> {
         self.finish(nest.finish(), batch * m.div_ceil(rows), rows, rest == 0)
     }
 
-    /// Units are blocks of columns, whole cache lines wide.
+    /// Units that are blocks of columns of whole cache lines.
     fn columns(&self) -> Result<Lowered> {
         let MatmulDims { batch, m, n, .. } = self.dims;
         let width = self.shape.lanes.next_multiple_of(LANES);
@@ -372,7 +373,7 @@ impl Product<'_> {
         format!("matmul_{m}x{k}x{n}")
     }
 
-    /// `rows`: how many a unit has; `parted`: units are equal parts of the result's rows.
+    /// `rows`: the rows of a unit; `parted`: units are equal parts of the result's rows.
     fn finish(&self, nest: Nest, units: usize, rows: usize, parted: bool) -> Result<Lowered> {
         let MatmulDims { batch, m, n, k } = self.dims;
         let body = self.body;
@@ -406,35 +407,30 @@ impl Product<'_> {
         })
     }
 
-    /// Brings a factor into panels; a unit is a panel.
+    /// The stage that packs a factor into panels; a unit is a panel.
     fn packing(&self, factor: usize) -> Result<Stage> {
         let MatmulDims { batch, m, n, .. } = self.dims;
-        // The starts, numbers and widths of panels.
         let tiles = match factor {
-            0 => {
-                let tiles = even_tiles(m, self.shape.rows).into_iter();
-                tiles.map(|tiles| (tiles.first, tiles.count, tiles.size)).collect()
-            }
+            0 => even_tiles(m, self.shape.rows),
             _ => column_tiles(n, self.shape.lanes),
         };
         let mut nest = NestBuilder::new("pack");
-        let panels: usize = tiles.iter().map(|(_, tiles, _)| tiles).sum();
+        let panels: usize = tiles.iter().map(|tiles| tiles.count).sum();
         let (matrix, index) = nest.split(&Nest::UNIT.into(), panels.max(1));
         let mut first = 0;
-        for (start, count, width) in tiles {
-            let packer = self.packer(self.steps()[factor], width)?;
+        for tiles in tiles {
+            let packer = self.packer(self.steps()[factor], tiles.size)?;
             nest.when(
                 index.clone(),
-                first..first + count,
+                first..first + tiles.count,
                 |nest| {
-                    let within = index.clone().plus(-(first as i64));
-                    let index = Affine::number(start as i64).add(&within, width as i64);
+                    let index = tiles.start(&index.clone().plus(-(first as i64)));
                     let source = self.source(factor, &matrix, &index);
                     nest.call(&packer, [source, self.shared(factor, &matrix, &index)]);
                 },
                 |_| {},
             );
-            first += count;
+            first += tiles.count;
         }
         Ok(Stage {
             code: nest.finish().into(),

@@ -1,4 +1,5 @@
-//! Kernels of kind `contraction`: one matrix product or convolution, or a gradient of one, with its prologue and epilogue.
+//! Kernels of kind `contraction`: one matrix product or convolution, or a gradient of one, with its
+//! prologue and epilogue.
 
 mod conv;
 mod cotangent;
@@ -45,15 +46,16 @@ pub(super) fn lower(body: &Body<'_>, target: &dyn TileTarget) -> Result<Lowered>
     widen::widen(body, lowered)
 }
 
-/// A convolution as the tiles take it: of volumes, with leading axes of extent 1 where images have
-/// fewer.
+/// A convolution of volumes, which tiles take; images with fewer axes have leading axes of extent
+/// 1.
 fn volume(body: &Body<'_>, dims: std::result::Result<ConvDims, Mistake>) -> Result<ConvDims> {
     dims.map_err(|mistake| body.refused(mistake.to_string()))?
         .with_axes(3)
         .ok_or_else(|| body.refused("images have at most three spatial axes"))
 }
 
-/// A factor that other ops of the body read too is touched by more than a unit's own part of it.
+/// Marks factors that other ops of the body read too: units touch more than their own parts of
+/// those.
 fn read_shared_factors_whole(body: &Body<'_>, root: Value, lowered: &mut Lowered) {
     for factor in body.graph.operands(root.node) {
         let Some(slot) = body.input_slot(factor) else { continue };

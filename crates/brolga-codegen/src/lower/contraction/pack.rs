@@ -1,4 +1,4 @@
-//! Factors brought into panels: what a tile reads lies one vector after the other.
+//! Packing of factors into panels, in which the vectors that a tile reads are contiguous.
 
 use std::sync::Arc;
 
@@ -6,16 +6,16 @@ use crate::error::Result;
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{Builder, Extent, LANES, REACH, TileProgram, Trips};
 
-/// Rows that one trip of a loop copies.
+/// The number of rows that one trip of a loop copies.
 const UNROLL: usize = 4;
 
-/// Cache lines of a row that are fetched in advance when it is transposed.
+/// The number of cache lines of a row that a transposition prefetches.
 const AHEAD: usize = 2;
 
-/// Rows that are fetched in advance when parts of them are copied.
+/// The number of rows that a copy of parts of rows prefetches.
 const ROWS_AHEAD: usize = 16;
 
-/// Rows that one unit transposes.
+/// The number of rows that one unit transposes.
 const ROWS: usize = 16;
 
 /// `to[matrix][c][r] = from[matrix][r][c]` for `matrices` matrices of `rows` × `columns` floats.
@@ -60,9 +60,8 @@ pub(super) fn transpose(
     Ok((nest.finish(), matrices * blocks))
 }
 
-/// Weights of a convolution in panels: `width` result channels that are worked on together lie side
-/// by side, for every tap and contracted channel one row after the other. Panels follow each other,
-/// those of a group together.
+/// Weights of a convolution in panels. A row of a panel has the weights of `width` result channels;
+/// a panel has a row for each tap and contracted channel. Panels are contiguous, group by group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panels {
     pub(super) taps: usize,
@@ -88,7 +87,7 @@ impl Panels {
         4 * self.width * self.taps * self.contracted
     }
 
-    /// Bytes from a result channel to the next, if the one begins a panel and so does the other.
+    /// Bytes from a result channel to the next one, of channels that begin panels.
     pub(super) fn channel_bytes(&self) -> i64 {
         4 * (self.taps * self.contracted) as i64
     }
@@ -117,7 +116,7 @@ impl Panels {
             .add(channel, 4 * channel_step)
     }
 
-    /// Makes the panel of a result channel at `to`.
+    /// Packs the panel of a result channel to `to`.
     pub(super) fn one(
         &self,
         nest: &mut NestBuilder,
@@ -134,7 +133,7 @@ impl Panels {
         Ok(())
     }
 
-    /// Makes all panels. Returns the nest and the number of its units.
+    /// Packs all panels. Returns the nest and the number of its units.
     pub(super) fn all(&self, from: &Affine, to: &Affine) -> Result<(Nest, usize)> {
         let panels = self.results / self.width;
         let mut nest = NestBuilder::new("pack_panels");
@@ -156,8 +155,8 @@ impl Panels {
 /// written, `step` bytes after the last.
 ///
 /// Rows are read a cache line at a time: those of a wide matrix are in few sets of the cache, which
-/// forgets the line of the first row before that of the last has come. The machine does not foresee
-/// that the next line of a row follows when all other rows have been read.
+/// evict the line of the first row before that of the last is loaded. The hardware does not
+/// prefetch the next line of a row, which follows after all other rows.
 pub(super) fn transposed(
     count: usize,
     columns: usize,
@@ -167,7 +166,7 @@ pub(super) fn transposed(
     let mut b = Builder::new(format!("transpose_{count}x{columns}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));
     let ahead = 4 * (AHEAD * LANES) as i64;
-    // Columns that are farther apart than an address reaches are walked to.
+    // Columns that are farther apart than [`REACH`] need pointer steps.
     let reaches = |bytes: i64| bytes < REACH;
     let width = if reaches(LANES as i64 * step) { LANES } else { 1 };
     let block = |b: &mut Builder, columns: usize| {
@@ -199,7 +198,7 @@ pub(super) fn transposed(
     Ok(Arc::new(b.finish()?))
 }
 
-/// Copies `count` rows, `row` bytes apart, into `panels` that follow each other, each with the next
+/// Copies `count` rows, `row` bytes apart, into `panels` contiguous panels, each with the next
 /// `width` floats of every row.
 pub(super) fn spread(
     count: usize,
@@ -234,7 +233,7 @@ pub(super) fn rows(count: usize, columns: usize, row: i64) -> Result<Arc<TilePro
             b.store_f32(to.at(4 * (target + column) as i64), extent, value);
         }
     };
-    // The machine does not foresee the next row if rows are parts of longer ones.
+    // The hardware does not prefetch the next row if rows are parts of longer ones.
     let ahead = (0..UNROLL).map(|i| (ROWS_AHEAD + i) as i64 * row);
     let ahead: Vec<i64> =
         ahead.filter(|&offset| row > 4 * columns as i64 && offset < REACH).collect();

@@ -12,16 +12,16 @@ use crate::tile::{Builder, Element, Extent, F, LANES, Pointer, Trips};
 /// The use of the sums of the weights, or of the bias.
 #[derive(Debug)]
 pub(super) enum Sum {
-    /// They are not used.
+    /// The sums are not used.
     Unused,
-    /// They are a result as they are, in this slot.
+    /// The sums are the result in this slot.
     Result(usize),
-    /// Results are computed of them.
+    /// An epilogue reads the sums.
     Chain(Epilogue),
 }
 
 impl Sum {
-    /// Looks at the results that are `root`, or computed of it.
+    /// The use of `root` by the results.
     pub(super) fn new(body: &Body<'_>, root: Option<Value>) -> Result<Self> {
         let Some(root) = root else { return Ok(Self::Unused) };
         let shape = body.shape(root);
@@ -40,12 +40,12 @@ impl Sum {
         }
     }
 
-    /// Whether anything is made of them.
+    /// Whether the sums are used.
     pub(super) fn is_used(&self) -> bool {
         !matches!(self, Self::Unused)
     }
 
-    /// The epilogue that reads them.
+    /// The epilogue that reads the sums.
     pub(super) fn chain(&self) -> Option<&Epilogue> {
         match self {
             Self::Chain(chain) => Some(chain),
@@ -53,7 +53,7 @@ impl Sum {
         }
     }
 
-    /// The slot of the result that they are.
+    /// The slot of the result, if the sums are one.
     pub(super) fn slot(&self) -> Option<usize> {
         match *self {
             Self::Result(slot) => Some(slot),
@@ -61,12 +61,12 @@ impl Sum {
         }
     }
 
-    /// The slots of the operands that are read with them.
+    /// The slots of the epilogue's operands.
     pub(super) fn reads(&self) -> impl Iterator<Item = usize> + '_ {
         self.chain().into_iter().flat_map(Epilogue::slots)
     }
 
-    /// The slots of the results that are made of them.
+    /// The slots of the results that depend on the sums.
     pub(super) fn results(&self, body: &Body<'_>) -> Vec<usize> {
         match self {
             Self::Chain(chain) => chain.results(body).map(|(_, slot)| slot).collect(),
@@ -74,7 +74,7 @@ impl Sum {
         }
     }
 
-    /// Declares the parameters of a tile that stores them.
+    /// Declares the parameters of a tile that stores the sums.
     pub(super) fn pointers(&self, b: &mut Builder) -> Vec<Pointer> {
         match self {
             Self::Chain(chain) => chain.pointers(b),
@@ -92,7 +92,7 @@ impl Sum {
         }
     }
 
-    /// Stores a vector of them, or what is computed of it.
+    /// Stores a vector of the sums, or the results of the epilogue.
     pub(super) fn emit(
         &self,
         body: &Body<'_>,

@@ -17,8 +17,8 @@ pub(super) fn k_loop(trips: usize, a_step: i64, b_step: i64) -> KLoop {
     KLoop { trips: Trips::Const(trips as u32), a_step, b_step }
 }
 
-/// The chains of multiply-adds that a result is made of: the k of each, one after the other. Their
-/// ends are added in this order.
+/// The chains of multiply-adds of a result, as the number of k of each. Their results are added in
+/// this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chains(SmallVec<[usize; 8]>);
 
@@ -33,12 +33,12 @@ impl Chains {
         Self(lengths.into_iter().collect())
     }
 
-    /// Floats of scratch memory for the sums of a tile.
+    /// The floats of scratch memory for the sums of a tile.
     pub(super) fn scratch(&self, rows: usize, lanes: usize) -> usize {
         if self.0.len() > 1 { rows * lanes } else { 0 }
     }
 
-    /// Writes a tile of all chains and gives the results. The pointers `a` and `b` move by these
+    /// Writes a tile of all chains and returns the results. The pointers `a` and `b` move by these
     /// steps from k to k; `sums` is scratch memory.
     fn emit(
         &self,
@@ -53,7 +53,7 @@ impl Chains {
             let rows = SmallVec::from_slice(rows);
             let contraction = Contraction { rows, lanes, loops, ahead, by_column: false };
             let accumulators = contraction.emit(builder, a, b, Start::Zero);
-            // A single step leaves its pointers where they are.
+            // A single step does not move its pointers.
             if k == 1 {
                 builder.step(a, a_step, Trips::Const(1));
                 builder.step(b, b_step, Trips::Const(1));
@@ -89,12 +89,13 @@ impl Chains {
 /// A tile with its epilogue.
 pub(super) struct ContractionTile {
     program: Arc<TileProgram>,
-    /// The start of its scratch memory, if it needs some.
+    /// The address of its scratch memory, if it needs some.
     sums: Option<Affine>,
 }
 
 impl ContractionTile {
-    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the result, in elements.
+    /// A tile of one chain over nested loops. `row_step` is the distance of the tile's rows in the
+    /// result, in elements.
     pub(super) fn new(
         body: &Body<'_>,
         epilogue: &Epilogue,

@@ -1,4 +1,4 @@
-//! The rows of a filter's gradient: those that meet the same outputs, and those that lie alike.
+//! The rows of a filter's gradient, grouped by the outputs they meet and by their offsets.
 
 use std::array;
 use std::ops::Range;
@@ -14,7 +14,7 @@ pub(super) struct Row {
     pub(super) channel: usize,
 }
 
-/// The outputs of an axis that read inside the image by this tap.
+/// The outputs of an axis that read inside the image with this tap.
 fn outputs(dims: &ConvDims, axis: usize, tap: usize) -> Range<usize> {
     let inside = |&output: &usize| dims.window.input(axis, output, tap, dims.input[axis]).is_some();
     let start = (0..dims.output[axis]).find(inside).unwrap_or(0);
@@ -45,8 +45,7 @@ pub(super) fn reach(dims: &ConvDims, rows: &[Row]) -> [Range<usize>; 3] {
     array::from_fn(|axis| outputs(dims, axis, tap[axis]))
 }
 
-/// Bytes from the start of an image to a row's factors, and from the start of the sums to the
-/// row's.
+/// The offsets of a row's factors in an image, and of its sums, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Offsets {
     pub(super) factor: i64,
@@ -60,12 +59,12 @@ impl Offsets {
     }
 }
 
-/// Tiles whose rows lie alike, a constant step apart: one loop.
+/// Tiles at a constant step whose rows have the same distances: one loop.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Run {
     /// The first row of the first tile.
     pub(super) start: Offsets,
-    /// The rows of each tile, from its first.
+    /// The rows of each tile, relative to its first.
     pub(super) rows: Vec<Offsets>,
     pub(super) count: usize,
     /// The distance from tile to tile; 0 if there is one.

@@ -9,7 +9,7 @@ use crate::lower::{Body, Code, Lowered, Stage};
 use crate::nest::{Affine, Base, Nest, NestBuilder};
 use crate::tile::{Builder, Element, Extent, LANES, TileProgram, Trips};
 
-/// Elements that one unit copies.
+/// The number of elements that one unit copies.
 const BLOCK: usize = 4096;
 /// The alignment of copies in the workspace.
 const LINE: usize = 64;
@@ -21,8 +21,8 @@ struct Copy {
     offset: usize,
 }
 
-/// Gives the slots of [`Body::factor_slot`] that stand for copies an offset in the workspace, after
-/// what is there, and inserts the stage that makes the copies before all others.
+/// Allocates the copies for which [`Body::factor_slot`] gave slots at the end of the workspace, and
+/// inserts the stage that makes the copies before all others.
 pub(super) fn widen(body: &Body<'_>, mut lowered: Lowered) -> Result<Lowered> {
     let mut copies: Vec<Copy> = Vec::new();
     for stage in &mut lowered.stages {
@@ -37,7 +37,7 @@ pub(super) fn widen(body: &Body<'_>, mut lowered: Lowered) -> Result<Lowered> {
             }
         });
     }
-    // Without elements nothing is computed, and a stage lists copies that it does not read.
+    // Without elements nothing is computed, although a stage may list copies.
     let is_copy = |touch: &Touch| touch.slot > body.workspace();
     let lists_copies = |stage: &Stage| stage.reads.iter().any(is_copy);
     if !copies.is_empty() || lowered.stages.iter().any(lists_copies) {
@@ -57,8 +57,8 @@ fn copied(body: &Body<'_>, affine: &Affine) -> Option<usize> {
     }
 }
 
-/// Lets a stage read copies in the workspace. The workspace has more parts than the stage's units
-/// write then, and an operand may be read by its copy alone.
+/// Makes a stage read copies in the workspace. Then its units no longer divide the workspace
+/// equally, and it may not read the operand itself.
 fn relocate(body: &Body<'_>, stage: &mut Stage, copies: &[Copy]) {
     let workspace = Touch { slot: body.workspace(), access: Access::Whole };
     let Code::Nest(nest) = &mut stage.code else { return };
@@ -118,7 +118,7 @@ fn copying(body: &Body<'_>, copies: &[Copy]) -> Result<Stage> {
     })
 }
 
-/// Copies so many elements.
+/// The tile that copies `count` elements.
 fn tile(element: Element, count: usize) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("widen_{count}"));
     let (from, to) = (b.pointer("from"), b.pointer("to"));

@@ -12,8 +12,7 @@ use crate::lower::{Body, Lowered};
 use crate::nest::{Affine, Nest, NestBuilder};
 use crate::tile::{Builder, Extent, LANES, TileProgram, Trips};
 
-/// The element types of indices, and of what is added: sums of 16 bits would be rounded at every
-/// step.
+/// The element types of updates. Sums of 16 bits would be rounded at every step.
 const TYPES: &[DType] = &[DType::F32, DType::I32, DType::U8];
 
 /// `y[i] = table[indices[i]]`; zeros where the index is out of range.

@@ -1,4 +1,4 @@
-//! Ops whose results are indices, or follow from them: `iota`, `one_hot`, `argmax`.
+//! Ops on indices: `iota`, `one_hot`, `argmax`.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) fn iota(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowered>
     let mut nest = NestBuilder::new("iota");
     if shape.elements() > 0 {
         let result = Affine::slot(body.operands());
-        // A run has one number after the other on the last axis, and the same number on all others.
+        // A run has ascending numbers along the last axis, and one number along all others.
         let last = inner == 1;
         let count = if last { extent } else { inner };
         let tile = count_run(dtype, count, last)?;
@@ -37,7 +37,7 @@ pub(super) fn iota(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowered>
     Ok(single(body, nest, outer, true))
 }
 
-/// `count` numbers: from the argument on, or all of them the argument.
+/// The tile that writes `count` numbers: ascending from the argument, or all equal to it.
 fn count_run(dtype: DType, count: usize, ascending: bool) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("count_{count}"));
     let (to, first) = (b.pointer("to"), b.count("first"));
@@ -103,7 +103,7 @@ pub(super) fn argmax(body: &Body<'_>, root: Value, axis: usize) -> Result<Lowere
     let unit = Affine::from(Nest::UNIT);
     let from = Affine::slot(slots[0]).add(&unit, size * (extent * inner) as i64);
     let to = Affine::slot(body.operands()).add(&unit, 4 * inner as i64);
-    // Vectors of neighbouring elements; those after the last whole vector are one more tile.
+    // Vectors of adjacent elements; the elements after the last whole vector are another tile.
     let (full, rest) = (inner / LANES, inner % LANES);
     for (count, lanes, first) in [(full, LANES, 0), (usize::from(rest > 0), rest, full * LANES)] {
         if count == 0 || outer == 0 {
@@ -131,7 +131,7 @@ fn first_maximum(
     let lanes = Extent::first(lanes);
     let (zero, one) = (b.int(0), b.int(1));
     let (index, best_index) = (b.variable(zero), b.variable(zero));
-    // Chooses this element's index where it is taken, and moves to the next.
+    // Selects this element's index where `take` holds, and moves to the next.
     let advance = |b: &mut Builder, take: M| {
         let (now, chosen) = (b.get(index), b.get(best_index));
         let chosen = b.iselect(take, now, chosen);

@@ -11,8 +11,8 @@ use crate::error::Result;
 use crate::lower::body::{Recorded, broadcast, load, round, store};
 use crate::tile::{Builder, Extent, F, I, LANES, Pointer, Reduction, Trips, Variable};
 
-/// Visits a vector of elements: the values recorded there, the index of the first element from the
-/// pointers, the lanes.
+/// A visitor of a vector of elements: the values recorded there, the offset of the first element
+/// from the pointers, the lanes.
 type Visit<'a, R> =
     dyn FnMut(&mut R, &mut Builder, &mut Recorded, usize, Extent) -> Result<()> + 'a;
 
@@ -21,12 +21,12 @@ pub(super) struct Row<'a> {
     pub(super) rows: &'a Rows<'a>,
     pub(super) inputs: Vec<Pointer>,
     pub(super) outputs: Vec<Pointer>,
-    /// Values that are one a row, recorded outside of all loops.
+    /// Values with one element for each row, recorded outside of all loops.
     pub(super) known: Recorded,
     pub(super) columns: usize,
 }
 
-/// A reduction, and what its lanes have come to; for a minimum, the maximum of the negated values.
+/// A reduction and its lanes so far; for a minimum, the maximum of the negated values.
 struct Accumulator {
     value: Value,
     combine: Combine,
@@ -97,7 +97,8 @@ impl Row<'_> {
         })
     }
 
-    /// The first index of the row's maximum, or of NaN if that is it: indices are floats, which are exact up to 2²⁴.
+    /// The first index of the row's maximum, which may be NaN. Indices are floats, which are exact
+    /// up to 2²⁴.
     fn first_index(&mut self, b: &mut Builder, value: Value, maximum: F) -> Result<I> {
         let body = self.rows.body;
         if self.columns > 1 << 24 {
@@ -136,10 +137,12 @@ impl Row<'_> {
         Ok(b.to_int(index))
     }
 
-    /// The last pass: results that have an element for each of the row; then those that have one a row.
+    /// The last pass: results with an element for each of the row, then those with one for each
+    /// row.
     pub(super) fn finish(&mut self, b: &mut Builder) -> Result<()> {
         let rows = self.rows;
-        // Results may replace operands: those with one value a row are read before anything is written.
+        // Results may overwrite operands, so those with one value for each row are read before any
+        // result is written.
         self.hoist(b)?;
         let results: Vec<(usize, Value)> =
             rows.body.results().map(|(v, _)| v).enumerate().collect();
@@ -169,8 +172,9 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// Writes `visit` for every vector of the row: the index of its first element (from the pointers) and its lanes. Short rows are written out,
-    /// long ones are a loop that moves the pointers and takes them back.
+    /// Writes `visit` for every vector of the row, given the offset of its first element from the
+    /// pointers, and its lanes. Short rows are unrolled; long ones are a loop, after which the
+    /// pointers move back.
     fn pass(&mut self, b: &mut Builder, visit: &mut Visit<'_, Self>) -> Result<()> {
         const UNROLLED: usize = 4;
         self.hoist(b)?;
@@ -195,7 +199,7 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// Moves the pointers of everything that lies along the row.
+    /// Moves the pointers of all tensors with elements along the row.
     fn step(&self, b: &mut Builder, elements: i64) {
         let rows = self.rows;
         let split = rows.outer.len();
@@ -213,10 +217,11 @@ impl Row<'_> {
         }
     }
 
-    /// Records what has one value a row and can be known now, so that loops find it.
+    /// Records the values with one element for each row that can be computed now, so that loops
+    /// find them.
     fn hoist(&mut self, b: &mut Builder) -> Result<()> {
         let rows = self.rows;
-        // The values that are one a row and need no reduction that is not known.
+        // The values with one element for each row that need no unknown reduction.
         let mut by_row: FxHashSet<NodeId> = FxHashSet::default();
         for &id in &rows.body.order {
             let value = Value::from(id);
@@ -231,7 +236,8 @@ impl Row<'_> {
         Ok(())
     }
 
-    /// Whether a value is one a row and can be known; `by_row` are those before it.
+    /// Whether a value has one element for each row and can be computed; `by_row` are such nodes
+    /// before it.
     fn is_row_value(&self, value: Value, by_row: &FxHashSet<NodeId>) -> bool {
         let rows = self.rows;
         if let Some(slot) = rows.body.input_slot(value) {
@@ -244,7 +250,7 @@ impl Row<'_> {
                 && rows.body.graph.producers(value.node).all(|id| by_row.contains(&id)))
     }
 
-    /// Records a value that is one a row.
+    /// Records a value with one element for each row.
     fn row_value(&mut self, b: &mut Builder, value: Value) -> Result<Lane<Builder>> {
         let (rows, inputs) = (self.rows, &self.inputs);
         let mut leaf = |b: &mut Builder, value: Value| {
@@ -277,7 +283,8 @@ impl Row<'_> {
         rows.body.record(b, recorded, value, &mut leaf)
     }
 
-    /// One-hot vectors and counts along the last axis; rows with them are short enough to be written out, or counted here.
+    /// One-hot vectors and `iota` along the last axis, in rows that are short enough to be
+    /// unrolled.
     fn one_hots(
         &self,
         b: &mut Builder,
@@ -304,7 +311,9 @@ impl Row<'_> {
                 Op::OneHot(_) => {
                     let hot = body.graph.operands(id)[0];
                     let Some(Lane::I(hot)) = recorded.get(&hot).copied() else {
-                        return Err(body.refused("a one-hot vector of what is not one index a row"));
+                        return Err(body.refused(
+                            "a one-hot vector of a value that is not one index for each row",
+                        ));
                     };
                     let equal = b.ieq(index, hot);
                     match body.ty(value).dtype {
@@ -335,7 +344,7 @@ fn max(b: &mut Builder, a: F, x: F) -> F {
     }
 }
 
-/// Lanes outside the extent keep what they had.
+/// The new lanes inside the extent, and the old ones outside.
 fn keep_outside(b: &mut Builder, extent: Extent, new: F, old: F) -> F {
     if extent == Extent::Full {
         return new;

@@ -1,7 +1,8 @@
-//! A pooling or its gradient that is a kernel of its own, with what is computed of it at once.
+//! A pooling or its gradient as a kernel of its own, with an epilogue.
 //!
-//! Pixels of the result that meet the window's taps in the same way form boxes (see the lattice of convolutions). One tile works on a row of a
-//! box and a vector of channels; its taps are written out. Images with fewer than three spatial axes have leading axes of extent 1.
+//! Pixels of the result with the same taps form boxes (see the lattice of convolutions). One tile
+//! computes a row of a box for a vector of channels; its taps are unrolled. Images with fewer than
+//! three spatial axes have leading axes of extent 1.
 
 use std::sync::Arc;
 
@@ -10,41 +11,50 @@ use brolga_ir::ops::PoolDims;
 use brolga_ir::{DType, Op, Value};
 
 use super::{maximum_of, triple};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lower::body::load;
 use crate::lower::contraction::lattice::{Segment, lattice};
 use crate::lower::contraction::slide::strides;
-use crate::lower::epilogue::{Cell, Epilogue, Place};
+use crate::lower::epilogue::{Cell, Epilogue, Offsets};
 use crate::lower::{Body, Lowered, Stage};
 use crate::nest::{Affine, Nest, NestBuilder};
-use crate::tile::{Address, Builder, Element, Extent, LANES, Pointer, TileProgram, Trips};
+use crate::tile::{Address, Builder, Element, Extent, F, I, LANES, Pointer, TileProgram, Trips};
 
 /// The element types that are pooled.
 const TYPES: &[DType] = &[DType::F32, DType::BF16, DType::F16];
 
-/// Taps that one place may have: each is written out.
+/// The most taps of a pixel, which are unrolled.
 const MAX_TAPS: usize = 4096;
 
-/// What happens at the taps of a place.
+/// The computation at the taps of a pixel.
 #[derive(Debug, Clone, Copy)]
 enum Action {
-    /// The maximum, its place, or both.
+    /// The maximum, its index, or both.
     Maximum,
-    /// The element at the place that the second operand names.
+    /// The element at the tap that the second operand names.
     Pick,
     /// The mean.
     Mean { include_pad: bool },
-    /// The sum of the cotangents that name this place.
+    /// The sum of the cotangents whose index names this pixel.
     Unpool,
     /// The sum of the cotangents' shares.
     Spread { include_pad: bool },
 }
 
-/// A tap of a pixel: its position in the window, where it reads, and how many taps its window has inside the image.
+/// A tap of a pixel: its index in the window, the offset that it reads, and the number of taps of
+/// its window inside the image.
 struct Tap {
     tap: [usize; 3],
-    place: i64,
+    offset: i64,
     count: usize,
+}
+
+/// A pixel of the result, for a vector of channels.
+struct Pixel<'a> {
+    from: Pointer,
+    index: Option<Pointer>,
+    taps: &'a [Tap],
+    extent: Extent,
 }
 
 struct Pool<'a> {
@@ -52,7 +62,7 @@ struct Pool<'a> {
     roots: Vec<Value>,
     action: Action,
     dims: PoolDims,
-    /// The first operand, and the places that name taps.
+    /// The first operand, and the operand of indices.
     source: (Value, usize),
     index: Option<usize>,
 }
@@ -102,12 +112,12 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
 }
 
 impl Pool<'_> {
-    /// Whether places of the result are pixels of the image, which windows read, and not windows.
+    /// Whether pixels of the result are those of the image, and not windows.
     fn is_gradient(&self) -> bool {
         matches!(self.action, Action::Unpool | Action::Spread { .. })
     }
 
-    /// How an element of the first operand lies in memory.
+    /// The format of the elements of the first operand.
     fn element(&self) -> Element {
         self.body.element(self.source.0)
     }
@@ -118,7 +128,7 @@ impl Pool<'_> {
         if !TYPES.contains(&dtype) {
             return Err(body.refused(format!("pooling of {dtype} has no tiles")));
         }
-        if dims.taps.iter().product::<usize>() > MAX_TAPS {
+        if self.window_taps() > MAX_TAPS {
             return Err(
                 body.refused(format!("a window of more than {MAX_TAPS} taps is not unrolled"))
             );
@@ -144,20 +154,19 @@ impl Pool<'_> {
                 || slot == self.source.1
                 || Some(slot) == self.index
         });
-        let taps: usize = dims.taps.iter().product();
-        let taps = (taps * body.shape(self.roots[0]).elements()) as u64;
+        let taps = (self.window_taps() * body.shape(self.roots[0]).elements()) as u64;
         let stage =
             Stage { code: nest.finish().into(), units: dims.batch, reads, writes, flops: taps };
         Ok(Lowered { stages: vec![stage], workspace: 0, scratch: 0, in_place: Vec::new() })
     }
 
-    /// The spatial extents of the result, and of what is read.
+    /// The spatial extents of the result, and of the first operand.
     fn extents(&self) -> [[usize; 3]; 2] {
         let (input, output) = (triple(&self.dims.input), triple(&self.dims.output));
         if self.is_gradient() { [input, output] } else { [output, input] }
     }
 
-    /// For each axis the classes of places of the result, and their segments.
+    /// For each axis the classes of positions of the result, and their segments.
     fn segments(&self) -> [Vec<Vec<Segment>>; 3] {
         let (dims, [result, _]) = (&self.dims, self.extents());
         std::array::from_fn(|axis| {
@@ -167,7 +176,7 @@ impl Pool<'_> {
                 });
             }
             let step = dims.window.strides[axis].min(result[axis]).max(1);
-            let classes = lattice(result[axis], step, |place| self.readers(axis, place));
+            let classes = lattice(result[axis], step, |position| self.readers(axis, position));
             let split = |class: Vec<Segment>| {
                 class.into_iter().flat_map(|segment| self.split(axis, segment)).collect()
             };
@@ -190,7 +199,7 @@ impl Pool<'_> {
         let segments = axes.map(|(_, segment)| segment);
         let tile = self.tile(epilogue, segments, source, lanes, classes[2] * channels)?;
         let (image, size) = (Affine::from(Nest::UNIT), self.element().size() as i64);
-        // The first of the channels of the pixel at a position, in images of these extents.
+        // The offset of the first channel of a pixel in images of these extents.
         let element = |extents: [usize; 3], position: [Affine; 3]| {
             let [plane, row, pixel] = strides(extents, channels as i64);
             let [depth, line, column] = position;
@@ -206,7 +215,7 @@ impl Pool<'_> {
                 let steps = [i, j, Affine::number(0)];
                 let read = std::array::from_fn(|axis| {
                     let segment = segments[axis];
-                    Affine::number(segment.place).add(&steps[axis], segment.place_step)
+                    Affine::number(segment.source).add(&steps[axis], segment.source_step)
                 });
                 let written = std::array::from_fn(|axis| {
                     let ((class, segment), step) = (axes[axis], classes[axis]);
@@ -214,40 +223,41 @@ impl Pool<'_> {
                         .add(&steps[axis], step as i64)
                 });
                 let (from, to) = (element(source, read), element(result, written));
-                let place = Place { element: to, column: Affine::number(first as i64) };
+                let offsets = Offsets { element: to, column: Affine::number(first as i64) };
                 let index = self.index.map(|slot| {
-                    // The taps that an index names lie as the windows do.
-                    let at = if self.is_gradient() { &from } else { &place.element };
+                    // Indices have the layout of the windows.
+                    let at = if self.is_gradient() { &from } else { &offsets.element };
                     Affine::slot(slot).add(at, 1)
                 });
                 let source = Affine::slot(self.source.1).add(&from, size);
-                let args = std::iter::once(source).chain(index).chain(epilogue.args(&place));
+                let args = std::iter::once(source).chain(index).chain(epilogue.args(&offsets));
                 nest.call(&tile, args.collect::<Vec<_>>());
             });
         });
         Ok(())
     }
 
-    /// The windows that read a place, in ascending order, each with its tap: taps descend, so they are numbered from the last.
-    fn readers(&self, axis: usize, place: usize) -> Vec<(usize, usize)> {
+    /// The windows that read a position, in ascending order, each with its tap. Taps descend, so
+    /// they are numbered from the last.
+    fn readers(&self, axis: usize, position: usize) -> Vec<(usize, usize)> {
         let dims = &self.dims;
         let mut readers: Vec<_> =
-            dims.window.readers(axis, place, dims.taps[axis], dims.output[axis]).collect();
+            dims.window.readers(axis, position, dims.taps[axis], dims.output[axis]).collect();
         readers.reverse();
         readers.iter().map(|&(tap, output)| (dims.taps[axis] - 1 - tap, output)).collect()
     }
 
-    /// How many taps of each window that a segment's place `j` reads are inside the image.
+    /// For each window of a segment's position `j`, the number of its taps inside the image.
     fn counts(&self, axis: usize, segment: &Segment, j: usize) -> Vec<usize> {
         let dims = &self.dims;
-        let first = segment.place + segment.place_step * j as i64;
+        let first = segment.source + segment.source_step * j as i64;
         (0..segment.taps)
-            .map(|t| (first + segment.place_tap * t as i64) as usize)
+            .map(|t| (first + segment.source_tap * t as i64) as usize)
             .map(|output| dims.window.taps(axis, output, dims.taps[axis], dims.input[axis]).len())
             .collect()
     }
 
-    /// Parts of a segment whose places read windows with the same number of taps.
+    /// Parts of a segment whose positions have windows with the same numbers of taps.
     fn split(&self, axis: usize, segment: Segment) -> Vec<Segment> {
         let mut parts: Vec<(Vec<usize>, Segment)> = Vec::new();
         for j in 0..segment.count {
@@ -255,8 +265,8 @@ impl Pool<'_> {
             match parts.last_mut() {
                 Some((other, part)) if *other == counts => part.count += 1,
                 _ => {
-                    let place = segment.place + segment.place_step * j as i64;
-                    let part = Segment { start: segment.start + j, count: 1, place, ..segment };
+                    let source = segment.source + segment.source_step * j as i64;
+                    let part = Segment { start: segment.start + j, count: 1, source, ..segment };
                     parts.push((counts, part));
                 }
             }
@@ -287,15 +297,15 @@ impl Pool<'_> {
         let taps = self.taps(segments, source);
         let mut result = Ok(());
         b.repeat(Trips::Const(column.count as u32), |b| {
-            let lanes = self.place(b, from, index, &taps, extent);
-            result = lanes.and_then(|lanes| {
+            let pixel = Pixel { from, index, taps: &taps, extent };
+            result = self.values(b, &pixel).and_then(|lanes| {
                 let cell = Cell { row: 0, column: 0, extent, lanes };
                 epilogue.emit(self.body, b, &pointers, &[cell], 0)
             });
-            b.step(from, size * column.place_step * channels, Trips::Const(1));
+            b.step(from, size * column.source_step * channels, Trips::Const(1));
             if let Some(index) = index {
                 let along =
-                    if self.is_gradient() { column.place_step * channels } else { channels };
+                    if self.is_gradient() { column.source_step * channels } else { channels };
                 b.step(index, along, Trips::Const(1));
             }
             epilogue.step(b, &pointers, step);
@@ -307,7 +317,7 @@ impl Pool<'_> {
     /// The taps of the pixels of a box, in row-major order.
     fn taps(&self, segments: [&Segment; 3], source: [usize; 3]) -> Vec<Tap> {
         let steps = strides(source, self.dims.channels as i64);
-        // How many taps inside the image the windows have that an axis reads.
+        // For each axis, the numbers of taps inside the image of the windows.
         let counts: [Vec<usize>; 3] = std::array::from_fn(|axis| {
             let segment = segments[axis];
             if self.is_gradient() {
@@ -323,90 +333,115 @@ impl Pool<'_> {
         });
         let tap = |number: [usize; 3]| Tap {
             tap: std::array::from_fn(|a| segments[a].tap + number[a] * segments[a].tap_step),
-            place: (0..3).map(|a| number[a] as i64 * segments[a].place_tap * steps[a]).sum(),
+            offset: (0..3).map(|a| number[a] as i64 * segments[a].source_tap * steps[a]).sum(),
             count: (0..3).map(|a| counts[a][number[a]]).product(),
         };
         numbers.map(tap).collect()
     }
 
-    /// The values of one pixel: one for each root.
-    fn place(
-        &self,
-        b: &mut Builder,
-        from: Pointer,
-        index: Option<Pointer>,
-        taps: &[Tap],
-        extent: Extent,
-    ) -> Result<Vec<Lane<Builder>>> {
-        let dims = &self.dims;
-        let missing = || self.body.refused("a pooling without the operand it needs");
-        let element = self.element();
-        let at = |place: i64| -> Address { from.at(element.size() as i64 * place) };
-        let number = |tap: [usize; 3]| (tap[0] * dims.taps[1] + tap[1]) * dims.taps[2] + tap[2];
-        let all = dims.taps.iter().product::<usize>() as f64;
-        Ok(match self.action {
-            Action::Maximum => {
-                let numbered = taps.iter().map(|t| (number(t.tap), at(t.place)));
-                let (value, tap) = maximum_of(b, element, numbered, extent).ok_or_else(missing)?;
-                let lane = |root: &Value| match self.body.op(*root) {
-                    Op::MaxPoolIndex(_) => Lane::I(tap),
-                    _ => Lane::F(value),
-                };
-                self.roots.iter().map(lane).collect()
-            }
-            Action::Pick => {
-                let Lane::I(chosen) = load(b, DType::U8, index.ok_or_else(missing)?.at(0), extent)
-                else {
-                    return Err(missing());
-                };
-                let mut result = b.float(0.0);
-                for &Tap { tap, place, .. } in taps {
-                    let (x, tap) =
-                        (b.load_float(element, at(place), extent), b.int(number(tap) as i64));
-                    let hit = b.ieq(chosen, tap);
-                    result = b.select(hit, x, result);
-                }
-                vec![Lane::F(result)]
-            }
-            Action::Mean { include_pad } => {
-                let mut sum = b.float(0.0);
-                for &Tap { place, .. } in taps {
-                    let x = b.load_float(element, at(place), extent);
-                    sum = b.add(sum, x);
-                }
-                let count = b.float(if include_pad { all } else { taps.len() as f64 });
-                vec![Lane::F(b.div(sum, count))]
-            }
-            Action::Unpool => {
-                let index = index.ok_or_else(missing)?;
-                let mut sum = b.float(0.0);
-                let zero = b.float(0.0);
-                for &Tap { tap: reversed, place, .. } in taps {
-                    let tap = std::array::from_fn(|axis| dims.taps[axis] - 1 - reversed[axis]);
-                    let Lane::I(chosen) = load(b, DType::U8, index.at(place), extent) else {
-                        return Err(missing());
-                    };
-                    let (dy, tap) =
-                        (b.load_float(element, at(place), extent), b.int(number(tap) as i64));
-                    let hit = b.ieq(chosen, tap);
-                    let share = b.select(hit, dy, zero);
-                    sum = b.add(sum, share);
-                }
-                vec![Lane::F(sum)]
-            }
-            Action::Spread { include_pad } => {
-                let mut sum = b.float(0.0);
-                for &Tap { place, count, .. } in taps {
-                    let (dy, count) = (
-                        b.load_float(element, at(place), extent),
-                        b.float(if include_pad { all } else { count as f64 }),
-                    );
-                    let share = b.div(dy, count);
-                    sum = b.add(sum, share);
-                }
-                vec![Lane::F(sum)]
-            }
-        })
+    /// The values of one pixel, one for each root.
+    fn values(&self, b: &mut Builder, pixel: &Pixel<'_>) -> Result<Vec<Lane<Builder>>> {
+        let value = match self.action {
+            Action::Maximum => return self.maximum(b, pixel),
+            Action::Pick => self.picked(b, pixel)?,
+            Action::Mean { include_pad } => self.mean(b, pixel, include_pad),
+            Action::Unpool => self.unpooled(b, pixel)?,
+            Action::Spread { include_pad } => self.spread(b, pixel, include_pad),
+        };
+        Ok(vec![Lane::F(value)])
+    }
+
+    /// The maximum, its index, or both, in the order of the roots.
+    fn maximum(&self, b: &mut Builder, pixel: &Pixel<'_>) -> Result<Vec<Lane<Builder>>> {
+        let taps = pixel.taps.iter().map(|tap| (self.number(tap.tap), self.address(pixel, tap)));
+        let maximum = maximum_of(b, self.element(), taps, pixel.extent);
+        let (value, index) = maximum.ok_or_else(|| self.missing())?;
+        let lane = |root: &Value| match self.body.op(*root) {
+            Op::MaxPoolIndex(_) => Lane::I(index),
+            _ => Lane::F(value),
+        };
+        Ok(self.roots.iter().map(lane).collect())
+    }
+
+    /// The element at the tap that the pixel's index names.
+    fn picked(&self, b: &mut Builder, pixel: &Pixel<'_>) -> Result<F> {
+        let chosen = self.index(b, pixel, 0)?;
+        let mut result = b.float(0.0);
+        for tap in pixel.taps {
+            let (x, number) = (self.load(b, pixel, tap), b.int(self.number(tap.tap) as i64));
+            let hit = b.ieq(chosen, number);
+            result = b.select(hit, x, result);
+        }
+        Ok(result)
+    }
+
+    fn mean(&self, b: &mut Builder, pixel: &Pixel<'_>, include_pad: bool) -> F {
+        let mut sum = b.float(0.0);
+        for tap in pixel.taps {
+            let x = self.load(b, pixel, tap);
+            sum = b.add(sum, x);
+        }
+        let count = if include_pad { self.window_taps() } else { pixel.taps.len() };
+        let count = b.float(count as f64);
+        b.div(sum, count)
+    }
+
+    /// The sum of the cotangents of windows whose index names the pixel.
+    fn unpooled(&self, b: &mut Builder, pixel: &Pixel<'_>) -> Result<F> {
+        let mut sum = b.float(0.0);
+        let zero = b.float(0.0);
+        for tap in pixel.taps {
+            let own = std::array::from_fn(|axis| self.dims.taps[axis] - 1 - tap.tap[axis]);
+            let chosen = self.index(b, pixel, tap.offset)?;
+            let (dy, number) = (self.load(b, pixel, tap), b.int(self.number(own) as i64));
+            let hit = b.ieq(chosen, number);
+            let share = b.select(hit, dy, zero);
+            sum = b.add(sum, share);
+        }
+        Ok(sum)
+    }
+
+    /// The sum of the shares of the windows' cotangents.
+    fn spread(&self, b: &mut Builder, pixel: &Pixel<'_>, include_pad: bool) -> F {
+        let mut sum = b.float(0.0);
+        for tap in pixel.taps {
+            let count = if include_pad { self.window_taps() } else { tap.count };
+            let (dy, count) = (self.load(b, pixel, tap), b.float(count as f64));
+            let share = b.div(dy, count);
+            sum = b.add(sum, share);
+        }
+        sum
+    }
+
+    fn address(&self, pixel: &Pixel<'_>, tap: &Tap) -> Address {
+        pixel.from.at(self.element().size() as i64 * tap.offset)
+    }
+
+    fn load(&self, b: &mut Builder, pixel: &Pixel<'_>, tap: &Tap) -> F {
+        b.load_float(self.element(), self.address(pixel, tap), pixel.extent)
+    }
+
+    /// The index at an offset from the pixel's first.
+    fn index(&self, b: &mut Builder, pixel: &Pixel<'_>, offset: i64) -> Result<I> {
+        let index = pixel.index.ok_or_else(|| self.missing())?;
+        match load(b, DType::U8, index.at(offset), pixel.extent) {
+            Lane::I(index) => Ok(index),
+            _ => Err(self.missing()),
+        }
+    }
+
+    /// The number of a tap in the window, in row-major order.
+    fn number(&self, [plane, row, column]: [usize; 3]) -> usize {
+        let taps = &self.dims.taps;
+        (plane * taps[1] + row) * taps[2] + column
+    }
+
+    fn window_taps(&self) -> usize {
+        self.dims.taps.iter().product()
+    }
+
+    fn missing(&self) -> Error {
+        self.body.refused("a pooling without the operand it needs")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Calls of tiles: what a tile touches from its arguments on.
+//! Calls of tiles: the bytes that a tile touches from its arguments on.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use super::{Checker, Forms, Rule};
 use crate::nest::{Arg, Base, Index};
 use crate::tile::{LANES, Linear, ParamKind, Reach, Term, TileProgram};
 
-/// An argument: where its address starts, and what is added; a number has no base.
+/// An argument: the base of its address and the offset; a number has no base.
 pub(super) type Value = (Option<Base>, Form);
 
 impl Checker<'_> {
-    /// Checks a call whose first arguments are `known`. The smaller of a number and a limit is the number where that is smaller, and the
-    /// limit elsewhere.
+    /// Checks a call whose first arguments are `known`. The smaller of a number and a limit is the
+    /// number where that is smaller, and the limit elsewhere.
     pub(super) fn call(
         &mut self,
         tile: &Arc<TileProgram>,

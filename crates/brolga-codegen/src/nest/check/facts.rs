@@ -1,8 +1,9 @@
 //! Facts about a nest's indices at a step: a range for each, and for sums of several of them.
 //!
-//! A sum with a known range is a [`Fact`]: `number - divisor·quotient` lies in `0..divisor`, what a `when` tests lies in its range. To
-//! bound a form, multiples of facts are taken out of it, each bounded by its own range, and what is left by the ranges of its indices.
-//! Each choice of multiples gives a valid bound; taking a fact out so that an index disappears gives the tight ones.
+//! A sum with a known range is a [`Fact`]: `number - divisor·quotient` lies in `0..divisor`, what a
+//! `when` tests lies in its range. To bound a form, multiples of facts are subtracted from it, each
+//! bounded by its own range, and the rest is bounded by the ranges of its indices. Each choice of
+//! multiples gives a valid bound; those that cancel an index give the tight ones.
 
 use smallvec::SmallVec;
 
@@ -123,7 +124,7 @@ struct Fact {
     range: Range,
 }
 
-/// The facts at a step. Blocks forget what they have learnt, by [`Facts::mark`] and
+/// The facts at a step. The end of a block undoes its facts, by [`Facts::mark`] and
 /// [`Facts::forget`].
 #[derive(Debug)]
 pub(super) struct Facts {
@@ -183,7 +184,8 @@ impl Facts {
         index
     }
 
-    /// A form lies in a range from here on. False if that cannot be: the code is never reached.
+    /// Adds the fact that a form lies in a range. Returns false if that is impossible, so that the
+    /// code is never reached.
     pub(super) fn assume(&mut self, form: &Form, range: Range) -> bool {
         let (Some(low), Some(high)) =
             (range.low.checked_sub(form.constant), range.high.checked_sub(form.constant))
@@ -219,7 +221,8 @@ impl Facts {
         }
     }
 
-    /// Bounds of a form: the first that are found. `None` if an index is not defined, or numbers overflow.
+    /// Bounds of a form: the first that are found. `None` if an index is not defined, or numbers
+    /// overflow.
     pub(super) fn quick(&self, form: &Form) -> Option<Range> {
         self.bound(form, &self.facts, false)
     }

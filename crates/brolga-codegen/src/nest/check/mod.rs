@@ -1,8 +1,9 @@
 //! Proves that a nest stays inside its memory.
 //!
-//! The walk follows the steps with what is known of the indices ([`Facts`]), and bounds every address that is read or written: those of
-//! [`Step::Read`] themselves, those of a tile by what the tile touches from its pointers on. What cannot be proven is refused. An integer
-//! that is read has the range of its type, so that an offset that depends on it has to be inside a [`Step::When`].
+//! The walk follows the steps with [`Facts`] about the indices, and bounds every address that is
+//! read or written, that of a [`Step::Read`] itself, those of a tile by the tile's footprint. An
+//! access that cannot be proven is refused. An integer that is read has the range of its type, so
+//! that an offset that depends on it has to be inside a [`Step::When`].
 
 mod call;
 mod facts;
@@ -30,8 +31,8 @@ pub struct Breach {
 }
 
 impl Nest {
-    /// Proves that the units `0..units` touch nothing but bytes of these entries and of `scratch` bytes of scratch memory, and of entries
-    /// with [`Access::Units`] each its own part.
+    /// Proves that the units `0..units` touch nothing but bytes of these entries and of `scratch`
+    /// bytes of scratch memory, and of entries with [`Access::Units`] each its own part.
     ///
     /// # Errors
     /// The first step for which that cannot be proven.
@@ -60,7 +61,7 @@ struct Checker<'a> {
     table: &'a [Room],
     scratch: Room,
     units: usize,
-    /// Of the tiles that have been called.
+    /// The footprints of the tiles that have been called.
     footprints: FxHashMap<*const TileProgram, Rc<[Reach]>>,
 }
 
@@ -114,7 +115,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Goes on where a number lies in a range, unless that is nowhere.
+    /// Continues under the fact that a number lies in a range, unless that is impossible.
     fn where_in<E>(
         &mut self,
         number: &Form,
@@ -147,7 +148,7 @@ impl Checker<'_> {
         Ok((form, range.ok_or_else(|| format!("computes {affine} beyond 64 bits"))?))
     }
 
-    /// Learns the range of a loop's index; false if the loop has no trips.
+    /// Adds the range of a loop's index; false if the loop has no trips.
     fn enter_loop(&mut self, index: Index, from: &Affine, to: &Affine) -> Rule<bool> {
         let ((from, first), (to, end)) = (self.number(from)?, self.number(to)?);
         let last = end.high.saturating_sub(1);
@@ -199,7 +200,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    /// Checks that bytes from a base on may be touched: between the least of `lows` and the greatest of `highs`.
+    /// Checks that bytes from a base on may be touched: between the least of `lows` and the
+    /// greatest of `highs`.
     fn inside(&self, base: Base, touched: &Touched<'_>) -> Rule {
         let room = match base {
             Base::Scratch => &self.scratch,

@@ -6,7 +6,7 @@ use crate::kernel::Access;
 use crate::nest::Nest;
 use crate::tile::Element;
 
-/// An entry of the operand table, and what a nest may do with it.
+/// An entry of the operand table, and the accesses that a nest may make to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
     /// Its name in messages: `operand 0`.
@@ -15,9 +15,9 @@ pub struct Room {
     pub bytes: usize,
     /// The format of its elements; `None` for memory without a type.
     pub element: Option<Element>,
-    /// Which bytes a unit may read, if any.
+    /// The bytes that a unit may read, if any.
     pub reads: Option<Access>,
-    /// Which bytes a unit may write, if any. It may read them, too.
+    /// The bytes that a unit may write, if any. It may read them, too.
     pub writes: Option<Access>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Touched<'a> {
 }
 
 impl Room {
-    /// Proves that bytes may be touched, by one unit of so many.
+    /// Proves that one of `units` units may touch the bytes.
     pub(super) fn admits(&self, touched: &Touched<'_>, facts: &Facts, units: usize) -> Rule {
         let Self { name, bytes, .. } = self;
         let (element, verb) = (touched.element, if touched.writes { "writes" } else { "reads" });
@@ -66,7 +66,8 @@ impl Room {
 }
 
 impl Touched<'_> {
-    /// Whether everything lies in the `part` bytes that start at the unit's number times `part`; the error is where it lies, in words.
+    /// Whether all bytes lie in the `part` bytes from the unit's number times `part` on; the error
+    /// is their range, in words.
     fn in_part(&self, facts: &Facts, part: i64) -> Rule {
         let unit = Form::index(Nest::UNIT);
         let own = |forms: &[Form]| -> Option<Forms> {
@@ -80,12 +81,12 @@ impl Touched<'_> {
         }
     }
 
-    /// Whether everything lies in the first `bytes`; the error is where it lies, in words.
+    /// Whether all bytes lie in the first `bytes`; the error is their range, in words.
     fn within(&self, facts: &Facts, bytes: i64) -> Rule {
         let starts = |low: Range| low.low >= 0;
         let ends = |high: Range| high.high <= bytes;
         let holds = |bound: fn(&Facts, &Form) -> Option<Range>| match (self.lows, self.highs) {
-            // Both ends move alike.
+            // Both ends move together.
             ([low], [high]) if low.moves_as(high) => bound(facts, low).is_some_and(|range| {
                 let length = high.constant.checked_sub(low.constant);
                 let last = length.and_then(|length| range.high.checked_add(length));

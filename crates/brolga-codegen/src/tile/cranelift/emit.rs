@@ -1,8 +1,9 @@
 //! The statements of a tile program as CLIF.
 //!
-//! Runs of lane-wise statements are emitted part by part: all of the first four lanes, then the next four. A long chain (exp, an
-//! optimizer's update) then keeps its intermediate values in a few registers, and the CPU overlaps the four
-//! chains. What is the same in all lanes is computed once.
+//! Runs of lane-wise statements are emitted part by part: all of the first four lanes, then the
+//! next four. A long chain (exp, an optimizer's update) then keeps its intermediate values in a few
+//! registers, and the CPU overlaps the four chains. Values that are the same in all lanes are
+//! computed once.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I32X4, I64};
@@ -22,8 +23,9 @@ use crate::tile::program::{
 /// The builder's block must be open; afterwards it is in an open block after the program. The
 /// program has to be valid.
 ///
-/// A kernel that inlines a contraction should be compiled [`AsWritten`](crate::host::Optimization::AsWritten): moving
-/// instructions to their uses breaks the order that keeps the accumulators in registers.
+/// A kernel that inlines a contraction should be compiled
+/// [`AsWritten`](crate::host::Optimization::AsWritten): moving instructions to their uses breaks
+/// the order that keeps the accumulators in registers.
 pub fn emit(program: &TileProgram, builder: &mut FunctionBuilder<'_>, args: &[ClifValue]) {
     let demand = Demand::of(program, PARTS);
     let params = (program.params.iter().zip(args))
@@ -243,8 +245,9 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// The order of instructions is the order in which registers are needed. The side with fewer registers is held, the other comes
-    /// one at a time and is overwritten by its last multiply-add.
+    /// The order of instructions decides the lives of registers. The factors of the side with fewer
+    /// registers are held; those of the other are loaded one at a time and overwritten by their
+    /// last multiply-add.
     fn rank1(&mut self, rank1: &Rank1) {
         let columns: Vec<(usize, usize)> = (0..rank1.vectors)
             .flat_map(|vector| (0..PARTS).map(move |part| (vector, part)))
@@ -299,8 +302,9 @@ impl Emitter<'_, '_, '_> {
 
     /// A loop that counts down, tested at its beginning.
     ///
-    /// With the test at the end, what the body computes would be used both by the next trip and after the loop, and Cranelift would
-    /// fold no load into an instruction whose result, over whatever steps, is used twice.
+    /// With the test at the end, the results of the body would be used both by the next trip and
+    /// after the loop, and Cranelift folds no load into an instruction whose result is used twice,
+    /// be it indirectly.
     fn repeat(&mut self, trips: Trips, body: &[Stmt]) {
         match trips {
             Trips::Const(0) => return,
@@ -357,7 +361,7 @@ impl Emitter<'_, '_, '_> {
     fn mem(&mut self, address: Address) -> Mem {
         match self.params[usize::from(address.pointer.0)] {
             Param::Pointer(variable) => {
-                // Validation: it is within reach.
+                // Validation: the offset is within reach.
                 Mem { base: self.b.use_var(variable), offset: address.offset as i32 }
             }
             Param::Count(_) => unreachable!("validation: a pointer is a pointer parameter"),
@@ -390,8 +394,8 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// One register of a value. Each part of a run loads its constants anew: from memory they cost as much as a register that was
-    /// spilled, and held over all parts they would make others spill.
+    /// One register of a value. Each part of a run loads its constants anew: from memory they cost
+    /// as much as a spilled register, and held over all parts they would cause spills.
     fn part(&mut self, value: Value, part: usize) -> ClifValue {
         let index = value.0 as usize;
         if let Some(emitted) = self.values[index].parts[part] {

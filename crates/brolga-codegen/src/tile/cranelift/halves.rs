@@ -1,5 +1,5 @@
-//! 16-bit formats by integer arithmetic on one part: no instruction for them is needed, and neither
-//! subnormal numbers nor the rounding mode of the machine make a difference.
+//! 16-bit formats by integer arithmetic on one part, without instructions for them and independent
+//! of the machine's modes for subnormal numbers and rounding.
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32X4, I32X4};
@@ -15,7 +15,8 @@ const SIGN: u32 = 1 << 31;
 const HALF_SIGN: u32 = 1 << 15;
 /// The bits of infinity; those of a NaN are greater.
 const INFINITY: u32 = 0x7f80_0000;
-/// From the exponent of half precision to that of a float, at the bits of the latter.
+/// The difference of the exponents' biases of a float and half precision, at the exponent bits of a
+/// float.
 const REBIAS: u32 = (127 - 15) << 23;
 /// The least normal number of half precision as a float: 2⁻¹⁴.
 const LEAST_NORMAL: u32 = (127 - 14) << 23;
@@ -23,7 +24,7 @@ const LEAST_NORMAL: u32 = (127 - 14) << 23;
 const SAME_LAST_BIT: u32 = (127 - 1) << 23;
 /// The last bit of a subnormal half: 2⁻²⁴.
 const LEAST: u32 = (127 - 24) << 23;
-/// A float above all that round to a finite half: 2¹⁶.
+/// The least float that rounds to no finite half, whatever the rounding: 2¹⁶.
 const ABOVE: u32 = (127 + 16) << 23;
 /// The bits of infinity in half precision.
 const HALF_INFINITY: u32 = 0x7c00;
@@ -92,7 +93,7 @@ fn float_to_f16(b: &mut FunctionBuilder<'_>, bits: Value) -> Value {
     let rebias = splat(b, REBIAS);
     let normal = b.ins().isub(rounded, rebias);
     let normal = shift(b, Shift::Right, normal, 13);
-    // The sum with a number whose last bit is that of the result is rounded there.
+    // The sum with a number whose last bit is that of the result is rounded at that bit.
     let unit = splat(b, SAME_LAST_BIT);
     let (number, float_unit) = (cast(b, F32X4, magnitude), cast(b, F32X4, unit));
     let sum = b.ins().fadd(number, float_unit);

@@ -160,7 +160,7 @@ fn store_halves(b: &mut FunctionBuilder<'_>, mem: Mem, lanes: usize, value: Valu
     }
 }
 
-/// The lowest bytes of each lane, so many of each, side by side in the low lanes.
+/// The lowest `size` bytes of each lane, packed into the low lanes.
 fn pack(b: &mut FunctionBuilder<'_>, value: Value, size: u8) -> Value {
     let bytes = cast(b, I8X16, value);
     let lowest = (0..LANES as u8).map(|i| 4 * (i / size % 4) + i % size);

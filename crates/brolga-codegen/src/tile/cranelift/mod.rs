@@ -1,7 +1,8 @@
 //! Tile programs as 128-bit CLIF: four `F32X4` or `I32X4` for one logical vector.
 //!
-//! Works on every host Cranelift knows; on 64-bit Arm it is the full width. On x86-64 processors without FMA3 a multiply-add becomes
-//! a call of `f32::mul_add` for each lane: the same bits, at a small part of the speed. SSE4.1 is required there.
+//! Works on every host Cranelift knows; on 64-bit Arm it is the full width. On x86-64 processors
+//! without FMA3 a multiply-add becomes a call of `f32::mul_add` for each lane: the same bits, at a
+//! small part of the speed. SSE4.1 is required there.
 
 mod emit;
 mod halves;
@@ -25,7 +26,7 @@ use crate::host::{self, MachineCode, Optimization};
 
 /// Lanes of one register.
 const WIDTH: usize = 4;
-/// Cycles of a step that the spill of an accumulator takes.
+/// The cycles that the spill of an accumulator adds to a step.
 const SPILL: f64 = 0.9;
 /// Registers of one logical vector.
 const PARTS: usize = LANES / WIDTH;
@@ -45,7 +46,7 @@ impl Cranelift {
         Ok(Self { isa: host::isa(Optimization::AsWritten)? })
     }
 
-    /// For another description of this machine.
+    /// The same for another description of this machine.
     #[cfg(test)]
     pub(crate) fn with_isa(isa: OwnedTargetIsa) -> Self {
         Self { isa }
@@ -65,8 +66,9 @@ impl TileTarget for Cranelift {
         shape.rows.saturating_mul(shape.lanes.div_ceil(WIDTH)) <= 12
     }
 
-    /// A multiply-add overwrites a factor instead of the accumulator, so each factor that is used twice needs a copy first. Where both
-    /// are, registers are left for eight accumulators; what is more is spilled in each step.
+    /// A multiply-add overwrites a factor instead of the accumulator, so each factor that is used
+    /// twice needs a copy first. If both are, registers are left for eight accumulators, and the
+    /// others are spilled in each step.
     fn step_cycles(&self, shape: TileShape) -> f64 {
         let TileShape { rows, lanes } = shape;
         let registers = lanes.div_ceil(WIDTH);
@@ -105,7 +107,7 @@ mod tests {
     use crate::object::{Object, ObjectBuilder, Relocation, Symbol};
     use crate::tile::{Builder, Extent};
 
-    /// A program with multiply-adds as machine code for x86-64 as it was before AVX and FMA.
+    /// A program with multiply-adds as machine code for x86-64 without AVX and FMA.
     fn old_code() -> (Object, FuncId) {
         let mut old = cranelift_native::builder_with_options(false).expect("x86-64 is known");
         for feature in ["has_sse3", "has_ssse3", "has_sse41"] {
@@ -134,7 +136,7 @@ mod tests {
         // SAFETY: the program has two pointers.
         let function: extern "C" fn(*const f32, *mut f32) =
             unsafe { std::mem::transmute(code.address(id)) };
-        // Four bytes aside of what aligned instructions want.
+        // Four bytes off the alignment of aligned instructions.
         let x: Vec<f32> = (0..14u8).map(|i| f32::from(i) * 0.37 - 2.0).collect();
         let mut y = [0.0f32; 14];
         function(x.as_ptr(), y.as_mut_ptr());
@@ -155,7 +157,8 @@ mod tests {
             let at = *offset as usize;
             assert_eq!(bytes[at..at + 8], [0; 8], "{symbol:?}: the linker writes the address");
         }
-        // Nor is an address anywhere else: code is the same wherever the process has its functions.
+        // No other bytes are an address: code does not depend on where the process has its
+        // functions.
         let words = bytes.windows(8).map(|word| u64::from_le_bytes(word.try_into().expect("8")));
         let addresses: Vec<_> =
             library().iter().map(|(_, address)| address.addr() as u64).collect();

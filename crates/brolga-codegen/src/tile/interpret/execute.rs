@@ -12,8 +12,8 @@ use crate::tile::program::{
 /// Executes the program on buffers; every access is checked.
 ///
 /// # Errors
-/// [`Error::Malformed`] if the program breaks a rule, [`Error::Interpret`] if the buffers do not fit the parameters or the program reads
-/// or writes outside a buffer.
+/// [`Error::Malformed`] if the program breaks a rule, [`Error::Interpret`] if the buffers do not
+/// fit the parameters or the program reads or writes outside a buffer.
 pub fn interpret(program: &TileProgram, buffers: &mut [Buffer<'_>]) -> Result<()> {
     program.validate()?;
     let failed = |problem: String| Error::Interpret { program: program.name.clone(), problem };
@@ -51,7 +51,7 @@ pub(super) struct Machine<'a, M> {
 }
 
 impl<'a, M: Memory> Machine<'a, M> {
-    /// Of a valid program with as many arguments as parameters.
+    /// The state before a valid program, with as many arguments as parameters.
     pub(super) fn new(program: &'a TileProgram, memory: M, args: Vec<u64>) -> Self {
         let values =
             program.values.iter().map(|v| v.constant.map_or([0; LANES], lanes::constant)).collect();

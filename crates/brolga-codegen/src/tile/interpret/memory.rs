@@ -11,13 +11,14 @@ pub(super) trait Memory {
 /// An argument of an interpreted program.
 #[derive(Debug)]
 pub enum Buffer<'a> {
-    /// For a pointer: the bytes it may reach, and the offset in them where it starts.
+    /// For a pointer: the bytes it may reach, and its offset in them.
     Bytes(&'a mut [u8], usize),
     /// For a count.
     Count(i64),
 }
 
-/// Buffers at made-up addresses, 2³² bytes apart: whatever leaves one buffer hits none.
+/// Buffers at artificial addresses, 2³² bytes apart, so that an access outside of a buffer hits no
+/// other.
 pub(super) struct Buffers<'a, 'b>(pub(super) &'a mut [Buffer<'b>]);
 
 const SHIFT: u32 = 32;

@@ -19,15 +19,15 @@ use crate::object::{self, Symbol};
 use crate::tile::program::{LANES, TileProgram};
 use crate::tile::target::{TileShape, TileTarget};
 
-/// Tiles that are interpreted when a kernel calls them: for tests, and for finding out whether a wrong result comes from a
-/// kernel or from an instruction set.
+/// Tiles that are interpreted when a kernel calls them: for tests, and to tell whether a wrong
+/// result comes from a kernel or from an instruction set.
 #[derive(Clone)]
 pub struct Interpret {
     isa: OwnedTargetIsa,
 }
 
 impl Interpret {
-    /// For kernels of this machine.
+    /// The target for kernels of this machine.
     ///
     /// # Errors
     /// [`Error::Host`](crate::Error::Host) if Cranelift does not know this machine.
@@ -93,7 +93,7 @@ impl TileTarget for Interpret {
     }
 }
 
-/// The address of what the functions of [`Interpret`] call.
+/// The address of the function that the functions of [`Interpret`] call.
 pub(crate) fn interpreter() -> *const u8 {
     run as *const u8
 }
@@ -102,9 +102,10 @@ extern "C" fn run(program: *const TileProgram, args: *const u64) {
     // SAFETY: the linker keeps the program with the code (`MachineCode::program`), and it never
     // changes.
     let program = unsafe { &*program };
-    // SAFETY: the caller has put one argument for each parameter there.
+    // SAFETY: the caller's array has one argument for each parameter.
     let args = unsafe { std::slice::from_raw_parts(args, program.params.len()) };
-    // SAFETY: the kernel that calls the tile passes addresses that are valid for what the program does.
+    // SAFETY: the kernel that calls the tile passes addresses that are valid for what the program
+    // does.
     let memory = unsafe { Process::new() };
     let done = Machine::new(program, memory, args.to_vec()).run();
     debug_assert_eq!(done, Ok(()), "the memory of the process refuses no access");

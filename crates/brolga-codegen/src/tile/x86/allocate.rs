@@ -1,7 +1,8 @@
-//! Registers by live ranges: a linear scan over the structured program.
+//! Register allocation: a linear scan of live ranges over the structured program.
 //!
-//! Registers that do not fit are on the stack, the least used first; constants are after the code
-//! instead. The accumulators of a contraction and what its loops need have to fit.
+//! Virtual registers that do not fit are spilled to the stack, the least used first; constants are
+//! read from after the code instead. The accumulators of a contraction and the registers of its
+//! loops have to fit.
 
 use smallvec::SmallVec;
 
@@ -18,7 +19,7 @@ pub(super) enum Assignment {
     Register(u8),
     /// A constant after the code.
     Constant,
-    /// So many vectors above the bottom of the frame.
+    /// The slot of this index on the stack.
     Slot(u32),
 }
 
@@ -31,7 +32,7 @@ pub(super) struct Allocated {
     pub(super) slots: u32,
 }
 
-/// Attempts, each with what did not fit before in memory.
+/// The most attempts. Each spills the registers that did not fit in the one before.
 const ATTEMPTS: usize = 24;
 
 pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'static str> {
@@ -68,8 +69,8 @@ pub(super) fn allocate(isa: Isa, mut listing: Listing) -> Result<Allocated, &'st
     Err("the registers do not suffice")
 }
 
-/// Constants that loops read. They are brought into registers before everything else, if there is
-/// room; the others come from memory.
+/// The constants that loops read. They are loaded into registers at the beginning if there are
+/// enough; others are read from memory.
 fn loop_constants(listing: &Listing) -> Vec<V> {
     let loops = Loops::of(&listing.items);
     let mut hoisted = vec![false; listing.registers.len()];
@@ -81,7 +82,7 @@ fn loop_constants(listing: &Listing) -> Vec<V> {
     (0..hoisted.len()).filter(|&i| hoisted[i]).map(|i| V(i as u32)).collect()
 }
 
-/// The listing with loads and stores of what is in memory, and with the constants at its beginning.
+/// The listing with loads and stores of spilled registers, and with the constants at its beginning.
 fn rewrite(listing: &Listing, constants: &[V], in_memory: &[bool]) -> (Vec<VData>, Vec<Item>) {
     let mut rewritten = Rewrite {
         registers: listing.registers.clone(),
@@ -95,7 +96,8 @@ fn rewrite(listing: &Listing, constants: &[V], in_memory: &[bool]) -> (Vec<VData
     (rewritten.registers, rewritten.items)
 }
 
-/// Assigns what is in memory to constants and to slots of the stack, and gives the number of slots.
+/// Assigns registers in memory to constants and to slots of the stack, and returns the number of
+/// slots.
 fn assign_memory(assignments: &mut [Assignment], registers: &[VData], in_memory: &[bool]) -> u32 {
     let mut slots = 0;
     for (v, _) in in_memory.iter().enumerate().filter(|(_, in_memory)| **in_memory) {
@@ -110,7 +112,7 @@ fn assign_memory(assignments: &mut [Assignment], registers: &[VData], in_memory:
     slots
 }
 
-/// Puts loads and stores around the items whose registers are in memory.
+/// Inserts loads and stores around the items whose registers are in memory.
 struct Rewrite<'a> {
     registers: Vec<VData>,
     in_memory: &'a [bool],
@@ -229,13 +231,14 @@ impl Rewrite<'_> {
     }
 }
 
-/// A result that goes to memory after its item.
+/// A result that is stored after its item.
 struct Stored {
     to: V,
     from: V,
 }
 
-/// From the first write to the last use, loops that come back included.
+/// A live range: from the first write to the last use, extended to the ends of loops that repeat
+/// the use.
 #[derive(Debug, Clone, Copy)]
 struct Life {
     start: usize,
@@ -245,7 +248,7 @@ struct Life {
     in_loop: bool,
 }
 
-/// The lives, and the registers in the order of their first writes.
+/// The lives of registers, and the registers in the order of their first writes.
 fn lives(items: &[Item], loops: &Loops, registers: usize) -> (Vec<Option<Life>>, Vec<Option<V>>) {
     let mut lives: Vec<Option<Life>> = vec![None; registers];
     let mut order = vec![None; items.len()];
@@ -278,7 +281,7 @@ fn lives(items: &[Item], loops: &Loops, registers: usize) -> (Vec<Option<Life>>,
 
 enum Outcome {
     Fits(Vec<Assignment>),
-    /// These have to go to memory.
+    /// The registers that have to be spilled.
     Spilled(Vec<V>),
 }
 
@@ -322,7 +325,8 @@ impl<'a> Scan<'a> {
     fn run(mut self, items: &[Item], order: &[Option<V>]) -> Result<Outcome, &'static str> {
         for (position, item) in items.iter().enumerate() {
             let Some(v) = order[position] else { continue };
-            // The item reads before it writes: what ends here gives its register to the result.
+            // The item reads before it writes, so that a life that ends here frees its register for
+            // the result.
             let mut active = std::mem::take(&mut self.active);
             active.retain(|&other| {
                 let ends = self.life(other).end <= position;
@@ -368,7 +372,7 @@ impl<'a> Scan<'a> {
                 let victim = candidates
                     .min_by_key(|&v| {
                         let life = self.life(v);
-                        // A constant is in memory already.
+                        // A constant needs no store.
                         let computed = self.registers[v.index()].constant.is_none();
                         (computed, life.weight, usize::MAX - life.end)
                     })
@@ -391,7 +395,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// A register that saves a copy, if it is free.
+    /// A register that makes a copy unnecessary, if it is free.
     fn wanted(&self, item: &Item, free: u32) -> Option<u8> {
         let of = |v: V| match self.assignments[v.index()] {
             Assignment::Register(register) if free & 1 << register != 0 => Some(register),

@@ -1,5 +1,5 @@
-//! Copies that are not needed: reading a variable that keeps its value long enough, and setting it
-//! to what was computed for it.
+//! Removal of unnecessary copies: from a variable that keeps its value long enough, and to a
+//! variable from a value that is computed for it.
 
 use smallvec::SmallVec;
 
@@ -7,7 +7,7 @@ use super::inst::{Item, Listing, V};
 
 /// The loops of a listing.
 pub(super) struct Loops {
-    /// For each item the loop around it, by its number; the first is the whole listing.
+    /// The index of the loop around each item; the first loop is the whole listing.
     pub(super) of: Vec<usize>,
     parent: Vec<usize>,
     begin: Vec<usize>,
@@ -42,8 +42,8 @@ impl Loops {
         loops
     }
 
-    /// Up to where something has to live that is made at `start` and used at `used`: a loop in
-    /// between may come back to the use.
+    /// The end of the life of a register that is written at `start` and used at `used`: a loop in
+    /// between may repeat the use.
     pub(super) fn reach(&self, start: usize, used: usize) -> usize {
         let mut reach = used;
         let mut around = self.of[used];
@@ -65,7 +65,7 @@ struct Life {
 type Positions = SmallVec<[usize; 2]>;
 
 /// Removes copies. With `split`, results of a contraction keep theirs, so that they need not stay
-/// where the loop had them.
+/// in the registers of the loop.
 pub(super) fn coalesce(listing: &mut Listing, split: bool) {
     let (lives, mut copies) = lives(listing);
     let mut pass = Coalesce {
@@ -111,15 +111,15 @@ fn lives(listing: &Listing) -> (Vec<Life>, Vec<Copy>) {
 struct Coalesce {
     loops: Loops,
     lives: Vec<Life>,
-    /// The register that each one is now.
+    /// The present name of each register.
     names: Vec<V>,
     /// The items that are removed.
     removed: Vec<bool>,
 }
 
 impl Coalesce {
-    /// `dst = variable`: dst becomes the variable itself while nothing else is put into it. Tells
-    /// whether it does.
+    /// `dst = variable`: `dst` becomes the variable itself if that is not set while `dst` lives.
+    /// Returns whether it does.
     fn read(&mut self, &Copy { position, dst, src }: &Copy) -> bool {
         let (copy, variable) = (&self.lives[dst.index()], &self.lives[src.index()]);
         let end = copy.reads.iter().map(|&used| self.loops.reach(position, used)).max();
@@ -135,7 +135,8 @@ impl Coalesce {
         true
     }
 
-    /// `variable = src`: src is computed right into the variable if that is not read any more.
+    /// `variable = src`: `src` is computed in the variable itself if that is not read while `src`
+    /// lives.
     fn write(&mut self, &Copy { position, dst: variable, src }: &Copy) {
         let src = self.names[src.index()];
         let (value, life) = (&self.lives[src.index()], &self.lives[variable.index()]);
@@ -159,7 +160,7 @@ impl Coalesce {
         self.removed[position] = true;
     }
 
-    /// Removes the copies from the listing, and gives registers their names.
+    /// Removes the copies from the listing, and renames registers.
     fn rename(&self, listing: &mut Listing) {
         let name = |mut v: V| {
             while self.names[v.index()] != v {
@@ -176,7 +177,7 @@ impl Coalesce {
     }
 }
 
-/// All of both but the copy at `position`.
+/// The union of both without the copy at `position`.
 fn merge(into: &mut Positions, reads: Positions, position: usize) {
     into.extend(reads);
     into.retain(|&mut read| read != position);

@@ -1,6 +1,7 @@
-//! Which machine instruction computes an operation on one register: the table in which AVX2 and AVX-512 differ.
+//! The machine instruction of each operation on one register: the table in which AVX2 and AVX-512
+//! differ.
 //!
-//! Where both have a three-operand form, a row of the table is all that an operation needs.
+//! An operation that both have in three-operand form needs only a row of the table.
 
 use iced_x86::Code;
 
@@ -76,7 +77,7 @@ pub(super) fn commutes(op: Binary) -> bool {
     !matches!(op, Binary::Sub | Binary::Div | Binary::ISub | Binary::ILt | Binary::Lt | Binary::Le)
 }
 
-/// A comparison as predicate of `vcmpps`; quiet, so that no exception flag decides anything.
+/// A comparison as a predicate of `vcmpps`, quiet so that it raises no exception for NaN.
 pub(super) fn predicate(op: Binary) -> Option<u8> {
     match op {
         Binary::Lt => Some(0x11),
@@ -105,7 +106,8 @@ pub(super) fn shift(isa: Isa, op: Shift) -> Code {
     isa.either(avx2, avx512)
 }
 
-/// The three forms of a multiply-add; the digits name the operands that are multiplied and then added.
+/// The three forms of a multiply-add; the digits name the operands that are multiplied and then
+/// added.
 pub(super) fn fma(isa: Isa, form: u16) -> Code {
     use Code::*;
     let (avx2, avx512) = match form {

@@ -1,5 +1,4 @@
-//! The general registers and the stack: arguments, loop counters, and values that fit no vector
-//! register.
+//! The general registers and the stack: arguments, loop counters, and spilled vectors.
 //!
 //! `rax` and `r11` are free at any time; `r10` is, if elements are copied one by one.
 
@@ -13,7 +12,7 @@ use crate::tile::program::{Count, LANES, Pointer, TileProgram, Trips};
 
 /// The registers of the first arguments, by the calling convention of System V.
 const ARGUMENTS: [Register; 6] = [RDI, RSI, RDX, RCX, R8, R9];
-/// Registers that a function has to leave as it found them.
+/// The registers that a function has to preserve.
 const PRESERVED: [Register; 6] = [RBX, RBP, R12, R13, R14, R15];
 /// Bytes of a vector on the stack.
 pub(super) const VECTOR: i32 = 64;
@@ -28,7 +27,7 @@ pub(super) enum Home {
 
 pub(super) struct Frame {
     pub(super) params: Vec<Home>,
-    /// Of each loop, in the order of their beginnings.
+    /// The home of each loop's counter, in the order of their beginnings.
     pub(super) counters: Vec<Home>,
     /// Registers that are saved at the beginning.
     pub(super) saved: Vec<Register>,
@@ -44,9 +43,9 @@ pub(super) struct Frame {
 /// The numbers of uses of parameters and loop counters, a loop counting eight times.
 struct Uses {
     params: Vec<u64>,
-    /// Of each loop; 0 if it needs no counter.
+    /// The number for each loop's counter; 0 if it needs none.
     counters: Vec<u64>,
-    /// The weight of a use where the scan is.
+    /// The weight of a use at the scan's position.
     weight: u64,
     /// Bytes of the buffer for copies of elements one by one.
     copied: i32,
@@ -99,8 +98,8 @@ impl Uses {
         }
     }
 
-    /// The general registers that are left, for what is used most: parameters on the stack, and
-    /// counters, which are numbered after all parameters.
+    /// Assigns the free general registers to the most used of parameters on the stack and counters,
+    /// which are numbered after all parameters.
     fn registers(&self) -> Vec<(usize, Register)> {
         let mut free: Vec<Register> = PRESERVED.into_iter().rev().collect();
         if self.copied == 0 {

@@ -1,11 +1,11 @@
-//! Machine instructions whose vector and mask registers are not chosen yet.
+//! Machine instructions with virtual vector and mask registers.
 
 use iced_x86::Code;
 use smallvec::SmallVec;
 
 use crate::tile::program::{Count, Element, Pointer, Trips};
 
-/// A virtual register: what holds one part of a value or of a variable.
+/// A virtual register, which holds one part of a value or of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct V(pub(super) u32);
 
@@ -15,7 +15,7 @@ impl V {
     }
 }
 
-/// Which registers a virtual register may become.
+/// The class of a virtual register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Class {
     /// xmm, ymm or zmm.
@@ -71,7 +71,8 @@ pub(super) struct Mem {
 pub(super) enum Operand {
     /// A register.
     Reg(V, Width),
-    /// A register, or the memory where its content lies if it has none. At most one operand of an instruction.
+    /// A register, or the memory of its content if it has none. At most one operand of an
+    /// instruction.
     Any(V, Width),
     Mem(Mem),
     Imm(u8),
@@ -91,7 +92,7 @@ pub(super) struct Inst {
     pub(super) code: Code,
     pub(super) operands: SmallVec<[Operand; 4]>,
     pub(super) first: First,
-    /// The mask register, and whether lanes outside become zero; otherwise they keep what they hold.
+    /// The mask register, and whether lanes outside become zero; otherwise they keep their content.
     pub(super) mask: Option<(V, bool)>,
 }
 
@@ -123,11 +124,13 @@ impl PackedSize {
     }
 }
 
-/// A step of the code, most of them one machine instruction. Every step reads all its operands before it writes one.
+/// A step of the code, most of them one machine instruction. Every step reads all its operands
+/// before it writes one.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Item {
     Inst(Inst),
-    /// `dst = factors[0] · factors[1] + term`: which of the three forms is used depends on the registers.
+    /// `dst = factors[0] · factors[1] + term`: which of the three forms is used depends on the
+    /// registers.
     Fma {
         dst: V,
         factors: [V; 2],
@@ -160,8 +163,8 @@ pub(super) enum Item {
         dst: V,
         mem: Mem,
     },
-    /// As many elements from memory as a count leaves over, the others zero, side by side in the low
-    /// part of a 256-bit register.
+    /// As many elements from memory as a count leaves over, the others zero, side by side in the
+    /// low part of a 256-bit register.
     PackedIn {
         dst: V,
         mem: Mem,
@@ -225,7 +228,7 @@ impl Item {
         }
     }
 
-    /// Gives every register another name.
+    /// Renames every register.
     pub(super) fn rename(&mut self, mut f: impl FnMut(V) -> V) {
         match self {
             Self::Inst(inst) => {

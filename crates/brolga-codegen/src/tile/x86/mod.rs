@@ -1,9 +1,11 @@
 //! Tile programs as 256-bit and 512-bit machine code of x86-64, assembled without Cranelift.
 //!
-//! 1. [`select`] writes machine instructions with virtual registers, two for a logical vector with AVX2, one with AVX-512.
-//! 2. [`coalesce`] makes copies to and from variables disappear.
-//! 3. [`allocate`] gives registers by live ranges over the structured program. A contraction whose accumulators do not fit is an error; other
-//!    programs keep what does not fit on the stack, which the assembly view shows.
+//! 1. [`select`] writes machine instructions with virtual registers, two for a logical vector with
+//!    AVX2, one with AVX-512.
+//! 2. [`coalesce`] removes copies to and from variables.
+//! 3. [`allocate`] assigns registers by live ranges over the structured program. A contraction
+//!    whose accumulators do not fit is an error; other programs spill to the stack, which the
+//!    assembly view shows.
 //! 4. [`assemble`] encodes the instructions, with the constants after them.
 
 mod allocate;
@@ -56,8 +58,10 @@ impl Isa {
         }
     }
 
-    /// Accumulators, the held factors and one that comes, unless multiply-adds read that from memory. In tiles of one row they can,
-    /// but not a part of a register's lanes: such tiles have to fit with the last register cut short, as the last tile of a row has it.
+    /// A tile needs registers for its accumulators, the held factors and one loaded factor, unless
+    /// multiply-adds read that from memory. In tiles of one row they can, but not for a part of a
+    /// register's lanes: such tiles have to fit with a partial last register, as in the last tile
+    /// of a row.
     fn fits(self, TileShape { rows, lanes }: TileShape) -> bool {
         let columns = lanes.div_ceil(self.width());
         let embedded = self == Self::Avx512 && columns == 1;
@@ -72,8 +76,8 @@ impl Isa {
             coalesce::coalesce(&mut listing, split);
             allocate::allocate(self, listing)
         };
-        // Results of a contraction that stay in the registers of their accumulators need no copy, but leave no room for a long
-        // epilogue.
+        // Results of a contraction that stay in the registers of their accumulators need no copy,
+        // but leave no room for a long epilogue.
         let mut allocated = attempt(Order::PartByPart, false)
             .or_else(|_| attempt(Order::PartByPart, true))
             .map_err(|problem| Error::Registers {

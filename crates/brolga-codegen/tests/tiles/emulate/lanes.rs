@@ -2,15 +2,20 @@
 
 use iced_x86::Mnemonic;
 
-/// What happens in one lane, given the lane of each source and the immediate.
+/// An operation on one lane, given the lane of each source and the immediate.
 #[derive(Clone, Copy)]
 pub(super) enum Operation {
     Words(fn([u32; 3], u8) -> u32),
     Quads(fn([u64; 2], u8) -> u64),
 }
 
-/// The operation on the first operand, or the second if the first is only written; comparisons give zero or ones.
+/// The operation on the first operand, or the second if the first is only written; comparisons give
+/// zero or ones.
 pub(super) fn operation(mnemonic: Mnemonic) -> Option<Operation> {
+    of_floats(mnemonic).or_else(|| of_bits(mnemonic)).or_else(|| of_integers(mnemonic))
+}
+
+fn of_floats(mnemonic: Mnemonic) -> Option<Operation> {
     use Mnemonic::*;
     use Operation::*;
     Some(match mnemonic {
@@ -41,13 +46,37 @@ pub(super) fn operation(mnemonic: Mnemonic) -> Option<Operation> {
         Vcvttps2dq => Words(|[a, ..], _| to_int(float(a).trunc())),
         Vcvtps2dq => Words(|[a, ..], _| to_int(float(a).round_ties_even())),
         Vcvtdq2ps => Words(|[a, ..], _| (a.cast_signed() as f32).to_bits()),
+        _ => return None,
+    })
+}
 
+/// Logical operations and selections.
+fn of_bits(mnemonic: Mnemonic) -> Option<Operation> {
+    use Mnemonic::*;
+    use Operation::*;
+    Some(match mnemonic {
         Vandps | Vandpd | Vpand | Vpandd | Vpandq => Words(|[a, b, _], _| a & b),
         Vandnps | Vandnpd | Vpandn | Vpandnd | Vpandnq => Words(|[a, b, _], _| !a & b),
         Vorps | Vorpd | Vpor | Vpord | Vporq => Words(|[a, b, _], _| a | b),
         Vxorps | Vxorpd | Vpxor | Vpxord | Vpxorq => Words(|[a, b, _], _| a ^ b),
         Vpternlogd | Vpternlogq => Words(ternary),
+        Vptestmd => Words(|[a, b, _], _| ones(a & b != 0)),
+        Vptestnmd => Words(|[a, b, _], _| ones(a & b == 0)),
+        Vblendvps => Words(|[a, b, mask], _| if mask >> 31 == 1 { b } else { a }),
+        Vpblendvb => Words(|[a, b, mask], _| {
+            let [a, b, mask] = [a, b, mask].map(u32::to_le_bytes);
+            let byte = |at: usize| if mask[at] >> 7 == 1 { b[at] } else { a[at] };
+            u32::from_le_bytes(std::array::from_fn(byte))
+        }),
+        Vblendmps | Vpblendmd | Vblendmpd | Vpblendmq => Words(|[_, b, _], _| b),
+        _ => return None,
+    })
+}
 
+fn of_integers(mnemonic: Mnemonic) -> Option<Operation> {
+    use Mnemonic::*;
+    use Operation::*;
+    Some(match mnemonic {
         Vpaddd => Words(|[a, b, _], _| a.wrapping_add(b)),
         Vpsubd => Words(|[a, b, _], _| a.wrapping_sub(b)),
         Vpmulld => Words(|[a, b, _], _| a.wrapping_mul(b)),
@@ -65,17 +94,6 @@ pub(super) fn operation(mnemonic: Mnemonic) -> Option<Operation> {
             Words(|[a, b, _], predicate| compare(a.cast_signed().cmp(&b.cast_signed()), predicate))
         }
         Vpcmpud => Words(|[a, b, _], predicate| compare(a.cmp(&b), predicate)),
-        Vptestmd => Words(|[a, b, _], _| ones(a & b != 0)),
-        Vptestnmd => Words(|[a, b, _], _| ones(a & b == 0)),
-
-        Vblendvps => Words(|[a, b, mask], _| if mask >> 31 == 1 { b } else { a }),
-        Vpblendvb => Words(|[a, b, mask], _| {
-            let [a, b, mask] = [a, b, mask].map(u32::to_le_bytes);
-            let byte = |at: usize| if mask[at] >> 7 == 1 { b[at] } else { a[at] };
-            u32::from_le_bytes(std::array::from_fn(byte))
-        }),
-        Vblendmps | Vpblendmd | Vblendmpd | Vpblendmq => Words(|[_, b, _], _| b),
-
         Vpaddq => Quads(|[a, b], _| a.wrapping_add(b)),
         Vpsubq => Quads(|[a, b], _| a.wrapping_sub(b)),
         Vpmuludq => Quads(|[a, b], _| (a & 0xffff_ffff) * (b & 0xffff_ffff)),
@@ -98,7 +116,7 @@ pub(super) fn element(mnemonic: Mnemonic) -> usize {
 /// Whether the first operand is a source too.
 pub(super) fn changes_destination(mnemonic: Mnemonic) -> bool {
     use Mnemonic::*;
-    // Mnemonics are in the order of the alphabet, so multiply-adds lie side by side.
+    // Mnemonics are in alphabetical order, so multiply-adds are contiguous.
     matches!(mnemonic, Vpternlogd | Vpternlogq) || (Vfmadd132pd..=Vfnmsub231ss).contains(&mnemonic)
 }
 
@@ -172,7 +190,8 @@ fn ones(condition: bool) -> u32 {
     if condition { u32::MAX } else { 0 }
 }
 
-/// A result of arithmetic. If it is NaN, it is the first NaN among the operands made quiet, or else the default NaN.
+/// A result of arithmetic. If it is NaN, it is the first NaN among the operands made quiet, or else
+/// the default NaN.
 fn floats<const N: usize>(words: [u32; N], f: impl Fn([f32; N]) -> f32) -> u32 {
     let result = f(words.map(float));
     if result.is_nan() {
@@ -210,7 +229,8 @@ fn compare(order: std::cmp::Ordering, predicate: u8) -> u32 {
     })
 }
 
-/// To an integer, by bits 0 and 1 of the mode, or to the nearest as the machine's mode is if bit 2 is set.
+/// To an integer, by bits 0 and 1 of the mode, or to the nearest as the machine's mode is if bit 2
+/// is set.
 fn round(a: u32, mode: u8) -> u32 {
     floats([a], |[a]| match mode & 7 {
         1 => a.floor(),

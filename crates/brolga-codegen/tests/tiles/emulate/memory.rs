@@ -4,10 +4,11 @@ use brolga_codegen::tile::Buffer;
 
 use super::Outcome;
 
-/// Where the code starts.
+/// The address of the code.
 pub(super) const CODE: u64 = 1 << 44;
 
-/// Where the stack ends, but for the arguments behind it. At the entry of a function the stack pointer is 8 below.
+/// The end of the stack, after which are the arguments. At the entry of a function the stack
+/// pointer is 8 less.
 pub(super) const STACK: u64 = 1 << 45;
 
 /// The return address.
@@ -34,7 +35,7 @@ enum Region {
 pub(super) struct Memory<'a, 'b> {
     buffers: &'a mut [Buffer<'b>],
     code: &'a [u8],
-    /// The stack and the arguments behind it, upwards; `None` where nothing was written.
+    /// The stack and the arguments after it, upwards; `None` for bytes that were not written.
     stack: Vec<Option<u8>>,
     /// The lowest address of the stack that may be used now.
     lowest: u64,
@@ -50,7 +51,7 @@ pub(super) fn arguments(buffers: &[Buffer<'_>]) -> Vec<u64> {
 }
 
 impl<'a, 'b> Memory<'a, 'b> {
-    /// At the entry of a function with these arguments on the stack.
+    /// The memory at the entry of a function with these arguments on the stack.
     pub(super) fn new(code: &'a [u8], buffers: &'a mut [Buffer<'b>], on_stack: &[u64]) -> Self {
         let mut stack = vec![None; STACK_SIZE - 8];
         for word in std::iter::once(&RETURN).chain(on_stack) {
@@ -59,13 +60,13 @@ impl<'a, 'b> Memory<'a, 'b> {
         Self { buffers, code, stack, lowest: 0 }
     }
 
-    /// From now on the stack pointer is this.
+    /// Sets the stack pointer.
     pub(super) fn set_stack_pointer(&mut self, rsp: u64) {
         self.lowest = rsp.wrapping_sub(RED_ZONE);
     }
 
     pub(super) fn read(&self, address: u64, into: &mut [u8]) -> Outcome {
-        let (region, offset) = self.place(address, into.len(), "reads")?;
+        let (region, offset) = self.locate(address, into.len(), "reads")?;
         let range = offset..offset + into.len();
         match region {
             Region::Code => into.copy_from_slice(&self.code[range]),
@@ -87,7 +88,7 @@ impl<'a, 'b> Memory<'a, 'b> {
     }
 
     pub(super) fn write(&mut self, address: u64, bytes: &[u8]) -> Outcome {
-        let (region, offset) = self.place(address, bytes.len(), "writes")?;
+        let (region, offset) = self.locate(address, bytes.len(), "writes")?;
         let range = offset..offset + bytes.len();
         match region {
             Region::Code => return Err("writes to the code".to_owned()),
@@ -107,11 +108,11 @@ impl<'a, 'b> Memory<'a, 'b> {
 
     /// Whether all these bytes exist, so that a read or a write does not fault.
     pub(super) fn check(&self, address: u64, len: usize) -> Outcome {
-        self.place(address, len, "touches").map(|_| ())
+        self.locate(address, len, "touches").map(|_| ())
     }
 
-    /// The region that all the bytes lie in, and where in it.
-    fn place(&self, address: u64, len: usize, verb: &str) -> Outcome<(Region, usize)> {
+    /// The region of all the bytes, and their offset in it.
+    fn locate(&self, address: u64, len: usize, verb: &str) -> Outcome<(Region, usize)> {
         let size = |region| match region {
             Region::Code => self.code.len(),
             Region::Stack => self.stack.len(),
@@ -120,7 +121,8 @@ impl<'a, 'b> Memory<'a, 'b> {
                 Buffer::Count(_) => 0,
             },
         };
-        // The region whose start is nearest: what lies closely before a region belongs to it, for the message.
+        // The region whose start is nearest: for the message, bytes shortly before a region belong
+        // to it.
         let nearest = (address.wrapping_add(1 << (SHIFT - 1)) >> SHIFT) << SHIFT;
         let bottom = STACK - STACK_SIZE as u64;
         let (region, start) = match usize::try_from(nearest >> SHIFT) {
@@ -129,7 +131,7 @@ impl<'a, 'b> Memory<'a, 'b> {
             }
             _ if nearest == CODE => (Region::Code, CODE),
             _ if nearest == STACK => (Region::Stack, bottom),
-            _ => return Err(format!("{verb} {len} bytes at {address:#x}, far from everything")),
+            _ => return Err(format!("{verb} {len} bytes at {address:#x}, outside of all memory")),
         };
         let offset = address.wrapping_sub(start).cast_signed();
         if region == Region::Stack && address < self.lowest {

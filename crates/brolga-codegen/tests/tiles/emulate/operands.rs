@@ -5,12 +5,12 @@ use iced_x86::{Instruction, OpKind, Register};
 use super::registers::{Slot, slot};
 use super::{Machine, Outcome};
 
-/// The bits of an unsigned number of so many bytes.
+/// The mask of an unsigned number of `size` bytes.
 pub(super) fn all_ones(size: usize) -> u64 {
     u64::MAX >> (64 - 8 * size)
 }
 
-/// A number of so many bytes with its sign.
+/// A number of `size` bytes, sign-extended.
 pub(super) fn signed(value: u64, size: usize) -> i64 {
     let unused = 64 - 8 * size;
     (value << unused).cast_signed() >> unused
@@ -75,7 +75,8 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// Sets a general register, an opmask or memory. Four bytes clear the upper half of a general register, fewer keep the rest.
+    /// Sets a general register, an opmask or memory. Four bytes clear the upper half of a general
+    /// register, fewer keep the rest.
     pub(super) fn set_number(&mut self, i: &Instruction, op: u32, value: u64) -> Outcome {
         match i.op_kind(op) {
             OpKind::Register => match slot(i.op_register(op))? {

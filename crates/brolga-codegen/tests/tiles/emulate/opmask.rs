@@ -6,7 +6,7 @@ use super::operands::immediate8;
 use super::registers::Flags;
 use super::{Machine, Outcome};
 
-/// What an instruction does with opmasks.
+/// An operation on opmasks.
 #[derive(Clone, Copy)]
 enum Operation {
     Copy,
@@ -18,7 +18,7 @@ enum Operation {
     Check(fn(u64, u64) -> (u64, u64)),
 }
 
-/// The operation and how many bits it works on.
+/// The operation, and the number of bits it works on.
 fn operation(mnemonic: Mnemonic) -> Option<(Operation, u32)> {
     use Mnemonic::*;
     use Operation::*;
@@ -45,7 +45,7 @@ fn operation(mnemonic: Mnemonic) -> Option<(Operation, u32)> {
     })
 }
 
-/// Executes an instruction on opmasks; `false` if it is none that is known.
+/// Executes an instruction on opmasks; `false` if it is unknown.
 pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool> {
     let Some((operation, bits)) = operation(i.mnemonic()) else { return Ok(false) };
     let all = u64::MAX >> (64 - bits);

@@ -1,4 +1,5 @@
-//! Instructions whose source and destination differ in size: broadcasts, insertions, extractions, conversions of width.
+//! Instructions whose source and destination differ in size: broadcasts, insertions, extractions,
+//! conversions of width.
 
 use half::f16;
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
@@ -8,7 +9,7 @@ use super::registers::{Slot, Vector, slot};
 use super::vector::{Reads, Shape, width};
 use super::{Machine, Outcome};
 
-/// Executes such an instruction; `false` if it is none that is known.
+/// Executes such an instruction; `false` if it is unknown.
 pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool> {
     let mnemonic = i.mnemonic();
     if let Some((piece, element)) = broadcast(mnemonic) {
@@ -25,19 +26,19 @@ pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool>
         let shape = Shape::new(element, width(i));
         let mut result = m.source(i, 1, shape, Reads::All)?;
         let inserted = m.source(i, 2, shape, Reads::All)?;
-        let place = usize::from(imm) % (width(i) / piece);
-        result.0[place * piece..][..piece].copy_from_slice(&inserted.0[..piece]);
+        let index = usize::from(imm) % (width(i) / piece);
+        result.0[index * piece..][..piece].copy_from_slice(&inserted.0[..piece]);
         m.write(i, result, shape)?;
     } else if let Some((piece, element)) = extraction(mnemonic) {
         let Some(imm) = immediate8(i) else { return Ok(false) };
         let shape = Shape::new(element, piece);
         let source = m.source(i, 1, shape, Reads::All)?;
-        let place = usize::from(imm) % (width(i) / piece);
+        let index = usize::from(imm) % (width(i) / piece);
         if i.op_kind(0) == OpKind::Memory {
-            // The mask chooses what is written, yet the rest of the memory must exist.
+            // The mask chooses the written bytes, but all of the memory must exist.
             m.memory.check(m.address(i, 0)?, piece)?;
         }
-        m.write(i, Vector::from_bytes(&source.0[place * piece..][..piece]), shape)?;
+        m.write(i, Vector::from_bytes(&source.0[index * piece..][..piece]), shape)?;
     } else if let Some((from, to, signs)) = extension(mnemonic) {
         let shape = Shape::new(to, width(i));
         let source = m.source(i, 1, shape, Reads::Chosen(from))?;
@@ -46,7 +47,16 @@ pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool>
         let shape = Shape { element: to, count: width(i) / from };
         let source = m.source(i, 1, shape, Reads::All)?;
         m.write(i, resized(source, from, to, shape.count, false), shape)?;
-    } else if mnemonic == Mnemonic::Vcvtph2ps {
+    } else {
+        return convert(m, i);
+    }
+    Ok(true)
+}
+
+/// Executes a conversion between halves and floats, or between lanes and bits of masks.
+fn convert(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool> {
+    let mnemonic = i.mnemonic();
+    if mnemonic == Mnemonic::Vcvtph2ps {
         let shape = Shape::new(4, width(i));
         let halves = m.source(i, 1, shape, Reads::Chosen(2))?;
         let half = |lane: usize| f16::from_le_bytes(halves.0.as_chunks().0[lane]);
@@ -81,7 +91,8 @@ pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool>
     Ok(true)
 }
 
-/// Moves to or from memory in the lanes whose sign bit is set in the second operand; a load zeroes the others.
+/// Moves to or from memory in the lanes whose sign bit is set in the second operand; a load zeroes
+/// the others.
 fn masked_move(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome {
     debug_assert_eq!(i.op_mask(), Register::None, "these have no EVEX form");
     let shape = Shape::new(4, width(i));

@@ -4,7 +4,7 @@ use iced_x86::Register;
 
 use super::Outcome;
 
-/// What general register 0 holds before the function starts; register n holds n more.
+/// The content of general register 0 before the function starts; register n holds n more.
 pub(super) const GARBAGE: u64 = 0xbad0_bad0_bad0_ba00;
 
 /// The 64 bytes of a vector register.
@@ -14,7 +14,7 @@ pub(super) struct Vector(pub(super) [u8; 64]);
 impl Vector {
     pub(super) const ZERO: Self = Self([0; 64]);
 
-    /// These bytes, and zeros behind them.
+    /// These bytes, and zeros after them.
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
         let mut all = [0; 64];
         all[..bytes.len()].copy_from_slice(bytes);
@@ -62,12 +62,13 @@ pub(super) struct Registers {
     pub(super) vectors: [Vector; 32],
     pub(super) masks: [u64; 8],
     pub(super) flags: Flags,
-    /// Whether an upper half of the vector registers 0 to 15 was written after the last `vzeroupper`.
+    /// Whether an upper half of the vector registers 0 to 15 was written after the last
+    /// `vzeroupper`.
     pub(super) dirty: bool,
 }
 
 impl Registers {
-    /// What no program can expect: numbers that tell their register and lane; floats are signalling NaNs.
+    /// Unexpected content: numbers that tell their register and lane, as floats signalling NaNs.
     pub(super) fn garbage() -> Self {
         let vector = |register: usize| {
             let lane = |lane: usize| 0x7fa0_0000 | (register as u32) << 8 | lane as u32;
@@ -82,7 +83,7 @@ impl Registers {
         }
     }
 
-    /// Sets a vector register of so many bytes; all above becomes zero.
+    /// Sets the low `size` bytes of a vector register, and all others to zero.
     pub(super) fn set_vector(&mut self, index: usize, size: usize, mut value: Vector) {
         value.0[size..].fill(0);
         self.vectors[index] = value;
@@ -109,7 +110,7 @@ pub(super) enum Slot {
     Mask(usize),
 }
 
-/// Which register of the machine an operand is.
+/// The register of the machine that an operand names.
 pub(super) fn slot(register: Register) -> Outcome<Slot> {
     let from = |first: Register| register as usize - first as usize;
     Ok(if register.is_gpr64() {

@@ -7,7 +7,7 @@ use super::registers::{Slot, Vector, slot};
 use super::vector::{Reads, Shape, width};
 use super::{Machine, Outcome};
 
-/// Executes a move; `false` if it is none that is known.
+/// Executes a move; `false` if it is unknown.
 pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool> {
     use Mnemonic::*;
     match i.mnemonic() {
@@ -72,7 +72,8 @@ fn whole(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome {
     m.write(i, value, shape)
 }
 
-/// The lowest element: a load clears the others, a move between registers takes them from the second operand.
+/// The lowest element: a load clears the others, a move between registers takes them from the
+/// second operand.
 fn scalar(m: &mut Machine<'_, '_>, i: &Instruction, size: usize) -> Outcome {
     let shape = Shape { element: size, count: 1 };
     let mut value = m.source(i, 1, shape, Reads::Chosen(size))?;
@@ -97,9 +98,9 @@ fn half(m: &mut Machine<'_, '_>, i: &Instruction, half: usize) -> Outcome {
 fn extract(m: &mut Machine<'_, '_>, i: &Instruction, size: usize) -> Outcome<bool> {
     let Some(imm) = immediate8(i) else { return Ok(false) };
     let source = m.source(i, 1, Shape::new(size, 16), Reads::All)?;
-    let place = usize::from(imm) % (16 / size) * size;
+    let offset = usize::from(imm) % (16 / size) * size;
     let mut bytes = [0; 8];
-    bytes[..size].copy_from_slice(&source.0[place..][..size]);
+    bytes[..size].copy_from_slice(&source.0[offset..][..size]);
     m.set_number(i, 0, u64::from_le_bytes(bytes))?;
     Ok(true)
 }
@@ -108,9 +109,9 @@ fn insert(m: &mut Machine<'_, '_>, i: &Instruction, size: usize) -> Outcome<bool
     let Some(imm) = immediate8(i) else { return Ok(false) };
     let shape = Shape::new(size, 16);
     let mut result = m.source(i, 1, shape, Reads::All)?;
-    let place = usize::from(imm) % (16 / size) * size;
+    let offset = usize::from(imm) % (16 / size) * size;
     let number = m.number(i, 2)?.to_le_bytes();
-    result.0[place..][..size].copy_from_slice(&number[..size]);
+    result.0[offset..][..size].copy_from_slice(&number[..size]);
     m.write(i, result, shape)?;
     Ok(true)
 }

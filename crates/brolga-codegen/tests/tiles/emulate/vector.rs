@@ -1,4 +1,5 @@
-//! What all vector instructions share: operands from memory, masks, broadcasts, and the way results are written.
+//! The parts that all vector instructions share: operands from memory, masks, broadcasts, and
+//! writes of results.
 
 use iced_x86::{Instruction, Mnemonic, OpKind, Register, RoundingControl};
 
@@ -11,7 +12,8 @@ use super::{Machine, Outcome, lanes, pieces, shuffle, transfer};
 pub(super) struct Shape {
     /// Bytes of one element.
     pub(super) element: usize,
-    /// How many elements the mask chooses among. What lies behind them in the result is written in any case.
+    /// The number of elements the mask chooses among. Bytes of the result after them are written in
+    /// any case.
     pub(super) count: usize,
 }
 
@@ -21,18 +23,18 @@ impl Shape {
     }
 }
 
-/// How much of an operand in memory an instruction reads under an opmask.
+/// The bytes of an operand in memory that an instruction reads under an opmask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reads {
-    /// The elements that the mask chooses, each of so many bytes.
+    /// The elements that the mask chooses, each of this number of bytes.
     Chosen(usize),
-    /// Everything if the mask chooses anything.
+    /// All bytes if the mask chooses any element, or else none.
     AllOrNothing,
     /// Everything.
     All,
 }
 
-/// Executes a vector instruction; `false` if it is none that is known.
+/// Executes a vector instruction; `false` if it is unknown.
 pub(super) fn execute(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool> {
     match i.mnemonic() {
         Mnemonic::Vzeroupper => {
@@ -115,7 +117,7 @@ fn lanewise(m: &mut Machine<'_, '_>, i: &Instruction) -> Outcome<bool> {
         let bits = (0..shape.count).map(|lane| u64::from(words[lane] != 0) << lane).sum::<u64>();
         m.registers.masks[index] = bits & m.chosen(i)?;
     } else if lanes::is_blend(mnemonic) {
-        // A blend takes the first source where the mask is clear, not what the destination held.
+        // A blend takes the first source where the mask is clear, not the old destination.
         m.write_over(i, s[0], result, shape)?;
     } else {
         m.write(i, result, shape)?;
@@ -150,7 +152,8 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// A vector operand: a register, the bytes of memory with zeros behind, or one element of memory broadcast.
+    /// A vector operand: a register, the bytes of memory with zeros after them, or one element of
+    /// memory broadcast.
     pub(super) fn source(
         &self,
         i: &Instruction,
@@ -192,7 +195,8 @@ impl Machine<'_, '_> {
         Ok(Vector(bytes))
     }
 
-    /// Writes the result to the first operand; elements that the opmask does not choose stay or become zero.
+    /// Writes the result to the first operand; elements that the opmask does not choose stay or
+    /// become zero.
     pub(super) fn write(&mut self, i: &Instruction, result: Vector, shape: Shape) -> Outcome {
         let old = match slot(i.op_register(0)) {
             Ok(Slot::Vector { index, .. }) => self.registers.vectors[index],
@@ -201,7 +205,7 @@ impl Machine<'_, '_> {
         self.write_over(i, old, result, shape)
     }
 
-    /// As `write`, with `old` in place of what the destination holds.
+    /// As `write`, with `old` instead of the content of the destination.
     fn write_over(
         &mut self,
         i: &Instruction,

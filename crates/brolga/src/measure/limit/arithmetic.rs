@@ -33,8 +33,8 @@ impl MultiplyAdds {
         self.isa
     }
 
-    /// How many floating-point operations a second so many threads together do, a multiply-add counted as two: one round of some
-    /// milliseconds.
+    /// How many floating-point operations a second so many threads together do, a multiply-add
+    /// counted as two: one round of some milliseconds.
     #[must_use]
     pub fn measure(&self, threads: usize) -> f64 {
         let chains = vectors(self.isa);
@@ -52,8 +52,9 @@ impl MultiplyAdds {
     }
 }
 
-/// Measures how many floating-point operations a second `threads` threads together do in multiply-adds of this instruction set that
-/// never leave their registers; a multiply-add counts as two. The median of `rounds` rounds, each some milliseconds long.
+/// Measures how many floating-point operations a second `threads` threads together do in
+/// multiply-adds of this instruction set that never leave their registers; a multiply-add counts as
+/// two. The median of `rounds` rounds, each some milliseconds long.
 ///
 /// # Errors
 /// If this machine cannot run the instruction set, or there is no native code for it.

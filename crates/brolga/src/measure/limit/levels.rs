@@ -7,7 +7,8 @@ pub struct Level {
     pub name: &'static str,
     /// How many bytes each thread has of it; everything fits the memory.
     pub bytes: usize,
-    /// The bytes of a thread's set by which the level is measured: too many for the level before, few enough for this one.
+    /// The bytes of a thread's set by which the level is measured: too many for the level before,
+    /// few enough for this one.
     pub measured: usize,
 }
 
@@ -16,8 +17,8 @@ const CACHES: [&str; 3] = ["L1", "L2", "L3"];
 /// Sizes where the system does not tell them: what most machines have at least.
 const USUAL: [(usize, usize); 2] = [(1, 32 << 10), (2, 512 << 10)];
 
-/// The levels that each of so many threads has, the nearest first. A cache that threads share is divided among them. Where the system
-/// does not tell its caches, usual sizes are taken.
+/// The levels that each of so many threads has, the nearest first. A cache that threads share is
+/// divided among them. Where the system does not tell its caches, usual sizes are taken.
 #[must_use]
 pub fn levels(threads: usize) -> Vec<Level> {
     let mut caches: Vec<(usize, usize)> =
@@ -38,7 +39,8 @@ fn of_caches(caches: &mut Vec<(usize, usize)>) -> Vec<Level> {
         let Some(name) = number.checked_sub(1).and_then(|index| CACHES.get(index)) else {
             continue;
         };
-        // Half of a cache leaves room for what else is in it; of a large one that strangers may share, less is enough.
+        // Half of a cache leaves room for what else is in it; of a large one that strangers may
+        // share, less is enough.
         let enough = levels.last().map_or(usize::MAX, |before| 4 * before.bytes);
         levels.push(Level { name, bytes, measured: enough.min(bytes / 2) });
     }

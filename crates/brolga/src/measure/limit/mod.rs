@@ -1,11 +1,13 @@
-//! What this machine can do: the measure against which kernels are judged.
+//! The limits of this machine, with which kernels are compared.
 //!
-//! Everything is measured by tile programs, compiled as the tiles of kernels are, so that a limit says what an instruction set reaches
-//! when nothing is in its way: [`MultiplyAdds`] never leave their registers, [`Transfers`] do nothing but read, write or copy a set of
-//! memory that fits one of the [`levels`] of the machine's memory. [`ContractionSteps`] have their factors in the nearest of them, so
-//! that only the shape of the tile is in their way.
+//! Everything is measured by tile programs, compiled as the tiles of kernels are, so that a limit
+//! says what an instruction set reaches when nothing delays it: [`MultiplyAdds`] never leave their
+//! registers, [`Transfers`] do nothing but read, write or copy a set of memory that fits one of the
+//! [`levels`] of the machine's memory. [`ContractionSteps`] have their factors in the nearest of
+//! them, so that only the shape of the tile limits them.
 //!
-//! Figures of a shared machine change from moment to moment. So a limit is measured in turns with what is compared with it.
+//! Figures of a shared machine change from moment to moment. So a limit is measured in turns with
+//! what is compared with it.
 
 mod arithmetic;
 mod levels;
@@ -22,8 +24,9 @@ pub use levels::{Level, levels};
 pub use steps::ContractionSteps;
 pub use transfers::{Traffic, Transfers};
 
-/// Registers that are computed on independently of one another: more than the eight that two multiply-adds a cycle with four cycles of
-/// latency keep busy, and with two constants fewer than the sixteen that the narrower instruction sets have.
+/// Registers that are computed on independently of one another: more than the eight that two
+/// multiply-adds a cycle with four cycles of latency keep busy, and with two constants fewer than
+/// the sixteen that the narrower instruction sets have.
 const REGISTERS: usize = 12;
 
 /// As many registers as logical vectors.
@@ -31,8 +34,8 @@ fn vectors(isa: VectorIsa) -> usize {
     REGISTERS * isa.bits() / 512
 }
 
-/// Runs `work` on each of the parts, each on a thread of its own, at the same time: how long the slowest takes. `before` runs on
-/// the same threads, outside of that time.
+/// Runs `work` on each of the parts, each on a thread of its own, at the same time: how long the
+/// slowest takes. `before` runs on the same threads, outside of that time.
 fn together<T: Send>(
     parts: &mut [T],
     before: impl Fn(&mut T) + Sync,

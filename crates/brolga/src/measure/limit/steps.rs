@@ -12,8 +12,8 @@ const DEPTH: usize = 64;
 /// Multiply-adds of a tile in a round: a tenth of a millisecond or more.
 const ROUND: usize = 1 << 22;
 
-/// A tile of one shape that multiplies and adds the same factors again and again, which lie in L1: what is left of the limit when
-/// nothing but the tile's own loads are in the way.
+/// A tile of one shape that multiplies and adds the same factors again and again. They lie in L1,
+/// so that only the tile's own loads keep it from the limit.
 pub struct ContractionSteps {
     shape: TileShape,
     tile: NativeTile,
@@ -69,8 +69,8 @@ fn program(shape: TileShape) -> Result<TileProgram> {
     let steps = KLoop { trips: Trips::Const(DEPTH as u32), a_step: 4, b_step: 4 * lanes as i64 };
     let tile = Contraction::strided(rows, 4 * DEPTH as i64, lanes, &[again, steps]);
     for result in tile.emit(&mut builder, a, b, Start::Zero) {
-        let place = 4 * (result.row * lanes + result.column) as i64;
-        builder.store_f32(out.at(place), result.extent, result.value);
+        let offset = 4 * (result.row * lanes + result.column) as i64;
+        builder.store_f32(out.at(offset), result.extent, result.value);
     }
     builder.finish()
 }

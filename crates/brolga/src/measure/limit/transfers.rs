@@ -11,9 +11,11 @@ use super::{REGISTERS, together, vectors};
 const UNROLL: usize = REGISTERS;
 /// Bytes in the body of a loop.
 const BLOCK: usize = UNROLL * LINE;
-/// Bytes that are transferred in one go at least: about a tenth of a millisecond in the nearest cache.
+/// Bytes that are transferred in one go at least: about a tenth of a millisecond in the nearest
+/// cache.
 const ROUND: usize = 16 << 20;
-/// How often that is done. The best counts: whatever else the machine does meanwhile only takes away from a limit.
+/// How often that is done. The best counts: whatever else the machine does meanwhile only takes
+/// away from a limit.
 const TRIES: usize = 3;
 
 /// What happens to memory.
@@ -34,7 +36,8 @@ impl Traffic {
 
 /// Loops that read, write and copy memory, and the memory of each thread.
 pub struct Transfers {
-    /// From a place to another, so many blocks, so many times.
+    /// For each kind of traffic the loop, whose arguments are the source, the destination, the
+    /// number of blocks and of passes.
     tiles: [NativeTile; 3],
     sets: Vec<Lines>,
 }
@@ -51,8 +54,9 @@ impl Transfers {
         Ok(Self { tiles: [read?, write?, copy?], sets })
     }
 
-    /// How many bytes a second all threads together transfer, each in a set of about so many bytes of its own: the best of
-    /// three tries. A byte that is copied counts twice, since it is read and written.
+    /// How many bytes a second all threads together transfer, each in a set of about so many bytes
+    /// of its own: the best of three tries. A byte that is copied counts twice, since it is read
+    /// and written.
     pub fn measure(&mut self, traffic: Traffic, bytes: usize) -> f64 {
         let halves = if traffic == Traffic::Copy { 2 } else { 1 };
         let blocks = (bytes / halves / BLOCK).max(1);
@@ -65,7 +69,7 @@ impl Transfers {
             run(tile, from, to, blocks, passes);
         };
         let ready = |set: &mut Lines| {
-            // Reading stores less than a block behind what it reads.
+            // The loop that reads stores less than a block after the bytes that it reads.
             set.grow(bytes + BLOCK);
             transfer(set, 1);
         };
@@ -75,7 +79,7 @@ impl Transfers {
     }
 }
 
-/// Transfers so many blocks, so many times; each place has as many bytes as are transferred.
+/// Transfers so many blocks, so many times. `from`, and `to` of a copy, hold all of them.
 fn run(tile: &NativeTile, from: &mut [u8], to: &mut [u8], blocks: usize, passes: usize) {
     let [blocks, passes] = [blocks, passes]
         .map(|count| Arg::Count(count.try_into().expect("a set has fewer than 2³² blocks")));
@@ -112,9 +116,9 @@ fn program(traffic: Traffic, isa: VectorIsa) -> Result<TileProgram> {
                     }
                 }
             }
-            moved.iter().for_each(|&place| b.step(place, BLOCK as i64, Trips::Const(1)));
+            moved.iter().for_each(|&pointer| b.step(pointer, BLOCK as i64, Trips::Const(1)));
         });
-        moved.iter().for_each(|&place| b.step(place, -(BLOCK as i64), Trips::Count(blocks)));
+        moved.iter().for_each(|&pointer| b.step(pointer, -(BLOCK as i64), Trips::Count(blocks)));
     });
     for (offset, &accumulator) in offsets.zip(&accumulators) {
         let sum = b.get(accumulator);

@@ -10,7 +10,7 @@ use crate::nest::{Affine, Nest, NestBuilder};
 /// The use of a tile's sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sums {
-    /// Goes on with the chains in memory.
+    /// Continues the chains in memory.
     Continue,
     /// Begins chains and stores their ends.
     Store,
@@ -21,10 +21,10 @@ pub(super) enum Sums {
 /// The sums that a unit computes.
 #[derive(Clone)]
 pub(super) struct Part {
-    /// The start of those of the weights, and of those of the bias.
+    /// The addresses of the sums of the weights, and of those of the bias.
     pub(super) weights: Affine,
     pub(super) bias: Affine,
-    /// Their first column.
+    /// The first column.
     pub(super) column: Affine,
 }
 
@@ -120,7 +120,7 @@ impl Filter<'_> {
         Ok(())
     }
 
-    /// The chains of an image: of the weights, and of the bias.
+    /// The chains of an image, for the weights and for the bias.
     fn image(
         &self,
         nest: &mut NestBuilder,

@@ -1,5 +1,5 @@
-//! The second stage: the partial sums of the pieces are added in ascending order, and what follows
-//! is computed of the total.
+//! The second stage, which adds the partial sums of the pieces in ascending order and computes the
+//! epilogue.
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ impl Filter<'_> {
             .collect()
     }
 
-    /// Adds the pieces of `count` sums; those of a piece start `first` floats after its beginning.
+    /// The stage that adds the pieces of `count` sums, which start `first` floats after the
+    /// beginning of each piece.
     fn combined(&self, sum: &Sum, first: usize, count: usize) -> Result<Stage> {
         let body = self.body;
         let mut nest = NestBuilder::new("add_pieces");
@@ -55,7 +56,7 @@ impl Filter<'_> {
         })
     }
 
-    /// Adds the pieces of so many sums, and computes what follows.
+    /// The tile that adds the pieces of `count` sums, and computes the epilogue.
     fn combination(&self, sum: &Sum, count: usize) -> Result<Arc<TileProgram>> {
         let mut b = Builder::new(format!("add_{}_pieces_{count}", self.parts()));
         let from = b.pointer("from");

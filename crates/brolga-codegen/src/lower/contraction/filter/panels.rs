@@ -14,12 +14,12 @@ use crate::lower::contraction::weight_rows::Offsets;
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::LANES;
 
-/// Bytes of the panels of images and cotangent: they stay in the second-level cache while all tiles
-/// pass over them.
+/// The most bytes of the panels of images and cotangent, which stay in the second-level cache while
+/// all tiles read them.
 const PANELS: usize = 192 << 10;
-/// Panels of whole vectors that are filled side by side, so that images are read in the order in
-/// which they lie. Narrow ones are filled one by one: writing to many of them in turn costs more
-/// than reading in steps.
+/// The most panels of whole vectors that are filled together, so that images are read in the order
+/// of memory. Narrow panels are filled one by one: writing to many of them in turn costs more than
+/// strided reads.
 const PANELS_AT_ONCE: usize = 32;
 
 impl Filter<'_> {
@@ -50,7 +50,7 @@ impl Filter<'_> {
         Ok(())
     }
 
-    /// Brings some pixels into panels, and goes on with all chains.
+    /// Packs some pixels into panels, and continues all chains.
     fn pixels(
         &self,
         nest: &mut NestBuilder,
@@ -61,9 +61,7 @@ impl Filter<'_> {
         let &ConvDims { channels, filters, .. } = &self.dims;
         let shape = self.target.contraction_shape(channels, filters);
         let rows = even_tiles(channels, shape.rows);
-        let columns = column_tiles(filters, shape.lanes).into_iter();
-        let columns: Vec<Tiles> =
-            columns.map(|(first, count, size)| Tiles { first, count, size }).collect();
+        let columns = column_tiles(filters, shape.lanes);
         let x_panels = Affine::scratch();
         let dy_panels = x_panels.clone().plus(4 * (pixels * channels) as i64);
         pack(nest, pixels, channels, &rows, [x, &x_panels])?;
@@ -92,13 +90,13 @@ impl Filter<'_> {
     }
 }
 
-/// Blocks of an image's pixels that are brought into panels together.
+/// The blocks of an image's pixels that are packed together.
 fn pixel_blocks(dims: &ConvDims) -> Vec<Tiles> {
     let pixel = 4 * (dims.channels + dims.filters);
     even_tiles(dims.output.iter().product(), (PANELS / pixel.max(1)).max(LANES))
 }
 
-/// Brings some pixels of so many channels into panels, one after the other.
+/// Packs some pixels of `channels` channels into panels, one after the other.
 fn pack(
     nest: &mut NestBuilder,
     pixels: usize,

@@ -9,17 +9,17 @@ use crate::lower::contraction::lattice::Tiles;
 use crate::lower::contraction::weight_rows::{Row, reach, row_groups};
 use crate::tile::{LANES, TileTarget};
 
-/// Units that suffice for all workers.
+/// The number of units that suffices for all workers.
 const UNITS: usize = 16;
 /// The most blocks of columns whose units add all pieces.
 const ADDED_BLOCKS: usize = 64;
 
-/// The way in which units compute the sums of a batch's pieces. A block is an equal part of the
-/// columns, in whole tiles; with several of them few images are work for all workers.
+/// The division of the sums of a batch's pieces among units. A block is an equal part of the
+/// columns, in whole tiles; several blocks make work for all workers of few images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Strategy {
     /// A unit is a block of a piece. Its sums start as zeros in memory, and the tiles of each image
-    /// go on with them.
+    /// continue them.
     Continue { blocks: usize },
     /// A unit is a block of a piece of one image, whose chains begin and end in one call of a tile
     /// each.
@@ -27,8 +27,8 @@ pub(super) enum Strategy {
     /// A unit is a block of all pieces of one image each: it stores the sums of the first and adds
     /// those of the others.
     Add { blocks: usize },
-    /// A unit is a piece. The images and the cotangent of a 1×1 filter are brought into panels,
-    /// some pixels at a time.
+    /// A unit is a piece. The images and the cotangent of a 1×1 filter are packed into panels, some
+    /// pixels at a time.
     Panels,
 }
 
@@ -45,8 +45,8 @@ impl Strategy {
         let blocks = |limit: usize| column_blocks(dims, target, &groups, limit);
         let is_fresh = dims.batch == pieces && groups.iter().all(|rows| is_one_call(dims, rows));
         if is_fresh && stored {
-            // With one image a piece, and many columns, pieces are no units: their sums need not be
-            // stored apart.
+            // With pieces of one image and many columns, blocks alone are units, so that the sums
+            // of pieces are not stored separately.
             let blocks = blocks(ADDED_BLOCKS);
             if blocks >= UNITS / 2 {
                 return Self::Add { blocks };
@@ -69,14 +69,13 @@ impl Strategy {
         !matches!(self, Self::Add { .. }) && self.blocks() == 1
     }
 
-    /// The number of partial sums of a weight, for so many pieces.
+    /// The number of partial sums of a weight, for `pieces` pieces.
     pub(super) fn parts(self, pieces: usize) -> usize {
         if matches!(self, Self::Add { .. }) { 1 } else { pieces }
     }
 }
 
-/// The number of blocks of whole tiles, all equal and at most `limit`, into which the columns can
-/// be cut.
+/// The number of equal blocks of whole tiles, at most `limit`, into which the columns can be cut.
 fn column_blocks(
     dims: &ConvDims,
     target: &dyn TileTarget,

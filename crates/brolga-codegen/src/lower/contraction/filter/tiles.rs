@@ -1,4 +1,5 @@
-//! The tiles of weights over the pixels of an image, which read images and cotangent as they lie.
+//! The tiles of weights over the pixels of an image, which read images and cotangent without
+//! panels.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::lower::window::triple;
 use crate::nest::{Affine, NestBuilder};
 use crate::tile::{Builder, TileProgram};
 
-/// Bytes that stay in a second-level cache beside everything else.
+/// The bytes that stay in a second-level cache beside all other data.
 const CACHED: usize = 256 << 10;
 
 /// Output pixels of a plane: `lines` lines from `line` on, and a range of columns.
@@ -45,7 +46,7 @@ impl Filter<'_> {
     ) -> Result<()> {
         let dims = &self.dims;
         if is_depthwise(dims) {
-            // The image's channels lie as the filters do.
+            // Channels of the image have the stride of filters.
             let x = x.clone().add(&part.column, 4);
             return self.group(nest, part, [&x, dy], sums);
         }
@@ -115,23 +116,19 @@ impl Filter<'_> {
         let offsets: Vec<Offsets> = rows.iter().map(|&row| self.offsets(row, area)).collect();
         let (filters, by_column) = (self.filters(), is_depthwise(&self.dims));
         let shape = self.target.contraction_shape(offsets.len(), filters);
-        for (column, slices, lanes) in column_tiles(filters, shape.lanes) {
-            let (first, slice) = (4 * column as i64, 4 * lanes as i64);
+        for slices in column_tiles(filters, shape.lanes) {
             for tiles in even_tiles(offsets.len(), shape.rows) {
                 let rows = &offsets[tiles.first..][..tiles.count * tiles.size];
                 for run in runs(rows, tiles.size) {
-                    let tile = tile(&run.rows, lanes, &loops, kind, by_column)?;
-                    nest.repeat(slices, |nest, j| {
-                        let x = if by_column {
-                            x.clone().plus(first).add(&j, slice)
-                        } else {
-                            x.clone()
-                        };
+                    let tile = tile(&run.rows, slices.size, &loops, kind, by_column)?;
+                    nest.repeat(slices.count, |nest, j| {
+                        let column = slices.start(&j);
+                        let x = x.clone().add(&column, if by_column { 4 } else { 0 });
                         nest.repeat(run.count, |nest, i| {
                             let a = x.clone().plus(run.start.factor).add(&i, run.step.factor);
-                            let b = dy.clone().plus(first).add(&j, slice);
-                            let sums = sums.clone().plus(run.start.sum + first);
-                            let sums = sums.add(&i, run.step.sum).add(&j, slice);
+                            let b = dy.clone().add(&column, 4);
+                            let sums = sums.clone().plus(run.start.sum);
+                            let sums = sums.add(&i, run.step.sum).add(&column, 4);
                             nest.call(&tile, [a, b, sums]);
                         });
                     });
@@ -141,7 +138,7 @@ impl Filter<'_> {
         Ok(())
     }
 
-    /// Bytes of the image from what one output pixel reads to what the next reads.
+    /// Bytes of the image between the pixels that adjacent output pixels read.
     fn x_steps(&self) -> Steps {
         let input = strides(triple(&self.dims.input), 4 * self.dims.channels as i64);
         array::from_fn(|axis| self.dims.window.strides[axis] as i64 * input[axis])
@@ -172,8 +169,7 @@ impl Filter<'_> {
     }
 }
 
-/// Cuts lines into blocks whose pixels stay in the second-level cache while all tiles pass over
-/// them.
+/// Cuts lines into blocks whose pixels stay in the second-level cache while all tiles read them.
 pub(super) fn line_blocks(dims: &ConvDims, lines: usize) -> Vec<Tiles> {
     let line =
         dims.window.strides[1] * dims.input[2] * dims.channels + dims.output[2] * dims.filters;

@@ -1,4 +1,4 @@
-//! Bytes: instructions, labels, and the constants after the code.
+//! The encoder: instructions, labels, and the constants after the code.
 
 use iced_x86::{Code, Encoder, Instruction, OpKind, Register};
 
@@ -9,11 +9,11 @@ pub(super) struct Label(usize);
 /// Memory operand of an instruction.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Memory {
-    /// So many bytes above a register.
+    /// At an offset from a register.
     At(Register, i32),
     /// The same plus `scale` times another register.
     Indexed(Register, Register, u32, i32),
-    /// A constant, the one with this number; with `true` it is one word for all lanes.
+    /// The constant of this index; with `true`, one word for all lanes.
     Constant(usize, bool),
 }
 
@@ -43,10 +43,11 @@ pub(super) struct Bytes {
     encoder: Encoder,
     len: usize,
     labels: Vec<Option<usize>>,
-    /// Jumps: where their distance is, and where they go.
+    /// The position of each jump's distance, and its label.
     jumps: Vec<(usize, Label)>,
     constants: Vec<Vec<u8>>,
-    /// The position of the distance to a constant, the end of the instruction, the constant.
+    /// For each reference, the position of the distance to a constant, the end of the instruction,
+    /// and the constant.
     references: Vec<(usize, usize, usize)>,
     failed: Option<String>,
 }
@@ -73,7 +74,7 @@ impl Bytes {
         self.labels[label.0] = Some(self.len);
     }
 
-    /// Bytes that are read at run time; equal ones lie after the code once.
+    /// Adds a constant, unless an equal one exists; returns its index.
     pub(super) fn constant(&mut self, bytes: Vec<u8>) -> usize {
         self.constants.iter().position(|other| *other == bytes).unwrap_or_else(|| {
             self.constants.push(bytes);
@@ -81,7 +82,7 @@ impl Bytes {
         })
     }
 
-    /// Fills with instructions that do nothing up to a multiple of `bytes`.
+    /// Aligns the code to a multiple of `bytes` with no-ops.
     pub(super) fn align(&mut self, bytes: usize) {
         let mut missing = self.len.next_multiple_of(bytes) - self.len;
         while missing > 0 {
@@ -129,7 +130,7 @@ impl Bytes {
         self.emit_masked(code, operands, None);
     }
 
-    /// With the mask register, and whether lanes outside become zero.
+    /// Emits an instruction with a mask register; `zero` tells whether lanes outside become zero.
     pub(super) fn emit_masked(
         &mut self,
         code: Code,
@@ -202,7 +203,7 @@ impl Bytes {
         self.failed.get_or_insert_with(|| format!("{code:?}: {problem}"));
     }
 
-    /// The code with its constants, and how many bytes of it are code.
+    /// The code with its constants, and the size of the code alone.
     pub(super) fn finish(mut self) -> Result<(Vec<u8>, usize), String> {
         if let Some(problem) = self.failed {
             return Err(problem);

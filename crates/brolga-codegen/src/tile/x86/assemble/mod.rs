@@ -1,4 +1,4 @@
-//! From instructions with registers to bytes.
+//! The assembler: from instructions with registers to bytes.
 
 mod encoder;
 mod packed;
@@ -94,7 +94,7 @@ struct Assembler<'a> {
     frame: &'a Frame,
     bytes: Bytes,
     loops: Vec<OpenLoop>,
-    /// Loops so far.
+    /// The number of loops so far.
     begun: usize,
 }
 
@@ -162,7 +162,7 @@ impl Assembler<'_> {
         }
     }
 
-    /// A register, or where its content lies in memory.
+    /// A register, or the memory of its content.
     fn register_or_memory(&mut self, v: V, width: Width) -> Op {
         match self.code.assignments[v.index()] {
             Assignment::Slot(slot) => stack(VECTOR * slot as i32),
@@ -221,7 +221,7 @@ impl Assembler<'_> {
         Op::Memory(Memory::At(base, mem.offset), mem.broadcast)
     }
 
-    /// The number in its register, or brought into `scratch`.
+    /// The register of a number, which is loaded into `scratch` if it is on the stack.
     fn in_register(&mut self, home: Home, scratch: Register) -> Register {
         match home {
             Home::Register(register) => register,
@@ -232,7 +232,8 @@ impl Assembler<'_> {
         }
     }
 
-    /// One of three forms, so that a factor or the term whose register is free becomes the result.
+    /// A multiply-add, in the form whose overwritten operand, a factor or the term, is in the
+    /// result's register.
     fn fma(&mut self, dst: V, [x, y]: [V; 2], term: V, width: Width) {
         let assignment = |v: V| self.code.assignments[v.index()];
         let result = assignment(dst);
@@ -242,7 +243,7 @@ impl Assembler<'_> {
             let other = if result == assignment(x) { y } else { x };
             if self.is_register(other) { (213, other, term) } else { (132, term, other) }
         } else {
-            // A fresh register begins as the one in memory, or as the term.
+            // If none is, the factor in memory or the term is moved to the result's register first.
             if let Some(first) = [x, y].into_iter().find(|&v| !self.is_register(v)) {
                 let other = if first == x { y } else { x };
                 self.copy(dst, first);
@@ -298,7 +299,7 @@ impl Assembler<'_> {
                 self.bytes.emit(Mov_r32_imm32, &[EAX.into(), Op::Int(bits.into())]);
                 self.bytes.emit(VEX_Kmovw_kr_r32, &[full.into(), EAX.into()]);
             }
-            // Writing the low part clears what is above.
+            // A write to the low part clears the upper part.
             Constant::Word(0) => {
                 let code =
                     self.isa.either(VEX_Vxorps_xmm_xmm_xmmm128, EVEX_Vpxord_xmm_k1z_xmm_xmmm128b32);
@@ -338,7 +339,8 @@ impl Assembler<'_> {
         self.rest_of(count);
         let register = self.register(dst, self.full());
         match self.isa {
-            // Sixteen times all ones, then zeros: the mask starts as many words before the zeros as there are lanes.
+            // Sixteen words of ones, then zeros: the mask starts as many words before the zeros as
+            // there are lanes.
             Isa::Avx2 => {
                 let words =
                     (0..LANES + 2 * self.isa.width()).map(|i| if i < LANES { u32::MAX } else { 0 });

@@ -1,4 +1,4 @@
-//! As many narrow elements as a count leaves over, from memory and to it, one by one.
+//! Loads and stores of as many narrow elements as a count leaves over, one by one.
 
 use iced_x86::Code::*;
 use iced_x86::Register::{AL, AX, EAX, R10, R11, RSP};

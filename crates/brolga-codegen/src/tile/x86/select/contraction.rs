@@ -28,8 +28,8 @@ impl Select<'_> {
         }
     }
 
-    /// The side with fewer registers is held, the factors of the other come one at a time: from memory right into the multiply-add where
-    /// only one needs them.
+    /// The factors of the side with fewer registers are held; those of the other are loaded one at
+    /// a time, or read from memory by the multiply-add if only one uses them.
     pub(super) fn rank1(&mut self, rank1: &Rank1) {
         let columns: Vec<Column> = (0..rank1.vectors)
             .flat_map(|vector| (0..self.isa.parts()).map(move |part| (vector, part)))

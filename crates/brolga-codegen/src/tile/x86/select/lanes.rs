@@ -71,7 +71,8 @@ impl Select<'_> {
         dst
     }
 
-    /// `vcvttps2dq` gives the smallest integer for everything out of range: right below, one off the largest above, wrong for NaN.
+    /// `vcvttps2dq` gives the least integer for all inputs out of range, which is right for small
+    /// ones; one less is the largest integer, for large ones; NaN becomes 0.
     fn convert_to_int(&mut self, a: V) -> V {
         let full = self.full();
         let limit = self.word(2_147_483_648.0_f32.to_bits());
@@ -127,7 +128,7 @@ impl Select<'_> {
 
     pub(super) fn binary(&mut self, op: Binary, x: V, y: V) -> V {
         let full = self.full();
-        // Memory can be the second operand only.
+        // Only the second operand can be in memory.
         let (x, y) = if codes::commutes(op) && self.is_constant(x) { (y, x) } else { (x, y) };
         if let Some(predicate) = codes::predicate(op) {
             return self.compare_floats(predicate, x, y);
@@ -145,7 +146,7 @@ impl Select<'_> {
                 let dst = self.mask();
                 let less = op == Binary::ILt;
                 match self.isa {
-                    // There is `greater` alone: a < b is b > a.
+                    // AVX2 has only `greater`: a < b is b > a.
                     Isa::Avx2 => {
                         let (code, x, y) = if less {
                             (VEX_Vpcmpgtd_ymm_ymm_ymmm256, y, x)
@@ -173,8 +174,8 @@ impl Select<'_> {
         }
     }
 
-    /// The upper halves of 64-bit products: of the even lanes, and of the odd lanes moved to the even ones, where a constant for all lanes is
-    /// already.
+    /// The upper halves of 64-bit products: of the even lanes, and of the odd lanes moved to the
+    /// even ones, where a constant for all lanes is already.
     fn umulhi(&mut self, x: V, y: V) -> V {
         let full = self.full();
         let (multiply, right) = match self.isa {
@@ -228,8 +229,8 @@ impl Select<'_> {
         }
     }
 
-    /// The choice between `p` and `q` by p < q. `vminps` and `vmaxps` give their second operand where the comparison is false, also for
-    /// NaN and for two zeros.
+    /// The choice between `p` and `q` by p < q. `vminps` and `vmaxps` give their second operand
+    /// where the comparison is false, also for NaN and for two zeros.
     pub(super) fn choice(
         &mut self,
         (p, q): (Value, Value),

@@ -145,7 +145,7 @@ impl Select<'_> {
         }
     }
 
-    /// The first 1 to 8 words in pieces: a masked store costs many times as much.
+    /// Stores the first 1 to 8 words in pieces, since a masked store costs many times as much.
     fn store_words(&mut self, mem: Mem, lanes: usize, value: V) {
         if lanes == 8 {
             return self.put(VEX_Vmovups_ymmm256_ymm, mem, value, Y, None);
@@ -171,7 +171,8 @@ impl Select<'_> {
         }
     }
 
-    /// The lanes of four registers, each block of four lanes for itself: first pairs of rows are interleaved, then pairs of pairs.
+    /// The lanes of four registers, each block of four lanes for itself: first pairs of rows are
+    /// interleaved, then pairs of pairs.
     pub(super) fn store_transposed(
         &mut self,
         address: Address,

@@ -1,8 +1,9 @@
 //! From a tile program to machine instructions with virtual registers.
 //!
-//! With two registers for a logical vector, runs of lane-wise statements are written part by part, so that a long chain keeps its
-//! intermediate values in few registers, or statement by statement, so that what both parts need does not wait for the second. What is the
-//! same in all lanes is computed once.
+//! With two registers for a logical vector, runs of lane-wise statements are written part by part,
+//! so that a long chain keeps its intermediate values in few registers, or statement by statement,
+//! so that values that both parts use have short lives. Values that are the same in all lanes are
+//! computed once.
 
 mod contraction;
 mod lanes;
@@ -22,7 +23,7 @@ use crate::tile::program::{
     Address, Binary, Element, Extent, Kind, LANES, Op, Stmt, TileProgram, Value, Var,
 };
 
-/// In which order runs of lane-wise statements are written.
+/// The order in which runs of lane-wise statements are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// All statements of a part, then those of the next.
@@ -58,7 +59,7 @@ pub(super) fn select(isa: Isa, program: &TileProgram, order: Order) -> Listing {
 struct Uses {
     /// The number of uses of each value.
     counts: Vec<u32>,
-    /// The choice that each mask makes, if it makes one.
+    /// The operands of the only selection by each mask, if there is one.
     choices: FxHashMap<Value, (Value, Value)>,
 }
 
@@ -91,7 +92,8 @@ impl Uses {
         }
     }
 
-    /// Whether a comparison `x < y` serves one choice between its own operands alone: a minimum or a maximum.
+    /// Whether the only use of a comparison `x < y` is a selection between its own operands: a
+    /// minimum or a maximum.
     fn is_choice(&self, mask: Value, x: Value, y: Value) -> bool {
         self.counts[mask.0 as usize] == 1
             && self.choices.get(&mask).is_some_and(|&chosen| chosen == (x, y) || chosen == (y, x))
@@ -146,7 +148,7 @@ impl Select<'_> {
         }
     }
 
-    /// Whether each part of the statement can be done apart from the others.
+    /// Whether the parts of the statement are independent of each other.
     fn is_lane_wise(&self, stmt: &Stmt) -> bool {
         let packed = |element: Element, extent: Extent| {
             self.isa == Isa::Avx2 && element.size() < 4 && matches!(extent, Extent::Rest(_))
@@ -309,7 +311,7 @@ impl Select<'_> {
             Stmt::Rank1(rank1) => self.rank1(rank1),
             Stmt::Loop { trips, body } => {
                 self.listing.items.push(Item::Begin(*trips));
-                // A value made in a block is not known after it: the block may not have run.
+                // Values of a block are unknown after it, since the block may not have run.
                 let rests = self.rests.clone();
                 self.block(body);
                 self.rests = rests;
@@ -431,7 +433,7 @@ impl Select<'_> {
     }
 
     fn mem(&self, address: Address) -> Mem {
-        // Validation: it is within reach.
+        // Validation: the offset is within reach.
         Mem { pointer: address.pointer, offset: address.offset as i32, broadcast: false }
     }
 

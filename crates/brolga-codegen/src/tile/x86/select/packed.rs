@@ -1,8 +1,9 @@
 //! Elements narrower than a lane: bytes, and the 16-bit float formats.
 //!
 //! AVX2 has no masks for them: the first lanes are loaded and stored in pieces. bfloat16 is integer
-//! arithmetic, half precision the instructions of F16C and AVX-512 F, which the mode of the machine
-//! does not change: the rounding is in the instruction, and what is subnormal is converted exactly.
+//! arithmetic; half precision uses the instructions of F16C and AVX-512 F, which do not depend on
+//! the machine's modes: the rounding is in the instruction, and subnormal numbers are converted
+//! exactly.
 
 use iced_x86::Code::*;
 
@@ -129,8 +130,8 @@ impl Select<'_> {
     }
 
     /// The nearest bfloat16, ties to even, in the upper half of each lane; the lower one is
-    /// unspecified. A carry out of the fraction goes into the exponent, and the greatest number
-    /// becomes infinity; a NaN stays away from it.
+    /// unspecified. A carry out of the fraction goes into the exponent, so that the greatest number
+    /// becomes infinity; a NaN stays one.
     fn rounded_up_bf16(&mut self, value: V) -> V {
         let (one, below_half) = (self.word(1), self.word(0x7fff));
         let last = self.shift(Shift::Right, value, 16);
@@ -172,7 +173,8 @@ impl Select<'_> {
         }
     }
 
-    /// Eight lanes as elements that lie side by side, at the bottom of a 128-bit register, with AVX2.
+    /// Eight lanes as elements that lie side by side, at the bottom of a 128-bit register, with
+    /// AVX2.
     fn pack(&mut self, element: Element, value: V) -> V {
         match element {
             Element::F16 => self.narrow_f16(value),

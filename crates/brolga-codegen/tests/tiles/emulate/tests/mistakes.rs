@@ -1,4 +1,4 @@
-//! What the emulator refuses, and the calling convention.
+//! The mistakes that the emulator finds, and the calling convention.
 
 use brolga_codegen::tile::Buffer;
 use iced_x86::{Instruction, Register::*};
@@ -24,7 +24,7 @@ fn accesses_outside() {
     };
     insta::assert_snapshot!(load(1), @"code+0xa `vmovups xmm0,[rdi+1]`: reads 16 bytes at 17 of argument 0, which has 32");
     insta::assert_snapshot!(load(-17), @"code+0xa `vmovups xmm0,[rdi-11h]`: reads 16 bytes at -1 of argument 0, which has 32");
-    insta::assert_snapshot!(mistake(&[asm!(Mov_r32_rm32, EAX, at(RSI, 0))]), @"code+0x0 `mov eax,[rsi]`: reads 4 bytes at 0x5, far from everything");
+    insta::assert_snapshot!(mistake(&[asm!(Mov_r32_rm32, EAX, at(RSI, 0))]), @"code+0x0 `mov eax,[rsi]`: reads 4 bytes at 0x5, outside of all memory");
     insta::assert_snapshot!(mistake(&[asm!(Mov_rm8_r8, at(RSP, 8), AL)]), @"code+0x0 `mov [rsp+8],al`: writes 1 bytes at 65536 of the stack, which has 65536");
     insta::assert_snapshot!(mistake(&[asm!(Mov_rm8_r8, at(RSP, -129), AL)]), @"code+0x0 `mov [rsp-81h],al`: writes 1 bytes of the stack 129 below rsp");
     insta::assert_snapshot!(mistake(&[asm!(Mov_r64_rm64, RAX, at(RSP, -8))]), @"code+0x0 `mov rax,[rsp-8]`: reads bytes of the stack that were not written, 16 below its end");
@@ -70,16 +70,17 @@ fn instructions() {
     insta::assert_snapshot!(endless, @"no return within 1000 instructions");
 }
 
-/// Eight counts, the seventh and the eighth on the stack, go to memory; the ninth argument is the pointer to it.
+/// Eight counts, the seventh and the eighth on the stack, go to memory; the ninth argument is the
+/// pointer to it.
 #[test]
 fn arguments() {
     let mut instructions = vec![asm!(Mov_r64_rm64, RAX, at(RSP, 24))];
-    for (place, register) in (0..).zip([RDI, RSI, RDX, RCX, R8, R9]) {
-        instructions.push(asm!(Mov_rm64_r64, at(RAX, 8 * place), register));
+    for (index, register) in (0..).zip([RDI, RSI, RDX, RCX, R8, R9]) {
+        instructions.push(asm!(Mov_rm64_r64, at(RAX, 8 * index), register));
     }
-    for place in [6, 7] {
-        instructions.push(asm!(Mov_r64_rm64, R10, at(RSP, 8 * (place - 6) + 8)));
-        instructions.push(asm!(Mov_rm64_r64, at(RAX, 8 * place), R10));
+    for index in [6, 7] {
+        instructions.push(asm!(Mov_r64_rm64, R10, at(RSP, 8 * (index - 6) + 8)));
+        instructions.push(asm!(Mov_rm64_r64, at(RAX, 8 * index), R10));
     }
     instructions.push(asm!(Retnq));
     let mut bytes = [0; 64];
@@ -90,13 +91,13 @@ fn arguments() {
     assert_eq!(words, [1, 2, 3, 4, 5, 6, 7, 8]);
 }
 
-/// A constant behind the code is read relative to rip, and a loop adds it up.
+/// A constant after the code is read relative to rip, and a loop adds it up.
 #[test]
 fn constants_and_loops() {
     let looped = |past: i64| {
         let mut code = assemble(&[
             asm!(Xor_r32_rm32, EAX, EAX),
-            // The constant lies behind this instruction and the next four: 6, 3, 2, 3 and 1 bytes.
+            // The constant follows this instruction and the next four: 6, 3, 2, 3 and 1 bytes.
             asm!(Add_r32_rm32, EAX, at(RIP, 15 + past)),
             asm!(Dec_rm64, RSI),
             Instruction::with_branch(iced_x86::Code::Jg_rel8_64, (-9_i64).cast_unsigned())

@@ -27,7 +27,8 @@ macro_rules! asm {
 }
 use asm;
 
-/// Machine code. Targets of jumps and addresses relative to rip count from the beginning of their instruction.
+/// Machine code. Targets of jumps and addresses relative to rip count from the beginning of their
+/// instruction.
 fn assemble(instructions: &[Instruction]) -> Vec<u8> {
     let mut encoder = Encoder::new(64);
     for instruction in instructions {
@@ -36,7 +37,7 @@ fn assemble(instructions: &[Instruction]) -> Vec<u8> {
     encoder.take_buffer()
 }
 
-/// Memory so many bytes behind a register.
+/// Memory at an offset from a register.
 fn at(base: Register, displacement: i64) -> MemoryOperand {
     MemoryOperand::with_base_displ(base, displacement)
 }

@@ -13,7 +13,7 @@ fn merging_and_zeroing() {
     assert_eq!(INTS.run(&[add]).zmm1, lanes(0xffff, sum, |_| 0));
     assert_eq!(INTS.run(&[merging(add)]).zmm1, lanes(MASK, sum, |lane| 1000 + lane));
     assert_eq!(INTS.run(&[zeroing(add)]).zmm1, lanes(MASK, sum, |_| 0));
-    // What lies above 256 or 128 bits is zero in any case.
+    // Bits above the lower 256 or 128 are zero in any case.
     let add = merging(asm!(EVEX_Vpaddd_ymm_k1z_ymm_ymmm256b32, YMM1, YMM2, YMM3));
     let old = |lane| if lane < 8 { 1000 + lane } else { 0 };
     assert_eq!(INTS.run(&[add]).zmm1, lanes(0b101, sum, old));
@@ -60,7 +60,7 @@ fn memory_outside_the_mask_is_not_touched() {
         let error = before.try_run(&[instruction]).expect_err("one lane lies outside");
         assert!(error.contains("at 64 of argument 1, which has 64"), "{error}");
     }
-    // Nothing chosen: not even the element that is broadcast.
+    // No lane is chosen, so that the broadcast element is not read either.
     before.masks[0] = 0;
     let outside = memory(64);
     before.run(&[
@@ -69,7 +69,7 @@ fn memory_outside_the_mask_is_not_touched() {
         merging(asm!(EVEX_Vbroadcastss_zmm_k1z_xmmm32, ZMM1, outside)),
         merging(broadcast(asm!(EVEX_Vaddps_zmm_k1z_zmm_zmmm512b32_er, ZMM1, ZMM2, outside))),
     ]);
-    // Instructions that move lanes read everything.
+    // Instructions that move lanes read all of the memory.
     let permute = merging(asm!(EVEX_Vpermps_zmm_k1z_zmm_zmmm512b32, ZMM1, ZMM2, outside));
     before.try_run(&[permute]).expect_err("the memory lies outside");
     let extract = merging(asm!(EVEX_Vextractf32x4_xmmm128_k1z_zmm_imm8, outside, ZMM2, 0));

@@ -10,7 +10,7 @@ use iced_x86::{Instruction, MemoryOperand, Register::*};
 use super::{asm, assemble, at};
 use crate::emulate::run;
 
-/// What a piece of code starts with: zmm1 to zmm3, k1 to k3, and the last 64 bytes of a buffer.
+/// The state before the code: zmm1 to zmm3, k1 to k3, and the last 64 bytes of a buffer.
 #[derive(Clone, Copy)]
 struct Before {
     vectors: [[u32; 16]; 3],
@@ -18,7 +18,8 @@ struct Before {
     memory: [u32; 16],
 }
 
-/// Three vectors that differ in every lane; in lane l: 1000 + l, 10 + l, 300 + l, and 70 + l in memory.
+/// Three vectors that differ in every lane; in lane l: 1000 + l, 10 + l, 300 + l, and 70 + l in
+/// memory.
 const INTS: Before = Before {
     vectors: [counted(1000), counted(10), counted(300)],
     masks: [0b1010_0000_0000_0101, 0, 0],
@@ -35,7 +36,7 @@ const fn counted(from: u32) -> [u32; 16] {
     lanes
 }
 
-/// What it leaves: zmm1, k2, and the memory.
+/// The state after the code: zmm1, k2, and the memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct After {
     zmm1: [u32; 16],
@@ -48,11 +49,11 @@ impl Before {
         self.try_run(body).expect("the code is right")
     }
 
-    /// Runs the code, with rsi at the memory.
+    /// Runs the code, with the address of the memory in rsi.
     fn try_run(self, body: &[Instruction]) -> Result<After, String> {
         let mut all: Vec<Instruction> = (0..)
             .zip([ZMM1, ZMM2, ZMM3])
-            .map(|(place, zmm)| asm!(EVEX_Vmovups_zmm_k1z_zmmm512, zmm, at(RDI, 64 * place)))
+            .map(|(index, zmm)| asm!(EVEX_Vmovups_zmm_k1z_zmmm512, zmm, at(RDI, 64 * index)))
             .collect();
         for (k, mask) in [K1, K2, K3].into_iter().zip(self.masks) {
             all.extend([asm!(Mov_r32_imm32, EAX, mask), asm!(VEX_Kmovd_kr_r32, k, EAX)]);
@@ -76,7 +77,7 @@ impl Before {
         Ok(After { zmm1: words(&state), k2: words(&state[64..])[0], memory: words(&memory) })
     }
 
-    /// With floats in place of the vectors and the memory.
+    /// With floats in index of the vectors and the memory.
     fn floats(vectors: [[f32; 16]; 3], memory: [f32; 16]) -> Self {
         Self {
             vectors: vectors.map(|vector| vector.map(f32::to_bits)),
@@ -86,25 +87,25 @@ impl Before {
     }
 }
 
-/// Memory so many bytes behind the beginning of the 64 bytes.
+/// Memory at an offset from the beginning of the 64 bytes.
 fn memory(displacement: i64) -> MemoryOperand {
     at(RSI, displacement)
 }
 
-/// With an opmask, by which the other lanes stay.
+/// The instruction with an opmask that keeps the other lanes.
 fn merging(mut i: Instruction) -> Instruction {
     i.set_op_mask(K1);
     i
 }
 
-/// With an opmask, by which the other lanes become zero.
+/// The instruction with an opmask that zeroes the other lanes.
 fn zeroing(mut i: Instruction) -> Instruction {
     i.set_op_mask(K1);
     i.set_zeroing_masking(true);
     i
 }
 
-/// With one element of memory for all lanes.
+/// The instruction with one element of memory for all lanes.
 fn broadcast(mut i: Instruction) -> Instruction {
     i.set_is_broadcast(true);
     i

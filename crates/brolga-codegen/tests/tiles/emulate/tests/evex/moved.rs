@@ -147,7 +147,7 @@ fn half_precision() {
     let widen = asm!(EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae, ZMM1, memory(0));
     let floats: [f32; 4] = [1.0, -2.0, 0.5f32.powi(24), f32::INFINITY];
     assert_eq!(after(before, widen)[..4], floats.map(f32::to_bits));
-    // Only lanes 0 and 2 are chosen; what lies behind the memory is not read.
+    // Only lanes 0 and 2 are chosen, so that bytes after the memory are not read.
     let mut before = INTS;
     before.masks[0] = 0b101;
     before.memory[14..].copy_from_slice(&[0xc000_3c00, 0x7c00_0001]);

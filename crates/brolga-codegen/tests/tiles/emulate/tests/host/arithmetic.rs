@@ -62,6 +62,10 @@ fn arithmetic() {
             VEX_Vpabsd_ymm_ymmm256,
         ],
     );
+}
+
+#[test]
+fn arithmetic_with_immediates() {
     one_source_and(
         Y,
         &[

@@ -10,7 +10,7 @@ use iced_x86::{Encoder, Instruction, Register, Register::*};
 use super::{asm, assemble, at};
 use crate::emulate::run;
 
-/// What a piece of code starts with and leaves.
+/// The state before and after the code.
 #[repr(C, align(64))]
 #[derive(Clone, PartialEq)]
 struct State {
@@ -40,16 +40,16 @@ fn scratch(offset: i64) -> iced_x86::MemoryOperand {
 /// A function on a state; `flags` names those that are defined afterwards.
 fn function(body: &[Instruction], flags: &str) -> Vec<u8> {
     let mut all = Vec::new();
-    for (place, register) in (0..).zip(YMM) {
-        all.push(asm!(VEX_Vmovups_ymm_ymmm256, register, at(RDI, 32 * place)));
+    for (index, register) in (0..).zip(YMM) {
+        all.push(asm!(VEX_Vmovups_ymm_ymmm256, register, at(RDI, 32 * index)));
     }
-    for (place, register) in (0..).zip(GENERAL) {
+    for (index, register) in (0..).zip(GENERAL) {
         let offset = std::mem::offset_of!(State, general) as i64;
-        all.push(asm!(Mov_r64_rm64, register, at(RDI, offset + 8 * place)));
+        all.push(asm!(Mov_r64_rm64, register, at(RDI, offset + 8 * index)));
     }
     all.extend(body);
-    for (place, flag) in (0..).zip(flags.chars()) {
-        let to = at(RDI, std::mem::offset_of!(State, flags) as i64 + place);
+    for (index, flag) in (0..).zip(flags.chars()) {
+        let to = at(RDI, std::mem::offset_of!(State, flags) as i64 + index);
         all.push(match flag {
             'o' => asm!(Seto_rm8, to),
             'c' => asm!(Setb_rm8, to),
@@ -59,13 +59,13 @@ fn function(body: &[Instruction], flags: &str) -> Vec<u8> {
             other => unreachable!("{other} is no flag"),
         });
     }
-    for (place, register) in (0..).zip(YMM) {
+    for (index, register) in (0..).zip(YMM) {
         let offset = std::mem::offset_of!(State, vectors_after) as i64;
-        all.push(asm!(VEX_Vmovups_ymmm256_ymm, at(RDI, offset + 32 * place), register));
+        all.push(asm!(VEX_Vmovups_ymmm256_ymm, at(RDI, offset + 32 * index), register));
     }
-    for (place, register) in (0..).zip(GENERAL) {
+    for (index, register) in (0..).zip(GENERAL) {
         let offset = std::mem::offset_of!(State, general_after) as i64;
-        all.push(asm!(Mov_rm64_r64, at(RDI, offset + 8 * place), register));
+        all.push(asm!(Mov_rm64_r64, at(RDI, offset + 8 * index), register));
     }
     all.extend([asm!(VEX_Vzeroupper), asm!(Retnq)]);
     assemble(&all)
@@ -76,7 +76,7 @@ fn exists(instruction: &Instruction) -> bool {
     Encoder::new(64).encode(instruction, 0).is_ok()
 }
 
-/// Random states; floats and integers that are special to some instruction are frequent.
+/// Random states, with many floats and integers that are special for some instruction.
 struct Random(u64);
 
 impl Random {
@@ -113,7 +113,7 @@ impl Random {
         match random % 8 {
             0..=2 => SPECIAL[(random >> 8) as usize % 16].to_bits(),
             3 => INTEGERS[(random >> 8) as usize % 8],
-            // Of moderate size.
+            // Floats of moderate size.
             4..=6 => (((random >> 8) as i32 >> 8) as f32 / 3072.0).to_bits(),
             _ => (random >> 8) as u32,
         }
@@ -131,7 +131,7 @@ impl Random {
     }
 }
 
-/// Asserts that the emulator leaves what this machine leaves.
+/// Asserts that the emulator leaves the same state as this machine.
 fn check(body: &[Instruction], flags: &str) {
     if !(std::is_x86_feature_detected!("avx2")
         && std::is_x86_feature_detected!("fma")
@@ -148,7 +148,8 @@ fn check(body: &[Instruction], flags: &str) {
         let mut native = random.state();
         let mut emulated = native.clone();
         pages.call(&mut native);
-        // SAFETY: a state consists of integers without padding, so it is as many bytes and any bytes are a state.
+        // SAFETY: a state consists of integers without padding, so it is as many bytes and any
+        // bytes are a state.
         let bytes = unsafe { &mut *(&raw mut emulated).cast::<[u8; BYTES]>() };
         run(&code, &mut [Buffer::Bytes(bytes, 0)]).expect("the code is right");
         assert_eq!(emulated.flags, native.flags, "flags {flags} after\n{shown}");
@@ -196,10 +197,10 @@ impl Pages {
     }
 
     fn call(&self, state: &mut State) {
-        // SAFETY: the code is a function with one pointer as its argument, and this machine has been found to have its
-        // instructions.
+        // SAFETY: the code is a function with one pointer as its argument, and this machine has
+        // been found to have its instructions.
         let function: unsafe extern "C" fn(*mut State) = unsafe { std::mem::transmute(self.start) };
-        // SAFETY: the function changes nothing but the state and registers that belong to it.
+        // SAFETY: the function changes only the state and registers that it may.
         unsafe { function(state) };
     }
 }

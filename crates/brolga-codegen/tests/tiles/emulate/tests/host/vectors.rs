@@ -30,7 +30,7 @@ pub(super) fn one_source(to: Register, from: Register, codes: &[Code]) {
     }
 }
 
-/// Checks an immediate behind one source.
+/// Checks an immediate after one source.
 pub(super) fn one_source_and(registers: [Register; 4], codes: &[Code], immediates: &[i32]) {
     let [a, b, ..] = registers;
     for &code in codes {
@@ -44,7 +44,7 @@ pub(super) fn one_source_and(registers: [Register; 4], codes: &[Code], immediate
     }
 }
 
-/// Checks an immediate behind two sources.
+/// Checks an immediate after two sources.
 pub(super) fn two_sources_and(registers: [Register; 4], codes: &[Code], immediates: &[i32]) {
     let [a, b, c, _] = registers;
     for &code in codes {
@@ -98,6 +98,10 @@ fn moved_lanes() {
         &[VEX_Vmovshdup_ymm_ymmm256, VEX_Vmovsldup_ymm_ymmm256, VEX_Vmovddup_ymm_ymmm256],
     );
     one_source(XMM1, XMM2, &[VEX_Vmovddup_xmm_xmmm64, VEX_Vmovshdup_xmm_xmmm128]);
+}
+
+#[test]
+fn lanes_moved_by_immediates_and_masks() {
     let immediates = [0, 0x1b, 0x4e, 0xb1, 0xd8, 0x72, 0xff];
     one_source_and(
         Y,
@@ -136,11 +140,11 @@ fn moved_lanes() {
 
 #[test]
 fn pieces() {
-    for place in [0, 1] {
-        check(&[asm!(VEX_Vextractf128_xmmm128_ymm_imm8, XMM1, YMM2, place)], "");
-        check(&[asm!(VEX_Vextracti128_xmmm128_ymm_imm8, scratch(8), YMM2, place)], "");
-        check(&[asm!(VEX_Vinsertf128_ymm_ymm_xmmm128_imm8, YMM1, YMM2, XMM3, place)], "");
-        check(&[asm!(VEX_Vinserti128_ymm_ymm_xmmm128_imm8, YMM1, YMM2, scratch(4), place)], "");
+    for half in [0, 1] {
+        check(&[asm!(VEX_Vextractf128_xmmm128_ymm_imm8, XMM1, YMM2, half)], "");
+        check(&[asm!(VEX_Vextracti128_xmmm128_ymm_imm8, scratch(8), YMM2, half)], "");
+        check(&[asm!(VEX_Vinsertf128_ymm_ymm_xmmm128_imm8, YMM1, YMM2, XMM3, half)], "");
+        check(&[asm!(VEX_Vinserti128_ymm_ymm_xmmm128_imm8, YMM1, YMM2, scratch(4), half)], "");
     }
     one_source(
         YMM1,
