@@ -44,6 +44,8 @@ mod network;
 mod nonfinite;
 mod normal;
 pub mod optimizers;
+mod outline;
+pub mod pictures;
 pub mod registry;
 pub mod regularizers;
 pub mod report;
@@ -88,6 +90,7 @@ pub mod prelude {
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam,
         Optimizer, RMSprop, SGD, schedules,
     };
+    pub use crate::pictures::{ConfusionMatrix, ImageGrid, PlotModel, plot_model};
     pub use crate::{
         Callback, Compile, Evaluate, Fit, History, Logs, NnError, OnBatch, Predict, Sequential,
         Training, constraints, initializers, regularizers,

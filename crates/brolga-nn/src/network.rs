@@ -12,6 +12,7 @@ use crate::constraints::Constraint;
 use crate::error::NnError;
 use crate::initializers::{Initializer, Random};
 use crate::layers::{Layer, WeightSpec};
+use crate::outline::{Outline, Part};
 use crate::registry::{Choice, Family, check_arguments};
 use crate::regularizers::Regularizer;
 use crate::trace::{Call, Context, Logits, Weights};
@@ -29,10 +30,9 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// The names and class names of the layers, whether the model is built or not.
     fn layer_names(&self) -> Vec<(String, &'static str)>;
 
-    /// The rows of a summary: by default one for each layer.
-    fn parts(&self) -> Vec<Part> {
-        let part = |(name, class_name)| Part { name, class_name, layers: 1, connected_to: None };
-        self.layer_names().into_iter().map(part).collect()
+    /// The layers and what connects them: by default, one after the other.
+    fn outline(&self) -> Outline {
+        Outline::chain(self.layer_names().into_iter().map(|(name, class)| Part::new(name, class)))
     }
 
     /// The model as Keras serializes it: `{"class_name": .., "config": ..}`.
@@ -64,20 +64,6 @@ pub trait Network: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Var>, NnError>;
 }
 
-/// A row of a summary: a layer, or a nested model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// The name.
-    pub name: String,
-    /// The class name.
-    pub class_name: &'static str,
-    /// How many of [`Built::layers`] it is.
-    pub layers: usize,
-    /// What it takes, such as `dense[0][0]`: layer, call and result; `None` where layers follow one
-    /// another.
-    pub connected_to: Option<String>,
-}
-
 /// A network whose types are known. All types are those of one sample: the batch is not counted.
 #[derive(Debug, Clone)]
 pub struct Built {
@@ -107,6 +93,8 @@ pub struct BuiltLayer {
     pub name: String,
     /// The class name.
     pub class_name: &'static str,
+    /// The types of its inputs for a sample, where it was called first.
+    pub inputs: Vec<Type>,
     /// The types of its outputs for a sample, where it was called first.
     pub outputs: Vec<Type>,
     /// The weights, as the layer declares them.
@@ -252,7 +240,8 @@ impl BuiltLayer {
         let specs = layer.build(&types).map_err(error)?;
         let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, &at));
         let weights = weights.collect::<Result<_, _>>().map_err(error)?;
-        let mut built = Self { name, class_name: layer.class_name(), outputs: vec![], weights };
+        let (class_name, samples) = (layer.class_name(), types.iter().map(sample).collect());
+        let mut built = Self { name, class_name, inputs: samples, outputs: vec![], weights };
         let mut weights = built.declare(context.tracer());
         known_so_far(context.tracer())?;
         let outputs = call(context, layer, origin, &mut weights, inputs)?;

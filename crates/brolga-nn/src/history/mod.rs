@@ -2,7 +2,12 @@
 
 mod series_map;
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
+
+use crate::error::NnError;
+use crate::files::replace;
 
 /// Named numbers in the order in which they were computed: the loss first, then the metrics.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -100,6 +105,15 @@ impl History {
     /// The history as JSON.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a history consists of names and numbers")
+    }
+
+    /// Writes the history as JSON. The file is replaced as a whole: a crash leaves the old one or
+    /// the new one.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn save_json(&self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        replace(path.as_ref(), (self.to_json() + "\n").as_bytes())
     }
 }
 

@@ -44,6 +44,7 @@ use totals::Totals;
 use crate::arrays::IntoArrays;
 use crate::error::NnError;
 use crate::history::{History, Logs};
+use crate::outline::Outline;
 use crate::report::{self, Progress, Summary};
 
 /// A network of layers that can be trained.
@@ -302,6 +303,15 @@ impl<N: Network> Model<N> {
         Pass { plan: &plan, options, session, batches, progress }.predict(x.into_arrays())
     }
 
+    /// The model's name, its layers and what connects them, and what is built of them.
+    pub(crate) fn outline(
+        &mut self,
+        method: &'static str,
+    ) -> Result<(&str, Outline, &Built), NnError> {
+        let (plan, ..) = self.ready(method, None)?;
+        Ok((plan.network.name(), plan.network.outline(), plan.built))
+    }
+
     /// The layers of the model with shapes and sizes; of a model that is not built, their names
     /// alone.
     ///
@@ -311,8 +321,8 @@ impl<N: Network> Model<N> {
         match self.ready("summary", None) {
             Ok((plan, _, session)) => {
                 let name = plan.network.name();
-                let parts = plan.network.parts();
-                Ok(Summary::of_built(name, parts, plan.built, session.optimizer_size()))
+                let outline = &plan.network.outline();
+                Ok(Summary::of_built(name, outline, plan.built, session.optimizer_size()))
             }
             Err(NnError::NotBuilt { .. }) => {
                 Ok(Summary::of_unbuilt(self.network.name(), self.network.layer_names()))

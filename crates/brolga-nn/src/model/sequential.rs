@@ -14,6 +14,7 @@ use super::step::random_states;
 use crate::error::NnError;
 use crate::layers::Layer;
 use crate::network::{Built, BuiltLayer, Network, Port, call};
+use crate::outline::{Outline, Part};
 use crate::registry::{Registry, snake_case};
 use crate::trace::{Context, Weights};
 
@@ -187,6 +188,14 @@ impl Network for Stack {
 
     fn layer_names(&self) -> Vec<(String, &'static str)> {
         self.layers.iter().map(|entry| (entry.name.clone(), entry.layer.class_name())).collect()
+    }
+
+    fn outline(&self) -> Outline {
+        let part = |entry: &Entry| {
+            let part = Part::new(entry.name.clone(), entry.layer.class_name());
+            part.with_activation_of(&*entry.layer)
+        };
+        Outline::chain(self.layers.iter().map(part))
     }
 
     fn config(&self) -> Result<Value, NnError> {

@@ -1,7 +1,6 @@
-//! Output for users: summaries, progress, curves.
+//! Output for users: summaries and progress.
 
 mod compilation;
-mod curves;
 mod filling;
 mod line;
 mod progress;

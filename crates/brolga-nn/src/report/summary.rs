@@ -6,7 +6,8 @@ use brolga_ir::Type;
 
 use super::table::{Align, Column, longest_word, write_table};
 use crate::error::with_batch;
-use crate::network::{Built, BuiltLayer, Part};
+use crate::network::{Built, BuiltLayer};
+use crate::outline::{Outline, Part};
 
 /// The layers of a model, the shapes of what they give, and how many numbers they hold.
 ///
@@ -62,10 +63,10 @@ const SHORTEST_LINE: usize = 40;
 const SHORTEST_NAME: usize = 12;
 
 impl Summary {
-    /// The summary of a model that is built and consists of these parts.
+    /// The summary of a model that is built and has this outline.
     pub(crate) fn of_built(
         name: &str,
-        parts: Vec<Part>,
+        outline: &Outline,
         built: &Built,
         optimizer: Option<Size>,
     ) -> Self {
@@ -73,16 +74,17 @@ impl Summary {
             let weights = built.weights().filter(|weight| weight.trainable == trainable);
             weights.map(|weight| Size::of(&weight.ty)).sum()
         };
-        let mut rest = built.layers.as_slice();
-        let mut layers = vec![];
-        for Part { name, class_name, layers: count, connected_to } in parts {
-            let (own, others) = rest.split_at(count.min(rest.len()));
-            rest = others;
-            let outputs = own.last().map(|layer| &layer.outputs[..]).unwrap_or_default();
-            let shapes = outputs.iter().map(|ty| ty.shape.to_vec()).collect();
-            let built = Some((shapes, own.iter().map(BuiltLayer::params).sum()));
-            layers.push(SummaryRow { name, class_name, built, connected_to });
-        }
+        let is_chain = outline.is_chain();
+        let row = |(part, own): (&Part, &[BuiltLayer])| SummaryRow {
+            name: part.name.clone(),
+            class_name: part.class_name,
+            built: Some((
+                part.output_types(own).iter().map(|ty| ty.shape.to_vec()).collect(),
+                own.iter().map(BuiltLayer::params).sum(),
+            )),
+            connected_to: (!is_chain).then(|| outline.connected_to(part)),
+        };
+        let mut layers: Vec<SummaryRow> = outline.with_layers(&built.layers).map(row).collect();
         layers.retain(|layer| layer.class_name != INPUT);
         Self {
             name: name.to_owned(),

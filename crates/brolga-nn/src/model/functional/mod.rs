@@ -18,7 +18,8 @@ use super::Model;
 use super::step::random_states;
 use crate::error::NnError;
 use crate::layers::Layer;
-use crate::network::{Built, BuiltLayer, Network, Part, Port, call};
+use crate::network::{Built, BuiltLayer, Network, Port, call};
+use crate::outline::{Outline, Part, Source};
 use crate::registry::snake_case;
 use crate::trace::{Context, Weights};
 pub use symbolic::{Apply, IntoSymbolic, Shared, Symbolic};
@@ -191,16 +192,6 @@ impl Wiring {
         self.calls.iter().map(number).collect()
     }
 
-    /// Whether each layer takes what the one before gives, as in a `Sequential`.
-    fn is_chain(&self) -> bool {
-        let follows = |(number, wire): (usize, &Wire)| match &wire.inputs[..] {
-            [] => number == 0,
-            [(call, 0)] => call + 1 == number,
-            _ => false,
-        };
-        self.calls.len() == self.units.len() && self.calls.iter().enumerate().all(follows)
-    }
-
     /// The number of the call that gives a tensor.
     fn call_of(&self, tensor: &Symbolic) -> usize {
         let found = self.calls.iter().position(|wire| Arc::ptr_eq(&wire.node, &tensor.node));
@@ -303,6 +294,20 @@ impl Named {
         TraceError { mistake, origin: self.origin() }.into()
     }
 
+    /// The layer or model, before it is connected.
+    fn part(&self) -> Part {
+        let name = self.name.clone();
+        match &*self.unit.0 {
+            Unit::Layer(layer) if layer.input_type().is_some() => Part::new(name, "InputLayer"),
+            Unit::Layer(layer) => Part::new(name, layer.class_name()).with_activation_of(&**layer),
+            Unit::Network(nested) => {
+                let layers = self.unit.layer_count();
+                let inside = Some(nested.network.outline());
+                Part { layers, inside, ..Part::new(name, nested.network.class_name()) }
+            }
+        }
+    }
+
     /// The built layers of this one, their weights, and what it gives for these inputs.
     fn build(&self, context: &mut Context, inputs: &[Var]) -> Result<(OfUnit, Vec<Var>), NnError> {
         match &*self.unit.0 {
@@ -362,28 +367,21 @@ impl Network for Wiring {
         self.units.iter().flat_map(names).collect()
     }
 
-    fn parts(&self) -> Vec<Part> {
-        let is_chain = self.is_chain();
+    fn outline(&self) -> Outline {
         let numbers = self.call_numbers();
-        let connected = |unit: usize| {
-            let calls = self.calls.iter().filter(|wire| wire.unit == unit);
-            let tensor = |&(call, port): &(usize, usize)| {
-                format!("{}[{}][{port}]", self.units[self.calls[call].unit].name, numbers[call])
-            };
-            let tensors: Vec<String> = calls.flat_map(|w| w.inputs.iter().map(tensor)).collect();
-            if tensors.is_empty() { "-".to_owned() } else { tensors.join(", ") }
+        let source = |call: usize, result: usize| {
+            let part = self.calls[call].unit;
+            Source { part, call: numbers[call], result }
         };
-        let part = |(number, named): (usize, &Named)| Part {
-            name: named.name.clone(),
-            class_name: match &*named.unit.0 {
-                Unit::Layer(layer) if layer.input_type().is_some() => "InputLayer",
-                Unit::Layer(layer) => layer.class_name(),
-                Unit::Network(nested) => nested.network.class_name(),
-            },
-            layers: named.unit.layer_count(),
-            connected_to: (!is_chain).then(|| connected(number)),
-        };
-        self.units.iter().enumerate().map(part).collect()
+        let tensor = |tensor: &Symbolic| source(self.call_of(tensor), tensor.port);
+        let mut parts: Vec<Part> = self.units.iter().map(Named::part).collect();
+        for wire in &self.calls {
+            let inputs = wire.inputs.iter().map(|&(call, result)| source(call, result));
+            parts[wire.unit].calls.push(inputs.collect());
+        }
+        let inputs = self.inputs.iter().map(|input| tensor(input).part).collect();
+        let outputs = self.outputs.iter().map(tensor).collect();
+        Outline { parts, inputs, outputs }
     }
 
     fn config(&self) -> Result<serde_json::Value, NnError> {
