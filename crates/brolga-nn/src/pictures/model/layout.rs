@@ -1,8 +1,9 @@
 //! Where boxes stand and where arrows go.
 
+use std::error::Error;
 use std::num::TryFromIntError;
 
-use graphlay::{Edge, LayoutError, LayoutOptions, NodeId, Point, Size};
+use graphlay::{Edge, EdgeRoute, LayoutOptions, NodeId, Point, Size};
 
 use super::diagram::{Diagram, Node};
 use crate::error::NnError;
@@ -67,20 +68,27 @@ fn size(node: &Node) -> Size {
     Size::new(texts.fold(titles * title, f64::max), TITLE + ROW * node.rows.len() as f64)
 }
 
-pub(super) fn layout(diagram: &Diagram, direction: Direction) -> Result<Placed, NnError> {
+/// The diagram as graphlay takes it.
+fn graph(diagram: &Diagram) -> Result<graphlay::Graph, TryFromIntError> {
     let id = |index: usize| u32::try_from(index).map(NodeId);
-    let too_large = |_: TryFromIntError| {
-        let message = format!("a model of {} layers cannot be drawn", diagram.nodes.len());
-        svg::mistake(message, "draw a part of it")
-    };
     let node = |node: &Node| {
         let parent = node.parent.map(id).transpose()?;
         Ok(graphlay::Node { size: size(node), parent, ..graphlay::Node::default() })
     };
     let edge = |&(from, to): &(usize, usize)| Ok(Edge::new(id(from)?, id(to)?));
-    let graph = graphlay::Graph {
-        nodes: diagram.nodes.iter().map(node).collect::<Result<_, _>>().map_err(too_large)?,
-        edges: diagram.arrows.iter().map(edge).collect::<Result<_, _>>().map_err(too_large)?,
+    Ok(graphlay::Graph {
+        nodes: diagram.nodes.iter().map(node).collect::<Result<_, _>>()?,
+        edges: diagram.arrows.iter().map(edge).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The places of all nodes and arrows.
+///
+/// # Errors
+/// If there are more nodes than can be counted.
+pub(super) fn layout(diagram: &Diagram, direction: Direction) -> Result<Placed, NnError> {
+    let cannot = |error: &dyn Error| {
+        svg::mistake(format!("the model cannot be drawn: {error}"), "draw a part of it")
     };
     let mut options = LayoutOptions::process_map();
     options.direction = direction.along;
@@ -88,20 +96,16 @@ pub(super) fn layout(diagram: &Diagram, direction: Direction) -> Result<Placed, 
     options.spacing.node_gap = 32.0;
     options.spacing.dummy_gap = 20.0;
     options.spacing.compound_header = TITLE - options.spacing.compound_padding / 2.0;
-    let layout = graphlay::layout(&graph, &options).map_err(|error: LayoutError| {
-        svg::mistake(format!("the model cannot be drawn: {error}"), "draw a part of it")
-    })?;
+    let graph = graph(diagram).map_err(|error| cannot(&error))?;
+    let layout = graphlay::layout(&graph, &options).map_err(|error| cannot(&error))?;
     let bounds = layout.bounds;
+    let whole = (bounds.width() + 2.0 * MARGIN, bounds.height() + 2.0 * MARGIN);
     let place = |Point { x, y }: Point| {
         let (x, y) = (x - bounds.min.x + MARGIN, y - bounds.min.y + MARGIN);
-        match direction {
-            Direction { reversed: false, .. } => (x, y),
-            Direction { along: graphlay::Direction::LeftRight, .. } => {
-                (bounds.width() + 2.0 * MARGIN - x, y)
-            }
-            Direction { along: graphlay::Direction::TopBottom, .. } => {
-                (x, bounds.height() + 2.0 * MARGIN - y)
-            }
+        match (direction.reversed, direction.along) {
+            (false, _) => (x, y),
+            (true, graphlay::Direction::LeftRight) => (whole.0 - x, y),
+            (true, graphlay::Direction::TopBottom) => (x, whole.1 - y),
         }
     };
     let node = |node: &graphlay::Placement| {
@@ -109,13 +113,10 @@ pub(super) fn layout(diagram: &Diagram, direction: Direction) -> Result<Placed, 
         let Size { width, height } = node.size;
         ((x - width / 2.0, y - height / 2.0), (width, height))
     };
+    let arrow = |edge: &EdgeRoute| edge.points.iter().copied().map(place).collect();
     Ok(Placed {
-        size: (bounds.width() + 2.0 * MARGIN, bounds.height() + 2.0 * MARGIN),
+        size: whole,
         nodes: layout.nodes.iter().map(node).collect(),
-        arrows: layout
-            .edges
-            .iter()
-            .map(|edge| edge.points.iter().copied().map(place).collect())
-            .collect(),
+        arrows: layout.edges.iter().map(arrow).collect(),
     })
 }
