@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use brolga::data::mnist;
 use brolga::prelude::*;
-use ndarray::{Array3, Array4, Axis, concatenate, s};
+use ndarray::{Array3, Array4, Axis, Ix4, concatenate, s};
 use shared::{Arguments, Outcome};
 
 fn main() -> ExitCode {
@@ -56,7 +56,7 @@ fn encode(args: &Arguments) -> Outcome {
 
     // Ten digits before, and the same after.
     let before = x_test.slice(s![..10, .., .., ..]);
-    let after = model.predict(&before)?.into_dimensionality()?;
+    let after = model.predict(&before)?.into_dimensionality::<Ix4>()?;
     let both = concatenate(Axis(0), &[before, after.view()])?;
     let titles = ["before"; 10].into_iter().chain(["after"; 10]);
     ImageGrid::new(&both).titles(titles).columns(10).save_svg(folder.join("images.svg"))?;

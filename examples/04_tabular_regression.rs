@@ -33,14 +33,14 @@ impl Penguins {
     /// The rows of the table that have no gaps.
     fn read() -> Result<Self, Box<dyn Error>> {
         let mut table = csv::Reader::from_reader(TABLE.as_bytes());
-        let rows: Vec<HashMap<String, String>> = table.deserialize().collect::<Result<_, _>>()?;
-        let is_whole = |row: &&HashMap<String, String>| row.values().all(|value| value != "NA");
-        let rows: Vec<_> = rows.iter().filter(is_whole).collect();
+        let all: Vec<HashMap<String, String>> = table.deserialize().collect::<Result<_, _>>()?;
+        let rows: Vec<_> = all.iter().filter(|row| row.values().all(|x| x != "NA")).collect();
         let column = |name: &str| rows.iter().map(|row| row[name].as_str()).collect::<Vec<_>>();
         // Words are numbered in the order of the alphabet.
         let words = |name: &str| {
             let kinds: BTreeSet<&str> = column(name).into_iter().collect();
-            column(name).iter().map(|word| kinds.range(..word).count() as i32).collect()
+            let number = |word: &&str| kinds.iter().take_while(|kind| *kind < word).count() as i32;
+            column(name).iter().map(number).collect()
         };
         let number =
             |name| column(name).iter().map(|x| x.parse()).collect::<Result<Array1<f32>, _>>();

@@ -45,11 +45,8 @@ pub(super) fn draw(matrix: &ConfusionMatrix) -> String {
         let column = (left + middle, top + side + GAP + if upright { 0.0 } else { below / 2.0 });
         let anchor = if upright { Anchor::End } else { Anchor::Middle };
         let label = text(name, column, (anchor, LETTERS, INK));
-        picture = picture.add(text(name, row, (Anchor::End, LETTERS, INK))).add(if upright {
-            turned(label, column)
-        } else {
-            label
-        });
+        let label = if upright { turned(label, column) } else { label };
+        picture = picture.add(text(name, row, (Anchor::End, LETTERS, INK))).add(label);
     }
     let middle = side / 2.0;
     let predicted = (left + middle, height - MARGIN - LINE_HEIGHT / 2.0);

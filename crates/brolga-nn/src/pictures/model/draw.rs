@@ -11,10 +11,8 @@ use crate::pictures::svg::{
 
 /// The radius of corners.
 const ROUND: f64 = 5.0;
-/// Behind the title of a box.
+/// Behind the title of a box; a little of it is inside of frames, which may be inside of another.
 const DARK: &str = "#2b3f5c";
-/// Inside of frames, one of which may be inside of another one.
-const SHADE: &str = "#2b3f5c";
 
 pub(super) fn draw(diagram: &Diagram, placed: &Placed) -> String {
     let head = Path::new().set("d", "M0,0 L8,4 L0,8 Z").set("fill", INK);
@@ -48,7 +46,7 @@ fn frame(
 ) -> Group {
     let border = rectangle((x, y), size)
         .set("rx", ROUND)
-        .set("fill", SHADE)
+        .set("fill", DARK)
         .set("fill-opacity", 0.06)
         .set("stroke", LINE)
         .set("stroke-dasharray", "5 3");
@@ -108,7 +106,7 @@ fn a_box(node: &Node, ((x, y), (wide, height)): ((f64, f64), (f64, f64))) -> Gro
 
 /// The white part of a box, whose lower corners are round.
 fn below((x, y): (f64, f64), (width, height): (f64, f64)) -> Path {
-    // Half of the line, and the dark frame that stays to be seen.
+    // The dark frame around it.
     let inset = 1.0;
     let (left, right) = (number(x + inset), number(x + width - inset));
     let (top, bottom) = (number(y), number(y + height - inset));

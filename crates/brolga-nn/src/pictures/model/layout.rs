@@ -71,11 +71,13 @@ fn size(node: &Node) -> Size {
 /// The diagram as graphlay takes it.
 fn graph(diagram: &Diagram) -> Result<graphlay::Graph, TryFromIntError> {
     let id = |index: usize| u32::try_from(index).map(NodeId);
-    let node = |node: &Node| {
+    let node = |node: &Node| -> Result<_, TryFromIntError> {
         let parent = node.parent.map(id).transpose()?;
         Ok(graphlay::Node { size: size(node), parent, ..graphlay::Node::default() })
     };
-    let edge = |&(from, to): &(usize, usize)| Ok(Edge::new(id(from)?, id(to)?));
+    let edge = |&(from, to): &(usize, usize)| -> Result<_, TryFromIntError> {
+        Ok(Edge::new(id(from)?, id(to)?))
+    };
     Ok(graphlay::Graph {
         nodes: diagram.nodes.iter().map(node).collect::<Result<_, _>>()?,
         edges: diagram.arrows.iter().map(edge).collect::<Result<_, _>>()?,
