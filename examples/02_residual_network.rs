@@ -35,8 +35,10 @@ fn main() -> ExitCode {
 fn block(x: &Symbolic, filters: usize, strides: usize) -> Symbolic {
     let convolution =
         |strides| Conv2D::new(filters, 3).strides(strides).padding("same").use_bias(false);
-    let y = BatchNormalization::new().on(convolution(strides).on(x));
-    let y = BatchNormalization::new().on(convolution(1).on(ReLU::new().on(y)));
+    // Mean and variance follow within some dozen steps, for short trainings too.
+    let normalization = || BatchNormalization::new().momentum(0.9);
+    let y = normalization().on(convolution(strides).on(x));
+    let y = normalization().on(convolution(1).on(ReLU::new().on(y)));
     // Where the shape changes, so must that of the path around.
     let around = match strides {
         1 => x.clone(),

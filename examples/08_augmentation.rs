@@ -81,8 +81,10 @@ fn augment(args: &Args) -> Outcome {
         history.plot().title(name).save_svg(folder.join(format!("{name}.svg")))?;
         if is_augmented {
             plot_model(&mut model, folder.join("model.svg"), PlotModel::new().show_shapes(true))?;
+            let matrix = ConfusionMatrix::of(&y_test, &model.predict(&x_test)?)?;
+            matrix.class_names(data.class_names())?.save_svg(folder.join("confusion.svg"))?;
         }
     }
-    println!("Wrote plain, augmented and model (.svg) to {}", folder.display());
+    println!("Wrote plain, augmented, model and confusion (.svg) to {}", folder.display());
     Ok(())
 }

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     shared::run(transfer)
 }
 
-/// Features and a head of five classes.
+/// Convolutions that find features, and layers that tell five classes by them.
 fn network(name: &str, train_features: bool) -> Result<Model, NnError> {
     let convolution =
         |filters| Conv2D::new(filters, 3).activation("relu").trainable(train_features);
@@ -32,8 +32,8 @@ fn network(name: &str, train_features: bool) -> Result<Model, NnError> {
     let x = MaxPooling2D::new(2).on(convolution(16).on(&x));
     let x = MaxPooling2D::new(2).on(convolution(32).on(&x));
     let x = Flatten::new().on(&x);
-    let features = Dense::new(64).activation("relu").trainable(train_features).on(&x);
-    let class = Dense::new(5).activation("softmax").name("head").on(&features);
+    let x = Dense::new(64).activation("relu").name("hidden").on(&x);
+    let class = Dense::new(5).activation("softmax").name("head").on(&x);
     Ok(Model::new(&image, &class)?.named(name))
 }
 
@@ -54,7 +54,8 @@ fn transfer(args: &Arguments) -> Outcome {
     let folder = args.folder("10_transfer_learning")?;
     let (train, test) = mnist::load_data()?;
     let compile = || {
-        let compile = args.compile().optimizer("adam").loss("sparse_categorical_crossentropy");
+        let compile =
+            args.compile().optimizer(Adam::new(3e-3)).loss("sparse_categorical_crossentropy");
         compile.metrics(["accuracy"])
     };
     let fit = |epochs| Fit::new().epochs(epochs).batch_size(args.batch_size).verbose(0);
@@ -77,10 +78,9 @@ fn transfer(args: &Arguments) -> Outcome {
         model.seed(args.seed + 1)?;
         model.compile(compile())?;
         if is_transferred {
-            // All weights but kernel and bias of the head.
+            // Kernels and biases of the two convolutions.
             let mut weights = model.get_weights()?;
-            let features = weights.len() - 2;
-            weights[..features].clone_from_slice(&first.get_weights()?[..features]);
+            weights[..4].clone_from_slice(&first.get_weights()?[..4]);
             model.set_weights(&weights)?;
             model.summary()?;
         }

@@ -8,7 +8,7 @@ use ndarray::{Array1, Array4, Axis};
 
 /// A data set.
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
-pub enum DataSet {
+pub(crate) enum DataSet {
     /// Clothes, of the files that Debian's package dataset-fashion-mnist brings.
     FashionMnist,
     /// Digits, which are part of the program.
@@ -20,7 +20,7 @@ type Images = (Array4<u8>, Array1<u8>);
 
 impl DataSet {
     /// The images to train and to test with.
-    pub fn load(self) -> Result<(Images, Images), Box<dyn Error>> {
+    pub(crate) fn load(self) -> Result<(Images, Images), Box<dyn Error>> {
         let ((x_train, y_train), (x_test, y_test)) = match self {
             Self::FashionMnist => fashion_mnist::load_data()
                 .map_err(|error| format!("{error}\n  or take the digits: --data mnist"))?,
@@ -31,7 +31,7 @@ impl DataSet {
     }
 
     /// The names of the classes.
-    pub fn class_names(self) -> [&'static str; 10] {
+    pub(crate) fn class_names(self) -> [&'static str; 10] {
         match self {
             Self::FashionMnist => fashion_mnist::CLASS_NAMES,
             Self::Mnist => ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],

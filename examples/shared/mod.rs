@@ -9,11 +9,11 @@ use brolga::prelude::Compile;
 use clap::Parser;
 
 /// How an example ends.
-pub type Outcome = Result<(), Box<dyn Error>>;
+pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 /// The arguments of all examples.
 #[derive(Parser)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// How often all training samples are seen.
     #[arg(long)]
     epochs: Option<usize>,
@@ -22,13 +22,13 @@ pub struct Arguments {
     samples: Option<usize>,
     /// Samples in a step.
     #[arg(long, default_value_t = 32)]
-    pub batch_size: usize,
+    pub(crate) batch_size: usize,
     /// Worker threads; all cores if not given. The result does not depend on it.
     #[arg(long)]
     threads: Option<usize>,
     /// Decides about first weights, order of samples and dropout.
     #[arg(long, default_value_t = 1)]
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Where pictures are written; `target/` and the name of the example if not given.
     #[arg(long)]
     output: Option<PathBuf>,
@@ -36,17 +36,17 @@ pub struct Arguments {
 
 impl Arguments {
     /// How often all training samples are seen, if the user does not say.
-    pub fn epochs(&self, usual: usize) -> usize {
+    pub(crate) fn epochs(&self, usual: usize) -> usize {
         self.epochs.unwrap_or(usual)
     }
 
     /// How many of these training samples are used.
-    pub fn samples(&self, all: usize) -> usize {
+    pub(crate) fn samples(&self, all: usize) -> usize {
         self.samples.unwrap_or(all).min(all)
     }
 
     /// What every model is compiled with.
-    pub fn compile(&self) -> Compile {
+    pub(crate) fn compile(&self) -> Compile {
         let compile = Compile::new();
         match self.threads {
             Some(threads) => compile.threads(threads),
@@ -55,7 +55,7 @@ impl Arguments {
     }
 
     /// The folder for pictures. It is made before the training: what cannot be saved is told first.
-    pub fn folder(&self, example: &str) -> Result<PathBuf, String> {
+    pub(crate) fn folder(&self, example: &str) -> Result<PathBuf, String> {
         let folder = self.output.clone().unwrap_or_else(|| PathBuf::from("target").join(example));
         let made = fs::create_dir_all(&folder);
         made.map_err(|error| format!("--output {}: {error}", folder.display())).map(|()| folder)
@@ -63,7 +63,7 @@ impl Arguments {
 }
 
 /// Runs an example with the arguments of the command line.
-pub fn run<A: Parser>(example: impl FnOnce(&A) -> Outcome) -> ExitCode {
+pub(crate) fn run<A: Parser>(example: impl FnOnce(&A) -> Outcome) -> ExitCode {
     match example(&A::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
