@@ -1,13 +1,14 @@
 //! Suggestions for misspelled names.
 
-/// The candidate nearest to a name, if one is near.
+/// The candidate nearest to a name, if one is near: no more than a third of the letters is wrong.
+/// Upper and lower case are the same.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let far = |candidate: &str| edit_distance(&name, &candidate.to_lowercase());
     let near =
-        |candidate: &&str| edit_distance(name, candidate) <= name.len().max(candidate.len()) / 3;
-    candidates
-        .into_iter()
-        .filter(near)
-        .min_by_key(|candidate| (edit_distance(name, candidate), *candidate))
+        |&(distance, candidate): &(usize, &str)| distance <= name.len().max(candidate.len()) / 3;
+    let all = candidates.into_iter().map(|candidate| (far(candidate), candidate));
+    all.filter(near).min().map(|(_, candidate)| candidate)
 }
 
 /// The least number of insertions, removals, replacements and exchanges of adjacent letters that
@@ -42,5 +43,15 @@ mod tests {
         assert_eq!(edit_distance("rleu", "relu"), 1);
         assert_eq!(edit_distance("", "relu"), 4);
         assert_eq!(edit_distance("softmx", "softmax"), 1);
+    }
+
+    #[test]
+    fn near_names_share_most_letters() {
+        assert_eq!(nearest("softmx", ["relu", "softmax"]), Some("softmax"));
+        assert_eq!(nearest("Dence", ["Dot", "Dense"]), Some("Dense"));
+        assert_eq!(nearest("DENSE", ["Dense"]), Some("Dense"));
+        assert_eq!(nearest("l1", ["l2"]), None);
+        assert_eq!(nearest("x", ["y"]), None);
+        assert_eq!(nearest("lora_rank", ["units", "name"]), None);
     }
 }

@@ -72,6 +72,33 @@ impl<'de, const AXES: usize> Deserialize<'de> for Extents<AXES> {
     }
 }
 
+/// One axis; a negative number counts from the end. −1, the last one, by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Axis(pub i64);
+
+impl Default for Axis {
+    fn default() -> Self {
+        Self(-1)
+    }
+}
+
+impl From<i64> for Axis {
+    fn from(axis: i64) -> Self {
+        Self(axis)
+    }
+}
+
+impl Axis {
+    /// The index of this axis of a shape.
+    ///
+    /// # Errors
+    /// If the shape does not have it.
+    pub fn of(self, shape: &Shape) -> Result<usize, Mistake> {
+        axis_index(self.0, shape)
+    }
+}
+
 /// One axis or several; negative numbers count from the end, −1 is the last axis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

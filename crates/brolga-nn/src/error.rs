@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use brolga_autodiff::GradError;
-use brolga_ir::spelling::edit_distance;
+use brolga_ir::spelling::nearest;
 use brolga_ir::{Mistake, TraceError};
 use brolga_passes::PassError;
 use brolga_runtime::RuntimeError;
@@ -298,22 +298,11 @@ pub(crate) fn with_batch(sample: &[usize]) -> String {
 /// The message and the advice for a name that is not among the known ones.
 pub(crate) fn known_names<S: AsRef<str>>(kind: &str, name: &str, known: &[S]) -> (String, String) {
     let known: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
-    let far = |known: &str| edit_distance(&name.to_lowercase(), &known.to_lowercase());
-    let nearest = known.iter().map(|known| (far(known), known)).min();
-    let message = match nearest {
-        Some((d, nearest)) if 3 * d <= name.len().max(3) => {
-            format!("there is no {kind} `{name}`; did you mean `{nearest}`?")
-        }
-        _ => format!("there is no {kind} `{name}`"),
+    let message = match nearest(name, known.iter().copied()) {
+        Some(nearest) => format!("there is no {kind} `{name}`; did you mean `{nearest}`?"),
+        None => format!("there is no {kind} `{name}`"),
     };
     (message, format!("there are {}", known.join(", ")))
-}
-
-/// The known name that is meant by a name with a letter or two wrong in it.
-pub(crate) fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let far = |known: &str| edit_distance(&name.to_lowercase(), &known.to_lowercase());
-    let nearest = known.into_iter().map(|known| (far(known), known)).min()?;
-    (4 * nearest.0 <= name.len().max(4)).then_some(nearest.1)
 }
 
 #[cfg(test)]

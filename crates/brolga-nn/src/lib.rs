@@ -49,6 +49,7 @@ pub mod pictures;
 pub mod registry;
 pub mod regularizers;
 pub mod report;
+mod setters;
 mod states;
 pub mod trace;
 

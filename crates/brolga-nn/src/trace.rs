@@ -5,6 +5,7 @@ use brolga_ir::{DType, Mistake, Tracer, Type, Value, Var};
 
 use crate::activations::Activation;
 pub use crate::activations::Logits;
+use crate::config::Axis;
 use crate::normal::standard_normal;
 use crate::regularizers::Regularizer;
 
@@ -272,11 +273,17 @@ fn no_weight(name: &str) -> Mistake {
     Mistake::new(format!("the layer has no weight `{name}`; `build` declares the weights"))
 }
 
-/// The index of the greatest element along the last axis, which is dropped.
+/// The index of the greatest element along an axis, which is dropped.
+#[track_caller]
+pub(crate) fn argmax(x: &Var, axis: Axis) -> Var {
+    match axis.of(x.shape()) {
+        Ok(axis) => x.unary(Argmax { axis, keepdims: false }),
+        Err(mistake) => x.tracer().fail(mistake),
+    }
+}
+
+/// [`argmax`] along the last axis.
 #[track_caller]
 pub(crate) fn argmax_last(x: &Var) -> Var {
-    match x.shape().rank().checked_sub(1) {
-        Some(axis) => x.unary(Argmax { axis, keepdims: false }),
-        None => x.tracer().fail(Mistake::new(format!("{} has no last axis", x.ty()))),
-    }
+    argmax(x, Axis::default())
 }

@@ -265,7 +265,7 @@ fn mistakes_are_errors_when_the_model_is_compiled() {
       help: there are cosine_decay, cosine_decay_restarts, exponential_decay, inverse_time_decay, piecewise_constant_decay, polynomial_decay
     ");
     insta::assert_snapshot!(of(json!({ "class_name": "SGD", "config": { "learning_rate": { "class_name": "CosineDecay", "config": {} } } })), @"SGD: `learning_rate`: CosineDecay: missing field `initial_learning_rate`");
-    insta::assert_snapshot!(of(json!({ "class_name": "Ftrl", "config": { "beta_1": 0.5 } })), @"Ftrl: `beta_1` = 0.5 is not supported");
+    insta::assert_snapshot!(of(json!({ "class_name": "Ftrl", "config": { "beta_1": 0.5 } })), @"Ftrl: `beta_1` = 0.5 is not supported; did you mean `beta`?");
 }
 
 #[test]

@@ -4,12 +4,11 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{along, axis, last, others};
-use super::moments::{moments, ones, scaled, thousandth};
-use super::setters::setters;
-use super::{Base, Layer, WeightSpec, layer, yes, zeros};
-use crate::constraints::Constraint;
+use super::moments::{moments, ones, thousandth};
+use crate::setters::setters;
+use super::weights::{Affine, affine_setters};
+use super::{Base, Layer, WeightSpec, layer, zeros};
 use crate::initializers::Initializer;
-use crate::regularizers::Regularizer;
 use crate::registry::Choice;
 use crate::trace::Call;
 
@@ -37,26 +36,12 @@ pub struct BatchNormalization {
     momentum: f64,
     #[serde(default = "thousandth")]
     epsilon: f64,
-    #[serde(default = "yes")]
-    center: bool,
-    #[serde(default = "yes")]
-    scale: bool,
-    #[serde(default = "zeros")]
-    beta_initializer: Choice<dyn Initializer>,
-    #[serde(default = "ones")]
-    gamma_initializer: Choice<dyn Initializer>,
+    #[serde(flatten)]
+    affine: Affine,
     #[serde(default = "zeros")]
     moving_mean_initializer: Choice<dyn Initializer>,
     #[serde(default = "ones")]
     moving_variance_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    beta_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    beta_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    gamma_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    gamma_constraint: Option<Choice<dyn Constraint>>,
 }
 
 fn almost_one() -> f64 {
@@ -72,16 +57,9 @@ impl Default for BatchNormalization {
             axis: last(),
             momentum: almost_one(),
             epsilon: thousandth(),
-            center: true,
-            scale: true,
-            beta_initializer: zeros(),
-            gamma_initializer: ones(),
+            affine: Affine::default(),
             moving_mean_initializer: zeros(),
             moving_variance_initializer: ones(),
-            beta_regularizer: None,
-            beta_constraint: None,
-            gamma_regularizer: None,
-            gamma_constraint: None,
         }
     }
 }
@@ -99,27 +77,13 @@ impl BatchNormalization {
         momentum: f64,
         /// What is added to the variance; 0.001 by default.
         epsilon: f64,
-        /// Whether `beta` is added; true by default.
-        center: bool,
-        /// Whether `gamma` multiplies; true by default.
-        scale: bool,
-        /// The first values of `beta`; `zeros` by default.
-        beta_initializer: into Choice<dyn Initializer>,
-        /// The first values of `gamma`; `ones` by default.
-        gamma_initializer: into Choice<dyn Initializer>,
         /// The first values of `moving_mean`; `zeros` by default.
         moving_mean_initializer: into Choice<dyn Initializer>,
         /// The first values of `moving_variance`; `ones` by default.
         moving_variance_initializer: into Choice<dyn Initializer>,
-        /// The regularizer of the `beta`, whose term is added to the loss; none by default.
-        beta_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the `beta`, applied after each update; none by default.
-        beta_constraint: some Choice<dyn Constraint>,
-        /// The regularizer of the `gamma`, whose term is added to the loss; none by default.
-        gamma_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the `gamma`, applied after each update; none by default.
-        gamma_constraint: some Choice<dyn Constraint>,
     }
+
+    affine_setters!();
 
     /// Mean and variance of each channel of the batch, which the moving ones follow.
     fn batch_moments(&self, call: &mut Call<'_>, x: &Var, axis: usize) -> (Var, Var) {
@@ -141,28 +105,12 @@ impl Layer for BatchNormalization {
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let shape = [x.shape[axis(self.axis, x)?]];
-        let trained = [
-            (
-                self.scale,
-                "gamma",
-                (&self.gamma_initializer, &self.gamma_regularizer, &self.gamma_constraint),
-            ),
-            (
-                self.center,
-                "beta",
-                (&self.beta_initializer, &self.beta_regularizer, &self.beta_constraint),
-            ),
-        ];
-        let trained = trained.into_iter().filter(|(wanted, ..)| *wanted);
         let moving = [
             ("moving_mean", &self.moving_mean_initializer),
             ("moving_variance", &self.moving_variance_initializer),
         ];
-        let trained = trained.map(|(_, name, (first, regularizer, constraint))| {
-            WeightSpec::trainable(name, shape, first).regularizer(regularizer).constraint(constraint)
-        });
         let moving = moving.map(|(name, first)| WeightSpec::non_trainable(name, shape, first));
-        Ok(trained.chain(moving).collect())
+        Ok(self.affine.declare(&shape).into_iter().chain(moving).collect())
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
@@ -179,7 +127,7 @@ impl Layer for BatchNormalization {
                 (moving("moving_mean"), moving("moving_variance"))
             };
             let normal = (x - mean) * (variance + self.epsilon).rsqrt();
-            scaled(call, normal, (self.scale, self.center), &[axis])
+            self.affine.apply(call, normal, &[axis])
         })
     }
 }

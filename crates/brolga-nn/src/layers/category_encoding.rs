@@ -3,7 +3,7 @@
 use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::trace::Call;
 

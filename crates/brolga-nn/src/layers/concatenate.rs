@@ -4,7 +4,7 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{axis, last};
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::trace::Call;
 

@@ -5,14 +5,12 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::images::{images, images_of};
-use super::setters::setters;
-use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
+use super::weights::{Bias, Kernel, bias_setters, kernel_setters};
+use super::{Base, Layer, WeightSpec, yes};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding};
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
-use crate::registry::{Choice, Object};
-use crate::regularizers::Regularizer;
+use crate::registry::Object;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// [`Conv1D`](super::Conv1D), [`Conv2D`](super::Conv2D) and [`Conv3D`](super::Conv3D): a
@@ -35,18 +33,10 @@ pub struct Convolution<const AXES: usize> {
     activation: Activation,
     #[serde(default = "yes")]
     use_bias: bool,
-    #[serde(default = "glorot_uniform")]
-    kernel_initializer: Choice<dyn Initializer>,
-    #[serde(default = "zeros")]
-    bias_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    kernel_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    kernel_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    bias_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    bias_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(flatten)]
+    kernel: Kernel,
+    #[serde(flatten)]
+    bias: Bias,
 }
 
 /// [`layer!`](super::layer) for a convolution.
@@ -85,12 +75,8 @@ impl<const AXES: usize> Convolution<AXES> {
             groups: 1,
             activation: Activation::default(),
             use_bias: true,
-            kernel_initializer: glorot_uniform(),
-            bias_initializer: zeros(),
-            kernel_regularizer: None,
-            kernel_constraint: None,
-            bias_regularizer: None,
-            bias_constraint: None,
+            kernel: Kernel::default(),
+            bias: Bias::default(),
         }
     }
 
@@ -107,19 +93,10 @@ impl<const AXES: usize> Convolution<AXES> {
         activation: into Activation,
         /// Whether there is a bias; true by default.
         use_bias: bool,
-        /// The kernel's first values; `glorot_uniform` by default.
-        kernel_initializer: into Choice<dyn Initializer>,
-        /// The bias's first values; `zeros` by default.
-        bias_initializer: into Choice<dyn Initializer>,
-        /// The regularizer of the kernel, whose term is added to the loss; none by default.
-        kernel_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the kernel, applied after each update; none by default.
-        kernel_constraint: some Choice<dyn Constraint>,
-        /// The regularizer of the bias, whose term is added to the loss; none by default.
-        bias_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the bias, applied after each update; none by default.
-        bias_constraint: some Choice<dyn Constraint>,
     }
+
+    kernel_setters!();
+    bias_setters!();
 
     /// How the filter moves over an input.
     fn window(&self, class: &str, x: &Var) -> Result<Window, Mistake> {
@@ -161,19 +138,8 @@ where
         }
         let mut shape = self.kernel_size.0.to_vec();
         shape.extend([channels / self.groups, self.filters]);
-        let mut weights = vec![
-            WeightSpec::trainable("kernel", shape, &self.kernel_initializer)
-                .regularizer(&self.kernel_regularizer)
-                .constraint(&self.kernel_constraint),
-        ];
-        if self.use_bias {
-            weights.push(
-                WeightSpec::trainable("bias", [self.filters], &self.bias_initializer)
-                    .regularizer(&self.bias_regularizer)
-                    .constraint(&self.bias_constraint),
-            );
-        }
-        Ok(weights)
+        let bias = self.use_bias.then(|| self.bias.declare("bias", [self.filters]));
+        Ok([self.kernel.declare("kernel", shape)].into_iter().chain(bias).collect())
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

@@ -3,12 +3,10 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, weight_arguments, yes, zeros};
+use crate::setters::setters;
+use super::weights::{Bias, Kernel, bias_setters, kernel_setters};
+use super::{Base, Layer, WeightSpec, layer, shapes, yes};
 use crate::activations::Activation;
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
-use crate::registry::Choice;
-use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
 /// `y = f(x·kernel + bias)`.
@@ -23,26 +21,13 @@ pub struct Dense {
     activation: Activation,
     #[serde(default = "yes")]
     use_bias: bool,
-    #[serde(default = "glorot_uniform")]
-    kernel_initializer: Choice<dyn Initializer>,
-    #[serde(default = "zeros")]
-    bias_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    kernel_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    bias_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    kernel_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    bias_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(flatten)]
+    kernel: Kernel,
+    #[serde(flatten)]
+    bias: Bias,
 }
 
 layer!(Dense { units: Count });
-
-weight_arguments!(Dense {
-    "kernel": kernel_regularizer, kernel_constraint;
-    "bias": bias_regularizer, bias_constraint;
-});
 
 impl Dense {
     /// A layer with this many outputs.
@@ -52,42 +37,20 @@ impl Dense {
             units,
             activation: Activation::default(),
             use_bias: true,
-            kernel_initializer: glorot_uniform(),
-            bias_initializer: zeros(),
-            kernel_regularizer: None,
-            bias_regularizer: None,
-            kernel_constraint: None,
-            bias_constraint: None,
+            kernel: Kernel::default(),
+            bias: Bias::default(),
         }
     }
 
-    /// The function applied to the sum; none by default.
-    #[must_use]
-    pub fn activation(mut self, activation: impl Into<Activation>) -> Self {
-        self.activation = activation.into();
-        self
+    setters! {
+        /// What is applied to the sum; nothing by default.
+        activation: into Activation,
+        /// Whether there is a bias; true by default.
+        use_bias: bool,
     }
 
-    /// Whether there is a bias; true by default.
-    #[must_use]
-    pub fn use_bias(mut self, use_bias: bool) -> Self {
-        self.use_bias = use_bias;
-        self
-    }
-
-    /// The kernel's first values; `glorot_uniform` by default.
-    #[must_use]
-    pub fn kernel_initializer(mut self, initializer: impl Into<Choice<dyn Initializer>>) -> Self {
-        self.kernel_initializer = initializer.into();
-        self
-    }
-
-    /// The bias's first values; `zeros` by default.
-    #[must_use]
-    pub fn bias_initializer(mut self, initializer: impl Into<Choice<dyn Initializer>>) -> Self {
-        self.bias_initializer = initializer.into();
-        self
-    }
+    kernel_setters!();
+    bias_setters!();
 }
 
 impl Layer for Dense {
@@ -103,16 +66,9 @@ impl Layer for Dense {
                 return Err(Mistake::new(message));
             }
         };
-        let kernel = WeightSpec::trainable("kernel", [width, self.units], &self.kernel_initializer)
-            .regularizer(&self.kernel_regularizer)
-            .constraint(&self.kernel_constraint);
-        let mut weights = vec![kernel];
-        if self.use_bias {
-            let bias = WeightSpec::trainable("bias", [self.units], &self.bias_initializer);
-            weights
-                .push(bias.regularizer(&self.bias_regularizer).constraint(&self.bias_constraint));
-        }
-        Ok(weights)
+        let bias = self.use_bias.then(|| self.bias.declare("bias", [self.units]));
+        let kernel = self.kernel.declare("kernel", [width, self.units]);
+        Ok([kernel].into_iter().chain(bias).collect())
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

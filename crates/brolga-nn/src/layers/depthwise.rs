@@ -6,14 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::convolution::{finish, one};
 use super::images::{images, images_of};
-use super::setters::setters;
-use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
+use super::weights::{Bias, Depthwise, bias_setters, depthwise_setters};
+use super::{Base, Layer, WeightSpec, yes};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding};
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
-use crate::registry::{Choice, Object};
-use crate::regularizers::Regularizer;
+use crate::registry::Object;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// [`DepthwiseConv1D`](super::DepthwiseConv1D) and [`DepthwiseConv2D`](super::DepthwiseConv2D): a
@@ -35,18 +33,10 @@ pub struct DepthwiseConvolution<const AXES: usize> {
     activation: Activation,
     #[serde(default = "yes")]
     use_bias: bool,
-    #[serde(default = "glorot_uniform")]
-    depthwise_initializer: Choice<dyn Initializer>,
-    #[serde(default = "zeros")]
-    bias_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    depthwise_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    depthwise_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    bias_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    bias_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(flatten)]
+    depthwise: Depthwise,
+    #[serde(flatten)]
+    bias: Bias,
 }
 
 /// [`layer!`](super::layer) for a depthwise convolution.
@@ -79,12 +69,8 @@ impl<const AXES: usize> DepthwiseConvolution<AXES> {
             dilation_rate: one(),
             activation: Activation::default(),
             use_bias: true,
-            depthwise_initializer: glorot_uniform(),
-            bias_initializer: zeros(),
-            depthwise_regularizer: None,
-            depthwise_constraint: None,
-            bias_regularizer: None,
-            bias_constraint: None,
+            depthwise: Depthwise::default(),
+            bias: Bias::default(),
         }
     }
 
@@ -101,19 +87,10 @@ impl<const AXES: usize> DepthwiseConvolution<AXES> {
         activation: into Activation,
         /// Whether there is a bias; true by default.
         use_bias: bool,
-        /// The kernel's first values; `glorot_uniform` by default.
-        depthwise_initializer: into Choice<dyn Initializer>,
-        /// The bias's first values; `zeros` by default.
-        bias_initializer: into Choice<dyn Initializer>,
-        /// The regularizer of the depthwise kernel, whose term is added to the loss; none by default.
-        depthwise_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the depthwise kernel, applied after each update; none by default.
-        depthwise_constraint: some Choice<dyn Constraint>,
-        /// The regularizer of the bias, whose term is added to the loss; none by default.
-        bias_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the bias, applied after each update; none by default.
-        bias_constraint: some Choice<dyn Constraint>,
     }
+
+    depthwise_setters!();
+    bias_setters!();
 }
 
 impl<const AXES: usize> Layer for DepthwiseConvolution<AXES>
@@ -127,20 +104,9 @@ where
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let (_, channels) = images::<AXES>(self.class_name(), inputs)?;
         let shape = kernel_shape(self.kernel_size, [channels, self.depth_multiplier]);
-        let mut weights = vec![
-            WeightSpec::trainable("kernel", shape, &self.depthwise_initializer)
-                .regularizer(&self.depthwise_regularizer)
-                .constraint(&self.depthwise_constraint),
-        ];
-        if self.use_bias {
-            let filters = channels.saturating_mul(self.depth_multiplier);
-            weights.push(
-                WeightSpec::trainable("bias", [filters], &self.bias_initializer)
-                    .regularizer(&self.bias_regularizer)
-                    .constraint(&self.bias_constraint),
-            );
-        }
-        Ok(weights)
+        let filters = channels.saturating_mul(self.depth_multiplier);
+        let bias = self.use_bias.then(|| self.bias.declare("bias", [filters]));
+        Ok([self.depthwise.declare("kernel", shape)].into_iter().chain(bias).collect())
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

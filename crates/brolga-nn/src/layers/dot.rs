@@ -4,7 +4,7 @@ use brolga_ir::{Mistake, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, axis};
-use super::setters::setters;
+use crate::setters::setters;
 use super::subtract::two;
 use super::unit_normalization::unit;
 use super::{Base, Layer, WeightSpec, layer, shapes};

@@ -4,13 +4,10 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::einsum::{Labelled, einsum};
-use super::setters::setters;
-use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, zeros};
+use crate::setters::setters;
+use super::weights::{Bias, Kernel, bias_setters, kernel_setters};
+use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::activations::Activation;
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
-use crate::regularizers::Regularizer;
-use crate::registry::Choice;
 use crate::trace::Call;
 
 /// `y = f(einsum(equation, x, kernel) + bias)`: each axis of `x`, `kernel` and `y` has a letter in
@@ -35,18 +32,10 @@ pub struct EinsumDense {
     activation: Activation,
     #[serde(default)]
     bias_axes: Option<String>,
-    #[serde(default = "glorot_uniform")]
-    kernel_initializer: Choice<dyn Initializer>,
-    #[serde(default = "zeros")]
-    bias_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    kernel_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    kernel_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    bias_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    bias_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(flatten)]
+    kernel: Kernel,
+    #[serde(flatten)]
+    bias: Bias,
 }
 
 /// Extents of an output, of which some may be left open.
@@ -97,38 +86,20 @@ impl EinsumDense {
             output_shape: output_shape.into(),
             activation: Activation::default(),
             bias_axes: None,
-            kernel_initializer: glorot_uniform(),
-            bias_initializer: zeros(),
-            kernel_regularizer: None,
-            kernel_constraint: None,
-            bias_regularizer: None,
-            bias_constraint: None,
+            kernel: Kernel::default(),
+            bias: Bias::default(),
         }
     }
 
-    /// The letters of the output for whose axes there is a bias; none by default.
-    #[must_use]
-    pub fn bias_axes(mut self, bias_axes: impl Into<String>) -> Self {
-        self.bias_axes = Some(bias_axes.into());
-        self
-    }
-
     setters! {
+        /// The letters of the output for whose axes there is a bias; none by default.
+        bias_axes: some String,
         /// What is applied to the sum; nothing by default.
         activation: into Activation,
-        /// The kernel's first values; `glorot_uniform` by default.
-        kernel_initializer: into Choice<dyn Initializer>,
-        /// The bias's first values; `zeros` by default.
-        bias_initializer: into Choice<dyn Initializer>,
-        /// The regularizer of the kernel, whose term is added to the loss; none by default.
-        kernel_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the kernel, applied after each update; none by default.
-        kernel_constraint: some Choice<dyn Constraint>,
-        /// The regularizer of the bias, whose term is added to the loss; none by default.
-        bias_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the bias, applied after each update; none by default.
-        bias_constraint: some Choice<dyn Constraint>,
     }
+
+    kernel_setters!();
+    bias_setters!();
 
     /// The equation for an input of this type.
     fn plan(&self, x: &Type) -> Result<Plan, Mistake> {
@@ -264,13 +235,9 @@ impl Layer for EinsumDense {
             return Err(Mistake::new(format!("EinsumDense takes one input, given {}", shapes(inputs))));
         };
         let Plan { kernel_shape, bias_shape, .. } = self.plan(x)?;
-        let kernel = WeightSpec::trainable("kernel", kernel_shape, &self.kernel_initializer)
-            .regularizer(&self.kernel_regularizer)
-            .constraint(&self.kernel_constraint);
+        let kernel = self.kernel.declare("kernel", kernel_shape);
         let bias = bias_shape.map(|shape| {
-            WeightSpec::trainable("bias", shape, &self.bias_initializer)
-                .regularizer(&self.bias_regularizer)
-                .constraint(&self.bias_constraint)
+            self.bias.declare("bias", shape)
         });
         Ok(std::iter::once(kernel).chain(bias).collect())
     }

@@ -3,7 +3,7 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 

@@ -3,12 +3,8 @@
 use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use super::weights::{Embeddings, embeddings_setters};
 use super::{Base, Layer, WeightSpec, layer};
-use crate::initializers::{Initializer, RandomUniform};
-use crate::regularizers::Regularizer;
-use crate::constraints::Constraint;
-use crate::registry::Choice;
 use crate::trace::Call;
 
 /// `y[i.., :] = embeddings[x[i..], :]`: whole numbers become vectors.
@@ -24,16 +20,8 @@ pub struct Embedding {
     base: Base,
     input_dim: usize,
     output_dim: usize,
-    #[serde(default = "uniform")]
-    embeddings_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    embeddings_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    embeddings_constraint: Option<Choice<dyn Constraint>>,
-}
-
-fn uniform() -> Choice<dyn Initializer> {
-    RandomUniform::default().into()
+    #[serde(flatten)]
+    embeddings: Embeddings,
 }
 
 layer!(Embedding { input_dim: Count, output_dim: Count });
@@ -45,20 +33,11 @@ impl Embedding {
             base: Base::default(),
             input_dim,
             output_dim,
-            embeddings_initializer: uniform(),
-            embeddings_regularizer: None,
-            embeddings_constraint: None,
+            embeddings: Embeddings::default(),
         }
     }
 
-    setters! {
-        /// The first values of the vectors; `uniform`, from −0.05 to 0.05, by default.
-        embeddings_initializer: into Choice<dyn Initializer>,
-        /// The regularizer of the embeddings, whose term is added to the loss; none by default.
-        embeddings_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the embeddings, applied after each update; none by default.
-        embeddings_constraint: some Choice<dyn Constraint>,
-    }
+    embeddings_setters!();
 }
 
 impl Layer for Embedding {
@@ -68,10 +47,7 @@ impl Layer for Embedding {
 
     fn build(&self, _: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let shape = [self.input_dim, self.output_dim];
-        let embeddings = WeightSpec::trainable("embeddings", shape, &self.embeddings_initializer)
-            .regularizer(&self.embeddings_regularizer)
-            .constraint(&self.embeddings_constraint);
-        Ok(vec![embeddings])
+        Ok(vec![self.embeddings.declare("embeddings", shape)])
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

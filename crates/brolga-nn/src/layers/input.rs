@@ -4,6 +4,7 @@ use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, WeightSpec, layer, shapes};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// Declares the shape of one sample: `Input::new([28, 28, 1])`. It computes nothing.
@@ -34,11 +35,9 @@ impl Input {
         Self { base: Base::default(), batch_shape, dtype: float32() }
     }
 
-    /// The type of the elements: `"float32"` by default, or `"int32"` for class numbers and indices.
-    #[must_use]
-    pub fn dtype(mut self, dtype: impl Into<String>) -> Self {
-        self.dtype = dtype.into();
-        self
+    setters! {
+        /// The type of the elements: `"float32"` by default, or `"int32"` for class numbers and indices.
+        dtype: into String,
     }
 
     fn elements(&self) -> Option<DType> {

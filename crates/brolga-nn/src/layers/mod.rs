@@ -17,11 +17,11 @@ mod pooling;
 mod random_affine;
 mod resampling;
 mod separable;
-mod setters;
 mod sides;
 mod spatial_dropout;
 mod transposed;
 mod up_sampling;
+mod weights;
 mod zero_padding;
 
 use std::fmt;
@@ -315,48 +315,13 @@ macro_rules! layer {
 }
 pub use layer;
 
-/// Implements the methods of a layer for the regularizers and constraints of its weights.
-macro_rules! weight_arguments {
-    ($type:ident { $($weight:literal: $regularizer:ident, $constraint:ident;)* }) => {
-        impl $type {
-            $(
-                #[doc = concat!("The regularizer of the ", $weight, ", whose term is added to the loss; none by default.")]
-                #[must_use]
-                pub fn $regularizer(
-                    mut self,
-                    regularizer: impl Into<Choice<dyn crate::regularizers::Regularizer>>,
-                ) -> Self {
-                    self.$regularizer = Some(regularizer.into());
-                    self
-                }
-
-                #[doc = concat!("The constraint of the ", $weight, ", applied after each update; none by default.")]
-                #[must_use]
-                pub fn $constraint(
-                    mut self,
-                    constraint: impl Into<Choice<dyn crate::constraints::Constraint>>,
-                ) -> Self {
-                    self.$constraint = Some(constraint.into());
-                    self
-                }
-            )*
-        }
-    };
-}
-pub(crate) use weight_arguments;
-
 /// The shapes of a layer's inputs as messages show them: `(None, 28, 28)`.
 pub(crate) fn shapes(inputs: &[Type]) -> String {
     let shape = |ty: &Type| with_batch(ty.shape.get(1..).unwrap_or_default());
     inputs.iter().map(shape).collect::<Vec<_>>().join(", ")
 }
 
-/// The default initializer of kernels.
-pub(crate) fn glorot_uniform() -> Choice<dyn Initializer> {
-    crate::initializers::GlorotUniform::default().into()
-}
-
-/// The default initializer of biases.
+/// The initializer of weights that start at 0.
 pub(crate) fn zeros() -> Choice<dyn Initializer> {
     crate::initializers::Zeros::default().into()
 }

@@ -2,10 +2,8 @@
 
 use brolga_ir::Var;
 
-use super::axes::along;
 use crate::initializers::{Initializer, Ones};
 use crate::registry::Choice;
-use crate::trace::Call;
 
 /// The default initializer of factors.
 pub(super) fn ones() -> Choice<dyn Initializer> {
@@ -24,17 +22,4 @@ pub(super) fn moments(x: &Var, axes: &[usize]) -> (Var, Var) {
     let centered = x - &mean;
     let variance = (&centered * &centered).reduce_mean(axes, true);
     (mean, variance)
-}
-
-/// `y · gamma + beta` with those of the two weights that there are, along `axes`.
-pub(super) fn scaled(
-    call: &Call<'_>,
-    y: Var,
-    (scale, center): (bool, bool),
-    axes: &[usize],
-) -> Var {
-    let rank = y.shape().rank();
-    let weight = |name: &str| along(&call.weight(name), axes, rank);
-    let y = if scale { y * weight("gamma") } else { y };
-    if center { y + weight("beta") } else { y }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, last};
 use super::moments::ones;
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, shapes, zeros};
 use crate::arguments::Numbers;
 use crate::data::IntoData;
@@ -122,20 +122,10 @@ impl Normalization {
         axis: into Axes,
         /// Whether `y` has the mean and the variance instead; false by default.
         invert: bool,
-    }
-
-    /// The mean.
-    #[must_use]
-    pub fn mean(mut self, mean: impl Into<Statistic>) -> Self {
-        self.mean = Some(mean.into());
-        self
-    }
-
-    /// The variance.
-    #[must_use]
-    pub fn variance(mut self, variance: impl Into<Statistic>) -> Self {
-        self.variance = Some(variance.into());
-        self
+        /// The mean.
+        mean: some Statistic,
+        /// The variance.
+        variance: some Statistic,
     }
 
     /// Whether mean and variance are weights.

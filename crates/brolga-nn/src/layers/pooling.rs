@@ -9,10 +9,10 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::images::{images, images_of};
-use super::setters::setters;
 use super::{Base, Layer, WeightSpec};
 use crate::config::{Extents, Padding};
 use crate::registry::Object;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// What is taken of the values under a window.
@@ -105,14 +105,9 @@ impl<T: Taken, const AXES: usize> WindowPooling<T, AXES> {
         }
     }
 
-    /// Steps between neighbouring windows; the size of the window by default.
-    #[must_use]
-    pub fn strides(mut self, strides: impl Into<Extents<AXES>>) -> Self {
-        self.strides = Some(strides.into());
-        self
-    }
-
     setters! {
+        /// Steps between neighbouring windows; the size of the window by default.
+        strides: some Extents<AXES>,
         /// `"valid"`, the default, or `"same"`.
         padding: into Padding,
     }

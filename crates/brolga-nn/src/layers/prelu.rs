@@ -4,10 +4,9 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::Axes;
-use super::setters::setters;
-use super::{Base, Layer, WeightSpec, layer, zeros};
-use crate::initializers::Initializer;
-use crate::registry::Choice;
+use super::weights::{Alpha, alpha_setters};
+use super::{Base, Layer, WeightSpec, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = x` where `x > 0`, `alpha · x` elsewhere, with slopes `alpha` that are trained.
@@ -23,8 +22,8 @@ use crate::trace::Call;
 pub struct PReLU {
     #[serde(flatten)]
     base: Base,
-    #[serde(default = "zeros")]
-    alpha_initializer: Choice<dyn Initializer>,
+    #[serde(flatten)]
+    alpha: Alpha,
     #[serde(default)]
     shared_axes: Option<Axes>,
 }
@@ -33,7 +32,7 @@ layer!(PReLU);
 
 impl Default for PReLU {
     fn default() -> Self {
-        Self { base: Base::default(), alpha_initializer: zeros(), shared_axes: None }
+        Self { base: Base::default(), alpha: Alpha::default(), shared_axes: None }
     }
 }
 
@@ -43,18 +42,13 @@ impl PReLU {
         Self::default()
     }
 
-    /// The axes along which slopes are shared, such as 1 and 2 for one slope a channel of images;
-    /// none by default.
-    #[must_use]
-    pub fn shared_axes(mut self, shared_axes: impl Into<Axes>) -> Self {
-        self.shared_axes = Some(shared_axes.into());
-        self
+    setters! {
+        /// The axes along which slopes are shared, such as 1 and 2 for one slope a channel of images;
+        /// none by default.
+        shared_axes: some Axes,
     }
 
-    setters! {
-        /// The first slopes; `zeros` by default.
-        alpha_initializer: into Choice<dyn Initializer>,
-    }
+    alpha_setters!();
 }
 
 impl Layer for PReLU {
@@ -69,7 +63,7 @@ impl Layer for PReLU {
             shape[axis] = 1;
         }
         let sample = shape.get(1..).unwrap_or_default();
-        Ok(vec![WeightSpec::trainable("alpha", sample, &self.alpha_initializer)])
+        Ok(vec![self.alpha.declare("alpha", sample)])
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::affine::{FillMode, Sampling, transformed};
 use super::images::images;
 use super::resampling::Interpolation;
-use super::setters::setters;
 use super::{Base, Layer, WeightSpec};
 use crate::arguments::Argument;
 use crate::registry::Object;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// How images are moved: what tells [`RandomRotation`](super::RandomRotation),

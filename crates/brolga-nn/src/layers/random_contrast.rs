@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::{Factor, between};
 use super::images::images;
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::trace::Call;
 

@@ -3,7 +3,7 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
@@ -31,14 +31,9 @@ impl ReLU {
         Self::default()
     }
 
-    /// The greatest value; none by default.
-    #[must_use]
-    pub fn max_value(mut self, max_value: f64) -> Self {
-        self.max_value = Some(max_value);
-        self
-    }
-
     setters! {
+        /// The greatest value; none by default.
+        max_value: opt f64,
         /// The slope below the threshold; 0 by default.
         negative_slope: f64,
         /// Where the unit begins; 0 by default.

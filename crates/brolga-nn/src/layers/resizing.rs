@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::cropped::{central, with_aspect};
 use super::images::{images, images_of};
 use super::resampling::{Interpolation, resampled};
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::trace::Call;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, along, last_axis};
 use super::moments::ones;
-use super::setters::setters;
+use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::trace::Call;
 

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::convolution::{finish, one};
 use super::depthwise::{depthwise, kernel_shape, one_filter};
 use super::images::images;
-use super::setters::setters;
-use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
+use super::weights::{
+    Bias, Depthwise, Pointwise, bias_setters, depthwise_setters, pointwise_setters,
+};
+use super::{Base, Layer, WeightSpec, yes};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding};
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
-use crate::registry::{Choice, Object};
-use crate::regularizers::Regularizer;
+use crate::registry::Object;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// [`SeparableConv1D`](super::SeparableConv1D) and [`SeparableConv2D`](super::SeparableConv2D): a
@@ -37,24 +37,12 @@ pub struct SeparableConvolution<const AXES: usize> {
     activation: Activation,
     #[serde(default = "yes")]
     use_bias: bool,
-    #[serde(default = "glorot_uniform")]
-    depthwise_initializer: Choice<dyn Initializer>,
-    #[serde(default = "glorot_uniform")]
-    pointwise_initializer: Choice<dyn Initializer>,
-    #[serde(default = "zeros")]
-    bias_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    depthwise_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    depthwise_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    pointwise_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    pointwise_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    bias_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    bias_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(flatten)]
+    depthwise: Depthwise,
+    #[serde(flatten)]
+    pointwise: Pointwise,
+    #[serde(flatten)]
+    bias: Bias,
 }
 
 /// [`layer!`](super::layer) for a separable convolution.
@@ -84,15 +72,9 @@ impl<const AXES: usize> SeparableConvolution<AXES> {
             depth_multiplier: 1,
             activation: Activation::default(),
             use_bias: true,
-            depthwise_initializer: glorot_uniform(),
-            pointwise_initializer: glorot_uniform(),
-            bias_initializer: zeros(),
-            depthwise_regularizer: None,
-            depthwise_constraint: None,
-            pointwise_regularizer: None,
-            pointwise_constraint: None,
-            bias_regularizer: None,
-            bias_constraint: None,
+            depthwise: Depthwise::default(),
+            pointwise: Pointwise::default(),
+            bias: Bias::default(),
         }
     }
 
@@ -109,25 +91,11 @@ impl<const AXES: usize> SeparableConvolution<AXES> {
         activation: into Activation,
         /// Whether there is a bias; true by default.
         use_bias: bool,
-        /// The first values of the channels' own kernels; `glorot_uniform` by default.
-        depthwise_initializer: into Choice<dyn Initializer>,
-        /// The first values of the kernel over all channels; `glorot_uniform` by default.
-        pointwise_initializer: into Choice<dyn Initializer>,
-        /// The bias's first values; `zeros` by default.
-        bias_initializer: into Choice<dyn Initializer>,
-        /// The regularizer of the depthwise kernel, whose term is added to the loss; none by default.
-        depthwise_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the depthwise kernel, applied after each update; none by default.
-        depthwise_constraint: some Choice<dyn Constraint>,
-        /// The regularizer of the pointwise kernel, whose term is added to the loss; none by default.
-        pointwise_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the pointwise kernel, applied after each update; none by default.
-        pointwise_constraint: some Choice<dyn Constraint>,
-        /// The regularizer of the bias, whose term is added to the loss; none by default.
-        bias_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the bias, applied after each update; none by default.
-        bias_constraint: some Choice<dyn Constraint>,
     }
+
+    depthwise_setters!();
+    pointwise_setters!();
+    bias_setters!();
 }
 
 impl<const AXES: usize> Layer for SeparableConvolution<AXES>
@@ -144,20 +112,10 @@ where
         let own = kernel_shape(self.kernel_size, [channels, self.depth_multiplier]);
         let across = kernel_shape(Extents::<AXES>::from(1), [multiplied, self.filters]);
         let mut weights = vec![
-            WeightSpec::trainable("depthwise_kernel", own, &self.depthwise_initializer)
-                .regularizer(&self.depthwise_regularizer)
-                .constraint(&self.depthwise_constraint),
-            WeightSpec::trainable("pointwise_kernel", across, &self.pointwise_initializer)
-                .regularizer(&self.pointwise_regularizer)
-                .constraint(&self.pointwise_constraint),
+            self.depthwise.declare("depthwise_kernel", own),
+            self.pointwise.declare("pointwise_kernel", across),
         ];
-        if self.use_bias {
-            weights.push(
-                WeightSpec::trainable("bias", [self.filters], &self.bias_initializer)
-                    .regularizer(&self.bias_regularizer)
-                    .constraint(&self.bias_constraint),
-            );
-        }
+        weights.extend(self.use_bias.then(|| self.bias.declare("bias", [self.filters])));
         Ok(weights)
     }
 

@@ -7,14 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::convolution::{finish, one};
 use super::depthwise::kernel_shape;
 use super::images::{images, images_of};
-use super::setters::setters;
-use super::{Base, Layer, WeightSpec, glorot_uniform, yes, zeros};
+use super::weights::{Bias, Kernel, bias_setters, kernel_setters};
+use super::{Base, Layer, WeightSpec, yes};
 use crate::activations::Activation;
 use crate::config::{Extents, Padding, span};
-use crate::constraints::Constraint;
-use crate::initializers::Initializer;
-use crate::registry::{Choice, Object};
-use crate::regularizers::Regularizer;
+use crate::registry::Object;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// [`Conv1DTranspose`](super::Conv1DTranspose), [`Conv2DTranspose`](super::Conv2DTranspose) and
@@ -38,18 +36,10 @@ pub struct TransposedConvolution<const AXES: usize> {
     activation: Activation,
     #[serde(default = "yes")]
     use_bias: bool,
-    #[serde(default = "glorot_uniform")]
-    kernel_initializer: Choice<dyn Initializer>,
-    #[serde(default = "zeros")]
-    bias_initializer: Choice<dyn Initializer>,
-    #[serde(default)]
-    kernel_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    kernel_constraint: Option<Choice<dyn Constraint>>,
-    #[serde(default)]
-    bias_regularizer: Option<Choice<dyn Regularizer>>,
-    #[serde(default)]
-    bias_constraint: Option<Choice<dyn Constraint>>,
+    #[serde(flatten)]
+    kernel: Kernel,
+    #[serde(flatten)]
+    bias: Bias,
 }
 
 /// [`layer!`](super::layer) for a transposed convolution.
@@ -78,12 +68,8 @@ impl<const AXES: usize> TransposedConvolution<AXES> {
             dilation_rate: one(),
             activation: Activation::default(),
             use_bias: true,
-            kernel_initializer: glorot_uniform(),
-            bias_initializer: zeros(),
-            kernel_regularizer: None,
-            kernel_constraint: None,
-            bias_regularizer: None,
-            bias_constraint: None,
+            kernel: Kernel::default(),
+            bias: Bias::default(),
         }
     }
 
@@ -98,26 +84,15 @@ impl<const AXES: usize> TransposedConvolution<AXES> {
         activation: into Activation,
         /// Whether there is a bias; true by default.
         use_bias: bool,
-        /// The kernel's first values; `glorot_uniform` by default.
-        kernel_initializer: into Choice<dyn Initializer>,
-        /// The bias's first values; `zeros` by default.
-        bias_initializer: into Choice<dyn Initializer>,
-        /// The regularizer of the kernel, whose term is added to the loss; none by default.
-        kernel_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the kernel, applied after each update; none by default.
-        kernel_constraint: some Choice<dyn Constraint>,
-        /// The regularizer of the bias, whose term is added to the loss; none by default.
-        bias_regularizer: some Choice<dyn Regularizer>,
-        /// The constraint of the bias, applied after each update; none by default.
-        bias_constraint: some Choice<dyn Constraint>,
     }
 
-    /// What is added behind the smallest output, less than `strides`; by default what the class
-    /// says of the output's extents.
-    #[must_use]
-    pub fn output_padding(mut self, output_padding: impl Into<Extents<AXES>>) -> Self {
-        self.output_padding = Some(output_padding.into());
-        self
+    kernel_setters!();
+    bias_setters!();
+
+    setters! {
+        /// What is added behind the smallest output, less than `strides`; by default what the class
+        /// says of the output's extents.
+        output_padding: some Extents<AXES>,
     }
 
     /// The output's spatial extents, and how the filter moves over them in the convolution of which
@@ -201,19 +176,8 @@ where
                 .help("more of it would be outputs that no window reaches: leave it out, or make the strides larger"));
         }
         let shape = kernel_shape(self.kernel_size, [self.filters, channels]);
-        let mut weights = vec![
-            WeightSpec::trainable("kernel", shape, &self.kernel_initializer)
-                .regularizer(&self.kernel_regularizer)
-                .constraint(&self.kernel_constraint),
-        ];
-        if self.use_bias {
-            weights.push(
-                WeightSpec::trainable("bias", [self.filters], &self.bias_initializer)
-                    .regularizer(&self.bias_regularizer)
-                    .constraint(&self.bias_constraint),
-            );
-        }
-        Ok(weights)
+        let bias = self.use_bias.then(|| self.bias.declare("bias", [self.filters]));
+        Ok([self.kernel.declare("kernel", shape)].into_iter().chain(bias).collect())
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::images::{images, images_of};
 use super::resampling::{Interpolation, resampled};
-use super::setters::setters;
+use crate::setters::setters;
 use super::up_sampling::repeated;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::config::Extents;

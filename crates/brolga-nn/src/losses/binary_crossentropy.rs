@@ -3,11 +3,13 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{LastAxis, Loss, Losses, Reduction, clip, loss, mean_last, pair, reduction};
+use super::{Loss, Losses, Reduction, clip, loss, mean_along, pair, reduction};
 use crate::activations::softplus;
+use crate::config::Axis;
+use crate::setters::setters;
 use crate::trace::{Logits, Prediction};
 
-/// `−mean(t·ln p + (1 − t)·ln(1 − p))` along the last axis, with probabilities p and labels t from
+/// `−mean(t·ln p + (1 − t)·ln(1 − p))` along an axis, with probabilities p and labels t from
 /// 0 to 1.
 ///
 /// From logits z, p = σ(z), it is computed as `softplus(z) − t·z`, which neither overflows nor
@@ -25,7 +27,8 @@ pub struct BinaryCrossentropy {
     /// How the losses of the samples become one number.
     #[serde(deserialize_with = "reduction")]
     pub reduction: Reduction,
-    axis: LastAxis,
+    /// The axis of the mean; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 loss!(BinaryCrossentropy { label_smoothing: Share });
@@ -36,18 +39,13 @@ impl BinaryCrossentropy {
         Self::default()
     }
 
-    /// Whether predictions are logits instead of probabilities; false by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// How far labels are moved towards ½; 0 by default.
-    #[must_use]
-    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
+    setters! {
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// How far labels are moved towards ½; 0 by default.
+        label_smoothing: f64,
+        /// The axis of the mean; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -57,7 +55,8 @@ impl Loss for BinaryCrossentropy {
     }
 
     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {
-        binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing).into()
+        let Self { from_logits, label_smoothing, axis, .. } = *self;
+        binary_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis).into()
     }
 }
 
@@ -69,8 +68,10 @@ pub fn binary_crossentropy(
     y_pred: &Prediction,
     from_logits: bool,
     label_smoothing: f64,
+    axis: Axis,
 ) -> Var {
-    mean_last(&binary_terms(y_true, y_pred, from_logits, label_smoothing).crossentropies)
+    let terms = binary_terms(y_true, y_pred, from_logits, label_smoothing);
+    mean_along(&terms.crossentropies, axis)
 }
 
 /// Labels after smoothing, the probabilities of yes, and the cross entropy of each answer.

@@ -3,7 +3,9 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use super::{LastAxis, Loss, Losses, Reduction, binary_terms, loss, mean_last, power, reduction};
+use super::{Loss, Losses, Reduction, binary_terms, loss, mean_along, power, reduction};
+use crate::config::Axis;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// `−mean(t·(1 − p)^γ·ln p + (1 − t)·p^γ·ln(1 − p))` along the last axis for labels t of 0 and 1,
@@ -33,7 +35,8 @@ pub struct BinaryFocalCrossentropy {
     /// How the losses of the samples become one number.
     #[serde(deserialize_with = "reduction")]
     pub reduction: Reduction,
-    axis: LastAxis,
+    /// The axis of the mean; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 loss!(BinaryFocalCrossentropy { alpha: Share, gamma: AtLeast(0.0), label_smoothing: Share });
@@ -47,7 +50,7 @@ impl Default for BinaryFocalCrossentropy {
             from_logits: false,
             label_smoothing: 0.0,
             reduction: Reduction::default(),
-            axis: LastAxis,
+            axis: Axis::default(),
         }
     }
 }
@@ -58,39 +61,19 @@ impl BinaryFocalCrossentropy {
         Self::default()
     }
 
-    /// Whether terms are weighted by their class; false by default.
-    #[must_use]
-    pub fn apply_class_balancing(mut self, apply: bool) -> Self {
-        self.apply_class_balancing = apply;
-        self
-    }
-
-    /// The weight of the answer yes, `1 − alpha` that of no; 0.25 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
-    }
-
-    /// How much less easy answers count; 2 by default.
-    #[must_use]
-    pub fn gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-
-    /// Whether predictions are logits instead of probabilities; false by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// How far labels are moved towards ½; 0 by default.
-    #[must_use]
-    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
+    setters! {
+        /// Whether terms are weighted by their class; false by default.
+        apply_class_balancing: bool,
+        /// The weight of the answer yes, `1 − alpha` that of no; 0.25 by default.
+        alpha: f64,
+        /// How much less easy answers count; 2 by default.
+        gamma: f64,
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// How far labels are moved towards ½; 0 by default.
+        label_smoothing: f64,
+        /// The axis of the mean; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -110,6 +93,6 @@ impl Loss for BinaryFocalCrossentropy {
         } else {
             focal
         };
-        mean_last(&balanced).into()
+        mean_along(&balanced, self.axis).into()
     }
 }

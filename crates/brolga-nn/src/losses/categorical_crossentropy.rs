@@ -4,19 +4,19 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, pair, reduction, smoothed,
-    sum_last, weighted,
+    Labels, Loss, Losses, Reduction, log_probabilities, loss, pair, reduction, smoothed, weighted,
 };
+use crate::config::Axis;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
-/// `−Σ t·ln p` along the last axis, with distributions p and labels t (one-hot, or any other
+/// `−Σ t·ln p` along an axis, with distributions p and labels t (one-hot, or any other
 /// distribution).
 ///
 /// From logits z, p = softmax(z), it is computed with `ln p = z − max z − ln Σ exp(z − max z)`,
-/// which neither overflows nor rounds to
-/// 0. That happens with `from_logits`, and without where the model's last layer is a softmax. Label
-///    smoothing replaces t by
-/// `t·(1 − s) + s/classes`.
+/// which neither overflows nor rounds to 0. That happens with `from_logits`, and without where the
+/// model's last layer is a softmax. Label smoothing replaces t by `t·(1 − s) + s/n`, where n is the
+/// extent of the last axis, also where the classes are on another one, as in Keras.
 ///
 /// Keras: `keras.losses.CategoricalCrossentropy`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -29,7 +29,8 @@ pub struct CategoricalCrossentropy {
     /// How the losses of the samples become one number.
     #[serde(deserialize_with = "reduction")]
     pub reduction: Reduction,
-    axis: LastAxis,
+    /// The axis of the classes; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 loss!(CategoricalCrossentropy { label_smoothing: Share });
@@ -40,18 +41,13 @@ impl CategoricalCrossentropy {
         Self::default()
     }
 
-    /// Whether predictions are logits instead of probabilities; false by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// How far labels are moved towards the uniform distribution; 0 by default.
-    #[must_use]
-    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
+    setters! {
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// How far labels are moved towards the uniform distribution; 0 by default.
+        label_smoothing: f64,
+        /// The axis of the classes; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -61,11 +57,12 @@ impl Loss for CategoricalCrossentropy {
     }
 
     fn labels(&self) -> Labels {
-        Labels::Distributions
+        Labels::Distributions { axis: self.axis }
     }
 
     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {
-        categorical_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing).into()
+        let Self { from_logits, label_smoothing, axis, .. } = *self;
+        categorical_crossentropy(y_true, y_pred, from_logits, label_smoothing, axis).into()
     }
 }
 
@@ -77,8 +74,13 @@ pub fn categorical_crossentropy(
     y_pred: &Prediction,
     from_logits: bool,
     label_smoothing: f64,
+    axis: Axis,
 ) -> Var {
-    let log_p = log_probabilities(y_pred, from_logits);
+    let axis = match axis.of(y_pred.output.shape()) {
+        Ok(axis) => axis,
+        Err(mistake) => return y_true.tracer().fail(mistake),
+    };
+    let log_p = log_probabilities(y_pred, from_logits, axis);
     let (t, log_p) = pair(y_true, &log_p);
-    -sum_last(&weighted(&log_p, &smoothed(t, label_smoothing)))
+    -weighted(&log_p, &smoothed(t, label_smoothing)).reduce_sum(&[axis], false)
 }

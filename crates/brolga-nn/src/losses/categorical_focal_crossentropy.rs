@@ -4,13 +4,14 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, pair, power, reduction,
-    smoothed, sum_last, weighted,
+    Labels, Loss, Losses, Reduction, log_probabilities, loss, pair, power, reduction,
+    smoothed, weighted,
 };
-use crate::config::PerChannel;
+use crate::config::{Axis, PerChannel};
+use crate::setters::setters;
 use crate::trace::Prediction;
 
-/// `−Σ alpha·(1 − p)^γ·t·ln p` along the last axis, with distributions p and labels t.
+/// `−Σ alpha·(1 − p)^γ·t·ln p` along an axis, with distributions p and labels t.
 ///
 /// Logits and label smoothing are as of
 /// [`CategoricalCrossentropy`](super::CategoricalCrossentropy).
@@ -32,7 +33,8 @@ pub struct CategoricalFocalCrossentropy {
     /// How the losses of the samples become one number.
     #[serde(deserialize_with = "reduction")]
     pub reduction: Reduction,
-    axis: LastAxis,
+    /// The axis of the classes; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 loss!(CategoricalFocalCrossentropy {
@@ -49,7 +51,7 @@ impl Default for CategoricalFocalCrossentropy {
             from_logits: false,
             label_smoothing: 0.0,
             reduction: Reduction::default(),
-            axis: LastAxis,
+                    axis: Axis::default(),
         }
     }
 }
@@ -60,32 +62,17 @@ impl CategoricalFocalCrossentropy {
         Self::default()
     }
 
-    /// The weight of all classes, or of each; 0.25 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: impl Into<PerChannel>) -> Self {
-        self.alpha = alpha.into();
-        self
-    }
-
-    /// How much less easy samples count; 2 by default.
-    #[must_use]
-    pub fn gamma(mut self, gamma: f64) -> Self {
-        self.gamma = gamma;
-        self
-    }
-
-    /// Whether predictions are logits instead of probabilities; false by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// How far labels are moved towards the uniform distribution; 0 by default.
-    #[must_use]
-    pub fn label_smoothing(mut self, label_smoothing: f64) -> Self {
-        self.label_smoothing = label_smoothing;
-        self
+    setters! {
+        /// The weight of all classes, or of each; 0.25 by default.
+        alpha: into PerChannel,
+        /// How much less easy samples count; 2 by default.
+        gamma: f64,
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// How far labels are moved towards the uniform distribution; 0 by default.
+        label_smoothing: f64,
+        /// The axis of the classes; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -95,17 +82,21 @@ impl Loss for CategoricalFocalCrossentropy {
     }
 
     fn labels(&self) -> Labels {
-        Labels::Distributions
+        Labels::Distributions { axis: self.axis }
     }
 
     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {
-        let log_p = log_probabilities(y_pred, self.from_logits);
+        let axis = match self.axis.of(y_pred.output.shape()) {
+            Ok(axis) => axis,
+            Err(mistake) => return y_true.tracer().fail(mistake).into(),
+        };
+        let log_p = log_probabilities(y_pred, self.from_logits, axis);
         let (t, log_p) = pair(y_true, &log_p);
         if let Err(mistake) = self.alpha.check("alpha", log_p.ty()) {
             return log_p.tracer().fail(mistake).into();
         }
         let t = smoothed(t, self.label_smoothing);
         let factor = power(&(1.0 - log_p.exp()), self.gamma) * self.alpha.constant(&log_p);
-        (-sum_last(&weighted(&log_p, &(factor * t)))).into()
+        (-weighted(&log_p, &(factor * t)).reduce_sum(&[axis], false)).into()
     }
 }

@@ -4,6 +4,7 @@ use brolga_ir::{DType, Mistake, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, Loss, Losses, Reduction, loss, reduction, sum_last};
+use crate::config::Axis;
 use crate::trace::Prediction;
 
 /// `(1 − p[t]^q) / q`, with distributions p along the last axis and class numbers t.
@@ -45,7 +46,7 @@ impl Loss for CategoricalGeneralizedCrossEntropy {
     }
 
     fn labels(&self) -> Labels {
-        Labels::Classes { ignored: None }
+        Labels::Classes { axis: Axis::default(), ignored: None }
     }
 
     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {

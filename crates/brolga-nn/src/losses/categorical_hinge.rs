@@ -2,14 +2,15 @@
 
 use brolga_ir::Var;
 
-use super::{pair, plain_loss, sum_last};
+use super::{Labels, pair, plain_loss, sum_last};
+use crate::config::Axis;
 
 plain_loss! {
     /// `max(n − p + 1, 0)` with `p = Σ y_true · y_pred` and `n = max((1 − y_true) · y_pred)` along
     /// the last axis, with one-hot labels.
     ///
     /// Keras: `keras.losses.CategoricalHinge`.
-    CategoricalHinge = categorical_hinge, labels: Distributions
+    CategoricalHinge = categorical_hinge, labels: Labels::Distributions { axis: Axis::default() }
 }
 
 /// The loss of each sample; see [`CategoricalHinge`].

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Loss, Losses, Reduction, loss, pair, reduction};
 use crate::config::axis_index;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// `−Σ t · p` along an axis, with t and p divided by their norms: −1 where they have the same
@@ -35,11 +36,9 @@ impl CosineSimilarity {
         Self::default()
     }
 
-    /// The axis; −1, the last, by default.
-    #[must_use]
-    pub fn axis(mut self, axis: i64) -> Self {
-        self.axis = axis;
-        self
+    setters! {
+        /// The axis; −1, the last, by default.
+        axis: i64,
     }
 }
 

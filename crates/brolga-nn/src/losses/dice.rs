@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Loss, Losses, Reduction, loss, pair, reduction, sum_over};
 use crate::config::Axes;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// `1 − 2 · Σ t·p / (Σ t + Σ p + 10⁻⁷)`, with labels t and predictions p from 0 to 1.
@@ -30,11 +31,9 @@ impl Dice {
         Self::default()
     }
 
-    /// The axes of the sums; all of them, the batch included, by default.
-    #[must_use]
-    pub fn axis(mut self, axis: impl Into<Axes>) -> Self {
-        self.axis = Some(axis.into());
-        self
+    setters! {
+        /// The axes of the sums; all of them, the batch included, by default.
+        axis: some Axes,
     }
 }
 

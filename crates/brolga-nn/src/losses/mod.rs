@@ -4,11 +4,12 @@
 
 use std::sync::Arc;
 
-use brolga_ir::{DType, Mistake, Type, Var};
+use brolga_ir::{DType, Mistake, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::activations::{ActivationFunction, LogSoftmax};
-use crate::config::Axes;
+use crate::config::{Axes, Axis};
+use crate::error::with_batch;
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::{Logits, Prediction};
 
@@ -78,20 +79,52 @@ pub enum Labels {
     /// As many numbers as the model's output has.
     Values,
     /// One vector over the classes, such as a one-hot vector, where the model's output has one.
-    Distributions,
-    /// A class number where the model's output has a vector; `ignored` is not looked at.
+    Distributions {
+        /// The axis of these vectors.
+        axis: Axis,
+    },
+    /// A class number where the model's output has a vector.
     Classes {
+        /// The axis of these vectors.
+        axis: Axis,
         /// A class number that marks labels without a meaning.
         ignored: Option<i64>,
     },
 }
 
 impl Labels {
-    /// The type of the labels for an output of this type.
-    pub fn ty(self, output: &Type) -> Type {
-        match (self, output.shape.split_last()) {
-            (Self::Classes { .. }, Some((_, shape))) => Type::new(DType::I32, shape),
-            _ => output.clone(),
+    /// The place of the classes among the axes of an output's sample; `None` if labels are not of
+    /// classes.
+    ///
+    /// # Errors
+    /// If the output has no such axis, or it is the batch's.
+    pub fn class_axis(self, sample: &Type) -> Result<Option<usize>, Mistake> {
+        let (Self::Distributions { axis } | Self::Classes { axis, .. }) = self else {
+            return Ok(None);
+        };
+        let batch = Shape::from([1].iter().chain(&*sample.shape).copied().collect::<Vec<_>>());
+        match axis.of(&batch)?.checked_sub(1) {
+            Some(place) => Ok(Some(place)),
+            None => {
+                let output = with_batch(&sample.shape);
+                let message = format!("the classes are on axis {} of {output}, the batch", axis.0);
+                Err(Mistake::new(message).help("each sample needs a number for each class"))
+            }
+        }
+    }
+
+    /// The type of the labels of a sample, for an output whose samples have this type.
+    ///
+    /// # Errors
+    /// As [`Labels::class_axis`].
+    pub fn ty(self, sample: &Type) -> Result<Type, Mistake> {
+        match (self, self.class_axis(sample)?) {
+            (Self::Classes { .. }, Some(place)) => {
+                let mut shape = sample.shape.to_vec();
+                shape.remove(place);
+                Ok(Type::new(DType::I32, shape))
+            }
+            _ => Ok(sample.clone()),
         }
     }
 }
@@ -125,28 +158,6 @@ pub enum Reduction {
     MeanWithSampleWeight,
     /// They stay as they are.
     None,
-}
-
-/// The axis of the classes, which is the last one; another one is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
-pub(crate) struct LastAxis;
-
-impl From<LastAxis> for i64 {
-    fn from(_: LastAxis) -> Self {
-        -1
-    }
-}
-
-impl TryFrom<i64> for LastAxis {
-    type Error = String;
-
-    fn try_from(axis: i64) -> Result<Self, String> {
-        match axis {
-            -1 => Ok(Self),
-            _ => Err(format!("classes are expected on the last axis, -1, not on {axis}")),
-        }
-    }
 }
 
 /// Implements for a loss struct with the field `reduction` what all of them have: `reduction`,
@@ -198,7 +209,7 @@ pub use loss;
 /// Declares the struct of a loss whose only argument is `reduction`, with the function that
 /// computes it of labels and predictions, and what its labels are where they are not values.
 macro_rules! plain_loss {
-    ($(#[$doc:meta])* $name:ident = $function:ident $(, labels: $labels:ident)?) => {
+    ($(#[$doc:meta])* $name:ident = $function:ident $(, labels: $labels:expr)?) => {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize,
@@ -225,7 +236,7 @@ macro_rules! plain_loss {
             }
 
             $(fn labels(&self) -> crate::losses::Labels {
-                crate::losses::Labels::$labels
+                $labels
             })?
 
             fn values(
@@ -286,9 +297,8 @@ fn mask_weight(mask: &Var, reduction: Reduction) -> Var {
         return mask;
     }
     let axes: Vec<usize> = (0..mask.shape().rank()).collect();
-    let total = mask.shape().elements() as f64;
-    let valid = mask.reduce_sum(&axes, false) + EPSILON;
-    &mask * (mask.constant_like(total) / valid)
+    let total = mask.constant_like(mask.shape().elements() as f64);
+    &mask * divide_no_nan(&total, &mask.reduce_sum(&axes, false))
 }
 
 /// The weight with axes of extent 1 appended, so that it broadcasts along the axes of a sample that
@@ -357,6 +367,15 @@ pub(crate) fn mean_last(x: &Var) -> Var {
     }
 }
 
+/// The mean along an axis.
+#[track_caller]
+pub(crate) fn mean_along(x: &Var, axis: Axis) -> Var {
+    match axis.of(x.shape()) {
+        Ok(axis) => x.reduce_mean(&[axis], false),
+        Err(mistake) => x.tracer().fail(mistake),
+    }
+}
+
 /// The sum along the last axis.
 #[track_caller]
 pub(crate) fn sum_last(x: &Var) -> Var {
@@ -393,21 +412,17 @@ fn power(x: &Var, exponent: f64) -> Var {
     }
 }
 
-/// The logarithms of the probabilities of the classes: of the logits where they are known or given,
-/// else of the probabilities, made to sum up to 1 and kept [`EPSILON`] away from 0 and 1.
+/// The logarithms of the probabilities of the classes on an axis: of the logits where they are known
+/// or given, else of the probabilities, made to sum up to 1 and kept [`EPSILON`] away from 0 and 1.
 #[track_caller]
-pub(crate) fn log_probabilities(y_pred: &Prediction, from_logits: bool) -> Var {
+pub(crate) fn log_probabilities(y_pred: &Prediction, from_logits: bool, axis: usize) -> Var {
     let output = &y_pred.output;
+    let of_logits = |z: &Var| LogSoftmax { axis: axis as i64 }.apply(z);
     match &y_pred.logits {
-        _ if from_logits => LogSoftmax::default().apply(output),
-        Some(Logits::Softmax(logits)) => LogSoftmax::default().apply(logits),
-        _ => {
-            let Some(axis) = output.shape().rank().checked_sub(1) else {
-                return output.tracer().fail(Mistake::new("a prediction needs an axis of classes"));
-            };
-            let normal = output / output.reduce_sum(&[axis], true);
-            clip(&normal).log()
-        }
+        _ if from_logits => of_logits(output),
+        // A softmax is along the last axis.
+        Some(Logits::Softmax(logits)) if axis + 1 == output.shape().rank() => of_logits(logits),
+        _ => clip(&(output / output.reduce_sum(&[axis], true))).log(),
     }
 }
 

@@ -4,11 +4,13 @@ use brolga_ir::{DType, Mistake, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Labels, LastAxis, Loss, Losses, Reduction, log_probabilities, loss, reduction, sum_last,
+    Labels, Loss, Losses, Reduction, log_probabilities, loss, reduction,
 };
+use crate::config::Axis;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
-/// `−ln p[t]`, with distributions p along the last axis and class numbers t.
+/// `−ln p[t]`, with distributions p along an axis and class numbers t.
 ///
 /// The logarithm is taken as in [`CategoricalCrossentropy`](super::CategoricalCrossentropy). Labels
 /// equal to `ignore_class` count neither in the sum nor in the mean.
@@ -24,7 +26,8 @@ pub struct SparseCategoricalCrossentropy {
     /// How the losses of the samples become one number.
     #[serde(deserialize_with = "reduction")]
     pub reduction: Reduction,
-    axis: LastAxis,
+    /// The axis of the classes; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 loss!(SparseCategoricalCrossentropy);
@@ -35,18 +38,13 @@ impl SparseCategoricalCrossentropy {
         Self::default()
     }
 
-    /// Whether predictions are logits instead of probabilities; false by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
-    }
-
-    /// A class number that marks labels without a meaning; none by default.
-    #[must_use]
-    pub fn ignore_class(mut self, class: i64) -> Self {
-        self.ignore_class = Some(class);
-        self
+    setters! {
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// A class number that marks labels without a meaning; none by default.
+        ignore_class: opt i64,
+        /// The axis of the classes; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -56,11 +54,11 @@ impl Loss for SparseCategoricalCrossentropy {
     }
 
     fn labels(&self) -> Labels {
-        Labels::Classes { ignored: self.ignore_class }
+        Labels::Classes { axis: self.axis, ignored: self.ignore_class }
     }
 
     fn values(&self, y_true: &Var, y_pred: &Prediction) -> Losses {
-        let values = sparse_categorical_crossentropy(y_true, y_pred, self.from_logits);
+        let values = sparse_categorical_crossentropy(y_true, y_pred, self.from_logits, self.axis);
         // The one-hot vector of a class that the model does not have is zero, but an ignored class
         // may be one it has.
         let Some(ignored) = self.ignore_class else { return values.into() };
@@ -80,9 +78,15 @@ pub fn sparse_categorical_crossentropy(
     y_true: &Var,
     y_pred: &Prediction,
     from_logits: bool,
+    axis: Axis,
 ) -> Var {
-    let log_p = log_probabilities(y_pred, from_logits);
-    let Some((&classes, shape)) = log_p.shape().split_last() else { return log_p };
+    let axis = match axis.of(y_pred.output.shape()) {
+        Ok(axis) => axis,
+        Err(mistake) => return y_true.tracer().fail(mistake),
+    };
+    let log_p = log_probabilities(y_pred, from_logits, axis);
+    let mut shape = log_p.shape().to_vec();
+    let classes = shape.remove(axis);
     if y_true.shape().elements() != shape.iter().product::<usize>() {
         let message =
             format!("class numbers {} do not fit the prediction {}", y_true.ty(), log_p.ty());
@@ -91,6 +95,16 @@ pub fn sparse_categorical_crossentropy(
     let labels = if y_true.dtype().is_int() { y_true.clone() } else { y_true.cast(DType::I32) };
     // A selection, not a product: the logarithm of any other class may be −∞.
     let hot = labels.reshape(shape).one_hot(classes, DType::Bool);
-    let own = hot.select(&log_p, &log_p.constant_like(0.0));
-    -sum_last(&own)
+    let own = last_to(&hot, axis).select(&log_p, &log_p.constant_like(0.0));
+    -own.reduce_sum(&[axis], false)
+}
+
+/// The last axis moved to this place.
+fn last_to(x: &Var, axis: usize) -> Var {
+    let last = x.shape().rank().saturating_sub(1);
+    if axis >= last {
+        return x.clone();
+    }
+    let order: Vec<usize> = (0..axis).chain([last]).chain(axis..last).collect();
+    x.transpose(&order)
 }

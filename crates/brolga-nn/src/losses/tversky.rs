@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Loss, Losses, Reduction, loss, pair, reduction, sum_over};
 use crate::config::Axes;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// `1 − Σ t·p / (Σ t·p + alpha · Σ t·(1 − p) + beta · Σ (1 − t)·p + 10⁻⁷)`, with labels t and
@@ -44,11 +45,9 @@ impl Tversky {
         Self { alpha, beta, axis: None, reduction: Reduction::default() }
     }
 
-    /// The axes of the sums; all of them, the batch included, by default.
-    #[must_use]
-    pub fn axis(mut self, axis: impl Into<Axes>) -> Self {
-        self.axis = Some(axis.into());
-        self
+    setters! {
+        /// The axes of the sums; all of them, the batch included, by default.
+        axis: some Axes,
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confusion::{Selection, confusion, default_thresholds, even_thresholds, ratio};
 use super::{Direction, Metric, metric};
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// The area under a curve of rates at many thresholds.
@@ -84,39 +85,17 @@ impl AUC {
         Self::default()
     }
 
-    /// The number of thresholds, 2 at least; 200 by default.
-    #[must_use]
-    pub fn num_thresholds(mut self, num_thresholds: usize) -> Self {
-        self.num_thresholds = num_thresholds;
-        self
-    }
-
-    /// The curve; [`Curve::ROC`] by default.
-    #[must_use]
-    pub fn curve(mut self, curve: Curve) -> Self {
-        self.curve = curve;
-        self
-    }
-
-    /// The height of the curve between two thresholds; interpolated by default.
-    #[must_use]
-    pub fn summation_method(mut self, method: SummationMethod) -> Self {
-        self.summation_method = method;
-        self
-    }
-
-    /// The thresholds between 0 and 1, instead of `num_thresholds`.
-    #[must_use]
-    pub fn thresholds(mut self, thresholds: impl Into<Vec<f64>>) -> Self {
-        self.thresholds = Some(thresholds.into());
-        self
-    }
-
-    /// Whether predictions are logits instead of probabilities; false by default.
-    #[must_use]
-    pub fn from_logits(mut self, from_logits: bool) -> Self {
-        self.from_logits = from_logits;
-        self
+    setters! {
+        /// The number of thresholds, 2 at least; 200 by default.
+        num_thresholds: usize,
+        /// The curve; [`Curve::ROC`] by default.
+        curve: Curve,
+        /// The height of the curve between two thresholds; interpolated by default.
+        summation_method: SummationMethod,
+        /// The thresholds between 0 and 1, instead of `num_thresholds`.
+        thresholds: some Vec<f64>,
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
     }
 
     /// All thresholds, ascending, with the ends moved so that 0 is above and 1 is not.

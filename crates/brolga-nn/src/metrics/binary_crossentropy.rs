@@ -4,7 +4,9 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Metric, mean_statistics, metric};
+use crate::config::Axis;
 use crate::losses;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// The mean of [`losses::BinaryCrossentropy`] over the samples.
@@ -17,9 +19,10 @@ pub struct BinaryCrossentropy {
     pub name: Option<String>,
     /// Whether predictions are logits instead of probabilities.
     pub from_logits: bool,
-    /// How far labels are moved towards the uniform distribution.
+    /// How far labels are moved towards ½.
     pub label_smoothing: f64,
-    axis: losses::LastAxis,
+    /// The axis of the mean; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 metric!(BinaryCrossentropy { label_smoothing: Share });
@@ -28,6 +31,15 @@ impl BinaryCrossentropy {
     /// Of probabilities.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    setters! {
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// How far labels are moved towards the ½; 0 by default.
+        label_smoothing: f64,
+        /// The axis of the mean; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -47,7 +59,7 @@ impl Metric for BinaryCrossentropy {
         sample_weight: Option<&Var>,
     ) -> Vec<Var> {
         let values =
-            losses::binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing);
+            losses::binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing, self.axis);
         mean_statistics(&values, sample_weight)
     }
 }

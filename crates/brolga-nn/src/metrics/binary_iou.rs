@@ -1,11 +1,11 @@
 //! The overlap over the union of answers of yes or no.
 
-use brolga_ir::Var;
+use brolga_ir::{DType, Var};
 use serde::{Deserialize, Serialize};
 
-use super::overlap::{classes, mean_iou, overlap};
+use super::overlap::{mean_iou, overlap};
 use super::{Direction, Metric, metric};
-
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// The mean of `overlap / union` of labels and predictions over the classes 0 and 1, of those that
@@ -37,18 +37,11 @@ impl BinaryIoU {
         Self::default()
     }
 
-    /// The classes that are looked at; 0 and 1 by default.
-    #[must_use]
-    pub fn target_class_ids(mut self, classes: impl Into<Vec<usize>>) -> Self {
-        self.target_class_ids = classes.into();
-        self
-    }
-
-    /// The least prediction that means 1; ½ by default.
-    #[must_use]
-    pub fn threshold(mut self, threshold: f64) -> Self {
-        self.threshold = threshold;
-        self
+    setters! {
+        /// The classes that are looked at; 0 and 1 by default.
+        target_class_ids: into Vec<usize>,
+        /// The least prediction that means 1; ½ by default.
+        threshold: f64,
     }
 }
 
@@ -71,16 +64,14 @@ impl Metric for BinaryIoU {
         y_pred: &Prediction,
         sample_weight: Option<&Var>,
     ) -> Vec<Var> {
-        let labels = classes(y_true, true);
+        let labels = y_true.cast(DType::I32);
         let output = &y_pred.output;
         let yes = output.ge(&output.constant_like(self.threshold));
-        let predictions = classes(&yes, true);
+        let predictions = yes.cast(DType::I32);
         vec![overlap(&labels, &predictions, sample_weight, 2, None)]
     }
 
     fn result(&self, totals: &[Vec<f64>]) -> f64 {
-        totals
-            .first()
-            .map_or(0.0, |total| mean_iou(total, 2, self.target_class_ids.iter().copied()))
+        mean_iou(totals, 2, &self.target_class_ids)
     }
 }

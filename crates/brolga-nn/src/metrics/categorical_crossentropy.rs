@@ -4,7 +4,9 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Metric, mean_statistics, metric};
+use crate::config::Axis;
 use crate::losses;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// The mean of [`losses::CategoricalCrossentropy`] over the samples.
@@ -19,7 +21,8 @@ pub struct CategoricalCrossentropy {
     pub from_logits: bool,
     /// How far labels are moved towards the uniform distribution.
     pub label_smoothing: f64,
-    axis: losses::LastAxis,
+    /// The axis of the classes; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 metric!(CategoricalCrossentropy { label_smoothing: Share });
@@ -28,6 +31,15 @@ impl CategoricalCrossentropy {
     /// Of probabilities.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    setters! {
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// How far labels are moved towards the uniform distribution; 0 by default.
+        label_smoothing: f64,
+        /// The axis of the classes; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -51,6 +63,7 @@ impl Metric for CategoricalCrossentropy {
             y_pred,
             self.from_logits,
             self.label_smoothing,
+            self.axis,
         );
         mean_statistics(&values, sample_weight)
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Direction, Metric, mean_statistics, metric};
 use crate::config::axis_index;
 use crate::losses::{EPSILON, pair};
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// The mean over the samples of `2 · cov(t, p) / (var t + var p + (mean t − mean p)² + 10⁻⁷)`, with
@@ -35,11 +36,9 @@ impl ConcordanceCorrelation {
         Self::default()
     }
 
-    /// The axis; −1, the last, by default.
-    #[must_use]
-    pub fn axis(mut self, axis: i64) -> Self {
-        self.axis = axis;
-        self
+    setters! {
+        /// The axis; −1, the last, by default.
+        axis: i64,
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Direction, Metric, mean_statistics, metric};
 use crate::losses;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// The mean over the samples of the cosine, which is the negative of
@@ -34,11 +35,9 @@ impl CosineSimilarity {
         Self::default()
     }
 
-    /// The axis; −1, the last, by default.
-    #[must_use]
-    pub fn axis(mut self, axis: i64) -> Self {
-        self.axis = axis;
-        self
+    setters! {
+        /// The axis; −1, the last, by default.
+        axis: i64,
     }
 }
 

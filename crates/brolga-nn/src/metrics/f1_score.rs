@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::f_beta_score::{Average, answers, score};
 use super::{Direction, Metric, metric};
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// `2 · precision · recall / (precision + recall)` of each class, averaged:
@@ -32,18 +33,11 @@ impl F1Score {
         Self::default()
     }
 
-    /// How the classes' scores become one number; their mean by default.
-    #[must_use]
-    pub fn average(mut self, average: Average) -> Self {
-        self.average = average;
-        self
-    }
-
-    /// Predictions above it mean yes, from 0 to 1; the greatest of a sample by default.
-    #[must_use]
-    pub fn threshold(mut self, threshold: f64) -> Self {
-        self.threshold = Some(threshold);
-        self
+    setters! {
+        /// How the classes' scores become one number; their mean by default.
+        average: Average,
+        /// Predictions above it mean yes, from 0 to 1; the greatest of a sample by default.
+        threshold: opt f64,
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::confusion::is_flat;
 use super::{Direction, Metric, metric};
 use crate::losses::{EPSILON, align, pair};
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// `(1 + beta²) · precision · recall / (beta² · precision + recall)` of each class, averaged.
@@ -57,18 +58,11 @@ impl FBetaScore {
         Self { name: None, average: Average::default(), beta, threshold: None }
     }
 
-    /// How the classes' scores become one number; their mean by default.
-    #[must_use]
-    pub fn average(mut self, average: Average) -> Self {
-        self.average = average;
-        self
-    }
-
-    /// Predictions above it mean yes, from 0 to 1; the greatest of a sample by default.
-    #[must_use]
-    pub fn threshold(mut self, threshold: f64) -> Self {
-        self.threshold = Some(threshold);
-        self
+    setters! {
+        /// How the classes' scores become one number; their mean by default.
+        average: Average,
+        /// Predictions above it mean yes, from 0 to 1; the greatest of a sample by default.
+        threshold: opt f64,
     }
 }
 

@@ -1,101 +1,13 @@
 //! The overlap over the union of all classes.
 
-use brolga_ir::Var;
-use serde::{Deserialize, Serialize};
+use super::overlap::iou_metric;
 
-use super::overlap::{classes, mean_iou, overlap};
-use super::{Direction, Metric, metric};
-use crate::losses::LastAxis;
-use crate::trace::Prediction;
-
-/// The mean of `overlap / union` of labels and predictions over all classes that occur.
-///
-/// Keras: `keras.metrics.MeanIoU`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-
-pub struct MeanIoU {
-    /// The name under which it is reported; `None`: Keras's name for the class.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// The number of classes.
-    pub num_classes: usize,
-    /// A label that marks samples that do not count.
-    #[serde(default)]
-    pub ignore_class: Option<i64>,
-    /// Whether labels are class numbers instead of vectors over the classes; true by default.
-    #[serde(default = "crate::layers::yes")]
-    pub sparse_y_true: bool,
-    /// Whether predictions are class numbers instead of vectors over the classes; true by default.
-    #[serde(default = "crate::layers::yes")]
-    pub sparse_y_pred: bool,
-    #[serde(default)]
-    axis: LastAxis,
-}
-
-metric!(MeanIoU { num_classes: Count });
-
-impl MeanIoU {
-    /// Of so many classes, with class numbers as labels and predictions.
-    pub fn new(num_classes: usize) -> Self {
-        Self {
-            name: None,
-            num_classes,
-            ignore_class: None,
-            sparse_y_true: true,
-            sparse_y_pred: true,
-            axis: LastAxis,
-        }
-    }
-
-    /// A label that marks samples that do not count; none by default.
-    #[must_use]
-    pub fn ignore_class(mut self, class: i64) -> Self {
-        self.ignore_class = Some(class);
-        self
-    }
-
-    /// Whether labels are class numbers instead of vectors over the classes; true by
-    /// default.
-    #[must_use]
-    pub fn sparse_y_true(mut self, sparse: bool) -> Self {
-        self.sparse_y_true = sparse;
-        self
-    }
-
-    /// Whether predictions are class numbers instead of vectors over the classes; true by
-    /// default.
-    #[must_use]
-    pub fn sparse_y_pred(mut self, sparse: bool) -> Self {
-        self.sparse_y_pred = sparse;
-        self
-    }
-}
-
-impl Metric for MeanIoU {
-    fn given_name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        Some(Direction::Max)
-    }
-
-    fn parts(&self) -> usize {
-        1
-    }
-
-    fn statistics(
-        &self,
-        y_true: &Var,
-        y_pred: &Prediction,
-        sample_weight: Option<&Var>,
-    ) -> Vec<Var> {
-        let labels = classes(y_true, self.sparse_y_true);
-        let predictions = classes(&y_pred.output, self.sparse_y_pred);
-        vec![overlap(&labels, &predictions, sample_weight, self.num_classes, self.ignore_class)]
-    }
-
-    fn result(&self, totals: &[Vec<f64>]) -> f64 {
-        totals.first().map_or(0.0, |total| mean_iou(total, self.num_classes, 0..self.num_classes))
-    }
+iou_metric! {
+    /// The mean of `overlap / union` of labels and predictions over all classes that occur.
+    ///
+    /// Keras: `keras.metrics.MeanIoU`.
+    MeanIoU: 
+        sparse_y_true = true as "crate::layers::yes",
+        sparse_y_pred = true as "crate::layers::yes";
+    |iou| iou.sparse_y_true
 }

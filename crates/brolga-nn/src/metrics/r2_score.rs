@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Direction, Metric, metric};
 use crate::losses::{align, pair};
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// `1 − Σ (t − p)² / Σ (t − mean t)²` of each output over the samples, averaged over the outputs; 0
@@ -46,19 +47,12 @@ impl R2Score {
         Self::default()
     }
 
-    /// How the outputs' scores become one number; their mean by default.
-    #[must_use]
-    pub fn class_aggregation(mut self, aggregation: ClassAggregation) -> Self {
-        self.class_aggregation = aggregation;
-        self
-    }
-
-    /// The number of independent variables for which the score is adjusted; 0 by default: it is
-    /// not.
-    #[must_use]
-    pub fn num_regressors(mut self, num_regressors: usize) -> Self {
-        self.num_regressors = num_regressors;
-        self
+    setters! {
+        /// How the outputs' scores become one number; their mean by default.
+        class_aggregation: ClassAggregation,
+        /// The number of independent variables for which the score is adjusted; 0 by default: it is
+        /// not.
+        num_regressors: usize,
     }
 }
 

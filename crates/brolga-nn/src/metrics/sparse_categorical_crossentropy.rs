@@ -4,7 +4,9 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Metric, mean_statistics, metric};
+use crate::config::Axis;
 use crate::losses;
+use crate::setters::setters;
 use crate::trace::Prediction;
 
 /// The mean of [`losses::SparseCategoricalCrossentropy`] over the samples.
@@ -17,7 +19,8 @@ pub struct SparseCategoricalCrossentropy {
     pub name: Option<String>,
     /// Whether predictions are logits instead of probabilities.
     pub from_logits: bool,
-    axis: losses::LastAxis,
+    /// The axis of the classes; −1, the last one, by default.
+    pub axis: Axis,
 }
 
 metric!(SparseCategoricalCrossentropy);
@@ -26,6 +29,13 @@ impl SparseCategoricalCrossentropy {
     /// Of probabilities.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    setters! {
+        /// Whether predictions are logits instead of probabilities; false by default.
+        from_logits: bool,
+        /// The axis of the classes; −1, the last one, by default.
+        axis: into Axis,
     }
 }
 
@@ -44,7 +54,7 @@ impl Metric for SparseCategoricalCrossentropy {
         y_pred: &Prediction,
         sample_weight: Option<&Var>,
     ) -> Vec<Var> {
-        let values = losses::sparse_categorical_crossentropy(y_true, y_pred, self.from_logits);
+        let values = losses::sparse_categorical_crossentropy(y_true, y_pred, self.from_logits, self.axis);
         mean_statistics(&values, sample_weight)
     }
 }

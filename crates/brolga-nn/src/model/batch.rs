@@ -328,8 +328,11 @@ fn not_empty(data: &Data<'_>, what: &str) -> Result<(), NnError> {
 /// Checks that the loss depends on the output: the distribution over one class is always the same.
 pub(crate) fn check_output(port: &Port, loss: &dyn Loss) -> Result<(), NnError> {
     let Port { name: layer, ty, softmax } = port;
-    let distributions = *softmax || loss.labels() != Labels::Values;
-    if !distributions || ty.shape.last() != Some(&1) {
+    let classes = match loss.labels().class_axis(ty)? {
+        Some(place) => Some(ty.shape[place]),
+        None => ty.shape.last().copied().filter(|_| *softmax),
+    };
+    if classes != Some(1) {
         return Ok(());
     }
     let loss = snake_case(loss.class_name());
@@ -349,7 +352,7 @@ fn check_labels(
     what: &str,
 ) -> Result<(), NnError> {
     let (labels, output) = (objective.labels(), &port.ty);
-    let expected = label_shape(labels, output);
+    let expected = labels.ty(output)?.shape.to_vec();
     if !same_but_ones(&expected, y.sample_shape()) {
         return Err(NnError::LabelShape {
             loss: objective.loss.as_ref().map_or_else(String::new, |l| snake_case(l.class_name())),
@@ -359,18 +362,11 @@ fn check_labels(
             expected: expected.into(),
         });
     }
-    match (labels, output.shape.last()) {
-        (Labels::Classes { ignored }, Some(&classes)) => {
-            check_classes(port, y, what, classes, ignored)
+    match (labels, labels.class_axis(output)?) {
+        (Labels::Classes { ignored, .. }, Some(place)) => {
+            check_classes(port, y, what, output.shape[place], ignored)
         }
         _ => Ok(()),
-    }
-}
-
-fn label_shape(labels: Labels, output: &Type) -> Vec<usize> {
-    match (labels, output.shape.split_last()) {
-        (Labels::Classes { .. }, Some((_, shape))) => shape.to_vec(),
-        _ => output.shape.to_vec(),
     }
 }
 
@@ -387,7 +383,7 @@ fn label_help(labels: Labels, output: &Type, given: &[usize]) -> String {
              (the index of the 1 in each row)"
                 .to_owned()
         }
-        Labels::Distributions if same_but_ones(&output.shape[..output.shape.rank() - 1], given) => {
+        Labels::Distributions { .. } if same_but_ones(&output.shape[..output.shape.rank() - 1], given) => {
             "these look like class numbers: use the loss \"sparse_categorical_crossentropy\", or give one-hot \
              labels (to_categorical)"
                 .to_owned()

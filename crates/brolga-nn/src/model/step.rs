@@ -125,7 +125,7 @@ impl Plan<'_> {
             let prediction = context.prediction(outputs[objective.output].clone());
             let input =
                 |role, ty| tracer.input(&port.program_input(role, ports), batched(&ty, batch));
-            let y = input("y", objective.labels().ty(&port.ty));
+            let y = input("y", objective.labels().ty(&port.ty)?);
             let weight = weighted.then(|| input("sample_weight", Type::scalar(DType::F32)));
             if let Some(loss) = &objective.loss {
                 let scope = objective.loss_name.as_deref().unwrap_or("loss");

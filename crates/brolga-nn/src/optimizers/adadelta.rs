@@ -4,6 +4,7 @@ use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use crate::setters::setters;
 
 /// `a ← ρ·a + (1 − ρ)·g²`, `δ = g·√(d + ε) / √(a + ε)`, `d ← ρ·d + (1 − ρ)·δ²`, `w ← w − η·δ`.
 ///
@@ -39,18 +40,11 @@ impl Adadelta {
         }
     }
 
-    /// How slowly the means of squares forget; 0.95 by default.
-    #[must_use]
-    pub fn rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-
-    /// The number that keeps the divisor away from 0; 1e-7 by default.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
+    setters! {
+        /// How slowly the means of squares forget; 0.95 by default.
+        rho: f64,
+        /// The number that keeps the divisor away from 0; 1e-7 by default.
+        epsilon: f64,
     }
 }
 

@@ -4,6 +4,7 @@ use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, LearningRate, Optimizer, Slot, Step, Update, optimizer};
+use crate::setters::setters;
 
 /// `w ← w − α·u / max(1, rms(u) / clip_threshold)` with `u = g / √v` and
 /// `α = max(epsilon_2, rms(w)) · min(η, 1 / √t)` at step t.
@@ -56,39 +57,17 @@ impl Adafactor {
         }
     }
 
-    /// The power by which means come to forget slowly, below 0; −0.8 by default.
-    #[must_use]
-    pub fn beta_2_decay(mut self, beta_2_decay: f64) -> Self {
-        self.beta_2_decay = beta_2_decay;
-        self
-    }
-
-    /// The number added to squared gradients; 1e-30 by default.
-    #[must_use]
-    pub fn epsilon_1(mut self, epsilon_1: f64) -> Self {
-        self.epsilon_1 = epsilon_1;
-        self
-    }
-
-    /// The least root mean square of a weight; 1e-3 by default.
-    #[must_use]
-    pub fn epsilon_2(mut self, epsilon_2: f64) -> Self {
-        self.epsilon_2 = epsilon_2;
-        self
-    }
-
-    /// The largest root mean square of an update; 1 by default.
-    #[must_use]
-    pub fn clip_threshold(mut self, clip_threshold: f64) -> Self {
-        self.clip_threshold = clip_threshold;
-        self
-    }
-
-    /// Whether the learning rate is at most `1 / √t`; true by default. It always is.
-    #[must_use]
-    pub fn relative_step(mut self, relative_step: bool) -> Self {
-        self.relative_step = relative_step;
-        self
+    setters! {
+        /// The power by which means come to forget slowly, below 0; −0.8 by default.
+        beta_2_decay: f64,
+        /// The number added to squared gradients; 1e-30 by default.
+        epsilon_1: f64,
+        /// The least root mean square of a weight; 1e-3 by default.
+        epsilon_2: f64,
+        /// The largest root mean square of an update; 1 by default.
+        clip_threshold: f64,
+        /// Whether the learning rate is at most `1 / √t`; true by default. It always is.
+        relative_step: bool,
     }
 }
 

@@ -4,6 +4,7 @@ use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use crate::setters::setters;
 
 /// `a ← a + g²`, `w ← w − η·g / √(a + ε)`.
 ///
@@ -44,18 +45,11 @@ impl Adagrad {
         }
     }
 
-    /// The first value of `a`; 0.1 by default.
-    #[must_use]
-    pub fn initial_accumulator_value(mut self, initial_accumulator_value: f64) -> Self {
-        self.initial_accumulator_value = initial_accumulator_value;
-        self
-    }
-
-    /// The number that keeps the divisor away from 0; 1e-7 by default.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
+    setters! {
+        /// The first value of `a`; 0.1 by default.
+        initial_accumulator_value: f64,
+        /// The number that keeps the divisor away from 0; 1e-7 by default.
+        epsilon: f64,
     }
 }
 

@@ -38,6 +38,37 @@ impl AdamW {
     }
 }
 
+/// Methods that set arguments of [`Adam`].
+macro_rules! setters_of_adam {
+    ($($name:ident: $type:ty,)*) => {
+        impl AdamW {
+            $(
+                #[doc = concat!("As [`Adam::", stringify!($name), "`].")]
+                #[must_use]
+                pub fn $name(self, $name: $type) -> Self {
+                    Self(self.0.$name($name))
+                }
+            )*
+        }
+    };
+}
+
+setters_of_adam! {
+    beta_1: f64,
+    beta_2: f64,
+    epsilon: f64,
+    amsgrad: bool,
+    weight_decay: f64,
+    clipnorm: f64,
+    global_clipnorm: f64,
+    clipvalue: f64,
+    use_ema: bool,
+    ema_momentum: f64,
+    ema_overwrite_frequency: usize,
+    loss_scale_factor: f64,
+    gradient_accumulation_steps: usize,
+}
+
 impl From<Adam> for AdamW {
     fn from(mut adam: Adam) -> Self {
         adam.common_mut().weight_decay.get_or_insert(0.004);

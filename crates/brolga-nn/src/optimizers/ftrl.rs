@@ -4,6 +4,7 @@ use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use crate::setters::setters;
 
 /// With `G = g + 2·l2_shrinkage·w`, `a' = a + g²` and `p = −learning_rate_power`:
 /// `z ← z + G − (a'^p − a^p) / η · w`,
@@ -57,32 +58,15 @@ impl Ftrl {
         }
     }
 
-    /// The power of sums of squares by which steps shrink, at most 0; −½ by default.
-    #[must_use]
-    pub fn learning_rate_power(mut self, learning_rate_power: f64) -> Self {
-        self.learning_rate_power = learning_rate_power;
-        self
-    }
-
-    /// The first value of `a`; 0.1 by default.
-    #[must_use]
-    pub fn initial_accumulator_value(mut self, initial_accumulator_value: f64) -> Self {
-        self.initial_accumulator_value = initial_accumulator_value;
-        self
-    }
-
-    /// The threshold `l1` below which weights are 0; 0 by default.
-    #[must_use]
-    pub fn l1_regularization_strength(mut self, l1_regularization_strength: f64) -> Self {
-        self.l1_regularization_strength = l1_regularization_strength;
-        self
-    }
-
-    /// The penalty `l2` of squares; 0 by default.
-    #[must_use]
-    pub fn l2_regularization_strength(mut self, l2_regularization_strength: f64) -> Self {
-        self.l2_regularization_strength = l2_regularization_strength;
-        self
+    setters! {
+        /// The power of sums of squares by which steps shrink, at most 0; −½ by default.
+        learning_rate_power: f64,
+        /// The first value of `a`; 0.1 by default.
+        initial_accumulator_value: f64,
+        /// The threshold `l1` below which weights are 0; 0 by default.
+        l1_regularization_strength: f64,
+        /// The penalty `l2` of squares; 0 by default.
+        l2_regularization_strength: f64,
     }
 
     /// The penalty of squares that goes through the gradient; 0 by default.
@@ -95,11 +79,9 @@ impl Ftrl {
         self
     }
 
-    /// The number `β` of the paper; 0 by default.
-    #[must_use]
-    pub fn beta(mut self, beta: f64) -> Self {
-        self.beta = beta;
-        self
+    setters! {
+        /// The number `β` of the paper; 0 by default.
+        beta: f64,
     }
 }
 

@@ -1,72 +1,18 @@
 //! Lamb.
 
 use brolga_ir::{Type, Var};
-use serde::{Deserialize, Serialize};
 
-use super::{Common, LearningRate, Optimizer, Slot, Step, Update, norm, optimizer};
+use super::moments::{followed, moments_optimizer};
+use super::{Common, LearningRate, Optimizer, Slot, Step, Update, norm};
 
-/// `w ← w − η·q·u` with the update `u = m̂ / (√v̂ + ε)` of [`Adam`](super::Adam)'s means
-/// `m̂ = m / (1 − β₁ᵗ)` and `v̂ = v / (1 − β₂ᵗ)`, and `q = ‖w‖ / ‖u‖`, 1 where one of them is 0.
-///
-/// You et al., "Large batch optimization for deep learning: training BERT in 76 minutes" (2020).
-///
-/// Keras: `keras.optimizers.Lamb`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Lamb {
-    learning_rate: LearningRate,
-    #[serde(flatten)]
-    common: Common,
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-}
-
-optimizer!(Lamb {
-    learning_rate: AtLeast(0.0),
-    beta_1: BelowOne,
-    beta_2: BelowOne,
-    epsilon: AtLeast(0.0)
-});
-
-impl Default for Lamb {
-    fn default() -> Self {
-        Self::new(1e-3)
-    }
-}
-
-impl Lamb {
-    /// With this learning rate (Keras's default is 1e-3), `β₁ = 0.9`, `β₂ = 0.999`, `ε = 1e-7`.
-    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
-        Self {
-            learning_rate: learning_rate.into(),
-            common: Common::default(),
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        }
-    }
-
-    /// How slowly the mean of the gradient forgets; 0.9 by default.
-    #[must_use]
-    pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.beta_1 = beta_1;
-        self
-    }
-
-    /// How slowly the mean of the squared gradient forgets; 0.999 by default.
-    #[must_use]
-    pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.beta_2 = beta_2;
-        self
-    }
-
-    /// The number that keeps the divisor away from 0; 1e-7 by default.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
+moments_optimizer! {
+    /// `w ← w − η·q·u` with the update `u = m̂ / (√v̂ + ε)` of [`Adam`](super::Adam)'s means
+    /// `m̂ = m / (1 − β₁ᵗ)` and `v̂ = v / (1 − β₂ᵗ)`, and `q = ‖w‖ / ‖u‖`, 1 where one of them is 0.
+    ///
+    /// You et al., "Large batch optimization for deep learning: training BERT in 76 minutes" (2020).
+    ///
+    /// Keras: `keras.optimizers.Lamb`.
+    Lamb of "mean of the squared gradient"
 }
 
 impl Optimizer for Lamb {
@@ -88,8 +34,8 @@ impl Optimizer for Lamb {
     }
 
     fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {
-        let m = &slots[0] + (gradient - &slots[0]) * (1.0 - self.beta_1);
-        let v = &slots[1] + (gradient * gradient - &slots[1]) * (1.0 - self.beta_2);
+        let m = followed(&slots[0], gradient, self.beta_1);
+        let v = followed(&slots[1], &(gradient * gradient), self.beta_2);
         let change = &m / &scalars[1] / ((&v / &scalars[2]).sqrt() + self.epsilon);
         let norms = (norm(weight), norm(&change));
         let positive = |x: &Var| x.gt(&x.constant_like(0.0));

@@ -4,6 +4,7 @@ use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use crate::setters::setters;
 
 /// `w ← w − η·sign(β₁·m + (1 − β₁)·g)`, `m ← β₂·m + (1 − β₂)·g`.
 ///
@@ -39,18 +40,11 @@ impl Lion {
         }
     }
 
-    /// The share of the mean in the direction of a step; 0.9 by default.
-    #[must_use]
-    pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.beta_1 = beta_1;
-        self
-    }
-
-    /// How slowly the mean of the gradient forgets; 0.99 by default.
-    #[must_use]
-    pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.beta_2 = beta_2;
-        self
+    setters! {
+        /// The share of the mean in the direction of a step; 0.9 by default.
+        beta_1: f64,
+        /// How slowly the mean of the gradient forgets; 0.99 by default.
+        beta_2: f64,
     }
 }
 

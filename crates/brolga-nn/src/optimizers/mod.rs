@@ -7,6 +7,7 @@ mod apply;
 mod average;
 mod clip;
 mod learning_rate;
+mod moments;
 pub mod schedules;
 
 use std::sync::Arc;

@@ -3,7 +3,9 @@
 use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
+use super::moments::followed;
 use super::{Common, LearningRate, Optimizer, Slot, Step, Update, norm, optimizer};
+use crate::setters::setters;
 
 /// Of a matrix: `m ← µ·m + g`, `w ← w − η·√max(rows, columns)·rms_rate·N(u)` with `u = g + µ·m`, or
 /// `u = m` without `nesterov`.
@@ -84,11 +86,9 @@ impl Muon {
         }
     }
 
-    /// The weight decay of weights that are updated as by Adam; 0.004 by default.
-    #[must_use]
-    pub fn adam_weight_decay(mut self, weight_decay: impl Into<Option<f64>>) -> Self {
-        self.adam_weight_decay = weight_decay.into();
-        self
+    setters! {
+        /// The weight decay of weights that are updated as by Adam; 0.004 by default.
+        adam_weight_decay: into Option<f64>,
     }
 
     /// Parts of the paths of weights that are updated as by Adam; none by default.
@@ -98,40 +98,18 @@ impl Muon {
         self
     }
 
-    /// How many times as large the learning rate of weights updated as by Adam is; 1 by default.
-    #[must_use]
-    pub fn adam_lr_ratio(mut self, ratio: f64) -> Self {
-        self.adam_lr_ratio = ratio;
-        self
-    }
-
-    /// How slowly the sum of gradients forgets; 0.95 by default.
-    #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
-    }
-
-    /// The number of iterations that bring singular values near 1; 5 by default.
-    #[must_use]
-    pub fn ns_steps(mut self, steps: usize) -> Self {
-        self.ns_steps = steps;
-        self
-    }
-
-    /// Whether the momentum is Nesterov's; true by default.
-    #[must_use]
-    pub fn nesterov(mut self, nesterov: bool) -> Self {
-        self.nesterov = nesterov;
-        self
-    }
-
-    /// The root mean square of an update's elements over the learning rate; 0.2 by default, `None`:
-    /// that of a matrix whose singular values are 1.
-    #[must_use]
-    pub fn rms_rate(mut self, rate: impl Into<Option<f64>>) -> Self {
-        self.rms_rate = rate.into();
-        self
+    setters! {
+        /// How many times as large the learning rate of weights updated as by Adam is; 1 by default.
+        adam_lr_ratio: f64,
+        /// How slowly the sum of gradients forgets; 0.95 by default.
+        momentum: f64,
+        /// The number of iterations that bring singular values near 1; 5 by default.
+        ns_steps: usize,
+        /// Whether the momentum is Nesterov's; true by default.
+        nesterov: bool,
+        /// The root mean square of an update's elements over the learning rate; 0.2 by default, `None`:
+        /// that of a matrix whose singular values are 1.
+        rms_rate: into Option<f64>,
     }
 
     /// Whether a weight is updated as by Adam.
@@ -154,8 +132,8 @@ impl Muon {
     }
 
     fn adam(&self, alpha: &Var, weight: &Var, gradient: &Var, m: &Var, v: &Var) -> Update {
-        let m = m + (gradient - m) * (1.0 - self.adam_beta_1);
-        let v = v + (gradient * gradient - v) * (1.0 - self.adam_beta_2);
+        let m = followed(m, gradient, self.adam_beta_1);
+        let v = followed(v, &(gradient * gradient), self.adam_beta_2);
         let weight = weight - &m * alpha / (v.sqrt() + self.epsilon);
         Update { weight, slots: vec![m, v] }
     }

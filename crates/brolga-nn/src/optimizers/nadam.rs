@@ -1,73 +1,19 @@
 //! Nadam.
 
 use brolga_ir::{DType, Type, Var};
-use serde::{Deserialize, Serialize};
 
-use super::{Common, LearningRate, Optimizer, Slot, Step, Update, optimizer};
+use super::moments::{followed, moments_optimizer};
+use super::{Common, LearningRate, Optimizer, Slot, Step, Update};
 
-/// [`Adam`](super::Adam) with Nesterov's momentum: `w ← w − η·m̂ / (√v̂ + ε)` with
-/// `m̂ = µₜ₊₁·m / (1 − Πₜ₊₁) + (1 − µₜ)·g / (1 − Πₜ)` and `v̂ = v / (1 − β₂ᵗ)`, where
-/// `µₜ = β₁·(1 − 0.96ᵗ / 2)` at step t, and Πₜ is the product of all µ up to it.
-///
-/// Dozat, "Incorporating Nesterov momentum into Adam" (2016).
-///
-/// Keras: `keras.optimizers.Nadam`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Nadam {
-    learning_rate: LearningRate,
-    #[serde(flatten)]
-    common: Common,
-    beta_1: f64,
-    beta_2: f64,
-    epsilon: f64,
-}
-
-optimizer!(Nadam {
-    learning_rate: AtLeast(0.0),
-    beta_1: BelowOne,
-    beta_2: BelowOne,
-    epsilon: AtLeast(0.0)
-});
-
-impl Default for Nadam {
-    fn default() -> Self {
-        Self::new(1e-3)
-    }
-}
-
-impl Nadam {
-    /// With this learning rate (Keras's default is 1e-3), `β₁ = 0.9`, `β₂ = 0.999`, `ε = 1e-7`.
-    pub fn new(learning_rate: impl Into<LearningRate>) -> Self {
-        Self {
-            learning_rate: learning_rate.into(),
-            common: Common::default(),
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-7,
-        }
-    }
-
-    /// How slowly the mean of the gradient forgets; 0.9 by default.
-    #[must_use]
-    pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.beta_1 = beta_1;
-        self
-    }
-
-    /// How slowly the mean of the squared gradient forgets; 0.999 by default.
-    #[must_use]
-    pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.beta_2 = beta_2;
-        self
-    }
-
-    /// The number that keeps the divisor away from 0; 1e-7 by default.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
+moments_optimizer! {
+    /// [`Adam`](super::Adam) with Nesterov's momentum: `w ← w − η·m̂ / (√v̂ + ε)` with
+    /// `m̂ = µₜ₊₁·m / (1 − Πₜ₊₁) + (1 − µₜ)·g / (1 − Πₜ)` and `v̂ = v / (1 − β₂ᵗ)`, where
+    /// `µₜ = β₁·(1 − 0.96ᵗ / 2)` at step t, and Πₜ is the product of all µ up to it.
+    ///
+    /// Dozat, "Incorporating Nesterov momentum into Adam" (2016).
+    ///
+    /// Keras: `keras.optimizers.Nadam`.
+    Nadam of "mean of the squared gradient"
 }
 
 impl Optimizer for Nadam {
@@ -103,8 +49,8 @@ impl Optimizer for Nadam {
     }
 
     fn update(&self, scalars: &[Var], weight: &Var, gradient: &Var, slots: &[Var]) -> Update {
-        let m = &slots[0] + (gradient - &slots[0]) * (1.0 - self.beta_1);
-        let v = &slots[1] + (gradient * gradient - &slots[1]) * (1.0 - self.beta_2);
+        let m = followed(&slots[0], gradient, self.beta_1);
+        let v = followed(&slots[1], &(gradient * gradient), self.beta_2);
         let mean = &m * &scalars[1] + gradient * &scalars[2];
         let divisor = (&v / &scalars[4]).sqrt() + self.epsilon;
         Update { weight: weight - mean * &scalars[0] / divisor, slots: vec![m, v] }

@@ -4,6 +4,7 @@ use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use crate::setters::setters;
 
 /// `v ← ρ·v + (1 − ρ)·g²`, `w ← w − η·g / √(v + ε)`.
 ///
@@ -56,32 +57,15 @@ impl RMSprop {
         }
     }
 
-    /// How slowly the mean of the squared gradient forgets; 0.9 by default.
-    #[must_use]
-    pub fn rho(mut self, rho: f64) -> Self {
-        self.rho = rho;
-        self
-    }
-
-    /// How much of the last step goes into the next; 0 by default.
-    #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
-    }
-
-    /// The number that keeps the divisor away from 0; 1e-7 by default.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
-    /// Whether gradients are divided by their deviation instead of their size; false by default.
-    #[must_use]
-    pub fn centered(mut self, centered: bool) -> Self {
-        self.centered = centered;
-        self
+    setters! {
+        /// How slowly the mean of the squared gradient forgets; 0.9 by default.
+        rho: f64,
+        /// How much of the last step goes into the next; 0 by default.
+        momentum: f64,
+        /// The number that keeps the divisor away from 0; 1e-7 by default.
+        epsilon: f64,
+        /// Whether gradients are divided by their deviation instead of their size; false by default.
+        centered: bool,
     }
 }
 

@@ -4,6 +4,7 @@ use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use crate::setters::setters;
 
 /// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m −
 /// η·g`.
@@ -40,18 +41,11 @@ impl SGD {
         }
     }
 
-    /// How much of the last step goes into the next; 0 by default.
-    #[must_use]
-    pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
-        self
-    }
-
-    /// Whether the momentum is Nesterov's; false by default.
-    #[must_use]
-    pub fn nesterov(mut self, nesterov: bool) -> Self {
-        self.nesterov = nesterov;
-        self
+    setters! {
+        /// How much of the last step goes into the next; 0 by default.
+        momentum: f64,
+        /// Whether the momentum is Nesterov's; false by default.
+        nesterov: bool,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The arguments of a class as Keras's configs have them.
 
+use brolga_ir::spelling::nearest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
 
 use super::{Object, Value};
-use crate::error::{NnError, nearest};
+use crate::error::NnError;
 
 /// The arguments of an object as serde writes them: [`Object::config`] of
 /// [`object!`](crate::object).

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Schedule;
 use super::cosine::half_wave;
 use crate::registry::object;
+use crate::setters::setters;
 
 /// `r · ((1 − alpha) · (1 + cos(π · p)) / 2 + alpha)` with the first rate r and
 /// `p = steps / decay_steps`, at most 1.
@@ -53,11 +54,9 @@ impl CosineDecay {
         }
     }
 
-    /// The last learning rate as a share of the first; 0 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
+    setters! {
+        /// The last learning rate as a share of the first; 0 by default.
+        alpha: f64,
     }
 
     /// Grows linearly to `target` in so many steps first.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Schedule;
 use super::cosine::half_wave;
 use crate::registry::object;
+use crate::setters::setters;
 
 /// [`CosineDecay`](super::CosineDecay) that starts again: the first time after `first_decay_steps`
 /// steps, then after `t_mul` times as many each time, from `m_mul` times the rate.
@@ -60,25 +61,13 @@ impl CosineDecayRestarts {
         Self { initial_learning_rate, first_decay_steps, t_mul: two(), m_mul: one(), alpha: 0.0 }
     }
 
-    /// How many times as long each period is as the one before; 2 by default.
-    #[must_use]
-    pub fn t_mul(mut self, t_mul: f64) -> Self {
-        self.t_mul = t_mul;
-        self
-    }
-
-    /// How many times as large the rate is after each restart; 1 by default.
-    #[must_use]
-    pub fn m_mul(mut self, m_mul: f64) -> Self {
-        self.m_mul = m_mul;
-        self
-    }
-
-    /// The last learning rate as a share of the first; 0 by default.
-    #[must_use]
-    pub fn alpha(mut self, alpha: f64) -> Self {
-        self.alpha = alpha;
-        self
+    setters! {
+        /// How many times as long each period is as the one before; 2 by default.
+        t_mul: f64,
+        /// How many times as large the rate is after each restart; 1 by default.
+        m_mul: f64,
+        /// The last learning rate as a share of the first; 0 by default.
+        alpha: f64,
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Schedule;
 use super::periods;
 use crate::registry::object;
+use crate::setters::setters;
 
 /// `initial_learning_rate / (1 + decay_rate · steps / decay_steps)`; with `staircase` the fraction
 /// is rounded down.
@@ -36,11 +37,9 @@ impl InverseTimeDecay {
         Self { initial_learning_rate, decay_steps, decay_rate, staircase: false }
     }
 
-    /// Whether the rate falls in steps; false by default.
-    #[must_use]
-    pub fn staircase(mut self, staircase: bool) -> Self {
-        self.staircase = staircase;
-        self
+    setters! {
+        /// Whether the rate falls in steps; false by default.
+        staircase: bool,
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Schedule;
 use crate::registry::object;
+use crate::setters::setters;
 
 /// `(initial_learning_rate − end_learning_rate) · (1 − p)^power + end_learning_rate` with
 /// `p = steps / decay_steps`, at most 1.
@@ -56,25 +57,13 @@ impl PolynomialDecay {
         }
     }
 
-    /// The last learning rate; 0.0001 by default.
-    #[must_use]
-    pub fn end_learning_rate(mut self, end_learning_rate: f64) -> Self {
-        self.end_learning_rate = end_learning_rate;
-        self
-    }
-
-    /// The power; 1 by default: the rate falls linearly.
-    #[must_use]
-    pub fn power(mut self, power: f64) -> Self {
-        self.power = power;
-        self
-    }
-
-    /// Whether the rate rises again after its end; false by default.
-    #[must_use]
-    pub fn cycle(mut self, cycle: bool) -> Self {
-        self.cycle = cycle;
-        self
+    setters! {
+        /// The last learning rate; 0.0001 by default.
+        end_learning_rate: f64,
+        /// The power; 1 by default: the rate falls linearly.
+        power: f64,
+        /// Whether the rate rises again after its end; false by default.
+        cycle: bool,
     }
 }
 

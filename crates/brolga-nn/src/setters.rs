@@ -1,7 +1,8 @@
-//! The methods by which layers are given arguments.
+//! The methods by which objects are given arguments.
 
-/// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into Type` what converts into it,
-/// `name: some Type` the same where there is none by default.
+/// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into Type`
+/// what converts into it, `name: some Type` the same and `name: opt Type` the type itself where there
+/// is none by default.
 macro_rules! setters {
     () => {};
     ($(#[$doc:meta])* $name:ident: into $type:ty, $($rest:tt)*) => {
@@ -12,7 +13,7 @@ macro_rules! setters {
             self
         }
 
-        $crate::layers::setters::setters! { $($rest)* }
+        $crate::setters::setters! { $($rest)* }
     };
     ($(#[$doc:meta])* $name:ident: some $type:ty, $($rest:tt)*) => {
         $(#[$doc])*
@@ -22,7 +23,17 @@ macro_rules! setters {
             self
         }
 
-        $crate::layers::setters::setters! { $($rest)* }
+        $crate::setters::setters! { $($rest)* }
+    };
+    ($(#[$doc:meta])* $name:ident: opt $type:ty, $($rest:tt)*) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: $type) -> Self {
+            self.$name = Some($name);
+            self
+        }
+
+        $crate::setters::setters! { $($rest)* }
     };
     ($(#[$doc:meta])* $name:ident: $type:ty, $($rest:tt)*) => {
         $(#[$doc])*
@@ -32,7 +43,7 @@ macro_rules! setters {
             self
         }
 
-        $crate::layers::setters::setters! { $($rest)* }
+        $crate::setters::setters! { $($rest)* }
     };
 }
 pub(crate) use setters;
