@@ -7,7 +7,7 @@
 
 use brolga_ir::Mistake;
 
-use crate::config::{Extents, PerChannel};
+use crate::config::{Extents, OneOrMany};
 
 /// The numbers that an argument may have. Arithmetic is in `f32`, so none may be infinite there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,12 +108,9 @@ impl<const AXES: usize> Numbers for Extents<AXES> {
     }
 }
 
-impl Numbers for PerChannel {
+impl Numbers for OneOrMany<f64> {
     fn numbers(&self) -> Vec<f64> {
-        match self {
-            Self::One(number) => vec![*number],
-            Self::Each(numbers) => numbers.clone(),
-        }
+        self.as_slice().to_vec()
     }
 }
 

@@ -99,33 +99,46 @@ impl Axis {
     }
 }
 
-/// One axis or several; negative numbers count from the end, −1 is the last axis.
+/// One value or several: in configs the value or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Axes {
-    /// One axis.
-    One(i64),
-    /// Several axes.
-    Many(Vec<i64>),
+pub enum OneOrMany<T> {
+    /// One value.
+    One(T),
+    /// Several values.
+    Many(Vec<T>),
 }
 
-impl From<i64> for Axes {
-    fn from(axis: i64) -> Self {
-        Self::One(axis)
+impl<T> From<T> for OneOrMany<T> {
+    fn from(one: T) -> Self {
+        Self::One(one)
     }
 }
 
-impl<const N: usize> From<[i64; N]> for Axes {
-    fn from(axes: [i64; N]) -> Self {
-        Self::Many(axes.into())
+impl<T, const N: usize> From<[T; N]> for OneOrMany<T> {
+    fn from(many: [T; N]) -> Self {
+        Self::Many(many.into())
     }
 }
 
-impl From<Vec<i64>> for Axes {
-    fn from(axes: Vec<i64>) -> Self {
-        Self::Many(axes)
+impl<T> From<Vec<T>> for OneOrMany<T> {
+    fn from(many: Vec<T>) -> Self {
+        Self::Many(many)
     }
 }
+
+impl<T> OneOrMany<T> {
+    /// All values.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// One axis or several; negative numbers count from the end, −1 is the last axis.
+pub type Axes = OneOrMany<i64>;
 
 impl Axes {
     /// The indices of these axes of a shape, ascending.
@@ -133,11 +146,7 @@ impl Axes {
     /// # Errors
     /// If the shape does not have one of them, or one is given twice.
     pub fn of(&self, shape: &Shape) -> Result<Vec<usize>, Mistake> {
-        let axes = match self {
-            Self::One(axis) => std::slice::from_ref(axis),
-            Self::Many(axes) => axes,
-        };
-        let indices = axes.iter().map(|&axis| axis_index(axis, shape));
+        let indices = self.as_slice().iter().map(|&axis| axis_index(axis, shape));
         let mut indices = indices.collect::<Result<Vec<_>, _>>()?;
         indices.sort_unstable();
         match indices.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -151,38 +160,13 @@ impl Axes {
 }
 
 /// One number for all channels, or one for each: the last axis counts the channels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum PerChannel {
-    /// The same for all.
-    One(f64),
-    /// One for each.
-    Each(Vec<f64>),
-}
-
-impl From<f64> for PerChannel {
-    fn from(number: f64) -> Self {
-        Self::One(number)
-    }
-}
-
-impl<const N: usize> From<[f64; N]> for PerChannel {
-    fn from(numbers: [f64; N]) -> Self {
-        Self::Each(numbers.into())
-    }
-}
-
-impl From<Vec<f64>> for PerChannel {
-    fn from(numbers: Vec<f64>) -> Self {
-        Self::Each(numbers)
-    }
-}
+pub type PerChannel = OneOrMany<f64>;
 
 impl PerChannel {
     /// Fails if there is not one number for each channel of the input.
     pub(crate) fn check(&self, what: &str, input: &Type) -> Result<(), Mistake> {
         let channels = input.shape.get(1..).unwrap_or_default().last();
-        let Self::Each(numbers) = self else { return Ok(()) };
+        let Self::Many(numbers) = self else { return Ok(()) };
         if channels == Some(&numbers.len()) {
             return Ok(());
         }
@@ -198,7 +182,7 @@ impl PerChannel {
     pub(crate) fn constant(&self, x: &Var) -> Var {
         match self {
             Self::One(number) => x.constant_like(*number),
-            Self::Each(numbers) => {
+            Self::Many(numbers) => {
                 let values = Data::from_f64(x.dtype(), numbers);
                 let tensor = Tensor::new([numbers.len()], values);
                 x.tracer().constant(tensor.expect("as many values as the shape has"))

@@ -33,7 +33,7 @@ pub enum NnError {
         message: String,
     },
     /// An argument that does not exist here, maybe one of Keras's.
-    #[error("{class}: `{key}` = {value} is not supported{}", did_you_mean(.nearest))]
+    #[error("{class}: `{key}` = {value} is not supported{}", advice(.key, .nearest))]
     Unsupported {
         /// The class.
         class: String,
@@ -276,8 +276,16 @@ fn io_help(error: &io::Error) -> &'static str {
     }
 }
 
-fn did_you_mean(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+/// What can be done about an argument that does not exist, or has a value that does not.
+fn advice(key: &str, nearest: &Option<String>) -> String {
+    match (key, nearest) {
+        ("data_format", _) => {
+            "\n  help: layouts are \"channels_last\": put a layer Permute before and after it"
+                .to_owned()
+        }
+        (_, Some(name)) => format!("; did you mean `{name}`?"),
+        (_, None) => String::new(),
+    }
 }
 
 fn help_line(help: &Option<String>) -> String {

@@ -1,16 +1,18 @@
 //! Losses and metrics beside the reference cases: values of the model's own output, and mistakes.
 
-use std::sync::Arc;
-
 use brolga_ir::{Tensor, Tracer, Type, interpret};
-use brolga_nn::losses::{self, CategoricalFocalCrossentropy, CosineSimilarity, Dice, Loss};
+use brolga_nn::layers::Identity;
+use brolga_nn::losses::{
+    self, BinaryCrossentropy, CategoricalCrossentropy, CategoricalFocalCrossentropy, Circle,
+    CosineSimilarity, Dice, Loss, SparseCategoricalCrossentropy,
+};
 use brolga_nn::metrics::{
-    Average, FBetaScore, LogCoshError, Mean, MeanIoU, Metric, Precision, Recall, Sum,
+    AUC, Average, F1Score, FBetaScore, LogCoshError, Mean, MeanIoU, Metric, Precision, Recall, Sum,
+    TruePositives,
 };
 use brolga_nn::prelude::*;
-use brolga_nn::registry::{Value, from_config};
-use ndarray::{Array1, Array2, array};
-use serde_json::json;
+use brolga_nn::registry::Choice;
+use ndarray::{Array1, Array2, Array3, array};
 
 /// A metric of one batch, with these weights of its samples.
 fn measured(metric: &dyn Metric, y_pred: &Array2<f32>, weight: Option<&[f32]>) -> f64 {
@@ -49,7 +51,18 @@ fn metrics_have_the_names_of_keras() -> Result<(), NnError> {
     let (x, y) = (Array2::<f32>::zeros((4, 2)), Array2::<f32>::ones((4, 2)));
     let history = model.fit(&x, &y, Fit::new().verbose(false))?;
     let names: Vec<&str> = history.history.iter().map(|series| series.name.as_str()).collect();
-    assert_eq!(names, ["loss", "precision", "mape", "f1_score", "logcosh", "fbeta_score", "found"]);
+    let expected = [
+        "loss",
+        "precision",
+        "mape",
+        "f1_score/0",
+        "f1_score/1",
+        "logcosh",
+        "fbeta_score/0",
+        "fbeta_score/1",
+        "found",
+    ];
+    assert_eq!(names, expected);
     Ok(())
 }
 
@@ -81,6 +94,22 @@ fn metrics_that_do_not_fit_are_mistakes() {
     the metric compares classes i32[2,3] with i32[2]
       help: both must have as many; see the arguments for vectors over the classes
     ");
+    insta::assert_snapshot!(mistake(AUC::new().multi_label(true), &[2, 3, 4]), @"
+    AUC with `multi_label` takes [batch, labels], given f32[2,3,4]
+      help: reshape the output, or leave multi_label out
+    ");
+    insta::assert_snapshot!(mistake(AUC::new().num_labels(2), &[2, 3]), @"
+    AUC has `num_labels`, but not `multi_label`
+      help: set multi_label, or leave num_labels out
+    ");
+    insta::assert_snapshot!(mistake(AUC::new().label_weights([1.0, 2.0]), &[2, 3]), @"
+    `label_weights` is for 2 labels, predictions have 3
+      help: give one for each element of the last axis
+    ");
+    insta::assert_snapshot!(mistake(Precision::new().thresholds(vec![]), &[2, 3]), @"
+    the metric has no thresholds
+      help: give one at least
+    ");
 }
 
 #[test]
@@ -99,28 +128,57 @@ fn losses_that_do_not_fit_are_mistakes() {
     shape [2,3] has no axis -3
       help: its axes are 0 to 1, or -2 to -1 from the end
     ");
+    insta::assert_snapshot!(mistake(&CategoricalCrossentropy::new().axis(2)), @"
+    shape [2,3] has no axis 2
+      help: its axes are 0 to 1, or -2 to -1 from the end
+    ");
+    insta::assert_snapshot!(mistake(&SparseCategoricalCrossentropy::new().axis(-3)), @"
+    shape [2,3] has no axis -3
+      help: its axes are 0 to 1, or -2 to -1 from the end
+    ");
+    insta::assert_snapshot!(mistake(&BinaryCrossentropy::new().axis(2)), @"
+    shape [2,3] has no axis 2
+      help: its axes are 0 to 1, or -2 to -1 from the end
+    ");
     insta::assert_snapshot!(mistake(&CategoricalFocalCrossentropy::new().alpha([0.5, 0.25])), @"
     alpha is for 2 channels, the input has 3
       help: give one number, or one for each channel of the last axis
     ");
 }
 
+/// `y_pred` says 1, 1, 0, 0 of the first class and 0, 1, 1, 0 of the second at ½, labels are
+/// 1, 0, 0, 1 and 0, 1, 1, 0.
 #[test]
-fn metrics_report_one_number() {
-    let error = |class: &str, config: Value| {
-        let config = json!({ "class_name": class, "config": config });
-        let metric: Result<Arc<dyn Metric>, NnError> = from_config(&config);
-        metric.expect_err("a mistake").to_string()
+fn metrics_of_several_numbers_are_reported_by_their_index() -> Result<(), NnError> {
+    let mut model = Sequential::new();
+    model.add(Input::new([2])).add(Identity::new());
+    let metrics: [Choice<dyn Metric>; 4] = [
+        Precision::new().thresholds([0.5, 0.8]).into(),
+        TruePositives::new().thresholds([0.1, 0.5, 0.8]).into(),
+        Recall::new().thresholds([0.5]).into(),
+        F1Score::new().threshold(0.5).into(),
+    ];
+    model.compile(Compile::new().loss("mse").metrics(metrics))?;
+    let x = array![[0.9f32, 0.2], [0.7, 0.75], [0.3, 0.85], [0.05, 0.1]];
+    let y = array![[1.0f32, 0.0], [0.0, 1.0], [0.0, 1.0], [1.0, 0.0]];
+    let logs = model.evaluate_with(&x, &y, Evaluate::new().verbose(false))?;
+    let close = |name: &str, expected: f64| {
+        let given = logs.get(name).unwrap_or(f64::NAN);
+        assert!((given - expected).abs() < 1e-6, "{name}: {given} instead of {expected}");
     };
-    insta::assert_snapshot!(error("Precision", json!({ "thresholds": [0.25, 0.5] })), @"Precision: `thresholds`: a metric reports one number: expected one threshold, given 2");
-    insta::assert_snapshot!(error("F1Score", json!({ "average": null })), @"F1Score: `average`: a metric reports one number, but null stands for a number for each class");
-    insta::assert_snapshot!(error("AUC", json!({ "multi_label": true })), @"AUC: `multi_label` = true is not supported");
-    insta::assert_snapshot!(error("PrecisionAtRecall", json!({})), @"PrecisionAtRecall: missing field `recall`");
-    let one = json!({ "class_name": "Recall", "config": { "thresholds": [0.25] } });
-    assert!(from_config::<dyn Metric>(&one).is_ok());
+    close("precision/0", 3.0 / 4.0);
+    close("precision/1", 1.0);
+    close("true_positives/0", 3.0);
+    close("true_positives/1", 3.0);
+    close("true_positives/2", 2.0);
+    close("recall", 3.0 / 4.0);
+    close("f1_score/0", 0.5);
+    close("f1_score/1", 1.0);
+    let monitored = EarlyStopping::new().monitor("f1_score/1");
+    model.fit(&x, &y, Fit::new().verbose(false).callback(monitored))?;
+    Ok(())
 }
 
-/// Class numbers with the loss of Zhang and Sabuncu train as with the cross entropy.
 #[test]
 fn class_numbers_fit_the_generalized_cross_entropy() -> Result<(), NnError> {
     let mut model = Sequential::new();
@@ -133,5 +191,72 @@ fn class_numbers_fit_the_generalized_cross_entropy() -> Result<(), NnError> {
     let losses = history.get("loss").unwrap_or_default();
     assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
     assert_eq!(history.last("sparse_top_k_categorical_accuracy"), Some(1.0));
+    Ok(())
+}
+
+/// Classes on another axis than the last one.
+#[test]
+fn labels_fit_the_axis_of_the_classes() -> Result<(), NnError> {
+    let compiled = |loss: Choice<dyn Loss>| {
+        let mut model = Sequential::new();
+        model.add(Input::new([3, 4])).add(Identity::new());
+        model.compile(Compile::new().loss(loss))?;
+        Ok::<_, NnError>(model)
+    };
+    let x = Array3::from_shape_fn((2, 3, 4), |(i, j, k)| ((i + 2 * j + 3 * k) % 5) as f32);
+    let evaluate = Evaluate::new().verbose(false);
+    // −ln softmax(x)[t] along the axis 1, which has three classes, averaged over 2 × 4 places.
+    let labels = array![[0, 1, 2, 0], [2, 2, 1, 0]];
+    let mut sum = 0.0;
+    for ((i, k), &label) in labels.indexed_iter() {
+        let logits: Vec<f64> = (0..3).map(|j| f64::from(x[[i, j, k]])).collect();
+        sum += logits.iter().map(|z| z.exp()).sum::<f64>().ln() - logits[label as usize];
+    }
+    let loss = SparseCategoricalCrossentropy::new().from_logits(true).axis(1);
+    let logs = compiled(loss.into())?.evaluate_with(&x, &labels, evaluate)?;
+    let given = logs.get("loss").unwrap_or(f64::NAN);
+    assert!((given - sum / 8.0).abs() < 1e-6, "{given} instead of {}", sum / 8.0);
+    let mistake = |loss: SparseCategoricalCrossentropy, labels: &Array2<i32>| {
+        let model = compiled(loss.from_logits(true).into());
+        let error = model.and_then(|mut model| model.evaluate(&x, labels).map(drop));
+        error.expect_err("a mistake").to_string()
+    };
+    let crossentropy = SparseCategoricalCrossentropy::new;
+    insta::assert_snapshot!(mistake(crossentropy().axis(1), &array![[0, 1, 3, 0], [2, 2, 1, 0]]), @"
+    y has the label 3 at row 0, but the model's output `identity` has 3 classes: labels go from 0 to 2
+      help: labels that start at 1 must be lowered by 1; for 4 classes the last layer needs 4 units
+    ");
+    insta::assert_snapshot!(mistake(crossentropy().axis(1), &array![[0, 1, 3], [2, 2, 1]]), @"
+    sparse_categorical_crossentropy expects labels of shape (None, 4), y has shape (None, 3)
+      help: give one class number for each vector of the model's output
+    ");
+    insta::assert_snapshot!(mistake(crossentropy().axis(0), &labels), @"
+    the classes are on axis 0 of (None, 3, 4), the batch
+      help: each sample needs a number for each class
+    ");
+    insta::assert_snapshot!(mistake(crossentropy().axis(3), &labels), @"
+    the classes are on axis 3 of (None, 3, 4), which does not exist
+      help: the last axis is -1
+    ");
+    Ok(())
+}
+
+/// Labels may be any integers: 100 is no class of vectors of two elements.
+#[test]
+fn vectors_of_one_label_come_together() -> Result<(), NnError> {
+    let mut model = Sequential::new();
+    model.add(Input::new([6])).add(Dense::new(2)).add(UnitNormalization::new());
+    model.compile(Compile::new().optimizer(SGD::new(0.1)).loss(Circle::new().gamma(5.0)))?;
+    let x = Array2::<f32>::eye(6);
+    let y = array![100, 100, 7, 7, -3, -3];
+    let fit = Fit::new().epochs(40).batch_size(6).verbose(false);
+    model.fit(&x, &y, fit)?;
+    let vectors = model.predict_with(&x, Predict::new().verbose(false))?;
+    let cosine =
+        |i: usize, j: usize| (0..2).map(|k| vectors[[i, k]] * vectors[[j, k]]).sum::<f32>();
+    for i in [0, 2, 4] {
+        let others = (0..6).filter(|&j| y[j] != y[i]).map(|j| cosine(i, j)).fold(-1.0, f32::max);
+        assert!(cosine(i, i + 1) > others, "{i}: {} and {others}", cosine(i, i + 1));
+    }
     Ok(())
 }

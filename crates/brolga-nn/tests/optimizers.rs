@@ -182,6 +182,30 @@ fn a_scaled_loss_has_the_same_gradients() -> Outcome {
     Ok(())
 }
 
+/// Without a gradient a weight that decays becomes `w · (1 − 0.5 · 0.1)`.
+#[test]
+fn excluded_weights_do_not_decay() -> Outcome {
+    let sgd = || SGD::new(0.1).weight_decay(0.5);
+    let adamw = || AdamW::new(0.1).weight_decay(0.5);
+    let all: [(&str, Choice<dyn Optimizer>, [f32; 2]); 5] = [
+        ("none", sgd().into(), [0.95, 0.95]),
+        ("a name", sgd().exclude_from_weight_decay(["bias"]).into(), [0.95, 1.0]),
+        ("a path", sgd().exclude_from_weight_decay(["dense/kernel"]).into(), [1.0, 0.95]),
+        ("another path", sgd().exclude_from_weight_decay(["other/kernel"]).into(), [0.95, 0.95]),
+        ("of AdamW", adamw().exclude_from_weight_decay(["ker", "bi"]).into(), [1.0, 1.0]),
+    ];
+    for (name, optimizer, factors) in all {
+        let mut model = line(optimizer, Backend::Interpreter)?;
+        let x = Array2::<f32>::zeros((2, 2));
+        let y = Array2::<f32>::from_elem((2, 1), 0.125);
+        model.fit(&x, &y, fit(1, 2))?;
+        let after = model.get_weights()?;
+        let expected = [0.5 * factors[0], 0.125 * factors[1]];
+        assert_eq!([after[0][[0, 0]], after[1][[0]]], expected, "{name}");
+    }
+    Ok(())
+}
+
 #[test]
 fn muon_leaves_embeddings_to_adam() {
     let names = |muon: &Muon, path: &str, shape: &[usize]| -> Vec<&'static str> {

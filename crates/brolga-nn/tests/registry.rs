@@ -29,7 +29,8 @@ fn arguments(kind: &str, class: &str) -> Value {
         }
         "BatchNormalization" => json!({
             "axis": 1, "momentum": 0.5, "epsilon": 0.25, "center": false,
-            "moving_mean_initializer": "ones", "trainable": false,
+            "moving_mean_initializer": "ones", "trainable": false, "renorm": true,
+            "renorm_clipping": { "rmax": 2.0, "dmax": 0.5 }, "renorm_momentum": 0.75,
         }),
         "Celu" | "Elu" => json!({ "alpha": 0.5 }),
         "Gelu" => json!({ "approximate": true }),
@@ -39,7 +40,13 @@ fn arguments(kind: &str, class: &str) -> Value {
         "Relu" => json!({ "negative_slope": 0.5, "max_value": 6.0, "threshold": 1.0 }),
         "Squareplus" => json!({ "b": 1.0 }),
         "Threshold" => json!({ "threshold": 0.5, "default_value": -1.0 }),
-        "AUC" => json!({ "num_thresholds": 50, "curve": "PR", "summation_method": "minoring" }),
+        "AUC" => json!({
+            "num_thresholds": 50, "curve": "PR", "summation_method": "minoring",
+            "multi_label": true, "num_labels": 2, "label_weights": [1.0, 2.0],
+        }),
+        "Circle" => json!({ "gamma": 20.0, "margin": 0.25, "remove_diagonal": false }),
+        "SparseCategoricalCrossentropy" => json!({ "axis": 1 }),
+        "GlorotNormal" | "HeUniform" => json!({ "input_axes": [0], "output_axes": [1, -1] }),
         "BinaryFocalCrossentropy" => json!({ "apply_class_balancing": true, "gamma": 1.0 }),
         "BinaryIoU" => json!({ "target_class_ids": [1], "threshold": 0.25 }),
         "CategoricalFocalCrossentropy" => json!({ "alpha": [0.5, 0.25], "from_logits": true }),
@@ -48,7 +55,7 @@ fn arguments(kind: &str, class: &str) -> Value {
         "Dice" => json!({ "axis": [1, 2] }),
         "F1Score" => json!({ "average": "micro", "threshold": 0.5 }),
         "FBetaScore" => json!({ "average": "weighted", "beta": 2.0 }),
-        "FalsePositives" | "TruePositives" => json!({ "thresholds": 0.25 }),
+        "FalsePositives" | "TruePositives" => json!({ "thresholds": [0.25, 0.5] }),
         "Huber" => json!({ "delta": 2.0 }),
         "IoU" => json!({ "num_classes": 3, "target_class_ids": [0, 2], "sparse_y_pred": false }),
         "MeanIoU" | "OneHotMeanIoU" => json!({ "num_classes": 3, "ignore_class": 1 }),
@@ -61,11 +68,14 @@ fn arguments(kind: &str, class: &str) -> Value {
         }
         "SensitivityAtSpecificity" => json!({ "specificity": 0.5 }),
         "SpecificityAtSensitivity" => json!({ "sensitivity": 0.5 }),
-        "SparseTopKCategoricalAccuracy" | "TopKCategoricalAccuracy" => json!({ "k": 2 }),
+        "SparseTopKCategoricalAccuracy" => json!({ "k": 2, "from_sorted_ids": true }),
+        "TopKCategoricalAccuracy" => json!({ "k": 2 }),
         "Tversky" => json!({ "alpha": 0.25, "beta": 0.75, "axis": 1 }),
         "BinaryAccuracy" => json!({ "name": "right", "threshold": 0.25 }),
         "BinaryCrossentropy" => json!({ "from_logits": true, "label_smoothing": 0.1 }),
-        "CategoricalCrossentropy" => json!({ "from_logits": true, "label_smoothing": 0.1 }),
+        "CategoricalCrossentropy" => {
+            json!({ "from_logits": true, "label_smoothing": 0.1, "axis": 1 })
+        }
         "CategoryEncoding" => json!({ "num_tokens": 3, "output_mode": "count" }),
         "CenterCrop" | "RandomCrop" => json!({ "height": 3, "width": 4 }),
         "Concatenate" => json!({ "axis": 1 }),
@@ -110,8 +120,10 @@ fn arguments(kind: &str, class: &str) -> Value {
             "equation": "abc,cde->abde", "output_shape": [null, 3, 4], "bias_axes": "de", "activation": "relu",
         }),
         "Embedding" => json!({ "input_dim": 5, "output_dim": 3, "embeddings_initializer": "ones" }),
-        "AlphaDropout" | "GaussianDropout" | "SpatialDropout1D" | "SpatialDropout2D"
-        | "SpatialDropout3D" => json!({ "rate": 0.25 }),
+        "AlphaDropout" => json!({ "rate": 0.25, "noise_shape": [null, 1] }),
+        "GaussianDropout" | "SpatialDropout1D" | "SpatialDropout2D" | "SpatialDropout3D" => {
+            json!({ "rate": 0.25 })
+        }
         "GaussianNoise" => json!({ "stddev": 0.5 }),
         "GlobalAveragePooling1D"
         | "GlobalAveragePooling2D"
@@ -122,13 +134,15 @@ fn arguments(kind: &str, class: &str) -> Value {
         "GroupNormalization" => json!({ "groups": 2, "axis": 1, "scale": false }),
         "Input" => json!({ "batch_shape": [null, 28, null, 1] }),
         "LayerNormalization" => {
-            json!({ "axis": [1, 2], "epsilon": 0.5, "gamma_initializer": "zeros" })
+            json!({ "axis": [1, 2], "epsilon": 0.5, "gamma_initializer": "zeros", "rms_scaling": true })
         }
         "LeakyReLU" => json!({ "negative_slope": 0.5 }),
         "Normalization" => {
             json!({ "axis": [-1], "mean": [1.0, 2.0], "variance": [3.0, 4.0], "invert": true })
         }
-        "PReLU" => json!({ "shared_axes": [1, 2], "alpha_initializer": "ones" }),
+        "PReLU" => {
+            json!({ "shared_axes": [1, 2], "alpha_initializer": "ones", "alpha_constraint": "non_neg" })
+        }
         "Permute" => json!({ "dims": [2, 1] }),
         "RMSNormalization" => json!({ "axis": [1], "epsilon": 0.5 }),
         "ReLU" => json!({ "max_value": 2.0, "negative_slope": 0.5, "threshold": 1.0 }),

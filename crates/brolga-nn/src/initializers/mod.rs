@@ -21,7 +21,7 @@ pub use normal::{RandomNormal, TruncatedNormal};
 pub use orthogonal::Orthogonal;
 pub use uniform::RandomUniform;
 pub use variance_scaling::{
-    Distribution, FanMode, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal,
+    Distribution, FanAxes, FanMode, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal,
     LecunUniform, VarianceScaling,
 };
 

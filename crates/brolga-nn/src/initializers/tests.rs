@@ -52,7 +52,7 @@ fn values_follow_seed_and_stream_alone() {
     assert_eq!(glorot(1, 0), glorot(1, 0));
     assert_ne!(glorot(1, 0), glorot(2, 0));
     assert_ne!(glorot(1, 0), glorot(1, 1));
-    let own = GlorotUniform { seed: Some(5) };
+    let own = GlorotUniform { seed: Some(5), ..GlorotUniform::default() };
     let [first, second] = [Random::new(1, 0), Random::new(2, 9)];
     assert_eq!(values(&own, &shape, first), values(&own, &shape, second));
 }
@@ -109,7 +109,8 @@ fn distributions_are_those_of_the_names() {
         move |x: f64| ((normal(x / deviation) - tail) / (1.0 - 2.0 * tail)).clamp(0.0, 1.0)
     };
     let scaled = |distribution, mode| {
-        let scaling = VarianceScaling { scale: 3.0, mode, distribution, seed: None };
+        let scaling =
+            VarianceScaling { scale: 3.0, mode, distribution, ..VarianceScaling::default() };
         Arc::new(scaling) as Arc<dyn Initializer>
     };
     let named = |name| by_name::<dyn Initializer>(name).expect(name);

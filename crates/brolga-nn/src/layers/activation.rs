@@ -7,7 +7,10 @@ use super::{Base, Layer, layer};
 use crate::activations;
 use crate::trace::Call;
 
-/// Applies an [activation](crate::activations): `Activation::new("relu")`.
+/// `y = f(x)` with an [activation](crate::activations): `Activation::new("relu")`. `y` has the
+/// shape of `x`.
+///
+/// Keras: <https://keras.io/api/layers/core_layers/activation/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Activation {
     #[serde(flatten)]

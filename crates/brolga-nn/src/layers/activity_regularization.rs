@@ -3,8 +3,8 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use crate::setters::setters;
 use super::{Base, Layer, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = x`, with `(l1 · Σ|x| + l2 · Σx²) / batch` added to the loss.

@@ -3,6 +3,7 @@
 use brolga_ir::{DType, Type, Var};
 use serde::{Deserialize, Serialize};
 
+use super::noise_shape::{NoiseShape, noise_shape_setter};
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
@@ -20,6 +21,8 @@ pub struct AlphaDropout {
     #[serde(flatten)]
     base: Base,
     rate: f64,
+    #[serde(flatten)]
+    noise: NoiseShape,
 }
 
 layer!(AlphaDropout { rate: BelowOne });
@@ -30,8 +33,10 @@ const LEAST: f64 = -1.673_263_242_354_377_2 * 1.050_700_987_355_480_5;
 impl AlphaDropout {
     /// Elements set with this probability, from 0 to less than 1.
     pub fn new(rate: f64) -> Self {
-        Self { base: Base::default(), rate }
+        Self { base: Base::default(), rate, noise: NoiseShape::default() }
     }
+
+    noise_shape_setter!();
 }
 
 impl Layer for AlphaDropout {
@@ -45,8 +50,11 @@ impl Layer for AlphaDropout {
                 return x;
             }
             let (kept, rate) = (1.0 - self.rate, self.rate);
-            let mask =
-                call.random_bernoulli(Type::new(DType::Bool, x.shape().clone()), kept as f32);
+            let shape = match self.noise.drawn("AlphaDropout", x.shape()) {
+                Ok(shape) => shape,
+                Err(mistake) => return call.tracer().fail(mistake),
+            };
+            let mask = call.random_bernoulli(Type::new(DType::Bool, shape), kept as f32);
             let slope = (kept * (1.0 + rate * LEAST * LEAST)).powf(-0.5);
             let offset = -slope * LEAST * rate;
             mask.select(&x, &x.constant_like(LEAST)) * slope + offset

@@ -1,37 +1,12 @@
 //! Axes as arguments.
 
 use brolga_ir::{Mistake, Type, Var};
-use serde::{Deserialize, Serialize};
 
 use super::shapes;
+use crate::config::OneOrMany;
 
 /// One axis or several; negative ones are counted from the last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Axes {
-    /// One axis.
-    One(isize),
-    /// Several axes.
-    Many(Vec<isize>),
-}
-
-impl From<isize> for Axes {
-    fn from(axis: isize) -> Self {
-        Self::One(axis)
-    }
-}
-
-impl<const N: usize> From<[isize; N]> for Axes {
-    fn from(axes: [isize; N]) -> Self {
-        Self::Many(axes.into())
-    }
-}
-
-impl From<Vec<isize>> for Axes {
-    fn from(axes: Vec<isize>) -> Self {
-        Self::Many(axes)
-    }
-}
+pub type Axes = OneOrMany<isize>;
 
 /// The default of most layers.
 pub(super) fn last() -> isize {
@@ -49,16 +24,15 @@ impl Axes {
     /// # Errors
     /// If the tensor has not one of them, one stands twice, or one is the batch.
     pub(super) fn of(&self, ty: &Type) -> Result<Vec<usize>, Mistake> {
-        let given = match self {
-            Self::One(axis) => std::slice::from_ref(axis),
-            Self::Many(axes) => axes,
-        };
-        let mut axes =
-            given.iter().map(|&axis| self::axis(axis, ty)).collect::<Result<Vec<_>, _>>()?;
+        let mut axes = self
+            .as_slice()
+            .iter()
+            .map(|&axis| self::axis(axis, ty))
+            .collect::<Result<Vec<_>, _>>()?;
         axes.sort_unstable();
         match axes.windows(2).find(|pair| pair[0] == pair[1]) {
             Some(pair) => {
-                let message = format!("axis {} is given twice in {given:?}", pair[0]);
+                let message = format!("axis {} is given twice in {:?}", pair[0], self.as_slice());
                 Err(Mistake::new(message).help("give each axis once"))
             }
             None => Ok(axes),

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{along, axis, last, others};
 use super::moments::{moments, ones, thousandth};
-use crate::setters::setters;
+use super::renorm::{Renorm, RenormClipping};
 use super::weights::{Affine, affine_setters};
 use super::{Base, Layer, WeightSpec, layer, zeros};
 use crate::initializers::Initializer;
 use crate::registry::Choice;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = (x − mean) / √(variance + epsilon) · gamma + beta` for each channel.
@@ -22,9 +23,15 @@ use crate::trace::Call;
 /// Weights: `gamma` if `scale`, `beta` if `center`, `moving_mean`, `moving_variance`, each
 /// `[channels]`. `y` has the shape of `x`.
 ///
+/// With `renorm` what training normalizes is `· r + d` with `r = √(variance + epsilon) / σ` and
+/// `d = (mean − µ) / σ`, within `renorm_clipping`, through which no gradient flows. µ and σ, the
+/// weights `renorm_mean` and `renorm_stddev`, follow the batches' means and deviations with
+/// `renorm_momentum`; `moving_variance` is the square of a moving deviation, `moving_stddev`, less
+/// `epsilon`.
+///
 /// A mistake if the input has no such axis.
 ///
-/// Ioffe and Szegedy, "Batch normalization" (2015). Keras:
+/// Ioffe and Szegedy, "Batch normalization" (2015); Ioffe, "Batch renormalization" (2017). Keras:
 /// <https://keras.io/api/layers/normalization_layers/batch_normalization/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BatchNormalization {
@@ -42,6 +49,8 @@ pub struct BatchNormalization {
     moving_mean_initializer: Choice<dyn Initializer>,
     #[serde(default = "ones")]
     moving_variance_initializer: Choice<dyn Initializer>,
+    #[serde(flatten)]
+    renorm: Renorm,
 }
 
 fn almost_one() -> f64 {
@@ -60,6 +69,7 @@ impl Default for BatchNormalization {
             affine: Affine::default(),
             moving_mean_initializer: zeros(),
             moving_variance_initializer: ones(),
+            renorm: Renorm::default(),
         }
     }
 }
@@ -85,15 +95,54 @@ impl BatchNormalization {
 
     affine_setters!();
 
-    /// Mean and variance of each channel of the batch, which the moving ones follow.
-    fn batch_moments(&self, call: &mut Call<'_>, x: &Var, axis: usize) -> (Var, Var) {
-        let (mean, variance) = moments(x, &others(&[axis], x.shape().rank()));
-        for (name, batch) in [("moving_mean", &mean), ("moving_variance", &variance)] {
-            let moving = call.weight(name);
-            let batch = batch.reshape(moving.shape().clone());
-            call.update(name, &(moving * self.momentum + batch * (1.0 - self.momentum)));
+    /// Whether batches are renormalized; false by default.
+    #[must_use]
+    pub fn renorm(mut self, renorm: bool) -> Self {
+        self.renorm.renorm = renorm;
+        self
+    }
+
+    /// The bounds of the corrections, where there is `renorm`; none by default.
+    #[must_use]
+    pub fn renorm_clipping(mut self, clipping: RenormClipping) -> Self {
+        self.renorm.renorm_clipping = Some(clipping);
+        self
+    }
+
+    /// How much of the statistics of the corrections stays in a step; 0.99 by default.
+    #[must_use]
+    pub fn renorm_momentum(mut self, momentum: f64) -> Self {
+        self.renorm.renorm_momentum = momentum;
+        self
+    }
+
+    /// The input normalized by the statistics of the batch, which the moving ones follow.
+    fn of_batch(&self, call: &mut Call<'_>, x: Var, axis: usize) -> Var {
+        let rank = x.shape().rank();
+        let (mean, variance) = moments(&x, &others(&[axis], rank));
+        let channels = [x.shape()[axis]];
+        let flat = |statistic: &Var| statistic.reshape(channels);
+        let correction = match self.renorm.renorm {
+            true => {
+                let (mean, variance) = (flat(&mean), flat(&variance));
+                let numbers = (self.momentum, self.epsilon);
+                Some(self.renorm.correct(call, (&mean, &variance), numbers))
+            }
+            false => {
+                for (name, batch) in [("moving_mean", &mean), ("moving_variance", &variance)] {
+                    let moving = call.weight(name) * self.momentum;
+                    call.update(name, &(moving + flat(batch) * (1.0 - self.momentum)));
+                }
+                None
+            }
+        };
+        let normal = (x - mean) * (variance + self.epsilon).rsqrt();
+        match correction {
+            Some((factor, summand)) => {
+                normal * along(&factor, &[axis], rank) + along(&summand, &[axis], rank)
+            }
+            None => normal,
         }
-        (mean, variance)
     }
 }
 
@@ -110,7 +159,10 @@ impl Layer for BatchNormalization {
             ("moving_variance", &self.moving_variance_initializer),
         ];
         let moving = moving.map(|(name, first)| WeightSpec::non_trainable(name, shape, first));
-        Ok(self.affine.declare(&shape).into_iter().chain(moving).collect())
+        self.renorm.check()?;
+        let (mean, variance) = (&self.moving_mean_initializer, &self.moving_variance_initializer);
+        let renorm = self.renorm.declare(shape, mean, variance);
+        Ok(self.affine.declare(&shape).into_iter().chain(moving).chain(renorm).collect())
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
@@ -119,14 +171,14 @@ impl Layer for BatchNormalization {
                 Ok(axis) => axis,
                 Err(mistake) => return call.tracer().fail(mistake),
             };
-            let rank = x.shape().rank();
-            let (mean, variance) = if call.training() && self.base.trainable {
-                self.batch_moments(call, &x, axis)
+            let normal = if call.training() && self.base.trainable {
+                self.of_batch(call, x, axis)
             } else {
+                let rank = x.shape().rank();
                 let moving = |name: &str| along(&call.weight(name), &[axis], rank);
-                (moving("moving_mean"), moving("moving_variance"))
+                let (mean, variance) = (moving("moving_mean"), moving("moving_variance"));
+                (x - mean) * (variance + self.epsilon).rsqrt()
             };
-            let normal = (x - mean) * (variance + self.epsilon).rsqrt();
             self.affine.apply(call, normal, &[axis])
         })
     }

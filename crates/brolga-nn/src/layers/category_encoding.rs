@@ -3,8 +3,8 @@
 use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, shapes};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// Whole numbers from 0 to `num_tokens − 1` as vectors, by `output_mode`:
@@ -15,7 +15,9 @@ use crate::trace::Call;
 /// | `"multi_hot"`, the default | `[batch, .., n]` | `[batch, .., num_tokens]`: 1 at each of the n numbers |
 /// | `"count"` | `[batch, .., n]` | `[batch, .., num_tokens]`: how often each number occurs |
 ///
-/// Fractions of `x` are cut off; a number out of range counts nowhere. No gradient flows through.
+/// Fractions of `x` are cut off; a number out of range counts nowhere. No gradient flows through
+/// `x`. In the mode `"count"` a second input of the shape of `x` may say how much each number
+/// counts, `count_weights` of Keras's call.
 ///
 /// A mistake if there is no such mode, or the input has no axis beside the batch.
 ///
@@ -45,6 +47,12 @@ impl CategoryEncoding {
         /// `"multi_hot"`, the default, `"one_hot"` or `"count"`.
         output_mode: into String,
     }
+
+    /// The vector of each number.
+    fn of(&self, x: &Var, dtype: DType) -> Var {
+        let numbers = if x.dtype().is_float() { x.cast(DType::I32) } else { x.clone() };
+        numbers.one_hot(self.num_tokens, dtype)
+    }
 }
 
 impl Layer for CategoryEncoding {
@@ -57,24 +65,43 @@ impl Layer for CategoryEncoding {
             return Err(Mistake::new(format!("there is no output_mode `{}`", self.output_mode))
                 .help("there are one_hot, multi_hot, count"));
         }
+        if let [x, weights] = inputs {
+            if self.output_mode != "count" {
+                let message = format!("output_mode `{}` takes no weights", self.output_mode);
+                return Err(Mistake::new(message).help("a second input needs output_mode `count`"));
+            }
+            if x.shape != weights.shape {
+                let message = format!("numbers and weights differ: {}", shapes(inputs));
+                return Err(Mistake::new(message).help("give a weight for each number"));
+            }
+        }
         if inputs.iter().all(|ty| ty.shape.rank() > 1) {
             return Ok(vec![]);
         }
-        let message = format!("CategoryEncoding takes (None, .., numbers), given {}", shapes(inputs));
+        let message =
+            format!("CategoryEncoding takes (None, .., numbers), given {}", shapes(inputs));
         Err(Mistake::new(message).help("numbers, one for each sample, need an axis of extent 1"))
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        if let [x, weights] = inputs {
+            return vec![counted(&self.of(x, weights.dtype()), weights)];
+        }
         call.map(inputs, |_, x| {
-            let numbers = if x.dtype().is_float() { x.cast(DType::I32) } else { x.clone() };
-            let of = |numbers: &Var| numbers.one_hot(self.num_tokens, x.dtype());
-            let Some((&last, rest)) = numbers.shape().split_last() else { return x.clone() };
+            let Some((&last, rest)) = x.shape().split_last() else { return x.clone() };
             match &*self.output_mode {
-                "one_hot" if last == 1 => of(&numbers.reshape(rest)),
-                "one_hot" => of(&numbers),
-                "count" => of(&numbers).reduce_sum(&[rest.len()], false),
-                _ => of(&numbers).reduce_max(&[rest.len()], false),
+                "one_hot" if last == 1 => self.of(&x.reshape(rest), x.dtype()),
+                "one_hot" => self.of(&x, x.dtype()),
+                "count" => self.of(&x, x.dtype()).reduce_sum(&[rest.len()], false),
+                _ => self.of(&x, x.dtype()).reduce_max(&[rest.len()], false),
             }
         })
     }
+}
+
+/// The sums of the vectors of numbers times their weights.
+fn counted(hot: &Var, weights: &Var) -> Var {
+    let mut shape = weights.shape().to_vec();
+    shape.push(1);
+    (hot * weights.reshape(shape)).reduce_sum(&[weights.shape().rank() - 1], false)
 }

@@ -4,8 +4,8 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{axis, last};
-use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, shapes};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// The inputs one behind the other along `axis`, the last one by default. All other extents are

@@ -3,15 +3,19 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use crate::setters::setters;
 use super::weights::{Bias, Kernel, bias_setters, kernel_setters};
 use super::{Base, Layer, WeightSpec, layer, shapes, yes};
 use crate::activations::Activation;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = f(x·kernel + bias)`.
 ///
 /// `x: [batch, .., inputs]`, `kernel: [inputs, units]`, `bias: [units]`, `y: [batch, .., units]`.
+///
+/// A mistake if there are several inputs, or one without an axis beside the batch.
+///
+/// Keras: <https://keras.io/api/layers/core_layers/dense/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dense {
     #[serde(flatten)]

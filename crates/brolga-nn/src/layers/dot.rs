@@ -4,10 +4,10 @@ use brolga_ir::{Mistake, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, axis};
-use crate::setters::setters;
 use super::subtract::two;
 use super::unit_normalization::unit;
 use super::{Base, Layer, WeightSpec, layer, shapes};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y[b, i.., j..] = Σₖ x₀[b, i.., k] · x₁[b, j.., k]`, where `k` runs over the axis `axes[0]` of
@@ -88,7 +88,8 @@ impl Layer for Dot {
             if self.normalize { unit(x, &[axis], LEAST_NORM) } else { x.clone() }
         };
         let [(a, kept_a), (b, kept_b)] = [0, 1].map(|place| rows(&operand(place), axes[place]));
-        let mut shape: Vec<usize> = a.shape()[..1].iter().copied().chain(kept_a).chain(kept_b).collect();
+        let mut shape: Vec<usize> =
+            a.shape()[..1].iter().copied().chain(kept_a).chain(kept_b).collect();
         if shape.len() == 1 {
             shape.push(1);
         }

@@ -1,8 +1,9 @@
 //! Random zeros against overfitting.
 
-use brolga_ir::{DType, Mistake, Shape, Type, Var};
+use brolga_ir::{DType, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
+use super::noise_shape::{NoiseShape, noise_shape_setter};
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
@@ -12,13 +13,14 @@ use crate::trace::Call;
 /// Which elements are 0 follows from the seed, the step and the position in the network alone.
 ///
 /// Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+/// Keras: <https://keras.io/api/layers/regularization_layers/dropout/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dropout {
     #[serde(flatten)]
     base: Base,
     rate: f64,
-    #[serde(default)]
-    noise_shape: Option<Vec<Option<usize>>>,
+    #[serde(flatten)]
+    noise: NoiseShape,
 }
 
 layer!(Dropout { rate: Share });
@@ -26,28 +28,10 @@ layer!(Dropout { rate: Share });
 impl Dropout {
     /// Zeros with this probability, from 0 to 1.
     pub fn new(rate: f64) -> Self {
-        Self { base: Base::default(), rate, noise_shape: None }
+        Self { base: Base::default(), rate, noise: NoiseShape::default() }
     }
 
-    /// The shape of what is drawn, the batch included: along an axis of extent 1 all elements share
-    /// their fate; `None` stands for the extent of the input. By default each element has its own.
-    #[must_use]
-    pub fn noise_shape(mut self, shape: impl IntoIterator<Item = Option<usize>>) -> Self {
-        self.noise_shape = Some(shape.into_iter().collect());
-        self
-    }
-
-    /// The shape of what is drawn for this input.
-    fn drawn(&self, x: &Shape) -> Result<Shape, Mistake> {
-        let Some(shape) = &self.noise_shape else { return Ok(x.clone()) };
-        let drawn: Shape = shape.iter().zip(x.iter()).map(|(own, &x)| own.unwrap_or(x)).collect();
-        let fits = shape.len() == x.rank() && drawn.iter().zip(x.iter()).all(|(&d, &x)| d == 1 || d == x);
-        if fits {
-            return Ok(drawn);
-        }
-        let message = format!("Dropout: a noise_shape {shape:?} does not broadcast to {x}");
-        Err(Mistake::new(message).help("give for each axis 1, its extent, or None"))
-    }
+    noise_shape_setter!();
 }
 
 impl Layer for Dropout {
@@ -56,7 +40,7 @@ impl Layer for Dropout {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        call.map(inputs, |call, x| match self.drawn(x.shape()) {
+        call.map(inputs, |call, x| match self.noise.drawn("Dropout", x.shape()) {
             Ok(shape) => dropped(call, &x, self.rate, shape),
             Err(mistake) => call.tracer().fail(mistake),
         })

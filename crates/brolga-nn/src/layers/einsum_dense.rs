@@ -4,10 +4,10 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::einsum::{Labelled, einsum};
-use crate::setters::setters;
 use super::weights::{Bias, Kernel, bias_setters, kernel_setters};
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::activations::Activation;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = f(einsum(equation, x, kernel) + bias)`: each axis of `x`, `kernel` and `y` has a letter in
@@ -115,16 +115,16 @@ impl EinsumDense {
         open.insert(0, None);
         if open.len() != output.len() {
             let batch = usize::from(!further.contains(&output[0]));
-            let (wanted, given) = (output.len() - further.len() - batch, self.output_shape.extents().len());
+            let (wanted, given) =
+                (output.len() - further.len() - batch, self.output_shape.extents().len());
             let message = format!(
                 "the output of `{}` has {wanted} axes beside the batch, output_shape is for {given}",
                 self.equation
             );
             return Err(Mistake::new(message).help("give one for each letter of the output"));
         }
-        let of_input = |label: &char| {
-            input.iter().position(|other| other == label).map(|axis| x.shape[axis])
-        };
+        let of_input =
+            |label: &char| input.iter().position(|other| other == label).map(|axis| x.shape[axis]);
         let mut extents = vec![];
         for (label, given) in output.iter().zip(open) {
             extents.push(match (given, of_input(label)) {
@@ -142,9 +142,8 @@ impl EinsumDense {
                 }
             });
         }
-        let of_output = |label: &char| {
-            output.iter().position(|other| other == label).map(|axis| extents[axis])
-        };
+        let of_output =
+            |label: &char| output.iter().position(|other| other == label).map(|axis| extents[axis]);
         let extent = |label: &char| of_output(label).or_else(|| of_input(label)).unwrap_or(1);
         let kernel_shape = kernel.iter().map(extent).collect();
         let bias_shape = self.bias_shape(&equation, &extents)?;
@@ -152,15 +151,25 @@ impl EinsumDense {
     }
 
     /// From the first axis with a bias on, the extents of those with one, and 1 for the others.
-    fn bias_shape(&self, equation: &Equation, extents: &[usize]) -> Result<Option<Vec<usize>>, Mistake> {
+    fn bias_shape(
+        &self,
+        equation: &Equation,
+        extents: &[usize],
+    ) -> Result<Option<Vec<usize>>, Mistake> {
         let Some(axes) = self.bias_axes.as_ref().filter(|axes| !axes.is_empty()) else {
             return Ok(None);
         };
         let labels = &equation.output;
-        let is_free = |label: char| labels.first() != Some(&label) && !equation.further.contains(&label);
-        if let Some(wrong) = axes.chars().find(|label| !labels.contains(label) || !is_free(*label)) {
-            let message = format!("there is no axis `{wrong}` for a bias in the output of `{}`", self.equation);
-            return Err(Mistake::new(message).help("bias_axes are letters of the output, without the batch"));
+        let is_free =
+            |label: char| labels.first() != Some(&label) && !equation.further.contains(&label);
+        if let Some(wrong) = axes.chars().find(|label| !labels.contains(label) || !is_free(*label))
+        {
+            let message = format!(
+                "there is no axis `{wrong}` for a bias in the output of `{}`",
+                self.equation
+            );
+            return Err(Mistake::new(message)
+                .help("bias_axes are letters of the output, without the batch"));
         }
         let first = labels.iter().position(|label| axes.contains(*label)).unwrap_or_default();
         let extent = |place: usize| if axes.contains(labels[place]) { extents[place] } else { 1 };
@@ -206,7 +215,8 @@ impl Equation {
             let dots: String = further.iter().collect();
             let replaced = term.replacen("...", &dots, 1);
             let labels: Vec<char> = replaced.chars().collect();
-            let once = labels.iter().enumerate().all(|(place, label)| !labels[..place].contains(label));
+            let once =
+                labels.iter().enumerate().all(|(place, label)| !labels[..place].contains(label));
             let known = labels.iter().all(|c| c.is_ascii_alphabetic() || further.contains(c));
             (once && known && !labels.is_empty()).then_some(labels)
         };
@@ -232,13 +242,14 @@ impl Layer for EinsumDense {
 
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let [x] = inputs else {
-            return Err(Mistake::new(format!("EinsumDense takes one input, given {}", shapes(inputs))));
+            return Err(Mistake::new(format!(
+                "EinsumDense takes one input, given {}",
+                shapes(inputs)
+            )));
         };
         let Plan { kernel_shape, bias_shape, .. } = self.plan(x)?;
         let kernel = self.kernel.declare("kernel", kernel_shape);
-        let bias = bias_shape.map(|shape| {
-            self.bias.declare("bias", shape)
-        });
+        let bias = bias_shape.map(|shape| self.bias.declare("bias", shape));
         Ok(std::iter::once(kernel).chain(bias).collect())
     }
 

@@ -3,8 +3,8 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use crate::setters::setters;
 use super::{Base, Layer, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = x` where `x > 0`, `alpha · (eˣ − 1)` elsewhere. `y` has the shape of `x`.

@@ -29,12 +29,7 @@ layer!(Embedding { input_dim: Count, output_dim: Count });
 impl Embedding {
     /// Vectors of `output_dim` elements for the numbers below `input_dim`.
     pub fn new(input_dim: usize, output_dim: usize) -> Self {
-        Self {
-            base: Base::default(),
-            input_dim,
-            output_dim,
-            embeddings: Embeddings::default(),
-        }
+        Self { base: Base::default(), input_dim, output_dim, embeddings: Embeddings::default() }
     }
 
     embeddings_setters!();

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::{Base, Layer, layer};
 use crate::trace::Call;
 
-/// `[batch, ..]` to `[batch, n]`, in row-major order.
+/// `[batch, ..]` to `[batch, n]`, in row-major order; n is 1 for samples of one number.
+///
+/// Keras: <https://keras.io/api/layers/reshaping_layers/flatten/>
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Flatten {
     #[serde(flatten)]

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{axis, last, others};
 use super::moments::{moments, thousandth};
-use crate::setters::setters;
 use super::weights::{Affine, affine_setters};
 use super::{Base, Layer, WeightSpec, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = (x − mean) / √(variance + epsilon) · gamma + beta`, where the channels on `axis` are

@@ -3,18 +3,20 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::axes::{Axes, last_axis};
+use super::axes::{Axes, axis, last_axis};
 use super::moments::{moments, thousandth};
-use crate::setters::setters;
 use super::weights::{Affine, affine_setters};
 use super::{Base, Layer, WeightSpec, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = (x − mean) / √(variance + epsilon) · gamma + beta` with mean and variance over `axis`,
 /// which may be several axes.
 ///
 /// Weights: `gamma` if `scale`, `beta` if `center`, each with the extents of `axis`. `y` has the
-/// shape of `x`.
+/// shape of `x`. With `rms_scaling` it is `y = x / √(variance + epsilon) · gamma`, which Keras
+/// advises against: [`RMSNormalization`](super::RMSNormalization) divides by the root of the mean
+/// square.
 ///
 /// A mistake if the input has no such axis, or it is the batch.
 ///
@@ -30,6 +32,8 @@ pub struct LayerNormalization {
     epsilon: f64,
     #[serde(flatten)]
     affine: Affine,
+    #[serde(default)]
+    rms_scaling: bool,
 }
 
 layer!(LayerNormalization { epsilon: AtLeast(0.0) });
@@ -41,6 +45,7 @@ impl Default for LayerNormalization {
             axis: last_axis(),
             epsilon: thousandth(),
             affine: Affine::default(),
+            rms_scaling: false,
         }
     }
 }
@@ -56,9 +61,19 @@ impl LayerNormalization {
         axis: into Axes,
         /// What is added to the variance; 0.001 by default.
         epsilon: f64,
+        /// Whether the mean is not subtracted and there is no `beta`; false by default.
+        rms_scaling: bool,
     }
 
     affine_setters!();
+
+    /// The weights behind the normalization.
+    fn affine(&self) -> Affine {
+        match self.rms_scaling {
+            true => Affine { center: false, scale: true, ..self.affine.clone() },
+            false => self.affine.clone(),
+        }
+    }
 }
 
 impl Layer for LayerNormalization {
@@ -68,16 +83,22 @@ impl Layer for LayerNormalization {
 
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
-        let shape: Vec<usize> = self.axis.of(x)?.iter().map(|&axis| x.shape[axis]).collect();
-        Ok(self.affine.declare(&shape))
+        self.axis.of(x)?;
+        // As in Keras, negative axes stand before positive ones in the shape of the weights.
+        let mut given = self.axis.as_slice().to_vec();
+        given.sort_unstable();
+        let shape = given.iter().map(|&axis| Ok(x.shape[self::axis(axis, x)?]));
+        let shape = shape.collect::<Result<Vec<usize>, Mistake>>()?;
+        Ok(self.affine().declare(&shape))
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| match self.axis.of(x.ty()) {
             Ok(axes) => {
                 let (mean, variance) = moments(&x, &axes);
-                let normal = (x - mean) * (variance + self.epsilon).rsqrt();
-                self.affine.apply(call, normal, &axes)
+                let centered = if self.rms_scaling { x } else { x - mean };
+                let normal = centered * (variance + self.epsilon).rsqrt();
+                self.affine().apply(call, normal, &axes)
             }
             Err(mistake) => call.tracer().fail(mistake),
         })

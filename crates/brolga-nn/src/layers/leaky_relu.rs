@@ -3,8 +3,8 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use crate::setters::setters;
 use super::{Base, Layer, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = x` where `x ≥ 0`, `negative_slope · x` elsewhere. `y` has the shape of `x`.
@@ -48,8 +48,6 @@ impl Layer for LeakyReLU {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        call.map(inputs, |_, x| {
-            x.ge(&x.constant_like(0.0)).select(&x, &(&x * self.negative_slope))
-        })
+        call.map(inputs, |_, x| x.ge(&x.constant_like(0.0)).select(&x, &(&x * self.negative_slope)))
     }
 }

@@ -13,8 +13,10 @@ mod einsum;
 mod images;
 mod merging;
 mod moments;
+mod noise_shape;
 mod pooling;
 mod random_affine;
+mod renorm;
 mod resampling;
 mod separable;
 mod sides;
@@ -49,6 +51,7 @@ pub use random_affine::{Motion, RandomAffine};
 pub use random_rotation::Rotation;
 pub use random_translation::Translation;
 pub use random_zoom::Zoom;
+pub use renorm::RenormClipping;
 pub use resampling::Interpolation;
 pub use separable::SeparableConvolution;
 pub use sides::Sides;
@@ -147,6 +150,8 @@ classes! {
 
 /// A layer: which weights it has and what it computes. It holds arguments alone; the weights'
 /// values belong to the model.
+///
+/// Keras: `keras.layers.Layer`.
 pub trait Layer: Object {
     /// The arguments that all layers have.
     fn base(&self) -> &Base;

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, last};
 use super::moments::ones;
-use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer, shapes, zeros};
 use crate::arguments::Numbers;
 use crate::data::IntoData;
 use crate::error::NnError;
 use crate::initializers::Kept;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = (x − mean) / max(√variance, 1e-7)`, or with `invert` the way back,
@@ -208,8 +208,8 @@ impl Normalization {
         };
         let mut shape = vec![1; x.shape().rank()];
         axes.iter().for_each(|&axis| shape[axis] = x.shape()[axis]);
-        let [mean, variance] =
-            ["mean", "variance"].map(|name| call.weight(name).reshape(shape.clone()).cast(x.dtype()));
+        let [mean, variance] = ["mean", "variance"]
+            .map(|name| call.weight(name).reshape(shape.clone()).cast(x.dtype()));
         let deviation = variance.sqrt();
         let deviation = deviation.maximum(&deviation.constant_like(LEAST_DEVIATION));
         if self.invert { x * deviation + mean } else { (x - mean) / deviation }
@@ -257,7 +257,8 @@ impl Layer for Normalization {
                     x.tracer().constant(tensor.expect("as many values as the extents say"))
                 };
                 let deviation = |variance: &f64| variance.sqrt().max(LEAST_DEVIATION);
-                let deviation = constant(shape, &variance.iter().map(deviation).collect::<Vec<_>>());
+                let deviation =
+                    constant(shape, &variance.iter().map(deviation).collect::<Vec<_>>());
                 let mean = constant(mean_shape, &mean);
                 if self.invert { x * deviation + mean } else { (x - mean) / deviation }
             }

@@ -18,7 +18,7 @@ use crate::trace::Call;
 ///
 /// He et al., "Delving deep into rectifiers" (2015). Keras:
 /// <https://keras.io/api/layers/activation_layers/prelu/>
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct PReLU {
     #[serde(flatten)]
     base: Base,
@@ -30,12 +30,6 @@ pub struct PReLU {
 
 layer!(PReLU);
 
-impl Default for PReLU {
-    fn default() -> Self {
-        Self { base: Base::default(), alpha: Alpha::default(), shared_axes: None }
-    }
-}
-
 impl PReLU {
     /// A slope for each element of a sample.
     pub fn new() -> Self {
@@ -43,8 +37,8 @@ impl PReLU {
     }
 
     setters! {
-        /// The axes along which slopes are shared, such as 1 and 2 for one slope a channel of images;
-        /// none by default.
+        /// The axes along which slopes are shared, such as 1 and 2 for one slope a channel of
+        /// images; none by default.
         shared_axes: some Axes,
     }
 

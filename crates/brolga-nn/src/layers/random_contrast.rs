@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::affine::{Factor, between};
 use super::images::images;
-use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// In training, `y = (x − mean)·f + mean`, kept within `value_range`, where the mean is that of a

@@ -3,8 +3,8 @@
 use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
-use crate::setters::setters;
 use super::{Base, Layer, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = min(x, max_value)` where `x > threshold`, `negative_slope · (x − threshold)` elsewhere;

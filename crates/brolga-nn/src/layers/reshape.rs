@@ -7,6 +7,10 @@ use super::{Base, Layer, layer};
 use crate::trace::Call;
 
 /// `[batch, ..]` to `[batch, target_shape]`; one extent may be −1, which stands for what is left.
+///
+/// A mistake if the samples have another number of elements.
+///
+/// Keras: <https://keras.io/api/layers/reshaping_layers/reshape/>
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reshape {
     #[serde(flatten)]

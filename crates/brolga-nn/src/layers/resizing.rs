@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::cropped::{central, with_aspect};
 use super::images::{images, images_of};
 use super::resampling::{Interpolation, resampled};
-use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// Images of this size: `[batch, rows, columns, channels]` to `[batch, height, width, channels]`.
@@ -84,7 +84,8 @@ impl Resizing {
 
     /// Images with as much padding on both sides of an axis as gives them the aspect of the result.
     fn padded(&self, x: &Var, [height, width]: [usize; 2]) -> Var {
-        let wanted = |other: usize, own: usize, to: usize| (other as f64 * own as f64 / to as f64) as usize;
+        let wanted =
+            |other: usize, own: usize, to: usize| (other as f64 * own as f64 / to as f64) as usize;
         let rows = wanted(width, self.height, self.width).saturating_sub(height) / 2;
         let columns = wanted(height, self.width, self.height).saturating_sub(width) / 2;
         let (axis, amount) = if rows > 0 { (1, rows) } else { (2, columns) };

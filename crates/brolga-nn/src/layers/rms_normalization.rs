@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, along, last_axis};
 use super::moments::ones;
-use crate::setters::setters;
 use super::{Base, Layer, WeightSpec, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = x / √(mean x² + epsilon) · scale` with the mean over `axis`, which may be several axes.

@@ -4,8 +4,8 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, last_axis};
-use crate::setters::setters;
 use super::{Base, Layer, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = exp(x) / Σ exp(x)` with the sum over `axis`, which may be several axes; computed with

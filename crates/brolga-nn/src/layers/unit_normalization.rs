@@ -4,8 +4,8 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Axes, last_axis};
-use crate::setters::setters;
 use super::{Base, Layer, layer};
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// `y = x / max(√Σx², 1e-12)` with the sum over `axis`, which may be several axes: vectors of

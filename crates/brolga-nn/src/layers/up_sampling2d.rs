@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::images::{images, images_of};
 use super::resampling::{Interpolation, resampled};
-use crate::setters::setters;
 use super::up_sampling::repeated;
 use super::{Base, Layer, WeightSpec, layer};
 use crate::config::Extents;
+use crate::setters::setters;
 use crate::trace::Call;
 
 /// Images `size` times as large: `[batch, height, width, channels]` to

@@ -8,7 +8,6 @@
 use brolga_ir::{Shape, Var};
 use serde::{Deserialize, Serialize};
 
-use super::axes::along;
 use super::{WeightSpec, yes};
 use crate::constraints::Constraint;
 use crate::initializers::{GlorotUniform, Initializer, Ones, RandomUniform, Zeros};
@@ -148,11 +147,19 @@ impl Affine {
 
     /// `y · gamma + beta` with those of the two weights that there are, along `axes`.
     pub(super) fn apply(&self, call: &Call<'_>, y: Var, axes: &[usize]) -> Var {
-        let rank = y.shape().rank();
-        let weight = |name: &str| along(&call.weight(name), axes, rank);
+        let shape = y.shape().clone();
+        let weight = |name: &str| spread(&call.weight(name), &shape, axes);
         let y = if self.scale { y * weight("gamma") } else { y };
         if self.center { y + weight("beta") } else { y }
     }
+}
+
+/// A weight in the shape in which it broadcasts along the axes of an input.
+fn spread(weight: &Var, x: &Shape, axes: &[usize]) -> Var {
+    let kept = |(axis, &extent)| if axes.contains(&axis) { extent } else { 1 };
+    let shape: Vec<usize> = x.iter().enumerate().map(kept).collect();
+    let missing = shape.len().saturating_sub(weight.shape().rank());
+    if shape[missing..] == **weight.shape() { weight.clone() } else { weight.reshape(shape) }
 }
 
 /// The methods of a normalization, whose field `affine` is [`Affine`], that set its arguments.

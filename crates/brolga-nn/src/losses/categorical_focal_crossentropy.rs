@@ -4,8 +4,8 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Labels, Loss, Losses, Reduction, log_probabilities, loss, pair, power, reduction,
-    smoothed, weighted,
+    Labels, Loss, Losses, Reduction, log_probabilities, loss, pair, power, reduction, smoothed,
+    weighted,
 };
 use crate::config::{Axis, PerChannel};
 use crate::setters::setters;
@@ -51,7 +51,7 @@ impl Default for CategoricalFocalCrossentropy {
             from_logits: false,
             label_smoothing: 0.0,
             reduction: Reduction::default(),
-                    axis: Axis::default(),
+            axis: Axis::default(),
         }
     }
 }

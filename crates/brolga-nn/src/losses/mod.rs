@@ -21,6 +21,7 @@ classes! {
         categorical_focal_crossentropy: CategoricalFocalCrossentropy,
         categorical_generalized_cross_entropy: CategoricalGeneralizedCrossEntropy,
         categorical_hinge: CategoricalHinge,
+        circle: Circle,
         cosine_similarity: CosineSimilarity,
         dice: Dice,
         hinge: Hinge,
@@ -60,6 +61,8 @@ use binary_crossentropy::binary_terms;
 pub const EPSILON: f64 = 1e-7;
 
 /// A loss: how far a prediction is from the truth.
+///
+/// Keras: `keras.losses.Loss`.
 pub trait Loss: Object {
     /// How the losses of the samples become one number.
     fn reduction(&self) -> Reduction;
@@ -90,6 +93,9 @@ pub enum Labels {
         /// A class number that marks labels without a meaning.
         ignored: Option<i64>,
     },
+    /// An integer where the model's output has a vector along the last axis: equal ones are of
+    /// samples that belong together.
+    Identities,
 }
 
 impl Labels {
@@ -103,13 +109,15 @@ impl Labels {
             return Ok(None);
         };
         let batch = Shape::from([1].iter().chain(&*sample.shape).copied().collect::<Vec<_>>());
-        match axis.of(&batch)?.checked_sub(1) {
-            Some(place) => Ok(Some(place)),
-            None => {
-                let output = with_batch(&sample.shape);
-                let message = format!("the classes are on axis {} of {output}, the batch", axis.0);
-                Err(Mistake::new(message).help("each sample needs a number for each class"))
-            }
+        let wrong = |what: &str, help: &str| {
+            let (axis, output) = (axis.0, with_batch(&sample.shape));
+            let message = format!("the classes are on axis {axis} of {output}, {what}");
+            Mistake::new(message).help(help)
+        };
+        match axis.of(&batch).map(|axis| axis.checked_sub(1)) {
+            Ok(Some(place)) => Ok(Some(place)),
+            Ok(None) => Err(wrong("the batch", "each sample needs a number for each class")),
+            Err(_) => Err(wrong("which does not exist", "the last axis is -1")),
         }
     }
 
@@ -118,14 +126,13 @@ impl Labels {
     /// # Errors
     /// As [`Labels::class_axis`].
     pub fn ty(self, sample: &Type) -> Result<Type, Mistake> {
+        let mut shape = sample.shape.to_vec();
         match (self, self.class_axis(sample)?) {
-            (Self::Classes { .. }, Some(place)) => {
-                let mut shape = sample.shape.to_vec();
-                shape.remove(place);
-                Ok(Type::new(DType::I32, shape))
-            }
-            _ => Ok(sample.clone()),
+            (Self::Classes { .. }, Some(place)) => drop(shape.remove(place)),
+            (Self::Identities, _) => drop(shape.pop()),
+            _ => return Ok(sample.clone()),
         }
+        Ok(Type::new(DType::I32, shape))
     }
 }
 
@@ -412,8 +419,9 @@ fn power(x: &Var, exponent: f64) -> Var {
     }
 }
 
-/// The logarithms of the probabilities of the classes on an axis: of the logits where they are known
-/// or given, else of the probabilities, made to sum up to 1 and kept [`EPSILON`] away from 0 and 1.
+/// The logarithms of the probabilities of the classes on an axis: of the logits where they are
+/// known or given, else of the probabilities, made to sum up to 1 and kept [`EPSILON`] away from 0
+/// and 1.
 #[track_caller]
 pub(crate) fn log_probabilities(y_pred: &Prediction, from_logits: bool, axis: usize) -> Var {
     let output = &y_pred.output;

@@ -3,9 +3,7 @@
 use brolga_ir::{DType, Mistake, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Labels, Loss, Losses, Reduction, log_probabilities, loss, reduction,
-};
+use super::{Labels, Loss, Losses, Reduction, log_probabilities, loss, reduction};
 use crate::config::Axis;
 use crate::setters::setters;
 use crate::trace::Prediction;

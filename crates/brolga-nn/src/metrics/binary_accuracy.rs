@@ -4,7 +4,7 @@ use brolga_ir::{DType, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Metric, mean_statistics, metric};
-use crate::losses::{mean_last, pair};
+use crate::losses::pair;
 use crate::trace::Prediction;
 
 /// The share of answers, along the last axis and then over the samples, for which `label =
@@ -53,6 +53,6 @@ impl Metric for BinaryAccuracy {
         let (y_true, y_pred) = pair(y_true, &y_pred.output);
         let answers = y_pred.gt(&y_pred.constant_like(self.threshold)).cast(y_pred.dtype());
         let right = y_true.eq(&answers).cast(DType::F32);
-        mean_statistics(&mean_last(&right), sample_weight)
+        mean_statistics(&right, sample_weight)
     }
 }

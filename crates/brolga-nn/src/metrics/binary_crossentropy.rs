@@ -58,8 +58,13 @@ impl Metric for BinaryCrossentropy {
         y_pred: &Prediction,
         sample_weight: Option<&Var>,
     ) -> Vec<Var> {
-        let values =
-            losses::binary_crossentropy(y_true, y_pred, self.from_logits, self.label_smoothing, self.axis);
+        let values = losses::binary_crossentropy(
+            y_true,
+            y_pred,
+            self.from_logits,
+            self.label_smoothing,
+            self.axis,
+        );
         mean_statistics(&values, sample_weight)
     }
 }

@@ -1,8 +1,8 @@
 //! Right and wrong answers of yes or no, counted at thresholds.
 
 use brolga_ir::{DType, Mistake, Shape, Tensor, Var};
-use serde::{Deserialize, Deserializer};
 
+use crate::config::OneOrMany;
 use crate::losses::{align, pair};
 
 /// The predictions that are compared with thresholds.
@@ -12,9 +12,12 @@ pub(super) struct Selection {
     pub(super) top_k: Option<usize>,
     /// One class of the last axis.
     pub(super) class_id: Option<usize>,
+    /// Whether the elements of the last axis are counted apart.
+    pub(super) apart: bool,
 }
 
-/// The weights of all answers of a kind, one sum for each threshold.
+/// The weights of all answers of a kind, one sum for each threshold: of all elements, or one for
+/// each element of the last axis.
 #[derive(Debug, Clone)]
 pub(super) struct Counts {
     pub(super) true_positives: Var,
@@ -34,15 +37,20 @@ pub(super) fn confusion(
     selection: Selection,
 ) -> Counts {
     let (y_true, y_pred) = pair(y_true, y_pred);
+    if thresholds.is_empty() {
+        let mistake = Mistake::new("the metric has no thresholds").help("give one at least");
+        return Counts::void(&y_pred.tracer().fail(mistake));
+    }
     let selected = selection.top_k.map(|k| among_top_k(&y_pred, k));
     let of_class = |x: &Var| selection.class_id.map_or_else(|| x.clone(), |id| class(x, id));
-    let line = |x: &Var| x.reshape([1, x.shape().elements()]);
+    // Thresholds, samples, and what is counted apart.
+    let columns = if selection.apart { y_pred.shape().last().copied().unwrap_or(1) } else { 1 };
+    let line = |x: &Var| x.reshape([1, x.shape().elements() / columns.max(1), columns]);
     let weight = sample_weight
         .map(|weight| align(weight, &y_pred).broadcast(y_pred.shape().clone()).cast(DType::F32));
     let weight = weight.map(|weight| line(&of_class(&weight)));
     let p = line(&of_class(&y_pred));
-    let thresholds = thresholds_of(thresholds, &p);
-    let mut yes = p.gt(&thresholds);
+    let mut yes = p.gt(&thresholds_of(thresholds, &p));
     if let Some(selected) = selected {
         yes = yes.logical_and(&line(&of_class(&selected)));
     }
@@ -51,7 +59,8 @@ pub(super) fn confusion(
     let count = |answers: Var| {
         let answers = answers.cast(DType::F32);
         let weighted = weight.as_ref().map_or_else(|| answers.clone(), |w| &answers * w);
-        weighted.reduce_sum(&[1], false)
+        let counts = weighted.reduce_sum(&[1], false);
+        if selection.apart { counts } else { counts.reshape([thresholds.len()]) }
     };
     let (no, others) = (yes.logical_not(), labels.logical_not());
     Counts {
@@ -65,7 +74,7 @@ pub(super) fn confusion(
 /// A column of thresholds.
 fn thresholds_of(thresholds: &[f64], p: &Var) -> Var {
     let values: Vec<f32> = thresholds.iter().map(|&threshold| threshold as f32).collect();
-    let column = Tensor::f32([values.len(), 1], values).expect("as many as the shape says");
+    let column = Tensor::f32([values.len(), 1, 1], values).expect("as many as the shape says");
     p.tracer().constant(column).cast(p.dtype())
 }
 
@@ -115,30 +124,13 @@ pub(super) fn ratio(a: f64, b: f64) -> f64 {
     if b == 0.0 { 0.0 } else { a / b }
 }
 
-/// Reads one threshold, which Keras may write as a list.
-pub(super) fn one_threshold<'de, D: Deserializer<'de>>(d: D) -> Result<Option<f64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        One(f64),
-        Many(Vec<f64>),
-    }
-    match Option::deserialize(d)? {
-        None => Ok(None),
-        Some(Form::One(threshold)) => Ok(Some(threshold)),
-        Some(Form::Many(thresholds)) => match thresholds[..] {
-            [threshold] => Ok(Some(threshold)),
-            _ => Err(serde::de::Error::custom(format!(
-                "a metric reports one number: expected one threshold, given {}",
-                thresholds.len()
-            ))),
-        },
-    }
-}
+/// One threshold or several; `None`: the default of the metric.
+pub(super) type Thresholds = Option<OneOrMany<f64>>;
 
-/// The first element of a total.
-pub(super) fn first(total: &[f64]) -> f64 {
-    total.first().copied().unwrap_or(0.0)
+/// How many numbers a metric has at these thresholds: one, unless there are several.
+pub(super) fn several(thresholds: &Thresholds) -> Option<usize> {
+    let count = thresholds.as_ref().map_or(1, |thresholds| thresholds.as_slice().len());
+    (count != 1).then_some(count)
 }
 
 /// Whether a shape is that of a vector or a matrix.
@@ -157,6 +149,11 @@ pub(super) struct Rates {
 }
 
 impl Counts {
+    fn void(x: &Var) -> Self {
+        let [tp, fp, tn, fn_] = [0; 4].map(|_| x.clone());
+        Self { true_positives: tp, false_positives: fp, true_negatives: tn, false_negatives: fn_ }
+    }
+
     /// The statistic that [`Rates::of`] reads.
     pub(super) fn all(self) -> Vec<Var> {
         vec![self.true_positives, self.false_positives, self.true_negatives, self.false_negatives]
@@ -190,9 +187,8 @@ macro_rules! count_metric {
         pub struct $name {
             /// The name under which it is reported; `None`: Keras's name for the class.
             pub name: Option<String>,
-            /// The threshold, from 0 to 1; `None`: ½.
-            #[serde(deserialize_with = "crate::metrics::confusion::one_threshold")]
-            pub thresholds: Option<f64>,
+            /// The threshold or thresholds, from 0 to 1; `None`: ½.
+            pub thresholds: Option<crate::config::OneOrMany<f64>>,
         }
 
         crate::metrics::metric!($name { thresholds: Share });
@@ -203,11 +199,10 @@ macro_rules! count_metric {
                 Self::default()
             }
 
-            /// The threshold, from 0 to 1; ½ by default.
-            #[must_use]
-            pub fn thresholds(mut self, threshold: f64) -> Self {
-                self.thresholds = Some(threshold);
-                self
+            crate::setters::setters! {
+                /// The threshold, from 0 to 1, or several, for each of which the metric has a
+                /// number; ½ by default.
+                thresholds: some crate::config::OneOrMany<f64>,
             }
         }
 
@@ -231,13 +226,21 @@ macro_rules! count_metric {
                 sample_weight: Option<&brolga_ir::Var>,
             ) -> Vec<brolga_ir::Var> {
                 use crate::metrics::confusion::{Selection, confusion};
-                let thresholds = [self.thresholds.unwrap_or(0.5)];
+                let thresholds = self.thresholds.as_ref().map_or(&[0.5][..], |t| t.as_slice());
                 let all = Selection::default();
-                vec![confusion(y_true, &y_pred.output, sample_weight, &thresholds, all).$count]
+                vec![confusion(y_true, &y_pred.output, sample_weight, thresholds, all).$count]
+            }
+
+            fn numbers(&self, _: &brolga_ir::Type) -> Option<usize> {
+                crate::metrics::confusion::several(&self.thresholds)
+            }
+
+            fn results(&self, totals: &[Vec<f64>]) -> Vec<f64> {
+                totals.first().cloned().unwrap_or_default()
             }
 
             fn result(&self, totals: &[Vec<f64>]) -> f64 {
-                totals.first().map_or(0.0, |total| crate::metrics::confusion::first(total))
+                self.results(totals).first().copied().unwrap_or(0.0)
             }
         }
     };
@@ -253,9 +256,8 @@ macro_rules! share_metric {
         pub struct $name {
             /// The name under which it is reported; `None`: Keras's name for the class.
             pub name: Option<String>,
-            /// The threshold, from 0 to 1; `None`: ½, or none if there is `top_k`.
-            #[serde(deserialize_with = "crate::metrics::confusion::one_threshold")]
-            pub thresholds: Option<f64>,
+            /// The threshold or thresholds, from 0 to 1; `None`: ½, or none if there is `top_k`.
+            pub thresholds: Option<crate::config::OneOrMany<f64>>,
             /// How many of the greatest elements of a sample count as predictions; `None`: all.
             pub top_k: Option<usize>,
             /// The class of the last axis that is looked at; `None`: all.
@@ -270,25 +272,15 @@ macro_rules! share_metric {
                 Self::default()
             }
 
-            /// The threshold, from 0 to 1; ½ by default, or none if there is `top_k`.
-            #[must_use]
-            pub fn thresholds(mut self, threshold: f64) -> Self {
-                self.thresholds = Some(threshold);
-                self
-            }
-
-            /// How many of the greatest elements of a sample count as predictions; all by default.
-            #[must_use]
-            pub fn top_k(mut self, k: usize) -> Self {
-                self.top_k = Some(k);
-                self
-            }
-
-            /// The class of the last axis that is looked at; all by default.
-            #[must_use]
-            pub fn class_id(mut self, class: usize) -> Self {
-                self.class_id = Some(class);
-                self
+            crate::setters::setters! {
+                /// The threshold, from 0 to 1, or several, for each of which the metric has a
+                /// number; ½ by default, or none if there is `top_k`.
+                thresholds: some crate::config::OneOrMany<f64>,
+                /// How many of the greatest elements of a sample count as predictions; all by
+                /// default.
+                top_k: opt usize,
+                /// The class of the last axis that is looked at; all by default.
+                class_id: opt usize,
             }
         }
 
@@ -308,20 +300,26 @@ macro_rules! share_metric {
                 sample_weight: Option<&brolga_ir::Var>,
             ) -> Vec<brolga_ir::Var> {
                 use crate::metrics::confusion::{Selection, confusion};
-                let default = if self.top_k.is_some() { f64::NEG_INFINITY } else { 0.5 };
-                let thresholds = [self.thresholds.unwrap_or(default)];
-                let selection = Selection { top_k: self.top_k, class_id: self.class_id };
+                let default = [if self.top_k.is_some() { f64::NEG_INFINITY } else { 0.5 }];
+                let thresholds = self.thresholds.as_ref().map_or(&default[..], |t| t.as_slice());
+                let selection = Selection { top_k: self.top_k, class_id: self.class_id, apart: false };
                 let counts =
-                    confusion(y_true, &y_pred.output, sample_weight, &thresholds, selection);
+                    confusion(y_true, &y_pred.output, sample_weight, thresholds, selection);
                 vec![counts.true_positives, counts.$other]
             }
 
+            fn numbers(&self, _: &brolga_ir::Type) -> Option<usize> {
+                crate::metrics::confusion::several(&self.thresholds)
+            }
+
+            fn results(&self, totals: &[Vec<f64>]) -> Vec<f64> {
+                let [right, other] = totals else { return vec![] };
+                let share = |(right, other)| crate::metrics::confusion::ratio(right, right + other);
+                right.iter().copied().zip(other.iter().copied()).map(share).collect()
+            }
+
             fn result(&self, totals: &[Vec<f64>]) -> f64 {
-                use crate::metrics::confusion::{first, ratio};
-                match totals {
-                    [right, other] => ratio(first(right), first(right) + first(other)),
-                    _ => 0.0,
-                }
+                self.results(totals).first().copied().unwrap_or(0.0)
             }
         }
     };
@@ -393,7 +391,7 @@ macro_rules! constrained_metric {
             ) -> Vec<brolga_ir::Var> {
                 use crate::metrics::confusion::{Selection, confusion, even_thresholds};
                 let thresholds = even_thresholds(self.num_thresholds);
-                let selection = Selection { top_k: None, class_id: self.class_id };
+                let selection = Selection { class_id: self.class_id, ..Selection::default() };
                 confusion(y_true, &y_pred.output, sample_weight, &thresholds, selection).all()
             }
 

@@ -1,26 +1,26 @@
 //! The harmonic mean of precision and recall.
 
-use brolga_ir::Var;
+use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::f_beta_score::{Average, answers, score};
+use super::f_beta_score::{Average, answers, mean_of, number_of_scores, scores};
 use super::{Direction, Metric, metric};
 use crate::setters::setters;
 use crate::trace::Prediction;
 
-/// `2 · precision · recall / (precision + recall)` of each class, averaged:
+/// `2 · precision · recall / (precision + recall)` of each class, or their average:
 /// [`FBetaScore`](super::FBetaScore) with `beta` 1.
 ///
-/// Keras: `keras.metrics.F1Score`, whose default, a number for each class, does not exist here: a
-/// metric reports one number.
+/// Without `average` there is a number for each class: `f1_score/0`, `f1_score/1`, ..
+///
+/// Keras: `keras.metrics.F1Score`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct F1Score {
     /// The name under which it is reported; `None`: Keras's name for the class.
     pub name: Option<String>,
-    /// How the classes' scores become one number; their mean by default.
-    #[serde(deserialize_with = "crate::metrics::one_number")]
-    pub average: Average,
+    /// How the classes' scores become one number; `None`: they stay apart.
+    pub average: Option<Average>,
     /// Predictions above it mean yes, from 0 to 1; `None`: the greatest of a sample.
     pub threshold: Option<f64>,
 }
@@ -28,14 +28,14 @@ pub struct F1Score {
 metric!(F1Score { threshold: Share });
 
 impl F1Score {
-    /// The mean over the classes, of the greatest element of each sample.
+    /// A number for each class, of the greatest element of each sample.
     pub fn new() -> Self {
         Self::default()
     }
 
     setters! {
-        /// How the classes' scores become one number; their mean by default.
-        average: Average,
+        /// How the classes' scores become one number; by default they stay apart.
+        average: opt Average,
         /// Predictions above it mean yes, from 0 to 1; the greatest of a sample by default.
         threshold: opt f64,
     }
@@ -63,7 +63,15 @@ impl Metric for F1Score {
         answers(y_true, &y_pred.output, sample_weight, self.threshold, self.average)
     }
 
+    fn numbers(&self, sample: &Type) -> Option<usize> {
+        number_of_scores(self.average, sample)
+    }
+
+    fn results(&self, totals: &[Vec<f64>]) -> Vec<f64> {
+        scores(totals, self.average, 1.0)
+    }
+
     fn result(&self, totals: &[Vec<f64>]) -> f64 {
-        score(totals, self.average, 1.0)
+        mean_of(&self.results(totals))
     }
 }

@@ -3,7 +3,8 @@
 use super::overlap::iou_metric;
 
 iou_metric! {
-    /// The mean of `overlap / union` of labels and predictions over some classes, of those that occur.
+    /// The mean of `overlap / union` of labels and predictions over some classes, of those that
+    /// occur.
     ///
     /// Keras: `keras.metrics.IoU`.
     IoU of target_class_ids:

@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use brolga_ir::{DType, Var};
-use serde::{Deserialize, Deserializer};
+use brolga_ir::{DType, Type, Var};
 
 use crate::losses::{align, weighted};
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Prediction;
 
 classes! {
-    "metric" Metric(snake_case, "accuracy") {
+    "metric" Metric(snake_case) {
+        accuracy: Accuracy ["acc"],
         auc: AUC,
         binary_accuracy: BinaryAccuracy,
         binary_crossentropy: BinaryCrossentropy ["bce"],
@@ -61,14 +61,15 @@ classes! {
     }
 }
 
-mod accuracy;
 mod confusion;
+mod fitting_accuracy;
 mod overlap;
 
-pub use accuracy::Accuracy;
 pub use auc::{Curve, SummationMethod};
 pub use f_beta_score::Average;
 pub use r2_score::ClassAggregation;
+
+pub(crate) use fitting_accuracy::FittingAccuracy;
 
 use confusion::{constrained_metric, count_metric, share_metric};
 
@@ -82,6 +83,8 @@ pub enum Direction {
 }
 
 /// A measure of how good predictions are.
+///
+/// Keras: `keras.metrics.Metric`.
 pub trait Metric: Object {
     /// A name of the object's own, if it was given one.
     fn given_name(&self) -> Option<&str> {
@@ -110,21 +113,33 @@ pub trait Metric: Object {
     fn result(&self, totals: &[Vec<f64>]) -> f64 {
         mean(totals)
     }
+
+    /// How many numbers the metric consists of for outputs whose samples have this type, as one of
+    /// a number for each class; `None`, the default: it is one number.
+    fn numbers(&self, sample: &Type) -> Option<usize> {
+        let _ = sample;
+        None
+    }
+
+    /// All numbers that the metric consists of for the totals of the statistic: reported as
+    /// `name/0`, `name/1`, .. if [`Metric::numbers`] says so.
+    fn results(&self, totals: &[Vec<f64>]) -> Vec<f64> {
+        vec![self.result(totals)]
+    }
+}
+
+/// The names under which a metric's numbers are reported: its own, or if there are several those
+/// with the number's index.
+pub(crate) fn names(metric: &dyn Metric, name: &str, sample: &Type) -> Vec<String> {
+    match metric.numbers(sample) {
+        None => vec![name.to_owned()],
+        Some(count) => (0..count).map(|index| format!("{name}/{index}")).collect(),
+    }
 }
 
 /// The name under which a metric is reported.
 pub fn name(metric: &dyn Metric) -> String {
     metric.given_name().map_or_else(|| snake_case(metric.class_name()), str::to_owned)
-}
-
-/// Reads how the numbers of classes become one, for which Keras may write null: they stay apart.
-pub(crate) fn one_number<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    d: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(d)?.ok_or_else(|| {
-        let message = "a metric reports one number, but null stands for a number for each class";
-        serde::de::Error::custom(message)
-    })
 }
 
 /// The mean: the first total over the second; 0 without any sample, as in Keras.

@@ -54,7 +54,8 @@ impl Metric for SparseCategoricalCrossentropy {
         y_pred: &Prediction,
         sample_weight: Option<&Var>,
     ) -> Vec<Var> {
-        let values = losses::sparse_categorical_crossentropy(y_true, y_pred, self.from_logits, self.axis);
+        let values =
+            losses::sparse_categorical_crossentropy(y_true, y_pred, self.from_logits, self.axis);
         mean_statistics(&values, sample_weight)
     }
 }

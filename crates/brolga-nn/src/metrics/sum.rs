@@ -2,7 +2,6 @@
 
 use brolga_ir::{DType, Var};
 
-use super::confusion::first;
 use super::{Metric, plain_metric};
 use crate::losses::{align, weighted};
 use crate::trace::Prediction;
@@ -33,6 +32,6 @@ impl Metric for Sum {
     }
 
     fn result(&self, totals: &[Vec<f64>]) -> f64 {
-        totals.first().map_or(0.0, |total| first(total))
+        totals.iter().flatten().next().copied().unwrap_or(0.0)
     }
 }

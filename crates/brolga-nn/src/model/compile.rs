@@ -7,7 +7,7 @@ use brolga_runtime::{Backend, Options, VectorIsa};
 use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::losses::Loss;
-use crate::metrics::{Accuracy, Metric};
+use crate::metrics::{FittingAccuracy, Metric};
 use crate::optimizers::{self, Optimizer};
 use crate::registry::Choice;
 
@@ -191,7 +191,7 @@ fn reported(Asked { output, metric, weighted }: &Asked) -> Result<Reported, NnEr
 fn metric(choice: &Choice<dyn Metric>) -> Result<(String, Arc<dyn Metric>), NnError> {
     match choice {
         Choice::Named(name) if matches!(name.to_lowercase().as_str(), "accuracy" | "acc") => {
-            Ok((name.clone(), Arc::new(Accuracy::new())))
+            Ok((name.clone(), Arc::new(FittingAccuracy)))
         }
         Choice::Named(name) => Ok((name.clone(), choice.resolve()?)),
         Choice::Object(metric) => Ok((crate::metrics::name(&**metric), choice.resolve()?)),

@@ -10,7 +10,7 @@ use super::batch::check_output;
 use super::compile::{Compiled, Reported};
 use crate::error::NnError;
 use crate::losses::{Labels, Loss};
-use crate::metrics::{Direction, Metric};
+use crate::metrics::{self, Direction, Metric};
 use crate::network::Port;
 
 /// The loss and the metrics of an output; there is one of them at least.
@@ -31,6 +31,8 @@ pub(crate) struct Objective {
 pub(crate) struct Measured {
     /// The name under which it is reported.
     pub(crate) name: String,
+    /// The names of its numbers.
+    pub(crate) names: Vec<String>,
     pub(crate) metric: Arc<dyn Metric>,
     /// Whether samples count as much as they do in the loss.
     pub(crate) weighted: bool,
@@ -72,10 +74,10 @@ impl Compiled {
         let mut objectives = vec![];
         for (output, port) in outputs.iter().enumerate() {
             let loss = loss_of(port).cloned();
-            let measured = |metric: &Reported| Measured {
-                name: prefixed(port, &metric.name),
-                metric: metric.metric.clone(),
-                weighted: metric.weighted,
+            let measured = |metric: &Reported| {
+                let (name, weighted) = (prefixed(port, &metric.name), metric.weighted);
+                let names = metrics::names(&*metric.metric, &name, &port.ty);
+                Measured { name, names, metric: metric.metric.clone(), weighted }
             };
             let metrics = self.metrics.iter().filter(|metric| own(port, &metric.output));
             let metrics: Vec<_> = metrics.map(measured).collect();
@@ -113,7 +115,9 @@ fn check_names(objectives: &[Objective]) -> Result<(), NnError> {
     let losses = objectives.iter().filter_map(|objective| objective.loss_name.clone());
     let losses: HashSet<String> = losses.chain(["loss".to_owned()]).collect();
     let mut names = HashSet::new();
-    for Measured { name, metric, .. } in objectives.iter().flat_map(|o| &o.metrics) {
+    let metrics = objectives.iter().flat_map(|objective| &objective.metrics);
+    let numbers = metrics.flat_map(|m| m.names.iter().map(move |name| (name, &m.metric)));
+    for (name, metric) in numbers {
         let message = if losses.contains(name) {
             format!("compile: a metric has the name `{name}`, under which the loss is reported")
         } else if !names.insert(name) {
@@ -133,14 +137,16 @@ fn check_names(objectives: &[Objective]) -> Result<(), NnError> {
 /// The names under which losses and metrics are reported, in Keras's order.
 pub(crate) fn reported(objectives: &[Objective]) -> Vec<String> {
     let losses = objectives.iter().filter_map(|objective| objective.loss_name.clone());
-    let metrics = objectives.iter().flat_map(|o| &o.metrics).map(|metric| metric.name.clone());
+    let metrics =
+        objectives.iter().flat_map(|o| &o.metrics).flat_map(|metric| metric.names.clone());
     ["loss".to_owned()].into_iter().chain(losses).chain(metrics).collect()
 }
 
 /// Which values are better, where that is known.
 pub(crate) fn directions(objectives: &[Objective]) -> Vec<(String, Direction)> {
     let metrics = objectives.iter().flat_map(|objective| &objective.metrics);
-    let metrics = metrics.filter_map(|m| Some((m.name.clone(), m.metric.direction()?)));
+    let metrics = metrics.filter_map(|m| Some((&m.names, m.metric.direction()?)));
+    let metrics = metrics.flat_map(|(names, best)| names.iter().map(move |n| (n.clone(), best)));
     let losses = objectives.iter().filter_map(|objective| objective.loss_name.clone());
     let losses = losses.chain(["loss".to_owned()]).map(|name| (name, Direction::Min));
     metrics.chain(losses).collect()

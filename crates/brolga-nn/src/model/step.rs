@@ -198,7 +198,8 @@ impl Plan<'_> {
                 };
                 let slots = optimizers::slots(optimizer, &spec.path(), &spec.ty);
                 let slots = slots.iter().map(slot).collect();
-                Trained { origin: spec.origin(Role::Update), weight, gradient, slots }
+                let (path, origin) = (spec.path(), spec.origin(Role::Update));
+                Trained { path, origin, weight, gradient, slots }
             })
             .collect();
         let next = optimizers::apply(optimizer, &learning_rate, &iterations, &states, &trained);
@@ -338,7 +339,7 @@ fn statistics(
 ) -> Vec<Var> {
     let tracer = y.tracer();
     let mut statistics = vec![];
-    for Measured { name, metric, weighted } in metrics {
+    for Measured { name, metric, weighted, .. } in metrics {
         let _scope = tracer.enter(&format!("metrics/{name}"));
         let parts = metric.statistics(y, prediction, sample_weight.filter(|_| *weighted));
         if parts.len() != metric.parts() {

@@ -51,7 +51,9 @@ impl Totals {
         for metric in objectives.iter().flat_map(|objective| &objective.metrics) {
             let (own, rest) = parts.split_at(metric.metric.parts());
             parts = rest;
-            logs.set_prefixed(prefix, &metric.name, metric.metric.result(own));
+            for (name, number) in metric.names.iter().zip(metric.metric.results(own)) {
+                logs.set_prefixed(prefix, name, number);
+            }
         }
     }
 }

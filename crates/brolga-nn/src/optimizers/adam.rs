@@ -11,8 +11,8 @@ moments_optimizer! {
     ///
     /// With `amsgrad` the greatest `v` so far stands in the last formula.
     ///
-    /// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), section 2, last paragraph;
-    /// Reddi et al., "On the convergence of Adam and beyond" (2018).
+    /// Kingma and Ba, "Adam: a method for stochastic optimization" (2015), section 2, last
+    /// paragraph; Reddi et al., "On the convergence of Adam and beyond" (2018).
     ///
     /// Keras: `keras.optimizers.Adam`.
     Adam of "mean of the squared gradient",

@@ -69,6 +69,17 @@ setters_of_adam! {
     gradient_accumulation_steps: usize,
 }
 
+impl AdamW {
+    /// As [`Adam::exclude_from_weight_decay`].
+    #[must_use]
+    pub fn exclude_from_weight_decay<N: Into<String>>(
+        self,
+        weights: impl IntoIterator<Item = N>,
+    ) -> Self {
+        Self(self.0.exclude_from_weight_decay(weights))
+    }
+}
+
 impl From<Adam> for AdamW {
     fn from(mut adam: Adam) -> Self {
         adam.common_mut().weight_decay.get_or_insert(0.004);

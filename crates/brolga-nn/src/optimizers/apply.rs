@@ -9,6 +9,8 @@ use super::{Common, Optimizer, Slot, Step, Update, clip};
 /// A weight in training.
 #[derive(Debug, Clone)]
 pub struct Trained {
+    /// Its path, such as `dense/kernel`.
+    pub path: String,
     /// Where the nodes of its update come from.
     pub origin: Origin,
     /// Its value.
@@ -72,7 +74,9 @@ pub fn apply(
     let update = |(parts, gradient): (&Parts<'_>, &Var)| {
         let weight = &parts.trained.weight;
         let _scope = weight.tracer().origin_scope(parts.trained.origin.clone());
-        let decay = optimizer.weight_decay(parts.own).map(|decay| 1.0 - learning_rate * decay);
+        let decay = optimizer.weight_decay(parts.own);
+        let decay = decay.filter(|_| !common.excludes(&parts.trained.path));
+        let decay = decay.map(|decay| 1.0 - learning_rate * decay);
         let decayed = decay.map_or_else(|| weight.clone(), |decay| weight * decay);
         let next = optimizer.update(&scalars, &decayed, gradient, parts.own);
         let next_slots = kept(parts.own, next.slots, weight.tracer());

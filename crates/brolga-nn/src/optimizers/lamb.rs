@@ -9,7 +9,8 @@ moments_optimizer! {
     /// `w ← w − η·q·u` with the update `u = m̂ / (√v̂ + ε)` of [`Adam`](super::Adam)'s means
     /// `m̂ = m / (1 − β₁ᵗ)` and `v̂ = v / (1 − β₂ᵗ)`, and `q = ‖w‖ / ‖u‖`, 1 where one of them is 0.
     ///
-    /// You et al., "Large batch optimization for deep learning: training BERT in 76 minutes" (2020).
+    /// You et al., "Large batch optimization for deep learning: training BERT in 76 minutes"
+    /// (2020).
     ///
     /// Keras: `keras.optimizers.Lamb`.
     Lamb of "mean of the squared gradient"

@@ -43,6 +43,8 @@ pub use learning_rate::LearningRate;
 pub(crate) use average::AVERAGE;
 
 /// How weights follow their gradients.
+///
+/// Keras: `keras.optimizers.Optimizer`.
 pub trait Optimizer: Object {
     /// How far a step goes. The model's state holds it, where callbacks can change it unless it
     /// follows a schedule.
@@ -60,7 +62,8 @@ pub trait Optimizer: Object {
         self.slots(weight)
     }
 
-    /// The weight decay of a weight with these slots; the one of [`Optimizer::common`] by default.
+    /// The weight decay of a weight with these slots, unless it is excluded; the one of
+    /// [`Optimizer::common`] by default.
     fn weight_decay(&self, slots: &[Var]) -> Option<f64> {
         let _ = slots;
         self.common().weight_decay
@@ -152,6 +155,10 @@ impl Step {
 pub struct Common {
     /// Each step multiplies the weights by `1 − learning_rate·weight_decay` before their update.
     pub weight_decay: Option<f64>,
+    /// Which weights do not decay: names such as `bias`, and paths such as `dense/kernel`. As in
+    /// Keras it is not part of configs.
+    #[serde(skip)]
+    pub exclude_from_weight_decay: Vec<String>,
     /// The largest norm of the gradient of one weight; longer ones are scaled down.
     pub clipnorm: Option<f64>,
     /// The largest norm of all gradients together; longer ones are scaled down.
@@ -176,6 +183,7 @@ impl Default for Common {
     fn default() -> Self {
         Self {
             weight_decay: None,
+            exclude_from_weight_decay: vec![],
             clipnorm: None,
             global_clipnorm: None,
             clipvalue: None,
@@ -189,6 +197,13 @@ impl Default for Common {
 }
 
 impl Common {
+    /// Whether the weight of this path, such as `dense/kernel`, does not decay.
+    pub(crate) fn excludes(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let excluded = |e: &String| if e.contains('/') { e == path } else { name.contains(&**e) };
+        self.exclude_from_weight_decay.iter().any(excluded)
+    }
+
     /// The numbers, and which they may be.
     pub fn arguments(&self) -> Vec<Argument> {
         let steps = &self.gradient_accumulation_steps;
@@ -271,6 +286,18 @@ macro_rules! optimizer {
             #[must_use]
             pub fn weight_decay(mut self, weight_decay: f64) -> Self {
                 self.common.weight_decay = Some(weight_decay);
+                self
+            }
+
+            /// Which weights do not decay: those whose name contains one of these words, such as
+            /// `bias`, or whose path is one of them, such as `dense/kernel`.
+            #[must_use]
+            pub fn exclude_from_weight_decay<N: Into<String>>(
+                mut self,
+                weights: impl IntoIterator<Item = N>,
+            ) -> Self {
+                self.common.exclude_from_weight_decay =
+                    weights.into_iter().map(Into::into).collect();
                 self
             }
 

@@ -22,19 +22,30 @@ fn config_error(class: &str, message: String) -> NnError {
     NnError::Config { class: class.to_owned(), message }
 }
 
-/// Keys of Keras's configs that say nothing as long as another one, which is refused, is not set.
-const INERT: [&str; 1] = ["renorm_momentum"];
-
 /// Reads the arguments of a class.
 ///
 /// # Errors
 /// If an argument is missing or malformed, or one that is not known here is set to something.
 pub fn read<T: DeserializeOwned + Object>(class: &str, config: &Value) -> Result<T, NnError> {
     let parse = |config: Value| serde_json::from_value::<T>(config).map_err(|e| e.to_string());
+    let config = without_arrays(config);
     match parse(config.clone()) {
-        Ok(object) => check_rest(class, config, &object.config()?).map(|()| object),
-        Err(message) => Err(unreadable(class, config, message, &|rest| parse(rest).map(drop))),
+        Ok(object) => check_rest(class, &config, &object.config()?).map(|()| object),
+        Err(message) => Err(unreadable(class, &config, message, &|rest| parse(rest).map(drop))),
     }
+}
+
+/// The config with lists of numbers where Keras writes arrays.
+fn without_arrays(config: &Value) -> Value {
+    let Some(map) = config.as_object() else { return config.clone() };
+    let plain = |(key, value): (&String, &Value)| {
+        let array = match value["class_name"].as_str() {
+            Some("__tensor__" | "__numpy__") => value.pointer("/config/value"),
+            _ => None,
+        };
+        (key.clone(), array.unwrap_or(value).clone())
+    };
+    Value::Object(map.iter().map(plain).collect())
 }
 
 /// The error of a config that cannot be read, with the key that is to blame.
@@ -60,14 +71,13 @@ fn unreadable(
 /// An error if a key that is not among the known ones is set to something.
 fn check_rest(class: &str, config: &Value, known: &Value) -> Result<(), NnError> {
     for (key, value) in config.as_object().into_iter().flatten() {
-        let says_nothing =
-            value.is_null() || value == &Value::Bool(false) || INERT.contains(&key.as_str());
+        let says_nothing = value.is_null() || value == &Value::Bool(false);
         if known.get(key).is_some() || says_nothing {
             continue;
         }
         let accepted = match key.as_str() {
             "data_format" => value == "channels_last",
-            "dtype" => value.pointer("/config/name").unwrap_or(value) == "float32",
+            "dtype" => is_dtype(class, value.pointer("/config/name").unwrap_or(value)),
             "name" => true,
             _ => false,
         };
@@ -77,6 +87,12 @@ fn check_rest(class: &str, config: &Value, known: &Value) -> Result<(), NnError>
         }
     }
     Ok(())
+}
+
+/// Whether a dtype is what the class computes in. Keras counts overlaps of classes in integers.
+fn is_dtype(class: &str, dtype: &Value) -> bool {
+    let whole = ["int", "int32", "int64"].iter().any(|&whole| dtype == whole);
+    dtype == "float32" || (whole && class.ends_with("IoU"))
 }
 
 fn unsupported<'k>(

@@ -123,12 +123,11 @@ pub(crate) use classes;
 
 /// Declares the table of classes of a family whose types are in scope.
 macro_rules! family {
-    ($kind:literal $family:ident($name_of:path $(, $also:literal)*) {
+    ($kind:literal $family:ident($name_of:path) {
         $($class:ident $([$($alias:literal),*])?,)*
     }) => {
         impl crate::registry::Family for dyn $family {
             const KIND: &'static str = $kind;
-            const ALSO: &'static [&'static str] = &[$($also),*];
 
             fn name_of(class: &str) -> String {
                 $name_of(class)
@@ -164,9 +163,6 @@ impl<T: ?Sized> Copy for Class<T> {}
 pub trait Family: Object + 'static {
     /// The word for one of them in messages.
     const KIND: &'static str;
-
-    /// Names that users may write besides those of classes.
-    const ALSO: &'static [&'static str];
 
     /// All classes.
     fn classes() -> &'static [Class<Self>];
@@ -292,7 +288,7 @@ impl Registry {
         let mut known: Vec<String> = if name.contains(char::is_uppercase) {
             classes.map(str::to_owned).collect()
         } else {
-            T::ALSO.iter().map(ToString::to_string).chain(classes.map(T::name_of)).collect()
+            classes.map(T::name_of).collect()
         };
         known.sort_unstable();
         NnError::unknown(T::KIND, name, &known)

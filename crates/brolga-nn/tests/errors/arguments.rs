@@ -70,6 +70,10 @@ fn configs_that_are_not_keras() {
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {"units": 3, "lora_rank": 2}})), @"Dense: `lora_rank` = 2 is not supported");
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {"units": 3, "kernel_regularizer": {"class_name": "L2", "config": {"l1": 0.5}}}})), @"Dense: `kernel_regularizer`: L2: `l1` = 0.5 is not supported");
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {"units": 3, "dtype": "float16"}})), @r#"Dense: `dtype` = "float16" is not supported"#);
+    insta::assert_snapshot!(layer(json!({"class_name": "Flatten", "config": {"data_format": "channels_first"}})), @r#"
+    Flatten: `data_format` = "channels_first" is not supported
+      help: layouts are "channels_last": put a layer Permute before and after it
+    "#);
     insta::assert_snapshot!(layer(json!(3)), @"layer: expected a name or an object with `class_name` and `config`, given 3");
     let optimizer =
         json!({"class_name": "Adam", "config": {"learning_rate": {"class_name": "CosineDecay"}}});

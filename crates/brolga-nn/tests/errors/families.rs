@@ -202,8 +202,9 @@ fn normalizations() {
     layer `unit_normalization`: axis 0 of (None, 4, 5, 3) counts the samples;  help: give another axis: samples are computed one by one
     layer `unit_normalization`: (None, 4, 5, 3) has no axis -5;  help: there are 1 to 3, or -1 to -3 counted from the last
     ");
-    let config = json!({"class_name": "BatchNormalization", "config": {"renorm": true}});
-    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"BatchNormalization: `renorm` = true is not supported");
+    let config =
+        json!({"class_name": "BatchNormalization", "config": {"renorm_clipping": {"rmaxx": 1}}});
+    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"BatchNormalization: `renorm_clipping`: unknown field `rmaxx`, expected one of `rmax`, `rmin`, `dmax`");
 }
 
 #[test]
@@ -368,8 +369,22 @@ fn noises() {
     layer `alpha_dropout`: AlphaDropout: `rate` is 1;  help: it must be a number from 0 up to, but not including, 1
     layer `alpha_dropout`: AlphaDropout: `rate` is NaN;  help: it must be a number from 0 up to, but not including, 1
     ");
-    let config = json!({"class_name": "AlphaDropout", "config": {"rate": 0.5, "noise_shape": [3]}});
-    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"AlphaDropout: `noise_shape` = [3] is not supported");
+}
+
+#[test]
+fn weights_of_numbers() {
+    let counts = || CategoryEncoding::new(5).output_mode("count");
+    let message = |layer: CategoryEncoding, shapes: [&[usize]; 2]| {
+        message(layer.build(&shapes.map(Type::f32)))
+    };
+    insta::assert_snapshot!(message(CategoryEncoding::new(5), [&[2, 4], &[2, 4]]), @"
+    output_mode `multi_hot` takes no weights
+      help: a second input needs output_mode `count`
+    ");
+    insta::assert_snapshot!(message(counts(), [&[2, 4], &[2, 3]]), @"
+    numbers and weights differ: (None, 4), (None, 3)
+      help: give a weight for each number
+    ");
 }
 
 #[test]

@@ -179,6 +179,7 @@ fn complete(config: &Value) -> Value {
 pub(crate) fn metric(case: &Case) -> Outcome {
     let metric: Arc<dyn Metric> = from_config(&case.config)?;
     let mut totals: Vec<Vec<f64>> = vec![vec![]; metric.parts()];
+    let sample = Type::f32(&case.tensor("x0").shape()[1..]);
     for update in 0..case.count("updates") {
         let mut sketch = Sketch::new(case);
         let (x, y_true) =
@@ -194,7 +195,10 @@ pub(crate) fn metric(case: &Case) -> Outcome {
             total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
         }
     }
-    let result = Tensor::scalar(DType::F32, metric.result(&totals));
+    let numbers = metric.results(&totals);
+    let shape: Vec<usize> = metric.numbers(&sample).into_iter().collect();
+    let values = numbers.iter().map(|&number| number as f32).collect();
+    let result = Tensor::f32(shape, values).ok_or("as many numbers as the metric says")?;
     case.expect("y0", &result, ONE_CALL)
 }
 
@@ -224,6 +228,7 @@ pub(crate) fn optimizer(case: &Case) -> Outcome {
         let mut trained = vec![];
         for (index, tensors) in weights.iter().enumerate() {
             trained.push(Trained {
+                path: String::new(),
                 origin: Origin::default(),
                 weight: input(&tensors[0]),
                 gradient: input(case.tensor(&format!("g{step}/{index}"))),

@@ -146,6 +146,7 @@ fn normalizations() -> Vec<Case> {
         each(BatchNormalization::new, &[&[2, 3], &[33, 5], &[3, 4, 5, 2]]),
         each(|| BatchNormalization::new().axis(1).momentum(0.5).scale(false), &[&[3, 4, 5]]),
         each(|| BatchNormalization::new().center(false).trainable(false), &[&[1, 3], &[4, 2, 3]]),
+        each(|| LayerNormalization::new().axis([1, 2]).rms_scaling(true), &[&[2, 3, 4]]),
         each(LayerNormalization::new, &ROWS),
         each(|| LayerNormalization::new().axis([1, 2]).center(false), &[&[1, 4, 5], &[2, 3, 2, 4]]),
         each(|| LayerNormalization::new().axis([1, 3]).scale(false), &[&[2, 3, 2, 4]]),
@@ -228,6 +229,7 @@ fn noises() -> Vec<Case> {
         each(|| GaussianNoise::new(0.5), &SHAPES),
         each(|| GaussianDropout::new(0.25), &SHAPES),
         each(|| AlphaDropout::new(0.25), &SHAPES),
+        each(|| AlphaDropout::new(0.5).noise_shape([None, Some(1)]), &[&[3, 4]]),
     ]
     .concat()
 }
