@@ -7,7 +7,7 @@ use super::{Base, Layer, WeightSpec, glorot_uniform, layer, shapes, weight_argum
 use crate::activations::Activation;
 use crate::constraints::Constraint;
 use crate::initializers::Initializer;
-use crate::registry::Choice;
+use crate::registry::{Choice, IntoArgument};
 use crate::regularizers::Regularizer;
 use crate::trace::Call;
 
@@ -63,8 +63,8 @@ impl Dense {
 
     /// The function applied to the sum; none by default.
     #[must_use]
-    pub fn activation(mut self, activation: impl Into<Activation>) -> Self {
-        self.activation = activation.into();
+    pub fn activation<Form>(mut self, activation: impl IntoArgument<Activation, Form>) -> Self {
+        self.activation = activation.into_argument();
         self
     }
 
@@ -77,15 +77,21 @@ impl Dense {
 
     /// The kernel's first values; `glorot_uniform` by default.
     #[must_use]
-    pub fn kernel_initializer(mut self, initializer: impl Into<Choice<dyn Initializer>>) -> Self {
-        self.kernel_initializer = initializer.into();
+    pub fn kernel_initializer<Form>(
+        mut self,
+        initializer: impl IntoArgument<Choice<dyn Initializer>, Form>,
+    ) -> Self {
+        self.kernel_initializer = initializer.into_argument();
         self
     }
 
     /// The bias's first values; `zeros` by default.
     #[must_use]
-    pub fn bias_initializer(mut self, initializer: impl Into<Choice<dyn Initializer>>) -> Self {
-        self.bias_initializer = initializer.into();
+    pub fn bias_initializer<Form>(
+        mut self,
+        initializer: impl IntoArgument<Choice<dyn Initializer>, Form>,
+    ) -> Self {
+        self.bias_initializer = initializer.into_argument();
         self
     }
 }

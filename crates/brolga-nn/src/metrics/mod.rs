@@ -63,11 +63,13 @@ classes! {
 
 mod accuracy;
 mod confusion;
+mod mean_metric_wrapper;
 mod overlap;
 
 pub use accuracy::Accuracy;
 pub use auc::{Curve, SummationMethod};
 pub use f_beta_score::Average;
+pub use mean_metric_wrapper::MeanMetricWrapper;
 pub use r2_score::ClassAggregation;
 
 use confusion::{constrained_metric, count_metric, share_metric};
