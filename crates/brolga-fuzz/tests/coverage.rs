@@ -38,6 +38,9 @@ fn the_gate_draws_every_op_for_every_element_type_that_it_takes() {
     for dtype in DType::ALL {
         let called = drawn.signatures().any(|(op, types)| *op == "call" && types.contains(&dtype));
         assert!(called, "no function of {dtype} is called");
+        let own = |(op, types): &&Signature| *op == "custom_gradient" && types.contains(&dtype);
+        let own = !dtype.is_float() || drawn.signatures().any(|signature| own(&signature));
+        assert!(own, "no function of {dtype} has a gradient of its own");
     }
     let missing: Vec<_> = wanted.keys().filter(|signature| !drawn.has(signature)).collect();
     assert!(missing.is_empty(), "never drawn: {missing:?}");

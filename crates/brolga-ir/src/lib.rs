@@ -31,6 +31,7 @@ pub use graph::{
 };
 pub use interpret::{Observer, interpret, interpret_with};
 pub use op::{Elementwise, Op, Operation};
+pub use ops::custom_gradient;
 pub use tensor::{Data, Tensor};
 pub use text::{ParseError, ParseErrors, TextOptions, parse_graph, parse_module};
 pub use trace::{Function, Tracer, Var};

@@ -281,6 +281,12 @@ impl Tracer {
     }
 }
 
+impl AsRef<Self> for Var {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Var {
     /// Element type and shape.
     pub fn ty(&self) -> &Type {

@@ -71,6 +71,11 @@ impl<'a> Arrays<'a> {
         self.0.iter().map(|(_, data)| data)
     }
 
+    /// Whether one of them is given by name.
+    pub(crate) fn has_names(&self) -> bool {
+        self.0.iter().any(|(name, _)| name.is_some())
+    }
+
     /// The number of arrays.
     pub(crate) fn len(&self) -> usize {
         self.0.len()

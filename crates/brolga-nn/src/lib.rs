@@ -62,6 +62,8 @@ pub use model::{Compile, Evaluate, Fit, Kind, OnBatch, Predict, Sequential, Sess
 
 /// Everything that a program with a model in it uses.
 pub mod prelude {
+    pub use brolga_ir::{Var, custom_gradient};
+
     pub use crate::activations::Activation;
     pub use crate::callbacks::{
         BackupAndRestore, CSVLogger, EarlyStopping, LambdaCallback, LearningRateScheduler,
@@ -76,9 +78,9 @@ pub mod prelude {
         Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding,
         Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
         GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
-        GroupNormalization, Identity, Input, Layer, LayerNormalization, LeakyReLU, MaxPooling1D,
-        MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Normalization, PReLU, Permute,
-        RMSNormalization, RandomContrast, RandomCrop, RandomFlip, RandomRotation,
+        GroupNormalization, Identity, Input, Lambda, Layer, LayerNormalization, LeakyReLU,
+        MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Normalization, PReLU,
+        Permute, RMSNormalization, RandomContrast, RandomCrop, RandomFlip, RandomRotation,
         RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling, Reshape, Resizing,
         SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D, SpatialDropout2D,
         SpatialDropout3D, Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
@@ -86,7 +88,9 @@ pub mod prelude {
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};
-    pub use crate::model::{Apply, Functional as Model, Shared, Symbolic};
+    pub use crate::model::{
+        Apply, Functional as Model, Shared, Symbolic, TrainStep, value_and_grad,
+    };
     pub use crate::optimizers::{
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam,
         Optimizer, RMSprop, SGD, schedules,

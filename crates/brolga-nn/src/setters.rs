@@ -1,15 +1,18 @@
 //! The methods by which objects are given arguments.
 
 /// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into Type`
-/// what converts into it, `name: some Type` the same and `name: opt Type` the type itself where there
-/// is none by default.
+/// what [can be given](crate::registry::IntoArgument) as one, `name: some Type` what converts into
+/// it and `name: opt Type` the type itself, where there is none by default.
 macro_rules! setters {
     () => {};
     ($(#[$doc:meta])* $name:ident: into $type:ty, $($rest:tt)*) => {
         $(#[$doc])*
         #[must_use]
-        pub fn $name(mut self, $name: impl Into<$type>) -> Self {
-            self.$name = $name.into();
+        pub fn $name<Form>(
+            mut self,
+            $name: impl crate::registry::IntoArgument<$type, Form>,
+        ) -> Self {
+            self.$name = $name.into_argument();
             self
         }
 

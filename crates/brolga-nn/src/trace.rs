@@ -55,6 +55,11 @@ impl Context {
         Self { training: true, random, ..Self::inference(tracer) }
     }
 
+    /// Lets layers that are called from here on behave as in training, or as in inference.
+    pub(crate) fn set_training(&mut self, training: bool) {
+        self.training = training;
+    }
+
     /// The graph being traced.
     pub fn tracer(&self) -> &Tracer {
         &self.tracer
@@ -122,6 +127,16 @@ impl Weights {
     /// The weights before the step, in the order of their declarations.
     pub fn states(&self) -> impl Iterator<Item = &Var> {
         self.0.iter().map(|weight| &weight.state)
+    }
+
+    /// The values of the weights at this point, in the order of their declarations.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Var> {
+        self.0.iter().map(|weight| &weight.value)
+    }
+
+    /// Gives a weight, by its number, another value from here on.
+    pub(crate) fn assign(&mut self, number: usize, value: &Var) {
+        self.0[number].value = value.clone();
     }
 
     /// The weights that the layer has updated, with their next values.
@@ -259,7 +274,8 @@ impl<'a> Call<'a> {
     /// What is drawn with the seed, the step and a stream of its own.
     #[track_caller]
     fn random(&mut self, draw: impl FnOnce(&Var, &Var, u32) -> Var) -> Var {
-        let Some((seed, step)) = &self.context.random else {
+        let random = self.context.random.as_ref().filter(|_| self.context.training);
+        let Some((seed, step)) = random else {
             let mistake = Mistake::new("a layer asked for random numbers outside of training");
             return self.context.tracer.fail(mistake);
         };

@@ -3,6 +3,7 @@
 mod added;
 mod calls;
 mod errors;
+mod own;
 mod printed;
 mod values;
 

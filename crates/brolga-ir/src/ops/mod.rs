@@ -230,11 +230,13 @@ ops! {
         random_uniform: RandomUniform,
         random_bernoulli: RandomBernoulli,
         call: Call,
+        custom_gradient: CustomGradient,
         kernel: Kernel,
     }
 }
 
 pub use conv_dims::{ConvDims, Convolution};
+pub use custom_gradient::custom_gradient;
 pub use kernel::KernelKind;
 pub use matmul::MatmulDims;
 pub use parameter::ParameterKind;

@@ -210,7 +210,8 @@ fn give_bodies(op: &mut Op, bodies: Vec<Arc<Graph>>) -> Parse<()> {
     };
     Err(match slots.len() {
         0 => fault,
-        _ if named => fault.help(format!("its name stands after the op, as in {name} f %x")),
+        1 if named => fault.help(format!("its name stands after the op, as in {name} f %x")),
+        _ if named => fault.help(format!("names stand after the op, as in {name} f, g %x")),
         _ => fault.help("a body stands after the attributes, as in name(%x: f32[2]) {..}"),
     })
 }

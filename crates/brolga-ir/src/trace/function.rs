@@ -5,16 +5,16 @@ use std::sync::Arc;
 use super::{Tracer, Var};
 use crate::error::{Mistake, TraceError};
 use crate::graph::Graph;
-use crate::op::Named;
-use crate::ops::Call;
+use crate::op::{Named, Op};
+use crate::ops::{Call, CustomGradient};
 use crate::types::Type;
 
 /// A function that the traced graph can call. Clones are the same function.
 #[derive(Debug, Clone)]
 pub struct Function {
     tracer: Tracer,
-    /// `None` if a mistake was made in it.
-    graph: Option<Arc<Graph>>,
+    /// The call of it; `None` if a mistake was made in it.
+    op: Option<Op>,
     results: usize,
 }
 
@@ -61,8 +61,26 @@ impl Tracer {
         inputs: impl IntoIterator<Item = (&'n str, Type)>,
         body: impl FnOnce(&[Var]) -> Vec<Var>,
     ) -> Function {
+        let inputs: Vec<(String, Type)> =
+            inputs.into_iter().map(|(name, ty)| (name.to_owned(), ty)).collect();
+        let (graph, results) = self.body(name, inputs, Call::NAME, body);
+        let op = graph.map(|function| Call { function }.into());
+        Function { tracer: self.clone(), op, results }
+    }
+
+    /// A graph of inputs of these names and types, to be a body of `op`, and the number of its
+    /// results; `None` if a mistake was made in it.
+    #[track_caller]
+    fn body(
+        &self,
+        name: &str,
+        inputs: Vec<(String, Type)>,
+        op: &str,
+        body: impl FnOnce(&[Var]) -> Vec<Var>,
+    ) -> (Option<Arc<Graph>>, usize) {
         let inner = Self::new(name);
-        let inputs: Vec<Var> = inputs.into_iter().map(|(name, ty)| inner.input(name, ty)).collect();
+        let input = |(name, ty): (String, Type)| inner.input(&name, ty);
+        let inputs: Vec<Var> = inputs.into_iter().map(input).collect();
         let results = body(&inputs);
         let foreign = results.iter().find(|v| v.value.is_some() && !inner.owns(v)).map(Var::ty);
         if let Some(ty) = foreign {
@@ -72,7 +90,7 @@ impl Tracer {
         results.iter().for_each(|result| inner.output(result));
         let count = results.len();
         let graph = match inner.finish() {
-            Ok(graph) => match graph.check_body(Call::NAME) {
+            Ok(graph) => match graph.check_body(op) {
                 Ok(()) => Some(Arc::new(graph)),
                 Err(mistake) => {
                     self.fail(mistake);
@@ -85,7 +103,7 @@ impl Tracer {
                 None
             }
         };
-        Function { tracer: self.clone(), graph, results: count }
+        (graph, count)
     }
 }
 
@@ -99,10 +117,8 @@ impl Function {
     /// Calls the function and returns all its results: as many as it has, also after a mistake.
     #[track_caller]
     pub fn apply_all(&self, operands: &[&Var]) -> Vec<Var> {
-        let results = match &self.graph {
-            Some(function) => {
-                self.tracer.apply_all(Call { function: Arc::clone(function) }, operands)
-            }
+        let results = match &self.op {
+            Some(op) => self.tracer.apply_all(op.clone(), operands),
             None => Vec::new(),
         };
         let void = std::iter::repeat_with(|| self.tracer.void());
@@ -111,6 +127,79 @@ impl Function {
 
     /// The function as a graph; `None` if a mistake was made in it.
     pub fn graph(&self) -> Option<&Arc<Graph>> {
-        self.graph.as_ref()
+        self.op.as_ref()?.bodies().first()
     }
+
+    /// The same function with a gradient rule of its own, which all calls have: `gradient` is given
+    /// the inputs, the results, and the cotangents of the results of floats, and returns the
+    /// gradient by each input of floats, of its type. What it computes is differentiated where a
+    /// second order is asked for. [`CustomGradient`] has the details.
+    ///
+    /// ```
+    /// use brolga_ir::{Tracer, Type};
+    ///
+    /// // log(1 + eˣ), whose derived gradient is NaN where eˣ is infinite.
+    /// let t = Tracer::new("stable");
+    /// let x = t.input("x", Type::f32([4]));
+    /// let softplus = t
+    ///     .function("softplus", [("x", x.ty().clone())], |x| vec![(x[0].exp() + 1.0).log()])
+    ///     .with_gradient(|x, _y, dy| vec![x[0].sigmoid() * &dy[0]]);
+    /// t.output(&softplus.apply(&[&softplus.apply(&[&x])]));
+    /// # Ok::<(), brolga_ir::TraceError>(t.finish().map(drop)?)
+    /// ```
+    ///
+    /// A mistake in the gradient is one of the graph. Values of another number or of other types are
+    /// a mistake, and so is a function without an input or a result of floats.
+    #[track_caller]
+    #[must_use]
+    pub fn with_gradient(self, gradient: impl FnOnce(&[Var], &[Var], &[Var]) -> Vec<Var>) -> Self {
+        let Some(function) = self.graph().cloned() else { return self };
+        let Self { tracer, results, .. } = self;
+        let op = tracer.own_gradient(&function, gradient);
+        Self {
+            tracer,
+            op: op.map(|gradient| CustomGradient::new(function, gradient).into()),
+            results,
+        }
+    }
+}
+
+impl Tracer {
+    /// The body that is the gradient of a function.
+    #[track_caller]
+    fn own_gradient(
+        &self,
+        function: &Graph,
+        gradient: impl FnOnce(&[Var], &[Var], &[Var]) -> Vec<Var>,
+    ) -> Option<Arc<Graph>> {
+        let operands = function.inputs().iter().map(|&id| function.ty(id.into()));
+        let operands: Vec<&Type> = operands.collect();
+        let results = function.outputs().iter().map(|output| function.ty(output.value).clone());
+        let results: Vec<Type> = results.collect();
+        let takes = match CustomGradient::signature(&operands, &results) {
+            Ok((takes, _)) => takes,
+            Err(mistake) => {
+                self.fail(mistake);
+                return None;
+            }
+        };
+        let (first, second) = (operands.len(), operands.len() + results.len());
+        let own = |index: usize| match function.inputs().get(index) {
+            Some(&id) => function.parameter(id).map_or(String::new(), |p| p.name.clone()),
+            None if index < second => unused(function, format!("y{}", index - first)),
+            None => unused(function, format!("d{}", index - second)),
+        };
+        let inputs = takes.into_iter().enumerate().map(|(index, ty)| (own(index), ty)).collect();
+        let name = format!("{}.gradient", function.name());
+        let body = |all: &[Var]| gradient(&all[..first], &all[first..second], &all[second..]);
+        self.body(&name, inputs, CustomGradient::NAME, body).0
+    }
+}
+
+/// The name, with more underscores at its end where an input of the function has it.
+fn unused(function: &Graph, mut name: String) -> String {
+    while function.input(&name).is_some() {
+        name.push('_');
+    }
+    name
 }

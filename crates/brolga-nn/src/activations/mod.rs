@@ -3,6 +3,7 @@
 //! A new activation is a new file and one line in the list below.
 
 mod axis;
+mod function;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::NnError;
 use crate::registry::{Choice, Object, Value, by_name, family, snake_case, to_config};
+
+pub use function::Function;
 
 /// A function of one tensor, applied to what a layer computes.
 pub trait ActivationFunction: Object {

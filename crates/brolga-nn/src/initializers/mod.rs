@@ -3,6 +3,7 @@
 //! A new initializer is a new file and one line in the list below.
 
 mod constant;
+mod function;
 mod identity;
 mod normal;
 mod orthogonal;
@@ -16,6 +17,7 @@ pub use brolga_runtime::{Distribution as RandomDistribution, Draw, Random};
 use crate::registry::{Choice, Object, family, snake_case};
 
 pub use constant::{Constant, Ones, Zeros};
+pub use function::Function;
 pub use identity::Identity;
 pub use normal::{RandomNormal, TruncatedNormal};
 pub use orthogonal::Orthogonal;

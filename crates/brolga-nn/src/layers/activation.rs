@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, layer};
 use crate::activations;
+use crate::registry::IntoArgument;
 use crate::trace::Call;
 
 /// `y = f(x)` with an [activation](crate::activations): `Activation::new("relu")`. `y` has the
@@ -22,8 +23,8 @@ layer!(Activation);
 
 impl Activation {
     /// A layer that applies this function.
-    pub fn new(activation: impl Into<activations::Activation>) -> Self {
-        Self { base: Base::default(), activation: activation.into() }
+    pub fn new<Form>(activation: impl IntoArgument<activations::Activation, Form>) -> Self {
+        Self { base: Base::default(), activation: activation.into_argument() }
     }
 }
 
@@ -43,7 +44,7 @@ impl activations::Activation {
         clippy::new_ret_no_self,
         reason = "Keras has the layer and the function under one name"
     )]
-    pub fn new(activation: impl Into<Self>) -> Activation {
+    pub fn new<Form>(activation: impl IntoArgument<Self, Form>) -> Activation {
         Activation::new(activation)
     }
 }

@@ -53,11 +53,14 @@ macro_rules! weights {
                 () => {
                     #[doc = concat!("The first values of the ", $what, "; `", $default, "` by default.")]
                     #[must_use]
-                    pub fn $initializer(
+                    pub fn $initializer<Form>(
                         mut self,
-                        initializer: impl Into<$crate::registry::Choice<dyn $crate::initializers::Initializer>>,
+                        initializer: impl $crate::registry::IntoArgument<
+                            $crate::registry::Choice<dyn $crate::initializers::Initializer>,
+                            Form,
+                        >,
                     ) -> Self {
-                        self.$($field).+.$initializer = initializer.into();
+                        self.$($field).+.$initializer = initializer.into_argument();
                         self
                     }
 

@@ -39,6 +39,8 @@ classes! {
     }
 }
 
+mod loss_function_wrapper;
+
 pub use binary_crossentropy::binary_crossentropy;
 pub use categorical_crossentropy::categorical_crossentropy;
 pub use categorical_hinge::categorical_hinge;
@@ -47,6 +49,7 @@ pub use hinge::hinge;
 pub use huber::huber;
 pub use kl_divergence::kl_divergence;
 pub use log_cosh::log_cosh;
+pub use loss_function_wrapper::LossFunctionWrapper;
 pub use mean_absolute_error::mean_absolute_error;
 pub use mean_absolute_percentage_error::mean_absolute_percentage_error;
 pub use mean_squared_error::mean_squared_error;

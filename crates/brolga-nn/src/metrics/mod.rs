@@ -63,10 +63,12 @@ classes! {
 
 mod confusion;
 mod fitting_accuracy;
+mod mean_metric_wrapper;
 mod overlap;
 
 pub use auc::{Curve, SummationMethod};
 pub use f_beta_score::Average;
+pub use mean_metric_wrapper::MeanMetricWrapper;
 pub use r2_score::ClassAggregation;
 
 pub(crate) use fitting_accuracy::FittingAccuracy;

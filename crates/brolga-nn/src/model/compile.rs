@@ -9,7 +9,7 @@ use crate::error::NnError;
 use crate::losses::Loss;
 use crate::metrics::{FittingAccuracy, Metric};
 use crate::optimizers::{self, Optimizer};
-use crate::registry::Choice;
+use crate::registry::{Choice, IntoArgument};
 
 /// The arguments of [`Model::compile`](super::Model::compile), with Keras's defaults.
 ///
@@ -64,18 +64,18 @@ impl Compile {
 
     /// The loss, which training minimises: `"mse"`, or `MeanSquaredError::new()`. A model of several
     /// outputs has it for each of them.
-    pub fn loss(mut self, loss: impl Into<Choice<dyn Loss>>) -> Self {
-        self.losses.push((None, loss.into()));
+    pub fn loss<Form>(mut self, loss: impl IntoArgument<Choice<dyn Loss>, Form>) -> Self {
+        self.losses.push((None, loss.into_argument()));
         self
     }
 
     /// The loss of the output of this name. Outputs without a loss are not trained.
-    pub fn output_loss(
+    pub fn output_loss<Form>(
         mut self,
         output: impl Into<String>,
-        loss: impl Into<Choice<dyn Loss>>,
+        loss: impl IntoArgument<Choice<dyn Loss>, Form>,
     ) -> Self {
-        self.losses.push((Some(output.into()), loss.into()));
+        self.losses.push((Some(output.into()), loss.into_argument()));
         self
     }
 
@@ -90,7 +90,7 @@ impl Compile {
 
     /// The metrics, which are reported besides the loss, of each output: `["accuracy"]`. Appends to
     /// those given before.
-    pub fn metrics<M: Into<Choice<dyn Metric>>>(
+    pub fn metrics<M: IntoArgument<Choice<dyn Metric>, Form>, Form>(
         self,
         metrics: impl IntoIterator<Item = M>,
     ) -> Self {
@@ -98,7 +98,7 @@ impl Compile {
     }
 
     /// The metrics of the output of this name.
-    pub fn output_metrics<M: Into<Choice<dyn Metric>>>(
+    pub fn output_metrics<M: IntoArgument<Choice<dyn Metric>, Form>, Form>(
         self,
         output: impl Into<String>,
         metrics: impl IntoIterator<Item = M>,
@@ -108,14 +108,14 @@ impl Compile {
 
     /// As [`Compile::metrics`], where samples count as much as they do in the loss: by
     /// `sample_weight` and `class_weight`. In other metrics all samples count alike.
-    pub fn weighted_metrics<M: Into<Choice<dyn Metric>>>(
+    pub fn weighted_metrics<M: IntoArgument<Choice<dyn Metric>, Form>, Form>(
         self,
         metrics: impl IntoIterator<Item = M>,
     ) -> Self {
         self.ask(None, metrics, true)
     }
 
-    fn ask<M: Into<Choice<dyn Metric>>>(
+    fn ask<M: IntoArgument<Choice<dyn Metric>, Form>, Form>(
         mut self,
         output: Option<String>,
         metrics: impl IntoIterator<Item = M>,
@@ -123,7 +123,7 @@ impl Compile {
     ) -> Self {
         self.metrics.extend(metrics.into_iter().map(|metric| Asked {
             output: output.clone(),
-            metric: metric.into(),
+            metric: metric.into_argument(),
             weighted,
         }));
         self

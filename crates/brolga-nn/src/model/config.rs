@@ -1,5 +1,6 @@
 //! Models in Keras's own format.
 
+use brolga_ir::{Origin, Role, TraceError};
 use serde_json::{Map, Value, json};
 
 use super::Model;
@@ -76,7 +77,11 @@ pub(super) fn model_config<'v>(value: &'v Value, classes: &[&str]) -> Result<&'v
 
 /// A layer in Keras's format, under the name that it has in the model.
 pub(super) fn layer_config(layer: &dyn Layer, name: &str) -> Result<Value, NnError> {
-    let mut value = to_config(layer)?;
+    let error = |error: NnError| {
+        let (mistake, origin) = (error.into_mistake(), Origin::layer(name, Role::Forward));
+        NnError::from(TraceError { mistake, origin })
+    };
+    let mut value = to_config(layer).map_err(error)?;
     if let Some(config) = value.get_mut("config").and_then(Value::as_object_mut) {
         config.insert("name".to_owned(), json!(name));
     }

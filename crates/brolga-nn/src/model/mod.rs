@@ -9,10 +9,12 @@ mod fit;
 mod functional;
 mod objective;
 mod on_batch;
+mod optimize;
 mod sequential;
 mod session;
 mod step;
 mod totals;
+mod train_step;
 mod watch;
 mod weights;
 
@@ -29,6 +31,9 @@ pub use functional::{Apply, Functional, IntoSymbolic, Shared, Symbolic, Wiring};
 pub use on_batch::OnBatch;
 pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};
+pub use train_step::{
+    StepModel, StepOptimizer, StepTrace, TrainStep, Trainee, ValueAndGrad, Variable, value_and_grad,
+};
 
 pub use crate::network::{Built, BuiltLayer, Network, Port, Weight, call};
 pub use crate::nonfinite::{Cause, During, NonFinite};

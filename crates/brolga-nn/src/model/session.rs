@@ -13,7 +13,8 @@ use brolga_runtime::{
 };
 use ndarray::{ArrayD, IxDyn};
 
-use super::step::{First, Plan, StateSpec, slot_path};
+use super::optimize::slot_path;
+use super::step::{First, Plan, StateSpec};
 use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::initializers::words;
@@ -429,7 +430,7 @@ pub(crate) fn trace(plan: &Plan<'_>, Key { kind, batch, weighted }: Key) -> Resu
 }
 
 /// The graph as a backend takes it.
-fn prepared(mut graph: Graph, backend: Backend) -> Result<Graph, NnError> {
+pub(crate) fn prepared(mut graph: Graph, backend: Backend) -> Result<Graph, NnError> {
     if backend == Backend::Native {
         brolga_passes::optimize(&mut graph)?;
     }

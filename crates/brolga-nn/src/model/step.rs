@@ -1,16 +1,16 @@
 //! Tracing of a model's programs: the training step, the evaluation step, the prediction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use brolga_ir::{DType, Graph, Mistake, NodeId, Origin, Role, Tracer, Type, Var};
 
 use super::compile::Compiled;
 use super::objective::{Measured, Objective};
+use super::optimize::{OptimizerNames, States, optimize, optimizer_states};
 use crate::error::NnError;
 use crate::losses::{self, Loss};
 use crate::network::{Built, Network, Weight, batched};
-use crate::optimizers::{self, Optimizer, Slot, Trained, state_prefix};
-use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
+use crate::states::{SEED, STEP};
 use crate::trace::{Context, Prediction, Weights};
 
 /// Declares the states that random layers take their numbers from: the seed and the number of the
@@ -157,12 +157,9 @@ impl Plan<'_> {
     /// Adds the terms of the regularizers of the trainable weights to the loss.
     fn regularize(&self, program: &Program, context: &mut Context) {
         let states = program.weights.iter().flat_map(Weights::states);
-        for (weight, state) in self.built.weights().zip(states) {
-            if let Some(regularizer) = weight.regularizer.as_ref().filter(|_| weight.trainable) {
-                let _scope = program.tracer.origin_scope(weight.origin(Role::Forward));
-                context.add_loss(&regularizer.penalty(state));
-            }
-        }
+        penalties(&program.tracer, self.built.weights(), states)
+            .iter()
+            .for_each(|penalty| context.add_loss(penalty));
     }
 
     /// The gradients of the trainable weights, and the next values of weights and optimizer states.
@@ -181,43 +178,13 @@ impl Plan<'_> {
         let scale = optimizer.common().loss_scale_factor;
         let loss = scale.map_or_else(|| loss.clone(), |factor| loss * factor);
         let gradients = brolga_autodiff::gradients(tracer, &loss, &weights)?;
-        let prefix = state_prefix(optimizer);
-        let _scope = tracer.origin_scope(Origin::layer(&prefix, Role::Update));
-        let learning_rate = tracer.state(LEARNING_RATE, Type::scalar(DType::F32));
-        let iterations = tracer.state(ITERATIONS, Type::scalar(DType::I32));
-        let own = |slot: &Slot| tracer.state(&format!("{prefix}/{}", slot.name), slot.ty.clone());
-        let states: Vec<Var> = optimizer.states().iter().map(own).collect();
-        let trained: Vec<Trained> = specs
-            .iter()
-            .zip(weights)
-            .zip(gradients)
-            .map(|((spec, weight), gradient)| {
-                let slot = |slot: &Slot| {
-                    let _scope = tracer.origin_scope(spec.origin(Role::Update));
-                    tracer.state(&slot_path(&prefix, spec, slot.name), slot.ty.clone())
-                };
-                let slots = optimizers::slots(optimizer, &spec.path(), &spec.ty);
-                let slots = slots.iter().map(slot).collect();
-                let (path, origin) = (spec.path(), spec.origin(Role::Update));
-                Trained { path, origin, weight, gradient, slots }
-            })
-            .collect();
-        let next = optimizers::apply(optimizer, &learning_rate, &iterations, &states, &trained);
-        states.iter().zip(&next.states).for_each(|(state, next)| tracer.update(state, next));
-        let updates = specs.iter().zip(&trained).zip(&next.weights);
-        for ((spec, Trained { origin, weight, slots, .. }), next) in updates {
-            let _scope = tracer.origin_scope(origin.clone());
-            match &spec.constraint {
-                Some(constraint) => tracer.update(weight, &constraint.apply(&next.weight)),
-                None => tracer.update(weight, &next.weight),
-            }
-            slots.iter().zip(&next.slots).for_each(|(slot, next)| tracer.update(slot, next));
-        }
-        let steps = &iterations + 1.0;
-        if let Some(next) = optimizer.learning_rate().next(&steps) {
-            tracer.update(&learning_rate, &next);
-        }
-        tracer.update(&iterations, &steps);
+        let mut states = Declared { tracer, states: HashMap::new() };
+        let named = |(spec, weight): (&&Weight, &Var)| (spec.path(), weight.clone());
+        states.states.extend(specs.iter().zip(&weights).map(named));
+        let trained = specs.into_iter().zip(weights).zip(gradients);
+        let trained = trained.map(|((spec, weight), gradient)| (spec, weight, gradient)).collect();
+        let names = OptimizerNames::of_model(optimizer);
+        optimize(tracer, optimizer, &names, &mut states, trained);
         Ok(())
     }
 
@@ -232,44 +199,36 @@ impl Plan<'_> {
         };
         let mut states: Vec<_> = self.built.weights().zip(0..).map(weight).collect();
         if let Some(compiled) = self.compiled {
-            states.extend(self.optimizer_states(&*compiled.optimizer)?);
+            let (optimizer, trained) = (&*compiled.optimizer, self.built.weights());
+            let trained = trained.filter(|weight| weight.trainable);
+            let names = OptimizerNames::of_model(optimizer);
+            states.extend(optimizer_states(optimizer, &names, trained)?);
         }
         let zero = First::Value(0.0);
         states.push(StateSpec::of_model(SEED.to_owned(), Type::new(DType::I32, [2]), zero));
         states.push(StateSpec::of_model(STEP.to_owned(), Type::scalar(DType::I32), zero));
         Ok(states)
     }
+}
 
-    /// The optimizer's states: the first slots of all weights, then the second ones, and so on;
-    /// its own states; the counters.
-    fn optimizer_states(&self, optimizer: &dyn Optimizer) -> Result<Vec<StateSpec>, NnError> {
-        let prefix = state_prefix(optimizer);
-        let trained = self.built.weights().filter(|weight| weight.trainable);
-        let slots = |weight: &Weight| optimizers::slots(optimizer, &weight.path(), &weight.ty);
-        let slots: Vec<_> = trained.map(|weight| (weight, slots(weight))).collect();
-        let mut states = vec![];
-        for index in 0..slots.iter().map(|(_, slots)| slots.len()).max().unwrap_or(0) {
-            for (weight, slot) in slots.iter().filter_map(|(w, slots)| Some((w, slots.get(index)?)))
-            {
-                slot.check(&weight.path())?;
-                states.push(StateSpec {
-                    name: slot_path(&prefix, weight, slot.name),
-                    ty: slot.ty.clone(),
-                    first: First::Value(slot.initial),
-                    owner: (weight.layer.clone(), Role::Update),
-                });
-            }
+/// The states that the program of a training step has: each is declared when it is asked for, and
+/// assigned once.
+struct Declared<'a> {
+    tracer: &'a Tracer,
+    states: HashMap<String, Var>,
+}
+
+impl States for Declared<'_> {
+    fn state(&mut self, name: &str, ty: &Type) -> Var {
+        let state = self.tracer.state(name, ty.clone());
+        self.states.insert(name.to_owned(), state.clone());
+        state
+    }
+
+    fn assign(&mut self, name: &str, next: &Var) {
+        if let Some(state) = self.states.get(name) {
+            self.tracer.update(state, next);
         }
-        for slot in optimizer.states() {
-            slot.check(&prefix)?;
-            let name = format!("{prefix}/{}", slot.name);
-            states.push(StateSpec::of_model(name, slot.ty, First::Value(slot.initial)));
-        }
-        let rate = First::Value(optimizer.learning_rate().first()?);
-        states.push(StateSpec::of_model(LEARNING_RATE.to_owned(), Type::scalar(DType::F32), rate));
-        let none = First::Value(0.0);
-        states.push(StateSpec::of_model(ITERATIONS.to_owned(), Type::scalar(DType::I32), none));
-        Ok(states)
     }
 }
 
@@ -285,7 +244,7 @@ pub(crate) struct StateSpec {
 
 impl StateSpec {
     /// A state that belongs to no layer.
-    fn of_model(name: String, ty: Type, first: First) -> Self {
+    pub(crate) fn of_model(name: String, ty: Type, first: First) -> Self {
         Self { name, ty, first, owner: (String::new(), Role::Forward) }
     }
 }
@@ -297,6 +256,20 @@ pub(crate) enum First {
     Weight(u32),
     /// The same number everywhere.
     Value(f64),
+}
+
+/// The terms of the regularizers of the weights that are trained and have these values.
+pub(crate) fn penalties<'w, 'v>(
+    tracer: &Tracer,
+    weights: impl Iterator<Item = &'w Weight>,
+    values: impl Iterator<Item = &'v Var>,
+) -> Vec<Var> {
+    let penalty = |(weight, value): (&Weight, &Var)| {
+        let regularizer = weight.regularizer.as_ref().filter(|_| weight.trainable)?;
+        let _scope = tracer.origin_scope(weight.origin(Role::Forward));
+        Some(regularizer.penalty(value))
+    };
+    weights.zip(values).filter_map(penalty).collect()
 }
 
 /// The nodes that a value is computed from.
@@ -314,7 +287,7 @@ fn needed_by(tracer: &Tracer, value: &Var) -> HashSet<NodeId> {
 }
 
 /// The loss of a batch, which is one number.
-fn loss_of_batch(
+pub(crate) fn loss_of_batch(
     tracer: &Tracer,
     scope: &str,
     loss: &dyn Loss,
@@ -352,13 +325,8 @@ fn statistics(
     statistics
 }
 
-fn as_f32(x: &Var) -> Var {
+pub(crate) fn as_f32(x: &Var) -> Var {
     if x.dtype() == DType::F32 { x.clone() } else { x.cast(DType::F32) }
-}
-
-/// The name of the state that holds a slot of a weight.
-pub(crate) fn slot_path(prefix: &str, weight: &Weight, slot: &str) -> String {
-    format!("{prefix}/{}/{slot}", weight.path())
 }
 
 const NOT_COMPILED: NnError = NnError::NotCompiled { method: "trace", missing: "loss" };

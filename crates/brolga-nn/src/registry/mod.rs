@@ -5,6 +5,7 @@
 //! [`from_config`] what Keras wrote. A [`Registry`] has the user's own classes besides.
 
 mod choice;
+mod closure;
 mod config;
 
 use std::any::{Any, TypeId};
@@ -17,6 +18,7 @@ use brolga_ir::Mistake;
 use serde_json::{Map, json};
 
 pub use choice::Choice;
+pub use closure::{AsFunction, AsValue, Closure, IntoArgument};
 pub use config::{read, to_value};
 pub use serde_json::Value;
 

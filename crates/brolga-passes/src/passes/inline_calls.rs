@@ -16,13 +16,15 @@
 //! backward function recomputes are shared with the forward part, and chains are fused. Equal
 //! kernels are compiled once.
 //!
+//! A call with a gradient of its own, `custom_gradient`, means its function once the graph is
+//! differentiated.
+//!
 //! Functions that call functions are flattened first, each once. Refused: calls in the bodies of
 //! other ops.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use brolga_ir::ops::Call;
 use brolga_ir::{Graph, Mistake, NodeId, Op, Value};
 
 use crate::error::PassError;
@@ -58,9 +60,18 @@ impl Pass for InlineCalls {
 /// Functions and their flattened forms, by the functions' addresses.
 type Flat = HashMap<*const Graph, (Arc<Graph>, Arc<Graph>)>;
 
+/// The function that an op calls.
+fn called(op: &Op) -> Option<&Arc<Graph>> {
+    match op {
+        Op::Call(call) => Some(&call.function),
+        Op::CustomGradient(call) => Some(call.function()),
+        _ => None,
+    }
+}
+
 /// The calls of a graph, operands before their uses.
 fn calls(graph: &Graph) -> Vec<NodeId> {
-    let is_call = |id: &NodeId| matches!(graph.node(*id).op, Op::Call(_));
+    let is_call = |id: &NodeId| called(&graph.node(*id).op).is_some();
     match graph.ids().any(|id| is_call(&id)) {
         true => graph.order().into_iter().filter(is_call).collect(),
         false => Vec::new(),
@@ -69,8 +80,8 @@ fn calls(graph: &Graph) -> Vec<NodeId> {
 
 /// Replaces a call by the nodes of its function.
 fn inline(graph: &mut Graph, id: NodeId, flat: &mut Flat) -> Result<(), Mistake> {
-    let Op::Call(Call { function }) = &graph.node(id).op else { return Ok(()) };
-    let function = flattened(&Arc::clone(function), flat)?;
+    let Some(function) = called(&graph.node(id).op).cloned() else { return Ok(()) };
+    let function = flattened(&function, flat)?;
     let origin = graph.node(id).origin.clone();
     let inputs = function.inputs().iter().map(|&input| Value::from(input));
     let mut values: HashMap<Value, Value> = inputs.zip(graph.operands(id)).collect();
@@ -156,6 +167,30 @@ mod tests {
           %2: f32[8] = exp %1   @b/first/exp
           %3: f32[8] = exp %2   @b/second/exp
           return %3
+        }
+        ");
+    }
+
+    #[test]
+    fn the_gradient_of_a_function_goes_with_its_calls() {
+        let text = "func step(%x: f32[8]) { %0: f32[8] = floor %x return %0 }
+        func step.gradient(%x: f32[8], %y: f32[8], %d: f32[8]) { return %d }
+        func twice(%x: f32[8]) {
+            %0: f32[8] = custom_gradient step, step.gradient %x @first
+            %1: f32[8] = custom_gradient step, step.gradient %0 @second
+            return %1
+        }
+        graph g(%x: f32[8]) {
+            %0: f32[8] = call twice %x @block
+            %1: f32[8] = custom_gradient step, step.gradient %0 @last
+            return %1
+        }";
+        insta::assert_snapshot!(run(InlineCalls, text), @"
+        graph g(%x: f32[8]) {
+          %0: f32[8] = floor %x   @block/first
+          %1: f32[8] = floor %0   @block/second
+          %2: f32[8] = floor %1   @last
+          return %2
         }
         ");
     }

@@ -1,6 +1,6 @@
 //! Calls of functions.
 
-use brolga_ir::ops::Call;
+use brolga_ir::ops::{Call, CustomGradient};
 use brolga_ir::{Tensor, parse_graph};
 
 use crate::check::{Case, case, check};
@@ -25,7 +25,37 @@ pub(crate) fn cases() -> Vec<Case> {
         call(dense, vec![numbers.any([2, 4]), numbers.any([4, 3]), numbers.any([3])]),
         call(second_unused, vec![numbers.any([3])]),
         call("graph same(%x: f64[0]) { return %x }", vec![numbers.any([0])]),
+        own(
+            "graph tanh(%x: f64[2,3]) { %0: f64[2,3] = tanh %x return %0 }",
+            "graph gradient(%x: f64[2,3], %y: f64[2,3], %d: f64[2,3]) {
+                %0: f64[2,3] = mul %y, %y
+                %1: f64[] = constant {value=1}
+                %2: f64[2,3] = sub %1, %0
+                %3: f64[2,3] = mul %2, %d
+                return %3
+            }",
+            vec![numbers.any([2, 3])],
+        ),
+        own(
+            "graph dense(%x: f64[2,4], %w: f64[4,3]) {
+                %0: f64[2,3] = matmul %x, %w
+                return %0
+            }",
+            "graph gradient(%x: f64[2,4], %w: f64[4,3], %y: f64[2,3], %d: f64[2,3]) {
+                %0: f64[2,4] = matmul %d, %w {transpose_b=true}
+                %1: f64[4,3] = matmul %x, %d {transpose_a=true}
+                return %0, %1
+            }",
+            vec![numbers.any([2, 4]), numbers.any([4, 3])],
+        ),
     ]
+}
+
+/// A gradient of the user's own that is the derivative.
+fn own(function: &str, gradient: &str, operands: Vec<Tensor>) -> Case {
+    let [function, gradient] =
+        [function, gradient].map(|text| parse_graph(text, "function").expect("a graph").into());
+    case(CustomGradient::new(function, gradient), operands)
 }
 
 fn call(text: &str, operands: Vec<Tensor>) -> Case {
