@@ -143,7 +143,7 @@ pub fn check(class: &str, arguments: &[Argument]) -> Result<(), Mistake> {
 }
 
 /// A number as short as it can be read.
-fn number(x: f64) -> String {
+pub(crate) fn number(x: f64) -> String {
     if x.fract() == 0.0 && x.abs() < 1e15 { x.to_string() } else { format!("{x:?}") }
 }
 

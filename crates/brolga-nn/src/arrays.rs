@@ -1,6 +1,6 @@
 //! The arrays of models with several inputs or outputs.
 
-use brolga_ir::Mistake;
+use brolga_ir::{Mistake, Type};
 
 use crate::data::{Data, IntoData};
 use crate::error::NnError;
@@ -32,6 +32,13 @@ pub trait IntoArrays<'a> {
 impl<'a> IntoArrays<'a> for Arrays<'a> {
     fn into_arrays(self) -> Arrays<'a> {
         self
+    }
+}
+
+/// No arrays: of a [`Dataset`](crate::Dataset) the labels are part of the batches.
+impl<'a> IntoArrays<'a> for () {
+    fn into_arrays(self) -> Arrays<'a> {
+        Arrays(vec![])
     }
 }
 
@@ -74,6 +81,26 @@ impl<'a> Arrays<'a> {
     /// Whether one of them is given by name.
     pub(crate) fn has_names(&self) -> bool {
         self.0.iter().any(|(name, _)| name.is_some())
+    }
+
+    /// The same with copies of what is borrowed.
+    pub(crate) fn into_owned(self) -> Arrays<'static> {
+        Arrays(self.0.into_iter().map(|(name, data)| (name, data.into_owned())).collect())
+    }
+
+    /// The names of the arrays in messages, which call all of them `role`, and the types of their
+    /// samples.
+    pub(crate) fn signature(&self, role: &str) -> Vec<(String, Type)> {
+        let one = self.len() == 1;
+        let named = |(number, (name, data)): (usize, &(Option<String>, Data<'_>))| {
+            let name = match name {
+                Some(name) => format!("{role}/{name}"),
+                None if one => role.to_owned(),
+                None => format!("{role}[{number}]"),
+            };
+            (name, Type::new(data.dtype(), data.sample_shape()))
+        };
+        self.0.iter().enumerate().map(named).collect()
     }
 
     /// The number of arrays.

@@ -132,6 +132,21 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// The same with elements of its own: copied, if they are borrowed.
+    pub(crate) fn into_owned(self) -> Data<'static> {
+        let Self { shape, elements, missing } = self;
+        let owned = for_elements!(elements, elements => match elements {
+            Cow::Owned(elements) => Element::wrap(Cow::Owned(elements), shape),
+            Cow::Borrowed(elements) => Data::copied(elements.iter().copied(), shape),
+        });
+        Data { missing: missing.or(owned.missing), ..owned }
+    }
+
+    /// The bytes of the elements.
+    pub(crate) fn bytes(&self) -> usize {
+        for_elements!(&self.elements, slice => size_of_val(&slice[..]))
+    }
+
     /// Fails if there was no memory for a copy of the array.
     pub(crate) fn check_copied(&self, what: &str) -> Result<(), NnError> {
         let Some(error) = self.missing else { return Ok(()) };
@@ -262,6 +277,37 @@ where
         match array.as_slice() {
             Some(elements) => T::wrap(Cow::Borrowed(elements), shape),
             None => Data::copied(array.iter().copied(), shape),
+        }
+    }
+}
+
+/// The elements move; they are copied if they do not lie in row-major order.
+impl<'a, T: Element + 'a, D: Dimension> From<ndarray::Array<T, D>> for Data<'a>
+where
+    [T]: ToOwned<Owned = Vec<T>>,
+{
+    fn from(array: ndarray::Array<T, D>) -> Self {
+        let shape = array.shape().to_vec();
+        if !array.is_standard_layout() {
+            return Self::copied(array.iter().copied(), shape);
+        }
+        let (mut elements, offset) = array.into_raw_vec_and_offset();
+        let first = offset.unwrap_or(0);
+        elements.truncate(first + shape.iter().product::<usize>());
+        elements.drain(..first);
+        T::wrap(Cow::Owned(elements), shape)
+    }
+}
+
+impl<'a, T: Element, D: Dimension> From<ndarray::ArrayView<'a, T, D>> for Data<'a>
+where
+    [T]: ToOwned<Owned = Vec<T>>,
+{
+    fn from(view: ndarray::ArrayView<'a, T, D>) -> Self {
+        let shape = view.shape().to_vec();
+        match view.to_slice() {
+            Some(elements) => T::wrap(Cow::Borrowed(elements), shape),
+            None => Self::copied(view.iter().copied(), shape),
         }
     }
 }

@@ -209,6 +209,20 @@ pub enum NnError {
         /// The system's error.
         source: io::Error,
     },
+    /// A batch of a dataset that cannot be used.
+    #[error("{what}, batch {batch}: {error}")]
+    Batch {
+        /// What it was for: a method, an epoch, the validation.
+        what: String,
+        /// Which batch of it, from 1.
+        batch: usize,
+        /// Why.
+        #[source]
+        error: Box<NnError>,
+    },
+    /// The user's dataset gave an error in place of a batch.
+    #[error("{0}")]
+    Dataset(Box<dyn std::error::Error + Send + Sync>),
     /// A callback of the user's own failed.
     #[error("callback: {0}")]
     Callback(Box<dyn std::error::Error + Send + Sync>),

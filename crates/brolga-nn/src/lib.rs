@@ -32,8 +32,10 @@ pub mod callbacks;
 pub mod config;
 pub mod constraints;
 mod data;
+mod dataset;
 mod error;
 pub mod files;
+mod head;
 mod history;
 pub mod initializers;
 pub mod layers;
@@ -52,13 +54,16 @@ pub mod report;
 mod setters;
 mod states;
 pub mod trace;
+mod warning;
 
 pub use arrays::{Arrays, IntoArrays};
-pub use callback::{Callback, Training, TrainingPlan};
+pub use callback::{Callback, Inference, Training, TrainingPlan};
 pub use data::{Data, Element, IntoData};
+pub use dataset::{Batch, Dataset, IntoBatch, IntoPart, IntoSource, Source};
 pub use error::NnError;
 pub use history::{History, Logs, Series};
 pub use model::{Compile, Evaluate, Fit, Kind, OnBatch, Predict, Sequential, Session};
+pub use warning::{Warning, WarningKind};
 
 /// Everything that a program with a model in it uses.
 pub mod prelude {
@@ -67,7 +72,7 @@ pub mod prelude {
     pub use crate::activations::Activation;
     pub use crate::callbacks::{
         BackupAndRestore, CSVLogger, EarlyStopping, LambdaCallback, LearningRateScheduler,
-        ModelCheckpoint, ReduceLROnPlateau, TensorBoard, TerminateOnNaN,
+        ModelCheckpoint, ReduceLROnPlateau, SwapEMAWeights, TensorBoard, TerminateOnNaN,
     };
     pub use crate::layers::{
         ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D,
@@ -97,7 +102,7 @@ pub mod prelude {
     };
     pub use crate::pictures::{ConfusionMatrix, ImageGrid, PlotModel, plot_model};
     pub use crate::{
-        Callback, Compile, Evaluate, Fit, History, Logs, NnError, OnBatch, Predict, Sequential,
-        Training, constraints, initializers, regularizers,
+        Callback, Compile, Dataset, Evaluate, Fit, History, Inference, Logs, NnError, OnBatch,
+        Predict, Sequential, Training, constraints, initializers, regularizers,
     };
 }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use brolga_ir::{DType, Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
 use brolga_runtime::for_each_chunk;
-
 use serde_json::Value;
 
 use crate::constraints::Constraint;
 use crate::error::NnError;
+use crate::head::Head;
 use crate::initializers::{Initializer, Random};
 use crate::layers::{Layer, WeightSpec};
 use crate::outline::{Outline, Part};
 use crate::registry::{Choice, Family, check_arguments};
 use crate::regularizers::Regularizer;
-use crate::trace::{Call, Context, Logits, Weights};
+use crate::trace::{Call, Context, Weights};
 
 /// The layers of a model and how they are wired.
 pub trait Network: fmt::Debug + Send + Sync {
@@ -82,8 +82,8 @@ pub struct Port {
     pub name: String,
     /// The type of a sample.
     pub ty: Type,
-    /// Whether a softmax gave it.
-    pub softmax: bool,
+    /// What made it, of an output.
+    pub head: Head,
 }
 
 /// A layer with its weights.
@@ -199,14 +199,12 @@ impl Port {
     pub fn input(tracer: &Tracer, name: &str, ty: Type) -> Result<(Self, Var), NnError> {
         let batch = tracer.input(name, batched(&ty, SAMPLES));
         known_so_far(tracer)?;
-        Ok((Self { name: name.to_owned(), ty, softmax: false }, batch))
+        Ok((Self { name: name.to_owned(), ty, head: Head::Other }, batch))
     }
 
     /// An output of this name.
     pub fn output(context: &Context, name: &str, value: &Var) -> Self {
-        let logits = context.prediction(value.clone()).logits;
-        let softmax = matches!(logits, Some(Logits::Softmax(_)));
-        Self { name: name.to_owned(), ty: sample(value.ty()), softmax }
+        Self { name: name.to_owned(), ty: sample(value.ty()), head: Head::of(context, value) }
     }
 
     /// The name of a program's input for one of these ports: the role alone (`x`, `y`,

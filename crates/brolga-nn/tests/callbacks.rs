@@ -1,10 +1,11 @@
 //! Callbacks in real trainings.
 
+use std::cell::RefCell;
 use std::error::Error;
 
 use brolga_nn::callbacks::{
     BackupAndRestore, LambdaCallback, LearningRateScheduler, ReduceLROnPlateau, SaveFreq,
-    TensorBoard, TerminateOnNaN,
+    SwapEMAWeights, TensorBoard, TerminateOnNaN,
 };
 use brolga_nn::prelude::*;
 use ndarray::{Array2, array};
@@ -79,7 +80,7 @@ fn a_schedule_sets_the_rate_of_each_epoch() -> Outcome {
 #[test]
 fn closures_are_called_in_order() -> Outcome {
     let (mut model, (x, y)) = (model(0.1)?, samples());
-    let calls = std::cell::RefCell::new(String::new());
+    let calls = RefCell::new(String::new());
     let note = |what: String| {
         calls.borrow_mut().push_str(&what);
         Ok(())
@@ -96,7 +97,8 @@ fn closures_are_called_in_order() -> Outcome {
         })
         .on_train_end(|_| note(" end".to_owned()));
     model.fit(&x, &y, fit(5).steps_per_epoch(2).callback(callback))?;
-    assert_eq!(calls.into_inner(), "begin 0:0111 1:0111 end");
+    // Of three batches: as in Keras, the second epoch takes what the first has left.
+    assert_eq!(calls.into_inner(), "begin 0:0111 1:01 end");
     Ok(())
 }
 
@@ -189,5 +191,186 @@ fn event_files_are_written_for_training_and_validation() -> Outcome {
             );
         }
     }
+    Ok(())
+}
+
+/// The calls of every hook, as letters with numbers.
+fn diary(calls: &RefCell<String>) -> LambdaCallback<'_> {
+    let note = |what: String| {
+        calls.borrow_mut().push_str(&what);
+        Ok(())
+    };
+    LambdaCallback::new()
+        .on_batch_begin(move |batch, _| note(format!(" ({batch}")))
+        .on_batch_end(move |batch, _, _| note(format!(" {batch})")))
+        .on_test_begin(move |i| note(format!(" test of {:?}:", i.steps)))
+        .on_test_batch_begin(move |batch, _| note(format!(" ({batch}")))
+        .on_test_batch_end(move |batch, _, _| note(format!(" {batch})")))
+        .on_test_end(move |logs, _| note(format!(" {}", logs.loss() > 0.0)))
+        .on_predict_begin(move |i| note(format!(" predict of {:?}:", i.steps)))
+        .on_predict_batch_begin(move |batch, _| note(format!(" ({batch}")))
+        .on_predict_batch_end(move |batch, outputs, _| {
+            note(format!(" {batch}: {:?})", outputs[0].shape()))
+        })
+        .on_predict_end(move |_| note(" end".to_owned()))
+}
+
+#[test]
+fn evaluations_and_predictions_call_callbacks() -> Outcome {
+    let (mut model, (x, y)) = (model(0.1)?, samples());
+    let calls = RefCell::new(String::new());
+    let evaluate = || Evaluate::new().batch_size(4).verbose(0).callback(diary(&calls));
+    model.evaluate_with(&x, &y, evaluate())?;
+    let predict = Predict::new().batch_size(4).verbose(0).callback(diary(&calls));
+    model.predict_with(&x, predict)?;
+    model.fit(&x, &y, fit(1).steps_per_epoch(1).validation_data(&x, &y).callback(diary(&calls)))?;
+    let lines = calls.take();
+    insta::assert_snapshot!(lines.trim().replace(" test", "\ntest").replace(" predict", "\npredict"), @"
+    test of Some(2): (0 0) (1 1) true
+    predict of Some(2): (0 0: [4, 1]) (1 1: [2, 1]) end (0 0)
+    test of Some(3): (0 0) (1 1) (2 2) true
+    ");
+    let fails = LambdaCallback::new().on_test_batch_end(|batch, _, _| match batch {
+        1 => Err(NnError::Argument(brolga_ir::Mistake::new("enough"))),
+        _ => Ok(()),
+    });
+    let error = model.evaluate_with(&x, &y, evaluate().batch_size(2).callback(fails));
+    assert_eq!(error.expect_err("a callback that fails").to_string(), "enough");
+    Ok(())
+}
+
+#[test]
+fn callbacks_of_batches_are_called_once_for_several_steps() -> Outcome {
+    let run = |steps: usize| -> Result<_, Box<dyn Error>> {
+        let mut model = Sequential::new();
+        model.add(Input::new([1]));
+        model.add(Dense::new(1).use_bias(false).kernel_initializer("zeros"));
+        let compile = Compile::new().optimizer(SGD::new(0.01)).loss("mae").threads(1);
+        model.compile(compile.steps_per_execution(steps))?;
+        let calls = RefCell::new(String::new());
+        let (x, y) =
+            (Array2::from_shape_fn((10, 1), |(i, _)| i as f32), Array2::<f32>::ones((10, 1)));
+        model.fit(&x, &y, fit(2).callback(diary(&calls)))?;
+        model.evaluate_with(
+            &x,
+            &y,
+            Evaluate::new().batch_size(4).verbose(0).callback(diary(&calls)),
+        )?;
+        let predict = Predict::new().batch_size(4).verbose(0).callback(diary(&calls));
+        model.predict_with(&x, predict)?;
+        Ok((model.get_weights()?, calls.into_inner()))
+    };
+    let (one, two) = (run(1)?, run(2)?);
+    assert_eq!(one.0, two.0);
+    insta::assert_snapshot!(two.1.trim().replace(" test", "\ntest").replace(" predict", "\npredict"), @"
+    (0 1) (2 3) (4 4) (0 1) (2 3) (4 4)
+    test of Some(3): (0 1) (2 2) true
+    predict of Some(3): (0 1: [8, 1]) (2 2: [2, 1]) end
+    ");
+    let error = Sequential::new().compile(Compile::new().steps_per_execution(0)).map(drop);
+    insta::assert_snapshot!(error.expect_err("no steps"), @"
+    compile: `steps_per_execution` is 0
+      help: it must be a whole number from 1 on
+    ");
+    Ok(())
+}
+
+/// Steps counted by callbacks are those of the training, however often they are called.
+#[test]
+fn files_are_saved_after_as_many_steps_as_asked() -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let mut model = Sequential::new();
+    model.add(Input::new([1]));
+    model.add(Dense::new(1));
+    model.compile(Compile::new().loss("mae").threads(1).steps_per_execution(2))?;
+    let (x, y) = (Array2::<f32>::ones((12, 1)), Array2::<f32>::ones((12, 1)));
+    let saves =
+        ModelCheckpoint::new(folder.path().join("{batch}.safetensors").display().to_string());
+    let saves = saves.save_weights_only(true).save_freq(SaveFreq::Batches(3));
+    let board = TensorBoard::new(folder.path().join("board")).update_freq(3);
+    model.fit(&x, &y, fit(1).callback(saves).callback(board))?;
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    // After two, four and six steps it is asked whether three are done since the last time.
+    assert_eq!(names, ["4.safetensors", "board"]);
+    Ok(())
+}
+
+/// The averages of a training by hand: `a ← m·a + (1 − m)·w`, of the first step `a ← w`.
+#[test]
+fn averages_take_the_place_of_weights() -> Outcome {
+    let mut model = Sequential::new();
+    model.add(Input::new([1]));
+    model.add(Dense::new(1).use_bias(false).kernel_initializer("zeros"));
+    let optimizer = SGD::new(0.5).use_ema(true).ema_momentum(0.75);
+    model.compile(Compile::new().optimizer(optimizer).loss("mae").threads(1))?;
+    // The gradient is −1, and so the weights are 0.5, 1, 1.5, 2.
+    let (x, y) = (array![[1.0_f32]], array![[100.0_f32]]);
+    let (weights, averages) = ([0.5_f32, 1.0, 1.5, 2.0], [0.5_f32, 0.625, 0.84375, 1.1328125]);
+    for swap_on_epoch in [false, true] {
+        model.set_weights(&[array![[0.0_f32]].into_dyn()])?;
+        let compiled = SGD::new(0.5).use_ema(true).ema_momentum(0.75);
+        model.compile(Compile::new().optimizer(compiled).loss("mae").threads(1))?;
+        let seen = RefCell::new(vec![]);
+        let see = |session: &mut brolga_nn::Session| -> Result<(), NnError> {
+            seen.borrow_mut().push(session.get_weights()?[0][[0, 0]]);
+            Ok(())
+        };
+        let sees = LambdaCallback::new().on_test_begin(|i| see(i.session)).on_epoch_end(
+            |epoch, _, training| {
+                // It may end early, after the epoch of the last weight.
+                if epoch == 3 {
+                    training.stop();
+                }
+                see(training.session)
+            },
+        );
+        let swap = SwapEMAWeights::new().swap_on_epoch(swap_on_epoch);
+        let history =
+            model.fit(&x, &y, fit(9).validation_data(&x, &y).callback(swap).callback(sees))?;
+        let expected: Vec<f32> = (0..4)
+            .flat_map(|k| [averages[k], if swap_on_epoch { averages[k] } else { weights[k] }])
+            .collect();
+        assert_eq!(seen.into_inner(), expected);
+        let losses: Vec<f64> = averages.iter().map(|w| f64::from(100.0 - w)).collect();
+        assert_eq!(history.get("val_loss"), Some(&losses[..]));
+        // As without the callback, a training leaves the averages.
+        assert_eq!(model.get_weights()?[0][[0, 0]], averages[3]);
+    }
+    Ok(())
+}
+
+#[test]
+fn averages_are_there_for_an_evaluation_alone() -> Outcome {
+    let mut model = Sequential::new();
+    model.add(Input::new([1]));
+    model.add(Dense::new(1).use_bias(false).kernel_initializer("ones"));
+    let optimizer = SGD::new(0.5).use_ema(true).ema_momentum(0.75);
+    model.compile(Compile::new().optimizer(optimizer).loss("mae").threads(1))?;
+    let (x, y) = (array![[1.0_f32]], array![[3.0_f32]]);
+    let swap = SwapEMAWeights::new();
+    let evaluate = || Evaluate::new().verbose(0).callback(swap);
+    // Before the first step there are no averages.
+    assert_eq!(model.evaluate_with(&x, &y, evaluate())?.loss(), 2.0);
+    model.train_on_batch(&x, &y)?;
+    model.train_on_batch(&x, &y)?;
+    // Weights 1.5 and 2, averages 1.5 and 1.625.
+    assert_eq!(model.evaluate(&x, &y)?.loss(), 1.0);
+    assert_eq!(model.evaluate_with(&x, &y, evaluate())?.loss(), 1.375);
+    let predicted = model.predict_with(&x, Predict::new().verbose(0).callback(swap))?;
+    assert_eq!(predicted[[0, 0]], 1.625);
+    let fails = LambdaCallback::new()
+        .on_test_begin(|_| Err(NnError::Argument(brolga_ir::Mistake::new("enough"))));
+    assert!(model.evaluate_with(&x, &y, evaluate().callback(fails)).is_err());
+    assert_eq!(model.get_weights()?[0][[0, 0]], 2.0);
+    let mut other = self::model(0.1)?;
+    let error = other.fit(&x, &y, fit(1).callback(swap)).map(drop).expect_err("no averages");
+    insta::assert_snapshot!(error, @"
+    SwapEMAWeights: the optimizer keeps no averages of weights
+      help: give the optimizer `use_ema(true)`, such as SGD::new(0.01).use_ema(true)
+    ");
     Ok(())
 }

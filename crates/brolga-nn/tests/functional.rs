@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayD, Axis, array};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
-fn quiet() -> Predict {
+fn quiet() -> Predict<'static> {
     Predict::new().verbose(false)
 }
 

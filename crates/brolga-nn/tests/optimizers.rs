@@ -71,6 +71,23 @@ fn schedules_set_the_learning_rate_of_each_step() -> Outcome {
     Ok(())
 }
 
+/// The case of a public report about Keras: rates of 0.1, 0.05 and 0.025 and a gradient of 1.
+#[test]
+fn a_decay_lowers_the_rate_after_each_step() -> Outcome {
+    let mut model = Sequential::new();
+    model.add(Input::new([1]));
+    model.add(Dense::new(1).use_bias(false).kernel_initializer("zeros"));
+    let decay = SGD::new(ExponentialDecay::new(0.1, 1.0, 0.5));
+    model.compile(Compile::new().optimizer(decay).loss("mae").backend(Backend::Interpreter))?;
+    let (x, y) = (array![[1.0_f32]], array![-1000.0_f32]);
+    for expected in [-0.1_f32, -0.15, -0.175] {
+        model.fit(&x, &y, fit(1, 1))?;
+        let weight = model.get_weights()?[0][[0, 0]];
+        assert!((weight - expected).abs() < 1e-7, "{weight} {expected}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_training_with_a_schedule_is_resumed_exactly() -> Outcome {
     let schedule = || ExponentialDecay::new(0.1, 3.0, 0.5);

@@ -2,7 +2,7 @@
 
 use brolga_ir::{Type, Var};
 use brolga_nn::layers::{Base, Layer};
-use brolga_nn::model::{Network, Port};
+use brolga_nn::model::{Head, Network, Port};
 use brolga_nn::prelude::*;
 use brolga_nn::registry::Object;
 use brolga_nn::trace::Call;
@@ -101,7 +101,7 @@ fn a_layer_of_the_users_own_is_a_layer() -> Result<(), NnError> {
     model.add(Input::new([2]));
     model.add(own(|x| x * x)).add(own(|x| x + 1.0));
     let built = model.network().build(None)?;
-    let output = Port { name: "own_1".to_owned(), ty: Type::f32([2]), softmax: false };
+    let output = Port { name: "own_1".to_owned(), ty: Type::f32([2]), head: Head::Other };
     assert_eq!(built.outputs, [output]);
     let names: Vec<_> = built.layers.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["input_layer", "own", "own_1"]);

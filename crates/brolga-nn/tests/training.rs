@@ -185,6 +185,36 @@ fn weights_survive_a_file_and_a_new_optimizer() -> Result<(), Box<dyn std::error
     Ok(())
 }
 
+/// A case of public reports about Keras, where the order of weights in a file changed with what was
+/// frozen: layers of equal shapes got each other's weights.
+#[test]
+fn files_do_not_depend_on_which_layers_are_frozen() -> Result<(), Box<dyn std::error::Error>> {
+    let model = |trainable: [bool; 3]| -> Result<Sequential, NnError> {
+        let mut model = Sequential::new();
+        model.add(Input::new([2]));
+        model.add(Dense::new(2).trainable(trainable[0]));
+        model.add(BatchNormalization::new().trainable(trainable[1]));
+        model.add(Dense::new(2).trainable(trainable[2]));
+        model.compile(compile().loss("mse").metrics(["mae"]))?;
+        Ok(model)
+    };
+    let file = tempfile::NamedTempFile::new()?;
+    for frozen in [[false, true, true], [true, false, false], [false; 3]] {
+        let mut saved = model(frozen)?;
+        let first = saved.session()?.weights().map(|weight| weight.ty.shape.to_vec());
+        let number = |(number, shape): (usize, Vec<usize>)| {
+            ArrayD::from_shape_fn(shape, |index| number as f32 + index[0] as f32 / 8.0)
+        };
+        let weights: Vec<_> = first.enumerate().map(number).collect();
+        saved.set_weights(&weights)?;
+        saved.save_weights(file.path())?;
+        let mut loaded = model([true, true, false])?;
+        loaded.load_weights(file.path())?;
+        assert_eq!(loaded.get_weights()?, weights, "{frozen:?}");
+    }
+    Ok(())
+}
+
 /// Writes down what it is called for.
 #[derive(Default)]
 struct Diary(Vec<String>);
@@ -192,6 +222,7 @@ struct Diary(Vec<String>);
 impl Callback for Diary {
     fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
         let TrainingPlan { epochs, steps, samples, batch_size, reported, .. } = training.plan;
+        let (steps, samples) = (steps.unwrap_or_default(), samples.unwrap_or_default());
         self.0.push(format!("{epochs} × {steps} steps, {samples} by {batch_size}: {reported:?}"));
         Ok(())
     }

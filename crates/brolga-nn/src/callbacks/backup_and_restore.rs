@@ -8,6 +8,7 @@ use brolga_ir::Mistake;
 use serde::Deserialize;
 
 use super::SaveFreq;
+use super::step_count::StepCount;
 use crate::callback::{Callback, Training};
 use crate::error::NnError;
 use crate::files::replace;
@@ -29,6 +30,7 @@ pub struct BackupAndRestore {
     save_freq: SaveFreq,
     delete_checkpoint: bool,
     epoch: usize,
+    steps: StepCount,
 }
 
 /// What `backup.json` says.
@@ -46,7 +48,8 @@ impl BackupAndRestore {
     /// Backups in this folder after each epoch.
     pub fn new(backup_dir: impl AsRef<Path>) -> Self {
         let folder = backup_dir.as_ref().to_owned();
-        Self { folder, save_freq: SaveFreq::Epoch, delete_checkpoint: true, epoch: 0 }
+        let (save_freq, steps) = (SaveFreq::Epoch, StepCount::default());
+        Self { folder, save_freq, delete_checkpoint: true, epoch: 0, steps }
     }
 
     /// After each epoch, or after so many steps. What is saved in the middle of an epoch goes on with
@@ -119,6 +122,7 @@ impl Callback for BackupAndRestore {
 
     fn on_epoch_begin(&mut self, epoch: usize, _: &mut Training<'_>) -> Result<(), NnError> {
         self.epoch = epoch;
+        self.steps.begin();
         Ok(())
     }
 
@@ -128,8 +132,10 @@ impl Callback for BackupAndRestore {
         _: &Logs,
         training: &mut Training<'_>,
     ) -> Result<(), NnError> {
+        let before = self.steps.seen();
+        self.steps.add(batch);
         match self.save_freq {
-            SaveFreq::Batches(every) if (batch + 1).is_multiple_of(every) => {
+            SaveFreq::Batches(every) if before / every < self.steps.seen() / every => {
                 self.save(self.epoch, training)
             }
             _ => Ok(()),

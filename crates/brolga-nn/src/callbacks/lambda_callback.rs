@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use crate::callback::{Callback, Training};
+use ndarray::ArrayViewD;
+
+use crate::callback::{Callback, Inference, Training};
 use crate::error::NnError;
 use crate::history::Logs;
 
-type OfTraining<'a> = Box<dyn FnMut(&mut Training<'_>) -> Result<(), NnError> + 'a>;
-type OfEpoch<'a> = Box<dyn FnMut(usize, &mut Training<'_>) -> Result<(), NnError> + 'a>;
-type OfLogs<'a> = Box<dyn FnMut(usize, &Logs, &mut Training<'_>) -> Result<(), NnError> + 'a>;
-
-/// Calls closures; see [`Callback`] for when. An error ends the training.
+/// Calls closures; see [`Callback`] for when. An error ends what is running.
 ///
 /// ```
 /// use brolga_nn::callbacks::LambdaCallback;
@@ -26,11 +24,7 @@ type OfLogs<'a> = Box<dyn FnMut(usize, &Logs, &mut Training<'_>) -> Result<(), N
 #[derive(Default)]
 #[must_use]
 pub struct LambdaCallback<'a> {
-    train_begin: Option<OfTraining<'a>>,
-    epoch_begin: Option<OfEpoch<'a>>,
-    batch_end: Option<OfLogs<'a>>,
-    epoch_end: Option<OfLogs<'a>>,
-    train_end: Option<OfTraining<'a>>,
+    calls: Calls<'a>,
 }
 
 impl fmt::Debug for LambdaCallback<'_> {
@@ -39,86 +33,76 @@ impl fmt::Debug for LambdaCallback<'_> {
     }
 }
 
-impl<'a> LambdaCallback<'a> {
+impl LambdaCallback<'_> {
     /// One that does nothing.
     pub fn new() -> Self {
         Self::default()
     }
-
-    /// Is called before the first epoch.
-    pub fn on_train_begin(
-        mut self,
-        call: impl FnMut(&mut Training<'_>) -> Result<(), NnError> + 'a,
-    ) -> Self {
-        self.train_begin = Some(Box::new(call));
-        self
-    }
-
-    /// Is called before each epoch, with its number.
-    pub fn on_epoch_begin(
-        mut self,
-        call: impl FnMut(usize, &mut Training<'_>) -> Result<(), NnError> + 'a,
-    ) -> Self {
-        self.epoch_begin = Some(Box::new(call));
-        self
-    }
-
-    /// Is called after each step, with its number and the means of the epoch so far.
-    pub fn on_batch_end(
-        mut self,
-        call: impl FnMut(usize, &Logs, &mut Training<'_>) -> Result<(), NnError> + 'a,
-    ) -> Self {
-        self.batch_end = Some(Box::new(call));
-        self
-    }
-
-    /// Is called after each epoch, with its number and what it reports.
-    pub fn on_epoch_end(
-        mut self,
-        call: impl FnMut(usize, &Logs, &mut Training<'_>) -> Result<(), NnError> + 'a,
-    ) -> Self {
-        self.epoch_end = Some(Box::new(call));
-        self
-    }
-
-    /// Is called after the last epoch.
-    pub fn on_train_end(
-        mut self,
-        call: impl FnMut(&mut Training<'_>) -> Result<(), NnError> + 'a,
-    ) -> Self {
-        self.train_end = Some(Box::new(call));
-        self
-    }
 }
 
-impl Callback for LambdaCallback<'_> {
-    fn on_train_begin(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
-        self.train_begin.as_mut().map_or(Ok(()), |call| call(training))
-    }
+/// Declares a closure for each of these hooks, the method that sets it, and the hook that calls it.
+macro_rules! hooks {
+    ($($(#[$doc:meta])* $hook:ident($($argument:ident: $type:ty),*);)*) => {
+        /// The closures of all hooks.
+        #[derive(Default)]
+        struct Calls<'a> {
+            $($hook: Option<Box<dyn FnMut($($type),*) -> Result<(), NnError> + 'a>>,)*
+        }
 
-    fn on_epoch_begin(&mut self, epoch: usize, training: &mut Training<'_>) -> Result<(), NnError> {
-        self.epoch_begin.as_mut().map_or(Ok(()), |call| call(epoch, training))
-    }
+        impl<'a> LambdaCallback<'a> {
+            $(
+                $(#[$doc])*
+                pub fn $hook(
+                    mut self,
+                    call: impl FnMut($($type),*) -> Result<(), NnError> + 'a,
+                ) -> Self {
+                    self.calls.$hook = Some(Box::new(call));
+                    self
+                }
+            )*
+        }
 
-    fn on_batch_end(
-        &mut self,
+        impl Callback for LambdaCallback<'_> {
+            $(
+                fn $hook(&mut self, $($argument: $type),*) -> Result<(), NnError> {
+                    self.calls.$hook.as_mut().map_or(Ok(()), |call| call($($argument),*))
+                }
+            )*
+        }
+    };
+}
+
+hooks! {
+    /// Is called before the first epoch.
+    on_train_begin(training: &mut Training<'_>);
+    /// Is called before each epoch, with its number.
+    on_epoch_begin(epoch: usize, training: &mut Training<'_>);
+    /// Is called before each step, with its number.
+    on_batch_begin(batch: usize, training: &mut Training<'_>);
+    /// Is called after each step, with its number and the means of the epoch so far.
+    on_batch_end(batch: usize, logs: &Logs, training: &mut Training<'_>);
+    /// Is called after each epoch, with its number and what it reports.
+    on_epoch_end(epoch: usize, logs: &mut Logs, training: &mut Training<'_>);
+    /// Is called after the last epoch.
+    on_train_end(training: &mut Training<'_>);
+    /// Is called before each evaluation and validation.
+    on_test_begin(inference: &mut Inference<'_>);
+    /// Is called before each batch of an evaluation, with its number.
+    on_test_batch_begin(batch: usize, inference: &mut Inference<'_>);
+    /// Is called after each batch of an evaluation, with its number and the means so far.
+    on_test_batch_end(batch: usize, logs: &Logs, inference: &mut Inference<'_>);
+    /// Is called after each evaluation and validation, with its result.
+    on_test_end(logs: &Logs, inference: &mut Inference<'_>);
+    /// Is called before each prediction.
+    on_predict_begin(inference: &mut Inference<'_>);
+    /// Is called before each batch of a prediction, with its number.
+    on_predict_batch_begin(batch: usize, inference: &mut Inference<'_>);
+    /// Is called after each batch of a prediction, with its number and the model's outputs.
+    on_predict_batch_end(
         batch: usize,
-        logs: &Logs,
-        training: &mut Training<'_>,
-    ) -> Result<(), NnError> {
-        self.batch_end.as_mut().map_or(Ok(()), |call| call(batch, logs, training))
-    }
-
-    fn on_epoch_end(
-        &mut self,
-        epoch: usize,
-        logs: &mut Logs,
-        training: &mut Training<'_>,
-    ) -> Result<(), NnError> {
-        self.epoch_end.as_mut().map_or(Ok(()), |call| call(epoch, logs, training))
-    }
-
-    fn on_train_end(&mut self, training: &mut Training<'_>) -> Result<(), NnError> {
-        self.train_end.as_mut().map_or(Ok(()), |call| call(training))
-    }
+        outputs: &[ArrayViewD<'_, f32>],
+        inference: &mut Inference<'_>
+    );
+    /// Is called after each prediction.
+    on_predict_end(inference: &mut Inference<'_>);
 }

@@ -19,6 +19,8 @@ mod progress;
 mod reduce_lr_on_plateau;
 #[cfg(test)]
 pub(crate) mod rig;
+mod step_count;
+mod swap_ema_weights;
 mod tensorboard;
 mod terminate_on_nan;
 
@@ -30,5 +32,6 @@ pub use learning_rate_scheduler::LearningRateScheduler;
 pub use model_checkpoint::{ModelCheckpoint, SaveFreq};
 pub use monitor::Mode;
 pub use reduce_lr_on_plateau::ReduceLROnPlateau;
+pub use swap_ema_weights::SwapEMAWeights;
 pub use tensorboard::TensorBoard;
 pub use terminate_on_nan::TerminateOnNaN;

@@ -7,6 +7,7 @@ use brolga_ir::Mistake;
 
 use super::file_name::FileName;
 use super::monitor::{Mode, Monitor, check_reported};
+use super::step_count::StepCount;
 use crate::arguments::{self, Argument, Range};
 use crate::callback::{Callback, Training};
 use crate::error::NnError;
@@ -44,6 +45,7 @@ pub struct ModelCheckpoint {
     epoch: usize,
     /// The number of steps since the weights were saved.
     waited: usize,
+    steps: StepCount,
     /// The message for when the line of the epoch is complete.
     messages: String,
 }
@@ -74,6 +76,7 @@ impl ModelCheckpoint {
             name: None,
             epoch: 0,
             waited: 0,
+            steps: StepCount::default(),
             messages: String::new(),
         }
     }
@@ -232,6 +235,7 @@ impl Callback for ModelCheckpoint {
     fn on_epoch_begin(&mut self, epoch: usize, _: &mut Training<'_>) -> Result<(), NnError> {
         self.tell();
         self.epoch = epoch;
+        self.steps.begin();
         Ok(())
     }
 
@@ -242,7 +246,7 @@ impl Callback for ModelCheckpoint {
         training: &mut Training<'_>,
     ) -> Result<(), NnError> {
         let SaveFreq::Batches(every) = self.save_freq else { return Ok(()) };
-        self.waited += 1;
+        self.waited += self.steps.add(batch);
         if self.waited < every {
             return Ok(());
         }

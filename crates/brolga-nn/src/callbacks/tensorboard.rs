@@ -13,6 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prost::Message;
 
+use super::step_count::StepCount;
 use crate::callback::{Callback, Training};
 use crate::error::NnError;
 use crate::history::Logs;
@@ -35,6 +36,8 @@ pub struct TensorBoard {
     update_freq: Option<usize>,
     /// Steps of all epochs so far.
     step: i64,
+    /// Those of this epoch.
+    steps: StepCount,
     train: Option<Events>,
     validation: Option<Events>,
 }
@@ -43,7 +46,8 @@ impl TensorBoard {
     /// Event files in this folder.
     pub fn new(log_dir: impl AsRef<Path>) -> Self {
         let folder = log_dir.as_ref().to_owned();
-        Self { folder, update_freq: None, step: 0, train: None, validation: None }
+        let steps = StepCount::default();
+        Self { folder, update_freq: None, step: 0, steps, train: None, validation: None }
     }
 
     /// Writes loss and metrics after so many steps too, as `batch_loss`, ..; by default after epochs
@@ -64,13 +68,22 @@ impl Callback for TensorBoard {
         Ok(())
     }
 
-    fn on_batch_end(&mut self, _: usize, logs: &Logs, _: &mut Training<'_>) -> Result<(), NnError> {
-        let step = self.step;
-        self.step += 1;
-        match (self.update_freq, &mut self.train) {
-            (Some(every), Some(events)) if (step + 1) % every as i64 == 0 => {
-                events.write(step, logs.iter().map(|(name, x)| (format!("batch_{name}"), x)))
-            }
+    fn on_epoch_begin(&mut self, _: usize, _: &mut Training<'_>) -> Result<(), NnError> {
+        self.steps.begin();
+        Ok(())
+    }
+
+    fn on_batch_end(
+        &mut self,
+        batch: usize,
+        logs: &Logs,
+        _: &mut Training<'_>,
+    ) -> Result<(), NnError> {
+        let before = self.step;
+        self.step += self.steps.add(batch) as i64;
+        match (self.update_freq.map(|every| every as i64), &mut self.train) {
+            (Some(every), Some(events)) if before / every < self.step / every => events
+                .write(self.step - 1, logs.iter().map(|(name, x)| (format!("batch_{name}"), x))),
             _ => Ok(()),
         }
     }

@@ -33,6 +33,13 @@ impl BinaryAccuracy {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Predictions above it mean yes; ½ by default. Of logits it is 0.
+    #[must_use]
+    pub fn threshold(mut self, threshold: f64) -> Self {
+        self.threshold = threshold;
+        self
+    }
 }
 
 impl Metric for BinaryAccuracy {

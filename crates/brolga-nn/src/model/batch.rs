@@ -1,6 +1,6 @@
 //! Samples, labels and weights: whether they fit the model, and their way into a program.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use brolga_ir::ops::ParameterKind;
 use brolga_ir::{DType, Data as TensorData, Graph, Mistake, Tensor, Type};
@@ -12,6 +12,7 @@ use crate::arguments::{self, Argument, Range};
 use crate::arrays::Arrays;
 use crate::data::Data;
 use crate::error::NnError;
+use crate::head::Head;
 use crate::losses::{Labels, Loss};
 use crate::network::{Built, Port};
 use crate::nonfinite::Cause;
@@ -87,7 +88,7 @@ impl<'a> Samples<'a> {
     }
 
     /// Multiplies the weight of each sample by that of its class, if any class has one. The model
-    /// has one output with a loss.
+    /// has one output with a loss. Returns the classes that have a weight, but no sample.
     ///
     /// # Errors
     /// If there are several, or a class has no weight that a number can be.
@@ -97,9 +98,10 @@ impl<'a> Samples<'a> {
         outputs: &[Port],
         classes: &HashMap<i64, f64>,
         method: &'static str,
-    ) -> Result<(), NnError> {
+    ) -> Result<Vec<i64>, NnError> {
+        let mut unseen: HashSet<i64> = classes.keys().copied().collect();
         if classes.is_empty() {
-            return Ok(());
+            return Ok(vec![]);
         }
         let [Objective { output, .. }] = objectives else {
             let message = format!("{method}: class_weight is for models of one output");
@@ -118,7 +120,9 @@ impl<'a> Samples<'a> {
             values = brolga_memory::with_capacity(self.len()).map_err(RuntimeError::from)?;
             for sample in 0..labels.samples() {
                 labels.gather_f32(&[sample], &mut row);
-                values.push(classes.get(&class(&row)).map_or(1.0, |weight| *weight as f32));
+                let class = class(&row);
+                unseen.remove(&class);
+                values.push(classes.get(&class).map_or(1.0, |weight| *weight as f32));
             }
         }
         if let Some(given) = self.input(&weight) {
@@ -133,7 +137,7 @@ impl<'a> Samples<'a> {
         let data = Data::new(&[count], values);
         self.arrays.extend(data.map(|data| (weight, data)));
         self.weighted = true;
-        Ok(())
+        Ok(unseen.into_iter().collect())
     }
 
     /// Cuts off this share at the end, as Keras does: what stays are the first `⌊n·(1 − share)⌋`
@@ -169,6 +173,17 @@ impl<'a> Samples<'a> {
 
     pub(crate) fn weighted(&self) -> bool {
         self.weighted
+    }
+
+    /// The bytes of all arrays.
+    pub(crate) fn bytes(&self) -> usize {
+        self.arrays.iter().map(|(_, data)| data.bytes()).sum()
+    }
+
+    /// An input alone.
+    #[cfg(test)]
+    pub(crate) fn of_x(x: impl crate::data::IntoData<'a>) -> Self {
+        Self { arrays: vec![("x".to_owned(), x.into_data())], weighted: false, prefix: "" }
     }
 
     /// Runs a program on these samples.
@@ -207,7 +222,7 @@ impl<'a> Samples<'a> {
     }
 
     /// The array of an input of the programs.
-    fn input(&self, name: &str) -> Option<&Data<'a>> {
+    pub(crate) fn input(&self, name: &str) -> Option<&Data<'a>> {
         self.arrays.iter().find(|(known, _)| known == name).map(|(_, data)| data)
     }
 
@@ -236,7 +251,7 @@ impl<'a> Samples<'a> {
 }
 
 /// The arrays of a model's inputs, checked, under the names of the programs' inputs.
-pub(crate) fn inputs<'a>(
+fn inputs<'a>(
     built: &Built,
     x: Arrays<'a>,
     prefix: &str,
@@ -263,7 +278,7 @@ fn first<'s, 'a>(arrays: &'s [(String, Data<'a>)], prefix: &str) -> (String, &'s
 }
 
 /// The class of a sample: its number, or the index of the largest element of a vector.
-fn class(label: &[f32]) -> i64 {
+pub(crate) fn class(label: &[f32]) -> i64 {
     match label {
         [number] => *number as i64,
         _ => {
@@ -275,7 +290,7 @@ fn class(label: &[f32]) -> i64 {
 }
 
 /// These samples for an input of a program.
-pub(crate) fn feed<'a>(input: &'a str, data: &'a Data<'_>, samples: &'a [usize]) -> Feed<'a> {
+fn feed<'a>(input: &'a str, data: &'a Data<'_>, samples: &'a [usize]) -> Feed<'a> {
     Feed { input: input.into(), array: data.array(), rows: samples }
 }
 
@@ -327,10 +342,10 @@ fn not_empty(data: &Data<'_>, what: &str) -> Result<(), NnError> {
 
 /// Checks that the loss depends on the output: the distribution over one class is always the same.
 pub(crate) fn check_output(port: &Port, loss: &dyn Loss) -> Result<(), NnError> {
-    let Port { name: layer, ty, softmax } = port;
+    let Port { name: layer, ty, head } = port;
     let classes = match loss.labels().class_axis(ty)? {
         Some(place) => Some(ty.shape[place]),
-        None => ty.shape.last().copied().filter(|_| *softmax),
+        None => ty.shape.last().copied().filter(|_| *head == Head::Softmax),
     };
     if classes != Some(1) {
         return Ok(());

@@ -27,6 +27,8 @@ pub struct Compile {
     losses: Vec<(Option<String>, Choice<dyn Loss>)>,
     loss_weights: Vec<(String, f64)>,
     metrics: Vec<Asked>,
+    steps_per_execution: usize,
+    warnings: bool,
     options: Options,
 }
 
@@ -45,6 +47,8 @@ impl Default for Compile {
             losses: vec![],
             loss_weights: vec![],
             metrics: vec![],
+            steps_per_execution: 1,
+            warnings: true,
             options: Options::default(),
         }
     }
@@ -129,6 +133,25 @@ impl Compile {
         self
     }
 
+    /// How many steps, of training, evaluation or prediction, are made between two calls of
+    /// callbacks; 1 by default. `on_batch_begin` is called before, and `on_batch_end` after so many
+    /// steps, with the number of the first and of the last of them, and so are the hooks of the
+    /// other methods; what is left at the end of an epoch is a smaller group of steps. It changes
+    /// no bit of any result, and hardly the speed: a step is one program, which is started without
+    /// the detour that makes larger groups quicker elsewhere.
+    pub fn steps_per_execution(mut self, steps: usize) -> Self {
+        self.steps_per_execution = steps;
+        self
+    }
+
+    /// Whether [warnings](crate::Warning) are written to the standard error; true by default.
+    /// [`Model::warnings`](super::Model::warnings) has them in any case. The variable
+    /// `BROLGA_WARNINGS=ignore` turns them off for the whole process.
+    pub fn warnings(mut self, written: bool) -> Self {
+        self.warnings = written;
+        self
+    }
+
     /// How many threads compute; by default as many as the process may use. It changes no bit of
     /// any result.
     pub fn threads(mut self, threads: usize) -> Self {
@@ -171,11 +194,15 @@ impl Compile {
             let weight = Argument::new("loss_weights", weight, Range::AtLeast(0.0));
             arguments::check("compile", &[weight])?;
         }
+        let steps = Argument::new("steps_per_execution", &self.steps_per_execution, Range::Count);
+        arguments::check("compile", &[steps])?;
         let compiled = Compiled {
             optimizer: self.optimizer.resolve()?,
             losses: self.losses.into_iter().map(loss).collect::<Result<_, _>>()?,
             loss_weights: self.loss_weights,
             metrics: self.metrics.iter().map(reported).collect::<Result<_, _>>()?,
+            steps_per_execution: self.steps_per_execution,
+            warnings: self.warnings,
         };
         optimizers::check(&*compiled.optimizer)?;
         Ok((compiled, self.options))
@@ -209,6 +236,10 @@ pub struct Compiled {
     pub loss_weights: Vec<(String, f64)>,
     /// The metrics.
     pub metrics: Vec<Reported>,
+    /// How many steps are made between two calls of callbacks.
+    pub steps_per_execution: usize,
+    /// Whether warnings are written to the standard error.
+    pub warnings: bool,
 }
 
 /// A metric that a model was compiled with.

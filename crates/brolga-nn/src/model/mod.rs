@@ -1,20 +1,29 @@
 //! Models: layers, what they are compiled with, their state, and training.
 
+mod averages;
 mod batch;
 mod cause;
+mod checks;
 mod compile;
 mod config;
+mod cut;
 mod evaluate;
+mod feed;
 mod fit;
 mod functional;
 mod objective;
 mod on_batch;
 mod optimize;
+mod pass;
+mod prefetch;
+mod run;
 mod sequential;
 mod session;
 mod step;
+mod supply;
 mod totals;
 mod train_step;
+mod trainer;
 mod watch;
 mod weights;
 
@@ -35,22 +44,19 @@ pub use train_step::{
     StepModel, StepOptimizer, StepTrace, TrainStep, Trainee, ValueAndGrad, Variable, value_and_grad,
 };
 
+pub use crate::head::Head;
 pub use crate::network::{Built, BuiltLayer, Network, Port, Weight, call};
 pub use crate::nonfinite::{Cause, During, NonFinite};
 pub use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
-use batch::{Given, Samples};
-use evaluate::Pass;
-use fit::Trainer;
 pub(crate) use objective::Objective;
 use step::Plan;
 use totals::Totals;
 
-use crate::arrays::IntoArrays;
 use crate::error::NnError;
-use crate::history::{History, Logs};
 use crate::outline::Outline;
-use crate::report::{self, Progress, Summary};
+use crate::report::{self, Summary};
+use crate::warning::Warning;
 
 /// A network of layers that can be trained.
 ///
@@ -127,8 +133,13 @@ impl<N: Network> Model<N> {
             Err(error) => Err(error),
             Ok((plan, _, session)) => {
                 match plan.objectives("compile") {
+                    Ok(objectives) => {
+                        let found = checks::of_outputs(&plan.built.outputs, &objectives);
+                        found.into_iter().for_each(|warning| session.warn(warning));
+                        session.check_memory()
+                    }
                     // It can predict.
-                    Ok(_) | Err(NnError::NotCompiled { .. }) => session.check_memory(),
+                    Err(NnError::NotCompiled { .. }) => session.check_memory(),
                     Err(error) => Err(error),
                 }
             }
@@ -148,6 +159,12 @@ impl<N: Network> Model<N> {
     /// The parts that the model was compiled with.
     pub fn compiled(&self) -> Option<&Compiled> {
         self.compiled.as_ref()
+    }
+
+    /// The warnings so far, of the model as it is compiled: signs that it does not learn what it is
+    /// meant to. See [`Warning`].
+    pub fn warnings(&self) -> &[Warning] {
+        self.session.as_ref().map_or(&[], Session::warnings)
     }
 
     /// Builds the model for samples of this shape, if its first layer does not say the shape
@@ -195,117 +212,6 @@ impl<N: Network> Model<N> {
     /// If the model is not built and its first layer does not say the shape of its input.
     pub fn session(&mut self) -> Result<&mut Session, NnError> {
         Ok(self.ready("session", None)?.2)
-    }
-
-    /// Trains the model and returns what each epoch reported.
-    ///
-    /// # Errors
-    /// If the model is not compiled, data do not fit the model or the loss, a program needs more
-    /// memory than is allowed, or a number becomes NaN or infinite. Where a step went wrong,
-    /// the weights are those before it. Once the first epoch has begun the error is
-    /// [`NnError::Training`], which carries the history so far.
-    pub fn fit<'a>(
-        &mut self,
-        x: impl IntoArrays<'a>,
-        y: impl IntoArrays<'a>,
-        mut fit: Fit<'a>,
-    ) -> Result<History, NnError> {
-        let (x, y) = (x.into_arrays(), y.into_arrays());
-        let types: Vec<Type> = x.iter().map(|x| Type::f32(x.sample_shape())).collect();
-        if self.compiled.is_none() {
-            return Err(not_compiled("fit"));
-        }
-        self.reset_metrics();
-        let (plan, options, session) = self.ready("fit", Some(&types))?;
-        let built = plan.built;
-        let objectives = &plan.objectives("fit")?;
-        let given = Given { x, y, sample_weight: fit.sample_weight.take() };
-        let all = Samples::new(built, objectives, given, "")?;
-        let validation = fit.validation_data.take();
-        let validation = validation
-            .map(|given| Samples::new(built, objectives, given, "validation "))
-            .transpose()?;
-        let (mut samples, split) = all.split(fit.validation_split)?;
-        samples.weigh_classes(objectives, &built.outputs, &fit.class_weight, "fit")?;
-        let validation = validation.or(split);
-        Trainer { plan, objectives, options, session, samples, validation }.run(fit)
-    }
-
-    /// Loss and metrics of these samples.
-    ///
-    /// # Errors
-    /// If the model is not compiled or not built, data do not fit the model or the loss, or the
-    /// loss is NaN or infinite.
-    pub fn evaluate<'a>(
-        &mut self,
-        x: impl IntoArrays<'a>,
-        y: impl IntoArrays<'a>,
-    ) -> Result<Logs, NnError> {
-        self.evaluate_with(x, y, Evaluate::new())
-    }
-
-    /// As [`Model::evaluate`], with other arguments.
-    ///
-    /// # Errors
-    /// As [`Model::evaluate`].
-    pub fn evaluate_with<'a>(
-        &mut self,
-        x: impl IntoArrays<'a>,
-        y: impl IntoArrays<'a>,
-        Evaluate { batches, sample_weight, verbose }: Evaluate<'a>,
-    ) -> Result<Logs, NnError> {
-        self.reset_metrics();
-        let (plan, options, session) = self.ready("evaluate", None)?;
-        let objectives = &plan.objectives("evaluate")?;
-        let given = Given { x: x.into_arrays(), y: y.into_arrays(), sample_weight };
-        let samples = Samples::new(plan.built, objectives, given, "")?;
-        session.show(verbose);
-        let progress = &mut Progress::new(verbose, session.compilations().len());
-        Pass { plan: &plan, options, session, batches, progress }.measure(objectives, &samples)
-    }
-
-    /// The model's output for these samples.
-    ///
-    /// # Errors
-    /// If the model is not built or has several outputs, or the samples do not fit it.
-    pub fn predict<'a>(&mut self, x: impl IntoArrays<'a>) -> Result<ArrayD<f32>, NnError> {
-        self.predict_with(x, Predict::new())
-    }
-
-    /// As [`Model::predict`], with other arguments.
-    ///
-    /// # Errors
-    /// As [`Model::predict`].
-    pub fn predict_with<'a>(
-        &mut self,
-        x: impl IntoArrays<'a>,
-        predict: Predict,
-    ) -> Result<ArrayD<f32>, NnError> {
-        self.ready("predict", None)?.0.built.output()?;
-        Ok(self.predict_all_with(x, predict)?.swap_remove(0))
-    }
-
-    /// The outputs of a model of several for these samples, in their order.
-    ///
-    /// # Errors
-    /// If the model is not built, or the samples do not fit it.
-    pub fn predict_all<'a>(&mut self, x: impl IntoArrays<'a>) -> Result<Vec<ArrayD<f32>>, NnError> {
-        self.predict_all_with(x, Predict::new())
-    }
-
-    /// As [`Model::predict_all`], with other arguments.
-    ///
-    /// # Errors
-    /// As [`Model::predict_all`].
-    pub fn predict_all_with<'a>(
-        &mut self,
-        x: impl IntoArrays<'a>,
-        Predict { batches, verbose }: Predict,
-    ) -> Result<Vec<ArrayD<f32>>, NnError> {
-        let (plan, options, session) = self.ready("predict", None)?;
-        session.show(verbose);
-        let progress = &mut Progress::new(verbose, session.compilations().len());
-        Pass { plan: &plan, options, session, batches, progress }.predict(x.into_arrays())
     }
 
     /// The model's name, its layers and what connects them, and what is built of them.

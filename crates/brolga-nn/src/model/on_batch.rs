@@ -6,13 +6,16 @@ use brolga_ir::Type;
 use brolga_runtime::Options;
 use ndarray::ArrayD;
 
-use super::batch::{Given, Samples};
-use super::evaluate::{Batches, Pass, Predict};
-use super::fit::Trainer;
+use super::batch::Given;
+use super::cut::Cut;
+use super::evaluate::Predict;
 use super::objective::Objective;
+use super::pass::Pass;
 use super::session::Session;
 use super::step::Plan;
+use super::supply::{Batches, Fitting, Supply};
 use super::totals::Totals;
+use super::trainer::Trainer;
 use super::{Model, not_compiled};
 use crate::arrays::{Arrays, IntoArrays};
 use crate::data::Data;
@@ -88,8 +91,8 @@ impl<N: Network> Model<N> {
         self.on_batch(
             batch,
             Some(&types),
-            |Step { plan, objectives, options, session, samples }, totals| {
-                Trainer { plan, objectives, options, session, samples, validation: None }
+            |Step { plan, objectives, options, session, supply }, totals| {
+                Trainer { plan, objectives, options, session, supply, validation: None }
                     .one_step(totals)
             },
         )
@@ -127,11 +130,13 @@ impl<N: Network> Model<N> {
         self.on_batch(
             batch,
             None,
-            |Step { plan, objectives, options, session, samples }, totals| {
-                let (size, progress) = (samples.len(), &mut Progress::silent());
-                let batches = Batches { size, steps: None };
-                Pass { plan: &plan, options, session, batches, progress }
-                    .measure_into(objectives, &samples, totals)?;
+            |Step { plan, objectives, options, session, mut supply }, totals| {
+                let progress = &mut Progress::silent();
+                Pass { plan: &plan, options, session, progress, callbacks: &mut [] }.measure_into(
+                    objectives,
+                    &mut supply,
+                    totals,
+                )?;
                 Ok(())
             },
         )
@@ -163,13 +168,15 @@ impl<N: Network> Model<N> {
     ) -> Result<Logs, NnError> {
         let before = self.totals.clone();
         let (plan, options, session) = self.ready(method, inputs)?;
-        let outputs = &plan.built.outputs;
         let objectives = &plan.objectives(method)?;
         let mut totals = before.unwrap_or_else(|| Totals::new(objectives));
         let given = Given { x, y, sample_weight: arguments.sample_weight };
-        let mut samples = Samples::new(plan.built, objectives, given, "")?;
-        samples.weigh_classes(objectives, outputs, &arguments.class_weight, method)?;
-        step(Step { plan, objectives, options, session, samples }, &mut totals)?;
+        let class_weight = Some(&arguments.class_weight);
+        let fitting = Fitting { built: plan.built, objectives, class_weight, method, prefix: "" };
+        let samples = fitting.samples(given)?;
+        let batches = Batches { size: Some(samples.len()), steps: None };
+        let supply = Supply::Arrays(Cut::new(samples, batches));
+        step(Step { plan, objectives, options, session, supply }, &mut totals)?;
         let mut logs = Logs::new();
         totals.report(objectives, "", &mut logs);
         self.totals = Some(totals);
@@ -191,5 +198,5 @@ struct Step<'a> {
     objectives: &'a [Objective],
     options: &'a Options,
     session: &'a mut Session,
-    samples: Samples<'a>,
+    supply: Supply<'a, 'a, 'a>,
 }

@@ -19,9 +19,10 @@ use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
 use crate::initializers::words;
 use crate::network::{Built, Weight};
-use crate::optimizers::{AVERAGE, LearningRate, Optimizer, state_prefix};
+use crate::optimizers::{AVERAGE, LearningRate, state_prefix};
 use crate::report::{Compilation, Filling, Size, Verbose, View};
 use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
+use crate::warning::{Warning, Warnings};
 
 /// Which of a model's programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,16 +55,22 @@ pub struct Session {
     pub(crate) built: Built,
     specs: Vec<StateSpec>,
     layout: StateLayout,
-    state: Option<State>,
+    pub(super) state: Option<State>,
     seed: u64,
     programs: HashMap<Key, Program>,
     compilations: Vec<Compilation>,
     /// Whether the learning rate follows a schedule.
     scheduled: bool,
+    /// The states of the trained weights and of the moving averages that the optimizer keeps of
+    /// them.
+    pub(super) averages: Vec<(String, String)>,
+    /// Whether weights and averages have changed places.
+    pub(super) swapped: bool,
     /// Whether weights were set since [`Session::take_changed`].
     pub(super) changed: bool,
     /// How much is shown while first weights are computed.
     view: View,
+    warnings: Warnings,
 }
 
 impl Session {
@@ -76,6 +83,11 @@ impl Session {
         let built = plan.built.clone();
         let (programs, compilations) = (HashMap::new(), vec![]);
         let rate = plan.compiled.map(|compiled| compiled.optimizer.learning_rate());
+        let averages = plan.compiled.map_or_else(Vec::new, |compiled| {
+            let prefix = state_prefix(&*compiled.optimizer);
+            let pair = |weight: &Weight| (weight.path(), slot_path(&prefix, weight, AVERAGE));
+            built.weights().map(pair).filter(|(_, slot)| layout.ty(slot).is_some()).collect()
+        });
         Ok(Self {
             built,
             specs,
@@ -85,8 +97,11 @@ impl Session {
             programs,
             compilations,
             scheduled: matches!(rate, Some(LearningRate::Schedule(_))),
+            averages,
+            swapped: false,
             changed: false,
             view: View::Silent,
+            warnings: Warnings::new(plan.compiled.is_some_and(|compiled| compiled.warnings)),
         })
     }
 
@@ -321,15 +336,9 @@ impl Session {
         std::mem::take(&mut self.changed)
     }
 
-    /// Gives each weight the moving average that the optimizer keeps of it, if it does.
-    pub(crate) fn take_averages(&mut self, optimizer: &dyn Optimizer) -> Result<(), NnError> {
-        let prefix = state_prefix(optimizer);
-        let averages =
-            self.built.weights().map(|weight| (weight.path(), slot_path(&prefix, weight, AVERAGE)));
-        let averages: Vec<_> =
-            averages.filter(|(_, average)| self.layout.ty(average).is_some()).collect();
-        let state = self.state_mut()?;
-        Ok(averages.iter().try_for_each(|(path, average)| state.set(path, &state.get(average)?))?)
+    /// The bytes of weights and everything else that is kept between steps.
+    pub(crate) fn state_size(&self) -> usize {
+        self.layout.bytes()
     }
 
     /// The learning rate; `None` if the model is not compiled.
@@ -412,6 +421,22 @@ impl Session {
         };
         let sizes = self.specs.iter().filter(of_optimizer).map(|spec| Size::of(&spec.ty));
         (steps.first() > Some(&0)).then(|| sizes.sum())
+    }
+
+    /// Gives a warning, unless it was given before.
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        self.warnings.give(warning);
+    }
+
+    /// The warnings so far, of the model as it is compiled.
+    pub fn warnings(&self) -> &[Warning] {
+        self.warnings.given()
+    }
+
+    /// How many steps the optimizer has made.
+    pub(crate) fn iterations(&mut self) -> Result<f64, NnError> {
+        let iterations = self.state_mut()?.slice::<i32>(ITERATIONS)?;
+        Ok(iterations.first().map_or(0.0, |&steps| f64::from(steps)))
     }
 
     /// The programs that were compiled, in order.

@@ -44,6 +44,11 @@ impl Plan<'_> {
         Program { tracer, batch, inputs, weights }
     }
 
+    /// How many steps are made between two calls of callbacks.
+    pub(crate) fn steps_per_execution(&self) -> usize {
+        self.compiled.map_or(1, |compiled| compiled.steps_per_execution)
+    }
+
     /// Adds the network.
     fn forward(&self, program: &mut Program, context: &mut Context) -> Result<Vec<Var>, NnError> {
         let outputs = self.network.forward(context, &mut program.weights, &program.inputs)?;

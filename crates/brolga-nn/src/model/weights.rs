@@ -62,10 +62,14 @@ impl Session {
     /// # Errors
     /// If the file cannot be written; then the old one is still there.
     pub fn save_state(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
+        let averages = self.uses_averages();
+        self.use_averages(false)?;
         let state = self.state_mut()?;
         let tensors =
             state.layout().iter().map(|(name, _)| Ok((name.to_owned(), state.get(name)?)));
-        write(path.as_ref(), tensors.collect::<Result<_, NnError>>()?)
+        let tensors = tensors.collect::<Result<_, NnError>>()?;
+        self.use_averages(averages)?;
+        write(path.as_ref(), tensors)
     }
 
     /// Reads what [`Session::save_state`] wrote. Nothing is changed unless all of it fits.

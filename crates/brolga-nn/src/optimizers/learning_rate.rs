@@ -26,13 +26,21 @@ impl LearningRate {
     /// # Errors
     /// If an argument of the schedule is out of its range.
     pub fn first(&self) -> Result<f64, NnError> {
+        self.at(0.0)
+    }
+
+    /// The learning rate after so many steps.
+    ///
+    /// # Errors
+    /// As [`LearningRate::first`].
+    pub fn at(&self, steps: f64) -> Result<f64, NnError> {
         let schedule = match self {
             Self::Constant(rate) => return Ok(*rate),
             Self::Schedule(schedule) => schedule,
         };
         check_arguments(&**schedule)?;
         let tracer = Tracer::new("schedule");
-        tracer.output(&schedule.rate(&tracer.scalar(DType::F32, 0.0)));
+        tracer.output(&schedule.rate(&tracer.scalar(DType::F32, steps)));
         let results = interpret(&tracer.finish()?, &[]).map_err(RuntimeError::from)?;
         Ok(results.first().map_or(f64::NAN, |rate: &Tensor| rate.data().to_f64()[0]))
     }

@@ -10,8 +10,8 @@ use crate::history::Logs;
 pub(crate) struct Position {
     /// The number of steps done.
     pub(crate) done: usize,
-    /// The number of all steps.
-    pub(crate) steps: usize,
+    /// The number of all steps, if it is known.
+    pub(crate) steps: Option<usize>,
     /// The time since the pass began.
     pub(crate) elapsed: Duration,
     /// The time that a step takes.
@@ -39,7 +39,8 @@ impl Paint {
 const WIDTH: usize = 20;
 
 /// ` 17/313 ━━━━━━━━━━━━━━━━━━━━ 1s 4ms/step - accuracy: 0.9123 - loss: 0.2871`: with the time
-/// left, or the time taken when it is complete.
+/// left, or the time taken when it is complete. While nobody knows how many steps there are, it is
+/// `     17/Unknown 1s 4ms/step - ..`, with the time taken.
 pub(crate) fn write_bar(
     out: &mut impl Write,
     at: &Position,
@@ -48,19 +49,24 @@ pub(crate) fn write_bar(
     paint: Paint,
 ) -> fmt::Result {
     let Paint { bold, done, left, reset } = paint;
-    let filled = WIDTH * at.done.min(at.steps) / at.steps.max(1);
-    write!(out, "{bold}{}{reset} ", Count(at))?;
-    if filled > 0 {
-        write!(out, "{done}{}{reset}", "━".repeat(filled))?;
-    }
-    if filled < WIDTH {
-        write!(out, "{left}{}{reset}", "━".repeat(WIDTH - filled))?;
-    }
-    if complete {
-        write!(out, " {bold}{:.0}s{reset}", at.elapsed.as_secs_f64())?;
+    if let Some(steps) = at.steps {
+        let filled = WIDTH * at.done.min(steps) / steps.max(1);
+        write!(out, "{bold}{}{reset} ", Count(at.done, steps))?;
+        if filled > 0 {
+            write!(out, "{done}{}{reset}", "━".repeat(filled))?;
+        }
+        if filled < WIDTH {
+            write!(out, "{left}{}{reset}", "━".repeat(WIDTH - filled))?;
+        }
     } else {
-        let left = at.step.as_secs_f64() * at.steps.saturating_sub(at.done) as f64;
-        write!(out, " {bold}{}{reset}", TimeLeft(left as u64))?;
+        write!(out, "{:>7}/Unknown", at.done)?;
+    }
+    match at.steps {
+        Some(steps) if !complete => {
+            let left = at.step.as_secs_f64() * steps.saturating_sub(at.done) as f64;
+            write!(out, " {bold}{}{reset}", TimeLeft(left as u64))?;
+        }
+        _ => write!(out, " {bold}{:.0}s{reset}", at.elapsed.as_secs_f64())?,
     }
     write!(out, " {}", StepTime(at.step))?;
     write_logs(out, logs)
@@ -68,7 +74,8 @@ pub(crate) fn write_bar(
 
 /// `313/313 - 1s - 4ms/step - accuracy: 0.9123 - loss: 0.2871`
 pub(crate) fn write_line(out: &mut impl Write, at: &Position, logs: &Logs) -> fmt::Result {
-    write!(out, "{} - {:.0}s - {}", Count(at), at.elapsed.as_secs_f64(), StepTime(at.step))?;
+    let count = Count(at.done, at.steps.unwrap_or(at.done));
+    write!(out, "{count} - {:.0}s - {}", at.elapsed.as_secs_f64(), StepTime(at.step))?;
     write_logs(out, logs)
 }
 
@@ -79,12 +86,13 @@ fn write_logs(out: &mut impl Write, logs: &Logs) -> fmt::Result {
     logs.into_iter().try_for_each(|(name, value)| write!(out, " - {name}: {}", Value(value)))
 }
 
-struct Count<'a>(&'a Position);
+/// Steps done, of how many.
+struct Count(usize, usize);
 
-impl fmt::Display for Count<'_> {
+impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Position { done, steps, .. } = self.0;
-        let digits = steps.max(&1).ilog10() as usize + 1;
+        let &Self(done, steps) = self;
+        let digits = steps.max(1).ilog10() as usize + 1;
         write!(f, "{done:>digits$}/{steps}")
     }
 }
@@ -159,7 +167,7 @@ mod tests {
 
     fn position(done: usize, steps: usize, elapsed: f64, step: f64) -> Position {
         let [elapsed, step] = [elapsed, step].map(Duration::from_secs_f64);
-        Position { done, steps, elapsed, step }
+        Position { done, steps: Some(steps), elapsed, step }
     }
 
     fn bar(at: &Position, complete: bool, logs: &Logs, paint: Paint) -> String {
@@ -183,6 +191,13 @@ mod tests {
             text,
             "\x1b[1m 45/100\x1b[0m \x1b[32m━━━━━━━━━\x1b[0m\x1b[37m━━━━━━━━━━━\x1b[0m \x1b[1m11s\x1b[0m 200ms/step"
         );
+    }
+
+    #[test]
+    fn a_bar_whose_end_nobody_knows_counts() {
+        let at = Position { steps: None, ..position(45, 0, 9.0, 0.2) };
+        let text = bar(&at, false, &logs(), Paint::NONE);
+        assert_eq!(text.split(" - ").next(), Some("     45/Unknown 9s 200ms/step"));
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub(crate) struct Progress {
 
 /// A pass over the data.
 struct Pass {
-    steps: usize,
+    /// The number of steps, if it is known.
+    steps: Option<usize>,
+    done: usize,
     start: Instant,
     /// The time after the first step, which is not typical: caches are cold.
     first: Option<Duration>,
@@ -68,14 +70,15 @@ impl Progress {
     }
 
     /// A pass of so many steps begins.
-    pub(crate) fn begin(&mut self, steps: usize) {
+    pub(crate) fn begin(&mut self, steps: Option<usize>) {
         let bar = (self.view == View::LiveBar).then(live_bar);
-        self.pass = Some(Pass { steps, start: Instant::now(), first: None, due: 1, bar });
+        self.pass = Some(Pass { steps, done: 0, start: Instant::now(), first: None, due: 1, bar });
     }
 
     /// So many steps are done.
     pub(crate) fn step(&mut self, done: usize, logs: &Logs) {
         let Some(pass) = &mut self.pass else { return };
+        pass.done = done;
         if done >= pass.due {
             pass.look(done, logs, self.paint);
         }
@@ -84,7 +87,9 @@ impl Progress {
     /// The pass is complete.
     pub(crate) fn finish(&mut self, logs: &Logs) {
         let Some(mut pass) = self.pass.take() else { return };
-        let at = pass.position(pass.steps);
+        // What was not known before is known now.
+        pass.steps = Some(pass.steps.unwrap_or(pass.done));
+        let at = pass.position(pass.steps.unwrap_or_default());
         let mut line = String::new();
         let written = match self.view {
             View::Line => write_line(&mut line, &at, logs),
@@ -203,6 +208,17 @@ mod tests {
     }
 
     #[test]
+    fn a_pass_whose_end_nobody_knew_shows_it_when_it_is_complete() {
+        let out = Shared::default();
+        let mut progress = Progress::to(Box::new(out.clone()), View::Line, 0);
+        progress.begin(None);
+        (1..=3).for_each(|done| progress.step(done, &Logs::new()));
+        progress.finish(&Logs::new());
+        let text = String::from_utf8(out.0.take()).expect("text");
+        assert_eq!(text.split(" - ").next(), Some("3/3"));
+    }
+
+    #[test]
     fn silence_is_silent() {
         assert_eq!(shown(View::Silent), "");
     }
@@ -240,7 +256,8 @@ mod tests {
     #[test]
     fn the_clock_is_read_rarely() {
         let bar = Some(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
-        let mut pass = Pass { steps: 1 << 20, start: Instant::now(), first: None, due: 1, bar };
+        let mut pass =
+            Pass { steps: Some(1 << 20), done: 0, start: Instant::now(), first: None, due: 1, bar };
         let mut looks = 0;
         for done in 1..=1 << 16 {
             if done >= pass.due {

@@ -101,7 +101,9 @@ fn a_loss_of_class_numbers_says_so() -> Outcome {
     model.add(Input::new([3]));
     model.add(Dense::new(2).activation("softmax"));
     let compile = Compile::new().optimizer(SGD::new(0.5));
-    model.compile(compile.loss(missed.labels(Labels::Classes { ignored: None, axis: -1 })))?;
+    model.compile(compile.loss(
+        missed.labels(Labels::Classes { ignored: None, axis: brolga_nn::config::Axis::default() }),
+    ))?;
     let losses = model.fit(&x, &classes(), fit(20))?;
     let losses = losses.get("loss").ok_or("a loss")?;
     assert!(losses[19] < losses[0], "{losses:?}");

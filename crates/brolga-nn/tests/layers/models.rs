@@ -32,7 +32,7 @@ fn moving_statistics_follow_the_batch_unless_the_layer_is_frozen() -> Outcome {
         model.fit(&x, &y, fit())?;
         let weights = model.get_weights()?;
         let expected = match trainable {
-            // The batch has the means 2 and 2, and the variances 5 and 8.
+            // The batch has the means 2 and 2, and the variances 20/4 and 32/4: the biased ones.
             true => [array![1.0, 1.0], array![3.0, 4.5]],
             false => [array![0.0, 0.0], array![1.0, 1.0]],
         };
