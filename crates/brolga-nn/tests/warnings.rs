@@ -146,12 +146,12 @@ fn a_metric_that_compares_classes_of_numbers() -> Outcome {
 #[test]
 fn a_loss_of_other_outputs_than_there_are() -> Outcome {
     let logits = losses::SparseCategoricalCrossentropy::new().from_logits(true);
-    insta::assert_snapshot!(said(&classifier(compile().loss(logits.clone()))?), @"
+    insta::assert_snapshot!(said(&classifier(compile().loss(logits))?), @"
     sparse_categorical_crossentropy: `from_logits` is true, but the output of layer `dense` is a softmax already: it is applied twice
       help: leave from_logits out, or the activation of the last layer
     ");
     let binary = losses::BinaryCrossentropy::new().from_logits(true);
-    insta::assert_snapshot!(said(&regressor("sigmoid", compile().loss(binary.clone()))?), @"
+    insta::assert_snapshot!(said(&regressor("sigmoid", compile().loss(binary))?), @"
     binary_crossentropy: `from_logits` is true, but the output of layer `dense` is a sigmoid already: it is applied twice
       help: leave from_logits out, or the activation of the last layer
     ");
@@ -171,7 +171,7 @@ fn a_loss_of_other_outputs_than_there_are() -> Outcome {
     sparse_categorical_crossentropy: it takes probabilities, but the output of layer `flatten` is any number, since it has no activation
       help: give the last layer the activation "softmax", or say that its output is logits: SparseCategoricalCrossentropy::new().from_logits(true)
     "#);
-    let threshold = compile().loss(binary.clone()).metrics(["accuracy"]);
+    let threshold = compile().loss(binary).metrics(["accuracy"]);
     insta::assert_snapshot!(said(&regressor("linear", threshold)?), @"
     the metric `accuracy` takes an output above 0.5 for yes, but the output of layer `dense` is logits, which mean yes above 0
       help: use metrics::BinaryAccuracy::new().threshold(0.0)
@@ -187,7 +187,7 @@ fn a_loss_of_other_outputs_than_there_are() -> Outcome {
     // Probabilities need no activation: here they are a mean of probabilities.
     let input = Input::new([4]).tensor();
     let branch = || Dense::new(3).activation("softmax").on(&input);
-    let mut model = Model::new(&input, &Average::new().on([&branch(), &branch()]))?;
+    let mut model = Model::new(&input, Average::new().on([&branch(), &branch()]))?;
     model.compile(compile())?;
     assert_eq!(model.warnings(), []);
     Ok(())

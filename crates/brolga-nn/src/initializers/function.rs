@@ -26,8 +26,11 @@ use crate::registry::{AsFunction, Choice, Closure, IntoArgument, object};
 /// whose [`Initializer::fill`] is given them. No config can hold the function.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Function {
-    function: Closure<dyn Fn(&[usize], &[usize]) -> f32 + Send + Sync>,
+    function: Closure<OfIndex>,
 }
+
+/// The value at an index in a shape.
+type OfIndex = dyn Fn(&[usize], &[usize]) -> f32 + Send + Sync;
 
 object!(Function);
 

@@ -38,10 +38,13 @@ pub struct Lambda {
 
 layer!(Lambda);
 
+/// A function of a list of tensors.
+type OfList = dyn Fn(&[Var]) -> Vec<Var> + Send + Sync;
+
 /// A function of a list of tensors, or of one.
 enum Function {
     One(Box<dyn Fn(&Var) -> Var + Send + Sync>),
-    List(Box<dyn Fn(&[Var]) -> Vec<Var> + Send + Sync>),
+    List(Box<OfList>),
 }
 
 impl Lambda {

@@ -6,7 +6,7 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{Labels, Loss, Losses, Reduction, loss};
-use crate::registry::{AsFunction, Choice, Closure, IntoArgument};
+use crate::registry::{AsFunction, Choice, Closure, IntoArgument, OfTwo};
 use crate::trace::Prediction;
 
 /// A function of the user's own as a loss: of the labels and the prediction, it gives the loss of
@@ -31,7 +31,7 @@ use crate::trace::Prediction;
 /// Keras: `keras.losses.LossFunctionWrapper`, which is also what it makes of a function.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LossFunctionWrapper {
-    function: Closure<dyn Fn(&Var, &Var) -> Var + Send + Sync>,
+    function: Closure<OfTwo>,
     reduction: Reduction,
     #[serde(skip)]
     labels: Option<Labels>,
@@ -43,8 +43,7 @@ impl LossFunctionWrapper {
     /// The loss that the function computes of `y_true` and `y_pred`, with the mean over the batch
     /// as its reduction.
     pub fn new(function: impl Fn(&Var, &Var) -> Var + Send + Sync + 'static) -> Self {
-        let function: Arc<dyn Fn(&Var, &Var) -> Var + Send + Sync> = Arc::new(function);
-        let function = Closure::new(function);
+        let function = Closure::<OfTwo>::new(Arc::new(function));
         Self { function, reduction: Reduction::default(), labels: None }
     }
 

@@ -7,7 +7,7 @@ use brolga_ir::Var;
 use serde::{Deserialize, Serialize};
 
 use super::{Direction, Metric, mean_statistics, metric};
-use crate::registry::{AsFunction, Choice, Closure, IntoArgument};
+use crate::registry::{AsFunction, Choice, Closure, IntoArgument, OfTwo};
 use crate::trace::Prediction;
 
 /// The mean of a function of the user's own over the samples: of the labels and the prediction, it
@@ -32,7 +32,7 @@ use crate::trace::Prediction;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MeanMetricWrapper {
     name: Option<String>,
-    function: Closure<dyn Fn(&Var, &Var) -> Var + Send + Sync>,
+    function: Closure<OfTwo>,
     #[serde(skip)]
     direction: Option<Direction>,
 }

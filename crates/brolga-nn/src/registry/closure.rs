@@ -4,11 +4,15 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use brolga_ir::Var;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A closure in a field of an object. It is an error to write it to a config, or to read it from
 /// one.
 pub struct Closure<F: ?Sized>(Arc<F>);
+
+/// A function of labels and predictions.
+pub(crate) type OfTwo = dyn Fn(&Var, &Var) -> Var + Send + Sync;
 
 impl<F: ?Sized> Closure<F> {
     /// The closure, behind a pointer that is shared by the object's clones.

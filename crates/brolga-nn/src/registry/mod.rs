@@ -18,6 +18,7 @@ use brolga_ir::Mistake;
 use serde_json::{Map, json};
 
 pub use choice::Choice;
+pub(crate) use closure::OfTwo;
 pub use closure::{AsFunction, AsValue, Closure, IntoArgument};
 pub use config::{read, to_value};
 pub use serde_json::Value;

@@ -167,7 +167,7 @@ fn mistakes_in_a_step_are_errors_of_its_run() {
         let loss = sum(&step.call(&model, &x, true));
         let own = step.state("own", Type::f32([]), 0.0);
         let sgd = step.optimizer("sgd");
-        step.apply_gradients(&sgd, &[loss.clone()], &[own]);
+        step.apply_gradients(&sgd, std::slice::from_ref(&loss), &[own]);
         [loss]
     }), @"
     step.apply_gradients: `own` is not a weight of a model

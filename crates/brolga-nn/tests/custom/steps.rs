@@ -140,14 +140,14 @@ fn an_optimizer_keeps_its_slots_from_update_to_update() -> Outcome {
     // Twice in a run: velocity −0.5·g, then 0.5·v − 0.5·g.
     let mut train = TrainStep::new(|step, [model], [x]| {
         let sgd = step.optimizer(SGD::new(0.5).momentum(0.5));
-        let losses = [(); 2].map(|()| {
+
+        [(); 2].map(|()| {
             let loss = step.call(&model, &x, true).reduce_sum(&[0, 1], false);
             let weights = step.trainable_weights(&model);
             let gradients = step.gradients(&loss, &weights);
             step.apply_gradients(&sgd, &gradients, &weights);
             loss
-        });
-        losses
+        })
     });
     let x = array![[1.0_f32]];
     // v: −0.5, −0.75, −0.875, −0.9375.

@@ -176,10 +176,10 @@ impl<'a> StepTrace<'a> {
 
     /// An output of a model with the logits that are known of it, as losses and metrics take it.
     pub fn prediction(&self, output: &Var) -> Prediction {
-        let known = self.models.iter().map(|model| model.context.prediction(output.clone()));
+        let mut known =
+            self.models.iter().rev().map(|model| model.context.prediction(output.clone()));
         known
-            .filter(|prediction| prediction.logits.is_some())
-            .last()
+            .find(|prediction| prediction.logits.is_some())
             .unwrap_or_else(|| output.clone().into())
     }
 

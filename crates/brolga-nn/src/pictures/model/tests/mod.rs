@@ -50,7 +50,7 @@ fn convolutional() -> Sequential {
 fn branching() -> Functional {
     let inner = Input::new([8]).tensor();
     let inner_model =
-        Functional::new(&inner, &Dense::new(8).on(&inner)).expect("a model").named("inner");
+        Functional::new(&inner, Dense::new(8).on(&inner)).expect("a model").named("inner");
     let [a, b] = [(); 2].map(|()| Input::new([8]).tensor());
     let inside = inner_model.into_shared().expect("memory").on(&a);
     let sum = Add::new().name("sum").on([&inside, &b]);
@@ -58,7 +58,7 @@ fn branching() -> Functional {
     let outer = Functional::new([&a, &b], [&sum, &difference]).expect("a model").named("outer");
     let words = Input::new([4]).dtype("int32").name("words").tensor();
     let numbers = Input::new([8]).name("numbers").tensor();
-    let found = Flatten::new().on(&Embedding::new(100, 2).on(&words));
+    let found = Flatten::new().on(Embedding::new(100, 2).on(&words));
     let encoder = Dense::new(8).activation("tanh").name("encoder").shared();
     let (left, right) = (encoder.on(&found), encoder.on(&numbers));
     let [sum, difference] = outer.into_shared().expect("memory").on_all([&left, &right]);
@@ -242,7 +242,7 @@ fn residual_blocks_of_all_widths_can_be_read() {
             let mut branch = x.clone();
             for _ in 0..=depth {
                 branch =
-                    BatchNormalization::new().on(&Conv2D::new(4, 3).padding("same").on(&branch));
+                    BatchNormalization::new().on(Conv2D::new(4, 3).padding("same").on(&branch));
             }
             branches.push(branch);
         }
