@@ -191,7 +191,7 @@ impl Draw for CustomGradient {
 ///     |_x, _y, dy| vec![dy[0].clone()],
 /// );
 /// t.output(&rounded[0]);
-/// # Ok::<(), brolga_ir::TraceError>(t.finish().map(drop)?)
+/// # assert!(t.finish().is_ok());
 /// ```
 ///
 /// It is a mistake if the gradient returns values of another number or of other types, or if no

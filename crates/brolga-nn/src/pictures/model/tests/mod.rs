@@ -263,7 +263,7 @@ fn what_cannot_be_drawn_is_an_error() {
         options.to_svg(model).expect_err("no picture").to_string()
     };
     insta::assert_snapshot!(error(PlotModel::new().rankdir("LT"), &mut convolutional()), @"
-    there is no rankdir `LT`; did you mean `BT`?
+    there is no rankdir `LT`
       help: there are TB, BT, LR, RL
     ");
     let mut unbuilt = Sequential::new();
