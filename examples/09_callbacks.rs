@@ -1,6 +1,6 @@
 //! Callbacks, batches from an iterator, and warnings, on the MNIST digits.
 //!
-//!     cargo run --release --example 09_callbacks -- --epochs 5 --images 12000
+//!     cargo run --release --example 09_callbacks -- --epochs 5 --samples 12000
 
 #![expect(clippy::print_stdout, reason = "an example talks to its user")]
 
@@ -19,7 +19,7 @@ struct Args {
     epochs: usize,
     /// How many of the 60,000 training images are used.
     #[arg(long, default_value_t = 12_000)]
-    images: usize,
+    samples: usize,
 }
 
 fn main() -> ExitCode {
@@ -87,7 +87,7 @@ fn moved<'a>(x: &'a Array3<u8>, y: &'a Array1<u8>) -> Dataset<'a> {
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let ((x, y), (x_test, y_test)) = mnist::load_data()?;
-    let part = ..args.images.clamp(1, 60_000);
+    let part = ..args.samples.clamp(1, 60_000);
     let (x, y) = (x.slice(s![part, .., ..]).to_owned(), y.slice(s![part]).to_owned());
     // Pixels from 0 to 255 go through, but are learned badly: the model says so.
     let mut unscaled = model()?;
