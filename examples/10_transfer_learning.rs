@@ -19,18 +19,20 @@ use shared::{Arguments, Outcome};
 /// How many images of 5 to 9 there are to learn from.
 const FEW: usize = 100;
 
+/// The layers that find features.
+const FEATURES: [&str; 2] = ["edges", "shapes"];
+
 fn main() -> ExitCode {
     shared::run(transfer)
 }
 
 /// Convolutions that find features, and layers that tell five classes by them.
-fn network(name: &str, train_features: bool) -> Result<Model, NnError> {
-    let convolution =
-        |filters| Conv2D::new(filters, 3).activation("relu").trainable(train_features);
+fn network(name: &str) -> Result<Model, NnError> {
+    let convolution = |filters, name| Conv2D::new(filters, 3).activation("relu").name(name);
     let image = Input::new([28, 28, 1]).tensor();
     let x = Rescaling::new(1.0 / 255.0).on(&image);
-    let x = MaxPooling2D::new(2).on(convolution(16).on(&x));
-    let x = MaxPooling2D::new(2).on(convolution(32).on(&x));
+    let x = MaxPooling2D::new(2).on(convolution(16, FEATURES[0]).on(&x));
+    let x = MaxPooling2D::new(2).on(convolution(32, FEATURES[1]).on(&x));
     let x = Flatten::new().on(&x);
     let x = Dense::new(64).activation("relu").name("hidden").on(&x);
     let class = Dense::new(5).activation("softmax").name("head").on(&x);
@@ -61,7 +63,7 @@ fn transfer(args: &Arguments) -> Outcome {
     let fit = |epochs| Fit::new().epochs(epochs).batch_size(args.batch_size).verbose(0);
 
     let (x, y) = five(&train, 0, args.samples(train.1.len()));
-    let mut first = network("zero_to_four", true)?;
+    let mut first = network("zero_to_four")?;
     first.seed(args.seed)?;
     first.compile(compile())?;
     first.fit(&x, &y, fit(args.epochs(3)))?;
@@ -74,7 +76,7 @@ fn transfer(args: &Arguments) -> Outcome {
     let (x_test, y_test) = five(&test, 5, usize::MAX);
     let mut results = vec![];
     for (name, is_transferred) in [("from nothing", false), ("with frozen features", true)] {
-        let mut model = network("five_to_nine", !is_transferred)?;
+        let mut model = network("five_to_nine")?;
         model.seed(args.seed + 1)?;
         model.compile(compile())?;
         if is_transferred {
@@ -82,6 +84,10 @@ fn transfer(args: &Arguments) -> Outcome {
             let mut weights = model.get_weights()?;
             weights[..4].clone_from_slice(&first.get_weights()?[..4]);
             model.set_weights(&weights)?;
+            for name in FEATURES {
+                model.get_layer(name)?.set_trainable(false);
+            }
+            model.compile(compile())?;
             model.summary()?;
         }
         model.fit(&x, &y, fit(10 * args.epochs(3)))?;

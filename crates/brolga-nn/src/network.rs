@@ -30,6 +30,9 @@ pub trait Network: fmt::Debug + Send + Sync {
     /// The names and class names of the layers, whether the model is built or not.
     fn layer_names(&self) -> Vec<(String, &'static str)>;
 
+    /// Lets training change the weights of all layers or not, from the next `compile` on.
+    fn set_trainable(&self, trainable: bool);
+
     /// The layers and what connects them: by default, one after the other.
     fn outline(&self) -> Outline {
         Outline::chain(self.layer_names().into_iter().map(|(name, class)| Part::new(name, class)))
@@ -157,7 +160,7 @@ impl Weight {
             name: spec.name.clone(),
             ty: spec.ty.clone(),
             initializer,
-            trainable: spec.trainable && layer.base().trainable,
+            trainable: spec.trainable && layer.base().trainable.get(),
             regularizer,
             constraint,
             location: origin.location.clone(),

@@ -298,6 +298,10 @@ impl Network for Siamese {
         "siamese"
     }
 
+    fn set_trainable(&self, trainable: bool) {
+        self.0.set_trainable(trainable);
+    }
+
     fn layer_names(&self) -> Vec<(String, &'static str)> {
         vec![("twin".to_owned(), "Own")]
     }
@@ -381,6 +385,10 @@ struct Twice(Own);
 impl Network for Twice {
     fn name(&self) -> &str {
         "twice"
+    }
+
+    fn set_trainable(&self, trainable: bool) {
+        self.0.set_trainable(trainable);
     }
 
     fn layer_names(&self) -> Vec<(String, &'static str)> {

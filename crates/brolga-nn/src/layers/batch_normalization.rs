@@ -171,7 +171,7 @@ impl Layer for BatchNormalization {
                 Ok(axis) => axis,
                 Err(mistake) => return call.tracer().fail(mistake),
             };
-            let normal = if call.training() && self.base.trainable {
+            let normal = if call.training() && self.base.trainable.get() {
                 self.of_batch(call, x, axis)
             } else {
                 let rank = x.shape().rank();

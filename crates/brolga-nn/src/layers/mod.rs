@@ -22,6 +22,7 @@ mod resampling;
 mod separable;
 mod sides;
 mod spatial_dropout;
+mod trainable;
 mod transposed;
 mod up_sampling;
 mod weights;
@@ -58,6 +59,7 @@ pub use resampling::Interpolation;
 pub use separable::SeparableConvolution;
 pub use sides::Sides;
 pub use spatial_dropout::SpatialDropout;
+pub use trainable::Trainable;
 pub use transposed::TransposedConvolution;
 pub use zero_padding::ZeroPadding;
 
@@ -174,6 +176,12 @@ pub trait Layer: Object {
     /// kept by the tracer, with the layer's name.
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var>;
 
+    /// Lets training change the weights or not, from the next [`compile`](crate::Model::compile) on:
+    /// Keras's `layer.trainable = False`. Statistics of a frozen `BatchNormalization` stay too.
+    fn set_trainable(&self, trainable: bool) {
+        self.base().trainable.set(trainable);
+    }
+
     /// For a layer that stands for the input of the model: the type of its samples, without the
     /// batch.
     fn input_type(&self) -> Option<Type> {
@@ -182,14 +190,14 @@ pub trait Layer: Object {
 }
 
 /// The arguments that all layers have.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Base {
     /// The name; `None` lets the model choose one after the class.
     #[serde(default)]
     pub name: Option<String>,
     /// Whether training changes the weights.
-    #[serde(default = "yes")]
-    pub trainable: bool,
+    #[serde(default)]
+    pub trainable: Trainable,
     /// The regularizer of each output, whose terms are added to the loss; none by default.
     #[serde(default)]
     pub activity_regularizer: Option<Choice<dyn Regularizer>>,
@@ -197,12 +205,6 @@ pub struct Base {
 
 pub(crate) fn yes() -> bool {
     true
-}
-
-impl Default for Base {
-    fn default() -> Self {
-        Self { name: None, trainable: true, activity_regularizer: None }
-    }
 }
 
 /// The declaration of a weight.
@@ -304,7 +306,7 @@ macro_rules! layer {
             /// Whether training changes the weights; true by default.
             #[must_use]
             pub fn trainable(mut self, trainable: bool) -> Self {
-                self.base.trainable = trainable;
+                self.base.trainable = trainable.into();
                 self
             }
 

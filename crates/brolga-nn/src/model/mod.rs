@@ -127,6 +127,11 @@ impl<N: Network> Model<N> {
         self.options = options;
         self.changed = true;
         self.reset_metrics();
+        if let Some(built) = self.built.take() {
+            // Layers may have been frozen since.
+            let inputs: Vec<Type> = built.inputs.into_iter().map(|port| port.ty).collect();
+            self.built = Some(self.network.build(Some(&inputs))?);
+        }
         match self.ready("compile", None) {
             // The first array given to `fit` tells the shape.
             Err(NnError::NotBuilt { .. }) => Ok(()),
@@ -144,6 +149,14 @@ impl<N: Network> Model<N> {
                 }
             }
         }
+    }
+
+    /// Lets training change the weights of all layers or not, from the next
+    /// [`compile`](Model::compile) on: Keras's `model.trainable = False`. Layers that belong to other
+    /// models too are frozen there as well. One layer is frozen by
+    /// [`Layer::set_trainable`](crate::layers::Layer::set_trainable) of `get_layer`.
+    pub fn set_trainable(&mut self, trainable: bool) {
+        self.network.set_trainable(trainable);
     }
 
     /// Whether weights have values yet.

@@ -99,12 +99,30 @@ impl Sequential {
         for layer in layers {
             model.push(registry.object::<dyn Layer>(layer)?, None);
         }
+        if config.get("trainable") == Some(&Value::Bool(false)) {
+            model.set_trainable(false);
+        }
         Ok(model)
     }
 
     /// The layers in order.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = &dyn Layer> {
         self.network().layers.iter().map(|entry| &*entry.layer)
+    }
+
+    /// The layer of this name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn get_layer(&self, name: &str) -> Result<&dyn Layer, NnError> {
+        let layers = &self.network().layers;
+        match layers.iter().find(|entry| entry.name == name) {
+            Some(entry) => Ok(&*entry.layer),
+            None => {
+                let known: Vec<String> = layers.iter().map(|entry| entry.name.clone()).collect();
+                Err(NnError::unknown("layer", name, &known))
+            }
+        }
     }
 }
 
@@ -188,6 +206,10 @@ impl Network for Stack {
 
     fn layer_names(&self) -> Vec<(String, &'static str)> {
         self.layers.iter().map(|entry| (entry.name.clone(), entry.layer.class_name())).collect()
+    }
+
+    fn set_trainable(&self, trainable: bool) {
+        self.layers.iter().for_each(|entry| entry.layer.set_trainable(trainable));
     }
 
     fn outline(&self) -> Outline {

@@ -39,7 +39,11 @@ impl Functional {
         let inputs = calls.tensors(config.get("input_layers"), "input_layers")?;
         let outputs = calls.tensors(config.get("output_layers"), "output_layers")?;
         let name = config.get("name").and_then(Value::as_str).unwrap_or("functional");
-        Ok(Self::of(Wiring::new(name, inputs, outputs)?))
+        let mut model = Self::of(Wiring::new(name, inputs, outputs)?);
+        if config.get("trainable") == Some(&Value::Bool(false)) {
+            model.set_trainable(false);
+        }
+        Ok(model)
     }
 }
 

@@ -367,6 +367,15 @@ impl Network for Wiring {
         self.units.iter().flat_map(names).collect()
     }
 
+    fn set_trainable(&self, trainable: bool) {
+        for Named { unit, .. } in &self.units {
+            match &*unit.0 {
+                Unit::Layer(layer) => layer.set_trainable(trainable),
+                Unit::Network(nested) => nested.network.set_trainable(trainable),
+            }
+        }
+    }
+
     fn outline(&self) -> Outline {
         let numbers = self.call_numbers();
         let source = |call: usize, result: usize| {
