@@ -18,6 +18,9 @@ fn elementwise_chains() {
         vec![17],
         vec![33, 5],
         vec![2, 3, 65],
+        vec![3, 20, 1],
+        vec![2, 1, 7, 1],
+        vec![2, 3, 19, 1, 1],
         vec![5000],
         vec![1, 4099],
         vec![3, 0, 2],
@@ -42,6 +45,10 @@ fn broadcasts() {
         (vec![3, 5, 20], vec![20]),
         (vec![1, 5, 20], vec![5, 20]),
         (vec![2, 1, 3, 18], vec![4, 1, 18]),
+        (vec![3, 5, 20, 1], vec![20, 1]),
+        (vec![3, 5, 20, 1], vec![5, 1, 1]),
+        (vec![3, 5, 20, 1], vec![3, 1, 20, 1]),
+        (vec![3, 20, 1, 1], vec![3, 1, 1, 1]),
     ] {
         let (rank_a, rank_b) = (Type::f32(a), Type::f32(b));
         check_floats(Rows, &[rank_a, rank_b], |_, x| vec![&x[0] - &x[1]]);

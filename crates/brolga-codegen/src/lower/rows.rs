@@ -116,7 +116,7 @@ impl<'a> Rows<'a> {
     fn collapses(&self, axis: usize) -> bool {
         self.leaves.iter().all(|leaf| {
             let (outer, inner) = (leaf.strides[axis - 1], leaf.strides[axis]);
-            outer == inner * self.domain[axis] || self.domain[axis - 1] == 1
+            outer == inner * self.domain[axis] || self.domain[axis - 1..=axis].contains(&1)
         }) && self.body.order.iter().all(|&id| {
             // These depend on the index along the last axis.
             self.body.graph.node(id).op.family() != Family::Indices

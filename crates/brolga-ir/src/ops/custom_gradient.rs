@@ -222,8 +222,10 @@ mod tests {
         CustomGradient::new(function, gradient)
     }
 
-    const ROUNDED: &str = "graph rounded(%x: f32[2], %n: i32[]) { %0: f32[2] = floor %x return %0, %n }";
-    const STRAIGHT: &str = "graph straight(%x: f32[2], %n: i32[], %y: f32[2], %m: i32[], %d: f32[2]) {
+    const ROUNDED: &str =
+        "graph rounded(%x: f32[2], %n: i32[]) { %0: f32[2] = floor %x return %0, %n }";
+    const STRAIGHT: &str =
+        "graph straight(%x: f32[2], %n: i32[], %y: f32[2], %m: i32[], %d: f32[2]) {
         return %d
     }";
 
@@ -234,7 +236,10 @@ mod tests {
         let op = op(ROUNDED, STRAIGHT);
         let results = op.evaluate(&[&x, &n], &[]);
         assert_eq!(results, [Tensor::f32([2], vec![1.0, -1.0]).expect("two elements"), n]);
-        let same = self::op("graph same(%x: f32[0]) { return %x }", "graph none(%x: f32[0], %y: f32[0], %d: f32[0]) { return %d }");
+        let same = self::op(
+            "graph same(%x: f32[0]) { return %x }",
+            "graph none(%x: f32[0], %y: f32[0], %d: f32[0]) { return %d }",
+        );
         let empty = Tensor::f32([0], vec![]).expect("no elements");
         assert_eq!(run(same, &[&empty]), empty);
     }
@@ -246,7 +251,8 @@ mod tests {
         insta::assert_snapshot!(mistake(op(ROUNDED, STRAIGHT), &["f32[3]", "i32[]"]), @"`custom_gradient rounded`: an operand is f32[3], its body takes f32[2]");
         let fewer = "graph g(%x: f32[2], %n: i32[], %d: f32[2]) { return %d }";
         insta::assert_snapshot!(mistake(op(ROUNDED, fewer), &given), @"`custom_gradient g` takes 3 operands, not 5");
-        let reduced = STRAIGHT.replace("return %d", "%0: f32[] = reduce_sum %d {axes=[0], keepdims=false} return %0");
+        let reduced = STRAIGHT
+            .replace("return %d", "%0: f32[] = reduce_sum %d {axes=[0], keepdims=false} return %0");
         insta::assert_snapshot!(mistake(op(ROUNDED, &reduced), &given), @"
         `custom_gradient straight`: the gradient gives (f32[]), not (f32[2])
           help: it gives one value for each operand of floats, in their order and of their types

@@ -54,7 +54,9 @@ impl Layer for RandomCrop {
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         let size = [self.height, self.width];
         call.map(inputs, |call, x| match images_of::<2>("RandomCrop", &x) {
-            Ok((extents, _)) if call.training() && (0..2).all(|axis| extents[axis] > size[axis]) => {
+            Ok((extents, _))
+                if call.training() && (0..2).all(|axis| extents[axis] > size[axis]) =>
+            {
                 let places = [0, 1].map(|axis: usize| {
                     let mut shape = [1; 3];
                     shape[axis + 1] = size[axis];

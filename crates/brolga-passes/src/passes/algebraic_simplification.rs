@@ -69,8 +69,7 @@ const ADD_ZERO: Rule =
 const ADD_NEG: Rule = Rule { name: "x+(−y) → x−y", reason: "subtraction is defined so" };
 const SUB_NEG: Rule = Rule { name: "x−(−y) → x+y", reason: "subtraction is defined so" };
 const NEG_NEG: Rule = Rule { name: "−(−x) → x", reason: "the sign bit is inverted twice" };
-const NEG_SCALED: Rule =
-    Rule { name: "−(c·x) → (−c)·x", reason: "rounding is symmetric" };
+const NEG_SCALED: Rule = Rule { name: "−(c·x) → (−c)·x", reason: "rounding is symmetric" };
 const SAME_EXTREMUM: Rule = Rule { name: "max(x,x) → x", reason: "the second is taken, or NaN" };
 const IDEMPOTENT: Rule = Rule { name: "f(f(x)) → f(x)", reason: "f changes none of its results" };
 const ABS_NEG: Rule =
@@ -220,9 +219,7 @@ fn unmoved(graph: &Graph, id: NodeId, a: Value) -> Option<Value> {
             let shape = &graph.ty(a).shape;
             match &graph.node(a.node).op {
                 _ if reverse.axes.iter().all(|&axis| shape[axis] <= 1) => Some(a),
-                Op::Reverse(other) if other.axes == reverse.axes => {
-                    Some(graph.operands(a.node)[0])
-                }
+                Op::Reverse(other) if other.axes == reverse.axes => Some(graph.operands(a.node)[0]),
                 _ => None,
             }
         }

@@ -76,7 +76,8 @@ const INTO_MATMUL: Rule =
     Rule { name: "transpose inside of matmul", reason: "the product reads either order" };
 const REPEAT: Rule =
     Rule { name: "broadcast by the op", reason: "elementwise ops broadcast their operands" };
-const SINK: Rule = Rule { name: "reshape later", reason: "an elementwise op is the same in any shape" };
+const SINK: Rule =
+    Rule { name: "reshape later", reason: "an elementwise op is the same in any shape" };
 
 /// The operand of a node that has one.
 fn operand(graph: &Graph, id: NodeId) -> Value {

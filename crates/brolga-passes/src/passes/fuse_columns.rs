@@ -72,8 +72,7 @@ fn columns(
 ) -> NodeSet {
     let mut nodes = NodeSet::from([reduction]);
     let reduced = graph.operands(reduction)[0];
-    let fits =
-        |graph: &Graph, operand, shape: &_| repeats_columns(graph, operand, shape, split);
+    let fits = |graph: &Graph, operand, shape: &_| repeats_columns(graph, operand, shape, split);
     nodes.extend(prologue(graph, schedule, border, reduced, &nodes, fits));
     epilogue(graph, schedule, &mut nodes, border, reduction, same_or_one);
     nodes

@@ -154,8 +154,7 @@ fn preparation(
         _ => (NodeSet::new(), cotangent, users),
     };
     let chain = prologue(graph, schedule, border, value, &users, same_or_one);
-    let cheap =
-        |&id: &NodeId| graph.node(id).op.family() == Family::Elementwise(Cost::Cheap);
+    let cheap = |&id: &NodeId| graph.node(id).op.family() == Family::Elementwise(Cost::Cheap);
     match chain.iter().find(|id| !cheap(id)) {
         Some(&costly) => {
             border.refuse(graph, costly, "it costs too much to be computed in each kernel");
@@ -185,7 +184,8 @@ mod tests {
 
     const FILTER: &str =
         "%f: f32[3,3,3,4] = conv_grad_filter %x, %u {kernel=[3,3], strides=[1,1]} @conv #backward";
-    const INPUT: &str = "%g: f32[2,6,7,3] = conv_grad_input %u, %w {input=[6,7], strides=[1,1]} @conv #backward";
+    const INPUT: &str =
+        "%g: f32[2,6,7,3] = conv_grad_input %u, %w {input=[6,7], strides=[1,1]} @conv #backward";
     const BIAS: &str = "%b: f32[4] = reduce_sum %u {axes=[0,1,2], keepdims=false} @conv #backward";
 
     /// The ops that the pass leaves.

@@ -35,10 +35,8 @@ use crate::values::streams;
 #[derive(Debug, Clone, Copy)]
 pub struct FuseConvPool;
 
-const EPILOGUE: Rule = Rule {
-    name: "fuse a convolution's epilogue",
-    reason: "the convolution is still in registers",
-};
+const EPILOGUE: Rule =
+    Rule { name: "fuse a convolution's epilogue", reason: "the convolution is still in registers" };
 const POOL: Rule = Rule {
     name: "fuse a convolution with its pooling",
     reason: "the activation at full size is never stored",

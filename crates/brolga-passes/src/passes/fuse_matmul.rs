@@ -25,10 +25,8 @@ use crate::values::streams;
 #[derive(Debug, Clone, Copy)]
 pub struct FuseMatmul;
 
-const EPILOGUE: Rule = Rule {
-    name: "fuse a matrix product's epilogue",
-    reason: "the product is still in registers",
-};
+const EPILOGUE: Rule =
+    Rule { name: "fuse a matrix product's epilogue", reason: "the product is still in registers" };
 
 impl Pass for FuseMatmul {
     fn is_required(&self) -> bool {

@@ -51,8 +51,10 @@ use crate::values::repeats_columns;
 #[derive(Debug, Clone, Copy)]
 pub struct FuseRows;
 
-const ROWS: Rule =
-    Rule { name: "fuse around a reduction of rows", reason: "a row is read once for all ops on it" };
+const ROWS: Rule = Rule {
+    name: "fuse around a reduction of rows",
+    reason: "a row is read once for all ops on it",
+};
 
 impl Pass for FuseRows {
     fn is_required(&self) -> bool {

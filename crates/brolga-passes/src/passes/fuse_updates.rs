@@ -102,7 +102,8 @@ fn classes(groups: Vec<Group>) -> Vec<Vec<Group>> {
 /// A subset of the groups between which there is no path, and the rest.
 fn convex(graph: &Graph, schedule: &Schedule, groups: Vec<Group>) -> (Vec<Group>, Vec<Group>) {
     let nodes = |group: &Group| group.order.iter().copied().collect::<NodeSet>();
-    let reads = |group: &Group, of: &NodeSet| group.own.iter().any(|value| of.contains(&value.node));
+    let reads =
+        |group: &Group, of: &NodeSet| group.own.iter().any(|value| of.contains(&value.node));
     let all: NodeSet = groups.iter().flat_map(nodes).collect();
     if schedule.is_convex(graph, &all) && !groups.iter().any(|group| reads(group, &all)) {
         return (groups, Vec::new());
@@ -290,7 +291,8 @@ mod tests {
                 }}"
             )
         };
-        let filter = "%f: f32[3,3,3,4] = conv_grad_filter %x, %q {kernel=[3,3], strides=[1,1]} #backward";
+        let filter =
+            "%f: f32[3,3,3,4] = conv_grad_filter %x, %q {kernel=[3,3], strides=[1,1]} #backward";
         let images = "%b: f32[3] = reduce_sum %x {axes=[0,1,2], keepdims=false} #backward
             %1: f32[3] = sub %u, %b #update";
         let two = "%b: f32[4] = reduce_sum %q {axes=[0,1,2], keepdims=false} #backward

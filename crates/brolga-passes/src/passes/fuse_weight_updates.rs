@@ -21,7 +21,7 @@ use brolga_ir::{Graph, NodeId, Op};
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
-use crate::region::update::{Group, with_gradient, groups};
+use crate::region::update::{Group, groups, with_gradient};
 use crate::region::{NodeSet, Region, Schedule};
 use crate::rewrites::{Rewrites, Rule, Why};
 use crate::values::streams;

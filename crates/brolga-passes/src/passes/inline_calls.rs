@@ -89,7 +89,8 @@ fn inline(graph: &mut Graph, id: NodeId, flat: &mut Flat) -> Result<(), Mistake>
         let node = function.node(inner);
         let operands: Vec<Value> =
             function.operands(inner).iter().map(|operand| values[operand]).collect();
-        let copy = graph.add_node(node.op.clone(), &operands, node.origin.clone().inside(&origin))?;
+        let copy =
+            graph.add_node(node.op.clone(), &operands, node.origin.clone().inside(&origin))?;
         for port in 0..node.types.len() as u32 {
             values.insert(Value { node: inner, port }, Value { node: copy, port });
         }
