@@ -1,9 +1,10 @@
-//! Steps on a machine that is not theirs alone: beside a process that keeps a core busy, with more threads than cores, under quotas of
-//! CPU time.
+//! Steps on a machine that is not theirs alone: beside a process that keeps a core busy, with more
+//! threads than cores, under quotas of CPU time.
 //!
 //!     cargo bench --bench busy -- [--rounds 7] [--seconds 1.0]
 //!
-//! Quotas need a control group (version 1 or 2) in which this process may make another: root, or a delegated subtree.
+//! Quotas need a control group (version 1 or 2) in which this process may make another: root, or a
+//! delegated subtree.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -176,7 +177,8 @@ fn oversubscribed(args: &Args, cores: usize) -> Result<()> {
     Ok(())
 }
 
-/// Under quotas, beside what is fair: the time that the same threads take alone, by the part of their cores that the quota is.
+/// Under quotas, beside what is fair: the time that the same threads take alone, by the part of
+/// their cores that the quota is.
 fn under_quotas(args: &Args, cores: usize) -> Result<()> {
     println!("\nunder quotas of CPU time, beside the fair share");
     let group = match Group::new() {
@@ -306,7 +308,8 @@ impl Drop for Group {
     }
 }
 
-/// Where this process is in the hierarchies of control groups that may have quotas of CPU time, and whether they are of version 2.
+/// Where this process is in the hierarchies of control groups that may have quotas of CPU time, and
+/// whether they are of version 2.
 fn hierarchies() -> Result<Vec<(bool, PathBuf)>> {
     let own = fs::read_to_string("/proc/self/cgroup")?;
     // A line is `number:controllers:path`; version 2 has no controllers there.

@@ -2,8 +2,8 @@
 //!
 //!     cargo bench --bench scalar_loops -- [--rounds 15]
 //!
-//! Each case is a graph of one op and a Rust function of the same loops in the same order of arithmetic, both on the same numbers;
-//! their results are compared before they are timed.
+//! Each case is a graph of one op and a Rust function of the same loops in the same order of
+//! arithmetic, both on the same numbers; their results are compared before they are timed.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 

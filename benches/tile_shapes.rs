@@ -1,4 +1,5 @@
-//! Every contraction tile that fits the registers beside what the cost model expects of it, and what its choices lose.
+//! Every contraction tile that fits the registers beside what the cost model expects of it, and
+//! what its choices lose.
 //!
 //!     cargo bench --bench tile_shapes -- [--isa avx2] [--rounds 21]
 
@@ -11,7 +12,8 @@ use clap::Parser;
 /// The tiles of contractions.
 #[derive(Parser)]
 struct Args {
-    /// The vector instruction set: `128`, `avx2` or `avx512`; by default that of `BROLGA_ISA`, or else the widest.
+    /// The vector instruction set: `128`, `avx2` or `avx512`; by default that of `BROLGA_ISA`, or
+    /// else the widest.
     #[arg(long)]
     isa: Option<VectorIsa>,
     /// Rounds, each with one measurement of every tile and as many of the limit.

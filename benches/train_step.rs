@@ -1,5 +1,5 @@
-//! One training step beside what the machine's cores reach in multiply-adds, with 128-bit vectors and with those of the step, measured
-//! in turns in one run.
+//! One training step beside what the machine's cores reach in multiply-adds, with 128-bit vectors
+//! and with those of the step, measured in turns in one run.
 //!
 //!     cargo bench --bench train_step -- [--model mnist_cnn] [--batch 32] [--threads 2] [--isa avx2] [--rounds 21] [--profile]
 
@@ -22,7 +22,8 @@ struct Args {
     /// Worker threads; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
-    /// The vector instruction set: `scalar`, `128`, `avx2` or `avx512`; by default that of `BROLGA_ISA`, or else the widest.
+    /// The vector instruction set: `scalar`, `128`, `avx2` or `avx512`; by default that of
+    /// `BROLGA_ISA`, or else the widest.
     #[arg(long)]
     isa: Option<VectorIsa>,
     /// Rounds, each with some steps and one measurement of the limits.

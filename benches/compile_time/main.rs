@@ -2,7 +2,8 @@
 //!
 //!     cargo bench --bench compile_time -- [--only dense] [--from 50] [--to 6400] [--threads 2] [--rounds 3] [--passes]
 //!
-//! Each family doubles its size from row to row; `growth` is the total beside that of the row above.
+//! Each family doubles its size from row to row; `growth` is the total beside that of the row
+//! above.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
@@ -34,7 +35,8 @@ struct Args {
     /// Worker threads of the plan; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
-    /// The vector instruction set: `scalar`, `128`, `avx2` or `avx512`; by default that of `BROLGA_ISA`, or else the widest.
+    /// The vector instruction set: `scalar`, `128`, `avx2` or `avx512`; by default that of
+    /// `BROLGA_ISA`, or else the widest.
     #[arg(long)]
     isa: Option<VectorIsa>,
     /// How often everything is compiled; the quickest counts.

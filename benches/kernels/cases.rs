@@ -73,7 +73,8 @@ fn adam(t: &Tracer) -> Vec<Var> {
     let (gradient, rate) = (t.input("gradient", ty), t.input("rate", Type::scalar(DType::F32)));
     let role = t.role(Role::Update);
     let next_m = &m + (&gradient - &m) * 0.1;
-    // Squares keep the second moment from becoming negative, whatever numbers the state starts with.
+    // Squares keep the second moment from becoming negative, whatever numbers the state starts
+    // with.
     let next_v = (&v + (&gradient * &gradient - &v) * 0.001).abs();
     let next_w = &w - &next_m * &rate / (next_v.sqrt() + 1e-7);
     for (state, next) in [(&w, &next_w), (&m, &next_m), (&v, &next_v)] {

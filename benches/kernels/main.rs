@@ -26,7 +26,8 @@ struct Args {
     /// Worker threads; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
-    /// The vector instruction set: `scalar`, `128`, `avx2` or `avx512`; by default that of `BROLGA_ISA`, or else the widest.
+    /// The vector instruction set: `scalar`, `128`, `avx2` or `avx512`; by default that of
+    /// `BROLGA_ISA`, or else the widest.
     #[arg(long)]
     isa: Option<VectorIsa>,
     /// Rounds, each with some runs of everything and one measurement of the limits.

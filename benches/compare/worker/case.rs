@@ -32,7 +32,8 @@ pub(crate) fn compiled(name: &str, dropout: bool, epsilon: f64, options: &Option
     Ok(task)
 }
 
-/// Writes what all workers start from: the model as Keras's JSON, its loss, first weights, and a batch.
+/// Writes what all workers start from: the model as Keras's JSON, its loss, first weights, and a
+/// batch.
 pub(crate) fn write(command: &Value) -> Result<Value> {
     let folder = Path::new(text(command, "folder")?);
     fs::create_dir_all(folder)?;
@@ -109,7 +110,8 @@ fn numbers(data: Data, name: &str, ty: &Type, seed: u32) -> Result<Vec<u8>> {
     })
 }
 
-/// A number in [-0.5, 0.5) that follows from its place alone; the workers of the peers compute the same.
+/// A number in [-0.5, 0.5) that follows from its place alone; the workers of the peers compute the
+/// same.
 fn noise(place: u32, seed: u32) -> f32 {
     let mut bits = place.wrapping_add(seed.wrapping_mul(0x9e37_79b9));
     bits = (bits ^ (bits >> 16)).wrapping_mul(0x85eb_ca6b);

@@ -1,7 +1,8 @@
-//! Brolga's side of `benches/compare/compare.py`: answers each command, a line of JSON on standard input, with a line of JSON.
+//! Brolga's side of `benches/compare/compare.py`: answers each command, a line of JSON on standard
+//! input, with a line of JSON.
 //!
-//! The commands are described in `benches/compare/README.md`. Nothing runs between two commands: the thread that reads is blocked,
-//! the helpers of the runtime sleep.
+//! The commands are described in `benches/compare/README.md`. Nothing runs between two commands:
+//! the thread that reads is blocked, the helpers of the runtime sleep.
 
 mod case;
 mod models;
@@ -94,7 +95,8 @@ fn answer(command: &Value, options: &Options, cases: &mut HashMap<String, Case>)
     }
 }
 
-/// What tells two cases apart: the command without that which may change from one measurement to the next.
+/// What tells two cases apart: the command without that which may change from one measurement to
+/// the next.
 fn key(command: &Value) -> String {
     let mut command = command.clone();
     if let Some(fields) = command.as_object_mut() {

@@ -132,8 +132,8 @@ fn relu(x: impl IntoSymbolic) -> Symbolic {
     Activation::new("relu").on(x)
 }
 
-/// Eight layers: a stem, three blocks of two convolutions, the classifier. He et al., "Deep residual
-/// learning for image recognition" (2015), section 4.2.
+/// Eight layers: a stem, three blocks of two convolutions, the classifier. He et al., "Deep
+/// residual learning for image recognition" (2015), section 4.2.
 fn residual() -> std::result::Result<Model, NnError> {
     let image = Input::new([32, 32, 3]).tensor();
     let mut x = relu(convolved(&image, 16, 3, 1));

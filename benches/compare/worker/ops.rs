@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::{Result, number, text};
 
-/// A convolution or one of its gradients. The inputs are `a` and `b`, in the order of the op's operands.
+/// A convolution or one of its gradients. The inputs are `a` and `b`, in the order of the op's
+/// operands.
 pub(crate) fn convolution(command: &Value) -> Result<Graph> {
     let of = |word| number(command, word);
     let (batch, pixels, channels) = (of("batch")?, of("pixels")?, of("channels")?);

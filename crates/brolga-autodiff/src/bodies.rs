@@ -10,17 +10,19 @@ use brolga_ir::{Graph, Mistake, Origin, Output, Role, Tracer, Value, Var};
 use crate::error::GradError;
 use crate::reverse::Sweep;
 
-/// Makes the backward functions of bodies, each once: all nodes that share a body share its backward function too.
+/// Makes the backward functions of bodies, each once: all nodes that share a body share its
+/// backward function too.
 ///
-/// The function gives the gradient by every input of floats, whichever of them a node wants: what a node does not use is dead after its
-/// body is inlined. Only where this fails, because an op has no rule, are the wanted ones alone differentiated.
+/// The function gives the gradient by every input of floats, whichever of them a node wants: what a
+/// node does not use is dead after its body is inlined. Only where this fails, because an op has no
+/// rule, are the wanted ones alone differentiated.
 #[derive(Debug, Default)]
 pub struct Bodies {
     made: RefCell<HashMap<Request, (Arc<Graph>, Backward)>>,
 }
 
-/// The body by its address, which it keeps as long as it is held, then which results have a cotangent, and which inputs gradients are
-/// wanted by.
+/// The body by its address, which it keeps as long as it is held, then which results have a
+/// cotangent, and which inputs gradients are wanted by.
 type Request = (*const Graph, Vec<bool>, Vec<bool>);
 
 impl DifferentiateBody for Bodies {
@@ -93,7 +95,8 @@ impl Bodies {
     }
 }
 
-/// A new input for the cotangent of a result, `d0`, or with more letters where the body has such an input already.
+/// A new input for the cotangent of a result, `d0`, or with more letters where the body has such an
+/// input already.
 fn cotangent(tracer: &Tracer, body: &Graph, index: usize) -> Var {
     let taken = |name: &String| body.input(name).is_some();
     let mut name = format!("d{index}");

@@ -10,15 +10,16 @@ use crate::bodies::Bodies;
 use crate::error::GradError;
 use crate::path::{Blocked, dependents, describe, no_path};
 
-/// Adds the gradients of `loss`, one float, by each value of `wrt` to the graph and returns them in that order, each with the type of
-/// its value.
+/// Adds the gradients of `loss`, one float, by each value of `wrt` to the graph and returns them in
+/// that order, each with the type of its value.
 ///
-/// The new nodes have the role `backward` and the layer and location of the node they are the gradient of. Where a value is used more than once,
-/// its cotangents are added from the last use to the first, in the order of [`Graph::order`].
+/// The new nodes have the role `backward` and the layer and location of the node they are the
+/// gradient of. Where a value is used more than once, its cotangents are added from the last use to
+/// the first, in the order of [`Graph::order`].
 ///
 /// # Errors
-/// If the loss is not one float, a value of `wrt` is not of floats or has no differentiable path to the loss, or an op on the path has no
-/// gradient rule. The graph is then as it was.
+/// If the loss is not one float, a value of `wrt` is not of floats or has no differentiable path to
+/// the loss, or an op on the path has no gradient rule. The graph is then as it was.
 pub fn grad(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>, GradError> {
     // Work on a copy leaves the graph as it is if an error comes late.
     let tracer = Tracer::resume(graph.clone());
@@ -34,7 +35,8 @@ pub fn grad(graph: &mut Graph, loss: Value, wrt: &[Value]) -> Result<Vec<Value>,
     Ok(values)
 }
 
-/// As [`grad`], for a graph that is being traced. If a mistake was made in tracing before, the result is void.
+/// As [`grad`], for a graph that is being traced. If a mistake was made in tracing before, the
+/// result is void.
 ///
 /// # Errors
 /// As [`grad`].
@@ -53,7 +55,8 @@ pub fn gradients(tracer: &Tracer, loss: &Var, wrt: &[Var]) -> Result<Vec<Var>, G
 
     let before: Vec<NodeId> = tracer.with_graph(|graph| graph.ids().collect());
     let gradients = sweep(tracer, root, &targets);
-    // Cotangents that arrived at a node without gradient have come for nothing, and so have all if there is an error.
+    // Cotangents that arrived at a node without gradient have come for nothing, and so have all if
+    // there is an error.
     let found = gradients.iter().flatten().filter_map(Var::node);
     tracer.remove_unneeded(before.into_iter().chain(found));
     gradients
@@ -144,7 +147,8 @@ impl<'a> Sweep<'a> {
         self.tracer.derived_scope(Origin { role: Role::Backward, ..origin })
     }
 
-    /// Passes the cotangents of a node's results on to its operands. All uses of the results were visited before.
+    /// Passes the cotangents of a node's results on to its operands. All uses of the results were
+    /// visited before.
     fn visit(&mut self, id: NodeId) -> Result<(), GradError> {
         if !self.active.contains(&id) {
             return Ok(());

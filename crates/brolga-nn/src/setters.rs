@@ -1,8 +1,8 @@
 //! The methods by which objects are given arguments.
 
-/// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into Type`
-/// what [can be given](crate::registry::IntoArgument) as one, `name: some Type` what converts into
-/// it and `name: opt Type` the type itself, where there is none by default.
+/// Methods that set the fields of their names: `name: Type` takes the type itself, `name: into
+/// Type` what [can be given](crate::registry::IntoArgument) as one, `name: some Type` what converts
+/// into it and `name: opt Type` the type itself, where there is none by default.
 macro_rules! setters {
     () => {};
     ($(#[$doc:meta])* $name:ident: into $type:ty, $($rest:tt)*) => {

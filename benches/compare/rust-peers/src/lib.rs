@@ -1,4 +1,5 @@
-//! What the workers of the peers in Rust share: the protocol of `benches/compare/README.md`, and the files.
+//! What the workers of the peers in Rust share: the protocol of `benches/compare/README.md`, and
+//! the files.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -129,7 +130,8 @@ impl Weights {
         Ok(transposed(&shape, &values, order))
     }
 
-    /// The kernel of the first model's first dense layer, its rows in the order of [channels, height, width].
+    /// The kernel of the first model's first dense layer, its rows in the order of [channels,
+    /// height, width].
     ///
     /// # Errors
     /// If there is none.

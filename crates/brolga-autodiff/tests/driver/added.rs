@@ -92,7 +92,8 @@ fn what_is_not_asked_for_is_not_computed() {
     assert_eq!((count("gt"), count("neg")), (1, 2));
 }
 
-/// Nothing added waits for the pass that removes dead nodes, not even what arrives at a node without gradient.
+/// Nothing added waits for the pass that removes dead nodes, not even what arrives at a node
+/// without gradient.
 #[test]
 fn every_added_node_is_needed() {
     let stopped = "graph f(%x: f32[2,3], state %w: f32[3], %b: f32[]) {

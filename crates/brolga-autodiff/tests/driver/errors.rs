@@ -159,8 +159,8 @@ fn an_op_without_rule() {
     ");
 }
 
-/// A rule can be right and its result too large: the strided slice of a tensor as large as can be has a gradient that is written
-/// down with a larger one.
+/// A rule can be right and its result too large: the strided slice of a tensor as large as can be
+/// has a gradient that is written down with a larger one.
 #[test]
 fn a_gradient_beyond_the_limits() {
     let mut graph = Graph::new("large");

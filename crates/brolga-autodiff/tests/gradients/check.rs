@@ -8,7 +8,8 @@ use brolga_ir::{DType, Graph, Op, Shape, Tensor, Tracer, Type, Var, interpret, v
 
 use crate::numbers::{doubles, weights};
 
-/// An op and its operands. By those of f64 it is differentiated; the others (masks, indices) stay fixed.
+/// An op and its operands. By those of f64 it is differentiated; the others (masks, indices) stay
+/// fixed.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
     pub(crate) op: Op,
@@ -20,10 +21,12 @@ pub(crate) fn case(op: impl Into<Op>, operands: impl IntoIterator<Item = Tensor>
     Case { op: op.into(), operands: operands.into_iter().collect() }
 }
 
-/// Along how many directions differences are taken. A wrong element anywhere is seen along each of them.
+/// Along how many directions differences are taken. A wrong element anywhere is seen along each of
+/// them.
 const DIRECTIONS: usize = 2;
 
-/// The step of a difference. The error of the formula with four points is of order `STEP⁴`, that of rounding ε / `STEP`.
+/// The step of a difference. The error of the formula with four points is of order `STEP⁴`, that of
+/// rounding ε / `STEP`.
 const STEP: f64 = 1.0 / 4096.0;
 
 /// The largest difference to be blamed on them, in units of the sum that is compared.
@@ -67,7 +70,8 @@ impl Case {
         self.operands.iter().enumerate().map(input).collect()
     }
 
-    /// `L₁ = Σ c ⊙ (y + y²)`, and `L₂ = Σ v ⊙ ∂L₁/∂x` over all operands x: its gradients are products of L₁'s second derivatives.
+    /// `L₁ = Σ c ⊙ (y + y²)`, and `L₂ = Σ v ⊙ ∂L₁/∂x` over all operands x: its gradients are
+    /// products of L₁'s second derivatives.
     fn orders(&self, result: &Var, wrt: &[Var]) -> Result<[Order; 2], String> {
         let sum = |x: &Var, seed: usize| {
             let weights = x.tracer().constant(weights(x.shape(), seed));

@@ -5,7 +5,8 @@ use brolga_ir::{Data, Shape, Tensor};
 /// How many numbers there are.
 const COUNT: usize = 2048;
 
-/// Draws numbers of which no two are equal, so that no step of a difference crosses a tie; none is 0, for the kinks there.
+/// Draws numbers of which no two are equal, so that no step of a difference crosses a tie; none is
+/// 0, for the kinks there.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
     drawn: usize,
@@ -33,7 +34,8 @@ impl Numbers {
         let first = self.drawn;
         self.drawn += count;
         assert!(self.drawn <= COUNT, "the numbers would repeat");
-        // The factor is odd, so this is a permutation of all odd multiples of 1/COUNT between −1 and 1.
+        // The factor is odd, so this is a permutation of all odd multiples of 1/COUNT between −1
+        // and 1.
         let number = |place: usize| (2 * (place * 811 % COUNT) + 1) as f64 / COUNT as f64 - 1.0;
         doubles(shape, (first..first + count).map(|place| map(number(place))).collect())
     }

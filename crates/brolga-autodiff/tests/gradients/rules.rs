@@ -1,4 +1,5 @@
-//! Ties, kinks and special values, where differences have no meaning: the rules as they are written, of order 1 and 2.
+//! Ties, kinks and special values, where differences have no meaning: the rules as they are
+//! written, of order 1 and 2.
 
 use brolga_autodiff::gradients;
 use brolga_ir::ops::Pooling;
@@ -14,8 +15,8 @@ fn first(operands: &[Tensor], function: impl Fn(&[Var]) -> Var) -> Vec<Vec<f64>>
     differentiate(operands, |x| weighted(&function(x)))
 }
 
-/// The gradients of `½ Σ (1 + place) · g²` by the operands, where g are the gradients of `½ Σ y²`: for a y that is linear around a point,
-/// they tell which parts of it the gradient takes part in.
+/// The gradients of `½ Σ (1 + place) · g²` by the operands, where g are the gradients of `½ Σ y²`:
+/// for a y that is linear around a point, they tell which parts of it the gradient takes part in.
 fn second(operands: &[Tensor], function: impl Fn(&[Var]) -> Var) -> Vec<Vec<f64>> {
     differentiate(operands, |x| {
         let y = function(x);
@@ -86,7 +87,8 @@ fn equal_operands_share_the_gradient() {
     }
     assert_same(&first(&operands, |x| x[0].maximum(&x[1]))[0][..2], &[0.5, 2.0]);
     assert_same(&first(&operands, |x| x[0].minimum(&x[1]))[0][..2], &[0.5, 0.0]);
-    // g = y/2 for both operands, so each gradient is Σ ½·½·y over the two g, shared again by halves of y.
+    // g = y/2 for both operands, so each gradient is Σ ½·½·y over the two g, shared again by halves
+    // of y.
     let shares = second(&[row(&[4.0]), row(&[4.0])], |x| x[0].maximum(&x[1]));
     assert_same(&[shares[0][0], shares[1][0]], &[1.0, 1.0]);
 }
@@ -194,8 +196,8 @@ fn a_quotient_by_zero() {
 
 #[test]
 fn a_branch_not_taken_adds_nothing() {
-    // The classic trap of differentiating both branches: √x has an infinite gradient at 0, and ∞ · 0 is NaN. The operand that is
-    // not chosen must be harmless itself.
+    // The classic trap of differentiating both branches: √x has an infinite gradient at 0, and ∞ ·
+    // 0 is NaN. The operand that is not chosen must be harmless itself.
     let x = [row(&[0.0, 4.0])];
     let guarded = |x: &[Var]| {
         let (zero, one) = (x[0].constant_like(0.0), x[0].constant_like(1.0));

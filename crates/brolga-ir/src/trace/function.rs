@@ -148,8 +148,8 @@ impl Function {
     /// # assert!(t.finish().is_ok());
     /// ```
     ///
-    /// A mistake in the gradient is one of the graph. Values of another number or of other types are
-    /// a mistake, and so is a function without an input or a result of floats.
+    /// A mistake in the gradient is one of the graph. Values of another number or of other types
+    /// are a mistake, and so is a function without an input or a result of floats.
     #[track_caller]
     #[must_use]
     pub fn with_gradient(self, gradient: impl FnOnce(&[Var], &[Var], &[Var]) -> Vec<Var>) -> Self {

@@ -57,8 +57,8 @@ impl Preprocessing {
     }
 }
 
-/// For each sample the labels of the `top` classes of highest probability with it, the highest first
-/// (Keras's `decode_predictions`). `predictions` are `[samples, classes]`.
+/// For each sample the labels of the `top` classes of highest probability with it, the highest
+/// first (Keras's `decode_predictions`). `predictions` are `[samples, classes]`.
 ///
 /// # Errors
 /// If there are not as many labels as classes.

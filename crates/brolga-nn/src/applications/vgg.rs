@@ -1,5 +1,5 @@
-//! VGG: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition"
-//! (2014).
+//! VGG: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image
+//! recognition" (2014).
 
 use super::Architecture;
 use crate::error::NnError;

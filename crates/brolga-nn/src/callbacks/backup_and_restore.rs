@@ -14,13 +14,13 @@ use crate::error::NnError;
 use crate::files::replace;
 use crate::history::Logs;
 
-/// Saves the state of the training after each epoch into a folder. A training that begins while such
-/// a backup is there goes on after the epoch in which it was made, with the same bits as one that was
-/// not interrupted. When a training ends, its backup is removed.
+/// Saves the state of the training after each epoch into a folder. A training that begins while
+/// such a backup is there goes on after the epoch in which it was made, with the same bits as one
+/// that was not interrupted. When a training ends, its backup is removed.
 ///
-/// The backup is a file of the state and `backup.json`, which is written last and names it, so that a
-/// crash leaves the old backup or the new one. It is for the same model, compiled in the same way,
-/// and the same data.
+/// The backup is a file of the state and `backup.json`, which is written last and names it, so that
+/// a crash leaves the old backup or the new one. It is for the same model, compiled in the same
+/// way, and the same data.
 ///
 /// Keras: <https://keras.io/api/callbacks/backup_and_restore/>.
 #[derive(Debug, Clone)]
@@ -52,8 +52,8 @@ impl BackupAndRestore {
         Self { folder, save_freq, delete_checkpoint: true, epoch: 0, steps }
     }
 
-    /// After each epoch, or after so many steps. What is saved in the middle of an epoch goes on with
-    /// the begin of that epoch, with the weights that it had reached.
+    /// After each epoch, or after so many steps. What is saved in the middle of an epoch goes on
+    /// with the begin of that epoch, with the weights that it had reached.
     pub fn save_freq(mut self, save_freq: SaveFreq) -> Self {
         self.save_freq = save_freq;
         self

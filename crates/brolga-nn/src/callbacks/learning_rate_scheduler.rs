@@ -10,8 +10,8 @@ use crate::report::{self, Verbose};
 /// The key under which learning rates are reported.
 pub(crate) const LEARNING_RATE: &str = "learning_rate";
 
-/// Sets the learning rate before each epoch, to what a function makes of the epoch's number, from 0,
-/// and of the rate so far. The rate is reported as `learning_rate`.
+/// Sets the learning rate before each epoch, to what a function makes of the epoch's number, from
+/// 0, and of the rate so far. The rate is reported as `learning_rate`.
 ///
 /// ```
 /// use brolga_nn::callbacks::LearningRateScheduler;

@@ -1,9 +1,9 @@
 //! Event files for TensorBoard.
 //!
 //! A file is a list of records: the length, its checksum, a protocol buffer `Event`, its checksum
-//! (<https://www.tensorflow.org/tutorials/load_data/tfrecord>). Checksums are CRC-32C, rotated by 15
-//! bits and moved by a constant. The messages are those fields of `event.proto` and `summary.proto`
-//! of TensorBoard that a number needs.
+//! (<https://www.tensorflow.org/tutorials/load_data/tfrecord>). Checksums are CRC-32C, rotated by
+//! 15 bits and moved by a constant. The messages are those fields of `event.proto` and
+//! `summary.proto` of TensorBoard that a number needs.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -50,8 +50,8 @@ impl TensorBoard {
         Self { folder, update_freq: None, step: 0, steps, train: None, validation: None }
     }
 
-    /// Writes loss and metrics after so many steps too, as `batch_loss`, ..; by default after epochs
-    /// alone.
+    /// Writes loss and metrics after so many steps too, as `batch_loss`, ..; by default after
+    /// epochs alone.
     pub fn update_freq(mut self, steps: usize) -> Self {
         self.update_freq = Some(steps.max(1));
         self

@@ -36,7 +36,8 @@ impl Input {
     }
 
     setters! {
-        /// The type of the elements: `"float32"` by default, or `"int32"` for class numbers and indices.
+        /// The type of the elements: `"float32"` by default, or `"int32"` for class numbers and
+        /// indices.
         dtype: into String,
     }
 

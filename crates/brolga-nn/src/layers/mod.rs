@@ -176,8 +176,9 @@ pub trait Layer: Object {
     /// kept by the tracer, with the layer's name.
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var>;
 
-    /// Lets training change the weights or not, from the next [`compile`](crate::model::Model::compile) on:
-    /// Keras's `layer.trainable = False`. Statistics of a frozen `BatchNormalization` stay too.
+    /// Lets training change the weights or not, from the next
+    /// [`compile`](crate::model::Model::compile) on: Keras's `layer.trainable = False`. Statistics
+    /// of a frozen `BatchNormalization` stay too.
     fn set_trainable(&self, trainable: bool) {
         self.base().trainable.set(trainable);
     }

@@ -16,9 +16,10 @@ use crate::trace::Call;
 /// `y = (x − mean) / max(√variance, 1e-7)`, or with `invert` the way back,
 /// `x · max(√variance, 1e-7) + mean`; training does not change them.
 ///
-/// Mean and variance are given, or weights that [`Normalization::adapt`] finds in data or a file holds; before that they are 0
-/// and 1, as in Keras. There is one of each for each place on `axis`, which may be several axes or none; numbers that are given stand
-/// for all places, and lists have their extents. `y` has the shape of `x`.
+/// Mean and variance are given, or weights that [`Normalization::adapt`] finds in data or a file
+/// holds; before that they are 0 and 1, as in Keras. There is one of each for each place on `axis`,
+/// which may be several axes or none; numbers that are given stand for all places, and lists have
+/// their extents. `y` has the shape of `x`.
 ///
 /// Weights, unless mean and variance are given: `mean`, `variance`, `count`.
 ///

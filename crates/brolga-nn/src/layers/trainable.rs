@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-/// Whether training changes the weights of a layer; true by default. All models that a layer belongs
-/// to see a change, as in Keras.
+/// Whether training changes the weights of a layer; true by default. All models that a layer
+/// belongs to see a change, as in Keras.
 #[derive(Serialize, Deserialize)]
 #[serde(from = "bool", into = "bool")]
 pub struct Trainable(AtomicBool);

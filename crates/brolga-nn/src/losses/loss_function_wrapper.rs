@@ -10,8 +10,8 @@ use crate::registry::{AsFunction, Choice, Closure, IntoArgument, OfTwo};
 use crate::trace::Prediction;
 
 /// A function of the user's own as a loss: of the labels and the prediction, it gives the loss of
-/// each sample, or of each element.
-/// [`Compile::loss`](crate::Compile::loss) makes one of a function too: `.loss(|y_true: &Var, y_pred: &Var| ..)`.
+/// each sample, or of each element. [`Compile::loss`](crate::Compile::loss) makes one of a function
+/// too: `.loss(|y_true: &Var, y_pred: &Var| ..)`.
 ///
 /// ```
 /// use brolga_nn::losses::LossFunctionWrapper;

@@ -66,8 +66,8 @@ impl Compile {
         self
     }
 
-    /// The loss, which training minimises: `"mse"`, or `MeanSquaredError::new()`. A model of several
-    /// outputs has it for each of them.
+    /// The loss, which training minimises: `"mse"`, or `MeanSquaredError::new()`. A model of
+    /// several outputs has it for each of them.
     pub fn loss<Form>(mut self, loss: impl IntoArgument<Choice<dyn Loss>, Form>) -> Self {
         self.losses.push((None, loss.into_argument()));
         self

@@ -152,8 +152,8 @@ impl<N: Network> Model<N> {
     }
 
     /// Lets training change the weights of all layers or not, from the next
-    /// [`compile`](Model::compile) on: Keras's `model.trainable = False`. Layers that belong to other
-    /// models too are frozen there as well. One layer is frozen by
+    /// [`compile`](Model::compile) on: Keras's `model.trainable = False`. Layers that belong to
+    /// other models too are frozen there as well. One layer is frozen by
     /// [`Layer::set_trainable`](crate::layers::Layer::set_trainable) of `get_layer`.
     pub fn set_trainable(&mut self, trainable: bool) {
         self.network.set_trainable(trainable);

@@ -31,11 +31,11 @@ impl<N: Network> Model<N> {
     ///
     /// # Errors
     /// If the model is not compiled, data do not fit the model or the loss, a program needs more
-    /// memory than is allowed, or a number becomes NaN or infinite. Where a step went wrong,
-    /// the weights are those before it. Once the first epoch has begun the error is
+    /// memory than is allowed, or a number becomes NaN or infinite. Where a step went wrong, the
+    /// weights are those before it. Once the first epoch has begun the error is
     /// [`NnError::Training`], which carries the history so far. Of a dataset also if it gives an
-    /// error, panics, has no batches or other ones than its first, or if an argument was given that is
-    /// for arrays alone: `batch_size`, `sample_weight`, `validation_split`.
+    /// error, panics, has no batches or other ones than its first, or if an argument was given that
+    /// is for arrays alone: `batch_size`, `sample_weight`, `validation_split`.
     pub fn fit<'a>(
         &mut self,
         x: impl IntoSource<'a>,
@@ -134,8 +134,8 @@ impl<N: Network> Model<N> {
     /// Keras: <https://keras.io/api/models/model_training_apis/#predict-method>
     ///
     /// # Errors
-    /// If the model is not built or has several outputs, or the samples do not fit it; of a dataset as
-    /// [`Model::fit`].
+    /// If the model is not built or has several outputs, or the samples do not fit it; of a dataset
+    /// as [`Model::fit`].
     pub fn predict<'a>(&mut self, x: impl IntoSource<'a>) -> Result<ArrayD<f32>, NnError> {
         self.predict_with(x, Predict::new())
     }

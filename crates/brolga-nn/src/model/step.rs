@@ -172,8 +172,8 @@ impl Plan<'_> {
         let compiled = self.compiled.ok_or(NOT_COMPILED)?;
         let optimizer = &*compiled.optimizer;
         let trained = self.built.weights().zip(weights).filter(|(weight, _)| weight.trainable);
-        // An output without a loss is not trained, and so nothing that it alone needs. Elsewhere a weight that the loss does not need is a
-        // mistake, of which the gradient tells.
+        // An output without a loss is not trained, and so nothing that it alone needs. Elsewhere a
+        // weight that the loss does not need is a mistake, of which the gradient tells.
         let losses = self.objectives("trace")?.iter().filter(|o| o.loss.is_some()).count();
         let needed = (losses < self.built.outputs.len()).then(|| needed_by(tracer, loss));
         let trained = trained.filter(|(_, var)| {

@@ -6,8 +6,8 @@ use super::moments::{followed, moments_optimizer};
 use super::{Common, LearningRate, Optimizer, Slot, Step, Update, norm};
 
 moments_optimizer! {
-    /// `w ← w − η·q·u` with the update `u = m̂ / (√v̂ + ε)` of [`Adam`](super::Adam)'s means
-    /// `m̂ = m / (1 − β₁ᵗ)` and `v̂ = v / (1 − β₂ᵗ)`, and `q = ‖w‖ / ‖u‖`, 1 where one of them is 0.
+    /// `w ← w − η·q·u` with the update `u = m̂ / (√v̂ + ε)` of [`Adam`](super::Adam)'s means `m̂ =
+    /// m / (1 − β₁ᵗ)` and `v̂ = v / (1 − β₂ᵗ)`, and `q = ‖w‖ / ‖u‖`, 1 where one of them is 0.
     ///
     /// You et al., "Large batch optimization for deep learning: training BERT in 76 minutes"
     /// (2020).

@@ -2,8 +2,8 @@
 
 use brolga_ir::Var;
 
-/// Declares an optimizer of the arguments `learning_rate`, `beta_1`, `beta_2`, `epsilon`, and a flag
-/// of its own, with what the second moment is of.
+/// Declares an optimizer of the arguments `learning_rate`, `beta_1`, `beta_2`, `epsilon`, and a
+/// flag of its own, with what the second moment is of.
 macro_rules! moments_optimizer {
     ($(#[$doc:meta])* $name:ident of $second:literal $(, $(#[$also:meta])* $flag:ident)?) => {
         $(#[$doc])*

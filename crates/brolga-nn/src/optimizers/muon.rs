@@ -99,7 +99,8 @@ impl Muon {
     }
 
     setters! {
-        /// How many times as large the learning rate of weights updated as by Adam is; 1 by default.
+        /// How many times as large the learning rate of weights updated as by Adam is; 1 by
+        /// default.
         adam_lr_ratio: f64,
         /// How slowly the sum of gradients forgets; 0.95 by default.
         momentum: f64,
@@ -107,8 +108,8 @@ impl Muon {
         ns_steps: usize,
         /// Whether the momentum is Nesterov's; true by default.
         nesterov: bool,
-        /// The root mean square of an update's elements over the learning rate; 0.2 by default, `None`:
-        /// that of a matrix whose singular values are 1.
+        /// The root mean square of an update's elements over the learning rate; 0.2 by default,
+        /// `None`: that of a matrix whose singular values are 1.
         rms_rate: into Option<f64>,
     }
 

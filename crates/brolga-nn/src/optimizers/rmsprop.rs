@@ -64,7 +64,8 @@ impl RMSprop {
         momentum: f64,
         /// The number that keeps the divisor away from 0; 1e-7 by default.
         epsilon: f64,
-        /// Whether gradients are divided by their deviation instead of their size; false by default.
+        /// Whether gradients are divided by their deviation instead of their size; false by
+        /// default.
         centered: bool,
     }
 }

@@ -90,7 +90,8 @@ impl Model {
     }
 }
 
-/// Pooling of windows of 2 by 2. The gradient of candle's pooling is wrong where a row or column is left over: it is cut off.
+/// Pooling of windows of 2 by 2. The gradient of candle's pooling is wrong where a row or column is
+/// left over: it is cut off.
 fn pool(x: &Tensor) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
     let x = if height % 2 == 1 { x.narrow(2, 0, height - 1)? } else { x.clone() };

@@ -1,7 +1,7 @@
 //! Models whose layers form a graph without cycles.
 //!
-//! [`Symbolic`] tensors stand for what layers give. A [`Functional`] model is the part of that graph
-//! between some inputs and some outputs.
+//! [`Symbolic`] tensors stand for what layers give. A [`Functional`] model is the part of that
+//! graph between some inputs and some outputs.
 
 mod config;
 mod order;
@@ -214,8 +214,8 @@ impl Wiring {
         self.units.iter().map(range).collect()
     }
 
-    /// Goes through the calls in order, and gives the results of each. `run` makes those of a call of
-    /// its inputs.
+    /// Goes through the calls in order, and gives the results of each. `run` makes those of a call
+    /// of its inputs.
     fn run(
         &self,
         inputs: &[Var],

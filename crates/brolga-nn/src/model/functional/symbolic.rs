@@ -14,8 +14,8 @@ use crate::layers::{Input, Layer};
 use crate::model::Model;
 use crate::network::{Built, Network};
 
-/// A tensor of a functional model before it has values (Keras's `KerasTensor`): a result of a call of
-/// a layer.
+/// A tensor of a functional model before it has values (Keras's `KerasTensor`): a result of a call
+/// of a layer.
 #[derive(Debug, Clone)]
 pub struct Symbolic {
     pub(super) node: Arc<Node>,

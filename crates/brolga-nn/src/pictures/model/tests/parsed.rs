@@ -192,7 +192,8 @@ impl Shape {
     }
 }
 
-/// The corners of a path of lines whose corners are rounded: of a curve, where its sides would meet.
+/// The corners of a path of lines whose corners are rounded: of a curve, where its sides would
+/// meet.
 fn corners(path: &str) -> Vec<(f64, f64)> {
     let mut corners = vec![];
     for command in path.split(['M', 'L', 'Q']) {
