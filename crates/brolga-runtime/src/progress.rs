@@ -201,27 +201,31 @@ impl Shared {
     /// The main loop of a helper.
     pub(crate) fn help(&self, worker: usize) {
         let seat = &self.seats[worker].0;
+        let is_new = |seen: Moment, moment: Moment| moment.is_open() && moment != seen;
         let mut seen = Moment::default();
         loop {
-            let is_new = |moment: Moment| moment.is_open() && moment != seen;
             let closing = || self.closing.load(Ordering::SeqCst);
-            self.wait(worker, &self.helpers, || is_new(self.moment()) || closing());
+            self.wait(worker, &self.helpers, || is_new(seen, self.moment()) || closing());
             if closing() {
                 return;
             }
-            let moment = self.enter(seat);
+            let mut moment = self.enter(seat);
             let mut left = Left::Nothing;
-            if is_new(moment) {
+            // The job stays while the helper is inside and a phase is open, so one visit is enough
+            // for phases that follow each other closely.
+            while is_new(seen, moment) && matches!(left, Left::Nothing) {
                 // SAFETY: a phase is open, so there is a job; the helper is inside, so the job
                 // stays.
-                if let Some(active) = unsafe { &*self.active.get() } {
-                    left = self.work(active, moment, worker);
-                }
+                let Some(active) = (unsafe { &*self.active.get() }) else { break };
+                left = self.work(active, moment, worker);
+                seen = moment;
+                moment = self.moment();
             }
             self.leave(seat);
-            match left {
-                Left::Nothing => seen = moment,
-                Left::Some => self.offer_core(worker),
+            if matches!(left, Left::Some) {
+                // Chunks may be left: the same phase is looked at again.
+                seen = Moment::default();
+                self.offer_core(worker);
             }
         }
     }
