@@ -1,6 +1,6 @@
 //! The paths from a value to the loss: their nodes, and where they end.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use brolga_ir::{Graph, NodeId, Value};
 
@@ -10,21 +10,9 @@ use crate::error::GradError;
 /// there.
 pub(crate) type Blocked = BTreeMap<NodeId, Vec<usize>>;
 
-/// The nodes that depend on one of the values, those values' nodes included.
-pub(crate) fn dependents(graph: &Graph, values: &[Value]) -> HashSet<NodeId> {
-    let mut found = HashSet::new();
-    let mut stack: Vec<NodeId> = values.iter().map(|value| value.node).collect();
-    while let Some(id) = stack.pop() {
-        if found.insert(id) {
-            stack.extend(graph.uses(id).into_iter().map(|(user, _)| user));
-        }
-    }
-    found
-}
-
 /// The end of the path from a value towards the loss.
 pub(crate) fn no_path(graph: &Graph, target: Value, blocked: &Blocked) -> GradError {
-    let reached = dependents(graph, &[target]);
+    let reached = graph.dependents([target.node]);
     let barrier = blocked.iter().find_map(|(&id, slots)| {
         let operands = graph.operands(id);
         let slot = slots.iter().find(|&&slot| reached.contains(&operands[slot].node))?;

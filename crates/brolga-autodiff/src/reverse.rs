@@ -1,14 +1,15 @@
 //! The reverse sweep.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use brolga_ir::op::Vjp;
 use brolga_ir::trace::Scope;
 use brolga_ir::{Graph, Mistake, NodeId, Origin, Role, Tracer, Value, Var};
+use rustc_hash::FxHashSet;
 
 use crate::bodies::Bodies;
 use crate::error::GradError;
-use crate::path::{Blocked, dependents, describe, no_path};
+use crate::path::{Blocked, describe, no_path};
 
 /// Adds the gradients of `loss`, one float, by each value of `wrt` to the graph and returns them in
 /// that order, each with the type of its value.
@@ -108,7 +109,7 @@ pub(crate) struct Sweep<'a> {
     tracer: &'a Tracer,
     bodies: &'a Bodies,
     /// The nodes that depend on what to differentiate by; no others need a cotangent.
-    active: HashSet<NodeId>,
+    active: FxHashSet<NodeId>,
     /// The sum of the cotangents that have arrived at each value.
     cotangents: HashMap<Value, Var>,
     /// Where cotangents have arrived in vain.
@@ -117,7 +118,8 @@ pub(crate) struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     pub(crate) fn new(tracer: &'a Tracer, targets: &[Value], bodies: &'a Bodies) -> Self {
-        let active = tracer.with_graph(|graph| dependents(graph, targets));
+        let active =
+            tracer.with_graph(|graph| graph.dependents(targets.iter().map(|target| target.node)));
         Self { tracer, bodies, active, cotangents: HashMap::new(), blocked: Blocked::new() }
     }
 

@@ -10,9 +10,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -297,6 +298,46 @@ impl Graph {
         self.insert(node.op.clone(), operands, node.origin.clone(), node.uid)
     }
 
+    /// Adds copies of a function's nodes, given the values that stand for its inputs, in place of a
+    /// node of this origin; returns the copy of each value that needs no other input.
+    ///
+    /// # Errors
+    /// As [`Graph::add_node`].
+    pub fn paste(
+        &mut self,
+        function: &Self,
+        mut values: FxHashMap<Value, Value>,
+        origin: &Origin,
+    ) -> Result<FxHashMap<Value, Value>, Mistake> {
+        for id in function.order().into_iter().filter(|&id| !function.is_input(id)) {
+            let node = function.node(id);
+            let operands = function.operands(id);
+            let operands: SmallVec<[Value; 4]> =
+                operands.iter().filter_map(|operand| values.get(operand).copied()).collect();
+            if operands.len() < function.operands(id).len() {
+                continue;
+            }
+            let copy =
+                self.add_node(node.op.clone(), &operands, node.origin.clone().inside(origin))?;
+            for port in 0..node.types.len() as u32 {
+                values.insert(Value { node: id, port }, Value { node: copy, port });
+            }
+        }
+        Ok(values)
+    }
+
+    /// The nodes that depend on one of these, those included.
+    pub fn dependents(&self, nodes: impl IntoIterator<Item = NodeId>) -> FxHashSet<NodeId> {
+        let mut found = FxHashSet::default();
+        let mut stack: Vec<NodeId> = nodes.into_iter().collect();
+        while let Some(id) = stack.pop() {
+            if found.insert(id) {
+                stack.extend(self.users(id));
+            }
+        }
+        found
+    }
+
     fn insert(
         &mut self,
         op: Op,
@@ -450,6 +491,28 @@ impl Graph {
             Change::Rewired { node, operand: slot as u32, to }
         });
         self.nodes.set_operand(id, slot, value);
+    }
+
+    /// Replaces the bodies of a node's op by others that take and give the same types.
+    ///
+    /// # Errors
+    /// If the op does not accept them, or the types of the results change.
+    pub fn set_bodies(&mut self, id: NodeId, bodies: &[Arc<Self>]) -> Result<(), Mistake> {
+        let mut op = self.node(id).op.clone();
+        op.bodies_mut().clone_from_slice(bodies);
+        let depth = self.depth_with(&op)?;
+        let operands = self.operands(id);
+        let types = {
+            let operands = operands.iter().map(|&value| self.ty(value));
+            op.infer(&operands.collect::<SmallVec<[&Type; 4]>>())?
+        };
+        if types != self.node(id).types {
+            return Err(format!("`{}`: its body gives other types than before", op.name()).into());
+        }
+        self.change();
+        self.depth = depth;
+        self.nodes.get_mut(id).op = op;
+        Ok(())
     }
 
     /// Removes a node. Inputs are removed with [`Graph::remove_input`].

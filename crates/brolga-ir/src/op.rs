@@ -117,6 +117,8 @@ pub enum Family<'a> {
     Other,
     /// A graph that runs instead of the node.
     Call,
+    /// A graph that runs in each step of a loop.
+    Loop,
 }
 
 /// The combination of a reduction's elements.

@@ -6,10 +6,13 @@
 //! returns it.
 
 mod function;
+mod scan;
 
 use std::cell::RefCell;
 use std::panic;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::error::{Mistake, TraceError};
 use crate::graph::{Graph, Location, NodeId, Origin, Role, Value};
@@ -19,6 +22,7 @@ use crate::tensor::Tensor;
 use crate::types::{DType, Shape, Type};
 
 pub use function::Function;
+pub use scan::Scanner;
 
 /// A graph under construction. Clones share the graph.
 #[derive(Debug, Clone)]
@@ -163,6 +167,16 @@ impl Tracer {
 
     fn void(&self) -> Var {
         Var { tracer: self.clone(), value: None, ty: Type::scalar(DType::F32) }
+    }
+
+    /// Adds copies of a function's nodes, as [`Graph::paste`] does.
+    pub(crate) fn paste(
+        &self,
+        function: &Graph,
+        values: FxHashMap<Value, Value>,
+    ) -> Result<FxHashMap<Value, Value>, Mistake> {
+        let origin = self.state.borrow().origin.clone();
+        self.state.borrow_mut().graph.paste(function, values, &origin)
     }
 
     /// The variable of a value that is already in the graph.

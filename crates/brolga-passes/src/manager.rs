@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use brolga_ir::{Change, Graph, verify};
+use brolga_ir::op::Family;
+use brolga_ir::{Change, Graph, NodeId, verify};
+use rustc_hash::FxHashMap;
 
 use crate::check::same_bits;
 use crate::error::PassError;
@@ -177,9 +180,8 @@ fn run_pass(
     rewrites: &mut Rewrites,
 ) -> Result<PassReport, PassError> {
     let (start, verified, first) = (Instant::now(), graph.revision(), graph.journal().len());
-    let changed = pass.run(graph, rewrites).map_err(|error| error.of(name))?;
-    let time = start.elapsed();
-    rewrites.end(graph);
+    run_on(pass, graph, rewrites).map_err(|error| error.of(name))?;
+    let (changed, time) = (rewrites.changed(), start.elapsed());
     if let Some(most) = rewrites.endless() {
         let rule = rewrites.done().last().map_or("none", |rewrite| rewrite.rule.name);
         return Err(PassError::Endless { pass: name.to_owned(), rewrites: most, rule });
@@ -197,6 +199,41 @@ fn run_pass(
         changes: first..graph.journal().len(),
         time,
     })
+}
+
+/// Runs a pass on the bodies of a graph's loops, each once, and then on the graph. The recursion is
+/// as deep as bodies nest.
+fn run_on(pass: &dyn Pass, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<(), PassError> {
+    let mut known: FxHashMap<*const Graph, (Arc<Graph>, Arc<Graph>)> = FxHashMap::default();
+    let is_loop = |&id: &NodeId| graph.node(id).op.family() == Family::Loop;
+    let loops: Vec<NodeId> = graph.ids().filter(is_loop).collect();
+    for id in loops {
+        let mut bodies = graph.node(id).op.bodies().to_vec();
+        let mut changed = false;
+        for body in &mut bodies {
+            let new = match known.get(&Arc::as_ptr(body)) {
+                Some((_, new)) => Arc::clone(new),
+                None => {
+                    let mut inner = (**body).clone();
+                    run_on(pass, &mut inner, rewrites)?;
+                    let new = match inner.revision() == body.revision() {
+                        true => Arc::clone(body),
+                        false => Arc::new(inner),
+                    };
+                    known.insert(Arc::as_ptr(body), (Arc::clone(body), Arc::clone(&new)));
+                    new
+                }
+            };
+            changed |= !Arc::ptr_eq(body, &new);
+            *body = new;
+        }
+        if changed {
+            graph.set_bodies(id, &bodies)?;
+        }
+    }
+    pass.run(graph, rewrites)?;
+    rewrites.end(graph);
+    Ok(())
 }
 
 /// What one run of a pass did.

@@ -51,8 +51,8 @@ impl Case {
         let tracer = Tracer::new("case");
         let operands = self.inputs(&tracer);
         let wrt: Vec<Var> = operands.iter().filter(|x| x.dtype() == DType::F64).cloned().collect();
-        let result = tracer.apply(self.op.clone(), &operands.iter().collect::<Vec<_>>());
-        let orders = self.orders(&result, &wrt)?;
+        let results = tracer.apply_all(self.op.clone(), &operands.iter().collect::<Vec<_>>());
+        let orders = self.orders(&results, &wrt)?;
         for order in &orders {
             tracer.output(&order.loss);
         }
@@ -70,20 +70,23 @@ impl Case {
         self.operands.iter().enumerate().map(input).collect()
     }
 
-    /// `L₁ = Σ c ⊙ (y + y²)`, and `L₂ = Σ v ⊙ ∂L₁/∂x` over all operands x: its gradients are
-    /// products of L₁'s second derivatives.
-    fn orders(&self, result: &Var, wrt: &[Var]) -> Result<[Order; 2], String> {
+    /// `L₁ = Σ c ⊙ (y + y²)` over all results y of f64, and `L₂ = Σ v ⊙ ∂L₁/∂x` over all operands
+    /// x: its gradients are products of L₁'s second derivatives.
+    fn orders(&self, results: &[Var], wrt: &[Var]) -> Result<[Order; 2], String> {
         let sum = |x: &Var, seed: usize| {
             let weights = x.tracer().constant(weights(x.shape(), seed));
             (x * weights).reduce_sum(&(0..x.shape().rank()).collect::<Vec<_>>(), false)
         };
         let differentiate = |loss: Var| {
-            let gradients = gradients(result.tracer(), &loss, wrt).map_err(|e| e.to_string())?;
+            let gradients = gradients(loss.tracer(), &loss, wrt).map_err(|e| e.to_string())?;
             Ok::<_, String>(Order { loss, gradients })
         };
-        let first = differentiate(sum(&(result + result * result), 1))?;
-        let products = first.gradients.iter().enumerate().map(|(place, g)| sum(g, place + 2));
-        let second = differentiate(products.reduce(|a, b| a + b).ok_or("no operand of f64")?)?;
+        let total = |sums: &mut dyn Iterator<Item = Var>| sums.reduce(|a, b| a + b);
+        let results = results.iter().filter(|y| y.dtype() == DType::F64).enumerate();
+        let mut losses = results.map(|(place, y)| sum(&(y + y * y), 50 * place + 1));
+        let first = differentiate(total(&mut losses).ok_or("no result of f64")?)?;
+        let mut products = first.gradients.iter().enumerate().map(|(place, g)| sum(g, place + 2));
+        let second = differentiate(total(&mut products).ok_or("no operand of f64")?)?;
         Ok([first, second])
     }
 

@@ -18,6 +18,11 @@ impl Numbers {
         self.tensor(shape, |number| 2.0 * number)
     }
 
+    /// Numbers between −½ and ½: factors of long chains, whose higher derivatives stay small.
+    pub(crate) fn small(&mut self, shape: impl Into<Shape>) -> Tensor {
+        self.tensor(shape, |number| 0.5 * number)
+    }
+
     /// Numbers between ½ and 2½.
     pub(crate) fn positive(&mut self, shape: impl Into<Shape>) -> Tensor {
         self.tensor(shape, |number| 1.5 + number)

@@ -167,5 +167,6 @@ fn fast(kernel: &Kernel, target: &dyn TileTarget) -> Result<Lowered> {
         KernelKind::Move => movement::lower(&body),
         KernelKind::Random => random::lower(&body),
         KernelKind::Update => update::lower(&body),
+        KernelKind::Loop => Err(Error::Refused("no fast lowering yet".to_owned())),
     }
 }

@@ -1,5 +1,7 @@
 //! The writer of programs of loops.
 
+use rustc_hash::FxHashMap;
+
 use super::{
     Atom, Buffer, BufferData, Counts, Index, Loops, Number, Rule, Scalar, Stage, Step, Storage,
     Value, Variable, integer,
@@ -20,6 +22,8 @@ pub struct Writer {
     blocks: Vec<Vec<Step>>,
     counts: Counts,
     name: String,
+    /// The buffers that are parts of others, and the index of each one's first element there.
+    parts: FxHashMap<Buffer, (Buffer, Index)>,
 }
 
 impl Writer {
@@ -33,6 +37,7 @@ impl Writer {
             blocks: Vec::new(),
             counts: Counts::default(),
             name: String::new(),
+            parts: FxHashMap::default(),
         }
     }
 
@@ -54,7 +59,30 @@ impl Writer {
 
     /// The memory of a buffer under another shape of as many elements.
     pub fn view(&mut self, buffer: Buffer, ty: Type) -> Buffer {
-        self.buffer(ty, Storage::View(buffer))
+        let view = self.buffer(ty, Storage::View(buffer));
+        if let Some(part) = self.parts.get(&buffer).cloned() {
+            self.parts.insert(view, part);
+        }
+        view
+    }
+
+    /// The memory of `buffer[index, ..]`, which is accessed where the index is known alone.
+    pub fn part(&mut self, buffer: Buffer, index: &Index) -> Buffer {
+        let ty = self.ty(buffer);
+        let ty = Type::new(ty.dtype, &ty.shape[1..]);
+        let first = index * ty.shape.elements();
+        let (owner, first) = self.resolve(buffer, first);
+        let part = self.buffer(ty, Storage::View(owner));
+        self.parts.insert(part, (owner, first));
+        part
+    }
+
+    /// The buffer that an element of this one lies in, and its index there.
+    fn resolve(&self, buffer: Buffer, index: Index) -> (Buffer, Index) {
+        match self.parts.get(&buffer) {
+            Some((owner, first)) => (*owner, first.clone() + index),
+            None => (buffer, index),
+        }
     }
 
     fn buffer(&mut self, ty: Type, storage: Storage) -> Buffer {
@@ -95,10 +123,13 @@ impl Writer {
         self.blocks.pop().expect("the block was opened above")
     }
 
-    /// Writes a stage of `units` units.
+    /// Writes a stage of `units` units. Inside of a stage, it is a loop over them.
     pub fn stage(&mut self, units: usize, body: impl FnOnce(&mut Self, Index)) {
         if units == 0 {
             return;
+        }
+        if !self.blocks.is_empty() {
+            return self.repeat(units, body);
         }
         let unit = self.atom();
         let index = if units == 1 { Index::default() } else { unit.into() };
@@ -317,11 +348,13 @@ impl Writer {
 
     /// The element at an index.
     pub fn load(&mut self, buffer: Buffer, index: Index) -> Number {
+        let (buffer, index) = self.resolve(buffer, index);
         self.define(Scalar::of(self.dtype(buffer)), Value::Load(buffer, index))
     }
 
     /// Writes an element.
     pub fn store(&mut self, buffer: Buffer, index: Index, number: Number) {
+        let (buffer, index) = self.resolve(buffer, index);
         self.push(Step::Store(buffer, index, number));
     }
 

@@ -35,6 +35,8 @@ pub enum KernelKind {
     Random,
     /// The same elementwise chain over several groups of tensors: all parameter updates.
     Update,
+    /// A loop over steps, whose body is a graph of kernels.
+    Loop,
 }
 
 impl KernelKind {
@@ -49,6 +51,7 @@ impl KernelKind {
             Self::Move => "move",
             Self::Random => "random",
             Self::Update => "update",
+            Self::Loop => "loop",
         }
     }
 }

@@ -231,6 +231,7 @@ ops! {
         random_bernoulli: RandomBernoulli,
         call: Call,
         custom_gradient: CustomGradient,
+        scan: Scan,
         kernel: Kernel,
     }
 }

@@ -71,7 +71,7 @@ impl Tracer {
     /// A graph of inputs of these names and types, to be a body of `op`, and the number of its
     /// results; `None` if a mistake was made in it.
     #[track_caller]
-    fn body(
+    pub(super) fn body(
         &self,
         name: &str,
         inputs: Vec<(String, Type)>,

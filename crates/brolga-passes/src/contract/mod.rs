@@ -94,6 +94,7 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
         }
         KernelKind::Move => check_move(body, &nodes),
         KernelKind::Update => update::check(body, &nodes),
+        KernelKind::Loop => check_loop(body, &nodes),
     }
 }
 
@@ -145,6 +146,17 @@ fn check_streaming(body: &Graph, id: NodeId, shape: &Shape) -> Checked {
     for value in body.operands(id) {
         let fits = streams(body, value, shape) || splat(body, value).is_some();
         ensure(fits, format!("`{name}` reads {}, which does not stream", body.ty(value)))?;
+    }
+    Ok(())
+}
+
+fn check_loop(body: &Graph, nodes: &[NodeId]) -> Checked {
+    ensure(nodes.len() == 1, "there must be one loop")?;
+    check_main(body, nodes)?;
+    for step in body.node(nodes[0]).op.bodies() {
+        check_kernels(step).map_err(|violations| {
+            violations.iter().map(Violation::to_string).collect::<Vec<_>>().join("; ")
+        })?;
     }
     Ok(())
 }

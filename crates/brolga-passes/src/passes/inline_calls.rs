@@ -84,17 +84,7 @@ fn inline(graph: &mut Graph, id: NodeId, flat: &mut Flat) -> Result<(), Mistake>
     let function = flattened(&function, flat)?;
     let origin = graph.node(id).origin.clone();
     let inputs = function.inputs().iter().map(|&input| Value::from(input));
-    let mut values: HashMap<Value, Value> = inputs.zip(graph.operands(id)).collect();
-    for inner in function.order().into_iter().filter(|&inner| !function.is_input(inner)) {
-        let node = function.node(inner);
-        let operands: Vec<Value> =
-            function.operands(inner).iter().map(|operand| values[operand]).collect();
-        let copy =
-            graph.add_node(node.op.clone(), &operands, node.origin.clone().inside(&origin))?;
-        for port in 0..node.types.len() as u32 {
-            values.insert(Value { node: inner, port }, Value { node: copy, port });
-        }
-    }
+    let values = graph.paste(&function, inputs.zip(graph.operands(id)).collect(), &origin)?;
     for (port, output) in (0..).zip(function.outputs()) {
         graph.replace(Value { node: id, port }, values[&output.value]);
     }

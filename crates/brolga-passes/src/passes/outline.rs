@@ -54,6 +54,7 @@ impl Pass for Outline {
 fn kind(graph: &Graph, id: NodeId) -> Option<KernelKind> {
     Some(match graph.node(id).op.family() {
         Family::Source | Family::View | Family::Call => return None,
+        Family::Loop => KernelKind::Loop,
         Family::Elementwise(_) => KernelKind::Rows,
         Family::Contraction { .. } => KernelKind::Contraction,
         Family::Window => KernelKind::Window,

@@ -6,6 +6,7 @@ mod elementwise;
 mod movement;
 mod pooling;
 mod reductions;
+mod scans;
 mod tables;
 
 use crate::check::Case;
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Case> {
         contractions::cases(),
         pooling::cases(),
         calls::cases(),
+        scans::cases(),
     ]
     .concat()
 }
