@@ -113,7 +113,10 @@ impl Scan {
 
 /// A type with an axis of this length in front.
 fn stacked(ty: &Type, length: usize) -> Type {
-    Type { dtype: ty.dtype, shape: std::iter::once(length).chain(ty.shape.iter().copied()).collect() }
+    Type {
+        dtype: ty.dtype,
+        shape: std::iter::once(length).chain(ty.shape.iter().copied()).collect(),
+    }
 }
 
 impl Operation for Scan {

@@ -19,17 +19,22 @@ pub(super) fn segments(scan: &Scan, every: usize, operands: &[Var]) -> Result<Gr
     let name = scan.body.name();
 
     let outer = Tracer::new(format!("{name}.segment"));
-    let taken: Vec<Var> = operands.iter().enumerate().map(|(index, operand)| {
-        let ty = match (carries..own).contains(&index) {
-            true => sized(operand.ty(), every),
-            false => operand.ty().clone(),
-        };
-        outer.input(&format!("x{index}"), ty)
-    }).collect();
+    let taken: Vec<Var> = operands
+        .iter()
+        .enumerate()
+        .map(|(index, operand)| {
+            let ty = match (carries..own).contains(&index) {
+                true => sized(operand.ty(), every),
+                false => operand.ty().clone(),
+            };
+            outer.input(&format!("x{index}"), ty)
+        })
+        .collect();
     let results = outer.apply_all(plain(every), &taken.iter().collect::<Vec<_>>());
     results.iter().for_each(|result| outer.output(result));
     drop((taken, results));
-    let outer = Scan { length: count, checkpoint: Some(1), body: Arc::new(finish(outer)?), ..scan.clone() };
+    let outer =
+        Scan { length: count, checkpoint: Some(1), body: Arc::new(finish(outer)?), ..scan.clone() };
 
     let whole = Tracer::new(format!("{name}.segments"));
     let inputs: Vec<Var> = (operands.iter().enumerate())

@@ -1,8 +1,8 @@
 //! Steps of sequences and stacks as tensors.
 
+use crate::map_data;
 use crate::tensor::{Data, Tensor};
 use crate::types::{Shape, Type};
-use crate::map_data;
 
 /// `x[step, ..]`.
 pub(super) fn part(x: &Tensor, step: usize) -> Tensor {

@@ -59,7 +59,8 @@ fn refused_operands_and_bodies() {
     `scan`: there is no checkpoint every 0 steps
       help: without checkpoint all carries are kept
     ");
-    let endless = scan(&STEP.replace(", %x: f32[]", "").replace("add %0, %x", "add %0, %s"), 1 << 25, 1, 0);
+    let endless =
+        scan(&STEP.replace(", %x: f32[]", "").replace("add %0, %x", "add %0, %s"), 1 << 25, 1, 0);
     insta::assert_snapshot!(mistake(endless, &["f32[]", "f32[]"]), @"`scan` has more than 16777216 steps");
 }
 

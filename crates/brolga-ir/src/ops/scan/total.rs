@@ -67,12 +67,14 @@ impl Total {
 
     /// The values of all steps that it needs.
     pub(super) fn stacked(&self) -> impl Iterator<Item = Value> + '_ {
-        self.terms.iter().flat_map(|term| match &term.addend {
-            Addend::Product(_, values) | Addend::Rows(_, values) => values.as_slice(),
-            Addend::Sum(_, value) => std::slice::from_ref(value),
-            Addend::Each(_) => &[],
-        })
-        .copied()
+        self.terms
+            .iter()
+            .flat_map(|term| match &term.addend {
+                Addend::Product(_, values) | Addend::Rows(_, values) => values.as_slice(),
+                Addend::Sum(_, value) => std::slice::from_ref(value),
+                Addend::Each(_) => &[],
+            })
+            .copied()
     }
 
     /// The values that are added up step after step.
