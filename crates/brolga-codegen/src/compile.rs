@@ -19,6 +19,7 @@ use crate::kernel::{Compiled, CompiledKernel, Stage};
 use crate::lower::{self, Lowered, Lowering, lower};
 use crate::nest;
 use crate::object::{Object, ObjectBuilder};
+use crate::steps::{self, Part};
 use crate::tile::TileTarget;
 
 /// The options of a compilation.
@@ -69,6 +70,7 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
                 reads: stage.reads.clone(),
                 writes: stage.writes.clone(),
                 flops: stage.flops,
+                together: matches!(stage.code, lower::Code::Steps(_, Part::Loop)),
             })
             .collect();
         let Lowered { workspace, scratch, ref in_place, .. } = *lowered;
@@ -155,34 +157,69 @@ fn assemble(
         if stages.contains_key(&Arc::as_ptr(lowered)) {
             continue;
         }
-        let mut functions = Vec::new();
-        for stage in &lowered.1.stages {
+        let mut called = Called::default();
+        let of_stage = |stage: &lower::Stage| {
             let name = format!("{}/{}", kernel.body.name(), stage.code.name());
-            let id = builder.declare(&name, KERNEL_ARITY);
-            let mut function = builder.function(id);
-            let mut imported = FxHashMap::default();
-            let config = builder.frontend_config();
-            let optimization = match &stage.code {
-                lower::Code::Nest(nest) => {
-                    nest::emit(nest, &mut function, config, |function, tile| {
-                        *imported.entry(Arc::as_ptr(tile)).or_insert_with(|| {
-                            let id = builder.tile(tile);
-                            builder.import(id, function)
-                        })
-                    });
-                    Optimization::Speed
-                }
-                lower::Code::Loops(addressed, stage) => {
-                    general::emit(addressed, *stage, &mut function, config);
-                    Optimization::Scalar
-                }
-            };
-            builder.define(id, function, optimization);
-            functions.push(id);
-        }
+            define(&mut builder, &name, &stage.code, &mut called)
+        };
+        let functions = lowered.1.stages.iter().map(of_stage).collect();
         stages.insert(Arc::as_ptr(lowered), functions);
     }
     Ok((builder.finish()?, stages))
+}
+
+/// The functions of stages that a loop calls, by their kernel and their index.
+type Called = FxHashMap<(*const Lowered, usize), FuncId>;
+
+/// Defines the function of a stage, and those of the stages that it calls. The recursion is as deep
+/// as loops nest.
+fn define(
+    builder: &mut ObjectBuilder,
+    name: &str,
+    code: &lower::Code,
+    called: &mut Called,
+) -> FuncId {
+    let id = builder.declare(name, KERNEL_ARITY);
+    let mut function = builder.function(id);
+    let config = builder.frontend_config();
+    let optimization = match code {
+        lower::Code::Nest(nest) => {
+            let mut imported = FxHashMap::default();
+            nest::emit(nest, &mut function, config, |function, tile| {
+                *imported.entry(Arc::as_ptr(tile)).or_insert_with(|| {
+                    let id = builder.tile(tile);
+                    builder.import(id, function)
+                })
+            });
+            Optimization::Speed
+        }
+        lower::Code::Loops(addressed, stage) => {
+            general::emit(addressed, *stage, &mut function, config);
+            Optimization::Scalar
+        }
+        lower::Code::Steps(looped, part) => {
+            let mut imported = FxHashMap::default();
+            steps::emit(looped, *part, &mut function, config, &mut |function, lowered, stage| {
+                let key = (Arc::as_ptr(lowered), stage);
+                *imported.entry(key).or_insert_with(|| {
+                    let id = match called.get(&key) {
+                        Some(&id) => id,
+                        None => {
+                            let code = &lowered.stages[stage].code;
+                            let id =
+                                define(builder, &format!("{name}/{}", code.name()), code, called);
+                            called.insert(key, id);
+                            id
+                        }
+                    };
+                    builder.import(id, function)
+                })
+            });
+            Optimization::Speed
+        }
+    };
+    builder.define(id, function, optimization);
+    id
 }
 
 /// A kernel's readable forms.

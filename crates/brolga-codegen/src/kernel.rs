@@ -61,6 +61,8 @@ pub struct Stage {
     pub writes: Vec<Touch>,
     /// Floating-point operations, a multiply-add counted as two.
     pub flops: u64,
+    /// Whether neighbouring units are best done together, and so the units of a lane by one worker.
+    pub together: bool,
 }
 
 /// A compiled kernel without its code: stages that run one after the other.

@@ -18,6 +18,7 @@ pub mod lower;
 pub mod native;
 pub mod nest;
 pub mod object;
+pub mod steps;
 pub mod tile;
 
 pub use compile::{CodegenOptions, KernelText, compile, compile_for, dump};

@@ -262,6 +262,21 @@ impl Graph {
         unused
     }
 
+    /// Puts the inputs into this order, and removes those that are not listed.
+    ///
+    /// # Errors
+    /// If one that is used is not listed.
+    pub fn arrange_inputs(&mut self, order: &[NodeId]) -> Result<(), Mistake> {
+        let others: Vec<NodeId> =
+            self.inputs.iter().copied().filter(|id| !order.contains(id)).collect();
+        if !others.into_iter().all(|id| self.remove_input(id)) {
+            return Err(Mistake::new("an input that is used cannot be removed"));
+        }
+        self.change();
+        self.inputs = order.to_vec();
+        Ok(())
+    }
+
     /// Adds a node with one result; its type is inferred from the operands.
     ///
     /// # Errors

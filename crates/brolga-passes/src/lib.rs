@@ -26,6 +26,7 @@ mod check;
 pub mod contract;
 mod error;
 pub mod filetest;
+mod loops;
 mod manager;
 mod pass;
 pub mod passes;

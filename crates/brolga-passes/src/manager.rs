@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use brolga_ir::op::Family;
-use brolga_ir::{Change, Graph, NodeId, verify};
-use rustc_hash::FxHashMap;
+use brolga_ir::{Change, Graph, verify};
 
 use crate::check::same_bits;
 use crate::error::PassError;
+use crate::loops::for_each_step;
 use crate::pass::{Changed, Pass};
 use crate::rewrites::{Refusal, Rewrite, Rewrites};
 
@@ -201,36 +199,10 @@ fn run_pass(
     })
 }
 
-/// Runs a pass on the bodies of a graph's loops, each once, and then on the graph. The recursion is
-/// as deep as bodies nest.
+/// Runs a pass on the bodies of a graph's loops, and then on the graph. The recursion is as deep as
+/// bodies nest.
 fn run_on(pass: &dyn Pass, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<(), PassError> {
-    let mut known: FxHashMap<*const Graph, (Arc<Graph>, Arc<Graph>)> = FxHashMap::default();
-    let is_loop = |&id: &NodeId| graph.node(id).op.family() == Family::Loop;
-    let loops: Vec<NodeId> = graph.ids().filter(is_loop).collect();
-    for id in loops {
-        let mut bodies = graph.node(id).op.bodies().to_vec();
-        let mut changed = false;
-        for body in &mut bodies {
-            let new = match known.get(&Arc::as_ptr(body)) {
-                Some((_, new)) => Arc::clone(new),
-                None => {
-                    let mut inner = (**body).clone();
-                    run_on(pass, &mut inner, rewrites)?;
-                    let new = match inner.revision() == body.revision() {
-                        true => Arc::clone(body),
-                        false => Arc::new(inner),
-                    };
-                    known.insert(Arc::as_ptr(body), (Arc::clone(body), Arc::clone(&new)));
-                    new
-                }
-            };
-            changed |= !Arc::ptr_eq(body, &new);
-            *body = new;
-        }
-        if changed {
-            graph.set_bodies(id, &bodies)?;
-        }
-    }
+    for_each_step(graph, &mut |body| run_on(pass, body, rewrites))?;
     pass.run(graph, rewrites)?;
     rewrites.end(graph);
     Ok(())

@@ -17,6 +17,7 @@ pub(crate) fn copy_kernel(bytes: usize) -> CompiledKernel {
         reads: touch(0),
         writes: touch(1),
         flops: 0,
+        together: false,
     };
     CompiledKernel { stages: vec![stage], ..CompiledKernel::default() }
 }

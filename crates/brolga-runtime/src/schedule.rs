@@ -28,6 +28,8 @@ pub(crate) struct Scheduled {
     pub(crate) barrier: bool,
     /// Whether its units are done in any order, by whoever has time.
     pub(crate) long: bool,
+    /// Whether the units of a lane are done by one worker, however long they take.
+    pub(crate) together: bool,
 }
 
 /// The operations or bytes of a lane from which on a stage is long: some 10 µs, since another chunk
@@ -39,7 +41,7 @@ impl Scheduled {
     fn is_long(&self, lanes: usize) -> bool {
         let is_worth_it = self.flops / lanes as u64 >= LONG_FLOPS
             || self.read.saturating_add(self.written) / lanes >= LONG_BYTES;
-        lanes > 1 && self.units >= 2 * lanes && is_worth_it
+        lanes > 1 && !self.together && self.units >= 2 * lanes && is_worth_it
     }
 
     /// The work of the stage for one worker: 1 is some 10 µs.
@@ -61,6 +63,7 @@ impl Scheduled {
             written: 0,
             barrier: false,
             long: false,
+            together: false,
         }
     }
 }
@@ -119,6 +122,7 @@ pub(crate) fn schedule(
                 written: bytes(true),
                 barrier: false,
                 long: false,
+                together: stage.together,
             });
             footprints.push(touched);
         }

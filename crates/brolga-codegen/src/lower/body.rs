@@ -15,6 +15,8 @@ pub(crate) struct Body<'a> {
     pub(crate) order: Vec<NodeId>,
     /// The slot of each operand.
     slots: FxHashMap<NodeId, usize>,
+    /// Whether it runs in each step of a loop.
+    pub(crate) in_loop: bool,
 }
 
 /// A node whose operands are being recorded, its operands, and the lanes of the first of them.
@@ -28,13 +30,18 @@ impl<'a> Body<'a> {
     /// If a value has an element type without tiles.
     pub(crate) fn new(graph: &'a Graph) -> Result<Self> {
         let slots = graph.inputs().iter().enumerate().map(|(slot, &id)| (id, slot)).collect();
-        let body = Self { graph, order: graph.order(), slots };
+        let body = Self { graph, order: graph.order(), slots, in_loop: false };
         for &id in &body.order {
             for ty in &graph.node(id).types {
                 element(ty.dtype).map_err(|error| body.refused(error))?;
             }
         }
         Ok(body)
+    }
+
+    /// The same body, which runs in each step of a loop or does not.
+    pub(crate) fn in_loop(self, in_loop: bool) -> Self {
+        Self { in_loop, ..self }
     }
 
     pub(crate) fn name(&self) -> &str {

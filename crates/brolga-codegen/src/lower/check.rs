@@ -47,6 +47,10 @@ impl Lowered {
                 Code::Nest(nest) => nest
                     .check(*units, &table, self.scratch)
                     .map_err(|breach| (breach.problem, breach.step)),
+                Code::Steps(steps, _) => {
+                    let slots: Vec<usize> = table.iter().map(|room| room.bytes).collect();
+                    steps.check(&slots)?.map_err(|problem| (problem, code.to_string()))
+                }
                 Code::Loops(addressed, number) => addressed
                     .loops
                     .check(addressed.stage(*number))

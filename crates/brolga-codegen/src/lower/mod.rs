@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::general::{self, AddressedLoops};
 use crate::kernel::Touch;
 use crate::nest::Nest;
+use crate::steps::{self, Part, Steps};
 use crate::tile::{TileProgram, TileTarget};
 
 pub(crate) use body::Body;
@@ -63,6 +64,8 @@ pub enum Code {
     Nest(Nest),
     /// The stage of this index of scalar loops.
     Loops(Arc<AddressedLoops>, usize),
+    /// A part of a loop over steps.
+    Steps(Arc<Steps>, Part),
 }
 
 impl fmt::Display for Code {
@@ -70,6 +73,7 @@ impl fmt::Display for Code {
         match self {
             Self::Nest(nest) => nest.fmt(f),
             Self::Loops(addressed, stage) => addressed.stage(*stage).fmt(f),
+            Self::Steps(steps, part) => steps::Text(steps, *part).fmt(f),
         }
     }
 }
@@ -87,6 +91,7 @@ impl Code {
         match self {
             Self::Nest(nest) => &nest.name,
             Self::Loops(addressed, stage) => addressed.name(*stage),
+            Self::Steps(steps, part) => steps.part_name(*part),
         }
     }
 
@@ -95,7 +100,7 @@ impl Code {
     pub fn as_nest(&self) -> Option<&Nest> {
         match self {
             Self::Nest(nest) => Some(nest),
-            Self::Loops(..) => None,
+            Self::Loops(..) | Self::Steps(..) => None,
         }
     }
 
@@ -103,7 +108,7 @@ impl Code {
     pub fn as_nest_mut(&mut self) -> Option<&mut Nest> {
         match self {
             Self::Nest(nest) => Some(nest),
-            Self::Loops(..) => None,
+            Self::Loops(..) | Self::Steps(..) => None,
         }
     }
 
@@ -113,6 +118,7 @@ impl Code {
         match self {
             Self::Nest(nest) => nest.tiles(),
             Self::Loops(..) => Vec::new(),
+            Self::Steps(steps, part) => steps.tiles(*part),
         }
     }
 }
@@ -141,7 +147,23 @@ impl fmt::Display for Lowering {
 /// # Errors
 /// If the code of a lowering breaks a rule, which is a bug of the lowering.
 pub fn lower(kernel: &Kernel, target: &dyn TileTarget) -> Result<(Lowering, Lowered)> {
-    match fast(kernel, target) {
+    lower_with(kernel, target, false)
+}
+
+/// As [`lower`], for a kernel that runs in each step of a loop: units are rows where they can be.
+pub(crate) fn lower_in_loop(
+    kernel: &Kernel,
+    target: &dyn TileTarget,
+) -> Result<(Lowering, Lowered)> {
+    lower_with(kernel, target, true)
+}
+
+fn lower_with(
+    kernel: &Kernel,
+    target: &dyn TileTarget,
+    in_loop: bool,
+) -> Result<(Lowering, Lowered)> {
+    match fast(kernel, target, in_loop) {
         Ok(lowered) => Ok((Lowering::Fast(kernel.kind), lowered)),
         Err(Error::Refused(reason)) => {
             Ok((Lowering::General(reason), general::lower(&kernel.body)))
@@ -154,19 +176,19 @@ pub fn lower(kernel: &Kernel, target: &dyn TileTarget) -> Result<(Lowering, Lowe
 ///
 /// # Errors
 /// [`Error::Refused`] if it does not take the body.
-fn fast(kernel: &Kernel, target: &dyn TileTarget) -> Result<Lowered> {
-    if !target.has_tiles() {
+fn fast(kernel: &Kernel, target: &dyn TileTarget, in_loop: bool) -> Result<Lowered> {
+    if !target.has_tiles() && kernel.kind != KernelKind::Loop {
         return Err(Error::Refused(format!("`{}` has no tiles", target.name())));
     }
-    let body = Body::new(&kernel.body)?;
+    let body = || Body::new(&kernel.body).map(|body| body.in_loop(in_loop));
     match kernel.kind {
-        KernelKind::Contraction => contraction::lower(&body, target),
-        KernelKind::Rows => rows::lower(&body),
-        KernelKind::Columns => columns::lower(&body),
-        KernelKind::Window => window::lower(&body),
-        KernelKind::Move => movement::lower(&body),
-        KernelKind::Random => random::lower(&body),
-        KernelKind::Update => update::lower(&body),
-        KernelKind::Loop => Err(Error::Refused("no fast lowering yet".to_owned())),
+        KernelKind::Contraction => contraction::lower(&body()?, target),
+        KernelKind::Rows => rows::lower(&body()?),
+        KernelKind::Columns => columns::lower(&body()?),
+        KernelKind::Window => window::lower(&body()?),
+        KernelKind::Move => movement::lower(&body()?),
+        KernelKind::Random => random::lower(&body()?),
+        KernelKind::Update => update::lower(&body()?),
+        KernelKind::Loop => steps::lower(&kernel.body, target),
     }
 }

@@ -20,7 +20,7 @@
 //! differentiated.
 //!
 //! Functions that call functions are flattened first, each once. Refused: calls in the bodies of
-//! other ops.
+//! kernels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use std::sync::Arc;
 use brolga_ir::{Graph, Mistake, NodeId, Op, Value};
 
 use crate::error::PassError;
+use crate::loops::for_each_step;
 use crate::pass::{Changed, Pass};
 use crate::rewrites::{Rewrites, Rule};
 
@@ -50,6 +51,8 @@ impl Pass for InlineCalls {
                 inline(graph, id, &mut flat)?;
             }
         }
+        // Functions bring loops along, whose bodies have calls of their own.
+        for_each_step(graph, &mut |body| self.run(body, rewrites).map(drop))?;
         if rewrites.changed() == Changed::Yes {
             graph.remove_dead();
         }

@@ -39,6 +39,12 @@ passes! {
     AlgebraicSimplification,
     CanonicalShapes,
     CommonSubexpressions,
+    // A gradient brings a second forward loop along, and computes steps again. Bodies have been
+    // simplified, so that equal nodes are equal.
+    MergeLoops in merge_loops,
+    TrimLoops in trim_loops,
+    StackRecomputed in stack_recomputed,
+    TrimLoops,
     // Removes the backward part's use of an activation, so that it can be fused with its pooling.
     // It relies on equal poolings and index nodes having been merged.
     UnpoolMask in unpool_mask,

@@ -361,6 +361,7 @@ mod tests {
                 reads: (0..operands).map(touch).collect(),
                 writes: vec![touch(operands)],
                 flops: 0,
+                together: false,
             };
             Ok(CompiledKernel { stages: vec![stage], ..CompiledKernel::default() })
         };

@@ -165,6 +165,7 @@ fn stages(kernel: &str, n: usize, functions: &mut Vec<(String, KernelFn)>) -> Co
             reads: reads.to_vec(),
             writes: writes.to_vec(),
             flops: n as u64,
+            together: false,
         }
     };
     let [x, y, z] = [0, 1, 2].map(|slot| Touch { slot, access: Access::Units });

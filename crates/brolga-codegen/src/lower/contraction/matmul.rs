@@ -25,6 +25,8 @@ use crate::tile::{LANES, TileProgram, TileShape, TileTarget};
 const MANY_UNITS: usize = 16;
 /// The number of tiles in a column of a block of rows.
 const BLOCK: usize = 8;
+/// The most rows of a block in a loop.
+const LOOP_ROWS: usize = 8;
 /// The bytes of a row, and the number of rows, from which on the elements that a tile reads are in
 /// too many pages and too few sets of the cache.
 const WIDE_ROW: usize = 256;
@@ -104,7 +106,7 @@ pub(super) fn product(
 ) -> Result<Lowered> {
     let outputs: Vec<_> = body.results().map(|(v, slot)| (v, Affine::slot(slot))).collect();
     let shape = target.contraction_shape(dims.m, dims.n);
-    let by_rows = by_rows(&dims, shape);
+    let by_rows = body.in_loop || by_rows(&dims, shape);
     let [unit, shared] =
         if by_rows { [Source::Unit, Source::Shared] } else { [Source::Shared, Source::Unit] };
     // A row is spread if its tile reads only a part of it, and is not its only tile.
@@ -115,7 +117,8 @@ pub(super) fn product(
         true => unit,
         false => Source::Direct,
     };
-    let wide = dims.n > shape.lanes && spread(dims.n, dims.m > shape.rows);
+    // The panels of a factor that does not change are packed before the loop.
+    let wide = dims.n > shape.lanes && spread(dims.n, body.in_loop || dims.m > shape.rows);
     let second = match op.transpose_b || wide {
         true => shared,
         false => Source::Direct,
@@ -298,9 +301,13 @@ impl Product<'_> {
     /// is one, so that units are equal parts of the result.
     fn rows(&self) -> Result<Lowered> {
         let MatmulDims { batch, m, n, .. } = self.dims;
-        let limit = (BLOCK * self.shape.rows).min(m.max(1));
+        // The units of a loop are those of all its kernels: a few rows, but a tile of them.
+        let limit = if self.body.in_loop { LOOP_ROWS } else { BLOCK * self.shape.rows };
+        let limit = limit.min(m.max(1));
         // If there are few units, their number should be a multiple of that of the workers.
-        let is_even = |rows: usize| m / rows >= 2 * MANY_UNITS || (m / rows).is_multiple_of(4);
+        let is_even = |rows: usize| {
+            self.body.in_loop || m / rows >= 2 * MANY_UNITS || (m / rows).is_multiple_of(4)
+        };
         let divisor = (1..=limit)
             .filter(|&rows| m.is_multiple_of(rows))
             .max_by_key(|&rows| (is_even(rows) && rows * 4 >= limit, rows))

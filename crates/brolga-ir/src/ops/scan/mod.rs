@@ -20,7 +20,7 @@ use crate::loops::{self, Buffer, Index, Writer, write_body};
 use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::Tensor;
 use crate::trace::Var;
-use crate::types::Type;
+use crate::types::{MAX_RANK, Type};
 
 /// The body, once for each step `t`: `(cₜ₊₁, yₜ) = body(cₜ, xₜ, s)`.
 ///
@@ -240,6 +240,11 @@ impl Draw for Scan {
     fn draw(pen: &mut Pen) -> Option<(Self, Vec<Var>)> {
         let length = pen.rng.pick(&[0, 1, 2, 3, 5]);
         let (body, operands) = pen.function()?;
+        let lower = |ty: &Type| ty.shape.rank() < MAX_RANK;
+        let results = body.outputs().iter().map(|output| body.ty(output.value));
+        if !results.chain(operands.iter().map(Var::ty)).all(lower) {
+            return None;
+        }
         let outputs: Vec<Type> =
             body.outputs().iter().map(|output| body.ty(output.value).clone()).collect();
         // As many carries as the first inputs and results have the same types.

@@ -1,0 +1,79 @@
+//! A check of loops over steps: every kernel that is called stays inside of what it is given, and
+//! that lies inside of the operands, the results and the workspace of the loop.
+
+use super::{Base, Carry, Next, Place, Steps};
+use crate::error::Result;
+
+impl Steps {
+    /// Proves it, for slots of so many bytes.
+    ///
+    /// # Errors
+    /// The breach of a kernel that is called; within, the reason why a table is wrong.
+    pub(crate) fn check(&self, slots: &[usize]) -> Result<std::result::Result<(), String>> {
+        for callee in &self.kernels {
+            callee.lowered.check(&callee.body)?;
+        }
+        Ok(self.check_tables(slots))
+    }
+
+    fn check_tables(&self, slots: &[usize]) -> std::result::Result<(), String> {
+        for Carry { first, next, bytes } in &self.carries {
+            inside(slots, *first, *bytes)?;
+            match next {
+                Next::Turns(bases) => {
+                    bases.iter().try_for_each(|&base| inside(slots, base, *bytes))?;
+                }
+                Next::Slice(base, stride) => self.check_slices(slots, *base, *stride, *bytes)?,
+            }
+        }
+        for callee in &self.kernels {
+            let body = &callee.body;
+            let operands = body.inputs().iter().map(|&id| body.ty(id.into()).bytes());
+            let results = body.outputs().iter().map(|output| body.ty(output.value).bytes());
+            let sizes = operands.chain(results).chain([callee.lowered.workspace]);
+            let sizes: Vec<usize> = sizes.collect();
+            if sizes.len() != callee.table.len() {
+                return Err(format!("the table of `{}` has {} places", body.name(), sizes.len()));
+            }
+            for (&bytes, place) in sizes.iter().zip(&callee.table) {
+                match *place {
+                    Place::Fixed(base) => inside(slots, base, bytes)?,
+                    Place::Slice(base, stride) => self.check_slices(slots, base, stride, bytes)?,
+                    Place::Carry(carry) | Place::Next(carry) => {
+                        let given = self.carries.get(carry).map(|carry| carry.bytes);
+                        if given.is_none_or(|given| given < bytes) {
+                            return Err(format!("carry {carry} has not {bytes} bytes"));
+                        }
+                    }
+                }
+            }
+        }
+        for call in self.calls.iter().chain(&self.after) {
+            let stage = &self.kernels[call.kernel].lowered.stages[call.stage];
+            if call.units * self.units != stage.units {
+                return Err(format!("a call has {} units of {}", call.units, stage.units));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_slices(
+        &self,
+        slots: &[usize],
+        base: Base,
+        stride: usize,
+        bytes: usize,
+    ) -> std::result::Result<(), String> {
+        if bytes > stride {
+            return Err(format!("a slice has {bytes} bytes, {stride} after the one before"));
+        }
+        inside(slots, base, stride.saturating_mul(self.length))
+    }
+}
+
+fn inside(slots: &[usize], base: Base, bytes: usize) -> std::result::Result<(), String> {
+    match slots.get(base.slot) {
+        Some(&size) if base.offset.saturating_add(bytes) <= size => Ok(()),
+        _ => Err(format!("touches {bytes} bytes at {base}")),
+    }
+}
