@@ -38,8 +38,10 @@ pub mod files;
 mod head;
 mod history;
 pub mod initializers;
+pub mod keywords;
 pub mod layers;
 pub mod losses;
+mod masks;
 pub mod metrics;
 pub mod model;
 mod network;
@@ -77,24 +79,26 @@ pub mod prelude {
     pub use crate::layers::{
         ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D,
         AdaptiveAveragePooling3D, AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D,
-        Add, AlphaDropout, Average, AveragePooling1D, AveragePooling2D, AveragePooling3D,
-        BatchNormalization, CategoryEncoding, CenterCrop, Concatenate, Conv1D, Conv1DTranspose,
-        Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D,
-        Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding,
-        Flatten, GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
-        GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
-        GroupNormalization, Identity, Input, Lambda, Layer, LayerNormalization, LeakyReLU,
-        MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, Multiply, Normalization, PReLU,
-        Permute, RMSNormalization, RandomContrast, RandomCrop, RandomFlip, RandomRotation,
-        RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling, Reshape, Resizing,
-        SeparableConv1D, SeparableConv2D, Softmax, SpatialDropout1D, SpatialDropout2D,
-        SpatialDropout3D, Subtract, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
-        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+        Add, AdditiveAttention, AlphaDropout, Attention, Average, AveragePooling1D,
+        AveragePooling2D, AveragePooling3D, BatchNormalization, CategoryEncoding, CenterCrop,
+        Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose,
+        Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout,
+        ELU, EinsumDense, Embedding, Flatten, GaussianDropout, GaussianNoise,
+        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D,
+        GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization, GroupQueryAttention, Identity,
+        Input, Lambda, Layer, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D,
+        MaxPooling3D, Maximum, Minimum, MultiHeadAttention, Multiply, Normalization, PReLU,
+        Permute, PositionEmbedding, RMSNormalization, RandomContrast, RandomCrop, RandomFlip,
+        RandomRotation, RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling, Reshape,
+        Resizing, ReversibleEmbedding, RotaryEmbedding, SeparableConv1D, SeparableConv2D,
+        SinePositionEncoding, Softmax, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
+        Subtract, TokenAndPositionEmbedding, UnitNormalization, UpSampling1D, UpSampling2D,
+        UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};
     pub use crate::model::{
-        Apply, Functional as Model, Shared, Symbolic, TrainStep, value_and_grad,
+        Apply, CallArguments, Functional as Model, Shared, Symbolic, TrainStep, value_and_grad,
     };
     pub use crate::optimizers::{
         Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam,

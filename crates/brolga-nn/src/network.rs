@@ -11,6 +11,7 @@ use crate::constraints::Constraint;
 use crate::error::NnError;
 use crate::head::Head;
 use crate::initializers::{Initializer, Random};
+use crate::keywords::{Given, Keywords, check_keywords};
 use crate::layers::{Layer, WeightSpec};
 use crate::outline::{Outline, Part};
 use crate::registry::{Choice, Family, check_arguments};
@@ -102,6 +103,8 @@ pub struct BuiltLayer {
     pub outputs: Vec<Type>,
     /// The weights, as the layer declares them.
     pub weights: Vec<Weight>,
+    /// Whether it drops the mask of an input.
+    pub drops_mask: bool,
 }
 
 /// The batch with which types are found out: one that no layer takes for an axis of extent 1.
@@ -224,12 +227,13 @@ impl BuiltLayer {
     ///
     /// # Errors
     /// If the layer's arguments are wrong or do not fit the inputs; as [`call`].
-    pub fn new(
+    pub fn new<'g>(
         context: &mut Context,
         layer: &dyn Layer,
         origin: &Origin,
-        inputs: &[Var],
+        given: impl Into<Given<'g>>,
     ) -> Result<(Self, Weights, Vec<Var>), NnError> {
+        let given = given.into();
         let at = context.tracer().inside(origin.clone());
         let error = |mistake| NnError::from(TraceError { mistake, origin: at.clone() });
         if origin.layer.is_none() {
@@ -237,15 +241,17 @@ impl BuiltLayer {
         }
         let name = at.layer.as_deref().unwrap_or_default().to_owned();
         check_arguments(layer).map_err(error)?;
-        let types: Vec<Type> = inputs.iter().map(|input| input.ty().clone()).collect();
+        let types: Vec<Type> = given.inputs.iter().map(|input| input.ty().clone()).collect();
         let specs = layer.build(&types).map_err(error)?;
         let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, &at));
         let weights = weights.collect::<Result<_, _>>().map_err(error)?;
         let (class_name, samples) = (layer.class_name(), types.iter().map(sample).collect());
-        let mut built = Self { name, class_name, inputs: samples, outputs: vec![], weights };
+        let (outputs, drops_mask) = (vec![], false);
+        let mut built = Self { name, class_name, inputs: samples, outputs, weights, drops_mask };
         let mut weights = built.declare(context.tracer());
         known_so_far(context.tracer())?;
-        let outputs = call(context, layer, origin, &mut weights, inputs)?;
+        let outputs = call(context, layer, origin, &mut weights, given)?;
+        built.drops_mask = context.drops_mask(&built.name);
         built.outputs = outputs.iter().map(|output| sample(output.ty())).collect();
         Ok((built, weights, outputs))
     }
@@ -292,21 +298,32 @@ impl Built {
     }
 }
 
-/// Calls a built layer. `origin` is as in [`BuiltLayer::new`].
+/// Calls a built layer on inputs, or on [`Given`] inputs and arguments. `origin` is as in
+/// [`BuiltLayer::new`].
 ///
 /// # Errors
-/// If the layer makes a mistake, or what it gives does not keep the batch.
-pub fn call(
+/// If the layer makes a mistake, does not take an argument, or what it gives does not keep the
+/// batch.
+pub fn call<'g>(
     context: &mut Context,
     layer: &dyn Layer,
     origin: &Origin,
     weights: &mut Weights,
-    inputs: &[Var],
+    given: impl Into<Given<'g>>,
 ) -> Result<Vec<Var>, NnError> {
+    let Given { inputs, keywords } = given.into();
     let tracer = context.tracer().clone();
     let origin = tracer.inside(origin.clone());
     let _scope = tracer.origin_scope(origin.clone());
-    let outputs = layer.call(&mut Call::new(context, weights), inputs);
+    let error = |mistake| NnError::from(TraceError { mistake, origin: origin.clone() });
+    let none = Keywords::default();
+    let keywords = keywords.unwrap_or(&none);
+    check_keywords(layer.class_name(), layer.keywords(), keywords).map_err(error)?;
+    let (inputs, training) = context.enter_call(inputs, keywords).map_err(error)?;
+    let mut call = Call::new(context, weights).with(keywords.clone());
+    let outputs = layer.call(&mut call, &inputs);
+    let handled = std::mem::take(&mut call.handled);
+    context.set_training(training);
     if let Some(regularizer) = &layer.base().activity_regularizer {
         match regularizer.resolve() {
             Ok(regularizer) => context.regularize(&*regularizer, &outputs),
@@ -315,13 +332,15 @@ pub fn call(
     }
     known_so_far(&tracer)?;
     let batch = inputs.first().and_then(|input| input.shape().first());
-    let Some(wrong) = outputs.iter().find(|output| output.shape().first() != batch) else {
-        return Ok(outputs);
-    };
-    let of = batch.map_or("without a batch".to_owned(), |n| format!("of a batch of {n} samples"));
-    let mistake = Mistake::new(format!("{of} the layer makes {}", wrong.ty()))
-        .help("layers must keep the first axis, which counts the samples");
-    Err(TraceError { mistake, origin }.into())
+    if let Some(wrong) = outputs.iter().find(|output| output.shape().first() != batch) {
+        let of =
+            batch.map_or("without a batch".to_owned(), |n| format!("of a batch of {n} samples"));
+        let mistake = Mistake::new(format!("{of} the layer makes {}", wrong.ty()))
+            .help("layers must keep the first axis, which counts the samples");
+        return Err(error(mistake));
+    }
+    let named = (layer, origin.layer.as_deref().unwrap_or_default());
+    context.hand_on_masks(named, &handled, &inputs, outputs).map_err(error)
 }
 
 /// The object of an argument that may be left out.

@@ -6,6 +6,8 @@ use brolga_ir::{DType, Mistake, Tracer, Type, Value, Var};
 use crate::activations::Activation;
 pub use crate::activations::Logits;
 use crate::config::Axis;
+use crate::keywords::Keywords;
+use crate::masks::{Handled, Masks};
 use crate::normal::standard_normal;
 use crate::regularizers::Regularizer;
 
@@ -17,6 +19,7 @@ pub struct Context {
     random: Option<(Var, Var)>,
     streams: u32,
     probabilities: Vec<(Value, Logits)>,
+    pub(crate) masks: Masks,
     losses: Vec<Var>,
 }
 
@@ -27,11 +30,13 @@ pub struct Prediction {
     pub output: Var,
     /// The logits that it was computed from, if it consists of probabilities.
     pub logits: Option<Logits>,
+    /// Which of its steps count, if it has a mask.
+    pub mask: Option<Var>,
 }
 
 impl From<Var> for Prediction {
     fn from(output: Var) -> Self {
-        Self { output, logits: None }
+        Self { output, logits: None, mask: None }
     }
 }
 
@@ -44,6 +49,7 @@ impl Context {
             random: None,
             streams: 0,
             probabilities: vec![],
+            masks: Masks::default(),
             losses: vec![],
         }
     }
@@ -60,6 +66,11 @@ impl Context {
         self.training = training;
     }
 
+    /// Whether layers behave as in training.
+    pub(crate) fn is_training(&self) -> bool {
+        self.training
+    }
+
     /// The graph being traced.
     pub fn tracer(&self) -> &Tracer {
         &self.tracer
@@ -67,9 +78,20 @@ impl Context {
 
     /// An output of the network with what is known of it.
     pub fn prediction(&self, output: Var) -> Prediction {
-        let known =
-            self.probabilities.iter().rev().find(|(value, _)| Some(*value) == output.value());
-        Prediction { logits: known.map(|(_, logits)| logits.clone()), output }
+        let (logits, mask) = (self.logits(&output).cloned(), self.mask(&output).cloned());
+        Prediction { output, logits, mask }
+    }
+
+    /// What a value was computed from, if it consists of probabilities.
+    fn logits(&self, x: &Var) -> Option<&Logits> {
+        let known = self.probabilities.iter().rev().find(|(value, _)| Some(*value) == x.value());
+        known.map(|(_, logits)| logits)
+    }
+
+    /// Lets a view of a value be known for what it is.
+    pub(crate) fn hand_on_logits(&mut self, x: &Var, view: &Var) {
+        let known = view.value().zip(self.logits(x).cloned());
+        self.probabilities.extend(known);
     }
 
     /// Adds one number to the loss.
@@ -149,14 +171,27 @@ impl Weights {
 /// One layer's view of the trace: its weights, and what it may ask for.
 #[derive(Debug)]
 pub struct Call<'a> {
-    context: &'a mut Context,
+    pub(crate) context: &'a mut Context,
     weights: &'a mut Weights,
+    keywords: Keywords,
+    pub(crate) handled: Handled,
 }
 
 impl<'a> Call<'a> {
     /// The view of a layer with these weights.
     pub fn new(context: &'a mut Context, weights: &'a mut Weights) -> Self {
-        Self { context, weights }
+        Self { context, weights, keywords: Keywords::default(), handled: Handled::default() }
+    }
+
+    /// The same with the arguments that the call has besides its inputs.
+    #[must_use]
+    pub fn with(self, keywords: Keywords) -> Self {
+        Self { keywords, ..self }
+    }
+
+    /// The arguments that the call has besides its inputs.
+    pub fn keywords(&self) -> &Keywords {
+        &self.keywords
     }
 
     /// The graph being traced.

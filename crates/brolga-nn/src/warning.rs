@@ -47,6 +47,8 @@ pub enum WarningKind {
     Dataset,
     /// The data ended before the steps that were asked for.
     OutOfData,
+    /// A layer drops the mask of its input.
+    Mask,
 }
 
 impl Warning {

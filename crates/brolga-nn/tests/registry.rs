@@ -119,7 +119,9 @@ fn arguments(kind: &str, class: &str) -> Value {
         "EinsumDense" => json!({
             "equation": "abc,cde->abde", "output_shape": [null, 3, 4], "bias_axes": "de", "activation": "relu",
         }),
-        "Embedding" => json!({ "input_dim": 5, "output_dim": 3, "embeddings_initializer": "ones" }),
+        "Embedding" => json!({
+            "input_dim": 5, "output_dim": 3, "embeddings_initializer": "ones", "mask_zero": true,
+        }),
         "AlphaDropout" => json!({ "rate": 0.25, "noise_shape": [null, 1] }),
         "GaussianDropout" | "SpatialDropout1D" | "SpatialDropout2D" | "SpatialDropout3D" => {
             json!({ "rate": 0.25 })
@@ -150,7 +152,43 @@ fn arguments(kind: &str, class: &str) -> Value {
         "UnitNormalization" => json!({ "axis": [1, 2] }),
         "Rescaling" => json!({ "scale": [0.5, 2.0], "offset": -1.0 }),
         "Reshape" => json!({ "target_shape": [2, -1] }),
-        _ => of_image_layer(class),
+        _ => match of_sequence_layer(class) {
+            Value::Null => of_image_layer(class),
+            arguments => arguments,
+        },
+    }
+}
+
+/// The same of attention, masks and positions; null of another class.
+fn of_sequence_layer(class: &str) -> Value {
+    match class {
+        "AdditiveAttention" => json!({ "use_scale": false, "dropout": 0.25 }),
+        "Attention" => json!({ "use_scale": true, "score_mode": "concat", "dropout": 0.25 }),
+        "GroupQueryAttention" => json!({
+            "head_dim": 4, "num_query_heads": 4, "num_key_value_heads": 2, "use_gate": true,
+            "kernel_initializer": "he_normal", "sliding_window": 3,
+        }),
+        "Masking" => json!({ "mask_value": -1.0 }),
+        "MultiHeadAttention" => json!({
+            "num_heads": 2, "key_dim": 4, "value_dim": 3, "dropout": 0.25, "use_bias": false,
+            "use_gate": true, "output_shape": [3, 2], "attention_axes": [1, -2],
+            "sliding_window": 3, "flash_attention": false, "kernel_regularizer": "l2",
+        }),
+        "PositionEmbedding" => json!({ "sequence_length": 9, "initializer": "ones" }),
+        "ReversibleEmbedding" => json!({
+            "input_dim": 5, "output_dim": 3, "tie_weights": false, "mask_zero": true,
+            "logit_soft_cap": 30.0,
+        }),
+        "RotaryEmbedding" => json!({
+            "max_wavelength": 500.0, "scaling_factor": 2.0, "rope_type": "yarn",
+            "beta_fast": 16.0, "truncate": false, "sequence_axis": 2, "denominator_dim": 6,
+        }),
+        "SinePositionEncoding" => json!({ "max_wavelength": 500.0 }),
+        "TokenAndPositionEmbedding" => json!({
+            "vocabulary_size": 5, "sequence_length": 9, "embedding_dim": 4, "tie_weights": false,
+            "embeddings_initializer": "ones", "mask_zero": true,
+        }),
+        _ => Value::Null,
     }
 }
 

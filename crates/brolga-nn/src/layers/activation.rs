@@ -54,6 +54,10 @@ impl Layer for Activation {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| call.activate(&self.activation, &x))
     }

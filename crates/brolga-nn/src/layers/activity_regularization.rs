@@ -41,6 +41,10 @@ impl Layer for ActivityRegularization {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| {
             let axes: Vec<usize> = (0..x.shape().rank()).collect();

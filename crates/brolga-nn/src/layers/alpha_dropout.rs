@@ -44,6 +44,10 @@ impl Layer for AlphaDropout {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| {
             if !call.training() || self.rate == 0.0 {

@@ -4,7 +4,7 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{along, axis, last, others};
-use super::moments::{moments, ones, thousandth};
+use super::moments::{masked_moments, moments, ones, thousandth};
 use super::renorm::{Renorm, RenormClipping};
 use super::weights::{Affine, affine_setters};
 use super::{Base, Layer, WeightSpec, layer, zeros};
@@ -19,6 +19,9 @@ use crate::trace::Call;
 /// without Bessel's correction, and the moving statistics follow:
 /// `moving ← moving · momentum + batch · (1 − momentum)`. In inference, and always where
 /// `trainable` is false, the moving statistics take their place and stay as they are.
+///
+/// Steps that a mask leaves out do not count in the statistics of the batch, whose sums are divided
+/// by their number + 1e-7.
 ///
 /// Weights: `gamma` if `scale`, `beta` if `center`, `moving_mean`, `moving_variance`, each
 /// `[channels]`. `y` has the shape of `x`.
@@ -119,7 +122,17 @@ impl BatchNormalization {
     /// The input normalized by the statistics of the batch, which the moving ones follow.
     fn of_batch(&self, call: &mut Call<'_>, x: Var, axis: usize) -> Var {
         let rank = x.shape().rank();
-        let (mean, variance) = moments(&x, &others(&[axis], rank));
+        let axes = others(&[axis], rank);
+        let (mean, variance) = match call.mask_if_any(&x) {
+            Some(mask) if mask.shape().rank() + 1 == rank => masked_moments(&x, &mask, &axes),
+            Some(mask) => {
+                let message = format!("a mask {} does not fit {}", mask.ty(), x.ty());
+                let help =
+                    "the mask of a BatchNormalization has all axes of its input but the last";
+                return call.tracer().fail(Mistake::new(message).help(help));
+            }
+            None => moments(&x, &axes),
+        };
         let channels = [x.shape()[axis]];
         let flat = |statistic: &Var| statistic.reshape(channels);
         let correction = match self.renorm.renorm {
@@ -149,6 +162,10 @@ impl BatchNormalization {
 impl Layer for BatchNormalization {
     fn base(&self) -> &Base {
         &self.base
+    }
+
+    fn supports_masking(&self) -> bool {
+        true
     }
 
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {

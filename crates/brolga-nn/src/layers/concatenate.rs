@@ -1,15 +1,19 @@
 //! Tensors one behind the other.
 
-use brolga_ir::{Mistake, Type, Var};
+use brolga_ir::{DType, Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::axes::{axis, last};
+use super::merging::any_of;
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::setters::setters;
 use crate::trace::Call;
 
 /// The inputs one behind the other along `axis`, the last one by default. All other extents are
 /// equal.
+///
+/// Along an axis of the steps masks follow each other as well, and steps of an input without a mask
+/// count; along another one, where all inputs have masks, a step counts that counts in one of them.
 ///
 /// A mistake if they are not, or if `axis` is the batch.
 ///
@@ -81,11 +85,42 @@ impl Layer for Concatenate {
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         let types: Vec<Type> = inputs.iter().map(|input| input.ty().clone()).collect();
-        vec![match (self.check(&types), inputs) {
-            (Ok(_), [only]) => only.clone(),
-            (Ok(axis), [first, rest @ ..]) => first.concat(&rest.iter().collect::<Vec<_>>(), axis),
-            (Ok(_), []) => call.tracer().fail(Mistake::new("Concatenate takes a list of inputs")),
-            (Err(mistake), _) => call.tracer().fail(mistake),
-        }]
+        let axis = match self.check(&types) {
+            Ok(axis) => axis,
+            Err(mistake) => return vec![call.tracer().fail(mistake)],
+        };
+        let Some(y) = concatenated(inputs, axis) else {
+            return vec![call.tracer().fail(Mistake::new("Concatenate takes a list of inputs"))];
+        };
+        if let Some(mask) = concatenated_mask(&call.masks_of(inputs), inputs, axis) {
+            call.set_mask(&y, Some(&mask));
+        }
+        vec![y]
     }
+}
+
+fn concatenated(inputs: &[Var], axis: usize) -> Option<Var> {
+    match inputs {
+        [] => None,
+        [only] => Some(only.clone()),
+        [first, rest @ ..] => Some(first.concat(&rest.iter().collect::<Vec<_>>(), axis)),
+    }
+}
+
+/// The mask of inputs that follow each other, if all have one; those without count where their
+/// steps follow.
+fn concatenated_mask(masks: &[Option<Var>], inputs: &[Var], axis: usize) -> Option<Var> {
+    let rank = masks.iter().flatten().map(|mask| mask.shape().rank()).min()?;
+    if axis >= rank {
+        return any_of(&masks.iter().cloned().collect::<Option<Vec<_>>>()?);
+    }
+    let all = |x: &Var| {
+        let steps =
+            Type::new(DType::Bool, x.shape().iter().take(rank).copied().collect::<Vec<_>>());
+        x.tracer().full(&steps, 1.0)
+    };
+    let each = masks.iter().zip(inputs).map(|(mask, x)| mask.clone().unwrap_or_else(|| all(x)));
+    let each: Vec<Var> = each.collect();
+    let same = each.iter().all(|mask| mask.shape().rank() == rank);
+    concatenated(&each, axis).filter(|_| same)
 }

@@ -62,6 +62,10 @@ impl Layer for Dense {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let width = match inputs {
             [x] if x.shape.rank() >= 2 => x.shape[x.shape.rank() - 1],

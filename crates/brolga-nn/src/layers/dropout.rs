@@ -39,6 +39,10 @@ impl Layer for Dropout {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| match self.noise.drawn("Dropout", x.shape()) {
             Ok(shape) => dropped(call, &x, self.rate, shape),

@@ -48,6 +48,10 @@ impl Layer for ELU {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |_, x| {
             let zero = x.constant_like(0.0);

@@ -35,6 +35,10 @@ impl Layer for GaussianDropout {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| {
             if !call.training() || self.rate == 0.0 {

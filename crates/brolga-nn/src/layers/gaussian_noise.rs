@@ -33,6 +33,10 @@ impl Layer for GaussianNoise {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| {
             if !call.training() || self.stddev == 0.0 {

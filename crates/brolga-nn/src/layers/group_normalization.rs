@@ -89,6 +89,10 @@ impl Layer for GroupNormalization {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let shape = [x.shape[self.check(x)?.0]];

@@ -29,6 +29,10 @@ impl Layer for Identity {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |_, x| x)
     }

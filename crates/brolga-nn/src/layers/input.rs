@@ -55,6 +55,10 @@ impl Layer for Input {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     /// An input after other layers declares their output.
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         if let [Some(batch), ..] = self.batch_shape[..] {

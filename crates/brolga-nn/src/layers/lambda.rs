@@ -27,8 +27,9 @@ use crate::trace::Call;
 /// fused like our layers. It knows nothing but its inputs: weights, random numbers and training are
 /// for a [class of one's own](Layer). No config can hold it.
 ///
-/// Keras: <https://keras.io/api/layers/core_layers/lambda/>, without `output_shape`, `mask` and
-/// `arguments`, which shapes that are known and captured variables make needless.
+/// Keras: <https://keras.io/api/layers/core_layers/lambda/>, without `output_shape` and `arguments`,
+/// which shapes that are known and captured variables make needless; `supports_masking` takes the
+/// place of `mask`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Lambda {
     #[serde(flatten)]

@@ -81,6 +81,10 @@ impl Layer for LayerNormalization {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         self.axis.of(x)?;

@@ -47,6 +47,10 @@ impl Layer for LeakyReLU {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |_, x| x.ge(&x.constant_like(0.0)).select(&x, &(&x * self.negative_slope)))
     }

@@ -6,7 +6,8 @@ use super::shapes;
 use crate::trace::Call;
 
 /// What a function of all inputs gives, which have one rank and broadcast to each other: inputs of
-/// a lower rank get axes of extent 1 behind the batch.
+/// a lower rank get axes of extent 1 behind the batch. Where all inputs have masks, a step counts
+/// that counts in one of them.
 pub(super) fn merged(
     call: &mut Call<'_>,
     class: &str,
@@ -20,12 +21,25 @@ pub(super) fn merged(
         let help = "an extent must be the same in all inputs, or 1";
         return vec![call.tracer().fail(Mistake::new(message).help(help))];
     }
+    let masks: Option<Vec<Var>> = call.masks_of(inputs).into_iter().collect();
     let inputs: Vec<Var> = inputs.iter().map(|input| raised(input, rank)).collect();
     let merged = merge(&inputs).unwrap_or_else(|| {
         let message = format!("{class} takes a list of inputs, none was given");
         call.tracer().fail(Mistake::new(message).help("give it at least one"))
     });
+    if let Some(mask) = masks.and_then(|masks| any_of(&masks)) {
+        call.set_mask(&merged, Some(&mask));
+    }
     vec![merged]
+}
+
+/// Disjunction of masks that broadcast to each other; `None` if they do not.
+pub(super) fn any_of(masks: &[Var]) -> Option<Var> {
+    let types: Vec<Type> = masks.iter().map(|mask| mask.ty().clone()).collect();
+    let rank = types.first()?.shape.rank();
+    let one_rank = types.iter().all(|ty| ty.shape.rank() == rank);
+    let masks = masks.iter().cloned().filter(|_| one_rank && broadcast(&types, rank));
+    masks.reduce(|a, b| if a.value() == b.value() { a } else { a.logical_or(&b) })
 }
 
 /// Whether tensors that are raised to this rank broadcast to each other.

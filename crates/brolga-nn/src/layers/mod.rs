@@ -4,21 +4,26 @@
 
 mod adaptive_pooling;
 mod affine;
+mod attend;
 mod axes;
+mod cache;
 mod convolution;
 mod cropped;
 mod cropping;
 mod depthwise;
 mod einsum;
+mod heads;
 mod images;
 mod lambda;
 mod merging;
 mod moments;
 mod noise_shape;
 mod pooling;
+mod positions;
 mod random_affine;
 mod renorm;
 mod resampling;
+mod scores;
 mod separable;
 mod sides;
 mod spatial_dropout;
@@ -74,7 +79,9 @@ classes! {
         adaptive_max_pooling2d: AdaptiveMaxPooling2D,
         adaptive_max_pooling3d: AdaptiveMaxPooling3D,
         add: Add,
+        additive_attention: AdditiveAttention,
         alpha_dropout: AlphaDropout,
+        attention: Attention,
         average: Average,
         average_pooling1d: AveragePooling1D,
         average_pooling2d: AveragePooling2D,
@@ -110,18 +117,22 @@ classes! {
         global_max_pooling2d: GlobalMaxPooling2D,
         global_max_pooling3d: GlobalMaxPooling3D,
         group_normalization: GroupNormalization,
+        group_query_attention: GroupQueryAttention ["GroupedQueryAttention"],
         identity: Identity,
         input: Input ["InputLayer"],
         layer_normalization: LayerNormalization,
         leaky_relu: LeakyReLU,
+        masking: Masking,
         max_pooling1d: MaxPooling1D,
         max_pooling2d: MaxPooling2D,
         max_pooling3d: MaxPooling3D,
         maximum: Maximum,
         minimum: Minimum,
+        multi_head_attention: MultiHeadAttention ["CachedMultiHeadAttention"],
         multiply: Multiply,
         normalization: Normalization,
         permute: Permute,
+        position_embedding: PositionEmbedding,
         prelu: PReLU,
         random_contrast: RandomContrast,
         random_crop: RandomCrop,
@@ -134,14 +145,18 @@ classes! {
         rescaling: Rescaling,
         reshape: Reshape,
         resizing: Resizing,
+        reversible_embedding: ReversibleEmbedding,
         rms_normalization: RMSNormalization,
+        rotary_embedding: RotaryEmbedding,
         separable_conv1d: SeparableConv1D,
         separable_conv2d: SeparableConv2D,
+        sine_position_encoding: SinePositionEncoding,
         softmax: Softmax,
         spatial_dropout1d: SpatialDropout1D,
         spatial_dropout2d: SpatialDropout2D,
         spatial_dropout3d: SpatialDropout3D,
         subtract: Subtract,
+        token_and_position_embedding: TokenAndPositionEmbedding,
         unit_normalization: UnitNormalization,
         up_sampling1d: UpSampling1D,
         up_sampling2d: UpSampling2D,
@@ -176,6 +191,24 @@ pub trait Layer: Object {
     /// kept by the tracer, with the layer's name.
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var>;
 
+    /// Whether the first output has the mask of the first input that has one (Keras's
+    /// `supports_masking`); false by default: the mask is dropped. A layer with a rule of its own
+    /// asks for masks by [`Call::mask`] and gives them by [`Call::set_mask`].
+    fn supports_masking(&self) -> bool {
+        false
+    }
+
+    /// The arguments that a call of the layer may have besides its inputs, `mask` and `training`.
+    fn keywords(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whether Keras calls a layer of several inputs as `layer(a, b)`, not as `layer([a, b])`;
+    /// configs of models tell them apart.
+    fn takes_separate_inputs(&self) -> bool {
+        false
+    }
+
     /// Lets training change the weights or not, from the next
     /// [`compile`](crate::model::Model::compile) on: Keras's `layer.trainable = False`. Statistics
     /// of a frozen `BatchNormalization` stay too.
@@ -202,6 +235,10 @@ pub struct Base {
     /// The regularizer of each output, whose terms are added to the loss; none by default.
     #[serde(default)]
     pub activity_regularizer: Option<Choice<dyn Regularizer>>,
+    /// Whether masks are handed on; `None`, the default, leaves it to the
+    /// [class](Layer::supports_masking). As in Keras it is not part of the config.
+    #[serde(skip)]
+    pub supports_masking: Option<bool>,
 }
 
 pub(crate) fn yes() -> bool {
@@ -318,6 +355,14 @@ macro_rules! layer {
                 regularizer: impl Into<$crate::registry::Choice<dyn $crate::regularizers::Regularizer>>,
             ) -> Self {
                 self.base.activity_regularizer = Some(regularizer.into());
+                self
+            }
+
+            /// Hands the mask of the input on to the output, or drops it knowingly; the class
+            /// decides by default.
+            #[must_use]
+            pub fn supports_masking(mut self, supports_masking: bool) -> Self {
+                self.base.supports_masking = Some(supports_masking);
                 self
             }
         }

@@ -222,6 +222,10 @@ impl Layer for Normalization {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         if !self.has_weights() {

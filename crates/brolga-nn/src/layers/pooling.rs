@@ -22,6 +22,12 @@ pub trait Taken: fmt::Debug + Clone + Send + Sync + 'static {
 
     /// That over whole axes.
     fn of_axes(x: &Var, axes: &[usize], keepdims: bool) -> Var;
+
+    /// That over the steps of sequences.
+    fn of_steps(call: &mut Call<'_>, x: &Var, keepdims: bool) -> Var {
+        let _ = call;
+        Self::of_axes(x, &[1], keepdims)
+    }
 }
 
 /// The maximum.
@@ -49,6 +55,14 @@ impl Taken for Mean {
 
     fn of_axes(x: &Var, axes: &[usize], keepdims: bool) -> Var {
         x.reduce_mean(axes, keepdims)
+    }
+
+    /// As in Keras, averages of sequences alone know masks.
+    fn of_steps(call: &mut Call<'_>, x: &Var, keepdims: bool) -> Var {
+        let Some(mask) = call.mask(x) else { return Self::of_axes(x, &[1], keepdims) };
+        let mask = mask.reshape([x.shape()[0], x.shape()[1], 1]);
+        let sum = mask.select(x, &x.constant_like(0.0)).reduce_sum(&[1], keepdims);
+        sum / mask.cast(x.dtype()).reduce_sum(&[1], keepdims)
     }
 }
 
@@ -175,6 +189,9 @@ where
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         let axes: Vec<usize> = (1..=AXES).collect();
-        call.map(inputs, |_, x| T::of_axes(&x, &axes, self.keepdims))
+        call.map(inputs, |call, x| match AXES {
+            1 => T::of_steps(call, &x, self.keepdims),
+            _ => T::of_axes(&x, &axes, self.keepdims),
+        })
     }
 }

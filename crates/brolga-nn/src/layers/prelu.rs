@@ -50,6 +50,10 @@ impl Layer for PReLU {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let Some(x) = inputs.first() else { return Ok(vec![]) };
         let mut shape = x.shape.to_vec();

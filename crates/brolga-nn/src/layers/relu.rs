@@ -46,6 +46,10 @@ impl Layer for ReLU {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |_, x| {
             let threshold = x.constant_like(self.threshold);

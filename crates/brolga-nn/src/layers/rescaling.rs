@@ -47,6 +47,10 @@ impl Layer for Rescaling {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         for input in inputs {
             self.scale.check("scale", input)?;

@@ -34,6 +34,10 @@ where
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         images::<AXES>(self.class_name(), inputs).map(|_| vec![])
     }

@@ -50,6 +50,10 @@ impl Layer for UnitNormalization {
         &self.base
     }
 
+    fn supports_masking(&self) -> bool {
+        true
+    }
+
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |call, x| match self.axis.of(x.ty()) {
             Ok(axes) => unit(&x, &axes, LEAST_NORM),

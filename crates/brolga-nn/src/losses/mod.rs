@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::activations::{ActivationFunction, LogSoftmax};
 use crate::config::{Axes, Axis};
 use crate::error::with_batch;
+use crate::masks;
 use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::{Logits, Prediction};
 
@@ -266,7 +267,10 @@ pub(crate) fn reduction<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Reduct
     Ok(Option::deserialize(d)?.unwrap_or(Reduction::None))
 }
 
-/// The loss of a batch: the samples' losses times their weights, reduced.
+/// The loss of a batch: the samples' losses times their weights, reduced. Losses of steps that the
+/// mask of the prediction leaves out do not count.
+///
+/// A mistake if that mask, or the weight, does not fit the losses.
 #[track_caller]
 pub fn compute(
     loss: &dyn Loss,
@@ -275,6 +279,8 @@ pub fn compute(
     sample_weight: Option<&Var>,
 ) -> Var {
     let Losses { values, mask } = loss.values(y_true, y_pred);
+    let of_output = y_pred.mask.as_ref().map(|of_output| fitted(of_output, &values));
+    let mask = masks::all_of([of_output, mask]);
     let reduction = loss.reduction();
     let weight = match (mask.map(|mask| mask_weight(&mask, reduction)), sample_weight) {
         (Some(mask), Some(weight)) => Some(align(weight, &mask) * mask),
@@ -309,6 +315,21 @@ fn mask_weight(mask: &Var, reduction: Reduction) -> Var {
     let axes: Vec<usize> = (0..mask.shape().rank()).collect();
     let total = mask.constant_like(mask.shape().elements() as f64);
     &mask * divide_no_nan(&total, &mask.reduce_sum(&axes, false))
+}
+
+/// The mask of an output, so that it broadcasts to the losses of its elements.
+#[track_caller]
+fn fitted(mask: &Var, values: &Var) -> Var {
+    let aligned = align(mask, values);
+    let (of, shape) = (aligned.shape(), values.shape());
+    if of.rank() == shape.rank() && of.iter().zip(&**shape).all(|(m, n)| m == n || *m == 1) {
+        return aligned;
+    }
+    let message =
+        format!("the mask of the output is {}, the losses are {}", mask.ty(), values.ty());
+    let help = "let a layer before the output drop the mask, if its steps are none of the losses: \
+                .supports_masking(false)";
+    values.tracer().fail(Mistake::new(message).help(help))
 }
 
 /// The weight with axes of extent 1 appended, so that it broadcasts along the axes of a sample that

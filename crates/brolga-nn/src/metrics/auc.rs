@@ -201,6 +201,10 @@ impl Metric for AUC {
         self.name.as_deref()
     }
 
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Max)
     }

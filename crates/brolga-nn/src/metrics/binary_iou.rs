@@ -50,6 +50,10 @@ impl Metric for BinaryIoU {
         self.name.as_deref()
     }
 
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Max)
     }

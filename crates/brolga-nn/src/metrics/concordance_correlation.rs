@@ -47,6 +47,10 @@ impl Metric for ConcordanceCorrelation {
         self.name.as_deref()
     }
 
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Max)
     }

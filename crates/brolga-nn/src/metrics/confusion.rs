@@ -211,6 +211,10 @@ macro_rules! count_metric {
                 self.name.as_deref()
             }
 
+            fn uses_mask(&self) -> bool {
+                false
+            }
+
             fn direction(&self) -> Option<crate::metrics::Direction> {
                 Some(crate::metrics::Direction::$direction)
             }
@@ -287,6 +291,10 @@ macro_rules! share_metric {
         impl crate::metrics::Metric for $name {
             fn given_name(&self) -> Option<&str> {
                 self.name.as_deref()
+            }
+
+            fn uses_mask(&self) -> bool {
+                false
             }
 
             fn direction(&self) -> Option<crate::metrics::Direction> {
@@ -373,6 +381,10 @@ macro_rules! constrained_metric {
         impl crate::metrics::Metric for $name {
             fn given_name(&self) -> Option<&str> {
                 self.name.as_deref()
+            }
+
+            fn uses_mask(&self) -> bool {
+                false
             }
 
             fn direction(&self) -> Option<crate::metrics::Direction> {

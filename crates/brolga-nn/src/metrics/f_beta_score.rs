@@ -70,6 +70,10 @@ impl Metric for FBetaScore {
         self.name.as_deref().or(Some("fbeta_score"))
     }
 
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Max)
     }

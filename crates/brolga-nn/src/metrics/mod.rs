@@ -103,6 +103,13 @@ pub trait Metric: Object {
         2
     }
 
+    /// Whether steps that the mask of an output leaves out do not count, so that the mask is part
+    /// of the sample weight; true by default. As in Keras it is so for means over samples, and not
+    /// for metrics of another kind.
+    fn uses_mask(&self) -> bool {
+        true
+    }
+
     /// The statistic of a batch: [`Metric::parts`] tensors of which each adds up over batches.
     fn statistics(
         &self,
@@ -157,7 +164,7 @@ pub fn mean(totals: &[Vec<f64>]) -> f64 {
 /// The statistic of a mean over samples: the sum of the samples' values times their weights, and
 /// the sum of the weights.
 ///
-/// The further axes of a sample are averaged first. Truth values, `bf16` and `f16` are summed in
+/// The further axes of a sample are averaged first, of the weights as well. Truth values, `bf16` and `f16` are summed in
 /// f32.
 #[track_caller]
 pub fn mean_statistics(values: &Var, sample_weight: Option<&Var>) -> Vec<Var> {
@@ -174,8 +181,10 @@ pub fn mean_statistics(values: &Var, sample_weight: Option<&Var>) -> Vec<Var> {
             vec![sum(&mean(&values)), values.constant_like(samples as f64)]
         }
         Some(weight) => {
-            let weighted = mean(&weighted(&values, &align(weight, &values)));
-            vec![sum(&weighted), sum(weight)]
+            let aligned = align(weight, &values);
+            let weighted = mean(&weighted(&values, &aligned));
+            let weights = if weight.shape().rank() > 1 { mean(&aligned) } else { weight.clone() };
+            vec![sum(&weighted), sum(&weights)]
         }
     }
 }

@@ -127,6 +127,10 @@ macro_rules! iou_metric {
                 self.name.as_deref()
             }
 
+            fn uses_mask(&self) -> bool {
+                false
+            }
+
             fn direction(&self) -> Option<crate::metrics::Direction> {
                 Some(crate::metrics::Direction::Max)
             }

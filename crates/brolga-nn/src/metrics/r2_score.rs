@@ -69,6 +69,10 @@ impl Metric for R2Score {
         self.name.as_deref()
     }
 
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Max)
     }

@@ -18,6 +18,10 @@ impl Metric for RootMeanSquaredError {
         self.name.as_deref()
     }
 
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     fn direction(&self) -> Option<Direction> {
         Some(Direction::Min)
     }

@@ -18,6 +18,10 @@ impl Metric for Sum {
         self.name.as_deref()
     }
 
+    fn uses_mask(&self) -> bool {
+        false
+    }
+
     fn parts(&self) -> usize {
         1
     }

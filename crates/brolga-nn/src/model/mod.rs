@@ -36,7 +36,9 @@ use ndarray::ArrayD;
 pub use compile::{Compile, Compiled, Reported};
 pub use evaluate::{Evaluate, Predict};
 pub use fit::Fit;
-pub use functional::{Apply, Functional, IntoSymbolic, Shared, Symbolic, Wiring};
+pub use functional::{
+    Apply, CallArguments, Functional, IntoArguments, IntoSymbolic, Shared, Symbolic, Wiring,
+};
 pub use on_batch::OnBatch;
 pub use sequential::{Sequential, Stack};
 pub use session::{Kind, Session};

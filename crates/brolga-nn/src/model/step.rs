@@ -319,7 +319,9 @@ fn statistics(
     let mut statistics = vec![];
     for Measured { name, metric, weighted, .. } in metrics {
         let _scope = tracer.enter(&format!("metrics/{name}"));
-        let parts = metric.statistics(y, prediction, sample_weight.filter(|_| *weighted));
+        let mask = prediction.mask.as_ref().filter(|_| metric.uses_mask());
+        let weight = masked_weight(mask, sample_weight.filter(|_| *weighted));
+        let parts = metric.statistics(y, prediction, weight.as_ref());
         if parts.len() != metric.parts() {
             let (expected, given) = (metric.parts(), parts.len());
             let message = format!("the metric gives {given} tensors, its `parts` says {expected}");
@@ -328,6 +330,15 @@ fn statistics(
         statistics.extend(parts.iter().map(as_f32));
     }
     statistics
+}
+
+/// How much each step counts, of an output with this mask.
+fn masked_weight(mask: Option<&Var>, sample_weight: Option<&Var>) -> Option<Var> {
+    match (mask, sample_weight) {
+        (Some(mask), Some(weight)) => Some(losses::align(weight, mask) * mask.cast(weight.dtype())),
+        (Some(mask), None) => Some(mask.cast(DType::F32)),
+        (None, weight) => weight.cloned(),
+    }
 }
 
 pub(crate) fn as_f32(x: &Var) -> Var {

@@ -8,6 +8,7 @@ use brolga_autodiff::gradients;
 use brolga_codegen::compile;
 use brolga_ir::{DType, Graph, Origin, Tensor, Tracer, Type, Var, interpret};
 use brolga_nn::activations::ActivationFunction;
+use brolga_nn::keywords::Keywords;
 use brolga_nn::layers::Layer;
 use brolga_nn::losses::{self, Loss};
 use brolga_nn::metrics::Metric;
@@ -136,7 +137,8 @@ pub(crate) fn layer(case: &Case) -> Outcome {
     let named = specs.iter().zip(&weights);
     let mut named = Weights::new(named.map(|(s, w)| (&*s.name, w.clone(), s.trainable)));
     let mut context = sketch.context();
-    let y = layer.call(&mut Call::new(&mut context, &mut named), &inputs).swap_remove(0);
+    let mut call = Call::new(&mut context, &mut named).with(keywords(&case.extra["call"]));
+    let y = layer.call(&mut call, &inputs).swap_remove(0);
     if let Some(error) = sketch.tracer.error() {
         return Err(error.into());
     }
@@ -152,6 +154,12 @@ pub(crate) fn layer(case: &Case) -> Outcome {
         sketch.expect(name, &gradient);
     }
     sketch.check()
+}
+
+/// The arguments of a call besides its inputs, which are no tensors.
+fn keywords(given: &Value) -> Keywords {
+    let given = given.as_object().into_iter().flatten();
+    given.fold(Keywords::default(), |keywords, (name, value)| keywords.with(name, value.clone()))
 }
 
 pub(crate) fn loss(case: &Case) -> Outcome {

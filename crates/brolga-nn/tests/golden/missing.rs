@@ -1,5 +1,4 @@
-//! The part that a case needs and that does not exist: a class, an activation, a way to call a
-//! layer.
+//! The part that a case needs and that does not exist: a class, an activation.
 
 use std::sync::Arc;
 
@@ -12,14 +11,14 @@ use brolga_nn::metrics::Metric;
 use brolga_nn::optimizers::Optimizer;
 use brolga_nn::optimizers::schedules::Schedule;
 use brolga_nn::registry::{Family, by_name};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::case::Case;
 
 /// The first thing that a case needs and that does not exist.
 pub(crate) fn missing(case: &Case) -> Option<String> {
     let config = &case.config;
-    let of_kind = match case.kind.as_str() {
+    match case.kind.as_str() {
         "activation" => activation(config),
         "layer" => layer(config),
         "loss" => class::<dyn Loss>(config),
@@ -28,12 +27,7 @@ pub(crate) fn missing(case: &Case) -> Option<String> {
         "schedule" => class::<dyn Schedule>(config),
         "model" => model(case),
         other => Some(format!("kind {other}")),
-    };
-    let of_call = || match &case.extra["call"] {
-        Value::Null => None,
-        given => (*given != json!({})).then(|| format!("call with {given}")),
-    };
-    of_kind.or_else(of_call)
+    }
 }
 
 fn model(case: &Case) -> Option<String> {

@@ -36,6 +36,9 @@ pub(crate) fn all() -> Vec<Case> {
         activations,
         noises,
         preprocessing,
+        masks,
+        attentions,
+        positions,
     ];
     families.iter().flat_map(|family| family()).collect()
 }
@@ -274,6 +277,89 @@ fn adaptive_poolings() -> Vec<Case> {
         each(|| AdaptiveAveragePooling1D::new(4), &LINES),
         each(|| AdaptiveAveragePooling2D::new((3, 2)), &IMAGES),
         each(|| AdaptiveAveragePooling3D::new((2, 3, 1)), &VOLUMES),
+    ]
+    .concat()
+}
+
+fn masks() -> Vec<Case> {
+    let masked = |cases: Vec<Case>| cases.into_iter().map(Case::masked).collect::<Vec<_>>();
+    [
+        each(Masking::new, &LINES),
+        each(|| Masking::new().mask_value(0.5), &[&[2, 3, 2, 2]]),
+        masked(each(BatchNormalization::new, &LINES)),
+        masked(each(GlobalAveragePooling1D::new, &LINES)),
+        masked(each(|| GlobalAveragePooling1D::new().keepdims(true), &LINES)),
+        masked(each(Softmax::new, &LINES)),
+        masked(each(|| Softmax::new().axis([1, 2]), &LINES)),
+        masked(many(Add::new, &[&[&[2, 4, 3], &[2, 4, 3]]])),
+        masked(many(Concatenate::new, &[&[&[2, 4, 3], &[2, 4, 1]]])),
+    ]
+    .concat()
+}
+
+fn attentions() -> Vec<Case> {
+    const PAIRS: [&[&[usize]]; 3] = [
+        &[&[1, 1, 2], &[1, 1, 2]],
+        &[&[2, 4, 3], &[2, 5, 3]],
+        &[&[3, 3, 6], &[3, 17, 6], &[3, 17, 6]],
+    ];
+    const APART: [&[&[usize]]; 1] = [&[&[2, 3, 4], &[2, 5, 3], &[2, 5, 6]]];
+    const PLANES: [&[&[usize]]; 1] = [&[&[2, 3, 2, 4], &[2, 3, 5, 4]]];
+    let masked = |cases: Vec<Case>| cases.into_iter().map(Case::masked).collect::<Vec<_>>();
+    let with = |cases: Vec<Case>, name: &str| {
+        cases.into_iter().map(|case| case.with(name, true)).collect::<Vec<_>>()
+    };
+    let heads = || MultiHeadAttention::new(2, 3);
+    let groups = || GroupQueryAttention::new(3, 4, 2);
+    [
+        many(heads, &PAIRS),
+        many(|| heads().value_dim(2).output_shape([2, 2]).use_bias(false), &APART),
+        masked(many(heads, &PAIRS)),
+        masked(many(|| heads().dropout(0.25).use_gate(true), &PAIRS)),
+        with(many(|| heads().sliding_window(2), &PAIRS), "use_causal_mask"),
+        with(masked(many(heads, &PAIRS)), "return_attention_scores"),
+        many(|| heads().attention_axes(2), &PLANES),
+        many(heads, &PLANES),
+        many(groups, &PAIRS),
+        masked(many(|| groups().use_gate(true).dropout(0.5), &PAIRS)),
+        with(many(|| groups().sliding_window(3), &PAIRS), "use_causal_mask"),
+        many(Attention::new, &PAIRS),
+        masked(many(|| Attention::new().use_scale(true).dropout(0.25), &PAIRS)),
+        many(|| Attention::new().use_scale(true).score_mode("concat"), &PAIRS),
+        with(many(|| Attention::new().score_mode("concat"), &PAIRS), "use_causal_mask"),
+        masked(many(AdditiveAttention::new, &PAIRS)),
+        with(many(|| AdditiveAttention::new().use_scale(false), &PAIRS), "return_attention_scores"),
+    ]
+    .concat()
+}
+
+fn positions() -> Vec<Case> {
+    const SEQUENCES: [&[usize]; 3] = [&[1, 1, 2], &[2, 5, 4], &[3, 9, 6]];
+    let whole = |cases: Vec<Case>| cases.into_iter().map(|case| case.whole(7)).collect::<Vec<_>>();
+    let reverse = |cases: Vec<Case>| {
+        cases.into_iter().map(|case| case.with("reverse", true)).collect::<Vec<_>>()
+    };
+    let from_two = |cases: Vec<Case>| {
+        cases.into_iter().map(|case| case.with("start_index", 2)).collect::<Vec<_>>()
+    };
+    [
+        whole(each(|| PositionEmbedding::new(11), &SEQUENCES)),
+        whole(from_two(each(|| PositionEmbedding::new(11), &SEQUENCES))),
+        whole(each(SinePositionEncoding::new, &SEQUENCES)),
+        whole(from_two(each(|| SinePositionEncoding::new().max_wavelength(50.0), &SEQUENCES))),
+        each(RotaryEmbedding::new, &SEQUENCES),
+        from_two(each(
+            || RotaryEmbedding::new().rope_type("dynamic").scaling_factor(2.0),
+            &SEQUENCES,
+        )),
+        each(|| RotaryEmbedding::new().rope_type("yarn").scaling_factor(4.0), &[&[2, 3, 2, 8]]),
+        each(|| RotaryEmbedding::new().sequence_axis(2).feature_axis(1), &[&[2, 4, 3, 2]]),
+        whole(each(|| TokenAndPositionEmbedding::new(7, 9, 2), &[&[1, 1], &[3, 5]])),
+        whole(each(|| ReversibleEmbedding::new(7, 2), &[&[1, 1], &[3, 5], &[4]])),
+        reverse(each(
+            || ReversibleEmbedding::new(7, 2).logit_soft_cap(3.0),
+            &[&[1, 2], &[3, 5, 2]],
+        )),
     ]
     .concat()
 }

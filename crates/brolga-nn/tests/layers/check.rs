@@ -6,6 +6,7 @@ use std::sync::Arc;
 use brolga_autodiff::gradients;
 use brolga_codegen::compile;
 use brolga_ir::{DType, Data, Graph, Shape, Tensor, Tracer, Type, Var, interpret};
+use brolga_nn::keywords::Keywords;
 use brolga_nn::layers::{Layer, WeightSpec};
 use brolga_nn::trace::{Call, Context, Weights};
 use brolga_passes::{PassManager, optimize, passes_by_name};
@@ -20,6 +21,10 @@ pub(crate) struct Case {
     whole: Option<usize>,
     /// The layer computes with `f32` alone, so that differences tell nothing.
     of_f32: bool,
+    /// Inputs have masks, some of whose steps do not count.
+    masked: bool,
+    /// What the call is given besides its inputs.
+    keywords: Keywords,
 }
 
 /// A layer's graph: a loss, its gradients by what is differentiated, and everything else that the
@@ -47,7 +52,8 @@ impl Case {
     /// A layer with inputs of these shapes, the batch included.
     pub(crate) fn new(layer: impl Layer + 'static, inputs: &[&[usize]]) -> Self {
         let inputs = inputs.iter().map(|&shape| shape.into()).collect();
-        Self { layer: Arc::new(layer), inputs, whole: None, of_f32: false }
+        let (whole, of_f32, masked, keywords) = (None, false, false, Keywords::default());
+        Self { layer: Arc::new(layer), inputs, whole, of_f32, masked, keywords }
     }
 
     /// The same with inputs of whole numbers.
@@ -58,6 +64,16 @@ impl Case {
     /// The same for a layer that adds to the loss, which is `f32`: it is not differentiated.
     pub(crate) fn of_f32(self) -> Self {
         Self { of_f32: true, ..self }
+    }
+
+    /// The same with masks.
+    pub(crate) fn masked(self) -> Self {
+        Self { masked: true, ..self }
+    }
+
+    /// The same with an argument of the call.
+    pub(crate) fn with(self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        Self { keywords: self.keywords.with(name, value), ..self }
     }
 
     /// Fails unless the gradients agree with central differences.
@@ -158,7 +174,9 @@ impl Case {
             .zip(&w)
             .map(|(s, w): (&WeightSpec, &Var)| (&*s.name, w.clone(), s.trainable));
         let mut weights = Weights::new(named);
-        let outputs = self.layer.call(&mut Call::new(&mut context, &mut weights), &x);
+        let given: Vec<Var> = x.iter().map(|x| self.with_mask(&mut context, x)).collect();
+        let mut call = Call::new(&mut context, &mut weights).with(self.keywords.clone());
+        let outputs = self.layer.call(&mut call, &given);
         let added = context.losses().iter().cloned();
         let loss = outputs.iter().map(weighted).chain(added).reduce(|a, b| a + b);
         let loss = loss.ok_or_else(|| format!("{self}: no output"))?;
@@ -174,6 +192,18 @@ impl Case {
         weights.updates().for_each(|(_, next)| tracer.output(next));
         let graph = tracer.finish().map_err(|e| error(&e))?;
         Ok(Traced { graph, inputs })
+    }
+
+    /// An input with the mask that it has: in each sample, a step or more counts.
+    fn with_mask(&self, context: &mut Context, x: &Var) -> Var {
+        if !self.masked {
+            return x.clone();
+        }
+        let shape = &x.shape()[..2];
+        let counts = (0..shape.iter().product()).map(|step| (step % shape[1]) % 3 != 1).collect();
+        let mask = Tensor::new(shape, Data::Bool(counts)).expect("as many as the shape has");
+        let mask = x.tracer().constant(mask);
+        context.with_mask(x, Some(&mask))
     }
 
     /// The values of an input. Variances among the weights are positive, as they have to be.

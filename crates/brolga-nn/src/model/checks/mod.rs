@@ -16,7 +16,7 @@ use crate::data::Data;
 use crate::error::NnError;
 use crate::head::Head;
 use crate::losses::{Labels, Loss};
-use crate::network::{Built, Port};
+use crate::network::{Built, BuiltLayer, Port};
 use crate::optimizers::LearningRate;
 use crate::registry::{Object, snake_case};
 use crate::warning::{Warning, WarningKind};
@@ -43,6 +43,7 @@ pub(crate) fn of_training(
     let built = plan.built;
     let mut warnings = of_outputs(&built.outputs, objectives);
     warnings.extend(nothing_trained(built));
+    warnings.extend(built.layers.iter().filter_map(dropped_mask));
     let is_dataset = supply.samples().is_none();
     warnings.extend(arguments(fit, supply.samples()));
     let Some(samples) = supply.known() else { return warnings };
@@ -154,6 +155,17 @@ fn nothing_trained(built: &Built) -> Option<Warning> {
     };
     let help = "add layers with weights, or let some of them be trained: `.trainable(true)`";
     Some(Warning::new(WarningKind::NothingTrained, message, help))
+}
+
+/// A mask that nothing behind a layer knows of any more.
+fn dropped_mask(layer: &BuiltLayer) -> Option<Warning> {
+    let BuiltLayer { name, class_name, drops_mask, .. } = layer;
+    let message = format!(
+        "fit: layer `{name}` ({class_name}) drops the mask of its input: behind it masked steps count as others do"
+    );
+    let help = "`.supports_masking(false)` says that it is meant; `.supports_masking(true)` hands the mask on, if the \
+                layer keeps the steps; without `mask_zero` or Masking there is no mask";
+    drops_mask.then(|| Warning::new(WarningKind::Mask, message, help))
 }
 
 /// A loss that knows logits and probabilities, and gets the other of them.

@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use brolga_ir::{DType, Type};
 use serde_json::{Map, Value, json};
 
-use super::symbolic::{Shared, Symbolic, Unit};
-use super::{Functional, Named, Wiring};
+use super::arguments::CallArguments;
+use super::operation::Operation;
+use super::symbolic::{Apply, Shared, Symbolic, Unit};
+use super::{Functional, Named, Wire, Wiring};
 use crate::error::NnError;
+use crate::keywords::{Keyword, Keywords};
 use crate::layers::Layer;
 use crate::model::config::{layer_config, model_config};
 use crate::model::{Model, Sequential};
@@ -61,7 +64,14 @@ struct Waiting {
     layer: String,
     unit: Shared,
     number: usize,
+    given: Taken,
+}
+
+/// What a call takes: its inputs, and its other arguments.
+#[derive(Default)]
+struct Taken {
     inputs: Vec<Reference>,
+    keywords: Keywords<Reference>,
 }
 
 /// A tensor: layer, call, result.
@@ -78,15 +88,15 @@ impl Calls {
             let nodes = layer.get("inbound_nodes").and_then(Value::as_array);
             let nodes = nodes.map(Vec::as_slice).unwrap_or_default();
             if nodes.is_empty() {
-                let (layer, inputs) = (name, vec![]);
-                waiting.push(Waiting { layer, unit, number: 0, inputs });
+                let (layer, given) = (name, Taken::default());
+                waiting.push(Waiting { layer, unit, number: 0, given });
                 continue;
             }
             for (number, node) in nodes.iter().enumerate() {
-                let inputs = references(node).map_err(|message| {
+                let given = Taken::read(node).map_err(|message| {
                     error(&format!("layer `{name}`, call {number}: {message}"))
                 })?;
-                waiting.push(Waiting { layer: name.clone(), unit: unit.clone(), number, inputs });
+                waiting.push(Waiting { layer: name.clone(), unit: unit.clone(), number, given });
             }
         }
         let mut calls = Self { made: HashMap::new() };
@@ -95,15 +105,15 @@ impl Calls {
             let before = waiting.len();
             let mut left = vec![];
             for call in waiting {
-                match calls.all(&call.inputs) {
-                    Some(inputs) => calls.make(call, inputs),
-                    None => left.push(call),
+                match calls.arguments(&call.given) {
+                    Ok(arguments) => calls.make(call, arguments),
+                    Err(_) => left.push(call),
                 }
             }
             if left.len() == before {
-                let Waiting { layer, inputs, .. } = &left[0];
-                let missing = inputs.iter().find(|input| calls.one(input).is_none());
-                let (of, number, result) = missing.cloned().unwrap_or_default();
+                let Waiting { layer, given, .. } = &left[0];
+                let missing = calls.arguments(given).err();
+                let (of, number, result) = missing.unwrap_or_default();
                 let message = format!(
                     "layer `{layer}` takes result {result} of call {number} of `{of}`, which is not there"
                 );
@@ -114,8 +124,8 @@ impl Calls {
         Ok(calls)
     }
 
-    fn make(&mut self, Waiting { layer, unit, number, .. }: Waiting, inputs: Vec<Symbolic>) {
-        let node = Symbolic::call_at(unit, inputs, None);
+    fn make(&mut self, Waiting { layer, unit, number, .. }: Waiting, arguments: CallArguments) {
+        let node = Symbolic::call_at(unit, arguments, None);
         // No layer has more results; one that is not there is an error when the model is built.
         let results = (0..RESULTS).map(|port| Symbolic::of(&node, port)).collect();
         self.made.insert((layer, number), results);
@@ -125,8 +135,11 @@ impl Calls {
         self.made.get(&(layer.clone(), *number))?.get(*result).cloned()
     }
 
-    fn all(&self, references: &[Reference]) -> Option<Vec<Symbolic>> {
-        references.iter().map(|reference| self.one(reference)).collect()
+    /// What a call takes, or the first tensor that is not there.
+    fn arguments(&self, given: &Taken) -> Result<CallArguments, Reference> {
+        let one = |reference: &Reference| self.one(reference).ok_or_else(|| reference.clone());
+        let inputs = given.inputs.iter().map(one).collect::<Result<_, _>>()?;
+        Ok(CallArguments { inputs, keywords: given.keywords.map(one)? })
     }
 
     /// The tensors that `input_layers` or `output_layers` names: one, or a list or table of them.
@@ -160,7 +173,10 @@ fn unit(layer: &Value, registry: &Registry) -> Result<Shared, NnError> {
             Model::<Wiring>::from_config_with(layer, registry)?.into_shared()
         }
         Some("Sequential") => Sequential::from_config_with(layer, registry)?.into_shared(),
-        _ => Ok(Shared::of_layer(registry.object::<dyn Layer>(layer)?)),
+        _ => match Operation::read(layer) {
+            Some(operation) => Ok(operation.shared()),
+            None => Ok(Shared::of_layer(registry.object::<dyn Layer>(layer)?)),
+        },
     }
 }
 
@@ -176,33 +192,72 @@ fn reference(value: &Value) -> Option<Reference> {
     }
 }
 
-/// The tensors that a call takes, in the order of its arguments.
-fn references(node: &Value) -> Result<Vec<Reference>, String> {
-    let mut found = vec![];
-    let keywords = node.get("kwargs").and_then(Value::as_object);
-    for (key, value) in keywords.into_iter().flatten() {
-        // The mask and the like are computed by the layers.
-        if !matches!(value, Value::Null | Value::Bool(false)) && key != "training" {
-            return Err(format!("the keyword `{key}` of a call is not supported: {value}"));
-        }
-    }
-    let arguments = node.get("args").ok_or("a call needs its arguments, `args`")?;
-    let mut stack = vec![arguments];
-    while let Some(value) = stack.pop() {
-        match value {
-            Value::Array(values) => stack.extend(values.iter().rev()),
-            Value::Object(object)
-                if object.get("class_name") == Some(&json!("__keras_tensor__")) =>
-            {
-                let history = value.pointer("/config/keras_history");
-                let history = history.and_then(reference);
-                found.push(history.ok_or("a tensor has no `keras_history`")?);
+/// Arguments by which a layer is told what is one of its inputs here.
+const INPUTS: [&str; 4] = ["inputs", "query", "value", "key"];
+
+impl Taken {
+    /// What a call takes, as Keras writes it: `{"args": [..], "kwargs": {..}}`.
+    fn read(node: &Value) -> Result<Self, String> {
+        let mut taken = Self::default();
+        let arguments = node.get("args").ok_or("a call needs its arguments, `args`")?;
+        taken.add_inputs(arguments)?;
+        let keywords = node.get("kwargs").and_then(Value::as_object);
+        let keywords = || keywords.into_iter().flatten();
+        for name in INPUTS {
+            for (_, value) in keywords().filter(|(key, _)| *key == name) {
+                taken.add_inputs(value)?;
             }
-            Value::Null => {}
-            other => return Err(format!("an argument is no tensor: {other}")),
         }
+        for (key, value) in keywords().filter(|(key, _)| !INPUTS.contains(&key.as_str())) {
+            // What is false in Keras is so here without a word, but for `training`.
+            if !value.is_null() && (value != &Value::Bool(false) || key == "training") {
+                taken.keywords.set(key, keyword(value)?);
+            }
+        }
+        Ok(taken)
     }
-    Ok(found)
+
+    /// Adds the tensors of a positional argument, one or lists of them.
+    fn add_inputs(&mut self, value: &Value) -> Result<(), String> {
+        let mut stack = vec![value];
+        while let Some(value) = stack.pop() {
+            match (value, tensor(value)?) {
+                (_, Some(reference)) => self.inputs.push(reference),
+                (Value::Array(values), _) => stack.extend(values.iter().rev()),
+                (Value::Null, _) => {}
+                // The constant of an operation, `x == 0`.
+                (Value::Number(number), _) => {
+                    let name = format!("x{}", self.inputs.len() + 1);
+                    self.keywords.set(&name, Keyword::Value(number.clone().into()));
+                }
+                (other, _) => return Err(format!("an argument is no tensor: {other}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tensor that Keras writes as `{"class_name": "__keras_tensor__", ..}`, if it is one.
+fn tensor(value: &Value) -> Result<Option<Reference>, &'static str> {
+    if value.get("class_name") != Some(&json!("__keras_tensor__")) {
+        return Ok(None);
+    }
+    let history = value.pointer("/config/keras_history").and_then(reference);
+    history.map(Some).ok_or("a tensor has no `keras_history`")
+}
+
+/// A keyword argument: a tensor, a list of them, or a value.
+fn keyword(value: &Value) -> Result<Keyword<Reference>, String> {
+    if let Some(reference) = tensor(value)? {
+        return Ok(Keyword::Tensor(reference));
+    }
+    let Value::Array(values) = value else { return Ok(Keyword::Value(value.clone())) };
+    let one = |value: &Value| match (tensor(value)?, value) {
+        (None, Value::Null) => Ok(None),
+        (None, other) => Err(format!("a list holds what is no tensor: {other}")),
+        (tensor, _) => Ok(tensor),
+    };
+    Ok(Keyword::Tensors(values.iter().map(one).collect::<Result<_, _>>()?))
 }
 
 /// What Keras writes of a tensor between layers.
@@ -227,22 +282,36 @@ impl Wiring {
         let mut layers = vec![];
         for (number, Named { unit, name, .. }) in self.units.iter().enumerate() {
             let mut layer = match &*unit.0 {
-                Unit::Layer(layer) => layer_config(&**layer, name)?,
+                Unit::Layer(layer) => {
+                    let mut config = layer_config(&**layer, name)?;
+                    Operation::write(&mut config);
+                    config
+                }
                 Unit::Network(nested) => nested.network.config()?,
             };
             let calls = self.calls.iter().filter(|wire| wire.unit == number);
-            let node = |inputs: &[(usize, usize)]| {
+            let node = |wire: &Wire| {
                 let tensor = |&(call, port): &(usize, usize)| {
                     json!({
                         "class_name": "__keras_tensor__",
                         "config": tensor_config(values[call][port].ty(), history(call, port)),
                     })
                 };
-                let tensors: Vec<Value> = inputs.iter().map(tensor).collect();
-                let args = if tensors.len() > 1 { json!([tensors]) } else { json!(tensors) };
-                json!({ "args": args, "kwargs": {} })
+                let tensors: Vec<Value> = wire.inputs.iter().map(tensor).collect();
+                let is_list = tensors.len() > 1 && !unit.takes_separate_inputs();
+                let args = if is_list { json!([tensors]) } else { json!(tensors) };
+                let keyword = |keyword: &Keyword<(usize, usize)>| match keyword {
+                    Keyword::Value(value) => value.clone(),
+                    Keyword::Tensor(of) => tensor(of),
+                    Keyword::Tensors(all) => {
+                        all.iter().map(|of| of.as_ref().map_or(Value::Null, tensor)).collect()
+                    }
+                };
+                let keywords: Map<String, Value> =
+                    wire.keywords.iter().map(|(key, k)| (key.to_owned(), keyword(k))).collect();
+                json!({ "args": args, "kwargs": keywords })
             };
-            let nodes = calls.filter(|wire| !wire.inputs.is_empty()).map(|wire| node(&wire.inputs));
+            let nodes = calls.filter(|wire| !wire.inputs.is_empty()).map(node);
             let nodes: Vec<Value> = nodes.collect();
             let fields = layer.as_object_mut().into_iter();
             fields.for_each(|fields: &mut Map<String, Value>| {

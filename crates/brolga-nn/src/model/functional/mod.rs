@@ -3,11 +3,14 @@
 //! [`Symbolic`] tensors stand for what layers give. A [`Functional`] model is the part of that
 //! graph between some inputs and some outputs.
 
+mod arguments;
 mod config;
+mod operation;
 mod order;
 mod symbolic;
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,11 +20,13 @@ use brolga_ir::{Location, Mistake, Origin, Role, TraceError, Tracer, Type, Var};
 use super::Model;
 use super::step::random_states;
 use crate::error::NnError;
+use crate::keywords::{Given, Keywords};
 use crate::layers::Layer;
 use crate::network::{Built, BuiltLayer, Network, Port, call};
 use crate::outline::{Outline, Part, Source};
 use crate::registry::snake_case;
 use crate::trace::{Context, Weights};
+pub use arguments::{CallArguments, IntoArguments};
 pub use symbolic::{Apply, IntoSymbolic, Shared, Symbolic};
 use symbolic::{Node, Unit};
 
@@ -89,6 +94,14 @@ struct Wire {
     unit: usize,
     /// The values that it takes: the number of the call that gives each, and which of its results.
     inputs: Vec<(usize, usize)>,
+    keywords: Keywords<(usize, usize)>,
+}
+
+impl Wire {
+    /// The values that it takes: the inputs, and those among the other arguments.
+    fn tensors(&self) -> impl Iterator<Item = &(usize, usize)> {
+        self.inputs.iter().chain(self.keywords.tensors())
+    }
 }
 
 impl Functional {
@@ -174,9 +187,11 @@ impl Wiring {
             .map(|(number, named)| (named.unit.pointer(), number))
             .collect();
         let wire = |node: Arc<Node>| {
-            let inputs = node.inputs.iter();
-            let inputs = inputs.map(|x| (numbers[&Arc::as_ptr(&x.node)], x.port)).collect();
-            Wire { unit: of_unit[&node.unit.pointer()], inputs, node }
+            let value = |x: &Symbolic| (numbers[&Arc::as_ptr(&x.node)], x.port);
+            let inputs = node.inputs.iter().map(value).collect();
+            let keywords = node.keywords.map(|x| Ok::<_, Infallible>(value(x)));
+            let keywords = keywords.unwrap_or_default();
+            Wire { unit: of_unit[&node.unit.pointer()], inputs, keywords, node }
         };
         let calls = nodes.into_iter().map(wire).collect();
         Ok(Self { name: name.to_owned(), inputs, outputs, units, calls })
@@ -215,24 +230,23 @@ impl Wiring {
     }
 
     /// Goes through the calls in order, and gives the results of each. `run` makes those of a call
-    /// of its inputs.
+    /// of what it is given.
     fn run(
         &self,
         inputs: &[Var],
-        mut run: impl FnMut(&Wire, &[Var]) -> Result<Vec<Var>, NnError>,
+        mut run: impl FnMut(&Wire, Given<'_>) -> Result<Vec<Var>, NnError>,
     ) -> Result<Vec<Vec<Var>>, NnError> {
         let given: HashMap<usize, &Var> =
             self.inputs.iter().map(|input| self.call_of(input)).zip(inputs).collect();
         let mut values: Vec<Vec<Var>> = Vec::with_capacity(self.calls.len());
         for (number, wire) in self.calls.iter().enumerate() {
+            let value = |&(call, port): &(usize, usize)| self.value(&values, call, port);
             let inputs: Vec<Var> = match given.get(&number) {
                 Some(&input) => vec![input.clone()],
-                None => {
-                    let value = |&(call, port): &(usize, usize)| self.value(&values, call, port);
-                    wire.inputs.iter().map(value).collect::<Result<_, _>>()?
-                }
+                None => wire.inputs.iter().map(value).collect::<Result<_, _>>()?,
             };
-            values.push(run(wire, &inputs)?);
+            let keywords = wire.keywords.map(value)?;
+            values.push(run(wire, Given::new(&inputs, &keywords))?);
         }
         Ok(values)
     }
@@ -262,16 +276,21 @@ impl Wiring {
             batches.push(batch);
         }
         let mut built: Vec<Option<OfUnit>> = self.units.iter().map(|_| None).collect();
-        let values = self.run(&batches, |wire, inputs| {
+        let values = self.run(&batches, |wire, given| {
             let named = &self.units[wire.unit];
             if let Some((_, weights)) = &mut built[wire.unit] {
-                return named.call(&mut context, weights, inputs);
+                return named.call(&mut context, weights, given);
             }
-            let (of_unit, outputs) = named.build(&mut context, inputs)?;
+            let (of_unit, outputs) = named.build(&mut context, given)?;
             built[wire.unit] = Some(of_unit);
             Ok(outputs)
         })?;
-        let layers = built.into_iter().flatten().flat_map(|(layers, _)| layers).collect();
+        let layers = built.into_iter().flatten().flat_map(|(layers, _)| layers);
+        let layers = layers.map(|mut layer| {
+            layer.drops_mask = context.drops_mask(&layer.name);
+            layer
+        });
+        let layers = layers.collect();
         Ok(Traced { context, inputs, layers, values })
     }
 
@@ -309,21 +328,25 @@ impl Named {
     }
 
     /// The built layers of this one, their weights, and what it gives for these inputs.
-    fn build(&self, context: &mut Context, inputs: &[Var]) -> Result<(OfUnit, Vec<Var>), NnError> {
+    fn build(
+        &self,
+        context: &mut Context,
+        given: Given<'_>,
+    ) -> Result<(OfUnit, Vec<Var>), NnError> {
         match &*self.unit.0 {
             Unit::Layer(layer) => {
                 let (built, weights, outputs) =
-                    BuiltLayer::new(context, &**layer, &self.origin(), inputs)?;
+                    BuiltLayer::new(context, &**layer, &self.origin(), given)?;
                 Ok(((vec![built], vec![weights]), outputs))
             }
             Unit::Network(nested) => {
                 let types: Vec<Type> =
-                    inputs.iter().map(|x| crate::network::sample(x.ty())).collect();
+                    given.inputs.iter().map(|x| crate::network::sample(x.ty())).collect();
                 let mut layers = nested.build(&types)?.layers;
                 layers.iter_mut().for_each(|layer| layer.move_inside(&self.name));
                 let tracer = context.tracer().clone();
                 let mut weights: Vec<_> = layers.iter().map(|l| l.declare(&tracer)).collect();
-                let outputs = self.call(context, &mut weights, inputs)?;
+                let outputs = self.call(context, &mut weights, given)?;
                 Ok(((layers, weights), outputs))
             }
         }
@@ -334,14 +357,19 @@ impl Named {
         &self,
         context: &mut Context,
         weights: &mut [Weights],
-        inputs: &[Var],
+        given: Given<'_>,
     ) -> Result<Vec<Var>, NnError> {
         match &*self.unit.0 {
-            Unit::Layer(layer) => call(context, &**layer, &self.origin(), &mut weights[0], inputs),
+            Unit::Layer(layer) => call(context, &**layer, &self.origin(), &mut weights[0], given),
             Unit::Network(nested) => {
                 let tracer = context.tracer().clone();
+                let origin = tracer.inside(self.origin());
+                let error = |mistake| TraceError { mistake, origin: origin.clone() };
+                let (inputs, training) = context.given_to_model(given).map_err(error)?;
                 let _scope = tracer.enter(&self.name);
-                nested.network.forward(context, weights, inputs)
+                let outputs = nested.network.forward(context, weights, &inputs);
+                context.set_training(training);
+                outputs
             }
         }
     }
@@ -385,7 +413,7 @@ impl Network for Wiring {
         let tensor = |tensor: &Symbolic| source(self.call_of(tensor), tensor.port);
         let mut parts: Vec<Part> = self.units.iter().map(Named::part).collect();
         for wire in &self.calls {
-            let inputs = wire.inputs.iter().map(|&(call, result)| source(call, result));
+            let inputs = wire.tensors().map(|&(call, result)| source(call, result));
             parts[wire.unit].calls.push(inputs.collect());
         }
         let inputs = self.inputs.iter().map(|input| tensor(input).part).collect();
@@ -422,9 +450,9 @@ impl Network for Wiring {
         inputs: &[Var],
     ) -> Result<Vec<Var>, NnError> {
         let ranges = self.ranges();
-        let values = self.run(inputs, |wire, inputs| {
+        let values = self.run(inputs, |wire, given| {
             let own = &mut weights[ranges[wire.unit].clone()];
-            self.units[wire.unit].call(context, own, inputs)
+            self.units[wire.unit].call(context, own, given)
         })?;
         self.ends(&values)
     }

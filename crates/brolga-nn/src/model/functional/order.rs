@@ -28,7 +28,7 @@ pub(super) fn keras(inputs: &[Symbolic], outputs: &[Symbolic]) -> Ordered {
         let depth = depths.get(&Arc::as_ptr(node)).copied().unwrap_or(0).max(*of_unit);
         *of_unit = depth;
         depths.insert(Arc::as_ptr(node), depth);
-        for input in &node.inputs {
+        for input in node.tensors() {
             let before = depths.entry(Arc::as_ptr(&input.node)).or_default();
             *before = (depth + 1).max(*before);
         }
@@ -56,17 +56,11 @@ impl Walk {
         let mut path: Vec<(Arc<Node>, usize)> = vec![];
         self.begin(node, &mut path);
         while let Some((node, next)) = path.last_mut() {
-            match node.inputs.get(*next) {
-                Some(input) => {
-                    *next += 1;
-                    let input = Arc::clone(&input.node);
-                    self.begin(&input, &mut path);
-                }
-                None => {
-                    let node = Arc::clone(node);
-                    path.pop();
-                    self.nodes.push(node);
-                }
+            let tensor = node.tensors().nth(*next).map(|tensor| Arc::clone(&tensor.node));
+            *next += 1;
+            match tensor {
+                Some(producer) => self.begin(&producer, &mut path),
+                None => self.nodes.extend(path.pop().map(|(node, _)| node)),
             }
         }
     }

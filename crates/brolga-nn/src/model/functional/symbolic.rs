@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use brolga_ir::{Location, Mistake, Type};
 use brolga_memory::NotGranted;
 
+use super::arguments::{CallArguments, IntoArguments};
 use crate::error::NnError;
 use crate::initializers::Kept;
+use crate::keywords::Keywords;
 use crate::layers::{Input, Layer};
 use crate::model::Model;
 use crate::network::{Built, Network};
@@ -30,16 +32,26 @@ pub(crate) struct Node {
     pub(super) number: u64,
     pub(super) unit: Shared,
     pub(super) inputs: Vec<Symbolic>,
+    pub(super) keywords: Keywords<Symbolic>,
     pub(super) location: Option<Location>,
+}
+
+impl Node {
+    /// The tensors that the call takes: the inputs, and those among the other arguments.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &Symbolic> {
+        self.inputs.iter().chain(self.keywords.tensors())
+    }
 }
 
 /// Chains of calls may be longer than the stack is deep.
 impl Drop for Node {
     fn drop(&mut self) {
-        let mut inputs = std::mem::take(&mut self.inputs);
-        while let Some(input) = inputs.pop() {
-            if let Some(mut node) = Arc::into_inner(input.node) {
-                inputs.append(&mut node.inputs);
+        let mut tensors = std::mem::take(&mut self.inputs);
+        tensors.append(&mut self.keywords.take_tensors());
+        while let Some(tensor) = tensors.pop() {
+            if let Some(mut node) = Arc::into_inner(tensor.node) {
+                tensors.append(&mut node.inputs);
+                tensors.append(&mut node.keywords.take_tensors());
             }
         }
     }
@@ -52,22 +64,22 @@ impl Symbolic {
         Self { node: Arc::clone(node), port }
     }
 
-    /// A call of a layer on these tensors; all of its results are of this node.
+    /// A call of a layer with these arguments; all of its results are of this node.
     #[track_caller]
-    pub(super) fn call(unit: Shared, inputs: Vec<Self>) -> Arc<Node> {
+    pub(super) fn call(unit: Shared, arguments: CallArguments) -> Arc<Node> {
         let caller = panic::Location::caller();
         let location = Location { file: caller.file().into(), line: caller.line() };
-        Self::call_at(unit, inputs, Some(location))
+        Self::call_at(unit, arguments, Some(location))
     }
 
     /// As [`Symbolic::call`], written there.
     pub(super) fn call_at(
         unit: Shared,
-        inputs: Vec<Self>,
+        CallArguments { inputs, keywords }: CallArguments,
         location: Option<Location>,
     ) -> Arc<Node> {
         let number = CALLS.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Node { number, unit, inputs, location })
+        Arc::new(Node { number, unit, inputs, keywords, location })
     }
 }
 
@@ -156,6 +168,14 @@ impl Shared {
         }
     }
 
+    /// Whether Keras calls it with its inputs as arguments of their own, not as a list.
+    pub(super) fn takes_separate_inputs(&self) -> bool {
+        match &*self.0 {
+            Unit::Layer(layer) => layer.takes_separate_inputs(),
+            Unit::Network(_) => false,
+        }
+    }
+
     /// A layer that is known by its trait alone.
     pub fn of_layer(layer: Arc<dyn Layer>) -> Self {
         Self(Arc::new(Unit::Layer(layer)))
@@ -163,14 +183,14 @@ impl Shared {
 
     /// Calls it again.
     #[track_caller]
-    pub fn on(&self, inputs: impl IntoSymbolic) -> Symbolic {
-        Symbolic { node: Symbolic::call(self.clone(), inputs.into_symbolic()), port: 0 }
+    pub fn on(&self, arguments: impl IntoArguments) -> Symbolic {
+        Symbolic { node: Symbolic::call(self.clone(), arguments.into_arguments()), port: 0 }
     }
 
     /// Calls it again, and gives so many of its results.
     #[track_caller]
-    pub fn on_all<const N: usize>(&self, inputs: impl IntoSymbolic) -> [Symbolic; N] {
-        let node = Symbolic::call(self.clone(), inputs.into_symbolic());
+    pub fn on_all<const N: usize>(&self, arguments: impl IntoArguments) -> [Symbolic; N] {
+        let node = Symbolic::call(self.clone(), arguments.into_arguments());
         std::array::from_fn(|port| Symbolic::of(&node, port))
     }
 }
@@ -180,16 +200,17 @@ pub trait Apply: Sized {
     /// The same, to be called several times.
     fn shared(self) -> Shared;
 
-    /// Calls it, as Keras's `layer(inputs)`: a tensor, or a list such as `[&a, &b]`.
+    /// Calls it, as Keras's `layer(inputs)`: on a tensor, a list such as `[&a, &b]`, or
+    /// [`CallArguments`].
     #[track_caller]
-    fn on(self, inputs: impl IntoSymbolic) -> Symbolic {
-        self.shared().on(inputs)
+    fn on(self, arguments: impl IntoArguments) -> Symbolic {
+        self.shared().on(arguments)
     }
 
     /// Calls it, and gives so many of its results: `let [y, state] = layer.on_all(&x);`.
     #[track_caller]
-    fn on_all<const N: usize>(self, inputs: impl IntoSymbolic) -> [Symbolic; N] {
-        self.shared().on_all(inputs)
+    fn on_all<const N: usize>(self, arguments: impl IntoArguments) -> [Symbolic; N] {
+        self.shared().on_all(arguments)
     }
 }
 
@@ -225,7 +246,8 @@ impl Input {
     #[must_use]
     #[track_caller]
     pub fn tensor(self) -> Symbolic {
-        Symbolic { node: Symbolic::call(self.shared(), vec![]), port: 0 }
+        let node = Symbolic::call(self.shared(), CallArguments::default());
+        Symbolic { node, port: 0 }
     }
 }
 

@@ -174,12 +174,13 @@ impl<'a> StepTrace<'a> {
         }
     }
 
-    /// An output of a model with the logits that are known of it, as losses and metrics take it.
+    /// An output of a model with the logits and the mask that are known of it, as losses and metrics
+    /// take it.
     pub fn prediction(&self, output: &Var) -> Prediction {
         let mut known =
             self.models.iter().rev().map(|model| model.context.prediction(output.clone()));
         known
-            .find(|prediction| prediction.logits.is_some())
+            .find(|prediction| prediction.logits.is_some() || prediction.mask.is_some())
             .unwrap_or_else(|| output.clone().into())
     }
 
