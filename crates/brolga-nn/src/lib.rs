@@ -29,6 +29,7 @@ mod arrays;
 pub mod builtin;
 mod callback;
 pub mod callbacks;
+pub mod cells;
 pub mod config;
 pub mod constraints;
 mod data;
@@ -76,24 +77,26 @@ pub mod prelude {
         BackupAndRestore, CSVLogger, EarlyStopping, LambdaCallback, LearningRateScheduler,
         ModelCheckpoint, ReduceLROnPlateau, SwapEMAWeights, TensorBoard, TerminateOnNaN,
     };
+    pub use crate::cells::{GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells};
     pub use crate::layers::{
         ActivityRegularization, AdaptiveAveragePooling1D, AdaptiveAveragePooling2D,
         AdaptiveAveragePooling3D, AdaptiveMaxPooling1D, AdaptiveMaxPooling2D, AdaptiveMaxPooling3D,
         Add, AdditiveAttention, AlphaDropout, Attention, Average, AveragePooling1D,
-        AveragePooling2D, AveragePooling3D, BatchNormalization, CategoryEncoding, CenterCrop,
-        Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D, Conv3DTranspose,
-        Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D, DepthwiseConv2D, Dot, Dropout,
-        ELU, EinsumDense, Embedding, Flatten, GaussianDropout, GaussianNoise,
-        GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, GlobalMaxPooling1D,
-        GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization, GroupQueryAttention, Identity,
-        Input, Lambda, Layer, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D,
-        MaxPooling3D, Maximum, Minimum, MultiHeadAttention, Multiply, Normalization, PReLU,
-        Permute, PositionEmbedding, RMSNormalization, RandomContrast, RandomCrop, RandomFlip,
-        RandomRotation, RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling, Reshape,
-        Resizing, ReversibleEmbedding, RotaryEmbedding, SeparableConv1D, SeparableConv2D,
-        SinePositionEncoding, Softmax, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D,
-        Subtract, TokenAndPositionEmbedding, UnitNormalization, UpSampling1D, UpSampling2D,
-        UpSampling3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+        AveragePooling2D, AveragePooling3D, BatchNormalization, Bidirectional, CategoryEncoding,
+        CenterCrop, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
+        Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D,
+        DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GaussianDropout,
+        GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
+        GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization,
+        GroupQueryAttention, Identity, Input, LSTM, Lambda, Layer, LayerNormalization, LeakyReLU,
+        Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, MultiHeadAttention,
+        Multiply, Normalization, PReLU, Permute, PositionEmbedding, RMSNormalization, RNN,
+        RandomContrast, RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
+        ReLU, RepeatVector, Rescaling, Reshape, Resizing, ReversibleEmbedding, RotaryEmbedding,
+        SeparableConv1D, SeparableConv2D, SimpleRNN, SinePositionEncoding, Softmax,
+        SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, Subtract, TimeDistributed,
+        TokenAndPositionEmbedding, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
+        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};

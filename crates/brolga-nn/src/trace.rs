@@ -175,12 +175,20 @@ pub struct Call<'a> {
     weights: &'a mut Weights,
     keywords: Keywords,
     pub(crate) handled: Handled,
+    /// What the names of the layer's weights begin with.
+    prefix: String,
 }
 
 impl<'a> Call<'a> {
     /// The view of a layer with these weights.
     pub fn new(context: &'a mut Context, weights: &'a mut Weights) -> Self {
-        Self { context, weights, keywords: Keywords::default(), handled: Handled::default() }
+        Self {
+            context,
+            weights,
+            keywords: Keywords::default(),
+            handled: Handled::default(),
+            prefix: String::new(),
+        }
     }
 
     /// The same with the arguments that the call has besides its inputs.
@@ -192,6 +200,14 @@ impl<'a> Call<'a> {
     /// The arguments that the call has besides its inputs.
     pub fn keywords(&self) -> &Keywords {
         &self.keywords
+    }
+
+    /// Calls a part of the layer, whose weights have the names of this layer's that begin with
+    /// `name/`, without what follows. It has no keyword arguments.
+    pub fn part<R>(&mut self, name: &str, part: impl FnOnce(&mut Call<'_>) -> R) -> R {
+        let prefix = format!("{}{name}/", self.prefix);
+        let mut call = Call { prefix, ..Call::new(self.context, self.weights) };
+        part(&mut call)
     }
 
     /// The graph being traced.
@@ -222,9 +238,10 @@ impl<'a> Call<'a> {
     /// or in an earlier one of the same layer, has its new value.
     #[track_caller]
     pub fn weight(&self, name: &str) -> Var {
-        match self.weights.0.iter().find(|weight| weight.name == name) {
+        let full = format!("{}{name}", self.prefix);
+        match self.weights.0.iter().find(|weight| weight.name == full) {
             Some(weight) => weight.value.clone(),
-            None => self.tracer().fail(no_weight(name)),
+            None => self.tracer().fail(no_weight(&full)),
         }
     }
 
@@ -236,8 +253,9 @@ impl<'a> Call<'a> {
     /// another type.
     #[track_caller]
     pub fn update(&mut self, name: &str, value: &Var) {
-        let Some(weight) = self.weights.0.iter_mut().find(|weight| weight.name == name) else {
-            self.tracer().fail(no_weight(name));
+        let full = format!("{}{name}", self.prefix);
+        let Some(weight) = self.weights.0.iter_mut().find(|weight| weight.name == full) else {
+            self.tracer().fail(no_weight(&full));
             return;
         };
         let (expected, given) = (weight.state.ty(), value.ty());

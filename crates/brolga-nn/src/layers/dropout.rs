@@ -53,7 +53,7 @@ impl Layer for Dropout {
 
 /// In training, zeros with probability `rate` and the rest multiplied by `1 / (1 − rate)`; what is
 /// drawn has `shape`, which broadcasts to that of `x`.
-pub(super) fn dropped(call: &mut Call<'_>, x: &Var, rate: f64, shape: Shape) -> Var {
+pub(crate) fn dropped(call: &mut Call<'_>, x: &Var, rate: f64, shape: Shape) -> Var {
     if !call.training() || rate == 0.0 {
         return x.clone();
     }

@@ -21,6 +21,7 @@ mod noise_shape;
 mod pooling;
 mod positions;
 mod random_affine;
+mod recurrent;
 mod renorm;
 mod resampling;
 mod scores;
@@ -59,6 +60,7 @@ pub use random_affine::{Motion, RandomAffine};
 pub use random_rotation::Rotation;
 pub use random_translation::Translation;
 pub use random_zoom::Zoom;
+pub use recurrent::Recurrence;
 pub use renorm::RenormClipping;
 pub use resampling::Interpolation;
 pub use separable::SeparableConvolution;
@@ -67,6 +69,11 @@ pub use spatial_dropout::SpatialDropout;
 pub use trainable::Trainable;
 pub use transposed::TransposedConvolution;
 pub use zero_padding::ZeroPadding;
+
+pub(crate) use dropout::dropped;
+pub(crate) use weights::{
+    Bias, Kernel, Recurrent, bias_setters, kernel_setters, recurrent_setters,
+};
 
 classes! {
     "layer" Layer(snake_case) {
@@ -87,6 +94,7 @@ classes! {
         average_pooling2d: AveragePooling2D,
         average_pooling3d: AveragePooling3D,
         batch_normalization: BatchNormalization,
+        bidirectional: Bidirectional,
         category_encoding: CategoryEncoding,
         center_crop: CenterCrop,
         concatenate: Concatenate,
@@ -117,11 +125,13 @@ classes! {
         global_max_pooling2d: GlobalMaxPooling2D,
         global_max_pooling3d: GlobalMaxPooling3D,
         group_normalization: GroupNormalization,
+        gru: GRU,
         group_query_attention: GroupQueryAttention ["GroupedQueryAttention"],
         identity: Identity,
         input: Input ["InputLayer"],
         layer_normalization: LayerNormalization,
         leaky_relu: LeakyReLU,
+        lstm: LSTM,
         masking: Masking,
         max_pooling1d: MaxPooling1D,
         max_pooling2d: MaxPooling2D,
@@ -147,15 +157,18 @@ classes! {
         resizing: Resizing,
         reversible_embedding: ReversibleEmbedding,
         rms_normalization: RMSNormalization,
+        rnn: RNN,
         rotary_embedding: RotaryEmbedding,
         separable_conv1d: SeparableConv1D,
         separable_conv2d: SeparableConv2D,
+        simple_rnn: SimpleRNN,
         sine_position_encoding: SinePositionEncoding,
         softmax: Softmax,
         spatial_dropout1d: SpatialDropout1D,
         spatial_dropout2d: SpatialDropout2D,
         spatial_dropout3d: SpatialDropout3D,
         subtract: Subtract,
+        time_distributed: TimeDistributed,
         token_and_position_embedding: TokenAndPositionEmbedding,
         unit_normalization: UnitNormalization,
         up_sampling1d: UpSampling1D,
@@ -207,6 +220,11 @@ pub trait Layer: Object {
     /// configs of models tell them apart.
     fn takes_separate_inputs(&self) -> bool {
         false
+    }
+
+    /// What it runs over the steps of a sequence, if it is a recurrent layer.
+    fn recurrent(&self) -> Option<Recurrence<'_>> {
+        None
     }
 
     /// Lets training change the weights or not, from the next

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{WeightSpec, yes};
 use crate::constraints::Constraint;
-use crate::initializers::{GlorotUniform, Initializer, Ones, RandomUniform, Zeros};
+use crate::initializers::{GlorotUniform, Initializer, Ones, Orthogonal, RandomUniform, Zeros};
 use crate::registry::Choice;
 use crate::regularizers::Regularizer;
 use crate::trace::Call;
@@ -27,10 +27,10 @@ macro_rules! weights {
             #[doc = concat!("The arguments of the ", $what, ".")]
             #[derive(Debug, Clone, Serialize, Deserialize)]
             #[serde(default)]
-            pub(super) struct $weight {
-                pub(super) $initializer: Choice<dyn Initializer>,
-                pub(super) $regularizer: Option<Choice<dyn Regularizer>>,
-                pub(super) $constraint: Option<Choice<dyn Constraint>>,
+            pub(crate) struct $weight {
+                pub(crate) $initializer: Choice<dyn Initializer>,
+                pub(crate) $regularizer: Option<Choice<dyn Regularizer>>,
+                pub(crate) $constraint: Option<Choice<dyn Constraint>>,
             }
 
             impl Default for $weight {
@@ -42,7 +42,7 @@ macro_rules! weights {
 
             impl $weight {
                 /// The trained weight of this name and shape.
-                pub(super) fn declare(&self, name: &str, shape: impl Into<Shape>) -> WeightSpec {
+                pub(crate) fn declare(&self, name: &str, shape: impl Into<Shape>) -> WeightSpec {
                     WeightSpec::trainable(name, shape, &self.$initializer)
                         .regularizer(&self.$regularizer)
                         .constraint(&self.$constraint)
@@ -85,7 +85,7 @@ macro_rules! weights {
                     }
                 };
             }
-            pub(super) use $setters;
+            pub(crate) use $setters;
         )*
     };
 }
@@ -117,6 +117,10 @@ weights! {
     Pointwise, pointwise_setters of pointwise, "kernel over all channels" {
         pointwise_initializer = GlorotUniform ["glorot_uniform"],
         pointwise_regularizer, pointwise_constraint
+    }
+    Recurrent, recurrent_setters of recurrent, "recurrent kernel" {
+        recurrent_initializer = Orthogonal ["orthogonal"],
+        recurrent_regularizer, recurrent_constraint
     }
 }
 

@@ -75,6 +75,21 @@ pub fn check_arguments(object: &(impl Object + ?Sized)) -> Result<(), Mistake> {
 /// ```
 #[macro_export]
 macro_rules! object {
+    ($type:ident and $more:ident) => {
+        impl $crate::registry::Object for $type {
+            fn class_name(&self) -> &'static str {
+                stringify!($type)
+            }
+
+            fn config(&self) -> Result<$crate::registry::Value, $crate::NnError> {
+                $crate::registry::to_value(stringify!($type), self)
+            }
+
+            fn arguments(&self) -> Vec<$crate::arguments::Argument> {
+                self.$more.arguments()
+            }
+        }
+    };
     ($type:ident $({ $($argument:ident: $range:expr),* $(,)? } $(and $more:ident)?)?) => {
         impl $crate::registry::Object for $type {
             fn class_name(&self) -> &'static str {
