@@ -75,8 +75,8 @@ impl<'a> Sketch<'a> {
     }
 
     /// Σ y·dy, whose gradients the case holds.
-    fn pulled(&mut self, y: &Var) -> Var {
-        let dy = self.input("dy0");
+    fn pulled(&mut self, y: &Var, place: usize) -> Var {
+        let dy = self.input(&format!("dy{place}"));
         (y * dy).reduce_sum(&axes(y), false)
     }
 
@@ -121,7 +121,7 @@ pub(crate) fn activation(case: &Case) -> Outcome {
     let x = sketch.input("x0");
     let y = activation.apply(&x);
     sketch.expect("y0", &y);
-    let pulled = sketch.pulled(&y);
+    let pulled = sketch.pulled(&y, 0);
     let dx = gradients(&sketch.tracer, &pulled, &[x])?;
     sketch.expect("dx0", &dx[0]);
     sketch.check()
@@ -138,13 +138,16 @@ pub(crate) fn layer(case: &Case) -> Outcome {
     let mut named = Weights::new(named.map(|(s, w)| (&*s.name, w.clone(), s.trainable)));
     let mut context = sketch.context();
     let mut call = Call::new(&mut context, &mut named).with(keywords(&case.extra["call"]));
-    let y = layer.call(&mut call, &inputs).swap_remove(0);
+    let outputs = layer.call(&mut call, &inputs);
     if let Some(error) = sketch.tracer.error() {
         return Err(error.into());
     }
-    sketch.expect("y0", &y);
+    for (place, y) in outputs.iter().enumerate() {
+        sketch.expect(&format!("y{place}"), y);
+    }
     sketch.updates(&weights, &named);
-    let pulled = sketch.pulled(&y);
+    let pulled = outputs.iter().enumerate().map(|(place, y)| sketch.pulled(y, place));
+    let pulled = pulled.reduce(|a, b| a + b).ok_or("the layer has no output")?;
     // Keras differentiates neither by indices nor by moving statistics.
     let names = (0..inputs.len()).map(|i| format!("dx{i}"));
     let names = names.chain((0..weights.len()).map(|i| format!("dw/{i}")));
