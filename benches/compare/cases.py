@@ -24,6 +24,8 @@ def training():
         "autoencoder": (128,),
         "tabular": (256,),
         "tanh": (10_000,),
+        "lstm": (32,),
+        "gru": (16,),
     }
     for model, sizes in batches.items():
         # PyTorch's third loss of the separable network is 1.1e-4 off all others'.

@@ -34,6 +34,8 @@ pub(crate) enum Data {
 const COLUMNS: usize = 26;
 const CATEGORIES: usize = 1000;
 const NUMBERS: usize = 13;
+/// Tokens of texts.
+const VOCABULARY: usize = 10_000;
 
 /// The model of this name, compiled without metrics: no peer computes any.
 pub(crate) fn task(name: &str, dropout: bool) -> Result<Task> {
@@ -53,12 +55,27 @@ pub(crate) fn task(name: &str, dropout: bool) -> Result<Task> {
         "separable" => noise(separable()?, CLASSES, 10),
         "tabular" => noise(tabular()?, "binary_crossentropy", 2),
         "tanh" => noise(tanh()?, "mean_squared_error", 0),
+        "lstm" => task(lstm()?, CLASSES, Data::Noise { integers: VOCABULARY as u32, classes: 10 }),
+        "gru" => noise(gru()?, CLASSES, 10),
         "resnet50" => noise(resnet50(Architecture::new())?, CLASSES, 10),
         "vgg19" => plain(vgg19(Architecture::new())?),
         "densenet121" => noise(densenet121(Architecture::new())?, CLASSES, 10),
         "mobilenet_v2" => plain(mobilenet_v2(Architecture::new())?),
         other => return Err(format!("there is no model `{other}`").into()),
     })
+}
+
+/// A classifier of texts: 100 tokens.
+fn lstm() -> std::result::Result<Model, NnError> {
+    let tokens = Input::new([100]).dtype("int32").tensor();
+    let x = Embedding::new(VOCABULARY, 128).on(&tokens);
+    Model::new(&tokens, probabilities(&LSTM::new(128).on(&x)))
+}
+
+/// A classifier of sequences of 200 vectors.
+fn gru() -> std::result::Result<Model, NnError> {
+    let x = Input::new([200, 32]).tensor();
+    Model::new(&x, probabilities(&Bidirectional::new(GRU::new(64)).on(&x)))
 }
 
 fn probabilities(x: &Symbolic) -> Symbolic {

@@ -49,8 +49,8 @@ class Task:
 
     def variables(self, layer):
         """The weights of a layer, by their names within it."""
-        names = [name for name in self.weights if name.rsplit("/", 1)[0] == layer.name]
-        return {name.rsplit("/", 1)[1]: self.weights[name] for name in names}
+        names = [name for name in self.weights if name.startswith(f"{layer.name}/")]
+        return {name.removeprefix(f"{layer.name}/"): self.weights[name] for name in names}
 
     def with_logits(self):
         """The layers but for the activation of the last one, where the loss takes it in."""

@@ -55,6 +55,38 @@ class Pass:
         )
         return self.activated(layer, y)
 
+    def lstm(self, layer, x):
+        given = lambda name: self.weight(layer, f"lstm_cell/{name}")
+        recurrent = given("recurrent_kernel")
+        inputs = (x @ given("kernel") + given("bias")).swapaxes(0, 1)
+
+        def step(state, x):
+            h, c = state
+            i, f, g, o = jnp.split(x + h @ recurrent, 4, -1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            h = jax.nn.sigmoid(o) * jnp.tanh(c)
+            return (h, c), None
+
+        zeros = jnp.zeros((x.shape[0], recurrent.shape[0]), x.dtype)
+        return lax.scan(step, (zeros, zeros), inputs)[0][0]
+
+    def bidirectional(self, layer, x):
+        def direction(way, reverse):
+            given = lambda name: self.weight(layer, f"{way}_gru/gru_cell/{name}")
+            recurrent, bias = given("recurrent_kernel"), given("bias")
+            inputs = (x @ given("kernel") + bias[0]).swapaxes(0, 1)
+
+            def step(h, x):
+                z, r, n = jnp.split(x, 3, -1)
+                hz, hr, hn = jnp.split(h @ recurrent + bias[1], 3, -1)
+                z, r = jax.nn.sigmoid(z + hz), jax.nn.sigmoid(r + hr)
+                return z * h + (1 - z) * jnp.tanh(n + r * hn), None
+
+            zeros = jnp.zeros((x.shape[0], recurrent.shape[0]), x.dtype)
+            return lax.scan(step, zeros, inputs, reverse=reverse)[0]
+
+        return jnp.concatenate([direction("forward", False), direction("backward", True)], -1)
+
     def depthwiseconv2d(self, layer, x):
         return self.conv2d(layer, x, groups=x.shape[-1])
 

@@ -28,9 +28,9 @@ def build(command, task):
     model = keras.models.model_from_json(json.dumps(task.json))
     for layer in model.layers:
         for weight in layer.weights:
-            name = f"{layer.name}/{weight.name}"
-            if name in task.weights:
-                weight.assign(task.weights[name])
+            for name in (f"{layer.name}/{weight.name}", weight.path):
+                if name in task.weights:
+                    weight.assign(task.weights[name])
     optimizer = keras.optimizers.Adam(1e-3, epsilon=common.epsilon(command))
     model.compile(optimizer=optimizer, loss=task.loss)
     return model

@@ -114,6 +114,39 @@ def embedding(config, variables):
     return nn.Embedding.from_pretrained(torch.from_numpy(variables["embeddings"]), freeze=False)
 
 
+class Recurrent(nn.Module):
+    """The last output of an LSTM, or of a GRU in both directions."""
+
+    def __init__(self, config, variables):
+        super().__init__()
+        self.both = "merge_mode" in config
+        inner = config["layer"]["config"] if self.both else config
+        kind = "gru" if self.both else "lstm"
+        ways = ["forward_gru/", "backward_gru/"] if self.both else [""]
+        features = variables[f"{ways[0]}{kind}_cell/kernel"].shape[0]
+        make = nn.GRU if self.both else nn.LSTM
+        self.layer = make(features, inner["units"], batch_first=True, bidirectional=self.both)
+        with torch.no_grad():
+            for way, suffix in zip(ways, ["", "_reverse"]):
+                given = lambda name: torch.from_numpy(variables[f"{way}{kind}_cell/{name}"])
+                # PyTorch has the gates of a GRU in another order.
+                gates = lambda x: torch.cat([x.chunk(3)[i] for i in (1, 0, 2)]) if self.both else x
+                getattr(self.layer, f"weight_ih_l0{suffix}").copy_(gates(given("kernel").T))
+                getattr(self.layer, f"weight_hh_l0{suffix}").copy_(gates(given("recurrent_kernel").T))
+                bias = given("bias")
+                own = getattr(self.layer, f"bias_hh_l0{suffix}")
+                getattr(self.layer, f"bias_ih_l0{suffix}").copy_(gates(bias[0] if self.both else bias))
+                if self.both:
+                    own.copy_(gates(bias[1]))
+                else:
+                    own.zero_()
+                    own.requires_grad_(False)
+
+    def forward(self, x):
+        _, last = self.layer(x)
+        return torch.cat([last[0], last[1]], 1) if self.both else last[0][0]
+
+
 def pooling(function, **arguments):
     def layer(config, _):
         window, stride = config["pool_size"], config["strides"] or config["pool_size"]
@@ -151,6 +184,8 @@ KINDS = {
     "Dense": Dense,
     "BatchNormalization": batch_normalization,
     "Embedding": embedding,
+    "LSTM": Recurrent,
+    "Bidirectional": Recurrent,
     "MaxPooling2D": pooling(F.max_pool2d),
     "AveragePooling2D": pooling(F.avg_pool2d),
     "GlobalAveragePooling2D": lambda *_: lambda x: x.mean((2, 3)),

@@ -32,6 +32,7 @@ pub mod callbacks;
 pub mod cells;
 pub mod config;
 pub mod constraints;
+pub mod ctc;
 mod data;
 mod dataset;
 mod error;

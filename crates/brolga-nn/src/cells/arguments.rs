@@ -8,7 +8,7 @@ use crate::trace::Call;
 
 /// The activation of new states.
 pub(super) fn tanh() -> crate::activations::Activation {
-    "tanh".into()
+    crate::activations::Tanh::default().into()
 }
 
 /// Declares a cell: its struct, with the arguments that all cells with units have and its own, as
@@ -227,7 +227,7 @@ impl Unit<'_> {
             let void = call.tracer().fail(mistake);
             return Projection { gates: vec![void; gates], shared: vec![] };
         };
-        let x = match row_shares(call, self.dropout, &[batch, features]) {
+        let x = match row_shares(call, self.dropout, &Type::new(x.dtype(), [batch, features])) {
             Some(shares) => x * shares,
             None => x.clone(),
         };
@@ -245,7 +245,8 @@ impl Unit<'_> {
         let mut shared: Vec<(String, Var)> = (0..gates)
             .map(|gate| (format!("recurrent/{gate}"), of_gate(&recurrent, gate)))
             .collect();
-        let shares = row_shares(call, self.recurrent_dropout, &[batch, self.units]);
+        let ty = Type::new(x.dtype(), [batch, self.units]);
+        let shares = row_shares(call, self.recurrent_dropout, &ty);
         shared.extend(shares.map(|shares| ("dropout".to_owned(), shares)));
         Projection { gates: (0..gates).map(product).collect(), shared }
     }
@@ -261,10 +262,10 @@ impl Unit<'_> {
 
 /// In training, what each feature is multiplied by in all steps: 0 with the probability `rate`,
 /// `1 / (1 − rate)` otherwise.
-pub(super) fn row_shares(call: &mut Call<'_>, rate: f64, shape: &[usize]) -> Option<Var> {
+fn row_shares(call: &mut Call<'_>, rate: f64, ty: &Type) -> Option<Var> {
     (call.training() && rate > 0.0).then(|| {
-        let ones = call.tracer().full(&Type::f32(shape), 1.0);
-        dropped(call, &ones, rate, shape.into())
+        let ones = call.tracer().full(ty, 1.0);
+        dropped(call, &ones, rate, ty.shape.clone())
     })
 }
 

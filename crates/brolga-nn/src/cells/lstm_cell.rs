@@ -14,7 +14,7 @@ use crate::setters::setters;
 use crate::trace::Call;
 
 pub(super) fn sigmoid() -> Activation {
-    "sigmoid".into()
+    crate::activations::Sigmoid::default().into()
 }
 
 named_cell! {

@@ -7,7 +7,7 @@ mod arguments;
 use std::fmt;
 use std::sync::Arc;
 
-use brolga_ir::{DType, Mistake, Shape, Type, Var};
+use brolga_ir::{Mistake, Shape, Type, Var};
 
 use crate::layers::WeightSpec;
 use crate::registry::{Choice, Object, classes, snake_case};
@@ -177,7 +177,7 @@ impl<T: Into<Choice<dyn Cell>>> From<Vec<T>> for Choice<dyn Cell> {
 
 /// Zeros as the first states of so many samples.
 pub(crate) fn zero_states(x: &Var, batch: usize, sizes: &[usize]) -> Vec<Var> {
-    let zeros = |&size: &usize| x.tracer().full(&Type::new(DType::F32, [batch, size]), 0.0);
+    let zeros = |&size: &usize| x.tracer().full(&Type::new(x.dtype(), [batch, size]), 0.0);
     sizes.iter().map(zeros).collect()
 }
 

@@ -241,6 +241,12 @@ pub trait Layer: Object {
     }
 }
 
+impl<T: Layer + 'static> From<T> for Choice<dyn Layer> {
+    fn from(layer: T) -> Self {
+        Self::Object(std::sync::Arc::new(layer))
+    }
+}
+
 /// The arguments that all layers have.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Base {

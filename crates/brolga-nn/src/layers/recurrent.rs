@@ -191,7 +191,8 @@ impl<'a> Recurrence<'a> {
         if given.is_empty() {
             return (zero_states(&inputs[0], batch, sizes), true);
         }
-        let expected: Vec<Type> = sizes.iter().map(|&size| Type::f32([batch, size])).collect();
+        let ty = |&size: &usize| Type::new(inputs[0].dtype(), [batch, size]);
+        let expected: Vec<Type> = sizes.iter().map(ty).collect();
         let types: Vec<Type> = given.iter().map(|state| state.ty().clone()).collect();
         if types == expected {
             return (given, false);

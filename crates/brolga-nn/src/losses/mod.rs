@@ -24,6 +24,7 @@ classes! {
         categorical_hinge: CategoricalHinge,
         circle: Circle,
         cosine_similarity: CosineSimilarity,
+        ctc: CTC,
         dice: Dice,
         hinge: Hinge,
         huber: Huber,
@@ -46,6 +47,7 @@ pub use binary_crossentropy::binary_crossentropy;
 pub use categorical_crossentropy::categorical_crossentropy;
 pub use categorical_hinge::categorical_hinge;
 pub use cosine_similarity::cosine_similarity;
+pub use ctc::ctc;
 pub use hinge::hinge;
 pub use huber::huber;
 pub use kl_divergence::kl_divergence;
@@ -100,6 +102,12 @@ pub enum Labels {
     /// An integer where the model's output has a vector along the last axis: equal ones are of
     /// samples that belong together.
     Identities,
+    /// Class numbers from 1 on where the model's output has a sequence of vectors along the last
+    /// axis; those of 0 at the end are none.
+    Sequences {
+        /// How many there are; as many as vectors if not given.
+        length: Option<usize>,
+    },
 }
 
 impl Labels {
@@ -134,6 +142,13 @@ impl Labels {
         match (self, self.class_axis(sample)?) {
             (Self::Classes { .. }, Some(place)) => drop(shape.remove(place)),
             (Self::Identities, _) => drop(shape.pop()),
+            (Self::Sequences { length }, _) => {
+                shape.pop();
+                match (shape.first_mut(), length) {
+                    (Some(own), Some(length)) => *own = length,
+                    _ => {}
+                }
+            }
             _ => return Ok(sample.clone()),
         }
         Ok(Type::new(DType::I32, shape))

@@ -381,6 +381,7 @@ fn check_labels(
         (Labels::Classes { ignored, .. }, Some(place)) => {
             check_classes(port, y, what, output.shape[place], ignored)
         }
+        (Labels::Sequences { .. }, _) => check_sequences(port, y, what),
         _ => Ok(()),
     }
 }
@@ -403,6 +404,9 @@ fn label_help(labels: Labels, output: &Type, given: &[usize]) -> String {
              labels (to_categorical)"
                 .to_owned()
         }
+        Labels::Sequences { .. } => "give as many class numbers for each sample, with zeros at the end; \
+             `CTC::new().max_length(n)` tells how many"
+            .to_owned(),
         Labels::Classes { .. } => "give one class number for each vector of the model's output".to_owned(),
         _ => "labels must have the shape of the model's output".to_owned(),
     }
@@ -434,6 +438,31 @@ fn check_classes(
             .to_owned()
     };
     Err(NnError::Label { what, value, row, layer, classes, help })
+}
+
+/// Checks that each row is of classes, and that the frames of the output suffice for it: one for
+/// each label, and a blank between equal neighbours.
+fn check_sequences(port: &Port, y: &Data<'_>, what: &str) -> Result<(), NnError> {
+    let [frames, classes] = port.ty.shape[..] else { return Ok(()) };
+    check_classes(port, y, what, classes, None)?;
+    let mut row = vec![0.0; y.sample_len()];
+    for sample in 0..y.samples() {
+        y.gather_f32(&[sample], &mut row);
+        let labels: Vec<f32> = row.iter().copied().filter(|&label| label != 0.0).collect();
+        let repeated = labels.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        let needed = labels.len() + repeated;
+        if needed > frames {
+            let message = format!(
+                "ctc: the {} labels of {what}[{sample}] take {needed} frames, the output of layer `{}` has {frames}",
+                labels.len(),
+                port.name
+            );
+            let help = "give longer inputs or shorter labels, or let the layers before reduce the steps less; \
+                        equal neighbours need a frame between them";
+            return Err(Mistake::new(message).help(help).into());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

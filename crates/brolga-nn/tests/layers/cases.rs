@@ -39,6 +39,7 @@ pub(crate) fn all() -> Vec<Case> {
         masks,
         attentions,
         positions,
+        recurrent,
     ];
     families.iter().flat_map(|family| family()).collect()
 }
@@ -381,4 +382,36 @@ impl Layer for Half {
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |_, x| &x + x.stop_gradient())
     }
+}
+
+fn recurrent() -> Vec<Case> {
+    const STEPS: [&[usize]; 3] = [&[1, 1, 1], &[2, 3, 2], &[3, 4, 5]];
+    const STATES: [&[&[usize]]; 1] = [&[&[2, 3, 2], &[2, 4]]];
+    const TWO_STATES: [&[&[usize]]; 1] = [&[&[2, 3, 2], &[2, 4], &[2, 4]]];
+    let masked = |cases: Vec<Case>| cases.into_iter().map(Case::masked).collect::<Vec<_>>();
+    let all = |layer: LSTM| layer.return_sequences(true);
+    [
+        each(|| SimpleRNN::new(3), &STEPS),
+        each(|| SimpleRNN::new(2).return_sequences(true).unroll(true), &STEPS),
+        masked(many(|| SimpleRNN::new(4).return_state(true), &STATES)),
+        each(|| LSTM::new(3), &STEPS),
+        each(|| all(LSTM::new(2)).go_backwards(true).return_state(true), &STEPS),
+        each(|| LSTM::new(3).dropout(0.25).recurrent_dropout(0.5).use_bias(false), &STEPS),
+        masked(each(|| all(LSTM::new(3)), &STEPS)),
+        masked(each(|| LSTM::new(3).zero_output_for_mask(true), &STEPS)),
+        masked(many(|| all(LSTM::new(4)).zero_output_for_mask(true), &TWO_STATES)),
+        each(|| GRU::new(3), &STEPS),
+        each(|| GRU::new(3).reset_after(false).recurrent_dropout(0.5), &STEPS),
+        masked(many(|| GRU::new(4).return_sequences(true), &STATES)),
+        each(|| RNN::new(vec![LSTMCell::new(2), LSTMCell::new(3)]).return_state(true), &STEPS),
+        masked(each(|| RNN::new(GRUCell::new(2)).return_sequences(true), &STEPS)),
+        each(|| Bidirectional::new(LSTM::new(2)), &STEPS),
+        each(|| Bidirectional::new(GRU::new(2).return_sequences(true)).merge_mode("mul"), &STEPS),
+        masked(each(|| Bidirectional::new(all(LSTM::new(2))).merge_mode("ave"), &STEPS)),
+        each(|| Bidirectional::new(SimpleRNN::new(2).return_state(true)).merge_mode(None), &STEPS),
+        each(|| TimeDistributed::new(Dense::new(2).activation("tanh")), &STEPS),
+        each(|| TimeDistributed::new(BatchNormalization::new()), &STEPS),
+        masked(each(|| TimeDistributed::new(Dropout::new(0.5)), &STEPS)),
+    ]
+    .concat()
 }

@@ -74,7 +74,7 @@ impl Classes {
             Labels::Values if units == 1 && argument(&**loss, "from_logits").is_some() => {
                 (1, 2, None)
             }
-            Labels::Identities | Labels::Values => return None,
+            Labels::Identities | Labels::Sequences { .. } | Labels::Values => return None,
         };
         Some(Self { width, count, ignored })
     }
