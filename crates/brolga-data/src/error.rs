@@ -158,11 +158,70 @@ pub enum Error {
         file: String,
     },
 
-    /// Fashion-MNIST is in none of the folders where it is looked for.
-    #[error("{}", fashion_mnist_not_found(looked_in))]
-    FashionMnistNotFound {
+    /// A data set is in none of the folders where it is looked for.
+    #[error("{name} is not on this machine\n{}  help: {help}", folders(looked_in))]
+    DataNotFound {
+        /// The data set.
+        name: &'static str,
         /// The folders, each with what it lacks.
         looked_in: Vec<(String, String)>,
+        /// How to get it.
+        help: &'static str,
+    },
+
+    /// A folder does not hold MovieLens-100k.
+    #[error(
+        "{folder} {lack}\n  expected: the files of MovieLens-100k, of GroupLens or of RecBole\n  \
+         help: give the folder ml-100k"
+    )]
+    NoMovieLens {
+        /// The folder.
+        folder: String,
+        /// What it lacks.
+        lack: String,
+    },
+
+    /// A line of a table is not what the data set's lines are.
+    #[error(
+        "{file}, line {line}: {message}\n  expected: {expected}\n  given: {given}\n  \
+             help: the file is damaged or of another data set, fetch it again"
+    )]
+    Line {
+        /// The file.
+        file: String,
+        /// The number of the line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+        /// What the line should hold.
+        expected: String,
+        /// What it holds.
+        given: String,
+    },
+
+    /// A file of R is damaged, or holds something else than texts.
+    #[error(
+        "{file} is no data set of texts of R: {message}\n  expected: {expected}\n  \
+             help: install the package again: apt install r-cran-janeaustenr"
+    )]
+    R {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        message: String,
+        /// What is expected.
+        expected: &'static str,
+    },
+
+    /// A program that speaks cannot be run, or fails.
+    #[error("{program} gives no sound: {message}\n  help: {help}")]
+    Program {
+        /// The program.
+        program: String,
+        /// What the system or the program says.
+        message: String,
+        /// What to do.
+        help: &'static str,
     },
 
     /// A value given to [`to_categorical`](crate::to_categorical) is no class.
@@ -188,15 +247,17 @@ pub enum Error {
     )]
     CategoricalEmpty,
 
-    /// A folder of images has no folder inside that could be a class.
+    /// A folder of files by classes has no folder inside that could be a class.
     #[error(
-        "{folder} has no classes\n  expected: one folder for each class, with the class's images in it\n  \
+        "{folder} has no classes\n  expected: one folder for each class, with the class's {what} in it\n  \
          given: no folder, {files} files\n  \
-         help: move the images of each class into a folder of the class's name"
+         help: move the {what} of each class into a folder of the class's name"
     )]
     NoClasses {
         /// The folder.
         folder: String,
+        /// What its files hold.
+        what: &'static str,
         /// The number of files directly in it.
         files: usize,
     },
@@ -216,17 +277,97 @@ pub enum Error {
         classes: Vec<String>,
     },
 
-    /// A folder of images has classes, but none of them has an image.
+    /// A folder has no file that could be read.
     #[error(
-        "{folder} has no images\n  expected: .bmp, .gif, .jpeg, .jpg or .png files in the classes: {}\n  given: none\n  \
+        "{folder} has no {what}\n  expected: {} files in {}\n  given: none\n  \
          help: other formats have to be converted",
-        quoted(classes)
+        alternatives(extensions),
+        places(classes)
     )]
-    NoImages {
+    NoFiles {
         /// The folder.
         folder: String,
-        /// The classes.
-        classes: Vec<String>,
+        /// What its files hold.
+        what: &'static str,
+        /// The ends of their names.
+        extensions: &'static [&'static str],
+        /// The classes, if files lie in folders of classes.
+        classes: Option<Vec<String>>,
+    },
+
+    /// A part of the files, for training or for validation, is empty.
+    #[error(
+        "{folder} has no {what} for {subset}\n  expected: at least one of {files} files\n  \
+         given: none, with validation_split {validation_split}\n  \
+         help: give another `validation_split`, or more files"
+    )]
+    EmptySubset {
+        /// The folder.
+        folder: String,
+        /// What its files hold.
+        what: &'static str,
+        /// The part.
+        subset: &'static str,
+        /// The number of files.
+        files: usize,
+        /// The share of the validation.
+        validation_split: f64,
+    },
+
+    /// A text file is not UTF-8.
+    #[error(
+        "{file} is not UTF-8\n  expected: a text in UTF-8\n  given: other bytes from byte {valid} on\n  \
+         help: convert it, for example with `iconv -f latin1 -t utf-8`, or take it out of the folder"
+    )]
+    NotUtf8 {
+        /// The file.
+        file: String,
+        /// The number of bytes before the first that is not UTF-8.
+        valid: usize,
+    },
+
+    /// An audio file is damaged, or in a format that is not read.
+    #[error(
+        "{file} cannot be decoded: {message}\n  expected: WAV (PCM of 8 to 32 bits or f32) or FLAC\n  \
+         help: convert the file, for example with `ffmpeg -i IN OUT.wav`, or take it out of the folder"
+    )]
+    Audio {
+        /// The file.
+        file: String,
+        /// What the decoder says.
+        message: String,
+    },
+
+    /// Audio files that should be samples of one data set differ in their rate or their channels.
+    #[error(
+        "{file} has another {what}\n  expected: {expected}\n  given: {given}\n  help: {help}"
+    )]
+    OtherAudio {
+        /// The file.
+        file: String,
+        /// What differs.
+        what: &'static str,
+        /// That of the first file.
+        expected: String,
+        /// That of the file.
+        given: String,
+        /// What to do.
+        help: &'static str,
+    },
+
+    /// An argument that does not fit the others or the data.
+    #[error("{function}: {message}\n  expected: {expected}\n  given: {given}\n  help: {help}")]
+    Argument {
+        /// The function.
+        function: &'static str,
+        /// What is wrong.
+        message: String,
+        /// What it may be.
+        expected: String,
+        /// What it is.
+        given: String,
+        /// What to do.
+        help: &'static str,
     },
 
     /// An image file is damaged, or in a format that is not read.
@@ -266,6 +407,21 @@ fn begins_with(bytes: &[u8]) -> String {
     }
 }
 
+/// `.jpg or .png`.
+fn alternatives(names: &[&str]) -> String {
+    match names {
+        [names @ .., last] if !names.is_empty() => format!("{} or {last}", names.join(", ")),
+        _ => names.join(", "),
+    }
+}
+
+fn places(classes: &Option<Vec<String>>) -> String {
+    match classes {
+        Some(classes) => format!("the classes: {}", quoted(classes)),
+        None => "it or in the folders below".to_owned(),
+    }
+}
+
 fn quoted(names: &[String]) -> String {
     match names {
         [] => "none".to_owned(),
@@ -273,17 +429,7 @@ fn quoted(names: &[String]) -> String {
     }
 }
 
-fn fashion_mnist_not_found(looked_in: &[(String, String)]) -> String {
-    let folders: String = looked_in
-        .iter()
-        .map(|(folder, lack)| format!("  looked in: {folder} ({lack})\n"))
-        .collect();
-    format!(
-        "Fashion-MNIST is not on this machine\n{folders}  \
-         help: do one of\n    \
-         apt install dataset-fashion-mnist    (Debian, Ubuntu)\n    \
-         python -c 'import keras; keras.datasets.fashion_mnist.load_data()'\n    \
-         fetch the four .gz files from https://github.com/zalandoresearch/fashion-mnist (data/fashion),\n    \
-         and give their folder to `load_data_from` or in the variable BROLGA_FASHION_MNIST"
-    )
+/// A line for each folder, with what it lacks.
+fn folders(looked_in: &[(String, String)]) -> String {
+    looked_in.iter().map(|(folder, lack)| format!("  looked in: {folder} ({lack})\n")).collect()
 }

@@ -4,13 +4,12 @@
 //! The data set is read from files, in MNIST's format; see [`load_data`] for where they are looked
 //! for.
 
-use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::idx::Source;
 use crate::labeled_images::{self, LabeledImages};
+use crate::whereabouts::Whereabouts;
 
 /// What the labels 0 to 9 stand for.
 pub const CLASS_NAMES: [&str; 10] = [
@@ -26,11 +25,17 @@ pub const CLASS_NAMES: [&str; 10] = [
     "Ankle boot",
 ];
 
-/// The environment variable that names the folder of the data set.
-const VARIABLE: &str = "BROLGA_FASHION_MNIST";
-
-/// The folder of Debian's package `dataset-fashion-mnist`.
-const DEBIAN: &str = "/usr/share/datasets/fashion-mnist";
+const WHEREABOUTS: Whereabouts = Whereabouts {
+    name: "Fashion-MNIST",
+    variable: "BROLGA_FASHION_MNIST",
+    keras: Some("fashion-mnist"),
+    debian: Some("/usr/share/datasets/fashion-mnist"),
+    help: "do one of\n    \
+           apt install dataset-fashion-mnist    (Debian, Ubuntu)\n    \
+           python -c 'import keras; keras.datasets.fashion_mnist.load_data()'\n    \
+           fetch the four .gz files from https://github.com/zalandoresearch/fashion-mnist (data/fashion),\n    \
+           and give their folder to `load_data_from` or in the variable BROLGA_FASHION_MNIST",
+};
 
 const FILES: [&str; 4] = [
     "train-images-idx3-ubyte",
@@ -63,7 +68,7 @@ const FILES: [&str; 4] = [
 /// The data set is in none of these folders; the message says where it was looked for and how to
 /// get it. Or as for [`load_data_from`].
 pub fn load_data() -> Result<(LabeledImages, LabeledImages)> {
-    load_data_from(find(|name| env::var_os(name), env::home_dir(), Path::new(DEBIAN))?)
+    load_data_from(WHEREABOUTS.find(lack)?)
 }
 
 /// Reads Fashion-MNIST from a folder with the four files `train-images-idx3-ubyte`,
@@ -90,34 +95,8 @@ pub fn load_data_from(dir: impl AsRef<Path>) -> Result<(LabeledImages, LabeledIm
     Ok((train, test))
 }
 
-/// The folder to read, given the environment.
-fn find(
-    variable: impl Fn(&str) -> Option<OsString>,
-    home: Option<PathBuf>,
-    debian: &Path,
-) -> Result<PathBuf> {
-    let variable = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(dir) = variable(VARIABLE) {
-        return Ok(dir);
-    }
-    let keras = variable("KERAS_HOME").or_else(|| Some(home?.join(".keras")));
-    let mut looked_in = Vec::new();
-    for dir in
-        keras.map(|dir| dir.join("datasets/fashion-mnist")).into_iter().chain([debian.into()])
-    {
-        match lack(&dir) {
-            None => return Ok(dir),
-            Some(lack) => looked_in.push((dir.display().to_string(), lack)),
-        }
-    }
-    Err(Error::FashionMnistNotFound { looked_in })
-}
-
 /// What a folder lacks to be the data set's.
 fn lack(dir: &Path) -> Option<String> {
-    if !dir.is_dir() {
-        return Some("no such folder".to_owned());
-    }
     let missing = FILES.into_iter().find(|file| file_in(dir, file).is_none())?;
     Some(format!("has no {missing} or {missing}.gz"))
 }

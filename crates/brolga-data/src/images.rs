@@ -1,7 +1,6 @@
 //! A reader of a folder of images, one folder inside for each class.
 
 mod decode;
-mod folder;
 mod resize;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array4};
 
 use crate::error::{Error, Result};
+use crate::folder::Search;
 use crate::shape;
 pub use resize::Interpolation;
 
@@ -133,6 +133,12 @@ mod sealed {
     }
 }
 
+const SEARCH: Search = Search {
+    what: "images",
+    extensions: &[".bmp", ".gif", ".jpeg", ".jpg", ".png"],
+    follow_links: false,
+};
+
 /// Reads a folder that holds one folder of images for each class, as
 /// `keras.utils.image_dataset_from_directory` does with `shuffle=False`.
 ///
@@ -178,8 +184,8 @@ pub fn image_dataset_from_directory<T: Pixel>(
         return Err(Error::EmptyImageSize { given: options.image_size });
     }
     let directory = directory.as_ref();
-    let classes = folder::classes(directory, options.class_names)?;
-    let files = folder::images(directory, &classes)?;
+    let classes = SEARCH.classes(directory, options.class_names)?;
+    let files = SEARCH.files_of(directory, &classes)?;
 
     let shape = [files.len(), height, width, options.color_mode.channels()];
     let too_large = || Error::TooLarge {

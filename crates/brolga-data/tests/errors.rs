@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use brolga_data::{
-    Error, ImageOptions, Result, fashion_mnist, idx, image_dataset_from_directory, to_categorical,
+    AudioOptions, Binary, Error, ImageOptions, NoLabels, PadOptions, Result, Subset, TextOptions,
+    TimeseriesOptions, audio_dataset_from_directory, audio_datasets_from_directory, fashion_mnist,
+    idx, image_dataset_from_directory, pad_sequences, read_audio, text_dataset_from_directory,
+    text_datasets_from_directory, timeseries_dataset_from_array, to_categorical,
 };
 use insta::assert_snapshot;
 use ndarray::{Ix1, Ix3, IxDyn, arr1, arr2};
@@ -429,6 +432,330 @@ mod images {
         DIR does not fit into memory
           given: f32[1,18446744073709551615,5,3]
           help: give a smaller `image_size`, or read the images as u8
+        ");
+    }
+}
+
+mod texts {
+    use super::*;
+
+    /// A folder with the classes `blame` and `praise`, and a text of each.
+    fn reviews() -> TempDir {
+        let dir = tempdir().expect("the system has a folder for temporary files");
+        for class in ["blame", "praise"] {
+            fs::create_dir(dir.path().join(class)).expect("the folder is new");
+            fs::write(dir.path().join(class).join("1.txt"), class).expect("the folder is new");
+        }
+        dir
+    }
+
+    fn read(dir: &TempDir, options: TextOptions) -> String {
+        message(dir.path(), text_dataset_from_directory(dir, options))
+    }
+
+    #[test]
+    fn folders_without_texts() {
+        let dir = tempdir().expect("the system has a folder for temporary files");
+        assert_snapshot!(read(&dir, TextOptions::new()), @r"
+        DIR has no classes
+          expected: one folder for each class, with the class's texts in it
+          given: no folder, 0 files
+          help: move the texts of each class into a folder of the class's name
+        ");
+        let unlabeled = TextOptions::new().label_mode(NoLabels);
+        assert_snapshot!(message(dir.path(), text_dataset_from_directory(&dir, unlabeled)), @r"
+        DIR has no texts
+          expected: .txt files in it or in the folders below
+          given: none
+          help: other formats have to be converted
+        ");
+        fs::create_dir(dir.path().join("empty")).expect("the folder is new");
+        assert_snapshot!(read(&dir, TextOptions::new()), @r#"
+        DIR has no texts
+          expected: .txt files in the classes: "empty"
+          given: none
+          help: other formats have to be converted
+        "#);
+        assert_snapshot!(
+            message(dir.path(), text_dataset_from_directory(dir.path().join("no"), TextOptions::new())),
+            @"cannot read DIR/no: No such file or directory (os error 2)"
+        );
+    }
+
+    #[test]
+    fn options_that_do_not_fit() {
+        let new = TextOptions::new;
+        assert_snapshot!(read(&reviews(), new().batch_size(0)), @r"
+        text_dataset_from_directory: batch_size is too small
+          expected: at least 1
+          given: 0
+          help: give the number of files of a batch
+        ");
+        assert_snapshot!(read(&reviews(), new().validation_split(1.0).subset(Subset::Training)), @r"
+        text_dataset_from_directory: validation_split is no share
+          expected: above 0 and below 1
+          given: 1
+          help: give the share of the files that are for validation, such as 0.2
+        ");
+        assert_snapshot!(read(&reviews(), new().validation_split(0.5)), @r"
+        text_dataset_from_directory: subset is not given
+          expected: subset with validation_split
+          given: validation_split 0.5, no subset
+          help: say which part is to be read, or ask for both
+        ");
+        assert_snapshot!(read(&reviews(), new().subset(Subset::Validation)), @r"
+        text_dataset_from_directory: validation_split is not given
+          expected: validation_split with subset
+          given: subset validation, no validation_split
+          help: say how many of the files are for validation
+        ");
+        assert_snapshot!(read(&reviews(), new().class_names(["praise", "joy"])), @r#"
+        DIR has no class "joy"
+          expected: "blame"
+          given: "joy"
+          help: `class_names` gives names of folders, each once
+        "#);
+        assert_snapshot!(read(&reviews(), new().labels([0, 1]).class_names(["praise"])), @r"
+        text_dataset_from_directory: labels and class_names are given
+          expected: one of them
+          given: both
+          help: the classes are the labels that occur: leave class_names out
+        ");
+        assert_snapshot!(read(&reviews(), new().labels([0])), @r"
+        text_dataset_from_directory: labels and files differ in number
+          expected: 2 labels, one for each file
+          given: 1
+          help: give the labels in the order of the paths of the files
+        ");
+        assert_snapshot!(read(&reviews(), new().labels([0, 2])), @r"
+        text_dataset_from_directory: a label is out of range
+          expected: 0 to 1, since there are 2 different labels
+          given: 2
+          help: number the classes from 0 on
+        ");
+        assert_snapshot!(read(&reviews(), new().validation_split(0.2).subset(Subset::Validation)), @r"
+        DIR has no texts for validation
+          expected: at least one of 2 files
+          given: none, with validation_split 0.2
+          help: give another `validation_split`, or more files
+        ");
+        let dir = reviews();
+        let both = text_datasets_from_directory(&dir, new().validation_split(0.2));
+        assert_snapshot!(message(dir.path(), both), @r"
+        DIR has no texts for validation
+          expected: at least one of 2 files
+          given: none, with validation_split 0.2
+          help: give another `validation_split`, or more files
+        ");
+        let one = new().class_names(["praise"]).label_mode(Binary);
+        assert_snapshot!(message(dir.path(), text_dataset_from_directory(&dir, one)), @r#"
+        text_dataset_from_directory: labels are no truth values
+          expected: two classes with the label mode Binary
+          given: 1: ["praise"]
+          help: use Int or Categorical, or give two class_names
+        "#);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text() {
+        let dir = reviews();
+        fs::write(dir.path().join("blame/1.txt"), b"na\xefve")
+            .expect("the folder can be written to");
+        let data = text_dataset_from_directory(&dir, TextOptions::new()).expect("two files");
+        let batch = data.batches().next().expect("a batch");
+        assert_snapshot!(message(dir.path(), batch), @r"
+        DIR/blame/1.txt is not UTF-8
+          expected: a text in UTF-8
+          given: other bytes from byte 2 on
+          help: convert it, for example with `iconv -f latin1 -t utf-8`, or take it out of the folder
+        ");
+    }
+}
+
+mod sounds {
+    use super::*;
+
+    /// Writes samples of 16 bits.
+    fn write(path: &Path, channels: u16, sample_rate: u32, samples: usize) {
+        let sample_format = hound::SampleFormat::Int;
+        let spec = hound::WavSpec { channels, sample_rate, bits_per_sample: 16, sample_format };
+        let mut file = hound::WavWriter::create(path, spec).expect("the folder can be written to");
+        (0..samples).for_each(|_| file.write_sample(0_i16).expect("the disk has room"));
+        file.finalize().expect("the disk has room");
+    }
+
+    /// A folder of one class with a sound of 8,000 Hz, and whatever else is written.
+    fn words(other: impl Fn(&Path)) -> TempDir {
+        let dir = tempdir().expect("the system has a folder for temporary files");
+        fs::create_dir(dir.path().join("yes")).expect("the folder is new");
+        write(&dir.path().join("yes/1.wav"), 1, 8000, 10);
+        other(&dir.path().join("yes/2.wav"));
+        dir
+    }
+
+    /// The message for reading all sounds of a folder.
+    fn read(dir: &TempDir, options: AudioOptions) -> String {
+        let data = audio_dataset_from_directory(dir, options.shuffle(false));
+        message(dir.path(), data.and_then(|data| data.read_all()))
+    }
+
+    #[test]
+    fn of_another_rate_or_number_of_channels() {
+        let dir = words(|path| write(path, 1, 16_000, 10));
+        assert_snapshot!(read(&dir, AudioOptions::new()), @r"
+        DIR/yes/2.wav has another sampling rate
+          expected: 8000 Hz, as DIR/yes/1.wav
+          given: 16000 Hz
+          help: give `sampling_rate`, to which all files are then resampled
+        ");
+        assert_eq!(read(&dir, AudioOptions::new().sampling_rate(8000)), "no error");
+        let dir = words(|path| write(path, 2, 8000, 10));
+        assert_snapshot!(read(&dir, AudioOptions::new()), @r"
+        DIR/yes/2.wav has another number of channels
+          expected: 1, as DIR/yes/1.wav
+          given: 2
+          help: mix the channels into one, for example with `ffmpeg -i IN -ac 1 OUT.wav`
+        ");
+    }
+
+    #[test]
+    fn that_are_damaged() {
+        let dir = words(|path| fs::write(path, "no sound").expect("the folder can be written to"));
+        assert_snapshot!(read(&dir, AudioOptions::new()), @r"
+        DIR/yes/2.wav cannot be decoded: Ill-formed WAVE file: no RIFF tag found
+          expected: WAV (PCM of 8 to 32 bits or f32) or FLAC
+          help: convert the file, for example with `ffmpeg -i IN OUT.wav`, or take it out of the folder
+        ");
+        let dir = words(|path| fs::write(path, "RIFF").expect("the folder can be written to"));
+        assert_snapshot!(read(&dir, AudioOptions::new()), @r"
+        DIR/yes/2.wav cannot be decoded: the file ends too early
+          expected: WAV (PCM of 8 to 32 bits or f32) or FLAC
+          help: convert the file, for example with `ffmpeg -i IN OUT.wav`, or take it out of the folder
+        ");
+        let dir = words(|path| {
+            write(path, 1, 8000, 10);
+            let whole = fs::read(path).expect("the test has just written it");
+            fs::write(path, &whole[..whole.len() - 5]).expect("the folder can be written to");
+        });
+        assert_snapshot!(read(&dir, AudioOptions::new()), @r"
+        DIR/yes/2.wav cannot be decoded: the file ends too early
+          expected: WAV (PCM of 8 to 32 bits or f32) or FLAC
+          help: convert the file, for example with `ffmpeg -i IN OUT.wav`, or take it out of the folder
+        ");
+        let dir =
+            words(|path| fs::write(path, b"fLaC\0\0\0").expect("the folder can be written to"));
+        assert_snapshot!(read(&dir, AudioOptions::new()), @r"
+        DIR/yes/2.wav cannot be decoded: the file ends too early
+          expected: WAV (PCM of 8 to 32 bits or f32) or FLAC
+          help: convert the file, for example with `ffmpeg -i IN OUT.wav`, or take it out of the folder
+        ");
+        assert_snapshot!(message(dir.path(), read_audio(dir.path().join("nothing.wav"))), @"cannot read DIR/nothing.wav: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn options_that_do_not_fit() {
+        let dir = words(|_| {});
+        assert_snapshot!(read(&dir, AudioOptions::new().sampling_rate(0)), @r"
+        audio_dataset_from_directory: sampling_rate is too small
+          expected: at least 1
+          given: 0
+          help: give the samples a second, such as 16000
+        ");
+        let long = AudioOptions::new().output_sequence_length(usize::MAX);
+        assert_snapshot!(read(&dir, long), @r"
+        a batch of sounds does not fit into memory
+          given: f32[1,18446744073709551615,1]
+          help: give a smaller `batch_size` or `output_sequence_length`
+        ");
+        let both = audio_datasets_from_directory(&dir, AudioOptions::new().ragged());
+        assert_snapshot!(message(dir.path(), both), @r"
+        audio_datasets_from_directory: validation_split is not given
+          expected: validation_split with subset
+          given: subset both, no validation_split
+          help: say how many of the files are for validation
+        ");
+    }
+}
+
+mod sequences {
+    use super::*;
+
+    #[test]
+    fn that_cannot_be_padded() {
+        let none: [Vec<i32>; 0] = [];
+        let given = |result| message(Path::new("DIR"), result);
+        assert_snapshot!(given(pad_sequences(&none, PadOptions::new())), @r"
+        pad_sequences: there are no sequences
+          expected: at least one
+          given: none
+          help: give the sequences as a list
+        ");
+        let steps = [ndarray::Array2::<i32>::zeros((1, 2)), ndarray::Array2::zeros((2, 3))];
+        assert_snapshot!(given(pad_sequences(&steps, PadOptions::new())), @r"
+        pad_sequences: the steps of sequence 1 have another shape
+          expected: [2], as those before it
+          given: [3]
+          help: all steps of all sequences need one shape
+        ");
+        let huge = PadOptions::new().maxlen(usize::MAX);
+        assert_snapshot!(given(pad_sequences(&[[1]], huge)), @r"
+        pad_sequences: the result does not fit into memory
+          given: array[1,18446744073709551615]
+          help: give a smaller `maxlen`, or pad fewer sequences at a time
+        ");
+    }
+
+    #[test]
+    fn windows_that_cannot_be() {
+        let data = arr1(&[0.0; 10]);
+        let cut = |length: usize, options: TimeseriesOptions| {
+            message(Path::new("DIR"), timeseries_dataset_from_array(&data, (), length, options))
+        };
+        let new = TimeseriesOptions::new;
+        assert_snapshot!(cut(0, new()), @r"
+        timeseries_dataset_from_array: sequence_length is too small
+          expected: at least 1
+          given: 0
+          help: count from 1 on
+        ");
+        assert_snapshot!(cut(2, new().sequence_stride(10)), @r"
+        timeseries_dataset_from_array: sequence_stride is too large
+          expected: less than the 10 steps of the data
+          given: 10
+          help: it counts steps of the data
+        ");
+        assert_snapshot!(cut(2, new().sampling_rate(0)), @r"
+        timeseries_dataset_from_array: sampling_rate is too small
+          expected: at least 1
+          given: 0
+          help: count from 1 on
+        ");
+        assert_snapshot!(cut(2, new().start_index(5).end_index(5)), @r"
+        timeseries_dataset_from_array: the range of steps is empty
+          expected: start_index < end_index <= 10
+          given: 5 and 5
+          help: both count the steps of the data from 0 on
+        ");
+        assert_snapshot!(cut(2, new().end_index(11)), @r"
+        timeseries_dataset_from_array: the range of steps is empty
+          expected: start_index < end_index <= 10
+          given: 0 and 11
+          help: both count the steps of the data from 0 on
+        ");
+        assert_snapshot!(cut(11, new()), @r"
+        timeseries_dataset_from_array: there is no window
+          expected: at least 11 steps, and a target for the first of them
+          given: 10 steps
+          help: give more data, or shorter windows
+        ");
+        let targets = arr1(&[0.0; 3]);
+        let late = new().start_index(3);
+        let none = timeseries_dataset_from_array(&data, targets.view(), 2, late);
+        assert_snapshot!(message(Path::new("DIR"), none), @r"
+        timeseries_dataset_from_array: there is no window
+          expected: at least 2 steps, and a target for the first of them
+          given: 7 steps and 3 targets
+          help: give more data, or shorter windows
         ");
     }
 }

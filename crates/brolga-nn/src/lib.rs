@@ -52,6 +52,7 @@ mod normal;
 pub mod optimizers;
 mod outline;
 pub mod pictures;
+pub mod preprocessing;
 pub mod registry;
 pub mod regularizers;
 pub mod report;
@@ -59,6 +60,7 @@ mod setters;
 mod states;
 pub mod trace;
 mod warning;
+mod windows;
 
 pub use arrays::{Arrays, IntoArrays};
 pub use callback::{Callback, Inference, Training, TrainingPlan};
@@ -68,6 +70,7 @@ pub use error::NnError;
 pub use history::{History, Logs, Series};
 pub use model::{Compile, Evaluate, Fit, Kind, OnBatch, Predict, Sequential, Session};
 pub use warning::{Warning, WarningKind};
+pub use windows::{Scaling, Window};
 
 /// Everything that a program with a model in it uses.
 pub mod prelude {
@@ -86,18 +89,19 @@ pub mod prelude {
         AveragePooling2D, AveragePooling3D, BatchNormalization, Bidirectional, CategoryEncoding,
         CenterCrop, Concatenate, Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose, Conv3D,
         Conv3DTranspose, Cropping1D, Cropping2D, Cropping3D, Dense, DepthwiseConv1D,
-        DepthwiseConv2D, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GaussianDropout,
-        GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D,
-        GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, GroupNormalization,
-        GroupQueryAttention, Identity, Input, LSTM, Lambda, Layer, LayerNormalization, LeakyReLU,
-        Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D, Maximum, Minimum, MultiHeadAttention,
-        Multiply, Normalization, PReLU, Permute, PositionEmbedding, RMSNormalization, RNN,
-        RandomContrast, RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom,
-        ReLU, RepeatVector, Rescaling, Reshape, Resizing, ReversibleEmbedding, RotaryEmbedding,
-        SeparableConv1D, SeparableConv2D, SimpleRNN, SinePositionEncoding, Softmax,
-        SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, Subtract, TimeDistributed,
-        TokenAndPositionEmbedding, UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D,
-        ZeroPadding1D, ZeroPadding2D, ZeroPadding3D,
+        DepthwiseConv2D, Discretization, Dot, Dropout, ELU, EinsumDense, Embedding, Flatten, GRU,
+        GaussianDropout, GaussianNoise, GlobalAveragePooling1D, GlobalAveragePooling2D,
+        GlobalAveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D,
+        GroupNormalization, GroupQueryAttention, Identity, Input, IntegerLookup, LSTM, Lambda,
+        Layer, LayerNormalization, LeakyReLU, Masking, MaxPooling1D, MaxPooling2D, MaxPooling3D,
+        Maximum, MelSpectrogram, Minimum, MultiHeadAttention, Multiply, Normalization, PReLU,
+        Permute, PositionEmbedding, RMSNormalization, RNN, RandomContrast, RandomCrop, RandomFlip,
+        RandomRotation, RandomTranslation, RandomZoom, ReLU, RepeatVector, Rescaling, Reshape,
+        Resizing, ReversibleEmbedding, RotaryEmbedding, STFTSpectrogram, SeparableConv1D,
+        SeparableConv2D, SimpleRNN, SinePositionEncoding, Softmax, SpatialDropout1D,
+        SpatialDropout2D, SpatialDropout3D, Subtract, TimeDistributed, TokenAndPositionEmbedding,
+        UnitNormalization, UpSampling1D, UpSampling2D, UpSampling3D, ZeroPadding1D, ZeroPadding2D,
+        ZeroPadding3D,
     };
     pub use crate::losses::{self, Loss};
     pub use crate::metrics::{self, Metric};
@@ -109,6 +113,7 @@ pub mod prelude {
         Optimizer, RMSprop, SGD, schedules,
     };
     pub use crate::pictures::{ConfusionMatrix, ImageGrid, PlotModel, plot_model};
+    pub use crate::preprocessing::{Hashing, StringLookup, TextVectorization};
     pub use crate::{
         Callback, Compile, Dataset, Evaluate, Fit, History, Inference, Logs, NnError, OnBatch,
         Predict, Sequential, Training, constraints, initializers, regularizers,

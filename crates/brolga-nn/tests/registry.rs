@@ -275,6 +275,24 @@ fn simple_rnn() -> Value {
 fn of_preprocessing(class: &str) -> Value {
     match class {
         "CenterCrop" | "RandomCrop" => json!({ "height": 3, "width": 4 }),
+        "Discretization" => {
+            json!({ "bin_boundaries": [0.5, 1.0], "num_bins": 3, "epsilon": 0.1, "output_mode": "count" })
+        }
+        "IntegerLookup" => json!({
+            "vocabulary": [3, -1], "mask_token": 0, "oov_token": 7, "num_oov_indices": 2, "max_tokens": 9,
+            "output_mode": "tf_idf", "idf_weights": [0.5, 2.0], "pad_to_max_tokens": true,
+            "oov_method": "farmhash", "salt": [1, 2],
+        }),
+        "MelSpectrogram" => json!({
+            "fft_length": 64, "sequence_length": 48, "window": null, "max_freq": 100.0, "top_db": 20.0,
+        }),
+        "STFT" => {
+            json!({ "side": "imag", "window": [0.5, 1.0], "scaling": null, "periodic": true })
+        }
+        "STFTSpectrogram" => json!({
+            "mode": "psd", "frame_length": 12, "frame_step": 3, "fft_length": 20, "window": null,
+            "scaling": "spectrum", "padding": "same", "expand_dims": true,
+        }),
         "RandomContrast" => json!({ "factor": [0.25, 0.5], "value_range": [0.0, 1.0] }),
         "RandomFlip" => json!({ "mode": "vertical" }),
         "RandomRotation" => {

@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fs;
 
 use insta::assert_snapshot;
@@ -30,7 +31,8 @@ impl Machine {
             let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
             Some(if value.is_empty() { OsString::new() } else { root.join(value).into() })
         };
-        let found = find(variable, Some(root.join("home")), &root.join("debian"));
+        let debian = root.join("debian");
+        let found = WHEREABOUTS.find_on(variable, Some(root.join("home")), Some(&debian), lack);
         let text = found.map_or_else(|error| error.to_string(), |dir| dir.display().to_string());
         text.replace(&format!("{}/", root.display()), "/")
     }
@@ -46,8 +48,8 @@ const CACHE: &str = "home/.keras/datasets/fashion-mnist";
 #[test]
 fn the_variable_decides_even_where_the_data_is_elsewhere() {
     let machine = Machine::with(&files(CACHE, ".gz"));
-    assert_eq!(machine.find(&[(VARIABLE, "mine")]), "/mine");
-    assert_eq!(machine.find(&[(VARIABLE, "")]), format!("/{CACHE}"));
+    assert_eq!(machine.find(&[(WHEREABOUTS.variable, "mine")]), "/mine");
+    assert_eq!(machine.find(&[(WHEREABOUTS.variable, "")]), format!("/{CACHE}"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod function;
 mod identity;
 mod normal;
 mod orthogonal;
+mod stft;
 mod uniform;
 mod variance_scaling;
 
@@ -21,6 +22,7 @@ pub use function::Function;
 pub use identity::Identity;
 pub use normal::{RandomNormal, TruncatedNormal};
 pub use orthogonal::Orthogonal;
+pub use stft::STFT;
 pub use uniform::RandomUniform;
 pub use variance_scaling::{
     Distribution, FanAxes, FanMode, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal,
@@ -44,6 +46,7 @@ family! {
         TruncatedNormal,
         Orthogonal ["OrthogonalInitializer"],
         Identity ["IdentityInitializer"],
+        STFT ["STFTInitializer"],
     }
 }
 

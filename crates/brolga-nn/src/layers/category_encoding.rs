@@ -1,8 +1,9 @@
 //! Whole numbers as vectors of zeros and ones.
 
-use brolga_ir::{DType, Mistake, Type, Var};
+use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
+use super::categories::{check_axes, encoded, integers, vector_dtype};
 use super::{Base, Layer, WeightSpec, layer, shapes};
 use crate::setters::setters;
 use crate::trace::Call;
@@ -47,12 +48,6 @@ impl CategoryEncoding {
         /// `"multi_hot"`, the default, `"one_hot"` or `"count"`.
         output_mode: into String,
     }
-
-    /// The vector of each number.
-    fn of(&self, x: &Var, dtype: DType) -> Var {
-        let numbers = if x.dtype().is_float() { x.cast(DType::I32) } else { x.clone() };
-        numbers.one_hot(self.num_tokens, dtype)
-    }
 }
 
 impl Layer for CategoryEncoding {
@@ -75,26 +70,16 @@ impl Layer for CategoryEncoding {
                 return Err(Mistake::new(message).help("give a weight for each number"));
             }
         }
-        if inputs.iter().all(|ty| ty.shape.rank() > 1) {
-            return Ok(vec![]);
-        }
-        let message =
-            format!("CategoryEncoding takes (None, .., numbers), given {}", shapes(inputs));
-        Err(Mistake::new(message).help("numbers, one for each sample, need an axis of extent 1"))
+        check_axes("CategoryEncoding", inputs).map(|()| vec![])
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         if let [x, weights] = inputs {
-            return vec![counted(&self.of(x, weights.dtype()), weights)];
+            let hot = integers(x).one_hot(self.num_tokens, weights.dtype());
+            return vec![counted(&hot, weights)];
         }
         call.map(inputs, |_, x| {
-            let Some((&last, rest)) = x.shape().split_last() else { return x.clone() };
-            match &*self.output_mode {
-                "one_hot" if last == 1 => self.of(&x.reshape(rest), x.dtype()),
-                "one_hot" => self.of(&x, x.dtype()),
-                "count" => self.of(&x, x.dtype()).reduce_sum(&[rest.len()], false),
-                _ => self.of(&x, x.dtype()).reduce_max(&[rest.len()], false),
-            }
+            encoded(&self.output_mode, &integers(&x), self.num_tokens, vector_dtype(&x))
         })
     }
 }

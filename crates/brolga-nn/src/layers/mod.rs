@@ -7,11 +7,13 @@ mod affine;
 mod attend;
 mod axes;
 mod cache;
+mod categories;
 mod convolution;
 mod cropped;
 mod cropping;
 mod depthwise;
 mod einsum;
+mod fourier;
 mod heads;
 mod images;
 mod lambda;
@@ -20,6 +22,7 @@ mod moments;
 mod noise_shape;
 mod pooling;
 mod positions;
+mod quantiles;
 mod random_affine;
 mod recurrent;
 mod renorm;
@@ -110,6 +113,7 @@ classes! {
         dense: Dense,
         depthwise_conv1d: DepthwiseConv1D,
         depthwise_conv2d: DepthwiseConv2D,
+        discretization: Discretization,
         dot: Dot,
         dropout: Dropout,
         einsum_dense: EinsumDense,
@@ -129,6 +133,7 @@ classes! {
         group_query_attention: GroupQueryAttention ["GroupedQueryAttention"],
         identity: Identity,
         input: Input ["InputLayer"],
+        integer_lookup: IntegerLookup,
         layer_normalization: LayerNormalization,
         leaky_relu: LeakyReLU,
         lstm: LSTM,
@@ -137,6 +142,7 @@ classes! {
         max_pooling2d: MaxPooling2D,
         max_pooling3d: MaxPooling3D,
         maximum: Maximum,
+        mel_spectrogram: MelSpectrogram,
         minimum: Minimum,
         multi_head_attention: MultiHeadAttention ["CachedMultiHeadAttention"],
         multiply: Multiply,
@@ -167,6 +173,7 @@ classes! {
         spatial_dropout1d: SpatialDropout1D,
         spatial_dropout2d: SpatialDropout2D,
         spatial_dropout3d: SpatialDropout3D,
+        stft_spectrogram: STFTSpectrogram,
         subtract: Subtract,
         time_distributed: TimeDistributed,
         token_and_position_embedding: TokenAndPositionEmbedding,

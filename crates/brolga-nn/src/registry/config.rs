@@ -79,6 +79,10 @@ fn check_rest(class: &str, config: &Value, known: &Value) -> Result<(), NnError>
             "data_format" => value == "channels_last",
             "dtype" => is_dtype(class, value.pointer("/config/name").unwrap_or(value)),
             "name" => true,
+            // What Keras says of the vocabulary of a lookup.
+            "encoding" => value == "utf-8",
+            "vocabulary_dtype" => value == "int64",
+            "vocabulary_size" => value.is_u64(),
             _ => false,
         };
         if !accepted {
@@ -89,10 +93,11 @@ fn check_rest(class: &str, config: &Value, known: &Value) -> Result<(), NnError>
     Ok(())
 }
 
-/// Whether a dtype is what the class computes in. Keras counts overlaps of classes in integers.
+/// Whether a dtype is what the class computes in. Keras counts overlaps of classes in integers, and
+/// gives bins as integers.
 fn is_dtype(class: &str, dtype: &Value) -> bool {
     let whole = ["int", "int32", "int64"].iter().any(|&whole| dtype == whole);
-    dtype == "float32" || (whole && class.ends_with("IoU"))
+    dtype == "float32" || (whole && (class.ends_with("IoU") || class == "Hashing"))
 }
 
 fn unsupported<'k>(

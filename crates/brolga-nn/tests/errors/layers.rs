@@ -151,7 +151,7 @@ fn names_that_do_not_exist() {
     insta::assert_snapshot!(message(model.get_weights()), @"
     layer `dense`: there is no initializer `glorot`
       at crates/brolga-nn/tests/errors/layers.rs:[line]
-      help: there are constant, glorot_normal, glorot_uniform, he_normal, he_uniform, identity, lecun_normal, lecun_uniform, ones, orthogonal, random_normal, random_uniform, truncated_normal, variance_scaling, zeros
+      help: there are constant, glorot_normal, glorot_uniform, he_normal, he_uniform, identity, lecun_normal, lecun_uniform, ones, orthogonal, random_normal, random_uniform, stft, truncated_normal, variance_scaling, zeros
     ");
     insta::assert_snapshot!(message(brolga_nn::builtin::by_name("resnet")), @"
     there is no model `resnet`

@@ -1,6 +1,7 @@
 //! Layers with inputs of several shapes: odd ones, extents of 1, a batch of 1.
 
 use brolga_ir::Var;
+use brolga_nn::Window;
 use brolga_nn::layers::{Activation, Base};
 use brolga_nn::prelude::*;
 use brolga_nn::trace::Call;
@@ -40,6 +41,8 @@ pub(crate) fn all() -> Vec<Case> {
         attentions,
         positions,
         recurrent,
+        categories,
+        sounds,
     ];
     families.iter().flat_map(|family| family()).collect()
 }
@@ -266,6 +269,45 @@ fn preprocessing() -> Vec<Case> {
         each(|| RandomCrop::new(2, 2), &IMAGES),
         each(|| RandomCrop::new(9, 3), &IMAGES),
         each(|| RandomContrast::new((0.2, 0.4)).value_range([-1.2, 1.3]), &IMAGES),
+    ]
+    .concat()
+}
+
+fn categories() -> Vec<Case> {
+    let lookup = |mode: &str| {
+        let lookup =
+            IntegerLookup::new().vocabulary([4_i64, 0, 3]).num_oov_indices(2).mask_token(1);
+        let lookup = lookup.output_mode(mode);
+        if mode == "tf_idf" { lookup.idf_weights([0.5, 2.0, 1.5]) } else { lookup }
+    };
+    let bins =
+        |mode: &str| Discretization::new().bin_boundaries([1.0, 3.0, 3.0, 4.5]).output_mode(mode);
+    let whole = |case: Case| case.whole(6);
+    ["one_hot", "multi_hot", "count", "tf_idf"]
+        .into_iter()
+        .flat_map(|mode| {
+            let shapes: [&[usize]; 3] = [&[1, 1], &[3, 4], &[2, 3, 5]];
+            let lookups = each(|| lookup(mode), &shapes);
+            let bins = if mode == "tf_idf" { vec![] } else { each(|| bins(mode), &shapes) };
+            lookups.into_iter().chain(bins).map(whole)
+        })
+        .collect()
+}
+
+fn sounds() -> Vec<Case> {
+    const SIGNALS: [&[usize]; 2] = [&[1, 20, 1], &[2, 23, 2]];
+    let spectrogram = |mode: &str| STFTSpectrogram::new().mode(mode).frame_length(6).frame_step(4);
+    let mel = || MelSpectrogram::new().fft_length(12).sequence_stride(5).num_mel_bins(3);
+    [
+        each(|| spectrogram("log"), &SIGNALS),
+        each(|| spectrogram("magnitude").padding("same").expand_dims(true), &SIGNALS),
+        each(|| spectrogram("psd").fft_length(9).window("hamming"), &SIGNALS),
+        each(|| spectrogram("real").scaling(None), &SIGNALS),
+        each(|| spectrogram("imag").window(Window::None), &SIGNALS),
+        each(|| spectrogram("stft").expand_dims(true), &SIGNALS),
+        each(mel, &[&[1, 20], &[2, 33]]),
+        each(|| mel().power_to_db(false).mag_exp(1.5), &[&[2, 20]]),
+        each(|| mel().fft_length(7).sequence_length(5).window([1.0; 5]), &[&[2, 20]]),
     ]
     .concat()
 }
