@@ -5,8 +5,9 @@ use brolga_ir::{Mistake, Type, Var};
 use super::attend::{Heads, Shares, attend, causal, columns, near, rows};
 use super::cache::Cache;
 use super::weights::{Bias, Kernel};
-use super::{WeightSpec, shapes};
-use crate::masks::{all_of, truth};
+use super::{WeightSpec, shape_of, shapes};
+use crate::error::with_batch;
+use crate::masks::{all_of, misfit, truth};
 use crate::trace::Call;
 
 /// The arguments of calls of these layers.
@@ -236,8 +237,9 @@ impl MultiHead<'_> {
         }
         let [axis] = axes.attended[..] else {
             let count = axes.attended.len();
-            let message = format!("{}: a mask by places, along {count} axes", self.class);
-            let help = "use_causal_mask and sliding_window are for one of the attention_axes";
+            let message = format!("{}: places of steps along {count} axes", self.class);
+            let help =
+                "use_causal_mask and sliding_window are for one axis: name it in attention_axes";
             return Err(Mistake::new(message).help(help));
         };
         let tracer = call.tracer();
@@ -298,9 +300,7 @@ impl Axes {
         let steps = 1 + self.free.len() + self.attended.len();
         let (of, shape) = (mask.shape(), &x.shape()[..steps]);
         if of.rank() > steps || shape[..of.rank()] != **of {
-            let message = format!("a mask {} does not fit {}", mask.ty(), x.ty());
-            let help = "a mask has a truth value for each step: [batch, steps]";
-            return Err(Mistake::new(message).help(help));
+            return Err(misfit(mask, x));
         }
         let mut extents = of.to_vec();
         extents.resize(steps, 1);
@@ -329,8 +329,12 @@ impl Axes {
         };
         if !fits {
             let wanted = [&lead[..lead.len() - 1], &ends].concat();
-            let message = format!("attention_mask is {}, which does not fit the scores", mask.ty());
-            let help = format!("it says where each query attends to each key: {wanted:?}");
+            let message =
+                format!("attention_mask is {}, which does not fit the scores", shape_of(mask));
+            let help = format!(
+                "it says where each query attends to each key: {}",
+                with_batch(&wanted[1..])
+            );
             return Err(Mistake::new(message).help(help));
         }
         let (front, back) = given.split_at(given.rank() - ends.len());

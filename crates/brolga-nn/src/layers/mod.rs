@@ -400,6 +400,11 @@ pub(crate) fn shapes(inputs: &[Type]) -> String {
     inputs.iter().map(shape).collect::<Vec<_>>().join(", ")
 }
 
+/// The shape of a tensor as messages show it.
+pub(crate) fn shape_of(x: &Var) -> String {
+    shapes(std::slice::from_ref(x.ty()))
+}
+
 /// The initializer of weights that start at 0.
 pub(crate) fn zeros() -> Choice<dyn Initializer> {
     crate::initializers::Zeros::default().into()

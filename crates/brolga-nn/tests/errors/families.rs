@@ -317,8 +317,8 @@ fn dense() {
     layer `einsum_dense`: the axis `b` has extent 5 in the input and 4 in output_shape;  help: leave it open in output_shape (None, in a config null)
     layer `einsum_dense`: output_shape leaves the extent of the axis `d` open;  help: the input does not tell it: give it
     "#);
-    let config = json!({"class_name": "Embedding", "config": {"input_dim": 3, "output_dim": 2, "mask_zero": true}});
-    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"Embedding: `mask_zero` = true is not supported");
+    let config = json!({"class_name": "Embedding", "config": {"input_dim": 3, "output_dim": 2, "lora_rank": 4}});
+    insta::assert_snapshot!(message(from_config::<dyn Layer>(&config)), @"Embedding: `lora_rank` = 4 is not supported");
 }
 
 #[test]
