@@ -116,6 +116,76 @@ fn heads_attend_to_the_keys_that_count() -> Outcome {
     Ok(())
 }
 
+/// Attention along one of several axes is that of each slice; along all of them that of one long
+/// sequence.
+#[test]
+fn queries_attend_along_the_axes_that_are_named() -> Outcome {
+    let (rows, steps, keys) = (3, 4, 5);
+    let q = Input::new([rows, steps, 6]).tensor();
+    let v = Input::new([rows, keys, 6]).tensor();
+    let m = Input::new([rows, keys]).tensor();
+    let with_mask = || CallArguments::of([&q, &v]).value_mask(&m);
+    let heads = || MultiHeadAttention::new(2, 3);
+    let along = heads().attention_axes(-2).shared();
+    let [y, scores] = along.on_all(with_mask().return_attention_scores(true));
+    let all = heads().on(with_mask());
+    let mut model = Functional::new([&q, &v, &m], [&y, &scores, &all])?;
+    set_weights(&mut model)?;
+    let (query, value) = (numbers(&[1, rows, steps, 6], 1), numbers(&[1, rows, keys, 6], 2));
+    let mask =
+        Array3::from_shape_fn((1, rows, keys), |(_, r, s)| f32::from(u8::from((r + s) % 3 != 0)));
+    let given = model.predict_all_with(arrays![&query, &value, &mask], quiet())?;
+    let weights = model.get_weights()?;
+    for row in 0..rows {
+        let sample = |x: &ArrayD<f32>| x.slice(s![0, row, .., ..]).to_owned().into_dyn();
+        let counts = |_: usize, key: usize| mask[[0, row, key]] != 0.0;
+        let (shares, y) = by_loops(&weights[..8], [&sample(&query), &sample(&value)], counts);
+        near(given[0].slice(s![0, row, .., ..]).iter().copied(), y.iter().copied());
+        let expected: Vec<f64> = shares.iter().flatten().copied().collect();
+        near(given[1].slice(s![0, row, .., .., ..]).iter().copied(), expected);
+    }
+    let flat = |x: &ArrayD<f32>, steps: usize| {
+        x.to_shape(IxDyn(&[rows * steps, 6])).expect("as many elements").to_owned()
+    };
+    let counts = |_: usize, key: usize| mask[[0, key / keys, key % keys]] != 0.0;
+    let (_, y) = by_loops(&weights[8..], [&flat(&query, steps), &flat(&value, keys)], counts);
+    near(given[2].iter().copied(), y.iter().copied());
+    Ok(())
+}
+
+/// Scores of scalar products, without projections: masked values get nothing, masked queries give
+/// nothing.
+#[test]
+fn attention_without_heads_knows_masks() -> Outcome {
+    let [q, v] = [3, 4].map(|steps| Input::new([steps, 2]).tensor());
+    let [of_q, of_v] = [3, 4].map(|steps| Input::new([steps]).tensor());
+    let arguments = CallArguments::of([&q, &v]).mask([&of_q, &of_v]);
+    let y = Attention::new().on(arguments.clone());
+    let [late, scores] =
+        Attention::new().on_all(arguments.use_causal_mask(true).return_attention_scores(true));
+    let mut model = Functional::new([&q, &v, &of_q, &of_v], [&y, &late, &scores])?;
+    let (query, value) = (numbers(&[1, 3, 2], 4), numbers(&[1, 4, 2], 5));
+    let queries = Array2::from_shape_vec((1, 3), vec![1.0_f32, 0.0, 1.0])?;
+    let values = Array2::from_shape_vec((1, 4), vec![1.0_f32, 1.0, 0.0, 1.0])?;
+    let given = model.predict_all_with(arrays![&query, &value, &queries, &values], quiet())?;
+    let sample = |x: &ArrayD<f32>| {
+        let wide = x.slice(s![0, .., ..]).mapv(f64::from);
+        wide.into_dimensionality::<ndarray::Ix2>().expect("a sequence")
+    };
+    // Scores are not scaled.
+    let (q, v) = (sample(&query) * 2_f64.sqrt(), sample(&value));
+    for (output, is_causal) in [(0, false), (1, true)] {
+        let counts = |t: usize, s: usize| values[[0, s]] != 0.0 && (!is_causal || s <= t);
+        let (shares, mut y) = attention([&q, &v, &v], counts);
+        y.row_mut(1).fill(0.0);
+        near(given[output].iter().copied(), y.iter().copied());
+        if is_causal {
+            near(given[2].iter().copied(), shares.iter().copied());
+        }
+    }
+    Ok(())
+}
+
 /// A query that may attend to nothing: as in Keras, to all alike, or to nothing if shares are asked
 /// for.
 #[test]

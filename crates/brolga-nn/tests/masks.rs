@@ -3,10 +3,14 @@
 
 use std::error::Error;
 
+use brolga_ir::{DType, Type};
 use brolga_nn::WarningKind;
+use brolga_nn::layers::Base;
 use brolga_nn::model::{Functional, Symbolic};
 use brolga_nn::prelude::*;
+use brolga_nn::trace::Call;
 use ndarray::{Array2, Array3, ArrayD, array};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -276,6 +280,78 @@ fn arguments_that_do_not_fit_are_errors() -> Outcome {
     layer `global_average_pooling1d`: the argument `training` of the call is no truth value
       at crates/brolga-nn/tests/masks.rs:[line]
       help: `training` is true or false
+    ");
+    Ok(())
+}
+
+/// `factor · x` by the argument `factor` of the call, plus the tensors `more`; every other step is
+/// masked if the call says so.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Scaled {
+    #[serde(flatten)]
+    base: Base,
+}
+
+brolga_nn::layer!(Scaled);
+
+impl Layer for Scaled {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn keywords(&self) -> &'static [&'static str] {
+        &["factor", "offset", "more", "thin_out"]
+    }
+
+    fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
+        call.map(inputs, |call, x| {
+            let factor = call.count("factor").unwrap_or(1) as f64;
+            let y =
+                call.tensor("offset").map_or_else(|| &x * factor, |offset| &x * factor + offset);
+            let y = call.tensors("more").into_iter().flatten().fold(y, |y, more| y + more);
+            if call.flag("thin_out") {
+                let steps = Type::new(DType::I32, &x.shape()[..2]);
+                let step = call.tracer().iota(steps, 1).cast(DType::F32) * 0.5;
+                call.set_mask(&y, Some(&step.eq(&step.floor())));
+            }
+            y
+        })
+    }
+}
+
+#[test]
+fn a_layer_of_ones_own_has_arguments_and_a_rule_for_masks() -> Outcome {
+    let (x, z) = (Input::new([3, 1]).tensor(), Input::new([3, 1]).tensor());
+    let arguments = CallArguments::of(&x).argument("factor", 2).argument("thin_out", true);
+    let y = Scaled::default().on(arguments.tensor("offset", &z).tensors("more", [&x, &z]));
+    let pooled = GlobalAveragePooling1D::new().on(&y);
+    let mut model = Model::new([&x, &z], [&y, &pooled])?;
+    let (a, b) = (array![[[1.0_f32], [2.0], [3.0]]], array![[[10.0_f32], [20.0], [30.0]]]);
+    let expected =
+        vec![array![[[23.0_f32], [46.0], [69.0]]].into_dyn(), array![[46.0_f32]].into_dyn()];
+    assert_eq!(model.predict_all_with(brolga_nn::arrays![&a, &b], quiet())?, expected);
+    let wrong = |arguments: CallArguments| {
+        let model = Model::new([&x, &z], &Scaled::default().on(arguments));
+        message(model.and_then(|mut model| model.build(&[3, 1])))
+    };
+    insta::assert_snapshot!(wrong(CallArguments::of(&x).argument("factor", "two")), @r#"
+    layer `scaled`: the argument `factor` of the call is "two"
+      at crates/brolga-nn/tests/masks.rs:[line]
+      help: `factor` is a whole number from 0 on, or a tensor
+    "#);
+    insta::assert_snapshot!(wrong(CallArguments::of(&x).tensors("offset", [&x, &z])), @"
+    layer `scaled`: the argument `offset` of the call is a list of 2
+      at crates/brolga-nn/tests/masks.rs:[line]
+      help: `offset` is one tensor
+    ");
+    insta::assert_snapshot!(wrong(CallArguments::of(&x).argument("more", 1)), @"
+    layer `scaled`: the argument `more` of the call is 1
+      at crates/brolga-nn/tests/masks.rs:[line]
+      help: `more` is one tensor or a list of them
+    ");
+    insta::assert_snapshot!(wrong(CallArguments::of([&x, &z])), @"
+    layer `scaled`: the layer takes one input, 2 were given
+      at crates/brolga-nn/tests/masks.rs:[line]
     ");
     Ok(())
 }
