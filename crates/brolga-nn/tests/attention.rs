@@ -132,8 +132,9 @@ fn queries_attend_along_the_axes_that_are_named() -> Outcome {
     let mut model = Functional::new([&q, &v, &m], [&y, &scores, &all])?;
     set_weights(&mut model)?;
     let (query, value) = (numbers(&[1, rows, steps, 6], 1), numbers(&[1, rows, keys, 6], 2));
-    let mask =
-        Array3::from_shape_fn((1, rows, keys), |(_, r, s)| f32::from(u8::from((r + s) % 3 != 0)));
+    let mask = Array3::from_shape_fn((1, rows, keys), |(_, r, s)| {
+        f32::from(u8::from(!(r + s).is_multiple_of(3)))
+    });
     let given = model.predict_all_with(arrays![&query, &value, &mask], quiet())?;
     let weights = model.get_weights()?;
     for row in 0..rows {
@@ -264,7 +265,7 @@ impl Decoder {
             None => arguments,
         };
         let mut x = match &self.rotary {
-            Some(rotary) => rotary.on(at(CallArguments::of(&self.words.on(tokens)))),
+            Some(rotary) => rotary.on(at(CallArguments::of(self.words.on(tokens)))),
             None => self.words.on(at(CallArguments::of(tokens))),
         };
         let mut caches = vec![];
@@ -353,9 +354,9 @@ fn transformer(backend: Backend) -> Result<Functional, NnError> {
     let ids = Input::new([8]).dtype("int32").tensor();
     let x = TokenAndPositionEmbedding::new(10, 8, 16).mask_zero(true).on(&ids);
     let h = MultiHeadAttention::new(2, 8).dropout(0.1).on([&x, &x]);
-    let x = LayerNormalization::new().on(&Add::new().on([&x, &h]));
-    let h = Dense::new(16).on(&Dense::new(32).activation("gelu").on(&x));
-    let x = LayerNormalization::new().on(&Add::new().on([&x, &h]));
+    let x = LayerNormalization::new().on(Add::new().on([&x, &h]));
+    let h = Dense::new(16).on(Dense::new(32).activation("gelu").on(&x));
+    let x = LayerNormalization::new().on(Add::new().on([&x, &h]));
     let pooled = GlobalAveragePooling1D::new().on(&x);
     let y = Dense::new(2).activation("softmax").on(&pooled);
     let mut model = Functional::new(&ids, &y)?;
@@ -415,8 +416,9 @@ fn arguments_and_masks_survive_a_round_trip() -> Outcome {
     again.set_weights(&model.get_weights()?)?;
     assert_eq!(again.to_json()?, model.to_json()?);
     let tokens = Array2::from_shape_fn((2, 6), |(s, t)| ((s + 2 * t) % 5) as i32);
-    let mask =
-        Array3::from_shape_fn((2, 6, 6), |(s, i, j)| f32::from(u8::from((s + i + j) % 3 != 0)));
+    let mask = Array3::from_shape_fn((2, 6, 6), |(s, i, j)| {
+        f32::from(u8::from(!(s + i + j).is_multiple_of(3)))
+    });
     let given = model.predict_all_with(arrays![&tokens, &mask], quiet())?;
     assert_eq!(again.predict_all_with(arrays![&tokens, &mask], quiet())?, given);
     Ok(())
@@ -437,7 +439,7 @@ fn positions_are_sines_and_cosines() -> Outcome {
     };
     let sine = |position: usize, i: usize| {
         let angle = angle(position, i);
-        if i % 2 == 0 { angle.sin() } else { angle.cos() }
+        if i.is_multiple_of(2) { angle.sin() } else { angle.cos() }
     };
     let rows = |first: usize| {
         (first..first + 3).flat_map(move |p| (0..4).map(move |i| sine(p, i))).collect::<Vec<_>>()

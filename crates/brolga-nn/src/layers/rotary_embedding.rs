@@ -147,7 +147,7 @@ impl RotaryEmbedding {
                 Mistake::new(message).help("name the axis of the steps and that of the features")
             );
         }
-        if count % 2 != 0 {
+        if !count.is_multiple_of(2) {
             let message = format!("RotaryEmbedding rotates pairs of features, given {count}");
             return Err(Mistake::new(message).help("make the number of features even"));
         }
