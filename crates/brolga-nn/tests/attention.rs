@@ -462,3 +462,49 @@ fn positions_are_sines_and_cosines() -> Outcome {
     near(given[2].iter().copied(), turned.collect::<Vec<_>>());
     Ok(())
 }
+
+/// Figures by KerasHub's formulas, of one row at position 3.
+#[test]
+fn rotations_of_longer_sequences_are_slower() -> Outcome {
+    let x = Input::new([1, 8]).tensor();
+    let of = |rope_type: &str, factor: f64| {
+        RotaryEmbedding::new().rope_type(rope_type).scaling_factor(factor)
+    };
+    let short =
+        of("yarn", 4.0).truncate(false).beta_fast(16.0).original_max_position_embeddings(100);
+    let at = |layer: RotaryEmbedding| layer.on(CallArguments::of(&x).start_index(3));
+    let outputs = [at(of("dynamic", 2.0)), at(of("yarn", 4.0)), at(short)];
+    let mut model = Functional::new(&x, outputs)?;
+    let row = Array3::from_shape_fn((1, 1, 8), |(_, _, i)| (i + 1) as f32);
+    let expected = [
+        [-4.271719, 1.273198, 2.916451, 3.990473, 2.784316, 6.195076, 7.03522, 8.004757],
+        [-1.930652, 0.15662, 3.265852, 4.547685, -5.47549, 7.199622, 8.033049, 9.112449],
+        [-1.930652, 1.493908, 3.356015, 4.547685, -5.47549, 7.044666, 7.995801, 9.112449],
+    ];
+    for (given, expected) in model.predict_all_with(&row, quiet())?.iter().zip(expected) {
+        near(given.iter().copied(), expected);
+    }
+    Ok(())
+}
+
+/// The way back with weights of its own, and with a bound.
+#[test]
+fn an_embedding_is_reversed() -> Outcome {
+    let ids = Input::new([3]).dtype("int32").tensor();
+    let words = ReversibleEmbedding::new(5, 2).tie_weights(false).logit_soft_cap(0.5).shared();
+    let x = words.on(&ids);
+    let mut model = Functional::new(&ids, [&x, &words.on(CallArguments::of(&x).reverse(true))])?;
+    set_weights(&mut model)?;
+    let weights = model.get_weights()?;
+    let tokens = Array2::from_shape_vec((1, 3), vec![4, 0, 2])?;
+    let given = model.predict_all_with(&tokens, quiet())?;
+    for (step, &token) in [4, 0, 2].iter().enumerate() {
+        for number in 0..5 {
+            let of =
+                |f: usize| f64::from(weights[0][[token, f]]) * f64::from(weights[1][[f, number]]);
+            let score = ((of(0) + of(1)) / 0.5).tanh() * 0.5;
+            near([given[1][[0, step, number]]], [score]);
+        }
+    }
+    Ok(())
+}

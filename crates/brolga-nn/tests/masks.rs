@@ -449,6 +449,22 @@ fn a_mask_that_nothing_asks_for_is_not_computed() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn what_is_said_of_masks_survives_a_round_trip() -> Outcome {
+    let rows = Array2::from_shape_fn((5, 2), |(i, j)| (i * if j == 0 { 1 } else { 10 }) as f32);
+    for (handed_on, expected) in [true, false].into_iter().zip(averages()) {
+        let mut model = Sequential::new();
+        model.add(Input::new([4]).dtype("int32"));
+        model.add(Embedding::new(5, 2).mask_zero(true));
+        model.add(Permute::new([1, 2]).supports_masking(handed_on));
+        model.add(GlobalAveragePooling1D::new());
+        let mut again = Sequential::from_json(&model.to_json()?)?;
+        again.set_weights(&[rows.clone().into_dyn()])?;
+        assert_eq!(again.predict_with(&tokens(), quiet())?, expected);
+    }
+    Ok(())
+}
+
 /// A model as Keras 3 writes it: masks are arguments of calls, and operations compute them.
 #[test]
 fn masks_in_configs_of_keras_are_read() -> Outcome {

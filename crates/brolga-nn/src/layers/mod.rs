@@ -260,8 +260,9 @@ pub struct Base {
     #[serde(default)]
     pub activity_regularizer: Option<Choice<dyn Regularizer>>,
     /// Whether masks are handed on; `None`, the default, leaves it to the
-    /// [class](Layer::supports_masking). As in Keras it is not part of the config.
-    #[serde(skip)]
+    /// [class](Layer::supports_masking). In Keras it is an attribute, of which no config tells; here
+    /// one does where it is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supports_masking: Option<bool>,
 }
 

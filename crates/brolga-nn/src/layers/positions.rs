@@ -49,8 +49,8 @@ impl Positions {
         Ok(Self::Each(whole(&first).reshape([batch, 1]) + steps))
     }
 
-    /// The rows of these positions: `[steps, features]`, or `[batch, steps, features]`. `table` has
-    /// `known` rows of all positions.
+    /// The rows of these positions, of a table of all: `[steps, features]`, or `[batch, steps,
+    /// features]`.
     ///
     /// # Errors
     /// If there are positions beyond the table.
