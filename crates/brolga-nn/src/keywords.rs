@@ -6,6 +6,7 @@ use brolga_ir::spelling::nearest;
 use brolga_ir::{Mistake, Var};
 use serde_json::Value;
 
+use crate::layers::shape_of;
 use crate::trace::{Call, Context};
 
 /// The keyword arguments of a call, by name: tensors of type `T`, and values such as `true`.
@@ -287,7 +288,7 @@ impl Call<'_> {
     fn fail_keyword(&self, name: &str, expected: &str, given: &Keyword<Var>) {
         let given = match given {
             Keyword::Value(value) => value.to_string(),
-            Keyword::Tensor(tensor) => tensor.ty().to_string(),
+            Keyword::Tensor(tensor) => shape_of(tensor),
             Keyword::Tensors(tensors) => format!("a list of {}", tensors.len()),
         };
         let message = format!("the argument `{name}` of the call is {given}");

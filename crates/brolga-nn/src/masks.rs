@@ -12,7 +12,7 @@ use brolga_ir::ops::Reshape;
 use brolga_ir::{DType, Mistake, Shape, Value, Var};
 
 use crate::keywords::{Keyword, Keywords};
-use crate::layers::{Layer, shapes};
+use crate::layers::{Layer, shape_of};
 use crate::trace::{Call, Context};
 
 /// What is known of the masks of a trace.
@@ -221,9 +221,8 @@ fn check_mask(mask: &Var, x: &Var) -> Result<(), Mistake> {
     }
 }
 
-fn misfit(mask: &Var, x: &Var) -> Mistake {
-    let of = |x: &Var| shapes(std::slice::from_ref(x.ty()));
-    let message = format!("a mask {} does not fit {}", of(mask), of(x));
+pub(crate) fn misfit(mask: &Var, x: &Var) -> Mistake {
+    let message = format!("a mask {} does not fit {}", shape_of(mask), shape_of(x));
     Mistake::new(message)
         .help("a mask has the first axes of its tensor: a truth value for each step")
 }

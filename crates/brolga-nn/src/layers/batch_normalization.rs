@@ -9,6 +9,7 @@ use super::renorm::{Renorm, RenormClipping};
 use super::weights::{Affine, affine_setters};
 use super::{Base, Layer, WeightSpec, layer, zeros};
 use crate::initializers::Initializer;
+use crate::masks::misfit;
 use crate::registry::Choice;
 use crate::setters::setters;
 use crate::trace::Call;
@@ -125,12 +126,7 @@ impl BatchNormalization {
         let axes = others(&[axis], rank);
         let (mean, variance) = match call.mask_if_any(&x) {
             Some(mask) if mask.shape().rank() + 1 == rank => masked_moments(&x, &mask, &axes),
-            Some(mask) => {
-                let message = format!("a mask {} does not fit {}", mask.ty(), x.ty());
-                let help =
-                    "the mask of a BatchNormalization has all axes of its input but the last";
-                return call.tracer().fail(Mistake::new(message).help(help));
-            }
+            Some(mask) => return call.tracer().fail(misfit(&mask, &x)),
             None => moments(&x, &axes),
         };
         let channels = [x.shape()[axis]];

@@ -2,6 +2,7 @@
 
 use brolga_ir::{DType, Mistake, Type, Var};
 
+use super::shape_of;
 use crate::trace::Call;
 
 /// A cache `[batch, 2, keys, heads, features]`: the keys, then the values.
@@ -67,12 +68,9 @@ impl Cache {
         let shape = tensor.shape();
         let fits = matches!(shape[..], [b, 2, _, h, f] if [b, h, f] == [batch, heads, features]);
         if !fits || k.shape() != v.shape() || tensor.dtype() != k.dtype() {
-            let message = format!("{class}: the cache is {}", tensor.ty());
+            let message = format!("{class}: the cache is {}", shape_of(tensor));
             let help = format!(
-                "for keys {} and values {} it is {}[{batch},2,steps,{heads},{features}]",
-                k.ty(),
-                v.ty(),
-                k.dtype()
+                "for keys and values of {heads} heads and {features} features it is (None, 2, steps, {heads}, {features})"
             );
             return Err(Mistake::new(message).help(help));
         }
@@ -142,8 +140,8 @@ impl Cache {
 fn column(index: &Var, cache: &Var, class: &str) -> Result<Var, Mistake> {
     let batch = cache.shape().first().copied().unwrap_or_default();
     if !matches!(index.shape()[..], [n] | [n, 1] if n == batch) {
-        let message = format!("{class}: cache_update_index is {}", index.ty());
-        let help = format!("it is a whole number, or one for each sample: i32[{batch},1]");
+        let message = format!("{class}: cache_update_index is {}", shape_of(index));
+        let help = "it is a whole number, or one for each sample: (None, 1)";
         return Err(Mistake::new(message).help(help));
     }
     let whole = if index.dtype() == DType::I32 { index.clone() } else { index.cast(DType::I32) };

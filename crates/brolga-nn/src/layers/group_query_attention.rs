@@ -124,7 +124,7 @@ impl Layer for GroupQueryAttention {
 
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
         let (heads, groups) = (self.num_query_heads, self.num_key_value_heads);
-        if heads % groups != 0 {
+        if !heads.is_multiple_of(groups) {
             let message = format!(
                 "GroupQueryAttention: {heads} heads of queries, {groups} of keys and values"
             );

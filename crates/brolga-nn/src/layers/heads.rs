@@ -5,8 +5,9 @@ use brolga_ir::{Mistake, Type, Var};
 use super::attend::{Heads, Shares, attend, causal, columns, near, rows};
 use super::cache::Cache;
 use super::weights::{Bias, Kernel};
-use super::{WeightSpec, shapes};
-use crate::masks::{all_of, truth};
+use super::{WeightSpec, shape_of, shapes};
+use crate::error::with_batch;
+use crate::masks::{all_of, misfit, truth};
 use crate::trace::Call;
 
 /// The arguments of calls of these layers.
@@ -162,9 +163,11 @@ impl MultiHead<'_> {
             let message = format!("{}: return_attention_scores with flash_attention", self.class);
             return Err(Mistake::new(message).help("leave one of them out, as Keras asks for"));
         }
-        let project = |x: &Var, name: &str| projected(call, x, 1, name, self.use_bias);
-        let q = project(query, "query") * (1.0 / (self.key_dim as f64).sqrt());
-        let (mut k, mut v) = (project(key, "key"), project(value, "value"));
+        let plain = (self.use_bias, 1.0);
+        let scaled = (self.use_bias, 1.0 / (self.key_dim as f64).sqrt());
+        let q = projected(call, query, 1, "query", scaled);
+        let mut k = projected(call, key, 1, "key", plain);
+        let mut v = projected(call, value, 1, "value", plain);
         let cache = Cache::of(call, self.class)?;
         if let Some(cache) = &cache {
             (k, v) = cache.updated(&k, &v)?;
@@ -177,9 +180,9 @@ impl MultiHead<'_> {
         let (attended, shares) = attend(call, &heads, &how);
         let mut y = axes.together(&attended, query);
         if self.use_gate {
-            y = y * projected(call, query, 1, "gate", self.use_bias).sigmoid();
+            y = y * projected(call, query, 1, "gate", plain).sigmoid();
         }
-        let y = projected(call, &y, 2, "attention_output", self.use_bias);
+        let y = projected(call, &y, 2, "attention_output", plain);
         call.set_mask(&y, query_mask.as_ref());
         let scores = with_scores.then(|| axes.scores(&shares, query, &k));
         let cache = cache.filter(Cache::is_updated).map(|_| Cache::joined(&k, &v));
@@ -236,8 +239,9 @@ impl MultiHead<'_> {
         }
         let [axis] = axes.attended[..] else {
             let count = axes.attended.len();
-            let message = format!("{}: a mask by places, along {count} axes", self.class);
-            let help = "use_causal_mask and sliding_window are for one of the attention_axes";
+            let message = format!("{}: places of steps along {count} axes", self.class);
+            let help =
+                "use_causal_mask and sliding_window are for one axis: name it in attention_axes";
             return Err(Mistake::new(message).help(help));
         };
         let tracer = call.tracer();
@@ -298,9 +302,7 @@ impl Axes {
         let steps = 1 + self.free.len() + self.attended.len();
         let (of, shape) = (mask.shape(), &x.shape()[..steps]);
         if of.rank() > steps || shape[..of.rank()] != **of {
-            let message = format!("a mask {} does not fit {}", mask.ty(), x.ty());
-            let help = "a mask has a truth value for each step: [batch, steps]";
-            return Err(Mistake::new(message).help(help));
+            return Err(misfit(mask, x));
         }
         let mut extents = of.to_vec();
         extents.resize(steps, 1);
@@ -329,8 +331,12 @@ impl Axes {
         };
         if !fits {
             let wanted = [&lead[..lead.len() - 1], &ends].concat();
-            let message = format!("attention_mask is {}, which does not fit the scores", mask.ty());
-            let help = format!("it says where each query attends to each key: {wanted:?}");
+            let message =
+                format!("attention_mask is {}, which does not fit the scores", shape_of(mask));
+            let help = format!(
+                "it says where each query attends to each key: {}",
+                with_batch(&wanted[1..])
+            );
             return Err(Mistake::new(message).help(help));
         }
         let (front, back) = given.split_at(given.rank() - ends.len());
@@ -350,13 +356,21 @@ fn given(call: &Call<'_>, name: &str) -> Option<Var> {
     call.tensor(name).map(|mask| truth(&mask))
 }
 
-/// `x · kernel + bias`, contracted over the last `axes` axes of `x` and the first ones of the
-/// kernel.
-fn projected(call: &Call<'_>, x: &Var, axes: usize, name: &str, has_bias: bool) -> Var {
+/// `(x · kernel + bias) · scale`, contracted over the last `axes` axes of `x` and the first ones of
+/// the kernel.
+///
+/// All of it is computed of a matrix, so that bias and scale are in the kernel of the product.
+fn projected(call: &Call<'_>, x: &Var, axes: usize, name: &str, how: (bool, f64)) -> Var {
+    let (has_bias, scale) = how;
     let kernel = call.weight(&format!("{name}/kernel"));
     let (rows, inner) = x.shape().split_at(x.shape().rank() - axes);
     let outer = kernel.shape().get(axes..).unwrap_or_default();
     let (m, k, n) = (rows.iter().product(), inner.iter().product(), outer.iter().product());
-    let sum = x.reshape([m, k]).matmul(&kernel.reshape([k, n])).reshape([rows, outer].concat());
-    if has_bias { sum + call.weight(&format!("{name}/bias")) } else { sum }
+    let product = x.reshape([m, k]).matmul(&kernel.reshape([k, n]));
+    let sum = match has_bias {
+        true => product + call.weight(&format!("{name}/bias")).reshape([n]),
+        false => product,
+    };
+    let scaled = if scale == 1.0 { sum } else { sum * scale };
+    scaled.reshape([rows, outer].concat())
 }

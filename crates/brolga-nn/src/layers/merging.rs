@@ -37,9 +37,11 @@ pub(super) fn merged(
 pub(super) fn any_of(masks: &[Var]) -> Option<Var> {
     let types: Vec<Type> = masks.iter().map(|mask| mask.ty().clone()).collect();
     let rank = types.first()?.shape.rank();
-    let one_rank = types.iter().all(|ty| ty.shape.rank() == rank);
-    let masks = masks.iter().cloned().filter(|_| one_rank && broadcast(&types, rank));
-    masks.reduce(|a, b| if a.value() == b.value() { a } else { a.logical_or(&b) })
+    if types.iter().any(|ty| ty.shape.rank() != rank) || !broadcast(&types, rank) {
+        return None;
+    }
+    let or = |a: Var, b: Var| if a.value() == b.value() { a } else { a.logical_or(&b) };
+    masks.iter().cloned().reduce(or)
 }
 
 /// Whether tensors that are raised to this rank broadcast to each other.

@@ -267,8 +267,9 @@ pub struct Base {
     #[serde(default)]
     pub activity_regularizer: Option<Choice<dyn Regularizer>>,
     /// Whether masks are handed on; `None`, the default, leaves it to the
-    /// [class](Layer::supports_masking). As in Keras it is not part of the config.
-    #[serde(skip)]
+    /// [class](Layer::supports_masking). In Keras it is an attribute, of which no config tells; here
+    /// one does where it is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supports_masking: Option<bool>,
 }
 
@@ -405,6 +406,11 @@ pub use layer;
 pub(crate) fn shapes(inputs: &[Type]) -> String {
     let shape = |ty: &Type| with_batch(ty.shape.get(1..).unwrap_or_default());
     inputs.iter().map(shape).collect::<Vec<_>>().join(", ")
+}
+
+/// The shape of a tensor as messages show it.
+pub(crate) fn shape_of(x: &Var) -> String {
+    shapes(std::slice::from_ref(x.ty()))
 }
 
 /// The initializer of weights that start at 0.

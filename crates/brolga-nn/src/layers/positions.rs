@@ -2,6 +2,7 @@
 
 use brolga_ir::{DType, Mistake, Tensor, Type, Var};
 
+use super::{shape_of, shapes};
 use crate::trace::Call;
 
 /// The arguments of calls of these layers.
@@ -23,17 +24,15 @@ impl Positions {
     pub(super) fn of(call: &Call<'_>, batch: usize, steps: usize) -> Result<Self, Mistake> {
         let whole = |x: &Var| if x.dtype() == DType::I32 { x.clone() } else { x.cast(DType::I32) };
         let wrong = |name: &str, given: &Var, wanted: String| {
-            let message = format!("the argument `{name}` of the call is {}", given.ty());
+            let message = format!("the argument `{name}` of the call is {}", shape_of(given));
             Err(Mistake::new(message).help(format!("it is {wanted}")))
         };
         if let Some(each) = call.tensor("positions") {
             return match each.shape()[..] {
                 [b, t] if [b, t] == [batch, steps] => Ok(Self::Each(whole(&each))),
-                _ => wrong(
-                    "positions",
-                    &each,
-                    format!("a position for each step: i32[{batch},{steps}]"),
-                ),
+                _ => {
+                    wrong("positions", &each, format!("a position for each step: (None, {steps})"))
+                }
             };
         }
         let Some(first) = call.tensor("start_index") else {
@@ -43,15 +42,15 @@ impl Positions {
             return wrong(
                 "start_index",
                 &first,
-                format!("a whole number, or one for each sample: i32[{batch},1]"),
+                "a whole number, or one for each sample: (None, 1)".to_owned(),
             );
         }
         let steps = call.tracer().iota(Type::new(DType::I32, [1, steps]), 1);
         Ok(Self::Each(whole(&first).reshape([batch, 1]) + steps))
     }
 
-    /// The rows of these positions: `[steps, features]`, or `[batch, steps, features]`. `table` has
-    /// `known` rows of all positions.
+    /// The rows of these positions, of a table of all: `[steps, features]`, or `[batch, steps,
+    /// features]`.
     ///
     /// # Errors
     /// If there are positions beyond the table.
@@ -112,7 +111,7 @@ pub(super) fn sequence(class: &str, x: &Type) -> Result<[usize; 3], Mistake> {
     match x.shape[..] {
         [batch, steps, features] => Ok([batch, steps, features]),
         _ => {
-            let given = super::shapes(std::slice::from_ref(x));
+            let given = shapes(std::slice::from_ref(x));
             let message = format!("{class} takes sequences (None, steps, features), given {given}");
             Err(Mistake::new(message).help("an Embedding makes one of token numbers"))
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::embedding::looked_up;
 use super::weights::{Embeddings, embeddings_setters};
-use super::{Base, Layer, WeightSpec, layer, shapes, yes};
+use super::{Base, Layer, WeightSpec, layer, shape_of, yes};
 use crate::setters::setters;
 use crate::trace::Call;
 
@@ -89,8 +89,8 @@ pub(super) fn reversed(class: &str, x: &Var, table: &Var, tied: bool) -> Var {
         _ => return x.tracer().fail(Mistake::new(format!("{class}: {} is no table", table.ty()))),
     };
     let Some((_, steps)) = x.shape().split_last().filter(|(n, _)| **n == features) else {
-        let given = shapes(std::slice::from_ref(x.ty()));
-        let message = format!("{class} in reverse takes vectors of {features}, given {given}");
+        let message =
+            format!("{class} in reverse takes vectors of {features}, given {}", shape_of(x));
         return x.tracer().fail(Mistake::new(message).help("they are as long as the embeddings"));
     };
     let rows = x.reshape([steps.iter().product(), features]);

@@ -52,7 +52,7 @@ pub struct RotaryEmbedding {
     feature_axis: isize,
     #[serde(default)]
     denominator_dim: Option<usize>,
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sequence_length: Option<usize>,
 }
 
@@ -132,8 +132,8 @@ impl RotaryEmbedding {
         feature_axis: isize,
         /// What divides the exponents of the wavelengths; the number of features by default.
         denominator_dim: opt usize,
-        /// How many positions there are, where those of a call are a tensor. It is not part of the
-        /// config.
+        /// How many positions there are, where those of a call are a tensor. KerasHub does not have
+        /// it.
         sequence_length: opt usize,
     }
 
@@ -147,7 +147,7 @@ impl RotaryEmbedding {
                 Mistake::new(message).help("name the axis of the steps and that of the features")
             );
         }
-        if count % 2 != 0 {
+        if !count.is_multiple_of(2) {
             let message = format!("RotaryEmbedding rotates pairs of features, given {count}");
             return Err(Mistake::new(message).help("make the number of features even"));
         }

@@ -28,7 +28,7 @@ pub struct SinePositionEncoding {
     base: Base,
     #[serde(default = "ten_thousand")]
     max_wavelength: f64,
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     sequence_length: Option<usize>,
 }
 
@@ -53,8 +53,8 @@ impl SinePositionEncoding {
     setters! {
         /// The base of the wavelengths; 10,000 by default.
         max_wavelength: f64,
-        /// How many positions there are, where those of a call are a tensor. It is not part of the
-        /// config.
+        /// How many positions there are, where those of a call are a tensor. KerasHub does not have
+        /// it.
         sequence_length: opt usize,
     }
 

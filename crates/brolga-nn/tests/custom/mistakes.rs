@@ -205,7 +205,7 @@ fn mistakes_in_a_step_are_errors_of_its_run() {
     ");
     insta::assert_snapshot!(train(|step, _, x| [step.loss("mze", &x, &x)]), @"
     there is no loss `mze`
-      help: there are binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky
+      help: there are binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, ctc, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky
     ");
     insta::assert_snapshot!(train(|_, _, x| [x.matmul(&x)]), @"`matmul`: the contracted extents differ, 3 in f32[8,3] and 8 in f32[8,3]");
     insta::assert_snapshot!(train(|_, _, _| {

@@ -140,7 +140,7 @@ fn names_that_do_not_exist() {
     ");
     insta::assert_snapshot!(message(model.compile(compile().loss("cross_entropy"))), @"
     there is no loss `cross_entropy`
-      help: there are binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky
+      help: there are binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, ctc, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky
     ");
     insta::assert_snapshot!(message(model.compile(compile().loss("mse").metrics(["acuracy"]))), @"
     there is no metric `acuracy`; did you mean `accuracy`?

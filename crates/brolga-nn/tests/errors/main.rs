@@ -1,6 +1,7 @@
 //! The messages for bad input, as a whole.
 
 mod arguments;
+mod attention;
 mod data;
 mod families;
 mod finite;

@@ -210,9 +210,14 @@ impl Taken {
         }
         for (key, value) in keywords().filter(|(key, _)| !INPUTS.contains(&key.as_str())) {
             // What is false in Keras is so here without a word, but for `training`.
-            if !value.is_null() && (value != &Value::Bool(false) || key == "training") {
-                taken.keywords.set(key, keyword(value)?);
+            if value.is_null() || (value == &Value::Bool(false) && key != "training") {
+                continue;
             }
+            let keyword = keyword(value)?;
+            if key == "mask" && matches!(keyword, Keyword::Value(_)) {
+                return Err(format!("the argument `mask` is no tensor: {value}"));
+            }
+            taken.keywords.set(key, keyword);
         }
         Ok(taken)
     }
