@@ -124,3 +124,48 @@ proptest! {
         }
     }
 }
+
+/// A WAV file and a FLAC file.
+fn sounds() -> [Vec<u8>; 2] {
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = std::io::Cursor::new(vec![]);
+    let mut writer = hound::WavWriter::new(&mut wav, spec).expect("a vector takes all bytes");
+    (0..40_i16).for_each(|sample| writer.write_sample(sample).expect("a vector takes all bytes"));
+    writer.finalize().expect("a vector takes all bytes");
+    let values = include_str!("keras/values.json");
+    let values: serde_json::Value = serde_json::from_str(values).expect("it is JSON");
+    let flac = values["compressed"][1]["file"].as_str().expect("hexadecimal digits");
+    let byte = |at: usize| u8::from_str_radix(&flac[at..at + 2], 16).expect("two digits");
+    [wav.into_inner(), (0..flac.len()).step_by(2).map(byte).collect()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// No bytes of a sound are trusted.
+    #[test]
+    fn damaged_sounds_do_not_end_the_process(
+        flac in any::<bool>(), changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+        length in any::<prop::sample::Index>(),
+    ) {
+        let mut file = sounds()[usize::from(flac)].clone();
+        for (at, byte) in changes {
+            // Most of what is read comes first.
+            let at = at.index(file.len());
+            let at = if byte % 2 == 0 { at.min(at % 64) } else { at };
+            file[at] = byte;
+        }
+        if length.index(4) == 0 {
+            file.truncate(length.index(file.len()));
+        }
+        let dir = tempfile::tempdir().expect("the system has a folder for temporary files");
+        let path = dir.path().join("sound");
+        std::fs::write(&path, &file).expect("the folder can be written to");
+        drop(brolga_data::read_audio(&path));
+    }
+}
