@@ -9,6 +9,7 @@
 //!   value.
 //! * A stack of the slices of a sequence is that sequence, one of a shared value its broadcast, and
 //!   the last value of a carry that no step changes is the first.
+//! * A stack of a `reshape` is a `reshape` of the stack, and one value is stacked once.
 //! * A stack that nothing uses goes, and so does a carry if nothing uses its last value and no step
 //!   needs it for something else: a fixed point over the carries.
 //! * A carry that no step changes is a shared value.
@@ -16,12 +17,13 @@
 //!
 //! Refused: loops of which nothing would stay. They are dead.
 
-use brolga_ir::ops::Broadcast;
+use brolga_ir::ops::{Broadcast, Reshape};
+use brolga_ir::types::MAX_RANK;
 use brolga_ir::{Graph, NodeId, Op, Shape, Value};
 use rustc_hash::FxHashMap;
 
 use crate::error::PassError;
-use crate::loops::{Carried, Given, Loop, is_used, loops, needed};
+use crate::loops::{Carried, Given, Loop, Stacked, is_used, loops, needed};
 use crate::pass::{Changed, Pass};
 use crate::rewrites::{Rewrites, Rule};
 
@@ -31,6 +33,8 @@ pub struct TrimLoops;
 
 const SHARE: Rule =
     Rule { name: "share a sequence", reason: "all its steps are the same broadcast" };
+const ONCE: Rule =
+    Rule { name: "stack once", reason: "the steps of both stacks have the same elements" };
 const GIVEN: Rule = Rule { name: "use what a loop is given", reason: "it returns it as it is" };
 const TRIM: Rule = Rule { name: "trim a loop", reason: "no step needs it" };
 
@@ -53,6 +57,7 @@ impl Pass for TrimLoops {
                 }
                 id = whole.replace(graph, id)?;
             }
+            id = stack_once(graph, id, rewrites)?;
             let Some(whole) = Loop::of(graph, id) else { continue };
             give_back(graph, id, &whole, rewrites)?;
             let trimmed = trimmed(graph, id, whole.clone());
@@ -76,6 +81,51 @@ fn repeated(graph: &Graph, l: &Loop) -> Vec<(usize, Value, Shape)> {
         fewer.then(|| (index, source, broadcast.shape[1..].into()))
     };
     l.sequences.iter().enumerate().filter_map(repeated).collect()
+}
+
+/// Stacks the operand of a `reshape`, and what is stacked twice once.
+fn stack_once(graph: &mut Graph, id: NodeId, rewrites: &mut Rewrites) -> Result<NodeId, PassError> {
+    let Some(mut l) = Loop::of(graph, id) else { return Ok(id) };
+    let (mut kept, mut again): (Vec<Stacked>, Vec<(Stacked, Value)>) = Default::default();
+    for stack in std::mem::take(&mut l.stacks) {
+        let root = viewed(&l.body, stack.value);
+        let is_first = kept.iter().all(|other| other.value != root);
+        match root == stack.value && is_first {
+            true => kept.push(stack),
+            false => again.push((stack, root)),
+        }
+    }
+    l.stacks = kept;
+    if again.is_empty() || !rewrites.allow(&ONCE, graph, id) {
+        return Ok(id);
+    }
+    let places: Vec<usize> = again.iter().map(|&(_, root)| l.stack(root)).collect();
+    let carries = l.carries.len();
+    let node = l.put(graph, id)?;
+    for ((Stacked { port, .. }, _), place) in again.into_iter().zip(places) {
+        let Some(old) = port.map(|port| Value { node: id, port }) else { continue };
+        let mut new = Value { node, port: (carries + place) as u32 };
+        let shape = graph.ty(old).shape.clone();
+        if graph.ty(new).shape != shape {
+            let origin = graph.node(id).origin.clone();
+            new = graph.add(Reshape { shape }, &[new], origin)?;
+        }
+        graph.replace(old, new);
+    }
+    graph.remove(id);
+    Ok(node)
+}
+
+/// The value of which this one is a view, if that can be stacked too.
+fn viewed(body: &Graph, mut value: Value) -> Value {
+    while let Op::Reshape(_) = body.node(value.node).op {
+        let operand = body.operands(value.node)[0];
+        if body.ty(operand).shape.rank() == MAX_RANK {
+            break;
+        }
+        value = operand;
+    }
+    value
 }
 
 /// Lets users of results that steps only hand on use what the loop is given.
@@ -286,6 +336,31 @@ mod tests {
                 assert!(!after.contains("mul"), "{after}");
             }
         }
+    }
+
+    #[test]
+    fn a_value_is_stacked_once() {
+        let body = "(%c: f32[2], %x: f32[2], %s: f32[2]) {
+            %0: f32[2] = add %c, %x
+            %1: f32[1,2] = reshape %0 {shape=[1,2]}
+            %2: f32[2,1] = reshape %1 {shape=[2,1]}
+            return %0, %2, %0, %0
+        }";
+        let results = "%0: f32[2], %1: f32[3,2,1], %2: f32[3,2], %3: f32[3,2]";
+        let operands = "%a, %x, %b {carries=1, length=3, reverse=false, sequences=1}";
+        let returned = "%0, %1, %2, %3";
+        insta::assert_snapshot!(run(TrimLoops, &text(body, operands, results, returned)), @"
+        func f(%c: f32[2], %x: f32[2]) {
+          %0: f32[2] = add %c, %x
+          return %0, %0
+        }
+
+        graph g(%a: f32[2], %b: f32[2], %x: f32[3,2], %y: f32[3,2], %n: i32[]) {
+          %0: f32[2], %1: f32[3,2] = scan f %a, %x {carries=1, length=3, reverse=false, sequences=1}
+          %2: f32[3,2,1] = reshape %1 {shape=[3,2,1]}
+          return %0, %2, %1, %1
+        }
+        ");
     }
 
     #[test]
