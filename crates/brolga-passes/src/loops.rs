@@ -5,7 +5,7 @@ use std::sync::Arc;
 use brolga_ir::op::Family;
 use brolga_ir::ops::{ParameterKind, Scan};
 use brolga_ir::{Graph, Mistake, NodeId, Op, Origin, Output, Type, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::PassError;
 
@@ -152,8 +152,35 @@ impl Loop {
         self.body.remove_dead();
     }
 
+    /// The place of a value among the stacks, to which it is added if it is new.
+    pub(crate) fn stack(&mut self, value: Value) -> usize {
+        let known = self.stacks.iter().position(|stack| stack.value == value);
+        known.unwrap_or_else(|| {
+            self.stacks.push(Stacked { value, port: None });
+            self.stacks.len() - 1
+        })
+    }
+
+    /// Lets go of sequences and shared values that no step reads.
+    pub(crate) fn drop_unread(&mut self) {
+        self.settle();
+        let (sequences, shared) = (self.sequences.clone(), self.shared.clone());
+        let read = |list: Vec<Given>| {
+            list.into_iter().filter(|given| self.uses(given.input)).collect::<Vec<Given>>()
+        };
+        (self.sequences, self.shared) = (read(sequences), read(shared));
+    }
+
     /// Puts a scan of these parts in the place of a node, whose results it has under other ports.
-    pub(crate) fn replace(mut self, graph: &mut Graph, id: NodeId) -> Result<NodeId, Mistake> {
+    pub(crate) fn replace(self, graph: &mut Graph, id: NodeId) -> Result<NodeId, Mistake> {
+        let new = self.put(graph, id)?;
+        graph.remove(id);
+        Ok(new)
+    }
+
+    /// Adds a scan of these parts, whose results are used instead of those that a node has under
+    /// other ports; the node stays.
+    pub(crate) fn put(mut self, graph: &mut Graph, id: NodeId) -> Result<NodeId, Mistake> {
         self.settle();
         let given = self.carries.iter().map(|carry| &carry.given);
         let given: Vec<Given> = given.chain(&self.sequences).chain(&self.shared).copied().collect();
@@ -173,9 +200,20 @@ impl Loop {
                 graph.replace(Value { node: id, port: old }, Value { node: new, port });
             }
         }
-        graph.remove(id);
         Ok(new)
     }
+}
+
+/// The nodes that these values need.
+pub(crate) fn needed(body: &Graph, roots: impl Iterator<Item = Value>) -> FxHashSet<NodeId> {
+    let mut found = FxHashSet::default();
+    let mut stack: Vec<NodeId> = roots.map(|root| root.node).collect();
+    while let Some(id) = stack.pop() {
+        if found.insert(id) {
+            stack.extend(body.producers(id));
+        }
+    }
+    found
 }
 
 /// Whether something uses a result.

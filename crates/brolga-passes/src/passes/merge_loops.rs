@@ -26,7 +26,8 @@ use crate::rewrites::{Rewrites, Rule};
 #[derive(Debug, Clone, Copy)]
 pub struct MergeLoops;
 
-const MERGE: Rule = Rule { name: "merge two loops", reason: "their steps compute the same carries" };
+const MERGE: Rule =
+    Rule { name: "merge two loops", reason: "their steps compute the same carries" };
 
 impl Pass for MergeLoops {
     fn is_required(&self) -> bool {
@@ -119,4 +120,115 @@ fn replace(
     }
     graph.remove(second);
     Ok(merged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MergeLoops;
+    use crate::testing::{refuses, run};
+
+    /// Two loops over %x, the second one with these attributes.
+    fn text(second: &str, operands: &str, attributes: &str) -> String {
+        format!(
+            "func f(%h: f32[2], %x: f32[2], %w: f32[2]) {{
+                %0: f32[2] = mul %h, %w
+                %1: f32[2] = add %0, %x
+                %2: f32[2] = tanh %1
+                return %2, %1
+            }}
+            func g(%h: f32[2], %x: f32[2], %w: f32[2]) {{
+                {second}
+            }}
+            graph two(%a: f32[2], %b: f32[2], %x: f32[3,2], %w: f32[2]) {{
+                %0: f32[2], %1: f32[3,2] = scan f %a, %x, %w {{carries=1, length=3, reverse=false, sequences=1}}
+                %2: f32[2], %3: f32[3,2] = scan g {operands} {{{attributes}}}
+                return %0, %1, %2, %3
+            }}"
+        )
+    }
+
+    /// The step of the first loop, which stacks what it is given.
+    const SAME: &str = "%0: f32[2] = mul %h, %w
+        %1: f32[2] = add %0, %x
+        %2: f32[2] = tanh %1
+        return %2, %h";
+
+    const ATTRIBUTES: &str = "carries=1, length=3, reverse=false, sequences=1";
+
+    #[test]
+    fn the_first_loop_stacks_what_the_second_does() {
+        insta::assert_snapshot!(run(MergeLoops, &text(SAME, "%a, %x, %w", ATTRIBUTES)), @"
+        func f(%h: f32[2], %x: f32[2], %w: f32[2]) {
+          %0: f32[2] = mul %h, %w
+          %1: f32[2] = add %0, %x
+          %2: f32[2] = tanh %1
+          return %2, %1, %h
+        }
+
+        graph two(%a: f32[2], %b: f32[2], %x: f32[3,2], %w: f32[2]) {
+          %0: f32[2], %1: f32[3,2], %2: f32[3,2] = scan f %a, %x, %w {carries=1, length=3, reverse=false, sequences=1}
+          return %0, %1, %0, %2
+        }
+        ");
+    }
+
+    #[test]
+    fn loops_that_differ_stay_two() {
+        // Other operands, another direction, another next carry, the carry of the second alone.
+        refuses(MergeLoops, &text(SAME, "%b, %x, %w", ATTRIBUTES));
+        let reverse = "carries=1, length=3, reverse=true, sequences=1";
+        refuses(MergeLoops, &text(SAME, "%a, %x, %w", reverse));
+        let other = SAME.replace("tanh", "sigmoid");
+        refuses(MergeLoops, &text(&other, "%a, %x, %w", ATTRIBUTES));
+        let swapped = SAME.replace("return %2, %h", "return %1, %2");
+        refuses(MergeLoops, &text(&swapped, "%a, %x, %w", ATTRIBUTES));
+    }
+
+    #[test]
+    fn a_loop_that_reads_the_other_stays() {
+        refuses(MergeLoops, &text(SAME, "%0, %x, %w", ATTRIBUTES));
+        refuses(MergeLoops, &text(SAME, "%a, %1, %w", ATTRIBUTES));
+    }
+
+    /// Three loops become one, at any length, in loops as well.
+    #[test]
+    fn three_loops_in_a_loop_become_one() {
+        for (length, reverse, dtype) in
+            [(0, false, "f32"), (1, true, "bf16"), (3, true, "i32"), (3, false, "f64")]
+        {
+            let step = |name: &str, stacked: &str| {
+                format!(
+                    "func {name}(%h: {dtype}[2], %x: {dtype}[2]) {{
+                        %0: {dtype}[2] = add %h, %x
+                        %1: {dtype}[2] = mul %0, %x
+                        return %1, {stacked}
+                    }}\n"
+                )
+            };
+            let scan = |place: usize, name: &str| {
+                let (last, stack) = (2 * place, 2 * place + 1);
+                format!(
+                    "%{last}: {dtype}[2], %{stack}: {dtype}[{length},2] = scan {name} %h, %x {{carries=1, length={length}, reverse={reverse}, sequences=1}}\n"
+                )
+            };
+            let (steps, loops) = (
+                [("a", "%0"), ("b", "%h"), ("c", "%x")].map(|(name, value)| step(name, value)),
+                [(0, "a"), (1, "b"), (2, "c")].map(|(place, name)| scan(place, name)),
+            );
+            let text = format!(
+                "{}func outer(%h: {dtype}[2], %x: {dtype}[{length},2]) {{
+                    {}return %4, %0, %1, %3, %5
+                }}
+                graph f(%h: {dtype}[2], %x: {dtype}[{length},2]) {{
+                    %0: {dtype}[2], %1: {dtype}[2,2], %2: {dtype}[2,{length},2], %3: {dtype}[2,{length},2], %4: {dtype}[2,{length},2] = scan outer %h, %x {{carries=1, length=2, reverse=false, sequences=0}}
+                    return %0, %1, %2, %3, %4
+                }}",
+                steps.concat(),
+                loops.concat()
+            );
+            let after = run(MergeLoops, &text);
+            assert_eq!(after.matches("scan").count(), 2, "{after}");
+            assert_eq!(after.matches("mul").count(), 1, "{after}");
+        }
+    }
 }

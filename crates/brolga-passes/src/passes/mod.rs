@@ -45,6 +45,12 @@ passes! {
     TrimLoops in trim_loops,
     StackRecomputed in stack_recomputed,
     TrimLoops,
+    // What another loop has is not computed again in front of a loop. What comes out of loops is
+    // simplified before fusion looks for epilogues.
+    HoistLoops in hoist_loops,
+    TrimLoops,
+    CanonicalShapes,
+    CommonSubexpressions,
     // Removes the backward part's use of an activation, so that it can be fused with its pooling.
     // It relies on equal poolings and index nodes having been merged.
     UnpoolMask in unpool_mask,

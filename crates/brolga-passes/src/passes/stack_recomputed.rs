@@ -17,7 +17,7 @@ use brolga_ir::{Graph, NodeId, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::error::PassError;
-use crate::loops::{Given, Loop, Stacked, loops};
+use crate::loops::{Given, Loop, loops};
 use crate::pass::{Changed, Pass};
 use crate::rewrites::{Rewrites, Rule};
 
@@ -43,8 +43,8 @@ impl Pass for StackRecomputed {
                 else {
                     continue;
                 };
-                let fits = first.scan.length == second.scan.length
-                    && first.scan.checkpoint.is_none();
+                let fits =
+                    first.scan.length == second.scan.length && first.scan.checkpoint.is_none();
                 let costly = if fits { costly(source, &first, &second) } else { Vec::new() };
                 if !costly.is_empty() && rewrites.allow(&STACK, graph, id) {
                     id = stack(graph, (source, first), (id, second), &costly)?;
@@ -122,7 +122,8 @@ fn same_values(source: NodeId, first: &Loop, second: &Loop) -> FxHashMap<Value, 
         same.extend(other.map(|other| (Value::from(given.input), other.input.into())));
     }
     let mut nodes: FxHashMap<(&str, Vec<Value>), Vec<NodeId>> = FxHashMap::default();
-    let key = |graph: &Graph, id: NodeId, operands: Vec<Value>| (graph.node(id).op.name(), operands);
+    let key =
+        |graph: &Graph, id: NodeId, operands: Vec<Value>| (graph.node(id).op.name(), operands);
     for id in first.body.ids() {
         let operands = first.body.operands(id).to_vec();
         nodes.entry(key(&first.body, id, operands)).or_default().push(id);
@@ -155,11 +156,7 @@ fn stack(
 ) -> Result<NodeId, PassError> {
     let mut places = Vec::new();
     for &(_, value) in costly {
-        let known = first.stacks.iter().position(|stack| stack.value == value);
-        places.push(known.unwrap_or_else(|| {
-            first.stacks.push(Stacked { value, port: None });
-            first.stacks.len() - 1
-        }));
+        places.push(first.stack(value));
     }
     let carries = first.carries.len();
     let new = first.replace(graph, source)?;
@@ -175,4 +172,154 @@ fn stack(
         second.sequences.push(Given { outside, input });
     }
     Ok(second.replace(graph, id)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StackRecomputed;
+    use crate::testing::{refuses, run};
+
+    /// A forward loop that stacks its carry, and a backward one whose step is given. Both read %x
+    /// and %w.
+    fn text(backward: &str, attributes: &str) -> String {
+        format!(
+            "func step(%h: f32[2,2], %x: f32[2,2], %w: f32[2,2]) {{
+                %0: f32[2,2] = matmul %h, %w
+                %1: f32[2,2] = add %0, %x
+                %2: f32[2,2] = tanh %1
+                return %2, %h
+            }}
+            func grad(%d: f32[2,2], %h: f32[2,2], %x: f32[2,2], %w: f32[2,2]) {{
+                {backward}
+            }}
+            graph f(%a: f32[2,2], %d: f32[2,2], %x: f32[3,2,2], %w: f32[2,2]) {{
+                %0: f32[2,2], %1: f32[3,2,2] = scan step %a, %x, %w {{carries=1, length=3, reverse=false, sequences=1}}
+                %2: f32[2,2], %3: f32[3,2,2] = scan grad %d, %1, %x, %w {{carries=1, length=3, reverse=true, sequences=2{attributes}}}
+                return %0, %2, %3
+            }}"
+        )
+    }
+
+    /// The gradient of a tanh by what it is taken of, which computes the tanh again.
+    const BACKWARD: &str = "%0: f32[2,2] = matmul %h, %w
+        %1: f32[2,2] = add %0, %x
+        %2: f32[2,2] = tanh %1
+        %3: f32[2,2] = mul %2, %2
+        %4: f32[2,2] = sub %d, %3
+        %5: f32[2,2] = matmul %4, %w {transpose_b=true}
+        return %5, %4";
+
+    #[test]
+    fn the_backward_loop_reads_what_the_forward_one_stacks() {
+        insta::assert_snapshot!(run(StackRecomputed, &text(BACKWARD, "")), @"
+        func step(%h: f32[2,2], %x: f32[2,2], %w: f32[2,2]) {
+          %0: f32[2,2] = matmul %h, %w {transpose_a=false, transpose_b=false}
+          %1: f32[2,2] = add %0, %x
+          %2: f32[2,2] = tanh %1
+          return %2, %h, %2
+        }
+
+        func grad(%d: f32[2,2], %h: f32[2,2], %x: f32[2,2], %v4: f32[2,2], %w: f32[2,2]) {
+          %0: f32[2,2] = mul %v4, %v4
+          %1: f32[2,2] = sub %d, %0
+          %2: f32[2,2] = matmul %1, %w {transpose_a=false, transpose_b=true}
+          return %2, %1
+        }
+
+        graph f(%a: f32[2,2], %d: f32[2,2], %x: f32[3,2,2], %w: f32[2,2]) {
+          %0: f32[2,2], %1: f32[3,2,2], %2: f32[3,2,2] = scan step %a, %x, %w {carries=1, length=3, reverse=false, sequences=1}
+          %3: f32[2,2], %4: f32[3,2,2] = scan grad %d, %1, %x, %2, %w {carries=1, length=3, reverse=true, sequences=3}
+          return %0, %3, %4
+        }
+        ");
+    }
+
+    #[test]
+    fn with_a_checkpoint_it_is_computed_again() {
+        refuses(StackRecomputed, &text(BACKWARD, ", checkpoint=1"));
+    }
+
+    #[test]
+    fn cheap_ops_of_stacks_are_computed_again() {
+        let cheap = "%0: f32[2,2] = add %h, %x
+            %1: f32[2,2] = mul %0, %d
+            return %1, %0";
+        refuses(StackRecomputed, &text(cheap, ""));
+    }
+
+    #[test]
+    fn what_is_the_same_in_each_step_is_not_stacked() {
+        let text = "func step(%h: f32[2,2], %w: f32[2,2]) {
+            %0: f32[2,2] = tanh %w
+            %1: f32[2,2] = mul %h, %0
+            return %1, %h
+        }
+        func grad(%d: f32[2,2], %h: f32[2,2], %w: f32[2,2]) {
+            %0: f32[2,2] = tanh %w
+            %1: f32[2,2] = mul %d, %0
+            %2: f32[2,2] = mul %1, %h
+            return %2
+        }
+        graph f(%a: f32[2,2], %d: f32[2,2], %w: f32[2,2]) {
+            %0: f32[2,2], %1: f32[3,2,2] = scan step %a, %w {carries=1, length=3, reverse=false, sequences=0}
+            %2: f32[2,2] = scan grad %d, %1, %w {carries=1, length=3, reverse=true, sequences=1}
+            return %0, %2
+        }";
+        refuses(StackRecomputed, text);
+    }
+
+    #[test]
+    fn loops_of_other_lengths_and_values_share_nothing() {
+        // Of other operands: %x of the backward loop is the stack of carries.
+        let other = text(BACKWARD, "").replace("scan grad %d, %1, %x", "scan grad %d, %x, %1");
+        refuses(StackRecomputed, &other);
+    }
+
+    /// Whatever the number of steps, their order and the element type.
+    #[test]
+    fn every_kind_of_loop_keeps_its_bits() {
+        for length in [0, 1, 2, 5] {
+            for dtype in ["f32", "bf16", "f64"] {
+                let text = text(BACKWARD, "")
+                    .replace("f32[3,", &format!("f32[{length},"))
+                    .replace("length=3", &format!("length={length}"))
+                    .replace("f32", dtype);
+                let after = run(StackRecomputed, &text);
+                assert_eq!(after.matches("tanh").count(), 1, "{after}");
+            }
+        }
+    }
+
+    /// What the forward loop stacks already is read, and not stacked twice.
+    #[test]
+    fn a_value_is_stacked_once() {
+        let stacked = text(BACKWARD, "")
+            .replace("return %2, %h", "return %2, %h, %2")
+            .replace(
+                "%0: f32[2,2], %1: f32[3,2,2] = scan",
+                "%0: f32[2,2], %1: f32[3,2,2], %s: f32[3,2,2] = scan",
+            )
+            .replace("return %0, %2, %3", "return %0, %2, %3, %s");
+        insta::assert_snapshot!(run(StackRecomputed, &stacked), @"
+        func step(%h: f32[2,2], %x: f32[2,2], %w: f32[2,2]) {
+          %0: f32[2,2] = matmul %h, %w {transpose_a=false, transpose_b=false}
+          %1: f32[2,2] = add %0, %x
+          %2: f32[2,2] = tanh %1
+          return %2, %h, %2
+        }
+
+        func grad(%d: f32[2,2], %h: f32[2,2], %x: f32[2,2], %v4: f32[2,2], %w: f32[2,2]) {
+          %0: f32[2,2] = mul %v4, %v4
+          %1: f32[2,2] = sub %d, %0
+          %2: f32[2,2] = matmul %1, %w {transpose_a=false, transpose_b=true}
+          return %2, %1
+        }
+
+        graph f(%a: f32[2,2], %d: f32[2,2], %x: f32[3,2,2], %w: f32[2,2]) {
+          %0: f32[2,2], %1: f32[3,2,2], %2: f32[3,2,2] = scan step %a, %x, %w {carries=1, length=3, reverse=false, sequences=1}
+          %3: f32[2,2], %4: f32[3,2,2] = scan grad %d, %1, %x, %2, %w {carries=1, length=3, reverse=true, sequences=3}
+          return %0, %3, %4, %2
+        }
+        ");
+    }
 }
