@@ -339,9 +339,7 @@ pub enum Error {
     },
 
     /// Audio files that should be samples of one data set differ in their rate or their channels.
-    #[error(
-        "{file} has another {what}\n  expected: {expected}\n  given: {given}\n  help: {help}"
-    )]
+    #[error("{file} has another {what}\n  expected: {expected}\n  given: {given}\n  help: {help}")]
     OtherAudio {
         /// The file.
         file: String,

@@ -537,7 +537,7 @@ fn what_is_not_known_is_named_with_its_nearest() {
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {"unit": 3}})), @"Dense: `unit` = 3 is not supported; did you mean `units`?");
     insta::assert_snapshot!(layer(json!({"class_name": "Scale", "config": {"initializer": "rampe"}})), @"
     Scale: `initializer`: there is no initializer `rampe`; did you mean `ramp`?
-      help: there are constant, glorot_normal, glorot_uniform, he_normal, he_uniform, identity, lecun_normal, lecun_uniform, ones, orthogonal, ramp, random_normal, random_uniform, truncated_normal, variance_scaling, zeros
+      help: there are constant, glorot_normal, glorot_uniform, he_normal, he_uniform, identity, lecun_normal, lecun_uniform, ones, orthogonal, ramp, random_normal, random_uniform, stft, truncated_normal, variance_scaling, zeros
     ");
     insta::assert_snapshot!(layer(json!({"class_name": "Dense", "config": {
         "units": 3, "bias_initializer": {"class_name": "Ramp", "config": {"strat": 3.0}},
