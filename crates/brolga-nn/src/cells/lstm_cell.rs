@@ -57,7 +57,7 @@ impl Cell for LSTMCell {
             && let Some(bias) = weights.get_mut(2)
         {
             let others = bias.initializer.clone();
-            bias.initializer = UnitForgetBias { units: self.units, others }.into();
+            bias.initializer = UnitForgetBias::of(self.units, others).into();
         }
         Ok(weights)
     }
@@ -87,12 +87,19 @@ impl Cell for LSTMCell {
 
 /// The first values of a bias whose second quarter, that of the forget gate, is 1.
 #[derive(Debug, Clone, Serialize)]
-struct UnitForgetBias {
+pub(crate) struct UnitForgetBias {
     units: usize,
     others: Choice<dyn Initializer>,
 }
 
 crate::registry::object!(UnitForgetBias);
+
+impl UnitForgetBias {
+    /// Of a bias whose other quarters begin with these values.
+    pub(crate) fn of(units: usize, others: Choice<dyn Initializer>) -> Self {
+        Self { units, others }
+    }
+}
 
 impl Initializer for UnitForgetBias {
     fn check(&self, shape: &Shape) -> Result<(), Mistake> {

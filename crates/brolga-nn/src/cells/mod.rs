@@ -14,6 +14,8 @@ use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Call;
 
 pub(crate) use arguments::forward_cell_setters;
+pub(crate) use lstm_cell::UnitForgetBias;
+
 use arguments::{Projection, Unit, named_cell, tanh, unit_setters};
 
 classes! {
@@ -69,6 +71,15 @@ classes! {
 pub trait Cell: Object {
     /// The features of each state.
     fn state_sizes(&self) -> Vec<usize>;
+
+    /// The shape of each state without the batch, for the input of a step.
+    ///
+    /// # Errors
+    /// If the arguments do not fit the input.
+    fn state_shapes(&self, input: &Type) -> Result<Vec<Vec<usize>>, Mistake> {
+        let _ = input;
+        Ok(self.state_sizes().into_iter().map(|size| vec![size]).collect())
+    }
 
     /// The features of the output; those of the first state by default.
     fn output_size(&self) -> usize {
@@ -176,9 +187,11 @@ impl<T: Into<Choice<dyn Cell>>> From<Vec<T>> for Choice<dyn Cell> {
 }
 
 /// Zeros as the first states of so many samples.
-pub(crate) fn zero_states(x: &Var, batch: usize, sizes: &[usize]) -> Vec<Var> {
-    let zeros = |&size: &usize| x.tracer().full(&Type::new(x.dtype(), [batch, size]), 0.0);
-    sizes.iter().map(zeros).collect()
+pub(crate) fn zero_states(x: &Var, batch: usize, shapes: &[Vec<usize>]) -> Vec<Var> {
+    let zeros = |shape: &Vec<usize>| {
+        x.tracer().full(&Type::new(x.dtype(), [&[batch], &shape[..]].concat()), 0.0)
+    };
+    shapes.iter().map(zeros).collect()
 }
 
 /// The features of the input of a step.

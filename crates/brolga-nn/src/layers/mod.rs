@@ -8,6 +8,7 @@ mod attend;
 mod axes;
 mod cache;
 mod categories;
+mod conv_lstm;
 mod convolution;
 mod cropped;
 mod cropping;
@@ -52,6 +53,7 @@ use crate::trace::Call;
 pub use adaptive_pooling::AdaptivePooling;
 pub use affine::{Factor, FillMode};
 pub use axes::Axes;
+pub use conv_lstm::ConvolutionalLSTM;
 pub use convolution::Convolution;
 pub use cropping::Cropping;
 pub use depthwise::DepthwiseConvolution;
@@ -107,6 +109,9 @@ classes! {
         conv2d_transpose: Conv2DTranspose,
         conv3d: Conv3D,
         conv3d_transpose: Conv3DTranspose,
+        conv_lstm1d: ConvLSTM1D,
+        conv_lstm2d: ConvLSTM2D,
+        conv_lstm3d: ConvLSTM3D,
         cropping1d: Cropping1D,
         cropping2d: Cropping2D,
         cropping3d: Cropping3D,

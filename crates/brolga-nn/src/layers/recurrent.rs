@@ -121,10 +121,8 @@ impl<'a> Recurrence<'a> {
                 "states that outlive a batch are given by `initial_state` and taken by `return_state`",
             ));
         }
-        let step: Vec<usize> =
-            [x.shape[0]].into_iter().chain(x.shape[2..].iter().copied()).collect();
         let prefix = self.prefix();
-        let weights = self.cell.build(&Type::new(x.dtype, step))?;
+        let weights = self.cell.build(&step_type(x))?;
         Ok(weights
             .into_iter()
             .map(|mut spec| {
@@ -175,7 +173,7 @@ impl<'a> Recurrence<'a> {
         &self,
         call: &mut Call<'_>,
         inputs: &[Var],
-        sizes: &[usize],
+        sizes: &[Vec<usize>],
     ) -> (Vec<Var>, bool) {
         let batch = inputs[0].shape()[0];
         let given: Vec<Var> = match call.keywords().get("initial_state") {
@@ -191,7 +189,7 @@ impl<'a> Recurrence<'a> {
         if given.is_empty() {
             return (zero_states(&inputs[0], batch, sizes), true);
         }
-        let ty = |&size: &usize| Type::new(inputs[0].dtype(), [batch, size]);
+        let ty = |shape: &Vec<usize>| Type::new(inputs[0].dtype(), [&[batch], &shape[..]].concat());
         let expected: Vec<Type> = sizes.iter().map(ty).collect();
         let types: Vec<Type> = given.iter().map(|state| state.ty().clone()).collect();
         if types == expected {
@@ -211,13 +209,18 @@ impl<'a> Recurrence<'a> {
     pub(super) fn run(&self, call: &mut Call<'_>, inputs: &[Var]) -> Run {
         let x = &inputs[0];
         let mask = call.mask(x);
-        let sizes = self.cell.state_sizes();
-        let (mut states, are_zeros) = self.first_states(call, inputs, &sizes);
+        let step = step_type(x.ty());
+        let shapes = self.cell.state_shapes(&step).unwrap_or_else(|mistake| {
+            call.tracer().fail(mistake);
+            vec![]
+        });
+        let (mut states, are_zeros) = self.first_states(call, inputs, &shapes);
         let mut sequence = time_first(x);
         let mask = mask.map(|mask| {
             let mask = time_first(&truth(&mask));
-            let shape: Vec<usize> = mask.shape().iter().copied().chain([1]).collect();
-            mask.reshape(shape)
+            let ones = shapes.first().map_or(1, Vec::len);
+            let shape = mask.shape().iter().copied().chain(std::iter::repeat_n(1, ones));
+            mask.reshape(shape.collect::<Vec<usize>>())
         });
         let cells = self.cells();
         let (count, mut last, mut after) = (cells.len(), None, Vec::new());
@@ -267,7 +270,11 @@ impl OneCell<'_> {
         let batch = x.shape().get(1).copied().unwrap_or(1);
         let mut carries = first;
         if carries_output || zero && mask.is_some() && !self.all {
-            carries.extend(zero_states(x, batch, &[self.cell.output_size()]));
+            let shape = match carries.first() {
+                Some(state) if self.cell.returns_first_state() => state.shape()[1..].to_vec(),
+                _ => vec![self.cell.output_size()],
+            };
+            carries.extend(zero_states(x, batch, &[shape]));
         }
         let has_output = carries.len() > count;
         let names: Vec<String> = shared.iter().map(|(name, _)| name.clone()).collect();
@@ -351,6 +358,12 @@ fn unrolled(
         Some(first.concat(&others.iter().collect::<Vec<_>>(), 0))
     });
     (carried, joined.collect())
+}
+
+/// The type of a step of a sequence.
+fn step_type(x: &Type) -> Type {
+    let [batch, _, step @ ..] = &x.shape[..] else { return x.clone() };
+    Type::new(x.dtype, [&[*batch], step].concat())
 }
 
 /// The first two axes exchanged: time and batch.

@@ -451,6 +451,13 @@ fn recurrent() -> Vec<Case> {
         each(|| Bidirectional::new(GRU::new(2).return_sequences(true)).merge_mode("mul"), &STEPS),
         masked(each(|| Bidirectional::new(all(LSTM::new(2))).merge_mode("ave"), &STEPS)),
         each(|| Bidirectional::new(SimpleRNN::new(2).return_state(true)).merge_mode(None), &STEPS),
+        each(|| ConvLSTM1D::new(2, 2), &[&[1, 1, 2, 1], &[2, 3, 5, 2]]),
+        each(
+            || ConvLSTM2D::new(2, (2, 3)).padding("same").strides(2).return_sequences(true),
+            &[&[2, 3, 5, 4, 2]],
+        ),
+        masked(each(|| ConvLSTM2D::new(1, 3).recurrent_dropout(0.5), &[&[2, 2, 3, 4, 1]])),
+        each(|| ConvLSTM3D::new(1, 2).return_state(true), &[&[1, 2, 2, 3, 2, 1]]),
         each(|| TimeDistributed::new(Dense::new(2).activation("tanh")), &STEPS),
         each(|| TimeDistributed::new(BatchNormalization::new()), &STEPS),
         masked(each(|| TimeDistributed::new(Dropout::new(0.5)), &STEPS)),
