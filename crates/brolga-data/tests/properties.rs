@@ -145,7 +145,7 @@ fn sounds() -> [Vec<u8>; 2] {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// No bytes of a sound are trusted.
     #[test]
