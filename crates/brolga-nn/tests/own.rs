@@ -548,7 +548,7 @@ fn what_is_not_known_is_named_with_its_nearest() {
     ");
     insta::assert_snapshot!(message(registry.by_name::<dyn Loss>("cubik")), @"
     there is no loss `cubik`; did you mean `cubic`?
-      help: there are binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, cubic, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky
+      help: there are binary_crossentropy, binary_focal_crossentropy, categorical_crossentropy, categorical_focal_crossentropy, categorical_generalized_cross_entropy, categorical_hinge, circle, cosine_similarity, ctc, cubic, dice, hinge, huber, kl_divergence, log_cosh, mean_absolute_error, mean_absolute_percentage_error, mean_squared_error, mean_squared_logarithmic_error, poisson, sparse_categorical_crossentropy, squared_hinge, tversky
     ");
     insta::assert_snapshot!(message(registry.by_name::<dyn Metric>("Nearr")), @"
     there is no metric `Nearr`; did you mean `Near`?

@@ -188,7 +188,7 @@ fn vectorizations() {
     TextVectorization: output_sequence_length with output_mode "count";  help: vectors have no sequence: output_mode is "int"
     TextVectorization: ragged with output_mode "count";  help: vectors have no sequence: output_mode is "int"
     TextVectorization: ragged texts are no array;  help: `apply_ragged` gives a list for each text, `pad_sequences` makes an array of them
-    TextVectorization: 1 texts of 18446744073709551615 tokens do not fit into memory: 268435456.0 TiB of memory are needed;  help: encode fewer texts, or give a smaller output_sequence_length
+    TextVectorization: 1 texts of 18446744073709551615 tokens do not fit into memory: 16777216.0 TiB of memory are needed;  help: encode fewer texts, or give a smaller output_sequence_length
     TextVectorization: max_tokens is 1;  help: it must be a whole number from 2 on
     TextVectorization: output_mode "tf_idf" needs idf_weights;  help: give a weight for each token, .idf_weights([..]), or take both from data, .adapt(&data)?
     TextVectorization: the mask_token "" is the token 1 of the vocabulary;  help: leave the special tokens out, or let the vocabulary begin with all of them: ["", "[UNK]"]
