@@ -42,9 +42,11 @@ fn classify(args: &Arguments) -> Outcome {
         if place % HELD_OUT == 0 { test.push(word) } else { training.push(word) }
     }
     // The lists are sorted: a part of the words is one from here and there.
-    let count = args.samples(training.len());
-    let training: Vec<usize> = (0..count).map(|i| training[i * training.len() / count]).collect();
-    test.truncate(50_000);
+    let some = |words: Vec<usize>, count: usize| -> Vec<usize> {
+        (0..count).map(|place| words[place * words.len() / count]).collect()
+    };
+    let (count, most) = (args.samples(training.len()), test.len().min(50_000));
+    let (training, test) = (some(training, count), some(test, most));
     let numbers = |chosen: &[usize]| -> (Array2<i32>, Array1<i32>) {
         let mut x = Array2::zeros((chosen.len(), LENGTH));
         for (mut row, &word) in x.axis_iter_mut(Axis(0)).zip(chosen) {
@@ -72,7 +74,7 @@ fn classify(args: &Arguments) -> Outcome {
     let history = model.fit(&x_train, &y_train, fit)?;
 
     let predictions = model.predict(&x_test)?;
-    let matrix = ConfusionMatrix::of(&y_test, &predictions)?.class_names(CLASS_NAMES);
+    let matrix = ConfusionMatrix::of(&y_test, &predictions)?.class_names(CLASS_NAMES)?;
     println!("{matrix}");
     println!("Test accuracy: {:.2} %", 100.0 * matrix.accuracy());
     for (word, row) in test.iter().zip(predictions.axis_iter(Axis(0))).step_by(test.len() / 8 + 1) {

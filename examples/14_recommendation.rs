@@ -13,7 +13,9 @@ use std::collections::HashSet;
 use std::process::ExitCode;
 
 use brolga::data::movielens::{self, MovieLens};
-use brolga::nn::{Arrays, arrays};
+use brolga::nn::initializers::RandomNormal;
+use brolga::nn::regularizers::L2;
+use brolga::nn::{Data, arrays};
 use brolga::prelude::*;
 use ndarray::{Array1, Array2, Axis};
 use shared::{Arguments, Outcome};
@@ -53,7 +55,7 @@ impl Features {
     }
 
     /// The inputs of the model, in its order.
-    fn arrays(&self) -> Arrays<'_> {
+    fn arrays(&self) -> Vec<Data<'_>> {
         arrays![&self.user, &self.age, &self.film, &self.genres]
     }
 }
@@ -68,8 +70,8 @@ fn network(data: &MovieLens, mean: f32) -> Result<Model, NnError> {
     let genres = Input::new([movielens::GENRES.len()]).name("genres").tensor();
     let table = |count: usize, width: usize| {
         Embedding::new(count, width)
-            .embeddings_initializer(brolga::nn::initializers::RandomNormal::new().stddev(0.05))
-            .embeddings_regularizer(brolga::nn::regularizers::L2::new(2e-6))
+            .embeddings_initializer(RandomNormal { stddev: 0.05, ..RandomNormal::default() })
+            .embeddings_regularizer(L2::new(2e-6))
     };
     let vector = |table: Embedding, numbers: &Symbolic| Flatten::new().on(&table.on(numbers));
     let (users, films) = (data.users.age.len(), data.films.title.len());

@@ -117,7 +117,7 @@ pub trait Cell: Object {
 
     /// The cells that it consists of, with the names of their weights, if these run one after the
     /// other: a layer asks them in its place for everything but the weights.
-    fn parts(&self) -> Option<Vec<(String, Arc<dyn Cell>)>> {
+    fn parts(&self) -> Option<Vec<Named>> {
         None
     }
 
@@ -126,6 +126,9 @@ pub trait Cell: Object {
         false
     }
 }
+
+/// A cell, and what the names of its weights begin with.
+pub type Named = (String, Arc<dyn Cell>);
 
 /// What is known before the first step.
 #[derive(Debug, Clone, Default)]

@@ -1,11 +1,9 @@
 //! Cells one after the other.
 
-use std::sync::Arc;
-
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, CellStep};
+use super::{Cell, CellStep, Named};
 use crate::error::NnError;
 use crate::layers::WeightSpec;
 use crate::registry::{Choice, snake_case};
@@ -34,8 +32,8 @@ impl StackedRNNCells {
     }
 
     /// The cells with the names of their weights.
-    fn named(&self) -> Result<Vec<(String, Arc<dyn Cell>)>, NnError> {
-        let mut named: Vec<(String, Arc<dyn Cell>)> = Vec::new();
+    fn named(&self) -> Result<Vec<Named>, NnError> {
+        let mut named: Vec<Named> = Vec::new();
         for cell in &self.cells {
             let cell = cell.resolve()?;
             let class = snake_case(cell.class_name());
@@ -50,7 +48,7 @@ impl StackedRNNCells {
     }
 
     /// The cells; none of them if a name is not one of a cell, which `build` reports.
-    fn cells(&self) -> Vec<(String, Arc<dyn Cell>)> {
+    fn cells(&self) -> Vec<Named> {
         self.named().unwrap_or_default()
     }
 }
@@ -81,7 +79,7 @@ impl Cell for StackedRNNCells {
         Ok(weights)
     }
 
-    fn parts(&self) -> Option<Vec<(String, Arc<dyn Cell>)>> {
+    fn parts(&self) -> Option<Vec<Named>> {
         Some(self.cells())
     }
 

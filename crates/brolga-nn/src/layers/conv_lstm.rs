@@ -243,7 +243,7 @@ impl<const AXES: usize> Cell for ConvLSTMCell<AXES> {
         let (kernel, recurrent) = (call.weight("kernel"), call.weight("recurrent_kernel"));
         let bias = self.0.use_bias.then(|| call.weight("bias"));
         let gate = |gate: usize| {
-            let sum = flat.conv(&channels(&kernel, gate, filters), window.clone(), 1);
+            let sum = flat.conv(&channels(&kernel, gate, filters), window, 1);
             let sum = match &bias {
                 Some(bias) => sum + channels(bias, gate, filters),
                 None => sum,
@@ -275,7 +275,7 @@ impl<const AXES: usize> Cell for ConvLSTMCell<AXES> {
         };
         let sum = |gate: usize| {
             let recurrent = step.shared(&format!("recurrent/{gate}"));
-            &step.inputs[gate] + h.conv(&recurrent, window.clone(), 1)
+            &step.inputs[gate] + h.conv(&recurrent, window, 1)
         };
         let gate = |gate: usize| self.0.recurrent_activation.apply(&sum(gate));
         let (i, f, new, o) = (gate(0), gate(1), self.0.activation.apply(&sum(2)), gate(3));

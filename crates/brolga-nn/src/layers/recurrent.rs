@@ -6,7 +6,7 @@ use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Layer, WeightSpec, shapes};
-use crate::cells::{Beginning, Cell, CellStep, zero_states};
+use crate::cells::{Beginning, Cell, CellStep, Named, zero_states};
 use crate::error::NnError;
 use crate::keywords::Keyword;
 use crate::masks::truth;
@@ -69,9 +69,6 @@ pub struct Recurrence<'a> {
     pub(super) cell: Arc<dyn Cell>,
     pub(super) steps: &'a Steps,
 }
-
-/// A cell of a layer, with the name of its weights in front.
-type Named = (String, Arc<dyn Cell>);
 
 /// The results of a run: batch first, time after it.
 pub(super) struct Run {

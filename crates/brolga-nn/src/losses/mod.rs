@@ -144,9 +144,8 @@ impl Labels {
             (Self::Identities, _) => drop(shape.pop()),
             (Self::Sequences { length }, _) => {
                 shape.pop();
-                match (shape.first_mut(), length) {
-                    (Some(own), Some(length)) => *own = length,
-                    _ => {}
+                if let (Some(own), Some(length)) = (shape.first_mut(), length) {
+                    *own = length;
                 }
             }
             _ => return Ok(sample.clone()),
