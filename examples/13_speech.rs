@@ -250,7 +250,7 @@ fn hear_digit(task: &Task<'_>) -> Outcome {
     let mut model = network(task.test.form, false);
     model.add(Dense::new(WORDS.len()).activation("softmax"));
     let compile = task.shared.compile().loss("sparse_categorical_crossentropy");
-    task.train(&mut model, compile.metrics(["accuracy"]), 0, 12)?;
+    task.train(&mut model, compile.metrics(["accuracy"]), 0, 8)?;
 
     let predictions = model.predict(&task.test.x)?;
     let y_test = task.test.labels(0);
