@@ -1,8 +1,9 @@
 //! A check of loops over steps: every kernel that is called stays inside of what it is given, and
 //! that lies inside of the operands, the results and the workspace of the loop.
 
-use super::{Base, Carry, Next, Place, Steps};
+use super::{Base, Call, Carry, Next, Place, Steps};
 use crate::error::Result;
+use crate::lower::Stage;
 
 impl Steps {
     /// Proves it, for slots of so many bytes.
@@ -48,13 +49,21 @@ impl Steps {
                 }
             }
         }
+        for call in &self.before {
+            self.called(call)?;
+        }
         for call in self.calls.iter().chain(&self.after) {
-            let stage = &self.kernels[call.kernel].lowered.stages[call.stage];
-            if call.units * self.units != stage.units {
+            let stage = self.called(call)?;
+            if call.units.checked_mul(self.units) != Some(stage.units) {
                 return Err(format!("a call has {} units of {}", call.units, stage.units));
             }
         }
         Ok(())
+    }
+
+    fn called(&self, call: &Call) -> std::result::Result<&Stage, String> {
+        let Call { kernel, stage, .. } = *call;
+        self.stage(call).ok_or_else(|| format!("there is no stage {stage} of kernel {kernel}"))
     }
 
     fn check_slices(
