@@ -122,9 +122,9 @@ fn refused(wrong: impl Fn(&mut Steps)) -> String {
 fn messages_tell_what_is_wrong() {
     insta::assert_snapshot!(refused(|steps| steps.carries[0].first.offset = 4), @"kernel `main`: the nest `step` touches 80 bytes at slot0 + 4");
     insta::assert_snapshot!(refused(|steps| steps.length += 1), @"kernel `main`: the nest `step` touches 560 bytes at slot6");
-    insta::assert_snapshot!(refused(|steps| steps.units += 1), @"kernel `main`: the nest `step` a call has 1 units of 1");
-    insta::assert_snapshot!(refused(|steps| steps.kernels[0].table.truncate(1)), @"kernel `main`: the nest `step` the table of `matmul` has 4 places");
-    insta::assert_snapshot!(refused(|steps| steps.calls[0].stage = 9), @"kernel `main`: the nest `step` there is no stage 9 of kernel 0");
+    insta::assert_snapshot!(refused(|steps| steps.units += 1), @"kernel `main`: the nest `step` calls 1 units of 1 in each of 2");
+    insta::assert_snapshot!(refused(|steps| steps.kernels[0].table.truncate(1)), @"kernel `main`: the nest `step` gives `matmul` a table of 1 places, not 4");
+    insta::assert_snapshot!(refused(|steps| steps.calls[0].stage = 9), @"kernel `main`: the nest `step` calls stage 9 of kernel 0, which is not there");
     let narrow = |steps: &mut Steps| {
         let places = steps.kernels.iter_mut().flat_map(|callee| &mut callee.table);
         for place in places {
@@ -133,7 +133,7 @@ fn messages_tell_what_is_wrong() {
             }
         }
     };
-    insta::assert_snapshot!(refused(narrow), @"kernel `main`: the nest `step` a slice has 48 bytes, 44 after the one before");
+    insta::assert_snapshot!(refused(narrow), @"kernel `main`: the nest `step` touches slices of 48 bytes that are 44 bytes apart");
     let other = |steps: &mut Steps| {
         let places = steps.kernels.iter_mut().flat_map(|callee| &mut callee.table);
         for place in places {
@@ -142,5 +142,5 @@ fn messages_tell_what_is_wrong() {
             }
         }
     };
-    insta::assert_snapshot!(refused(other), @"kernel `main`: the nest `step` carry 7 has not 80 bytes");
+    insta::assert_snapshot!(refused(other), @"kernel `main`: the nest `step` touches 80 bytes of carry 7, which has fewer");
 }
