@@ -153,11 +153,11 @@ fn assemble(
         builder = builder.with_text();
     }
     let mut stages = StageFunctions::default();
+    let mut called = Called::default();
     for (_, kernel, lowered) in lowered {
         if stages.contains_key(&Arc::as_ptr(lowered)) {
             continue;
         }
-        let mut called = Called::default();
         let of_stage = |stage: &lower::Stage| {
             let name = format!("{}/{}", kernel.body.name(), stage.code.name());
             define(&mut builder, &name, &stage.code, &mut called)
@@ -168,8 +168,9 @@ fn assemble(
     Ok((builder.finish()?, stages))
 }
 
-/// The functions of stages that a loop calls, by their kernel and their index.
-type Called = FxHashMap<(*const Lowered, usize), FuncId>;
+/// The functions of stages that loops call, by their kernel and their index: loops whose steps have
+/// equal kernels call the same functions.
+type Called = FxHashMap<(Arc<Lowered>, usize), FuncId>;
 
 /// Defines the function of a stage, and those of the stages that it calls. The recursion is as deep
 /// as loops nest.
@@ -200,8 +201,8 @@ fn define(
         lower::Code::Steps(looped, part) => {
             let mut imported = FxHashMap::default();
             steps::emit(looped, *part, &mut function, config, &mut |function, lowered, stage| {
-                let key = (Arc::as_ptr(lowered), stage);
-                *imported.entry(key).or_insert_with(|| {
+                let key = (Arc::clone(lowered), stage);
+                *imported.entry(key.clone()).or_insert_with(|| {
                     let id = match called.get(&key) {
                         Some(&id) => id,
                         None => {

@@ -1,6 +1,8 @@
 //! Every op for every element type: native code and interpreter give the same bits.
 
 mod common;
+#[path = "loops/mod.rs"]
+mod loops;
 
 use brolga_ir::ops::KernelKind::{Columns, Contraction, Move, Random, Rows, Window};
 use brolga_ir::ops::Pooling;

@@ -145,3 +145,113 @@ fn the_number_of_nodes_does_not_depend_on_the_number_of_steps() {
     };
     assert_eq!(nodes(50), nodes(1000));
 }
+
+/// A generator of pseudo-random numbers (SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % limit as u64) as usize
+    }
+
+    fn pick<'a>(&mut self, values: &'a [Var]) -> &'a Var {
+        &values[self.below(values.len())]
+    }
+}
+
+/// Another matrix of two or three rows and columns.
+fn grow(numbers: &mut Numbers, values: &[Var]) -> Var {
+    let (a, b) = (numbers.pick(values).clone(), numbers.pick(values).clone());
+    let fits = |a: usize, b: usize| a == b || a == 1 || b == 1;
+    match numbers.below(12) {
+        0..4 if a.shape()[1] == b.shape()[0] => a.matmul(&b),
+        0..4 if a.shape()[1] == b.shape()[1] => a.matmul_with(&b, false, true),
+        0..4 if a.shape()[0] == b.shape()[0] => a.matmul_with(&b, true, false),
+        0..6 if fits(a.shape()[0], b.shape()[0]) && fits(a.shape()[1], b.shape()[1]) => &a + &b,
+        6 => a.transpose(&[1, 0]),
+        7 => a.reshape([1, a.shape().elements()]).reshape(a.shape().clone()),
+        8 => a.reduce_sum(&[1], true),
+        9 => a.reduce_max(&[0], true),
+        10 if fits(a.shape()[0], b.shape()[0]) && fits(a.shape()[1], b.shape()[1]) => &a * &b,
+        _ => a.tanh(),
+    }
+}
+
+/// A loop whose step is random, in a loop or not, and with it a gradient or not.
+fn random(seed: u64) -> Graph {
+    let n = &mut Numbers(seed);
+    let dtype = [DType::F32, DType::F32, DType::F64, DType::BF16][n.below(4)];
+    let length = [0, 1, 2, 3, 5][n.below(5)];
+    let (counts, reverse) = ([1, 1, 2].map(|most| 1 + n.below(most)), n.below(2) == 0);
+    let checkpoint = (n.below(5) == 0).then(|| 1 + n.below(3));
+    let t = Tracer::new("random");
+    let mut names = 0;
+    let mut input = |n: &mut Numbers, steps: Option<usize>| {
+        names += 1;
+        let own = [1 + n.below(3), 1 + n.below(3)];
+        let shape: Vec<usize> = steps.into_iter().chain(own).collect();
+        t.input(&format!("x{names}"), Type::new(dtype, shape))
+    };
+    let carries: Vec<Var> = (0..counts[0]).map(|_| input(n, None)).collect();
+    let sequences: Vec<Var> = (0..counts[1]).map(|_| input(n, Some(length))).collect();
+    let shared: Vec<Var> = (0..counts[2]).map(|_| input(n, None)).collect();
+    let (c, x, s): (Vec<&Var>, Vec<&Var>, Vec<&Var>) =
+        (carries.iter().collect(), sequences.iter().collect(), shared.iter().collect());
+    let mut loops = t.scan("step").length(length).carries(&c).over(&x, 0).shared(&s);
+    if let Some(every) = checkpoint {
+        loops = loops.checkpoint(every);
+    }
+    let (last, all) = loops.reverse(reverse).run(|step| {
+        let mut values = [step.carries, step.slices, step.shared].concat();
+        for _ in 0..4 + n.below(12) {
+            let value = grow(n, &values);
+            values.push(value);
+        }
+        let next = step.carries.iter().map(|carry| {
+            let fitting = values.iter().rev().filter(|value| value.ty() == carry.ty());
+            let fitting: Vec<Var> = fitting.cloned().collect();
+            fitting[n.below(fitting.len().min(3))].clone()
+        });
+        let next: Vec<Var> = next.collect();
+        let stacks = (0..n.below(4)).map(|_| n.pick(&values).clone()).collect();
+        (next, stacks)
+    });
+    let results = [last, all].concat();
+    results.iter().for_each(|result| t.output(result));
+    let total = |result: &Var| {
+        let axes: Vec<usize> = (0..result.shape().rank()).collect();
+        result.tanh().reduce_sum(&axes, false)
+    };
+    let loss = results.iter().map(total).reduce(|sum, term| sum + term);
+    let loss = loss.expect("there is a carry");
+    if n.below(2) == 0 {
+        // What does not depend on an input has no gradient by it.
+        for by in carries.iter().chain(&sequences).chain(&shared) {
+            if let Ok(gradient) = gradients(&t, &loss, std::slice::from_ref(by)) {
+                gradient.iter().for_each(|gradient| t.output(gradient));
+            }
+        }
+    }
+    drop((carries, sequences, shared, results, loss));
+    t.finish().unwrap_or_else(|error| panic!("seed {seed}: {error}"))
+}
+
+/// All passes on random loops, with the bits compared after each: those of products, of views and
+/// of reductions, of whatever of them depends on what.
+#[test]
+fn random_loops_keep_their_bits() {
+    let mut hoisted = 0;
+    for seed in 0..200 {
+        let mut graph = random(seed);
+        let mut manager = PassManager::new(pipeline()).check_each_pass(true);
+        let report = manager.run(&mut graph).unwrap_or_else(|error| {
+            panic!("seed {seed}: {error}\n{}", random(seed));
+        });
+        hoisted += report.rewrites.iter().filter(|r| &*r.pass == "hoist_loops").count();
+    }
+    assert!(hoisted > 60, "{hoisted} rewrites");
+}

@@ -1,8 +1,9 @@
 //! A check of loops over steps: every kernel that is called stays inside of what it is given, and
 //! that lies inside of the operands, the results and the workspace of the loop.
 
-use super::{Base, Carry, Next, Place, Steps};
+use super::{Base, Call, Carry, Next, Place, Steps};
 use crate::error::Result;
+use crate::lower::Stage;
 
 impl Steps {
     /// Proves it, for slots of so many bytes.
@@ -33,7 +34,9 @@ impl Steps {
             let sizes = operands.chain(results).chain([callee.lowered.workspace]);
             let sizes: Vec<usize> = sizes.collect();
             if sizes.len() != callee.table.len() {
-                return Err(format!("the table of `{}` has {} places", body.name(), sizes.len()));
+                let (given, expected) = (callee.table.len(), sizes.len());
+                let name = body.name();
+                return Err(format!("gives `{name}` a table of {given} places, not {expected}"));
             }
             for (&bytes, place) in sizes.iter().zip(&callee.table) {
                 match *place {
@@ -42,19 +45,31 @@ impl Steps {
                     Place::Carry(carry) | Place::Next(carry) => {
                         let given = self.carries.get(carry).map(|carry| carry.bytes);
                         if given.is_none_or(|given| given < bytes) {
-                            return Err(format!("carry {carry} has not {bytes} bytes"));
+                            return Err(format!(
+                                "touches {bytes} bytes of carry {carry}, which has fewer"
+                            ));
                         }
                     }
                 }
             }
         }
+        for call in &self.before {
+            self.called(call)?;
+        }
         for call in self.calls.iter().chain(&self.after) {
-            let stage = &self.kernels[call.kernel].lowered.stages[call.stage];
-            if call.units * self.units != stage.units {
-                return Err(format!("a call has {} units of {}", call.units, stage.units));
+            let stage = self.called(call)?;
+            if call.units.checked_mul(self.units) != Some(stage.units) {
+                let (each, own) = (call.units, stage.units);
+                return Err(format!("calls {each} units of {own} in each of {}", self.units));
             }
         }
         Ok(())
+    }
+
+    fn called(&self, call: &Call) -> std::result::Result<&Stage, String> {
+        let Call { kernel, stage, .. } = *call;
+        self.stage(call)
+            .ok_or_else(|| format!("calls stage {stage} of kernel {kernel}, which is not there"))
     }
 
     fn check_slices(
@@ -65,7 +80,7 @@ impl Steps {
         bytes: usize,
     ) -> std::result::Result<(), String> {
         if bytes > stride {
-            return Err(format!("a slice has {bytes} bytes, {stride} after the one before"));
+            return Err(format!("touches slices of {bytes} bytes that are {stride} bytes apart"));
         }
         inside(slots, base, stride.saturating_mul(self.length))
     }

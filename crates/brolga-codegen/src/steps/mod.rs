@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use brolga_ir::Graph;
 
-use crate::lower::Lowered;
+use crate::lower::{Lowered, Stage};
 use crate::tile::TileProgram;
 
 pub(crate) use emit::emit;
@@ -128,16 +128,20 @@ impl Steps {
             Part::Before(index) => vec![&self.before[index]],
             Part::Loop => self.calls.iter().chain(&self.after).collect(),
         };
-        let of = |call: &Call| self.kernels[call.kernel].lowered.stages[call.stage].code.tiles();
-        calls.into_iter().flat_map(of).collect()
+        let stages = calls.into_iter().filter_map(|call| self.stage(call));
+        stages.flat_map(|stage| stage.code.tiles()).collect()
+    }
+
+    /// The stage that is called, if there is one.
+    pub(crate) fn stage(&self, call: &Call) -> Option<&Stage> {
+        self.kernels.get(call.kernel)?.lowered.stages.get(call.stage)
     }
 
     /// The name of a part in profiles and dumps.
     pub(crate) fn part_name(&self, part: Part) -> &str {
         match part {
             Part::Before(index) => {
-                let Call { kernel, stage, .. } = self.before[index];
-                self.kernels[kernel].lowered.stages[stage].code.name()
+                self.stage(&self.before[index]).map_or(&self.name, |stage| stage.code.name())
             }
             Part::Loop => &self.name,
         }
@@ -169,10 +173,12 @@ impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(steps, part) = *self;
         let call = |f: &mut fmt::Formatter<'_>, call: &Call, indent: &str| {
-            let Callee { body, lowered, table } = &steps.kernels[call.kernel];
-            let stage = lowered.stages[call.stage].code.name();
+            let Some(stage) = steps.stage(call) else {
+                return writeln!(f, "{indent}call of no stage");
+            };
+            let Callee { body, table, .. } = &steps.kernels[call.kernel];
             let table: Vec<String> = table.iter().map(Place::to_string).collect();
-            let name = format!("{}/{stage}", body.name());
+            let name = format!("{}/{}", body.name(), stage.code.name());
             writeln!(f, "{indent}call {name}({}), units of {}", table.join(", "), call.units)
         };
         let Steps { name, length, reverse, carries, units, .. } = steps;

@@ -6,6 +6,9 @@ mod footprints;
 #[path = "../common/graph.rs"]
 mod graph;
 mod kernels;
+mod loops;
 mod mistakes;
 mod mutations;
+#[path = "../loops/outline.rs"]
+mod outline;
 mod run;

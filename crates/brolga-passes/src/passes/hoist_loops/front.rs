@@ -7,7 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::lift::{Lift, Lifted};
 use super::{FRONT, Kind, distinct_operands, is_contraction, kinds, with_needed};
 use crate::error::PassError;
-use crate::loops::{Given, Loop};
+use crate::loops::{Given, Loop, Stacked};
 use crate::rewrites::Rewrites;
 use crate::values::results;
 
@@ -70,7 +70,7 @@ fn stack_outside(
 ) -> Result<(), PassError> {
     let (moved, stacks) = l.stacks.iter().partition(|stack| stack.value == value);
     l.stacks = stacks;
-    let moved: Vec<crate::loops::Stacked> = moved;
+    let moved: Vec<Stacked> = moved;
     for port in moved.iter().filter_map(|stack| stack.port) {
         let outside = lift.outside(value)?;
         lift.graph.replace(Value { node: id, port }, outside);
