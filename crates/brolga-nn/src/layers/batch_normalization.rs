@@ -125,7 +125,9 @@ impl BatchNormalization {
         let rank = x.shape().rank();
         let axes = others(&[axis], rank);
         let (mean, variance) = match call.mask_if_any(&x) {
-            Some(mask) if mask.shape().rank() + 1 == rank => masked_moments(&x, &mask, &axes),
+            Some(mask) if x.shape().get(..rank - 1) == Some(mask.shape()) => {
+                masked_moments(&x, &mask, &axes)
+            }
             Some(mask) => return call.tracer().fail(misfit(&mask, &x)),
             None => moments(&x, &axes),
         };

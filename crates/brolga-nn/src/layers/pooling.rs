@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::images::{images, images_of};
 use super::{Base, Layer, WeightSpec};
 use crate::config::{Extents, Padding};
+use crate::masks::misfit;
 use crate::registry::Object;
 use crate::setters::setters;
 use crate::trace::Call;
@@ -60,7 +61,8 @@ impl Taken for Mean {
     /// As in Keras, averages of sequences alone know masks.
     fn of_steps(call: &mut Call<'_>, x: &Var, keepdims: bool) -> Var {
         let Some(mask) = call.mask(x) else { return Self::of_axes(x, &[1], keepdims) };
-        let mask = mask.reshape([x.shape()[0], x.shape()[1], 1]);
+        let [batch, steps] = mask.shape()[..] else { return call.tracer().fail(misfit(&mask, x)) };
+        let mask = mask.reshape([batch, steps, 1]);
         let sum = mask.select(x, &x.constant_like(0.0)).reduce_sum(&[1], keepdims);
         sum / mask.cast(x.dtype()).reduce_sum(&[1], keepdims)
     }
