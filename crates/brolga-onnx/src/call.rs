@@ -315,6 +315,25 @@ pub(crate) fn extent(value: i64, what: &str) -> Result<usize, Fault> {
     }
 }
 
+/// The product of extents.
+pub(crate) fn elements(extents: &[usize]) -> Result<usize, Fault> {
+    match extents.iter().try_fold(1_usize, |all, &one| all.checked_mul(one)) {
+        Some(elements) => Ok(elements),
+        None => mistake(format!("a tensor of {extents:?}"), "no tensor is so large"),
+    }
+}
+
+/// The most indices that are listed one by one.
+pub(crate) const MAX_LISTED: usize = 1 << 26;
+
+/// Fails if so many indices would be listed one by one.
+pub(crate) fn listed(count: usize) -> Result<usize, Fault> {
+    if count <= MAX_LISTED {
+        return Ok(count);
+    }
+    mistake(format!("{count} indices along an axis"), format!("up to {MAX_LISTED} are listed"))
+}
+
 /// Extents, or other lists of numbers that are not negative.
 pub(crate) fn extents(values: &[i64], what: &str) -> Result<Vec<usize>, Fault> {
     values.iter().map(|&value| extent(value, what)).collect()

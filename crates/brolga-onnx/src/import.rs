@@ -120,6 +120,7 @@ impl<'m> Import<'m> {
         inputs: Vec<Value>,
         outer: &Scope<'_>,
     ) -> Result<Vec<Value>, OnnxError> {
+        self.count()?;
         let mut scope = Scope { outer: Some(outer), ..Scope::new(outer.opsets) };
         for (input, value) in graph.input.iter().zip(inputs) {
             scope.bind(&input.name, value);
@@ -155,14 +156,20 @@ impl<'m> Import<'m> {
         result
     }
 
-    fn node(&self, node: &NodeProto, scope: &Scope<'_>) -> Result<Vec<Value>, OnnxError> {
+    /// Counts a node, or a run of a graph inside of one.
+    fn count(&self) -> Result<(), OnnxError> {
         self.nodes.set(self.nodes.get() + 1);
-        if self.nodes.get() > MAX_NODES {
-            let message = format!(
-                "with functions written out and loops unrolled the model has more than {MAX_NODES} nodes"
-            );
-            return Err(self.model.error(Mistake::new(message).help("export a smaller model")));
+        if self.nodes.get() <= MAX_NODES {
+            return Ok(());
         }
+        let message = format!(
+            "with functions written out and loops unrolled the model has more than {MAX_NODES} nodes"
+        );
+        Err(self.model.error(Mistake::new(message).help("export a smaller model")))
+    }
+
+    fn node(&self, node: &NodeProto, scope: &Scope<'_>) -> Result<Vec<Value>, OnnxError> {
+        self.count()?;
         let operands = self.operands(node, scope)?;
         if let Some(function) = self.model.function(node) {
             return self.function(function, node, operands, scope);

@@ -285,6 +285,15 @@ impl OnnxModel {
         &self.producer
     }
 
+    /// How many nodes of the main graph have each op.
+    pub fn op_counts(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for node in self.nodes() {
+            *counts.entry(node_name(node, &self.opsets).op).or_default() += 1;
+        }
+        counts
+    }
+
     /// The outputs, as the file declares them. Exporters may leave out types and extents.
     pub fn outputs(&self) -> &[Port] {
         &self.outputs
@@ -325,11 +334,12 @@ impl OnnxModel {
         }
         tracer.remove_unneeded([]);
         let graph = tracer.clone().finish().map_err(|error| self.error(error.mistake))?;
-        let find = |name: &str| self.weights.iter().find(|weight| weight.name == name);
+        let weights: HashMap<&str, &Weight> =
+            self.weights.iter().map(|weight| (weight.name.as_str(), weight)).collect();
         let declared = declared.borrow();
         let states = declared.iter();
         let states = states.filter_map(|(word, name)| {
-            find(name).map(|weight| (word.clone(), weight.tensor.clone()))
+            weights.get(&**name).map(|weight| (word.clone(), weight.tensor.clone()))
         });
         Ok(Imported { graph, states: states.collect(), outputs })
     }
@@ -576,7 +586,7 @@ impl Weight {
 
 /// Names of inputs as the text form has them, each once.
 #[derive(Debug, Default)]
-pub(crate) struct Words(HashSet<String>);
+pub(crate) struct Words(HashMap<String, usize>);
 
 impl Words {
     /// A word for this name: other characters become underscores, and a number tells words that
@@ -588,11 +598,14 @@ impl Words {
         if !is_name(&word) {
             word.insert(0, '_');
         }
-        let unique = std::iter::once(word.clone())
-            .chain((2..).map(|number: usize| format!("{word}_{number}")))
-            .find(|word| !self.0.contains(word))
-            .unwrap_or(word);
-        self.0.insert(unique.clone());
+        // Where a word stands already, numbers are tried from the last one on.
+        let mut unique = word.clone();
+        while self.0.contains_key(&unique) {
+            let number = self.0.entry(word.clone()).or_insert(1);
+            *number += 1;
+            unique = format!("{word}_{number}");
+        }
+        self.0.insert(unique.clone(), 1);
         unique
     }
 }

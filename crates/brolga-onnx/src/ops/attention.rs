@@ -8,6 +8,7 @@ use super::product::matmul;
 use super::shape::{joined, part};
 use crate::call::{Call, Out, Outs, Sound, extent, mistake, one};
 use crate::error::Fault;
+use crate::value::Value;
 
 /// [batch, steps, heads · size] as [batch, heads, steps, size].
 fn heads(x: &Var, heads: usize) -> Result<Var, Fault> {
@@ -63,7 +64,7 @@ pub(crate) fn attention(call: &Call<'_>) -> Outs {
     let products = matmul(&(&q * scale), &(all_keys * scale))?;
     let cap = call.float("softcap", 0.0);
     let capped = if cap > 0.0 { (&products / cap).tanh() * cap } else { products.clone() };
-    let bias = bias(call, &q, [steps, keys], past)?;
+    let bias = bias(call, &q, [steps, keys], past)?.map(Sound::sound).transpose()?;
     let biased = match &bias {
         Some(bias) => &capped + bias,
         None => capped.clone(),
@@ -345,4 +346,103 @@ pub(crate) fn linear_attention(call: &Call<'_>) -> Outs {
     }
     let y = flattened(&joined(&outputs, 2)?.sound()?)?;
     Ok(vec![y.cast(query.dtype()).into(), state.cast(element).into()])
+}
+
+/// softmax(Q · Kᵀ · scale) · V, with graphs of the node that change scores and probabilities.
+pub(crate) fn flex_attention(call: &Call<'_>) -> Outs {
+    let (q, k, v) = (call.var(0)?, call.var(1)?, call.var(2)?);
+    let [_, heads, _, size] = super::shape::images(&q)?;
+    let precision = match (call.int("softmax_precision", 0), q.dtype()) {
+        (0, DType::F64) => DType::F64,
+        (0, _) => DType::F32,
+        (code, _) => crate::tensor::storage(crate::tensor::element(code)?)?,
+    };
+    let changed = |name: &str, x: Var| -> Result<Var, Fault> {
+        if !call.says(name) {
+            return Ok(x);
+        }
+        let element = crate::ElementType::of_dtype(x.dtype());
+        let results = call.run(call.graph(name)?, vec![Value::traced(element, x.clone())])?;
+        match results.first() {
+            Some(Value::Tensor(result)) => {
+                let y = result.var(call.tracer(), call.import.declare).sound()?;
+                if y.ty() == x.ty() {
+                    return Ok(y);
+                }
+                mistake(format!("`{name}` makes {} of {}", y.ty(), x.ty()), "it keeps the type")
+            }
+            _ => mistake(format!("`{name}` gives no tensor"), "it gives one"),
+        }
+    };
+    let keys = shared(&k, heads)?.transpose(&[0, 1, 3, 2]);
+    let scale = call.float("scale", 1.0 / (size as f64).sqrt());
+    let scores = (matmul(&q, &keys)? * scale).cast(precision).sound()?;
+    let weights = masked_softmax(&changed("score_mod", scores)?);
+    let weights = changed("prob_mod", weights.sound()?)?.cast(q.dtype());
+    one(matmul(&weights, &shared(&v, heads)?)?)
+}
+
+/// `com.microsoft.Attention`: queries, keys and values are one product of x; a mask says which keys are
+/// open, by their number or one by one.
+pub(crate) fn packed_attention(call: &Call<'_>) -> Outs {
+    let (x, weight) = (call.var(0)?, call.var(1)?);
+    if call.has(4) || call.has(6) || call.says("qkv_hidden_sizes") {
+        return mistake(
+            "a cache, or hidden sizes that differ",
+            "attention without both is read; export the model without its cache",
+        );
+    }
+    let count = extent(call.int("num_heads", 0), "`num_heads`")?;
+    let [batch, steps, _] = <[usize; 3]>::try_from(&**x.shape()).unwrap_or_default();
+    let packed = matmul(&x, &weight)?;
+    let packed = match call.optional(2)? {
+        Some(bias) => packed + bias,
+        None => packed,
+    };
+    let packed = packed.sound()?;
+    let width = packed.shape().last().copied().unwrap_or(0) / 3;
+    if packed.shape()[..] != [batch, steps, 3 * width] || count == 0 || width % count != 0 {
+        return mistake(
+            format!("x {}, weights {}, {count} heads", x.ty(), weight.ty()),
+            "they are [batch, steps, input] and [input, 3 · heads · size]",
+        );
+    }
+    let third =
+        |number: usize| heads(&part(&packed, 2, number * width, (number + 1) * width), count);
+    let (q, k, v) = (third(0)?, third(1)?, third(2)?);
+    let scale = match call.float("scale", 0.0) {
+        0.0 => 1.0 / ((width / count) as f64).sqrt(),
+        scale => scale,
+    };
+    let mut scores = matmul(&q, &k.transpose(&[0, 1, 3, 2]))? * scale;
+    if let Some(bias) = call.optional(5)? {
+        scores = scores + bias;
+    }
+    let closed = x.constant_like(call.float("mask_filter_value", -10_000.0));
+    let zero = x.constant_like(0.0);
+    let place = |axis: usize| call.tracer().iota(Type::new(DType::I64, [steps, steps]), axis);
+    if let Some(mask) = call.optional(3)? {
+        let mask = mask.cast(DType::I64);
+        let open = match mask.shape()[..] {
+            [samples] if samples == batch => place(1).lt(&mask.reshape([batch, 1, 1, 1])),
+            [samples, keys] if [samples, keys] == [batch, steps] => {
+                mask.reshape([batch, 1, 1, steps]).ne(&mask.constant_like(0.0))
+            }
+            [samples, queries, keys] if [samples, queries, keys] == [batch, steps, steps] => {
+                mask.reshape([batch, 1, steps, steps]).ne(&mask.constant_like(0.0))
+            }
+            _ => {
+                return mistake(
+                    format!("a mask {}", mask.ty()),
+                    "it is [batch], [batch, steps] or [batch, steps, steps]",
+                );
+            }
+        };
+        scores = scores + open.select(&zero, &closed);
+    }
+    if call.flag("unidirectional", false) {
+        let closed = x.constant_like(f64::NEG_INFINITY);
+        scores = scores + place(1).le(&place(0)).select(&zero, &closed);
+    }
+    one(flattened(&matmul(&masked_softmax(&scores.sound()?), &v)?.sound()?)?)
 }

@@ -3,7 +3,7 @@
 use brolga_ir::ops::window::{MAX_SPATIAL, Spatial, Window};
 use brolga_ir::{DType, Type, Var};
 
-use crate::call::{Call, Outs, Sound, extent, extents, mistake, one};
+use crate::call::{Call, Outs, Sound, elements, extent, extents, mistake, one};
 use crate::error::Fault;
 
 /// [batch, channels, spatial..] as [batch, spatial.., channels].
@@ -66,7 +66,10 @@ pub(crate) fn auto_pad(call: &Call<'_>) -> Result<AutoPad, Fault> {
     })
 }
 
-/// A list of one number for each spatial axis.
+/// The largest stride, dilation or window: products of two of them are no overflow.
+pub(crate) const MAX_STEP: usize = 1 << 31;
+
+/// A list of one number for each spatial axis, from 1 to [`MAX_STEP`].
 pub(crate) fn list(
     call: &Call<'_>,
     name: &str,
@@ -81,8 +84,11 @@ pub(crate) fn list(
             format!("it has one number for each of {axes} spatial axes"),
         );
     }
-    if let Some(0) = values.iter().min() {
-        return mistake(format!("`{name}` is {values:?}"), "it is at least 1 on each axis");
+    if !values.iter().all(|value| (1..=MAX_STEP).contains(value)) {
+        return mistake(
+            format!("`{name}` is {values:?}"),
+            format!("it is 1 to {MAX_STEP} on each axis"),
+        );
     }
     Ok(values)
 }
@@ -301,7 +307,7 @@ pub(crate) fn col2im(call: &Call<'_>) -> Outs {
     let block = extents(&call.ints_of(2)?, "the extent of a block")?;
     let axes = image.len();
     let (strides, dilations) = (list(call, "strides", axes, 1)?, list(call, "dilations", axes, 1)?);
-    let taps = block.iter().try_fold(1_usize, |all, &one| all.checked_mul(one)).unwrap_or(0);
+    let taps = elements(&block)?;
     let fits = x.shape().rank() == 3 && block.len() == axes && taps > 0;
     if !fits || !x.shape()[1].is_multiple_of(taps) || taps > 1 << 12 {
         return mistake(
@@ -313,7 +319,7 @@ pub(crate) fn col2im(call: &Call<'_>) -> Outs {
     let window = steps.window()?;
     let outputs = window.output("col2im", of_axes(&image)?, of_axes(&steps.window)?)?;
     let (batch, channels) = (x.shape()[0], x.shape()[1] / taps);
-    if outputs.iter().product::<usize>() != x.shape()[2] {
+    if elements(&outputs)? != x.shape()[2] {
         return mistake(
             format!("{} blocks in images of {image:?}", x.shape()[2]),
             format!("there are {outputs}"),

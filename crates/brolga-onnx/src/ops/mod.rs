@@ -251,12 +251,16 @@ ops! {
         "Where": elementwise::where_,
         "Xor": elementwise::xor,
     }
+    "ai.onnx.preview" {
+        "FlexAttention": attention::flex_attention,
+    }
     "ai.onnx.preview.training" {
         "Adagrad": training::adagrad,
         "Adam": training::adam,
         "Momentum": training::momentum,
     }
     "com.microsoft" {
+        "Attention": attention::packed_attention,
         "BiasGelu": activation::bias_gelu,
         "FastGelu": activation::fast_gelu,
         "FusedMatMul": product::fused_mat_mul,

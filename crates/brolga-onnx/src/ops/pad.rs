@@ -3,7 +3,7 @@
 use brolga_ir::{DType, Data, Tensor, Type, Var};
 
 use super::shape::part;
-use crate::call::{Call, Outs, Sound, axis, extents, mistake, one};
+use crate::call::{Call, Outs, Sound, axis, extents, listed, mistake, one};
 use crate::error::Fault;
 
 /// x with more before and after it on each axis, or less where a number is negative.
@@ -61,12 +61,8 @@ fn on_axis(
             if extent == 0 {
                 return mistake(format!("{} is padded with itself", x.ty()), "it is empty");
             }
-            let total = brolga_ir::types::MAX_BYTES;
-            if before > total || after > total {
-                return mistake("the padding is too large", "no tensor has such an extent");
-            }
             let place = |at: usize| source(at as i64 - before as i64, extent as i64, mode);
-            let places: Vec<i64> = (0..before + extent + after).map(place).collect();
+            let places: Vec<i64> = (0..listed(before + extent + after)?).map(place).collect();
             Ok(taken(&x, axis, &places))
         }
         other => mistake(

@@ -4,9 +4,9 @@ use brolga_ir::ops::Pooling;
 use brolga_ir::ops::window::MAX_SPATIAL;
 use brolga_ir::{DType, Type, Var};
 
-use super::conv::{Steps, channels_first, channels_last, list, of_axes, spatial, steps};
+use super::conv::{MAX_STEP, Steps, channels_first, channels_last, list, of_axes, spatial, steps};
 use super::pad::with_value;
-use crate::call::{Call, Outs, Sound, extents, mistake, one};
+use crate::call::{Call, Outs, Sound, elements, extents, mistake, one};
 use crate::element::ElementType;
 use crate::error::Fault;
 use crate::value::Value;
@@ -30,10 +30,11 @@ fn pooling(call: &Call<'_>, x: &Var) -> Result<(Steps, Vec<usize>, Vec<usize>), 
         return mistake("`kernel_shape` is missing", "a pooling has a window");
     };
     let window = extents(window, "`kernel_shape`")?;
-    if window.len() != input.len() || window.contains(&0) {
+    let fits = |extent: &usize| (1..=MAX_STEP).contains(extent);
+    if window.len() != input.len() || !window.iter().all(fits) {
         return mistake(
             format!("`kernel_shape` is {window:?}, the images are {}", x.ty()),
-            "it has one number, at least 1, for each spatial axis",
+            "it has one number, from 1 to 2^31, for each spatial axis",
         );
     }
     let mut steps = steps(call, &input, window)?;
@@ -321,8 +322,9 @@ pub(crate) fn max_unpool(call: &Call<'_>) -> Outs {
     let strides = list(call, "strides", axes, 1)?;
     let pads = super::conv::pads(call, axes)?;
     let inferred = |axis: usize| {
-        let whole = (input[axis] as i64 - 1) * strides[axis] as i64 + window[axis] as i64;
-        whole - pads[axis].iter().sum::<i64>()
+        let moved = (input[axis] as i64 - 1).saturating_mul(strides[axis] as i64);
+        let whole = moved.saturating_add(window[axis] as i64);
+        whole.saturating_sub(pads[axis].iter().sum::<i64>())
     };
     let inferred: Vec<i64> = (0..axes).map(inferred).collect();
     let inferred = extents(&inferred, "an extent")?;
@@ -333,7 +335,7 @@ pub(crate) fn max_unpool(call: &Call<'_>) -> Outs {
         None => own.clone(),
     };
     let count = x.shape().elements();
-    let elements: usize = own.iter().product();
+    let elements = elements(&own)?;
     let flat = x.reshape([count]).scatter_add(&indices.reshape([count]), elements);
     let y = flat.reshape(own.clone());
     let fits = shape.len() == own.len() && shape.iter().zip(&own).all(|(all, part)| all >= part);

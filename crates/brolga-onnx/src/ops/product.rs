@@ -251,7 +251,7 @@ fn contracted(
             |x: &Labelled| x.labels.iter().position(|l| l == label).map(|at| x.var.shape()[at]);
         own(a).unwrap_or(1).max(own(b).unwrap_or(1))
     };
-    let total = |labels: &[i32]| labels.iter().map(extent).product::<usize>();
+    let total = |labels: &[i32]| labels.iter().map(extent).fold(1, usize::saturating_mul);
     let matrix = |x: &Labelled, order: [&[i32]; 3]| -> Result<Var, Fault> {
         let labels: Vec<i32> = order.concat();
         let place = |label: &i32| x.labels.iter().position(|known| known == label).unwrap_or(0);

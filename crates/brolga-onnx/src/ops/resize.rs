@@ -5,7 +5,7 @@ use brolga_ir::{DType, Data, Tensor, Type, Var};
 use super::conv::{channels_first, channels_last, spatial};
 use super::elementwise::round_to_even;
 use super::pad::taken;
-use crate::call::{Call, Outs, Sound, axis, extent, extents, mistake, one};
+use crate::call::{Call, Outs, Sound, axis, elements, extent, extents, listed, mistake, one};
 use crate::error::Fault;
 
 /// How an axis is resized.
@@ -137,7 +137,8 @@ impl Axis<'_> {
 
     /// x resized on an axis; where nothing is read, a value of its own.
     fn resize(&self, x: &Var, axis: usize, outside: f64) -> Result<Var, Fault> {
-        let taps = (0..self.output).map(|at| self.taps(at)).collect::<Result<Vec<Taps>, _>>()?;
+        let taps =
+            (0..listed(self.output)?).map(|at| self.taps(at)).collect::<Result<Vec<Taps>, _>>()?;
         let single = |taps: &Taps| {
             let mut read = taps.as_ref()?.iter().filter(|(_, weight)| *weight != 0.0);
             let first = read.next().filter(|(_, weight)| *weight == 1.0)?;
@@ -349,7 +350,7 @@ pub(crate) fn affine_grid(call: &Call<'_>) -> Outs {
             "they are [batch, axes, axes + 1]",
         );
     }
-    let count: usize = spatial.iter().product();
+    let count = elements(spatial)?;
     let place = |axis: usize| {
         let extent = spatial[axis] as f64;
         let index = call.tracer().iota(Type::new(DType::F64, spatial.to_vec()), axis);

@@ -3,7 +3,7 @@
 use brolga_ir::{DType, Data, Shape, Tensor};
 
 use super::shape::{index, joined, part};
-use crate::call::{Call, Out, Outs, Sound, extents, known, mistake, one};
+use crate::call::{Call, Out, Outs, Sound, extents, known, listed, mistake, one};
 use crate::element::ElementType;
 use crate::error::Fault;
 use crate::tensor;
@@ -102,13 +102,13 @@ pub(crate) fn split_to_sequence(call: &Call<'_>) -> Outs {
     let whole = x.shape()[axis];
     let single = !call.has(1);
     let sizes = match call.has(1) {
-        false => vec![1; whole],
+        false => vec![1; listed(whole)?],
         true => {
             let given = extents(&call.ints_of(1)?, "the size of a piece")?;
             match (call.known(1)?.shape().rank(), given.as_slice()) {
                 (0, [0]) => return mistake("pieces of size 0", "they are at least 1"),
                 (0, [size]) => {
-                    let starts = (0..whole).step_by(*size);
+                    let starts = (0..listed(whole)?).step_by(*size);
                     starts.map(|start| (*size).min(whole - start)).collect()
                 }
                 _ => given,

@@ -174,12 +174,13 @@ pub(crate) fn split(call: &Call<'_>) -> Outs {
         (None, Some(sizes)) => extents(&sizes, "the size of a piece")?,
         (None, None) => {
             let count = call.int("num_outputs", call.node.output.len() as i64);
-            let count = extent(count, "the number of pieces")?.max(1);
+            let count = extent(count, "the number of pieces")?;
+            if count == 0 || count != call.node.output.len() {
+                let help = "`num_outputs` is the number of outputs";
+                return mistake(format!("{count} pieces of {}", x.ty()), help);
+            }
             let size = whole.div_ceil(count);
             let start = |piece: usize| (piece * size).min(whole);
-            if count > whole.max(call.node.output.len()) {
-                return mistake(format!("{count} pieces of {}", x.ty()), "pieces are not empty");
-            }
             (0..count).map(|piece| start(piece + 1) - start(piece)).collect()
         }
     };
@@ -450,7 +451,7 @@ pub(crate) fn depth_to_space(call: &Call<'_>) -> Outs {
 pub(crate) fn space_to_depth(call: &Call<'_>) -> Outs {
     let x = call.var(0)?;
     let (s, [b, c, h, w]) = (extent(call.int("blocksize", 0), "`blocksize`")?, images(&x)?);
-    let fits = s > 0 && h.is_multiple_of(s) && w.is_multiple_of(s);
+    let fits = (1..=h.min(w).max(1)).contains(&s) && h.is_multiple_of(s) && w.is_multiple_of(s);
     let orders = match call.text("mode", "DCR")? {
         "DCR" => Some([0, 3, 5, 1, 2, 4]),
         "CRD" => Some([0, 1, 3, 5, 2, 4]),

@@ -5,7 +5,8 @@ use brolga_nn::model::Model;
 use brolga_nn::prelude::{Apply, Compile, Dense, Fit, Input, NnError, Predict};
 use ndarray::{Array1, Array2, ArrayD};
 
-use super::{Written, floats, graph, input, ints, model, node, tensor};
+use super::{Written, floats, graph, input, int, ints, model, node, tensor};
+use crate::proto::{NodeProto, TensorProto};
 use crate::{Bindings, OnnxModel};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -145,4 +146,47 @@ fn what_no_network_is() {
     FOLDER/model.onnx: for a batch of 2 samples the model gives f32[1,6]
       help: the file holds shapes with a fixed batch; export it with an open one
     ");
+}
+
+#[test]
+fn packed_attention_is_that_of_its_parts() -> Outcome {
+    let weights = || {
+        let waves: Vec<f32> = (0..48).map(|at| (at as f32 * 0.9).sin()).collect();
+        vec![
+            floats("w", &[4, 12], &waves),
+            floats("b", &[12], &waves[..12]),
+            TensorProto { data_type: 6, int32_data: vec![3, 2], ..floats("lengths", &[2], &[]) },
+        ]
+    };
+    let attention = NodeProto {
+        domain: "com.microsoft".to_owned(),
+        attribute: vec![int("num_heads", 2)],
+        ..node("Attention", &["x", "w", "b", "lengths"], "y")
+    };
+    // The same with ONNX's own ops.
+    let mut split = node("Split", &["packed"], "q");
+    split.output.extend(["k".to_owned(), "v".to_owned()]);
+    split.attribute = vec![int("axis", 2), int("num_outputs", 3)];
+    let mut own = node("Attention", &["q", "k", "v", "", "", "", "lengths64"], "y");
+    own.attribute = vec![int("q_num_heads", 2), int("kv_num_heads", 2)];
+    let mut cast = node("Cast", &["lengths"], "lengths64");
+    cast.attribute = vec![int("to", 7)];
+    let parts = vec![
+        node("MatMul", &["x", "w"], "product"),
+        node("Add", &["product", "b"], "packed"),
+        split,
+        cast,
+        own,
+    ];
+    let x = Array2::from_shape_fn((6, 4), |(i, j)| ((i * 4 + j) as f32 * 1.1).cos());
+    let outputs = |nodes: Vec<NodeProto>| -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+        let graph = graph(vec![input("x", &["2", "3", "4"])], nodes, weights(), "y");
+        let imported = Written::new(&model(graph)).load()?.graph(&Bindings::new())?;
+        let mut inputs = vec![tensor(&[2, 3, 4], &x.iter().copied().collect::<Vec<_>>())];
+        inputs.extend(imported.states.iter().map(|(_, tensor)| (**tensor).clone()));
+        Ok(interpret(&imported.graph, &inputs)?[0].data().to_f64())
+    };
+    let (packed, expected) = (outputs(vec![attention])?, outputs(parts)?);
+    assert!(packed.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{packed:?}");
+    Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod case;
 mod compare;
+mod damaged;
 mod gradient;
 mod native;
 mod table;
@@ -66,6 +67,14 @@ fn cases_of_the_package_onnx() {
 fn light_models() {
     let Some(cases) = cases(&["light"]) else { return };
     assert_eq!(report(&outcomes(&cases)), 0, "models fail");
+}
+
+#[test]
+#[ignore = "a minute: thousands of damaged files"]
+fn damaged_models_are_errors() {
+    let Some(cases) = cases(&["node", "simple"]) else { return };
+    let panics = damaged::panics(&cases);
+    assert!(panics.is_empty(), "{} panics:\n{}", panics.len(), panics.join("\n"));
 }
 
 /// Prints what became of the cases; how many failed, or have another gradient than differences.
