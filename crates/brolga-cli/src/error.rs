@@ -5,6 +5,7 @@ use std::io;
 use brolga_autodiff::GradError;
 use brolga_ir::{EvalError, ParseError, ParseErrors, VerifyErrors};
 use brolga_nn::NnError;
+use brolga_onnx::OnnxError;
 use brolga_passes::PassError;
 use brolga_passes::filetest::TestError;
 use brolga_runtime::RuntimeError;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 pub enum CliError {
     /// Neither a built-in model nor a file.
     #[error(
-        "there is no model and no file `{name}`\n  help: the models are {models}; a file is an IR text, and - is standard input"
+        "there is no model and no file `{name}`\n  help: the models are {models}; a file is an IR text or a model that ends in .onnx, and - is standard input"
     )]
     UnknownSubject {
         /// What was asked for.
@@ -66,6 +67,9 @@ pub enum CliError {
     /// The graph cannot be interpreted.
     #[error(transparent)]
     Eval(#[from] EvalError),
+    /// A model of an ONNX file is not read, or makes no graph.
+    #[error(transparent)]
+    Onnx(#[from] OnnxError),
     /// A built-in model cannot be traced, or a file not written.
     #[error(transparent)]
     Model(Box<NnError>),

@@ -1,5 +1,7 @@
 //! The values of a graph's inputs.
 
+use std::sync::Arc;
+
 use brolga_ir::ops::{Constant, Parameter};
 use brolga_ir::{DType, Data, Graph, Tensor, Type};
 use clap::Args;
@@ -12,7 +14,8 @@ use crate::npy;
 #[derive(Debug, Args)]
 pub(crate) struct Inputs {
     /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]],
-    /// or a file .npy; inputs without one are filled with pseudo-random numbers
+    /// or a file .npy; inputs without one are filled with pseudo-random numbers, weights of an ONNX
+    /// model have those of the file
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = assignment)]
     given: Vec<(String, String)>,
     /// The seed of the pseudo-random numbers
@@ -44,20 +47,33 @@ impl Inputs {
         Ok(())
     }
 
-    /// The values of the graph's inputs, in the order of its signature.
-    pub(crate) fn of(&self, graph: &Graph) -> Result<Vec<Tensor>, CliError> {
+    /// The values of the graph's inputs, in the order of its signature; `stored` are those of weights
+    /// that a file has.
+    pub(crate) fn of(
+        &self,
+        graph: &Graph,
+        stored: &[(String, Arc<Tensor>)],
+    ) -> Result<Vec<Tensor>, CliError> {
         let parameters = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
-        parameters.map(|parameter| self.value(parameter)).collect()
+        parameters.map(|parameter| self.value(parameter, stored)).collect()
     }
 
-    fn value(&self, Parameter { name, ty, .. }: &Parameter) -> Result<Tensor, CliError> {
+    fn value(
+        &self,
+        Parameter { name, ty, .. }: &Parameter,
+        stored: &[(String, Arc<Tensor>)],
+    ) -> Result<Tensor, CliError> {
         // Numbers of 8 bytes become the elements.
         let needed = ty.bytes().saturating_add(ty.shape.elements().saturating_mul(8));
         brolga_memory::check(needed).map_err(|error| {
             CliError::argument(format!("input `{name}`: {ty}: {error}"), "make the graph smaller")
         })?;
         let Some((_, text)) = self.given.iter().rev().find(|(given, _)| given == name) else {
-            return Ok(pseudo_random(ty, name, self.seed));
+            let stored = stored.iter().find(|(known, _)| known == name);
+            return Ok(match stored {
+                Some((_, tensor)) => (**tensor).clone(),
+                None => pseudo_random(ty, name, self.seed),
+            });
         };
         let fails = |reason: String| {
             let help =

@@ -3,6 +3,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from trace to machine code |
+//! | `brolga inspect FILE` | what is in an ONNX model |
 //! | `brolga opt FILE` | runs passes over graphs and prints the result |
 //! | `brolga run FILE` | evaluates graphs on the interpreter, natively, or both and compares bits |
 //! | `brolga test FILE` | runs tests of passes, which are IR texts with directives |

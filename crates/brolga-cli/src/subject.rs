@@ -1,4 +1,5 @@
-//! The subject of a command: the programs of a built-in model, or the graphs of a text.
+//! The subject of a command: the programs of a built-in model, the graphs of a text, or the model of an
+//! ONNX file.
 
 use std::fs::File;
 use std::io;
@@ -6,6 +7,7 @@ use std::io;
 use brolga_ir::{Graph, parse_module, verify};
 use brolga_memory::{Limit, read_to_end};
 use brolga_nn::{Kind, Sequential, builtin};
+use brolga_onnx::{Bindings, Imported};
 use clap::Args;
 
 use crate::error::CliError;
@@ -21,8 +23,8 @@ const PROGRAMS: [(&str, Kind); 3] =
 /// The arguments that choose the subject.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
-    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, or - for standard
-    /// input
+    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file or of an ONNX model that
+    /// ends in .onnx, or - for standard input
     #[arg(value_name = "MODEL|FILE|-")]
     subject: String,
     /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this
@@ -32,6 +34,15 @@ pub(crate) struct Subject {
     /// Of a model: the size of a batch [default: 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     batch: Option<u64>,
+    /// Of an ONNX model: an extent that the file leaves open
+    #[arg(long = "dim", value_name = "NAME=N", value_parser = dim)]
+    dims: Vec<(String, usize)>,
+}
+
+fn dim(text: &str) -> Result<(String, usize), String> {
+    let (name, extent) = text.split_once('=').ok_or("expected NAME=N")?;
+    let extent = extent.parse().map_err(|_| format!("`{extent}` is no number from 0 on"))?;
+    Ok((name.to_owned(), extent))
 }
 
 /// A loaded subject.
@@ -40,20 +51,41 @@ pub(crate) enum Loaded {
     Program { model: Box<Sequential>, kind: Kind, batch: usize },
     /// The graphs of a text, each of them valid.
     Graphs(Vec<Graph>),
+    /// The graph of an ONNX model, with the values of its weights.
+    Imported(Box<Imported>),
+}
+
+impl Loaded {
+    /// The graphs, traced where they are those of a model.
+    pub(crate) fn graphs(self) -> Result<Vec<Graph>, CliError> {
+        match self {
+            Self::Graphs(graphs) => Ok(graphs),
+            Self::Imported(imported) => Ok(vec![imported.graph]),
+            Self::Program { mut model, kind, batch } => Ok(vec![model.trace(kind, batch)?]),
+        }
+    }
 }
 
 impl Subject {
     /// Finds the model, or reads and verifies the text.
     pub(crate) fn load(&self, streams: &mut Streams<'_>) -> Result<Loaded, CliError> {
+        if let Some((name, _)) = self.dims.first().filter(|_| !is_onnx(&self.subject)) {
+            let message = format!("`--dim {name}` is for ONNX models; `{}` is none", self.subject);
+            return Err(CliError::argument(message, "all other extents are known"));
+        }
         if builtin::NAMES.contains(&self.subject.as_str()) {
             return self.model();
         }
         if self.batch.is_some() {
             let message = format!("`--batch` is for built-in models; `{}` is none", self.subject);
-            return Err(CliError::argument(
-                message,
-                "the types in a text have the size of its batch",
-            ));
+            let help = match is_onnx(&self.subject) {
+                true => "an extent of an ONNX model is bound by its name: --dim N=1",
+                false => "the types in a text have the size of its batch",
+            };
+            return Err(CliError::argument(message, help));
+        }
+        if is_onnx(&self.subject) {
+            return self.onnx();
         }
         let (text, name) = self.read(streams)?;
         let mut graphs = parse_module(&text, &name)?.graphs;
@@ -71,10 +103,7 @@ impl Subject {
 
     /// As [`Subject::load`]; a model's program is traced.
     pub(crate) fn graphs(&self, streams: &mut Streams<'_>) -> Result<Vec<Graph>, CliError> {
-        match self.load(streams)? {
-            Loaded::Graphs(graphs) => Ok(graphs),
-            Loaded::Program { mut model, kind, batch } => Ok(vec![model.trace(kind, batch)?]),
-        }
+        self.load(streams)?.graphs()
     }
 
     fn model(&self) -> Result<Loaded, CliError> {
@@ -86,6 +115,19 @@ impl Subject {
         };
         let model = Box::new(builtin::by_name(&self.subject)?);
         Ok(Loaded::Program { model, kind, batch: self.batch.unwrap_or(BATCH) as usize })
+    }
+
+    fn onnx(&self) -> Result<Loaded, CliError> {
+        if self.program.is_some() {
+            let message = "an ONNX model has one graph";
+            return Err(CliError::argument(message, "leave out --program"));
+        }
+        let bind = |bindings: Bindings, (name, extent): &(String, usize)| {
+            bindings.dim(name.clone(), *extent)
+        };
+        let bindings = self.dims.iter().fold(Bindings::new(), bind);
+        let imported = brolga_onnx::load(&self.subject)?.graph(&bindings)?;
+        Ok(Loaded::Imported(Box::new(imported)))
     }
 
     /// The text, and its name in errors.
@@ -101,6 +143,11 @@ impl Subject {
             }
         })
     }
+}
+
+/// Whether a path is that of an ONNX model.
+pub(crate) fn is_onnx(path: &str) -> bool {
+    path.ends_with(".onnx")
 }
 
 /// The name of a file, or of standard input, in errors.

@@ -37,6 +37,7 @@
 //! | [`prelude`] | everything that a program with a model in it uses |
 //! | [`nn`] | layers, models, losses, metrics, optimizers, callbacks |
 //! | [`data`] | data sets and readers |
+//! | [`onnx`] | models of ONNX files |
 //! | [`ir`] | the graph: types, ops, text form, verifier, interpreter |
 //! | [`autodiff`] | gradients as nodes of the same graph |
 //! | [`passes`] | from the graph of a step to a graph of kernels |
@@ -53,6 +54,7 @@ pub use brolga_codegen as codegen;
 pub use brolga_data as data;
 pub use brolga_ir as ir;
 pub use brolga_nn as nn;
+pub use brolga_onnx as onnx;
 pub use brolga_passes as passes;
 pub use brolga_runtime as runtime;
 

@@ -128,7 +128,8 @@ impl Dump {
                 }
                 vec![model.trace(kind, batch)?]
             }
-            Loaded::Graphs(mut graphs) => {
+            loaded @ (Loaded::Graphs(_) | Loaded::Imported(_)) => {
+                let mut graphs = loaded.graphs()?;
                 if stage == Stage::Grad || (stage > Stage::Grad && self.differentiate.is_asked()) {
                     graphs.iter_mut().try_for_each(|graph| self.differentiate.apply(graph))?;
                 }

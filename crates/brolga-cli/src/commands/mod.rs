@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod dump;
+mod inspect;
 mod opt;
 mod run;
 mod test;
@@ -15,6 +16,7 @@ use crate::streams::Streams;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Dump(dump::Dump),
+    Inspect(inspect::Inspect),
     Opt(opt::Opt),
     Run(run::Run),
     Test(test::Test),
@@ -25,6 +27,7 @@ impl Command {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         match self {
             Self::Dump(command) => command.run(streams),
+            Self::Inspect(command) => command.run(),
             Self::Opt(command) => command.run(streams),
             Self::Run(command) => command.run(streams),
             Self::Test(command) => command.run(streams),

@@ -16,7 +16,7 @@ use crate::inputs::{Inputs, fnv1a};
 use crate::memory::MemoryLimit;
 use crate::numpy;
 use crate::streams::Streams;
-use crate::subject::Subject;
+use crate::subject::{Loaded, Subject};
 
 /// Evaluate graphs and print their outputs
 ///
@@ -53,13 +53,18 @@ impl Run {
             let message = "the interpreter has no instruction set";
             return Err(CliError::argument(message, "--isa goes with --native or --check"));
         }
-        let graphs = self.subject.graphs(streams)?;
+        let mut loaded = self.subject.load(streams)?;
+        let stored = match &mut loaded {
+            Loaded::Imported(imported) => std::mem::take(&mut imported.states),
+            Loaded::Graphs(_) | Loaded::Program { .. } => vec![],
+        };
+        let graphs = loaded.graphs()?;
         self.inputs.check(&graphs)?;
         let mut report = Report { text: String::new(), json: json!({ "graphs": [] }), holds: true };
         let mut documents = vec![];
         for graph in &graphs {
             self.memory.check(graph)?;
-            let inputs = self.inputs.of(graph)?;
+            let inputs = self.inputs.of(graph, &stored)?;
             let interpreted = (!self.native || self.check).then(|| interpret(graph, &inputs));
             let interpreted = interpreted.transpose()?;
             let native = (self.native || self.check).then(|| self.native(graph, &inputs));

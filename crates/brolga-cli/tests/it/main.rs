@@ -7,6 +7,7 @@ mod dump;
 mod first_model;
 mod json;
 mod limits;
+mod onnx;
 mod opt;
 mod run;
 mod test;

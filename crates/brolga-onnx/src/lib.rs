@@ -1,0 +1,33 @@
+//! ONNX models as graphs of Brolga.
+//!
+//! [`load`] reads a file; [`OnnxModel::graph`] makes a graph of it, for one size of each extent that
+//! the file leaves open. The graph is one like any other: it is interpreted, differentiated, fused
+//! and compiled. The model itself is a network of [`Model`](brolga_nn::model::Model), which predicts,
+//! is evaluated and trained as one of our own is. Which ops there are, and how they are tested, is in `docs/onnx.md`.
+//!
+//! Files are not trusted: sizes are checked before memory is taken, nothing outside of the model's
+//! folder is read, and whatever is wrong is an [`OnnxError`] that names the file and the node.
+
+mod call;
+mod element;
+mod error;
+mod file;
+mod floats;
+mod import;
+mod model;
+mod network;
+mod ops;
+mod proto;
+mod tensor;
+mod value;
+
+pub use element::ElementType;
+pub use error::{MissingOp, NodeName, OnnxError};
+pub use model::{
+    Bindings, Dim, Imported, ImportedOutput, Kind, Known, OnnxModel, Port, Weight, load,
+};
+pub use ops::NAMES;
+pub use tensor::read_value;
+
+#[cfg(test)]
+mod tests;
