@@ -113,6 +113,7 @@ impl NetworkLayer {
             inputs: vec![],
             outputs: vec![],
             weights: self.weights.iter().map(weight).collect(),
+            drops_mask: false,
         }
     }
 }

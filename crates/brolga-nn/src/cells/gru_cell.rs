@@ -68,8 +68,7 @@ impl Cell for GRUCell {
             true => row(bias, 0),
             false => bias.clone(),
         });
-        let Projection { gates, mut shared } =
-            self.unit().project(call, x, 3, of_input.as_ref());
+        let Projection { gates, mut shared } = self.unit().project(call, x, 3, of_input.as_ref());
         if let Some(bias) = bias.filter(|_| self.reset_after) {
             let recurrent = row(&bias, 1);
             shared.extend((0..3).map(|gate| {

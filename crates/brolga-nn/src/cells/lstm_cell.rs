@@ -70,9 +70,8 @@ impl Cell for LSTMCell {
 
     fn step(&self, step: &CellStep<'_>) -> (Var, Vec<Var>) {
         let h = self.unit().kept(step, &step.states[0]);
-        let sum = |gate: usize| {
-            &step.inputs[gate] + h.matmul(&step.shared(&format!("recurrent/{gate}")))
-        };
+        let sum =
+            |gate: usize| &step.inputs[gate] + h.matmul(&step.shared(&format!("recurrent/{gate}")));
         let gate = |gate: usize| self.recurrent_activation.apply(&sum(gate));
         let (i, f, new, o) = (gate(0), gate(1), self.activation.apply(&sum(2)), gate(3));
         let c = f * &step.states[1] + i * new;

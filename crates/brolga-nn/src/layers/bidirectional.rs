@@ -100,9 +100,8 @@ impl Bidirectional {
             return Err(Mistake::new(message).help(help));
         }
         let zero = |steps: Steps| Steps { zero_output_for_mask: steps.return_sequences, ..steps };
-        let name = |way: &str, layer: &Arc<dyn Layer>| {
-            format!("{way}_{}", snake_case(layer.class_name()))
-        };
+        let name =
+            |way: &str, layer: &Arc<dyn Layer>| format!("{way}_{}", snake_case(layer.class_name()));
         Ok([
             (name("forward", &forward), forward, zero(own)),
             (name("backward", &backward), backward, zero(other)),

@@ -111,7 +111,8 @@ impl Discretization {
             summary.add(numbers, self.epsilon);
         }
         let boundaries = summary.boundaries(bins);
-        let Some(boundaries) = boundaries.filter(|found| found.iter().all(|x| x.is_finite())) else {
+        let Some(boundaries) = boundaries.filter(|found| found.iter().all(|x| x.is_finite()))
+        else {
             let message = "Discretization: adapt: there are no data, or not all of them are finite";
             return Err(Mistake::new(message).help("give at least one finite number").into());
         };
@@ -131,10 +132,8 @@ impl Discretization {
         };
         let falls = boundaries.windows(2).find(|pair| pair[0] > pair[1]);
         if let Some(pair) = falls {
-            let message = format!(
-                "Discretization: the boundary {} comes before {}",
-                pair[0], pair[1]
-            );
+            let message =
+                format!("Discretization: the boundary {} comes before {}", pair[0], pair[1]);
             return Err(Mistake::new(message).help("give the boundaries in ascending order"));
         }
         Ok((mode, boundaries.iter().map(|&x| x as f32).collect()))

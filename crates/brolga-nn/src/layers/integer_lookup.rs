@@ -1,6 +1,6 @@
 //! Indices of whole numbers in a vocabulary.
 
-use brolga_ir::{Data, DType, Mistake, Tensor, Tracer, Type, Var};
+use brolga_ir::{DType, Data, Mistake, Tensor, Tracer, Type, Var};
 
 use super::categories::{check_axes, encoded, integers, vector_dtype};
 use super::{Base, Layer, WeightSpec, layer};

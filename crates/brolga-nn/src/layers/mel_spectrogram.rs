@@ -1,6 +1,6 @@
 //! Spectrograms on the mel scale.
 
-use brolga_ir::{Data, DType, Mistake, Tensor, Tracer, Type, Var};
+use brolga_ir::{DType, Data, Mistake, Tensor, Tracer, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Layer, WeightSpec, fourier, layer, shapes};
@@ -124,7 +124,8 @@ impl MelSpectrogram {
         let class = "MelSpectrogram";
         let [x] = inputs else { return Ok(()) };
         let [_, samples] = *x.shape else {
-            let message = format!("{class} takes signals (None, samples), given {}", shapes(inputs));
+            let message =
+                format!("{class} takes signals (None, samples), given {}", shapes(inputs));
             return Err(Mistake::new(message).help("drop an axis of channels: Reshape::new([-1])"));
         };
         let fft = self.fft_length;
@@ -134,7 +135,8 @@ impl MelSpectrogram {
             return Err(Mistake::new(message).help("a window is at most as long as a frame"));
         }
         if samples <= fft / 2 {
-            let message = format!("{class}: a signal has {samples} samples, half a frame has {}", fft / 2);
+            let message =
+                format!("{class}: a signal has {samples} samples, half a frame has {}", fft / 2);
             return Err(Mistake::new(message)
                 .help("give longer signals, padded with zeros, or a smaller fft_length"));
         }
@@ -242,8 +244,12 @@ impl Layer for MelSpectrogram {
             let fft = self.fft_length;
             let frames = (samples + fft / 2 * 2 - fft) / self.sequence_stride + 1;
             let [rows, columns] = fourier::factors(fft);
-            let indices =
-                samples_of_frames(tracer, [batch, samples], [frames, self.sequence_stride], [rows, columns]);
+            let indices = samples_of_frames(
+                tracer,
+                [batch, samples],
+                [frames, self.sequence_stride],
+                [rows, columns],
+            );
             let table = x.reshape([batch * samples]);
             let signals = table.gather(&indices).reshape([batch * frames, columns, rows]);
             let constant = |shape: &[usize], values: &[f64]| {

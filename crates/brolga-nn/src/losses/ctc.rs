@@ -105,18 +105,16 @@ pub fn ctc(y_true: &Var, logits: &Var) -> Var {
         _ => first.concat(&[&never([batch, states - 1])], 1),
     };
     let none = never([batch, states]);
-    let (last, _) = tracer
-        .scan("ctc")
-        .carries(&[&begin])
-        .over(&[&emitted], 0)
-        .shared(&[&skips, &none])
-        .run(|step| {
-            let (before, skips, none) = (&step.carries[0], &step.shared[0], &step.shared[1]);
-            let one = shifted(before, 1, none);
-            let two = skips.select(&shifted(before, 2, none), none);
-            let sum = log_sum(&[before, &one, &two]);
-            (vec![sum + &step.slices[0]], vec![])
-        });
+    let (last, _) =
+        tracer.scan("ctc").carries(&[&begin]).over(&[&emitted], 0).shared(&[&skips, &none]).run(
+            |step| {
+                let (before, skips, none) = (&step.carries[0], &step.shared[0], &step.shared[1]);
+                let one = shifted(before, 1, none);
+                let two = skips.select(&shifted(before, 2, none), none);
+                let sum = log_sum(&[before, &one, &two]);
+                (vec![sum + &step.slices[0]], vec![])
+            },
+        );
     // Paths end in the last label or in the blank after it.
     let count = classes_of.ne(&classes_of.constant_like(0.0)).cast(DType::I32);
     let end = count.reduce_sum(&[1], true) * 2.0;
@@ -130,7 +128,9 @@ pub fn ctc(y_true: &Var, logits: &Var) -> Var {
 }
 
 fn misfit(labels: &Type, logits: &Type) -> Mistake {
-    let message = format!("CTC takes labels [batch, labels] and logits [batch, frames, classes], given {labels} and {logits}");
+    let message = format!(
+        "CTC takes labels [batch, labels] and logits [batch, frames, classes], given {labels} and {logits}"
+    );
     Mistake::new(message)
 }
 
