@@ -69,14 +69,14 @@ fn network(kind: Kind, vocabulary: usize) -> Result<Model, NnError> {
     let x = match kind {
         Kind::Transformer => {
             let x = TokenAndPositionEmbedding::new(vocabulary, LENGTH, WIDTH).on(&text);
-            LayerNormalization::new().on(&block(&block(&x)))
+            LayerNormalization::new().on(block(&block(&x)))
         }
         Kind::Lstm => {
             let x = Embedding::new(vocabulary, WIDTH / 2).on(&text);
             LSTM::new(2 * WIDTH).return_sequences(true).on(&x)
         }
     };
-    Model::new(&text, &Dense::new(vocabulary).on(&x))
+    Model::new(&text, Dense::new(vocabulary).on(&x))
 }
 
 /// The characters of all novels; each has its place as its number.

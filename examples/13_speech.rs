@@ -271,7 +271,7 @@ fn hear_string(task: &Task<'_>) -> Outcome {
     let mut model = network(form, true);
     model.add(Dense::new(1 + WORDS.len()));
     let loss = losses::CTC::new().max_length(form.digits.1);
-    task.train(&mut model, task.shared.compile().loss(loss), 1, 20)?;
+    task.train(&mut model, task.shared.compile().loss(loss), 1, 12)?;
 
     let logits = model.predict(&task.test.x)?;
     let said = &task.test.digits;
