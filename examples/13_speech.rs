@@ -164,6 +164,8 @@ fn spectrogram(form: Form) -> Sequential {
     let mut model = Sequential::new();
     model.add(Input::new([form.samples]));
     let bands = MelSpectrogram::new().sampling_rate(RATE as f64).num_mel_bins(40);
+    // From -40 to 40 decibels, whatever else is in a batch.
+    let bands = bands.min_power(1e-4).top_db(200.0);
     model.add(bands.fft_length(512).sequence_stride(160).min_freq(60.0));
     model
 }
@@ -173,11 +175,11 @@ fn spectrogram(form: Form) -> Sequential {
 fn network(form: Form, each_frame: bool) -> Sequential {
     let mut model = spectrogram(form);
     model.add(Permute::new([2, 1]));
-    model.add(BatchNormalization::new().momentum(0.9));
+    model.add(Rescaling::new(1.0 / 40.0));
     model.add(Conv1D::new(64, 5).padding("same").activation("relu"));
-    model.add(BatchNormalization::new().momentum(0.9));
+    model.add(LayerNormalization::new());
     model.add(Conv1D::new(96, 5).strides(2).padding("same").activation("relu"));
-    model.add(BatchNormalization::new().momentum(0.9));
+    model.add(LayerNormalization::new());
     model.add(Dropout::new(0.2));
     model.add(Bidirectional::new(GRU::new(64).return_sequences(each_frame)));
     model.add(Dropout::new(0.2));
