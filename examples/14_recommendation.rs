@@ -73,11 +73,11 @@ fn network(data: &MovieLens, mean: f32) -> Result<Model, NnError> {
             .embeddings_initializer(RandomNormal { stddev: 0.05, ..RandomNormal::default() })
             .embeddings_regularizer(L2::new(2e-6))
     };
-    let vector = |table: Embedding, numbers: &Symbolic| Flatten::new().on(&table.on(numbers));
+    let vector = |table: Embedding, numbers: &Symbolic| Flatten::new().on(table.on(numbers));
     let (users, films) = (data.users.age.len(), data.films.title.len());
     let tower = |vectors: Symbolic, known: &Symbolic| {
         let side = Dense::new(FACTORS).use_bias(false).on(known);
-        Dropout::new(0.2).on(&Add::new().on([&vectors, &side]))
+        Dropout::new(0.2).on(Add::new().on([&vectors, &side]))
     };
     let u = tower(vector(table(users, FACTORS), &user), &age);
     let f = tower(vector(table(films, FACTORS), &film), &genres);
