@@ -8,6 +8,7 @@
 //! Files are not trusted: sizes are checked before memory is taken, nothing outside of the model's
 //! folder is read, and whatever is wrong is an [`OnnxError`] that names the file and the node.
 
+mod bindings;
 mod call;
 mod element;
 mod error;
@@ -20,12 +21,12 @@ mod ops;
 mod proto;
 mod tensor;
 mod value;
+mod words;
 
+pub use bindings::{Bindings, Dim, Kind, Known, Port};
 pub use element::ElementType;
 pub use error::{MissingOp, NodeName, OnnxError};
-pub use model::{
-    Bindings, Dim, Imported, ImportedOutput, Kind, Known, OnnxModel, Port, Weight, load,
-};
+pub use model::{Imported, ImportedOutput, OnnxModel, Weight, load};
 pub use ops::NAMES;
 pub use tensor::read_value;
 

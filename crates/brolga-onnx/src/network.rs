@@ -13,9 +13,11 @@ use brolga_nn::model::{self, Built, BuiltLayer, Network};
 use brolga_nn::registry::{self, Object};
 use brolga_nn::trace::{Call, Context, Weights};
 
+use crate::bindings::{Bindings, Dim, Kind, Port};
 use crate::error::{OnnxError, quoted};
-use crate::model::{Bindings, Dim, OnnxModel, Port, Weight, Words};
+use crate::model::{OnnxModel, Weight};
 use crate::value::Value;
+use crate::words::Words;
 
 /// Weights of a file that belong together, by their names: what stands before the last `.` or `/`.
 #[derive(Debug)]
@@ -112,6 +114,7 @@ impl NetworkLayer {
             class_name: "Onnx",
             inputs: vec![],
             outputs: vec![],
+            drops_mask: false,
             weights: self.weights.iter().map(weight).collect(),
             drops_mask: false,
         }
@@ -183,8 +186,8 @@ impl OnnxModel {
                 let message = format!("no node gives a value `{name}`");
                 return Err(self.error(Mistake::new(message).help(help)));
             }
-            let kind = crate::model::Kind::Tensor;
-            outputs.push(Port { name: name.to_owned(), kind, element: None, dims: None });
+            let (name, kind) = (name.to_owned(), Kind::Tensor);
+            outputs.push(Port { name, kind, element: None, dims: None });
         }
         self.outputs = outputs;
         Ok(self)

@@ -7,11 +7,11 @@ use brolga_ir::{DType, Data, Mistake, Shape, Tensor, Type};
 use half::{bf16, f16};
 use prost::bytes::Bytes;
 
+use crate::bindings::{Kind, Known};
 use crate::element::ElementType;
 use crate::error::OnnxError;
 use crate::file::{self, Folder};
 use crate::floats::Format;
-use crate::model::{Kind, Known};
 use crate::proto::{OptionalProto, SequenceProto, TensorProto};
 
 /// `data_location` of a tensor whose elements are in a file of their own.

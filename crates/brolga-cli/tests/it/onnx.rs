@@ -101,7 +101,7 @@ fn a_model_is_optimized_and_dumped() {
 fn what_does_not_fit() {
     insta::assert_snapshot!(named(&stderr_of(1, &["run", DENSE], "")), @r#"
     error: dense.onnx: input `x`: extents are open: `N`
-      help: bind each: Bindings::new().dim("N", 1)
+      help: bind each: Bindings::new().dim("N", 1), or --dim N=1 on the command line
     "#);
     insta::assert_snapshot!(named(&stderr_of(1, &["run", DENSE, "--dim", "M=2"], "")), @r"
     error: dense.onnx: the model has no open extent `M`

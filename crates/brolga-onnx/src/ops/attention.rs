@@ -401,7 +401,8 @@ pub(crate) fn packed_attention(call: &Call<'_>) -> Outs {
     };
     let packed = packed.sound()?;
     let width = packed.shape().last().copied().unwrap_or(0) / 3;
-    if packed.shape()[..] != [batch, steps, 3 * width] || count == 0 || width % count != 0 {
+    if packed.shape()[..] != [batch, steps, 3 * width] || count == 0 || !width.is_multiple_of(count)
+    {
         return mistake(
             format!("x {}, weights {}, {count} heads", x.ty(), weight.ty()),
             "they are [batch, steps, input] and [input, 3 · heads · size]",

@@ -34,7 +34,7 @@ fn open_extents_are_bound_by_name() {
 fn what_is_open_must_be_bound() {
     insta::assert_snapshot!(refused(&["N", "3", "M"], Bindings::new()), @r#"
     model.onnx: input `x`: extents are open: `N`, `M`
-      help: bind each: Bindings::new().dim("N", 1)
+      help: bind each: Bindings::new().dim("N", 1), or --dim N=1 on the command line
     "#);
     insta::assert_snapshot!(refused(&["N"], Bindings::new().dim("n", 1)), @r"
     model.onnx: the model has no open extent `n`
