@@ -175,6 +175,9 @@ fn window_of(call: &Call<'_>, x: &[usize], w: &Var) -> Result<Vec<usize>, Fault>
             "both have the same number of axes",
         );
     }
+    if own.contains(&0) {
+        return mistake(format!("the filter is {}", w.ty()), "its extents are at least 1");
+    }
     match call.ints("kernel_shape") {
         Some(given) if extents(given, "`kernel_shape`")? != own => mistake(
             format!("`kernel_shape` is {given:?}, the filter is {}", w.ty()),
