@@ -114,7 +114,6 @@ impl NetworkLayer {
             class_name: "Onnx",
             inputs: vec![],
             outputs: vec![],
-            drops_mask: false,
             weights: self.weights.iter().map(weight).collect(),
             drops_mask: false,
         }
