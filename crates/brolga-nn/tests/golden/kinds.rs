@@ -143,7 +143,7 @@ pub(crate) fn layer(case: &Case) -> Outcome {
         return Err(error.into());
     }
     for (place, y) in outputs.iter().enumerate() {
-        sketch.expect(&format!("y{place}"), y);
+        sketch.expect(format!("y{place}"), y);
     }
     sketch.updates(&weights, &named);
     let pulled = outputs.iter().enumerate().map(|(place, y)| sketch.pulled(y, place));
