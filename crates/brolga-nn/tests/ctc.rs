@@ -57,7 +57,8 @@ fn computed(y: &Array2<i32>, z: &Array3<f64>) -> (Vec<f64>, Vec<f64>) {
     let losses = ctc(&labels, &logits);
     tracer.output(&losses);
     let sum = losses.reduce_sum(&[0], false);
-    let gradient = gradients(&tracer, &sum, &[logits.clone()]).expect("a gradient").swap_remove(0);
+    let gradient =
+        gradients(&tracer, &sum, std::slice::from_ref(&logits)).expect("a gradient").swap_remove(0);
     tracer.output(&gradient);
     drop((labels, logits, losses, sum, gradient));
     let graph = tracer.finish().expect("no mistake");
