@@ -30,6 +30,8 @@ pub(crate) fn data_to_text(data: &Data, shape: &Shape) -> String {
     let elements = number::elements(data);
     match elements.as_slice() {
         [one] => one.clone(),
+        // An extent before one of 0 may be of any size.
+        [] => list(&[]),
         _ => nested(&elements, shape),
     }
 }

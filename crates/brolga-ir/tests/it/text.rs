@@ -157,7 +157,7 @@ fn constants_without_elements_and_scalars() {
     let text = "graph f() {
   %0: f32[0] = constant {value=[]}
   %1: f32[0,3] = constant {value=[]}
-  %2: f32[2,0] = constant {value=[[],[]]}
+  %2: f32[2,0] = constant {value=[]}
   %3: i32[] = constant {value=-3}
   %4: bool[2,2] = constant {value=true}
   %5: f32[2,1,2] = constant {value=[[[1,2]],[[3,4]]]}
@@ -362,4 +362,10 @@ fn functions_that_double_are_read_in_linear_time() {
     text += "graph g(%x: f32[]) { %0: f32[] = call f64 %x return %0 }";
     let errors = parse_graph(&text, "<input>").expect_err("too many nodes");
     assert_eq!(errors.errors()[0].message, "with its bodies the graph has more than 4194304 nodes");
+}
+
+#[test]
+fn a_constant_without_elements_is_short_whatever_its_extents() {
+    let text = "graph f() {\n  %0: f64[2147483647,0,4] = constant {value=[]}\n  return %0\n}\n";
+    assert_eq!(round_trip(&graph(text)), text);
 }
