@@ -225,7 +225,8 @@ fn rebuilt(graph: &Graph, change: impl Fn(&Node) -> Option<(Op, Origin)>) -> Opt
             .map(|value| Value { node: ids[&value.node], port: value.port })
             .collect();
         let node = match op {
-            Op::Parameter(Parameter { name, kind, ty }) => {
+            Op::Parameter(parameter) => {
+                let Parameter { name, kind, ty } = *parameter;
                 ty.check().ok()?;
                 new.add_input(&name, kind, ty, origin).ok()?.node
             }

@@ -10,8 +10,8 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
@@ -108,10 +108,21 @@ pub struct Graph {
     /// The greatest depth of nested bodies so far.
     depth: usize,
     revision: Revision,
+    /// What was computed of this revision.
+    known: Known,
     /// The identity of the next node.
     next: u64,
     /// The changes, if they are recorded.
     journal: Option<Vec<Change>>,
+}
+
+/// What is known of a graph until it is changed.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// See [`Graph::order`].
+    order: OnceLock<Vec<NodeId>>,
+    /// Whether an output or an input needs each node.
+    all_live: bool,
 }
 
 /// A version of a graph, see [`Graph::revision`].
@@ -186,6 +197,7 @@ impl Graph {
     /// Gives the graph a new revision.
     fn change(&mut self) {
         self.revision = Revision::default();
+        self.known = Known::default();
     }
 
     /// Renames the function.
@@ -547,7 +559,12 @@ impl Graph {
 
     /// Removes every node that no output needs; inputs stay. Returns the number of removed nodes.
     pub fn remove_dead(&mut self) -> usize {
-        self.remove_unneeded([])
+        if self.known.all_live {
+            return 0;
+        }
+        let removed = self.remove_unneeded([]);
+        self.known.all_live = true;
+        removed
     }
 
     /// Removes every node that neither an output nor one of `kept` needs; inputs stay. Returns the
@@ -593,6 +610,11 @@ impl Graph {
     /// Nodes in an order in which operands come before their uses; among ready nodes, the oldest is
     /// next. Nodes on a cycle are missing.
     pub fn order(&self) -> Vec<NodeId> {
+        self.known.order.get_or_init(|| self.sorted()).clone()
+    }
+
+    /// See [`Graph::order`].
+    fn sorted(&self) -> Vec<NodeId> {
         // For each node, the number of its operands that are not in the order yet.
         let mut waiting = vec![u32::MAX; self.nodes.bound()];
         for id in self.ids() {

@@ -12,7 +12,7 @@ use crate::error::PassError;
 /// The loops of a graph, operands before their uses.
 pub(crate) fn loops(graph: &Graph) -> Vec<NodeId> {
     let is_loop = |id: &NodeId| graph.node(*id).op.family() == Family::Loop;
-    match graph.ids().any(|id| is_loop(&id)) {
+    match graph.may_nest() && graph.ids().any(|id| is_loop(&id)) {
         true => graph.order().into_iter().filter(is_loop).collect(),
         false => Vec::new(),
     }
@@ -111,7 +111,7 @@ impl Loop {
             sequences: given[scan.carries..][..scan.sequences].to_vec(),
             shared: given[scan.carries + scan.sequences..].to_vec(),
             stacks: outputs[scan.carries..].iter().map(stacked).collect(),
-            scan: scan.clone(),
+            scan: Scan::clone(scan),
             body,
         })
     }

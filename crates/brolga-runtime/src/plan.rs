@@ -75,7 +75,7 @@ impl Plan {
         limits::check(&report, options)?;
 
         let constant = |&id: &NodeId| match &graph.node(id).op {
-            Op::Constant(constant) => Some(constant.clone()),
+            Op::Constant(constant) => Some(Constant::clone(constant)),
             _ => None,
         };
         let constants = tasks.constants.iter().filter_map(constant).collect();

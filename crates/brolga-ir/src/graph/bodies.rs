@@ -67,6 +67,11 @@ impl Graph {
         Ok(())
     }
 
+    /// Whether an op has had a body: otherwise none has one now.
+    pub fn may_nest(&self) -> bool {
+        self.depth > 0
+    }
+
     /// The depth of nested bodies with this op.
     pub(super) fn depth_with(&self, op: &Op) -> Result<usize, Mistake> {
         let depth = op.bodies().iter().map(|body| body.depth + 1).fold(self.depth, usize::max);

@@ -129,7 +129,8 @@ fn read(data: BodyData, bodies: &[Arc<Graph>]) -> Result<Graph, String> {
         };
         let operands = node.operands.into_iter().map(operand).collect::<Result<Vec<_>, _>>()?;
         let id = match node.op {
-            Op::Parameter(Parameter { name, kind, ty }) => {
+            Op::Parameter(parameter) => {
+                let Parameter { name, kind, ty } = *parameter;
                 graph.add_input(&name, kind, ty, node.origin).map(|value| value.node)
             }
             op => graph.add_node(op, &operands, node.origin),

@@ -35,11 +35,17 @@ pub mod window;
 
 pub use elementwise::Elementwise;
 
-/// The enum of all ops and its dispatch, from the list of files and types.
+/// The enum of all ops and its dispatch, from the list of files and types. Large ops are boxed, so
+/// that they do not make every node of a graph large.
 macro_rules! ops {
-    (elementwise { $($efile:ident: $etype:ident,)* } other { $($ofile:ident: $otype:ident,)* }) => {
+    (
+        elementwise { $($efile:ident: $etype:ident,)* }
+        other { $($ofile:ident: $otype:ident,)* }
+        large { $($lfile:ident: $ltype:ident,)* }
+    ) => {
         $(mod $efile; pub use $efile::$etype;)*
         $(mod $ofile; pub use $ofile::$otype;)*
+        $(mod $lfile; pub use $lfile::$ltype;)*
 
         /// An op: a value that says what a node computes. Its serde form has no
         /// [bodies](crate::op::Operation::bodies): that of a [`Graph`](crate::Graph) has.
@@ -49,17 +55,19 @@ macro_rules! ops {
         pub enum Op {
             $($etype($etype),)*
             $($otype($otype),)*
+            $($ltype(Box<$ltype>),)*
         }
 
         impl Op {
             /// The names of all ops in the text form.
-            pub const NAMES: &[&str] = &[$(stringify!($efile),)* $(stringify!($ofile),)*];
+            pub const NAMES: &[&str] = &[$(stringify!($efile),)* $(stringify!($ofile),)* $(stringify!($lfile),)*];
 
             /// The name in the text form.
             pub fn name(&self) -> &'static str {
                 match self {
                     $(Self::$etype(_) => stringify!($efile),)*
                     $(Self::$otype(_) => stringify!($ofile),)*
+                    $(Self::$ltype(_) => stringify!($lfile),)*
                 }
             }
 
@@ -72,6 +80,7 @@ macro_rules! ops {
                 match name {
                     $(stringify!($efile) => Some($etype::deserialize(attributes).map(Self::$etype)),)*
                     $(stringify!($ofile) => Some($otype::deserialize(attributes).map(Self::$otype)),)*
+                    $(stringify!($lfile) => Some($ltype::deserialize(attributes).map(|op| Self::$ltype(Box::new(op)))),)*
                     _ => None,
                 }
             }
@@ -85,6 +94,7 @@ macro_rules! ops {
                 match self {
                     $(Self::$etype(op) => op.serialize(serializer),)*
                     $(Self::$otype(op) => op.serialize(serializer),)*
+                    $(Self::$ltype(op) => op.serialize(serializer),)*
                 }
             }
 
@@ -93,6 +103,7 @@ macro_rules! ops {
                 match self {
                     $(Self::$etype(op) => op,)*
                     $(Self::$otype(op) => op,)*
+                    $(Self::$ltype(op) => &**op,)*
                 }
             }
 
@@ -101,6 +112,7 @@ macro_rules! ops {
                 match self {
                     $(Self::$etype(op) => op,)*
                     $(Self::$otype(op) => op,)*
+                    $(Self::$ltype(op) => &mut **op,)*
                 }
             }
 
@@ -115,6 +127,7 @@ macro_rules! ops {
                 match name {
                     $(stringify!($efile) => crate::draw::elementwise::<$etype>(pen),)*
                     $(stringify!($ofile) => crate::draw::other::<$otype>(pen),)*
+                    $(stringify!($lfile) => crate::draw::other::<$ltype>(pen),)*
                     _ => None,
                 }
             }
@@ -155,8 +168,10 @@ macro_rules! ops {
 
         $(impl crate::op::Named for $etype { const NAME: &'static str = stringify!($efile); })*
         $(impl crate::op::Named for $otype { const NAME: &'static str = stringify!($ofile); })*
+        $(impl crate::op::Named for $ltype { const NAME: &'static str = stringify!($lfile); })*
         $(impl From<$etype> for Op { fn from(op: $etype) -> Self { Self::$etype(op) } })*
         $(impl From<$otype> for Op { fn from(op: $otype) -> Self { Self::$otype(op) } })*
+        $(impl From<$ltype> for Op { fn from(op: $ltype) -> Self { Self::$ltype(Box::new(op)) } })*
     };
 }
 
@@ -196,15 +211,10 @@ ops! {
         stop_gradient: StopGradient,
     }
     other {
-        parameter: Parameter,
-        constant: Constant,
-        iota: Iota,
         broadcast: Broadcast,
         reshape: Reshape,
         transpose: Transpose,
         reverse: Reverse,
-        slice: Slice,
-        pad: Pad,
         concat: Concat,
         reduce_sum: ReduceSum,
         reduce_mean: ReduceMean,
@@ -214,6 +224,19 @@ ops! {
         cumsum: Cumsum,
         sort: Sort,
         matmul: Matmul,
+        gather: Gather,
+        scatter_add: ScatterAdd,
+        one_hot: OneHot,
+        call: Call,
+        custom_gradient: CustomGradient,
+        kernel: Kernel,
+    }
+    large {
+        parameter: Parameter,
+        constant: Constant,
+        iota: Iota,
+        slice: Slice,
+        pad: Pad,
         conv: Conv,
         conv_grad_input: ConvGradInput,
         conv_grad_filter: ConvGradFilter,
@@ -223,18 +246,15 @@ ops! {
         max_pool_gather: MaxPoolGather,
         avg_pool: AvgPool,
         avg_pool_grad: AvgPoolGrad,
-        gather: Gather,
-        scatter_add: ScatterAdd,
-        one_hot: OneHot,
         random_bits: RandomBits,
         random_uniform: RandomUniform,
         random_bernoulli: RandomBernoulli,
-        call: Call,
-        custom_gradient: CustomGradient,
         scan: Scan,
-        kernel: Kernel,
     }
 }
+
+// A graph of thousands of nodes is walked dozens of times while it is compiled.
+const _: () = assert!(size_of::<Op>() <= 56);
 
 pub use conv_dims::{ConvDims, Convolution};
 pub use custom_gradient::custom_gradient;
@@ -245,6 +265,15 @@ pub use pool::{PoolDims, Pooling};
 pub use random_bernoulli::Probability;
 
 impl Op {
+    /// How the windows of a maximum, or of the index of a maximum, move; `None` of other ops.
+    pub fn max_pooling(&self) -> Option<Pooling> {
+        match self {
+            Self::MaxPool(op) => Some(op.pool),
+            Self::MaxPoolIndex(op) => Some(op.pool),
+            _ => None,
+        }
+    }
+
     /// The graphs inside the op.
     pub fn bodies(&self) -> &[std::sync::Arc<crate::graph::Graph>] {
         self.definition().bodies()

@@ -1,7 +1,6 @@
 //! Kernels around one contraction.
 
 use brolga_ir::op::Family;
-use brolga_ir::ops::{MaxPool, MaxPoolIndex};
 use brolga_ir::{Graph, NodeId, Op, Value};
 
 use super::{Checked, ancestors, check_streaming, ensure, is_code, is_input, split};
@@ -105,7 +104,7 @@ fn check_prologue(body: &Graph, main: NodeId, prologue: &[NodeId]) -> Checked {
 
 /// The operand of the `max_unpool` that gives the cotangent.
 fn unpooled(body: &Graph, unpool: NodeId, cotangent: Value) -> Result<Value, String> {
-    let Op::MaxUnpool(op) = body.node(unpool).op else { return Ok(cotangent) };
+    let Op::MaxUnpool(op) = &body.node(unpool).op else { return Ok(cotangent) };
     let operands = body.operands(unpool);
     ensure(cotangent == unpool.into(), "`max_unpool` does not give the cotangent")?;
     ensure(is_input(body, operands[1]), "the indices of the maxima are computed inside")?;
@@ -114,7 +113,7 @@ fn unpooled(body: &Graph, unpool: NodeId, cotangent: Value) -> Result<Value, Str
 }
 
 fn check_epilogue(body: &Graph, main: NodeId, epilogue: &[NodeId]) -> Checked {
-    let is_pool = |id: &NodeId| matches!(body.node(*id).op, Op::MaxPool(_) | Op::MaxPoolIndex(_));
+    let is_pool = |id: &NodeId| body.node(*id).op.max_pooling().is_some();
     let (pools, chain): (Vec<NodeId>, Vec<NodeId>) = epilogue.iter().partition(|id| is_pool(id));
     let shape = &body.ty(main.into()).shape;
     chain.iter().try_for_each(|&id| check_streaming(body, id, shape))?;
@@ -122,11 +121,7 @@ fn check_epilogue(body: &Graph, main: NodeId, epilogue: &[NodeId]) -> Checked {
     ensure(matches!(body.node(main).op, Op::Conv(_)), "pooling does not follow a convolution")?;
     let pooled = body.operands(first)[0];
     for &pool in &pools {
-        let (Op::MaxPool(MaxPool { pool: window })
-        | Op::MaxPoolIndex(MaxPoolIndex { pool: window })) = body.node(pool).op
-        else {
-            continue;
-        };
+        let Some(window) = body.node(pool).op.max_pooling() else { continue };
         ensure(window.tiles_a_plane(), "a pooling has overlapping windows, padding or three axes")?;
         ensure(body.operands(pool)[0] == pooled, "two values are pooled")?;
     }

@@ -146,7 +146,7 @@ fn preparation(
         return Err("it is returned, or read by more than gradients of contractions");
     }
     let users: NodeSet = uses.into_iter().map(|(user, _)| user).collect();
-    let (mut copied, value, users) = match graph.node(cotangent.node).op {
+    let (mut copied, value, users) = match &graph.node(cotangent.node).op {
         Op::MaxUnpool(op) if op.pool.tiles_a_plane() => {
             let unpool = NodeSet::from([cotangent.node]);
             (unpool.clone(), graph.operands(cotangent.node)[0], unpool)

@@ -22,7 +22,7 @@
 
 use std::collections::BTreeSet;
 
-use brolga_ir::ops::{KernelKind, MaxPool, MaxPoolIndex, Pooling};
+use brolga_ir::ops::{KernelKind, Pooling};
 use brolga_ir::{Graph, NodeId, Op, Value};
 
 use crate::error::PassError;
@@ -94,12 +94,7 @@ fn pools(graph: &Graph, region: &NodeSet) -> Result<Vec<NodeId>, Why> {
 
 /// The window of a maximum pooling over one or two axes, without padding and overlap.
 fn plain_window(graph: &Graph, id: NodeId) -> Option<Pooling> {
-    match graph.node(id).op {
-        Op::MaxPool(MaxPool { pool }) | Op::MaxPoolIndex(MaxPoolIndex { pool }) => {
-            pool.tiles_a_plane().then_some(pool)
-        }
-        _ => None,
-    }
+    graph.node(id).op.max_pooling().filter(Pooling::tiles_a_plane)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ fn is_window(op: &Op) -> bool {
 
 /// The node that gives the indices of the maxima of a `max_pool`.
 fn indices(graph: &Graph, id: NodeId) -> Option<NodeId> {
-    let Op::MaxPool(pool) = graph.node(id).op else { return None };
+    let Op::MaxPool(pool) = &graph.node(id).op else { return None };
     let index = Op::from(MaxPoolIndex { pool: pool.pool });
     let users = graph.uses_of(graph.operands(id)[0]);
     users.into_iter().map(|(user, _)| user).find(|&user| graph.node(user).op == index)

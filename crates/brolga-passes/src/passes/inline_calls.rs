@@ -75,7 +75,7 @@ fn called(op: &Op) -> Option<&Arc<Graph>> {
 /// The calls of a graph, operands before their uses.
 fn calls(graph: &Graph) -> Vec<NodeId> {
     let is_call = |id: &NodeId| called(&graph.node(*id).op).is_some();
-    match graph.ids().any(|id| is_call(&id)) {
+    match graph.may_nest() && graph.ids().any(|id| is_call(&id)) {
         true => graph.order().into_iter().filter(is_call).collect(),
         false => Vec::new(),
     }

@@ -103,8 +103,8 @@ fn move_mask(
 }
 
 fn unpool(graph: &Graph, value: Value) -> Option<MaxUnpool> {
-    match graph.node(value.node).op {
-        Op::MaxUnpool(op) => Some(op),
+    match &graph.node(value.node).op {
+        Op::MaxUnpool(op) => Some(**op),
         _ => None,
     }
 }

@@ -178,20 +178,7 @@ pub fn kernels(
 
 impl fmt::Display for KernelTimes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Limits { isa, threads, multiply_adds, levels } = &self.limits;
-        writeln!(f, "limits of {isa} on {threads} threads: {:.1} GFLOP/s", multiply_adds / 1e9)?;
-        let rate = |rate: f64| format!("{:.1}", rate / 1e9);
-        let rows: Vec<_> = levels
-            .iter()
-            .map(|limits| {
-                let measured = bytes(limits.level.measured);
-                let [read, write, copy] = [limits.read, limits.write, limits.copy].map(rate);
-                [limits.level.name.to_owned(), measured, read, write, copy]
-            })
-            .collect();
-        let heading = ["level", "set a thread", "read GB/s", "write GB/s", "copy GB/s"];
-        write_table(f, 1, &heading, &rows)?;
-        writeln!(f)?;
+        writeln!(f, "{}", self.limits)?;
         let rows: Vec<_> = self
             .kernels
             .iter()

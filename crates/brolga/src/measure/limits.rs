@@ -1,6 +1,9 @@
 //! What bounds a kernel: arithmetic, or a level of memory.
 
+use std::fmt;
+
 use brolga_codegen::{Error, VectorIsa};
+use brolga_runtime::table::{bytes, write_table};
 
 use super::limit::{Level, MultiplyAdds, Traffic, Transfers, levels};
 use super::median;
@@ -97,6 +100,21 @@ impl Limits {
             level.copy = of(&|round| round.levels[index].copy);
         }
         Some(limits)
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { isa, threads, multiply_adds, levels } = self;
+        writeln!(f, "limits of {isa} on {threads} threads: {:.1} GFLOP/s", multiply_adds / 1e9)?;
+        let rate = |rate: f64| format!("{:.1}", rate / 1e9);
+        let row = |limits: &LevelLimits| {
+            let measured = bytes(limits.level.measured);
+            let [read, write, copy] = [limits.read, limits.write, limits.copy].map(rate);
+            [limits.level.name.to_owned(), measured, read, write, copy]
+        };
+        let rows: Vec<_> = levels.iter().map(row).collect();
+        write_table(f, 1, &["level", "set a thread", "read GB/s", "write GB/s", "copy GB/s"], &rows)
     }
 }
 

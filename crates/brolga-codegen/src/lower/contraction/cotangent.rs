@@ -49,7 +49,7 @@ impl Cotangent {
         let unpool = match body.op(value) {
             Op::MaxUnpool(op) => {
                 let operands = body.graph.operands(value.node);
-                Some((*op, operands[0], operands[1]))
+                Some((**op, operands[0], operands[1]))
             }
             _ => None,
         };
