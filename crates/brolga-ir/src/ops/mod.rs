@@ -17,6 +17,7 @@ macro_rules! var_method {
     };
 }
 
+mod attend;
 mod body;
 #[cfg(test)]
 mod checks;
@@ -213,6 +214,8 @@ ops! {
         argmax: Argmax,
         cumsum: Cumsum,
         sort: Sort,
+        attention: Attention,
+        attention_grad: AttentionGrad,
         matmul: Matmul,
         conv: Conv,
         conv_grad_input: ConvGradInput,
@@ -225,6 +228,8 @@ ops! {
         avg_pool_grad: AvgPoolGrad,
         gather: Gather,
         scatter_add: ScatterAdd,
+        scatter_update: ScatterUpdate,
+        run_sums: RunSums,
         one_hot: OneHot,
         random_bits: RandomBits,
         random_uniform: RandomUniform,
@@ -236,6 +241,7 @@ ops! {
     }
 }
 
+pub use attend::{Attending, AttentionDims, BLOCK as ATTENTION_BLOCK, Scale};
 pub use conv_dims::{ConvDims, Convolution};
 pub use custom_gradient::custom_gradient;
 pub use kernel::KernelKind;
