@@ -26,6 +26,10 @@ def training():
         "tanh": (10_000,),
         "lstm": (32,),
         "gru": (16,),
+        "transformer": (32,),
+        "transformer512": (4,),
+        "speech_ctc": (16,),
+        "two_towers": (1024,),
     }
     for model, sizes in batches.items():
         # PyTorch's third loss of the separable network is 1.1e-4 off all others'.
@@ -37,7 +41,7 @@ def training():
 
 def prediction():
     models = [("mnist_cnn", batch) for batch in (1, 32, 256)]
-    models += [(model, 1) for model in ("resnet50", "vgg19", "densenet121", "mobilenet_v2")]
+    models += [(model, 1) for model in ("resnet50", "vgg19", "densenet121", "mobilenet_v2", "generation")]
     for model, batch in models:
         command = {"run": "predict", "model": model, "batch": batch}
         yield Case("predict", f"predict {model} batch {batch}", command)
@@ -88,6 +92,12 @@ def products():
         yield Case("matmul", f"matmul {m}x{k}x{n}", command, 2 * m * k * n)
 
 
+def scans():
+    """The gradient of a loop over scalars; operations are its multiply-adds, those of the gradient being two for each."""
+    command = {"run": "scan", "carries": 60, "length": 1000}
+    yield Case("scan", "scan of 60 scalars over 1000 steps", command, 3 * 2 * 60 * 1000)
+
+
 def beside_another():
     """Cases that are also measured while another process keeps a core busy."""
     cases = [*training(), *prediction()]
@@ -95,4 +105,4 @@ def beside_another():
 
 
 def all_cases():
-    return [*training(), *prediction(), *products(), *convolutions()]
+    return [*training(), *prediction(), *scans(), *products(), *convolutions()]

@@ -212,7 +212,7 @@ class Comparison:
         command = dict(case.command)
         if "model" in command:
             command["folder"] = str(self.folder(command["model"], command["batch"]))
-            if self.onnx and command["run"] == "predict":
+            if self.onnx and command["run"] == "predict" and command["model"] != "generation":
                 self.setup.export(command["folder"])
         return command
 

@@ -50,12 +50,16 @@ class Peer:
 
 
 class Python(Peer):
-    def __init__(self, name, runs, worker, packages, arguments=(), environment=None):
+    def __init__(self, name, runs, worker, packages, arguments=(), environment=None, lacks=()):
         super().__init__(name, runs)
+        self.lacks = lacks
         self.worker = worker
         self.packages = [*packages, "numpy"]
         self.arguments = arguments
         self.variables = environment or {}
+
+    def can(self, case):
+        return case.command.get("model") not in self.lacks and super().can(case)
 
     def install(self, setup):
         setup.install_packages(self.packages)
@@ -102,7 +106,9 @@ class Ours(Peer):
 MODELS = {"train", "predict"}
 # The models that the workers in Rust have written down themselves; those in Python read any.
 WRITTEN = {"mnist_cnn", "mlp"}
-OURS = Ours("brolga", {"train", "predict", "conv", "matmul"})
+OURS = Ours("brolga", {"train", "predict", "conv", "matmul", "scan"})
+# Keras has no cache of keys and values, JAX no CTC, and ONNX files are written of one input.
+CACHE, CTC = {"generation"}, {"speech_ctc"}
 KERAS_JAX = {"KERAS_BACKEND": "jax"}
 KERAS_TENSORFLOW = {"KERAS_BACKEND": "tensorflow"}
 PEERS = [
@@ -114,11 +120,25 @@ PEERS = [
         "keras_worker.py",
         ["keras", "tensorflow-cpu"],
         environment=KERAS_TENSORFLOW,
+        lacks=CACHE,
     ),
-    Python("keras-jax", MODELS, "keras_worker.py", ["keras", "jax", "jaxlib"], environment=KERAS_JAX),
-    Python("jax", MODELS, "jax_worker.py", ["jax", "jaxlib"]),
+    Python(
+        "keras-jax",
+        MODELS,
+        "keras_worker.py",
+        ["keras", "jax", "jaxlib"],
+        environment=KERAS_JAX,
+        lacks=CACHE,
+    ),
+    Python("jax", {*MODELS, "scan"}, "jax_worker.py", ["jax", "jaxlib"], lacks=CTC),
     # Its files are written by PyTorch.
-    Python("onnxruntime", {"predict"}, "onnxruntime_worker.py", ["onnxruntime", "torch", "onnx"]),
+    Python(
+        "onnxruntime",
+        {"predict"},
+        "onnxruntime_worker.py",
+        ["onnxruntime", "torch", "onnx"],
+        lacks=CACHE,
+    ),
     Rust("candle", MODELS, WRITTEN),
     Rust("burn", MODELS, WRITTEN),
     Rust("tract", {"predict"}, WRITTEN),

@@ -5,6 +5,7 @@ import math
 TITLES = {
     "train": "Training steps",
     "predict": "Predictions",
+    "scan": "Loops",
     "matmul": "Matrix products",
     "conv": "Single convolutions and their gradients",
 }

@@ -14,12 +14,15 @@ use brolga::prelude::*;
 use brolga::runtime::{Array, Executable, Feed, Options, State, StateLayout};
 use serde_json::{Value, json};
 
-use crate::models::{Data, Task, task};
-use crate::ops::{convolution, product};
+use crate::models::{Data, Task, Trainer, task};
+use crate::ops::{convolution, product, scan};
 use crate::{Result, number, text};
 
 /// How many elements of a result are compared, at even distances.
 const SAMPLES: usize = 101;
+
+/// The symbols of a sequence of labels; zeros follow.
+const SYMBOLS: u32 = 20;
 
 /// The epsilon of Adam, if none is given: Keras's.
 pub(crate) const EPSILON: f64 = 1e-7;
@@ -27,8 +30,11 @@ pub(crate) const EPSILON: f64 = 1e-7;
 /// A model for the training that all workers run.
 pub(crate) fn compiled(name: &str, dropout: bool, epsilon: f64, options: &Options) -> Result<Task> {
     let mut task = task(name, dropout)?;
-    let compile = Compile::new().optimizer(Adam::new(1e-3).epsilon(epsilon)).loss(task.loss);
-    task.model.compile(compile.threads(options.threads))?;
+    let compile = match task.optimizer {
+        Trainer::Adam => Compile::new().optimizer(Adam::new(1e-3).epsilon(epsilon)),
+        Trainer::Sgd => Compile::new().optimizer(SGD::new(1e-2)),
+    };
+    task.model.compile(compile.loss(task.loss).threads(options.threads))?;
     Ok(task)
 }
 
@@ -38,7 +44,8 @@ pub(crate) fn write(command: &Value) -> Result<Value> {
     let folder = Path::new(text(command, "folder")?);
     fs::create_dir_all(folder)?;
     let name = text(command, "model")?;
-    let Task { mut model, loss, data, gain } = compiled(name, true, EPSILON, &Options::default())?;
+    let Task { mut model, loss, data, gain, optimizer } =
+        compiled(name, true, EPSILON, &Options::default())?;
     let mut weights = model.get_weights()?;
     for weight in weights.iter_mut().filter(|weight| weight.ndim() > 1) {
         // Initializers count all channels as inputs of a depthwise kernel.
@@ -58,7 +65,8 @@ pub(crate) fn write(command: &Value) -> Result<Value> {
         inputs.push(json!({ "name": name, "dtype": ty.dtype.name(), "shape": ty.shape.to_vec() }));
     }
     let model: Value = serde_json::from_str(&model.to_json()?)?;
-    let task = json!({ "model": model, "loss": loss, "inputs": inputs });
+    let optimizer = if optimizer == Trainer::Sgd { "sgd" } else { "adam" };
+    let task = json!({ "model": model, "loss": loss, "inputs": inputs, "optimizer": optimizer });
     fs::write(folder.join("task.json"), task.to_string())?;
     Ok(json!({}))
 }
@@ -94,6 +102,17 @@ fn numbers(data: Data, name: &str, ty: &Type, seed: u32) -> Result<Vec<u8>> {
             } else {
                 floats(&mut images.iter().take(count).map(|&pixel| f32::from(pixel) / 255.0))
             }
+        }
+        Data::Sequences { last } if name == "y" => {
+            let row = ty.shape.last().map_or(1, |&row| row.max(1)) as u32;
+            let symbol = |index: u32| match index % row < SYMBOLS {
+                true => 1 + ((noise(index, seed) + 0.5) * last as f32) as i32,
+                false => 0,
+            };
+            integers(&mut (0..u32::try_from(count)?).map(symbol))
+        }
+        Data::Sequences { .. } => {
+            floats(&mut (0..u32::try_from(count)?).map(|index| noise(index, seed)))
         }
         Data::Noise { integers: bound, classes } => {
             let below = |index: u32, bound: u32| ((noise(index, seed) + 0.5) * bound as f32) as i32;
@@ -166,6 +185,7 @@ impl Case {
             "predict" => Self::of_model(command, Kind::Predict, options)?,
             "conv" => Self::of_op(&convolution(command)?, options)?,
             "matmul" => Self::of_op(&product(command)?, options)?,
+            "scan" => Self::of_op(&scan(command)?, options)?,
             other => return Err(format!("there is no command `{other}`").into()),
         };
         case.compile = start.elapsed();

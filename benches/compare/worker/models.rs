@@ -16,6 +16,16 @@ pub(crate) struct Task {
     /// The factor of first kernels, with which signals keep their size on the way through many
     /// layers, so that results can be told apart.
     pub(crate) gain: f32,
+    pub(crate) optimizer: Trainer,
+}
+
+/// The optimizer of a training.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trainer {
+    /// Adam with a rate of 0.001.
+    Adam,
+    /// Plain gradient descent with a rate of 0.01, by the rows that occur where a peer can.
+    Sgd,
 }
 
 /// A batch for a model.
@@ -28,6 +38,9 @@ pub(crate) enum Data {
     /// Numbers that follow from their places; integers below the bound for inputs, below the last
     /// number for labels.
     Noise { integers: u32, classes: u32 },
+    /// The same for inputs, and labels that are sequences of some numbers from 1 to the last one, and
+    /// then zeros.
+    Sequences { last: u32 },
 }
 
 /// Rows of a table: columns of categories, the categories of each, columns of numbers.
@@ -36,11 +49,18 @@ const CATEGORIES: usize = 1000;
 const NUMBERS: usize = 13;
 /// Tokens of texts.
 const VOCABULARY: usize = 10_000;
+/// The extents of transformers.
+const WIDTH: usize = 128;
+const HEADS: usize = 4;
+/// Keys of a cache.
+const KEYS: usize = 64;
+/// Rows of the large table.
+const ROWS: usize = 1_000_000;
 
 /// The model of this name, compiled without metrics: no peer computes any.
 pub(crate) fn task(name: &str, dropout: bool) -> Result<Task> {
     const CLASSES: &str = "sparse_categorical_crossentropy";
-    let task = |model, loss, data| Task { model, loss, data, gain: 1.0 };
+    let task = |model, loss, data| Task { model, loss, data, gain: 1.0, optimizer: Trainer::Adam };
     let digits = |model| task(model, CLASSES, Data::Digits);
     let noise = |model, loss, classes| {
         task(model, loss, Data::Noise { integers: CATEGORIES as u32, classes })
@@ -57,6 +77,22 @@ pub(crate) fn task(name: &str, dropout: bool) -> Result<Task> {
         "tanh" => noise(tanh()?, "mean_squared_error", 0),
         "lstm" => task(lstm()?, CLASSES, Data::Noise { integers: VOCABULARY as u32, classes: 10 }),
         "gru" => noise(gru()?, CLASSES, 10),
+        "transformer" => noise(transformer(64, 0.0)?, CLASSES, 10),
+        "transformer512" => noise(transformer(512, if dropout { 0.1 } else { 0.0 })?, CLASSES, 10),
+        "speech_ctc" => task(speech_ctc()?, "ctc", Data::Sequences { last: 10 }),
+        "two_towers" => Task {
+            optimizer: Trainer::Sgd,
+            ..task(
+                two_towers()?,
+                "mean_squared_error",
+                Data::Noise { integers: ROWS as u32, classes: 0 },
+            )
+        },
+        "generation" => task(
+            generation()?,
+            "mean_squared_error",
+            Data::Noise { integers: KEYS as u32, classes: 0 },
+        ),
         "resnet50" => noise(resnet50(Architecture::new())?, CLASSES, 10),
         "vgg19" => plain(vgg19(Architecture::new())?),
         "densenet121" => noise(densenet121(Architecture::new())?, CLASSES, 10),
@@ -76,6 +112,62 @@ fn lstm() -> std::result::Result<Model, NnError> {
 fn gru() -> std::result::Result<Model, NnError> {
     let x = Input::new([200, 32]).tensor();
     Model::new(&x, probabilities(&Bidirectional::new(GRU::new(64)).on(&x)))
+}
+
+/// What follows attention in a layer of a transformer.
+fn fed_forward(x: &Symbolic, attended: &Symbolic) -> Symbolic {
+    let x = LayerNormalization::new().on(Add::new().on([x, attended]));
+    let h = Dense::new(WIDTH).on(Dense::new(4 * WIDTH).activation("relu").on(&x));
+    LayerNormalization::new().on(Add::new().on([&x, &h]))
+}
+
+/// A classifier of sequences of vectors: two layers of Vaswani et al., "Attention is all you need"
+/// (2017).
+fn transformer(steps: usize, dropout: f64) -> std::result::Result<Model, NnError> {
+    let given = Input::new([steps, WIDTH]).tensor();
+    let mut x = given.clone();
+    for _ in 0..2 {
+        let attention = MultiHeadAttention::new(HEADS, WIDTH / HEADS).dropout(dropout);
+        x = fed_forward(&x, &attention.on([&x, &x]));
+    }
+    Model::new(&given, probabilities(&GlobalAveragePooling1D::new().on(&x)))
+}
+
+/// One vector of a sequence through such layers, with the keys and values of those before it.
+fn generation() -> std::result::Result<Model, NnError> {
+    let given = Input::new([1, WIDTH]).name("vector").tensor();
+    let index = Input::new([1]).dtype("int32").name("index").tensor();
+    let mut inputs = vec![given.clone(), index.clone()];
+    let (mut x, mut outputs) = (given, vec![]);
+    for layer in 0..2 {
+        let cache = Input::new([2, KEYS, HEADS, WIDTH / HEADS]).name(format!("cache{layer}"));
+        let cache = cache.tensor();
+        let arguments = CallArguments::of([&x, &x]).use_causal_mask(true).cache(&cache, &index);
+        let attention = MultiHeadAttention::new(HEADS, WIDTH / HEADS).shared();
+        let [attended, next] = attention.on_all(arguments);
+        x = fed_forward(&x, &attended);
+        inputs.push(cache);
+        outputs.push(next);
+    }
+    outputs.insert(0, Dense::new(10).on(&x));
+    Model::new(inputs, outputs)
+}
+
+/// Mel spectrograms of 200 frames to ten symbols and the blank.
+fn speech_ctc() -> std::result::Result<Model, NnError> {
+    let frames = Input::new([200, 80]).tensor();
+    let convolution = Conv1D::new(128, 5).strides(2).padding("same").activation("relu");
+    let x = GRU::new(128).return_sequences(true).on(convolution.on(&frames));
+    Model::new(&frames, Dense::new(11).on(&x))
+}
+
+/// Scores of a user, of whom a table has a row, and an item of 32 features.
+fn two_towers() -> std::result::Result<Model, NnError> {
+    let user = Input::new([1]).dtype("int32").name("user").tensor();
+    let item = Input::new([32]).name("item").tensor();
+    let row = Flatten::new().on(Embedding::new(ROWS, 64).on(&user));
+    let tower = |x: &Symbolic| Dense::new(64).on(Dense::new(64).activation("relu").on(x));
+    Model::new([&user, &item], Dot::new(1).on([&tower(&row), &tower(&item)]))
 }
 
 fn probabilities(x: &Symbolic) -> Symbolic {

@@ -1,7 +1,8 @@
 //! Single ops as graphs.
 
+use brolga::autodiff::gradients;
 use brolga::ir::ops::window::Window;
-use brolga::ir::{Graph, Tracer, Type};
+use brolga::ir::{Graph, Tracer, Type, Var};
 use serde_json::Value;
 
 use crate::{Result, number, text};
@@ -36,5 +37,30 @@ pub(crate) fn product(command: &Value) -> Result<Graph> {
     let tracer = Tracer::new("matmul");
     let (a, b) = (tracer.input("a", Type::f32([m, k])), tracer.input("b", Type::f32([k, n])));
     tracer.output(&a.matmul(&b));
+    Ok(tracer.finish()?)
+}
+
+/// The gradient, by its first values, of the sum of scalars that are carried over steps: each
+/// becomes the hyperbolic tangent of itself plus a number of the step times the next one. The
+/// inputs are `a`, the first values, and `b`, the numbers.
+pub(crate) fn scan(command: &Value) -> Result<Graph> {
+    let (carries, length) = (number(command, "carries")?, number(command, "length")?);
+    let tracer = Tracer::new("scan");
+    let a = tracer.input("a", Type::f32([carries]));
+    let b = tracer.input("b", Type::f32([length]));
+    let scalar = |place: usize| a.slice(&[place], &[place + 1], &[1]).reshape([]);
+    let first: Vec<Var> = (0..carries).map(scalar).collect();
+    let given: Vec<&Var> = first.iter().collect();
+    let (last, _) = tracer.scan("step").carries(&given).over(&[&b], 0).run(|step| {
+        let next = |place: usize| {
+            let other = &step.carries[(place + 1) % carries];
+            (&step.carries[place] + &step.slices[0] * other).tanh()
+        };
+        ((0..carries).map(next).collect(), vec![])
+    });
+    let sum = last.iter().skip(1).fold(last[0].clone(), |sum, next| sum + next);
+    let gradient = gradients(&tracer, &sum, std::slice::from_ref(&a))?.swap_remove(0);
+    tracer.output(&gradient);
+    drop((a, b, first, last, sum, gradient));
     Ok(tracer.finish()?)
 }

@@ -1,5 +1,6 @@
 """JAX, the whole step in one `jit`: NHWC, an Adam written out, weights and slots given away to the step."""
 
+import math
 import time
 
 import common
@@ -101,6 +102,43 @@ class Pass:
     def dense(self, layer, x):
         return self.activated(layer, x @ self.weight(layer, "kernel"))
 
+    def layernormalization(self, layer, x):
+        mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+        factor = lax.rsqrt(variance + layer.config["epsilon"]) * self.weight(layer, "gamma")
+        return (x - mean) * factor + self.weight(layer, "beta")
+
+    def multiheadattention(self, layer, x, _, *cached):
+        def projected(name):
+            product = jnp.einsum("bsf,fhk->bhsk", x, self.weight(layer, f"{name}/kernel"))
+            return product + self.weight(layer, f"{name}/bias")[:, None, :]
+
+        q, k, v = map(projected, ("query", "key", "value"))
+        mask = None
+        if cached:
+            cache, index = sorted(cached, key=lambda tensor: -tensor.ndim)
+            place = index[0, 0]
+            put = lambda old, new: lax.dynamic_update_slice_in_dim(old, new, place, 2)
+            old = cache.transpose(1, 0, 3, 2, 4)
+            k, v = put(old[0], k), put(old[1], v)
+            mask = jnp.arange(k.shape[2]) <= place
+        scores = jnp.einsum("bhqk,bhsk->bhqs", q, k) / math.sqrt(q.shape[-1])
+        scores = scores if mask is None else jnp.where(mask, scores, -1e9)
+        shares = jax.nn.softmax(scores)
+        rate = layer.config["dropout"]
+        if self.key is not None and rate > 0:
+            self.key, own = jax.random.split(self.key)
+            kept = jax.random.bernoulli(own, 1 - rate, shares.shape)
+            shares = jnp.where(kept, shares / (1 - rate), 0.0)
+        y = jnp.einsum("bhqs,bhsk->bqhk", shares, v)
+        last = self.weight(layer, "attention_output/kernel")
+        return jnp.einsum("bqhk,hkf->bqf", y, last) + self.weight(layer, "attention_output/bias")
+
+    def globalaveragepooling1d(self, _, x):
+        return x.mean(1)
+
+    def dot(self, _, x, y):
+        return (x * y).sum(1, keepdims=True)
+
     def embedding(self, layer, x):
         return self.weight(layer, "embeddings")[x]
 
@@ -191,13 +229,16 @@ class Train(common.Case):
 
             (value, statistics), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
             count = count + 1
+            if task.optimizer == "sgd":
+                weights = jax.tree.map(lambda w, g: w - 1e-2 * g, weights, gradients)
+                return (weights, statistics, m, v, count, key), value
             rate = RATE * jnp.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
             m = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), m, gradients)
             v = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g * g - v), v, gradients)
             update = lambda w, m, v: w - rate * m / (jnp.sqrt(v) + epsilon)
             return (jax.tree.map(update, weights, m, v), statistics, m, v, count, key), value
 
-        slots = zeros, jax.tree.map(jnp.copy, zeros)
+        slots = (zeros, jax.tree.map(jnp.copy, zeros)) if task.optimizer == "adam" else ({}, {})
         self.state = (weights, statistics, *slots, jnp.float32(0), jax.random.key(1))
         self.batch = x, y
         start = time.perf_counter()
@@ -229,9 +270,36 @@ class Predict(common.Case):
         jax.block_until_ready(result)
 
 
+class Scan(common.Case):
+    """The gradient of a loop over scalars."""
+
+    def __init__(self, command):
+        carries, length = command["carries"], command["length"]
+        a, b = (jnp.asarray(common.noise((n,), seed)) for seed, n in [(1, carries), (2, length)])
+
+        def step(state, x):
+            others = (*state[1:], state[0])
+            return tuple(jnp.tanh(own + x * other) for own, other in zip(state, others)), None
+
+        def total(a, b):
+            last, _ = lax.scan(step, tuple(a[i] for i in range(carries)), b)
+            return sum(last)
+
+        start = time.perf_counter()
+        run = jax.jit(jax.grad(total)).lower(a, b).compile()
+        self.compile_seconds = time.perf_counter() - start
+        self.run = lambda: run(a, b)
+
+    def step(self):
+        return self.run()
+
+    def wait(self, result):
+        jax.block_until_ready(result)
+
+
 def versions():
     return {"jax": jax.__version__}
 
 
-kinds = {"train": Train, "predict": Predict}
+kinds = {"train": Train, "predict": Predict, "scan": Scan}
 common.serve(versions, lambda command: kinds[command["run"]](command))

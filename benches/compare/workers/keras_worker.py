@@ -25,13 +25,18 @@ def build(command, task):
     for entry in task.json["config"]["layers"]:
         if entry["class_name"] == "Dropout" and not command.get("dropout", True):
             entry["config"]["rate"] = 0.0
+        if entry["class_name"] == "MultiHeadAttention" and not command.get("dropout", True):
+            entry["config"]["dropout"] = 0.0
     model = keras.models.model_from_json(json.dumps(task.json))
     for layer in model.layers:
         for weight in layer.weights:
             for name in (f"{layer.name}/{weight.name}", weight.path):
                 if name in task.weights:
                     weight.assign(task.weights[name])
-    optimizer = keras.optimizers.Adam(1e-3, epsilon=common.epsilon(command))
+    if task.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(1e-2)
+    else:
+        optimizer = keras.optimizers.Adam(1e-3, epsilon=common.epsilon(command))
     model.compile(optimizer=optimizer, loss=task.loss)
     return model
 

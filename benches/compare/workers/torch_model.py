@@ -23,7 +23,8 @@ class Network(nn.Module):
         self.calls = []
         for number, layer in enumerate(layers):
             if layer.kind != "InputLayer":
-                function = KINDS[layer.kind](layer.config, task.variables(layer))
+                config = layer.config | {"sparse": task.optimizer == "sgd"}
+                function = KINDS[layer.kind](config, task.variables(layer))
                 if isinstance(function, nn.Module):
                     self.add_module(f"layer{number}", function)
                 self.calls.append((layer.name, function, layer.inputs))
@@ -111,7 +112,87 @@ def batch_normalization(config, variables):
 
 
 def embedding(config, variables):
-    return nn.Embedding.from_pretrained(torch.from_numpy(variables["embeddings"]), freeze=False)
+    table = torch.from_numpy(variables["embeddings"])
+    return nn.Embedding.from_pretrained(table, freeze=False, sparse=config["sparse"])
+
+
+class LayerNormalization(nn.Module):
+    def __init__(self, config, variables):
+        super().__init__()
+        self.gamma, self.beta = parameter(variables["gamma"]), parameter(variables["beta"])
+        self.epsilon = config["epsilon"]
+
+    def forward(self, x):
+        return F.layer_norm(x, self.gamma.shape, self.gamma, self.beta, self.epsilon)
+
+
+class Attention(nn.Module):
+    """Attention of a sequence to itself, in one projection; with a cache and an index in it, of one vector to those before."""
+
+    def __init__(self, config, variables):
+        super().__init__()
+        self.heads, self.dropout = config["num_heads"], config["dropout"]
+        kernel = lambda name: torch.from_numpy(variables[f"{name}/kernel"]).flatten(1).T
+        bias = lambda name: torch.from_numpy(variables[f"{name}/bias"]).flatten()
+        ways = ["query", "key", "value"]
+        self.weight = nn.Parameter(torch.cat([kernel(way) for way in ways]).contiguous())
+        self.bias = nn.Parameter(torch.cat([bias(way) for way in ways]))
+        last = torch.from_numpy(variables["attention_output/kernel"]).flatten(0, 1).T
+        self.out = nn.Parameter(last.contiguous())
+        self.out_bias = parameter(variables["attention_output/bias"])
+        self.cache = None
+
+    def forward(self, x, _, *cached):
+        batch, steps, _ = x.shape
+        parts = F.linear(x, self.weight, self.bias).view(batch, steps, 3, self.heads, -1)
+        q, k, v = parts.permute(2, 0, 3, 1, 4)
+        mask = None
+        if cached:
+            # Keys and values stay in a buffer: [2, batch, heads, keys, features].
+            cache, index = sorted(cached, key=lambda tensor: -tensor.dim())
+            if self.cache is None:
+                self.cache = cache.permute(1, 0, 3, 2, 4).contiguous()
+            place = index[0].long()
+            self.cache[0].index_copy_(2, place, k)
+            self.cache[1].index_copy_(2, place, v)
+            k, v = self.cache[0], self.cache[1]
+            mask = torch.arange(k.shape[2]) <= place
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, mask, dropout)
+        return F.linear(y.transpose(1, 2).flatten(2), self.out, self.out_bias)
+
+
+class Conv1D(nn.Module):
+    def __init__(self, config, variables):
+        super().__init__()
+        self.weight = parameter(variables["kernel"], (2, 1, 0))
+        self.bias = parameter(variables["bias"])
+        self.stride, self.activation = config["strides"], ACTIVATIONS[config["activation"]]
+
+    def forward(self, x):
+        x = x.transpose(1, 2)
+        stride = self.stride[0] if isinstance(self.stride, list) else self.stride
+        sides = common.same_padding(x.shape[2], self.weight.shape[2], stride)
+        y = F.conv1d(F.pad(x, sides), self.weight, self.bias, stride)
+        return self.activation(y).transpose(1, 2)
+
+
+class Sequence(nn.Module):
+    """All outputs of a GRU in one direction."""
+
+    def __init__(self, config, variables):
+        super().__init__()
+        given = lambda name: torch.from_numpy(variables[f"gru_cell/{name}"])
+        gates = lambda x: torch.cat([x.chunk(3)[i] for i in (1, 0, 2)])
+        self.layer = nn.GRU(given("kernel").shape[0], config["units"], batch_first=True)
+        with torch.no_grad():
+            self.layer.weight_ih_l0.copy_(gates(given("kernel").T))
+            self.layer.weight_hh_l0.copy_(gates(given("recurrent_kernel").T))
+            self.layer.bias_ih_l0.copy_(gates(given("bias")[0]))
+            self.layer.bias_hh_l0.copy_(gates(given("bias")[1]))
+
+    def forward(self, x):
+        return self.layer(x)[0]
 
 
 class Recurrent(nn.Module):
@@ -184,10 +265,15 @@ KINDS = {
     "Dense": Dense,
     "BatchNormalization": batch_normalization,
     "Embedding": embedding,
+    "LayerNormalization": LayerNormalization,
+    "MultiHeadAttention": Attention,
+    "Conv1D": Conv1D,
+    "GRU": Sequence,
     "LSTM": Recurrent,
     "Bidirectional": Recurrent,
     "MaxPooling2D": pooling(F.max_pool2d),
     "AveragePooling2D": pooling(F.avg_pool2d),
+    "GlobalAveragePooling1D": lambda *_: lambda x: x.mean(1),
     "GlobalAveragePooling2D": lambda *_: lambda x: x.mean((2, 3)),
     "Activation": lambda config, _: ACTIVATIONS[config["activation"]],
     "ReLU": relu,
@@ -195,6 +281,7 @@ KINDS = {
     "Dropout": lambda config, _: nn.Dropout(config["rate"]),
     "Identity": lambda *_: lambda x: x,
     "Flatten": lambda *_: flatten,
+    "Dot": lambda *_: lambda x, y: (x * y).sum(1, keepdim=True),
     "Add": lambda *_: lambda x, y: x + y,
     "Concatenate": lambda *_: lambda *x: torch.cat(x, 1 if x[0].dim() == 4 else -1),
 }
@@ -211,7 +298,16 @@ def tensor(array):
     return tensor
 
 
+def ctc(z, y):
+    """Keras's: the mean over the batch, of labels with zeros behind them."""
+    z = z.log_softmax(-1).transpose(0, 1)
+    frames = torch.full((y.shape[0],), z.shape[0])
+    symbols = (y != 0).sum(1)
+    return F.ctc_loss(z, y.long(), frames, symbols, reduction="none").mean()
+
+
 LOSSES = {
+    "ctc": ctc,
     "sparse_categorical_crossentropy": lambda z, y: F.cross_entropy(z, y.long()),
     "binary_crossentropy": F.binary_cross_entropy_with_logits,
     "mean_squared_error": F.mse_loss,

@@ -27,7 +27,10 @@ class Train(common.Case):
         loss = torch_model.LOSSES[task.loss]
         self.batch = [torch_model.tensor(array) for array in task.x], torch_model.tensor(task.y)
         epsilon = common.epsilon(command)
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=epsilon, fused=True)
+        if task.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(model.parameters(), lr=1e-2)
+        else:
+            self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=epsilon, fused=True)
         self.loss = lambda x, y: loss(model(*x), y)
         if options.compile:
             self.loss = compiled(self.loss)

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use brolga_ir::op::Family;
 use brolga_ir::ops::Kernel;
 use brolga_ir::text::Names;
-use brolga_ir::{Graph, NodeId, Op};
+use brolga_ir::{Graph, NodeId, Op, Value};
 use cranelift_module::FuncId;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use rustc_hash::FxHashMap;
@@ -59,11 +60,12 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
     let lowered = lower_all(graph, &*target)?;
     let (object, stages) = assemble(target, &lowered, false)?;
     let mut kernels = HashMap::new();
-    for (id, _, lowered) in &lowered {
+    for (id, kernel, lowered) in &lowered {
         let entries = &stages[&Arc::as_ptr(lowered)];
         let lowered = &lowered.1;
-        let stages = (lowered.stages.iter().zip(entries))
-            .map(|(stage, &function)| Stage {
+        let altered = altered(&kernel.body);
+        let stages = (lowered.stages.iter().zip(entries).enumerate())
+            .map(|(number, (stage, &function))| Stage {
                 name: stage.code.name().to_owned(),
                 symbol: object.function(function).symbol.clone(),
                 units: stage.units,
@@ -71,15 +73,30 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
                 writes: stage.writes.clone(),
                 flops: stage.flops,
                 together: matches!(stage.code, lower::Code::Steps(_, Part::Loop)),
+                copies: altered.filter(|_| number == 0),
             })
             .collect();
         let Lowered { workspace, scratch, ref in_place, .. } = *lowered;
-        kernels
-            .insert(*id, CompiledKernel { stages, workspace, scratch, in_place: in_place.clone() });
+        let in_place = in_place.iter().copied().chain(altered).collect();
+        kernels.insert(*id, CompiledKernel { stages, workspace, scratch, in_place });
     }
     // SAFETY: the object's functions are these kernels, whose lowerings have been checked against
     // the types of the nodes.
     Ok(unsafe { Compiled::new(graph, kernels, object) })
+}
+
+/// The result of a kernel that is an operand but for some elements, and that operand, if the kernel
+/// is one such op alone and there are elements.
+fn altered(body: &Graph) -> Option<(usize, usize)> {
+    let nodes = body.order().into_iter();
+    let mut ops = nodes.filter(|&id| body.node(id).op.family() != Family::Source);
+    let (Some(id), None) = (ops.next(), ops.next()) else { return None };
+    let alters = body.node(id).op.definition().alters()?;
+    let operand = body.operands(id)[alters.operand];
+    let slot = body.inputs().iter().position(|&input| Value::from(input) == operand)?;
+    let value = Value { node: id, port: alters.result as u32 };
+    let result = body.outputs().iter().position(|output| output.value == value)?;
+    (body.outputs().len() == 1 && body.ty(operand).shape.elements() > 0).then_some((result, slot))
 }
 
 /// Lowers all kernels, on all threads of the current rayon pool.

@@ -63,6 +63,10 @@ pub struct Stage {
     pub flops: u64,
     /// Whether neighbouring units are best done together, and so the units of a lane by one worker.
     pub together: bool,
+    /// The result and the operand that the stage copies to it, and nothing else: where both share
+    /// memory, it is left out.
+    #[serde(default)]
+    pub copies: Option<(usize, usize)>,
 }
 
 /// A compiled kernel without its code: stages that run one after the other.

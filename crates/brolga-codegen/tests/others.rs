@@ -5,7 +5,7 @@ mod common;
 mod tiled;
 
 use brolga_ir::ops::KernelKind::{Columns, Move, Random, Window};
-use brolga_ir::ops::Pooling;
+use brolga_ir::ops::{Pooling, RunSums};
 use brolga_ir::{DType, Type};
 use common::check;
 use tiled::{check_floats, check_tiles};
@@ -149,6 +149,40 @@ fn tables() {
                 });
                 check(Move, &[rows.clone(), indices], |_, x| vec![x[0].scatter_add(&x[1], 6)]);
             }
+        }
+    }
+}
+
+#[test]
+fn rows_are_replaced() {
+    for dtype in [DType::F32, DType::BF16, DType::F16, DType::I32, DType::U8] {
+        for (rows, columns) in [(6, 1), (6, 16), (5, 19), (900, 20), (0, 4)] {
+            let (table, new) =
+                (Type::new(dtype, [rows, columns]), Type::new(dtype, [4, 3, columns]));
+            for index in [DType::I32, DType::U8] {
+                let indices = Type::new(index, [4, 3]);
+                check_tiles(Move, &[table.clone(), indices, new.clone()], |_, x| {
+                    vec![x[0].scatter_update(&x[1], &x[2])]
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_are_summed_by_runs() {
+    for (count, columns) in [(0, 3), (1, 16), (7, 1), (40, 19), (40, 0)] {
+        let keys = Type::new(DType::I32, [count]);
+        let updates = Type::f32([count, columns]);
+        check_tiles(Move, &[keys.clone(), keys.clone(), updates.clone()], |t, x| {
+            t.apply_all(RunSums, &[&x[0], &x[1], &x[2]])
+        });
+        for dtype in [DType::F64, DType::BF16, DType::I64, DType::U8] {
+            let updates = Type::new(dtype, [count, columns]);
+            let keys = [Type::new(DType::I64, [count]), keys.clone()];
+            check(Move, &[keys[0].clone(), keys[1].clone(), updates], |t, x| {
+                t.apply_all(RunSums, &[&x[0], &x[1], &x[2]])
+            });
         }
     }
 }

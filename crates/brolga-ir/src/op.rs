@@ -45,6 +45,13 @@ pub trait Operation {
         false
     }
 
+    /// The result that is an operand but for some elements, if there is one. Its scalar loops and
+    /// its tiles copy the operand in a stage of their own, the first one if there are elements, and
+    /// do not read it afterwards: where both share memory, that stage is left out.
+    fn alters(&self) -> Option<Alters> {
+        None
+    }
+
     /// The types of the results for operands of these types.
     ///
     /// # Errors
@@ -74,6 +81,15 @@ pub trait Operation {
 pub trait Named {
     /// The name.
     const NAME: &'static str;
+}
+
+/// A result that is an operand but for some elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alters {
+    /// The index of the result.
+    pub result: usize,
+    /// The index of the operand.
+    pub operand: usize,
 }
 
 /// A family of ops that passes and code generation treat in the same way. Where they treat one op
@@ -113,6 +129,8 @@ pub enum Family<'a> {
         /// The stream of the op.
         stream: u32,
     },
+    /// Queries that attend to keys by blocks, and the gradient of that.
+    Attention,
     /// An op of no family; it is compiled of scalar loops.
     Other,
     /// A graph that runs instead of the node.

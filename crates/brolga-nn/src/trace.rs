@@ -326,7 +326,7 @@ impl<'a> Call<'a> {
 
     /// What is drawn with the seed, the step and a stream of its own.
     #[track_caller]
-    fn random(&mut self, draw: impl FnOnce(&Var, &Var, u32) -> Var) -> Var {
+    pub(crate) fn random(&mut self, draw: impl FnOnce(&Var, &Var, u32) -> Var) -> Var {
         let random = self.context.random.as_ref().filter(|_| self.context.training);
         let Some((seed, step)) = random else {
             let mistake = Mistake::new("a layer asked for random numbers outside of training");

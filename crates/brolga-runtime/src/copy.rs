@@ -18,6 +18,7 @@ pub(crate) fn copy_kernel(bytes: usize) -> CompiledKernel {
         writes: touch(1),
         flops: 0,
         together: false,
+        copies: None,
     };
     CompiledKernel { stages: vec![stage], ..CompiledKernel::default() }
 }

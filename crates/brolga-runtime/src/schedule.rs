@@ -1,6 +1,6 @@
 //! The schedule: the stages of all tasks in order, with barriers between them.
 
-use brolga_codegen::kernel::Touch;
+use brolga_codegen::kernel::{Stage, Touch};
 use brolga_ir::{Role, Uid};
 use serde::{Deserialize, Serialize};
 
@@ -98,7 +98,14 @@ pub(crate) fn schedule(
     let mut footprints = vec![];
     for (index, call) in calls.iter().enumerate() {
         let table = operand_table(calls, layout, index);
-        for stage in call.kernel.stages.iter().filter(|stage| stage.units > 0) {
+        let copied = |stage: &&Stage| {
+            let same = |(result, operand): (usize, usize)| {
+                table[call.operands.len() + result] == table[operand]
+            };
+            stage.copies.is_some_and(same)
+        };
+        let stages_of = call.kernel.stages.iter().filter(|stage| stage.units > 0);
+        for stage in stages_of.filter(|stage| !copied(stage)) {
             let footprint = |touch: &Touch, writes| Footprint {
                 address: table[touch.slot],
                 access: touch.access,

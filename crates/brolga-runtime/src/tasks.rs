@@ -72,7 +72,9 @@ impl Call {
         let touches =
             kernel.stages.iter().flat_map(|stage| stage.reads.iter().chain(&stage.writes));
         let outside = touches.map(|touch| touch.slot).find(|&slot| slot >= slots);
-        let pair = kernel.in_place.iter().find(|(r, o)| *r >= results || *o >= operands);
+        let copies = kernel.stages.iter().filter_map(|stage| stage.copies.as_ref());
+        let mut pairs = kernel.in_place.iter().chain(copies);
+        let pair = pairs.find(|(r, o)| *r >= results || *o >= operands);
         match (outside, pair) {
             (Some(slot), _) => {
                 Err(format!("a stage touches slot {slot} of an operand table of {slots}"))

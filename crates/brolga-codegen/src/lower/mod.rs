@@ -3,6 +3,7 @@
 //! Each kind of kernel has a file, which reads the body's graph and writes [`Stage`]s; none of them
 //! emits machine code.
 
+mod attention;
 mod body;
 mod check;
 mod columns;
@@ -186,6 +187,7 @@ fn fast(kernel: &Kernel, target: &dyn TileTarget, in_loop: bool) -> Result<Lower
         KernelKind::Rows => rows::lower(&body()?),
         KernelKind::Columns => columns::lower(&body()?),
         KernelKind::Window => window::lower(&body()?),
+        KernelKind::Attention => attention::lower(&body()?, target),
         KernelKind::Move => movement::lower(&body()?),
         KernelKind::Random => random::lower(&body()?),
         KernelKind::Update => update::lower(&body()?),

@@ -29,6 +29,8 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     match body.op(root) {
         Op::Gather(_) => gather::gather(body, root),
         Op::ScatterAdd(op) => gather::scatter_add(body, root, op.rows),
+        Op::ScatterUpdate(_) => gather::scatter_update(body, root),
+        Op::RunSums(_) => gather::run_sums(body, root),
         Op::Iota(op) => indices::iota(body, root, op.axis),
         Op::OneHot(op) => indices::one_hot(body, root, op.depth),
         Op::Argmax(op) => indices::argmax(body, root, op.axis),

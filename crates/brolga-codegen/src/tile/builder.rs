@@ -253,6 +253,11 @@ impl Builder {
         I(self.record(Kind::Int, Op::Broadcast(Element::I32, address)))
     }
 
+    /// One byte from memory in every lane, 0 to 255.
+    pub fn broadcast_u8(&mut self, address: Address) -> I {
+        I(self.record(Kind::Int, Op::Broadcast(Element::U8, address)))
+    }
+
     fn lane(&mut self, element: Element, op: Op) -> Lane<Self> {
         let value = self.record(element.kind(), op);
         match element.kind() {

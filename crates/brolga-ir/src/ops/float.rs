@@ -65,7 +65,8 @@ pub(super) fn compute<const N: usize>(
     }
 }
 
-fn widen(data: &Data) -> Cow<'_, [f32]> {
+/// The floats, those of 16 bits as `f32`.
+pub(super) fn widen(data: &Data) -> Cow<'_, [f32]> {
     match data {
         Data::F32(values) => Cow::Borrowed(values),
         Data::BF16(values) => values.iter().map(|x| x.to_f32()).collect(),

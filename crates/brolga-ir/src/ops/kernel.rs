@@ -33,6 +33,8 @@ pub enum KernelKind {
     Move,
     /// Random bits.
     Random,
+    /// Queries that attend to keys by blocks, or the gradient of that.
+    Attention,
     /// The same elementwise chain over several groups of tensors: all parameter updates.
     Update,
     /// A loop over steps, whose body is a graph of kernels.
@@ -50,6 +52,7 @@ impl KernelKind {
             Self::Window => "window",
             Self::Move => "move",
             Self::Random => "random",
+            Self::Attention => "attention",
             Self::Update => "update",
             Self::Loop => "loop",
         }

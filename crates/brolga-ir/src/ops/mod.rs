@@ -17,6 +17,7 @@ macro_rules! var_method {
     };
 }
 
+mod attend;
 mod body;
 #[cfg(test)]
 mod checks;
@@ -223,9 +224,13 @@ ops! {
         argmax: Argmax,
         cumsum: Cumsum,
         sort: Sort,
+        attention: Attention,
+        attention_grad: AttentionGrad,
         matmul: Matmul,
         gather: Gather,
         scatter_add: ScatterAdd,
+        scatter_update: ScatterUpdate,
+        run_sums: RunSums,
         one_hot: OneHot,
         call: Call,
         custom_gradient: CustomGradient,
@@ -256,6 +261,7 @@ ops! {
 // A graph of thousands of nodes is walked dozens of times while it is compiled.
 const _: () = assert!(size_of::<Op>() <= 56);
 
+pub use attend::{Attending, AttentionDims, BLOCK as ATTENTION_BLOCK, Scale};
 pub use conv_dims::{ConvDims, Convolution};
 pub use custom_gradient::custom_gradient;
 pub use kernel::KernelKind;

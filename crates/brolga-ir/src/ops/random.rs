@@ -44,27 +44,38 @@ pub(super) fn write(
     result: Buffer,
     number: impl FnOnce(&mut Writer, Number) -> Number,
 ) {
-    let lanes = lanes::PHILOX_BLOCK / 4;
     w.each(&[w.shape(result).elements()], |w, at| {
-        let (block, within) = w.divide(&at[0], lanes::PHILOX_BLOCK);
-        let (word, lane) = w.divide(&within, lanes);
-        let call = block * lanes + lane;
-        let (high, _) = w.divide(&call, 1 << 32);
-        let [low, high, word] = [call, high, word].map(|index| w.number(Scalar::I32, index));
-        let step = w.load(operands[1], Index::default());
-        let key = [0, 1].map(|half| w.load(operands[0], Index::number(half)));
-        let mut l = w.lanes(Width::W32);
-        let stream = l.int(i64::from(stream));
-        let words = lanes::philox4x32(&mut l, [low, high, step, stream], key);
-        let mut bits = words[0];
-        for (n, &other) in (1..).zip(&words[1..]) {
-            let n = l.int(n);
-            let chosen = l.ieq(word, n);
-            bits = l.iselect(chosen, other, bits);
-        }
+        let bits = write_bits(w, operands, stream, &at[0]);
         let number = number(w, bits);
         w.store(result, at[0].clone(), number);
     });
+}
+
+/// The random bits of an element in registers of scalar loops; `operands` are seed and step.
+pub(super) fn write_bits(
+    w: &mut Writer,
+    operands: &[Buffer],
+    stream: u32,
+    element: &Index,
+) -> Number {
+    let lanes = lanes::PHILOX_BLOCK / 4;
+    let (block, within) = w.divide(element, lanes::PHILOX_BLOCK);
+    let (word, lane) = w.divide(&within, lanes);
+    let call = block * lanes + lane;
+    let (high, _) = w.divide(&call, 1 << 32);
+    let [low, high, word] = [call, high, word].map(|index| w.number(Scalar::I32, index));
+    let step = w.load(operands[1], Index::default());
+    let key = [0, 1].map(|half| w.load(operands[0], Index::number(half)));
+    let mut l = w.lanes(Width::W32);
+    let stream = l.int(i64::from(stream));
+    let words = lanes::philox4x32(&mut l, [low, high, step, stream], key);
+    let mut bits = words[0];
+    for (n, &other) in (1..).zip(&words[1..]) {
+        let n = l.int(n);
+        let chosen = l.ieq(word, n);
+        bits = l.iselect(chosen, other, bits);
+    }
+    bits
 }
 
 /// [`uniform`] in registers of scalar loops.

@@ -29,7 +29,7 @@ pub struct RandomBernoulli {
 }
 
 /// An `f32` that is compared by its bits, so that ops are values; in text it is a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "f32", into = "f32")]
 pub struct Probability {
     bits: u32,

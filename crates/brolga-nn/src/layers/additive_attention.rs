@@ -3,7 +3,7 @@
 use brolga_ir::{Mistake, Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::scores::{KEYWORDS, attended, check, sums};
+use super::scores::{KEYWORDS, Scores, attended, check, sums};
 use super::{Base, Layer, WeightSpec, layer, yes};
 use crate::initializers::GlorotUniform;
 use crate::setters::setters;
@@ -72,10 +72,11 @@ impl Layer for AdditiveAttention {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        attended(call, "AdditiveAttention", inputs, self.dropout, |call, query, key| {
+        let scores = |call: &Call<'_>, query: &Var, key: &Var| {
             let sums = sums(query, key).tanh();
             let scaled = if self.use_scale { sums * call.weight("scale") } else { sums };
             scaled.reduce_sum(&[3], false)
-        })
+        };
+        attended(call, "AdditiveAttention", inputs, self.dropout, &Scores::Other(&scores))
     }
 }

@@ -4,7 +4,7 @@ use brolga_ir::{Mistake, Shape, Type, Var};
 use serde::{Deserialize, Serialize};
 
 use super::moments::ones;
-use super::scores::{KEYWORDS, attended, check, sums};
+use super::scores::{KEYWORDS, Scores, attended, check, sums};
 use super::{Base, Layer, WeightSpec, layer};
 use crate::setters::setters;
 use crate::trace::Call;
@@ -64,12 +64,13 @@ impl Attention {
         dropout: f64,
     }
 
+    fn scaled(&self, call: &Call<'_>, x: &Var) -> Var {
+        if self.use_scale { x * call.weight("scale") } else { x.clone() }
+    }
+
+    /// The scores of the mode `concat`.
     fn scores(&self, call: &Call<'_>, query: &Var, key: &Var) -> Var {
-        let scaled = |x: Var| if self.use_scale { x * call.weight("scale") } else { x };
-        if self.score_mode == "dot" {
-            return scaled(query.matmul_with(key, false, true));
-        }
-        let sum = scaled(sums(query, key)).tanh();
+        let sum = self.scaled(call, &sums(query, key)).tanh();
         sum.reduce_sum(&[3], false) * call.weight("concat_score_weight")
     }
 }
@@ -102,6 +103,12 @@ impl Layer for Attention {
     }
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
-        attended(call, "Attention", inputs, self.dropout, |call, q, k| self.scores(call, q, k))
+        let products = |call: &Call<'_>, query: &Var| self.scaled(call, query);
+        let others = |call: &Call<'_>, q: &Var, k: &Var| self.scores(call, q, k);
+        let scores = match self.score_mode.as_str() {
+            "dot" => Scores::Products(&products),
+            _ => Scores::Other(&others),
+        };
+        attended(call, "Attention", inputs, self.dropout, &scores)
     }
 }

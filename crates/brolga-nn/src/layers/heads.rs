@@ -2,7 +2,7 @@
 
 use brolga_ir::{Mistake, Type, Var};
 
-use super::attend::{Heads, Shares, attend, causal, columns, near, rows};
+use super::attend::{Heads, Shares, attend, attend_with_shares, causal, columns, near, rows};
 use super::cache::Cache;
 use super::weights::{Bias, Kernel};
 use super::{WeightSpec, shape_of, shapes};
@@ -176,15 +176,22 @@ impl MultiHead<'_> {
         let mask = self.mask(call, inputs, axes, (&k, &query_mask, cache.as_ref()))?;
         let heads = Heads { queries: axes.apart(&q), keys: axes.apart(&k), values: axes.apart(&v) };
         let zeroed = self.dropout > 0.0 || with_scores || query.shape().rank() != 3;
-        let how = Shares { mask: mask.as_ref(), zeroed, dropout: self.dropout };
-        let (attended, shares) = attend(call, &heads, &how);
+        let causal = self.is_causal_alone(call, cache.as_ref());
+        let how = Shares { mask: mask.as_ref(), causal, zeroed, dropout: self.dropout };
+        let (attended, shares) = match with_scores {
+            false => (attend(call, &heads, &how), None),
+            true => {
+                let (attended, shares) = attend_with_shares(call, &heads, &how);
+                (attended, Some(shares))
+            }
+        };
         let mut y = axes.together(&attended, query);
         if self.use_gate {
             y = y * projected(call, query, 1, "gate", plain).sigmoid();
         }
         let y = projected(call, &y, 2, "attention_output", plain);
         call.set_mask(&y, query_mask.as_ref());
-        let scores = with_scores.then(|| axes.scores(&shares, query, &k));
+        let scores = shares.map(|shares| axes.scores(&shares, query, &k));
         let cache = cache.filter(Cache::is_updated).map(|_| Cache::joined(&k, &v));
         Ok(std::iter::once(y).chain(scores).chain(cache).collect())
     }
@@ -226,7 +233,13 @@ impl MultiHead<'_> {
         Ok(all_of(masks))
     }
 
-    /// Where the places of query and key allow it.
+    /// Whether queries attend to the keys up to their own place, counted alike: attention itself
+    /// sees to it, and no mask is needed.
+    fn is_causal_alone(&self, call: &Call<'_>, cache: Option<&Cache>) -> bool {
+        call.flag("use_causal_mask") && cache.and_then(Cache::first).is_none()
+    }
+
+    /// Where the places of query and key allow it, beyond [`MultiHead::is_causal_alone`].
     fn of_places(
         &self,
         call: &Call<'_>,
@@ -250,7 +263,7 @@ impl MultiHead<'_> {
             from = from + first;
         }
         let masks = [
-            is_causal.then(|| causal(&from, &to)),
+            (is_causal && !self.is_causal_alone(call, cache)).then(|| causal(&from, &to)),
             self.sliding_window.map(|width| near(&from, &to, width)),
         ];
         // A mask for each sample lies before the heads.

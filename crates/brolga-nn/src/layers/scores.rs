@@ -2,7 +2,7 @@
 
 use brolga_ir::{Mistake, Type, Var};
 
-use super::attend::{Shares, causal, columns, rows};
+use super::attend::{Heads, Shares, attend, causal, columns, rows};
 use super::dropout::dropped;
 use super::shapes;
 use crate::masks::all_of;
@@ -52,7 +52,7 @@ pub(super) fn attended(
     class: &str,
     inputs: &[Var],
     dropout: f64,
-    scores: impl FnOnce(&Call<'_>, &Var, &Var) -> Var,
+    scores: &Scores<'_>,
 ) -> Vec<Var> {
     let types: Vec<Type> = inputs.iter().map(|x| x.ty().clone()).collect();
     if let Err(mistake) = check(class, &types) {
@@ -62,25 +62,46 @@ pub(super) fn attended(
     let ([batch, queries, _], keys) = (extents(query), value.shape()[1]);
     let (query_mask, value_mask) = (call.mask(query), call.mask(value));
     let of_values = value_mask.map(|mask| mask.reshape([batch, 1, keys]));
+    let finished = |call: &mut Call<'_>, mut y: Var| {
+        if let Some(mask) = &query_mask {
+            y = mask.reshape([batch, queries, 1]).select(&y, &y.constant_like(0.0));
+        }
+        call.set_mask(&y, query_mask.as_ref());
+        y
+    };
+    let with_scores = call.flag("return_attention_scores");
+    let scores = match scores {
+        Scores::Products(scaled) if !with_scores => {
+            let queries = scaled(call, query);
+            let heads = Heads { queries, keys: key.clone(), values: value.clone() };
+            let (causal, mask) = (call.flag("use_causal_mask"), of_values.as_ref());
+            let y = attend(call, &heads, &Shares { mask, causal, zeroed: false, dropout });
+            return vec![finished(call, y)];
+        }
+        Scores::Products(scaled) => scaled(call, query).matmul_with(key, false, true),
+        Scores::Other(scores) => scores(call, query, key),
+    };
     let tracer = call.tracer().clone();
     let of_places = call
         .flag("use_causal_mask")
         .then(|| causal(&rows(&tracer, queries), &columns(&tracer, keys)));
-    let scores = scores(call, query, key);
     let scores = match all_of([of_values, of_places]) {
         // As Keras has it: scores that do not count are lowered, not replaced.
         Some(mask) => mask.select(&scores, &(&scores - LOWERED)),
         None => scores,
     };
-    let shares = Shares { mask: None, zeroed: false, dropout }.of(&scores);
+    let shares = Shares { mask: None, causal: false, zeroed: false, dropout }.of(&scores);
     let kept = dropped(call, &shares, dropout, shares.shape().clone());
-    let mut y = kept.matmul(value);
-    if let Some(mask) = &query_mask {
-        y = mask.reshape([batch, queries, 1]).select(&y, &y.constant_like(0.0));
-    }
-    call.set_mask(&y, query_mask.as_ref());
-    let shares = call.flag("return_attention_scores").then_some(shares);
-    std::iter::once(y).chain(shares).collect()
+    let y = finished(call, kept.matmul(value));
+    std::iter::once(y).chain(with_scores.then_some(shares)).collect()
+}
+
+/// How scores follow from queries and keys.
+pub(super) enum Scores<'a> {
+    /// Products of the keys and the queries, after this function.
+    Products(&'a dyn Fn(&Call<'_>, &Var) -> Var),
+    /// Otherwise.
+    Other(&'a dyn Fn(&Call<'_>, &Var, &Var) -> Var),
 }
 
 /// By how much scores that do not count are lowered.

@@ -3,10 +3,12 @@
 use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use super::{ByRows, Common, LearningRate, Optimizer, Slot, Update, optimizer};
 use crate::setters::setters;
 
 /// `a ← a + g²`, `w ← w − η·g / √(a + ε)`.
+///
+/// Rows of an embedding that do not occur in a batch are neither read nor written.
 ///
 /// Duchi et al., "Adaptive subgradient methods for online learning and stochastic optimization"
 /// (2011).
@@ -60,6 +62,15 @@ impl Optimizer for Adagrad {
 
     fn common(&self) -> &Common {
         &self.common
+    }
+
+    fn by_rows(&self) -> ByRows {
+        match self.initial_accumulator_value > 0.0 || self.epsilon > 0.0 {
+            true => ByRows::Exact,
+            false => {
+                ByRows::Never("without an accumulator and an epsilon rows of gradient 0 become NaN")
+            }
+        }
     }
 
     fn slots(&self, weight: &Type) -> Vec<Slot> {

@@ -3,7 +3,7 @@
 use brolga_ir::{Type, Var};
 
 use super::moments::{followed, moments_optimizer};
-use super::{Common, LearningRate, Optimizer, Slot, Step, Update};
+use super::{ByRows, Common, LearningRate, Optimizer, Slot, Step, Update};
 
 moments_optimizer! {
     /// `m ← m + (1 − β₁)·(g − m)`, `v ← v + (1 − β₂)·(g² − v)`, `w ← w − α·m / (√v + ε)` with
@@ -17,7 +17,10 @@ moments_optimizer! {
     /// Keras: `keras.optimizers.Adam`.
     Adam of "mean of the squared gradient",
     /// Whether the greatest second moment so far is used; false by default.
-    amsgrad
+    amsgrad;
+    /// Whether rows of an embedding that do not occur in a batch are left as they are, and their
+    /// moments too, as in TensorFlow's `LazyAdam` and PyTorch's `SparseAdam`; false by default.
+    lazy
 }
 
 impl Adam {
@@ -33,6 +36,13 @@ impl Optimizer for Adam {
 
     fn common(&self) -> &Common {
         &self.common
+    }
+
+    fn by_rows(&self) -> ByRows {
+        match self.lazy {
+            true => ByRows::Lazy,
+            false => ByRows::Never("the optimizer changes rows whose gradient is 0"),
+        }
     }
 
     fn slots(&self, weight: &Type) -> Vec<Slot> {

@@ -58,6 +58,7 @@ setters_of_adam! {
     beta_2: f64,
     epsilon: f64,
     amsgrad: bool,
+    lazy: bool,
     weight_decay: f64,
     clipnorm: f64,
     global_clipnorm: f64,

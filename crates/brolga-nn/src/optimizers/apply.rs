@@ -4,7 +4,7 @@ use brolga_ir::{DType, Mistake, Origin, Tracer, Type, Var};
 
 use super::accumulation::Accumulation;
 use super::average::{AVERAGE, Average};
-use super::{Common, Optimizer, Slot, Step, Update, clip};
+use super::{Common, Optimizer, Slot, Step, Update, clip, rows};
 
 /// A weight in training.
 #[derive(Debug, Clone)]
@@ -43,6 +43,9 @@ pub fn slots(optimizer: &dyn Optimizer, path: &str, weight: &Type) -> Vec<Slot> 
 /// The next values of everything that a step changes: clipping, weight decay, the optimizer's
 /// update, accumulated gradients, moving averages.
 ///
+/// A table that only one look-up reads is updated by the rows that occur, if the optimizer is one
+/// [by rows](Optimizer::by_rows), and nothing else needs the whole gradient or changes all rows.
+///
 /// `iterations: i32[]` counts the steps done, `states` are those of [`Optimizer::states`]. Slots
 /// and states of floats pass through [`Flush`](brolga_ir::ops::Flush): what decays must not become
 /// subnormal. Values of another number or type than declared are mistakes.
@@ -77,6 +80,17 @@ pub fn apply(
         let decay = optimizer.weight_decay(parts.own);
         let decay = decay.filter(|_| !common.excludes(&parts.trained.path));
         let decay = decay.map(|decay| 1.0 - learning_rate * decay);
+        if let Ok(rows) = rows::rows(optimizer, parts.trained, decay.is_some()) {
+            let of = |x: &Var| x.gather(&rows.rows);
+            let own: Vec<Var> = parts.own.iter().map(of).collect();
+            let next = optimizer.update(&scalars, &of(weight), &rows.gradients, &own);
+            let next_slots = kept(&own, next.slots, weight.tracer());
+            let slots = parts.own.iter().zip(&next_slots);
+            return Update {
+                weight: weight.scatter_update(&rows.rows, &next.weight),
+                slots: slots.map(|(slot, next)| slot.scatter_update(&rows.rows, next)).collect(),
+            };
+        }
         let decayed = decay.map_or_else(|| weight.clone(), |decay| weight * decay);
         let next = optimizer.update(&scalars, &decayed, gradient, parts.own);
         let next_slots = kept(parts.own, next.slots, weight.tracer());

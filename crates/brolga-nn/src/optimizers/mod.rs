@@ -8,6 +8,7 @@ mod average;
 mod clip;
 mod learning_rate;
 mod moments;
+mod rows;
 pub mod schedules;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ classes! {
 
 pub use apply::{Trained, Updates, apply, slots};
 pub use learning_rate::LearningRate;
+pub use rows::ByRows;
 
 pub(crate) use average::AVERAGE;
 
@@ -67,6 +69,12 @@ pub trait Optimizer: Object {
     fn weight_decay(&self, slots: &[Var]) -> Option<f64> {
         let _ = slots;
         self.common().weight_decay
+    }
+
+    /// What becomes of rows of a table whose gradient is 0; by default they change, so that tables
+    /// are updated as a whole.
+    fn by_rows(&self) -> ByRows {
+        ByRows::Never("the optimizer changes rows whose gradient is 0")
     }
 
     /// The tensors that are kept between steps once for all weights; none by default.

@@ -3,9 +3,13 @@
 use brolga_ir::Var;
 
 /// Declares an optimizer of the arguments `learning_rate`, `beta_1`, `beta_2`, `epsilon`, and a
-/// flag of its own, with what the second moment is of.
+/// flag of its own, with what the second moment is of; and another flag that Keras does not have,
+/// which is a part of configs only where it is set.
 macro_rules! moments_optimizer {
-    ($(#[$doc:meta])* $name:ident of $second:literal $(, $(#[$also:meta])* $flag:ident)?) => {
+    (
+        $(#[$doc:meta])* $name:ident of $second:literal $(, $(#[$also:meta])* $flag:ident)?
+        $(; $(#[$more:meta])* $own:ident)?
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
         #[serde(default)]
@@ -17,6 +21,7 @@ macro_rules! moments_optimizer {
             beta_2: f64,
             epsilon: f64,
             $($flag: bool,)?
+            $(#[serde(skip_serializing_if = "std::ops::Not::not")] $own: bool,)?
         }
 
         crate::optimizers::optimizer!($name {
@@ -43,6 +48,7 @@ macro_rules! moments_optimizer {
                     beta_2: 0.999,
                     epsilon: 1e-7,
                     $($flag: false,)?
+                    $($own: false,)?
                 }
             }
 
@@ -54,6 +60,7 @@ macro_rules! moments_optimizer {
                 /// The number that keeps the divisor away from 0; 1e-7 by default.
                 epsilon: f64,
                 $($(#[$also])* $flag: bool,)?
+                $($(#[$more])* $own: bool,)?
             }
         }
     };

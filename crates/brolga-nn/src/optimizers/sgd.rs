@@ -3,11 +3,13 @@
 use brolga_ir::{Type, Var};
 use serde::{Deserialize, Serialize};
 
-use super::{Common, LearningRate, Optimizer, Slot, Update, optimizer};
+use super::{ByRows, Common, LearningRate, Optimizer, Slot, Update, optimizer};
 use crate::setters::setters;
 
 /// `w ← w − η·g`; with momentum µ: `m ← µ·m − η·g`, `w ← w + m`; with Nesterov's: `w ← w + µ·m −
 /// η·g`.
+///
+/// Without momentum, rows of an embedding that do not occur in a batch are neither read nor written.
 ///
 /// Sutskever et al., "On the importance of initialization and momentum in deep learning" (2013).
 ///
@@ -20,6 +22,8 @@ pub struct SGD {
     common: Common,
     momentum: f64,
     nesterov: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lazy: bool,
 }
 
 optimizer!(SGD { learning_rate: AtLeast(0.0), momentum: Share });
@@ -38,6 +42,7 @@ impl SGD {
             common: Common::default(),
             momentum: 0.0,
             nesterov: false,
+            lazy: false,
         }
     }
 
@@ -46,6 +51,9 @@ impl SGD {
         momentum: f64,
         /// Whether the momentum is Nesterov's; false by default.
         nesterov: bool,
+        /// Whether rows of an embedding that do not occur in a batch are left as they are, although
+        /// their momentum would move them; false by default. Without momentum they are anyway.
+        lazy: bool,
     }
 }
 
@@ -56,6 +64,14 @@ impl Optimizer for SGD {
 
     fn common(&self) -> &Common {
         &self.common
+    }
+
+    fn by_rows(&self) -> ByRows {
+        match (self.momentum == 0.0, self.lazy) {
+            (true, _) => ByRows::Exact,
+            (false, true) => ByRows::Lazy,
+            (false, false) => ByRows::Never("the momentum moves rows whose gradient is 0"),
+        }
     }
 
     fn slots(&self, weight: &Type) -> Vec<Slot> {

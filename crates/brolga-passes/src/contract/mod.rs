@@ -92,6 +92,12 @@ fn check(graph: &Graph, id: NodeId, kernel: &Kernel) -> Checked {
             ensure(runs, "a node of the epilogue repeats an operand")?;
             check_epilogue(body, main[0], &epilogue)
         }
+        KernelKind::Attention => {
+            let is_attention = |family: Family<'_>| matches!(family, Family::Attention);
+            let (main, others) = split(body, &nodes, is_attention)?;
+            ensure(main.len() == 1 && others.is_empty(), "there must be one attention alone")?;
+            check_main(body, &main)
+        }
         KernelKind::Move => check_move(body, &nodes),
         KernelKind::Update => update::check(body, &nodes),
         KernelKind::Loop => check_loop(body, &nodes),

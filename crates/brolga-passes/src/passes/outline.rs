@@ -59,6 +59,7 @@ fn kind(graph: &Graph, id: NodeId) -> Option<KernelKind> {
         Family::Contraction { .. } => KernelKind::Contraction,
         Family::Window => KernelKind::Window,
         Family::Random { .. } => KernelKind::Random,
+        Family::Attention => KernelKind::Attention,
         Family::Reduction { .. } if reduced_domain(graph, id).is_some() => KernelKind::Rows,
         Family::Reduction { .. } if column_axes(graph, id).is_some() => KernelKind::Columns,
         Family::Reduction { .. } | Family::Movement | Family::Indices | Family::Other => {

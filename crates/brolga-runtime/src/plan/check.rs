@@ -362,6 +362,7 @@ mod tests {
                 writes: vec![touch(operands)],
                 flops: 0,
                 together: false,
+                copies: None,
             };
             Ok(CompiledKernel { stages: vec![stage], ..CompiledKernel::default() })
         };

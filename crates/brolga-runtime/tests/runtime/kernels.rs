@@ -166,6 +166,7 @@ fn stages(kernel: &str, n: usize, functions: &mut Vec<(String, KernelFn)>) -> Co
             writes: writes.to_vec(),
             flops: n as u64,
             together: false,
+            copies: None,
         }
     };
     let [x, y, z] = [0, 1, 2].map(|slot| Touch { slot, access: Access::Units });

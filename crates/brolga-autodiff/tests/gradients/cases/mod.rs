@@ -1,5 +1,6 @@
 //! What is differentiated: each op with its attributes and operands.
 
+mod attention;
 mod calls;
 mod contractions;
 mod elementwise;
@@ -14,6 +15,7 @@ use crate::check::Case;
 /// All cases.
 pub(crate) fn all() -> Vec<Case> {
     [
+        attention::cases(),
         elementwise::cases(),
         movement::cases(),
         tables::cases(),

@@ -1,6 +1,6 @@
 //! Rows of tables.
 
-use brolga_ir::ops::{Gather, ScatterAdd};
+use brolga_ir::ops::{Gather, RunSums, ScatterAdd, ScatterUpdate};
 use brolga_ir::{DType, Data, Shape, Tensor};
 
 use crate::check::{Case, case, check};
@@ -24,6 +24,13 @@ pub(crate) fn cases() -> Vec<Case> {
         }
         cases.extend(table(row, &indices(&[3], DType::I32, &[-1.0, 2.0, -4.0])));
     }
+    for row in [&[][..], &[3], &[0]] {
+        // Runs of 1 to 3, an order that leaves one out, and another that is out of range.
+        let keys = indices(&[6], DType::I64, &[-1.0, 2.0, 2.0, 2.0, 5.0, 5.0]);
+        let order = indices(&[6], DType::I32, &[3.0, 0.0, 0.0, 9.0, 5.0, 1.0]);
+        let shape: Shape = [&[6], row].concat().into();
+        cases.push(case(RunSums, [keys, order, Numbers::default().any(shape)]));
+    }
     cases
 }
 
@@ -35,6 +42,10 @@ fn table(row: &[usize], indices: &Tensor) -> Vec<Case> {
         cases.push(case(Gather, [table, indices.clone()]));
         let updates = Numbers::default().any(with_row(indices.shape()));
         cases.push(case(ScatterAdd { rows }, [indices.clone(), updates]));
+        let mut numbers = Numbers::default();
+        let table = numbers.any(with_row(&[rows]));
+        let updates = numbers.any(with_row(indices.shape()));
+        cases.push(case(ScatterUpdate, [table, indices.clone(), updates]));
     }
     cases
 }

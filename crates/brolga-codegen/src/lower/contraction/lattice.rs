@@ -122,22 +122,22 @@ pub(super) fn even_split(count: usize, limit: usize) -> Vec<(usize, usize)> {
 
 /// Equal tiles one after the other: rows of a column of tiles, or lanes of a row of tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tiles {
+pub(in crate::lower) struct Tiles {
     /// The start of the first.
-    pub(super) first: usize,
-    pub(super) count: usize,
-    pub(super) size: usize,
+    pub(in crate::lower) first: usize,
+    pub(in crate::lower) count: usize,
+    pub(in crate::lower) size: usize,
 }
 
 impl Tiles {
     /// The start of a tile.
-    pub(super) fn start(&self, tile: &Affine) -> Affine {
+    pub(in crate::lower) fn start(&self, tile: &Affine) -> Affine {
         Affine::number(self.first as i64).add(tile, self.size as i64)
     }
 }
 
 /// Cuts `count` into the fewest tiles of at most `limit`, as [`even_split`] does.
-pub(super) fn even_tiles(count: usize, limit: usize) -> Vec<Tiles> {
+pub(in crate::lower) fn even_tiles(count: usize, limit: usize) -> Vec<Tiles> {
     let mut first = 0;
     let tiles = even_split(count, limit).into_iter().map(|(count, size)| {
         let tiles = Tiles { first, count, size };
@@ -148,7 +148,7 @@ pub(super) fn even_tiles(count: usize, limit: usize) -> Vec<Tiles> {
 }
 
 /// Cuts `columns` into tiles of `limit` lanes and a narrower last one.
-pub(super) fn column_tiles(columns: usize, limit: usize) -> Vec<Tiles> {
+pub(in crate::lower) fn column_tiles(columns: usize, limit: usize) -> Vec<Tiles> {
     let limit = limit.max(1);
     let (full, rest) = (columns / limit, columns % limit);
     let whole = Tiles { first: 0, count: full, size: limit };

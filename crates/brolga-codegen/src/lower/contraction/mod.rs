@@ -6,7 +6,7 @@ mod cotangent;
 mod filter;
 pub(super) mod lattice;
 mod matmul;
-mod pack;
+pub(super) mod pack;
 pub(super) mod slide;
 mod sum;
 mod tile;

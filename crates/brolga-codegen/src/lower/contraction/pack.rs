@@ -157,7 +157,7 @@ impl Panels {
 /// Rows are read a cache line at a time: those of a wide matrix are in few sets of the cache, which
 /// evict the line of the first row before that of the last is loaded. The hardware does not
 /// prefetch the next line of a row, which follows after all other rows.
-pub(super) fn transposed(
+pub(in crate::lower) fn transposed(
     count: usize,
     columns: usize,
     row: i64,
