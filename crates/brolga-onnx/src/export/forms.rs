@@ -51,7 +51,7 @@ pub(super) fn node<'g>(e: &mut Emit<'g, '_>, id: NodeId, nodes: [&'g Node; 2]) -
             Ok(())
         }
         Op::Ne(_) => chain(e, id, &["Equal", "Not"]),
-        Op::Rsqrt(_) => chain(e, id, &["Sqrt", "Reciprocal"]),
+        Op::Rsqrt(_) => rsqrt(e, id),
         Op::Flush(_) => flush(e, id),
         Op::Cast(cast) => {
             let to = ElementType::of_dtype(cast.dtype).code();
@@ -200,6 +200,19 @@ fn chain(e: &mut Emit<'_, '_>, id: NodeId, ops: &[&str]) -> Done {
         names = vec![e.op(op, &operands, vec![])];
     }
     e.done_in(id, names.swap_remove(0), images);
+    Ok(())
+}
+
+/// The root and its reciprocal; of halves both are computed in `f32`, and rounded once.
+fn rsqrt(e: &mut Emit<'_, '_>, id: NodeId) -> Done {
+    let (names, images) = e.elements(id)?;
+    let dtype = e.ty(id)?.dtype;
+    let is_half = dtype != dtype.accumulator();
+    let x = if is_half { cast(e, &names[0], dtype.accumulator()) } else { names[0].clone() };
+    let root = e.op("Sqrt", &[&x], vec![]);
+    let y = e.op("Reciprocal", &[&root], vec![]);
+    let y = if is_half { cast(e, &y, dtype) } else { y };
+    e.done_in(id, y, images);
     Ok(())
 }
 

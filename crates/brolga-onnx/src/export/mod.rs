@@ -54,7 +54,7 @@ impl Default for Export {
 }
 
 impl Export {
-    /// Opset 17, which every runtime of today reads, and weights in the model's file.
+    /// Opset 17, and weights in the model's file unless they are too large.
     pub fn new() -> Self {
         Self::default()
     }
@@ -114,8 +114,8 @@ pub fn save<N: Network>(
     if !(oldest..=newest).contains(&export.opset) {
         let given = export.opset;
         return Err(ExportError::Option(
-            Mistake::new(format!("opset {given}, written are {oldest} to {newest}"))
-                .help("17 is read by every runtime of today"),
+            Mistake::new(format!("opset {given} is asked for, written are {oldest} to {newest}"))
+                .help("17, the default, is read by most runtimes"),
         ));
     }
     let graphs = BATCHES.map(|batch| model.trace(Kind::Predict, batch));

@@ -33,8 +33,19 @@ fn names_shapes_and_the_batch_are_kept() -> Outcome {
         lines(model.outputs()),
         weights.collect::<String>()
     );
-    insta::assert_snapshot!(text, @"");
-    insta::assert_snapshot!(saved.ops(), @"");
+    insta::assert_snapshot!(text, @"
+    photo: float[N, 8, 8, 3]
+    class: float[N, 5]
+    stem/kernel f32[3,3,3,4]
+    stem/bias f32[4]
+    bn/gamma f32[4]
+    bn/beta f32[4]
+    bn/moving_mean f32[4]
+    bn/moving_variance f32[4]
+    class/kernel f32[36,5]
+    class/bias f32[5]
+    ");
+    insta::assert_snapshot!(saved.ops(), @"Add 4, Conv, Div, Exp, MatMul, MaxPool, Mul 2, Reciprocal, ReduceMax, ReduceSum, Relu, Reshape, Sqrt, Sub 2, Transpose 3, Unsqueeze 5");
     assert_eq!(
         (model.opset(), model.producer()),
         (17, concat!("brolga ", env!("CARGO_PKG_VERSION")))
@@ -134,18 +145,30 @@ fn options_and_paths_are_checked() {
         Ok(_) => panic!("the model is written"),
         Err(error) => error.to_string(),
     };
-    insta::assert_snapshot!(message(&Export::new().opset(16)), @"");
-    insta::assert_snapshot!(message(&Export::new().opset(29)), @"");
+    insta::assert_snapshot!(message(&Export::new().opset(16)), @"
+    opset 16 is asked for, written are 17 to 28
+      help: 17, the default, is read by most runtimes
+    ");
+    insta::assert_snapshot!(message(&Export::new().opset(29)), @"
+    opset 29 is asked for, written are 17 to 28
+      help: 17, the default, is read by most runtimes
+    ");
     let folder = tempfile::tempdir().expect("a folder");
     let text = match save(&mut classifier(), folder.path(), &Export::new()) {
         Ok(()) => panic!("the model is written"),
         Err(error) => error.to_string(),
     };
-    insta::assert_snapshot!(text.replace(&folder.path().display().to_string(), "FOLDER"), @"");
+    insta::assert_snapshot!(text.replace(&folder.path().display().to_string(), "FOLDER"), @"
+    FOLDER: this is a folder, not a file
+      help: give the path of a file
+    ");
     let mut open = Sequential::new();
     open.add(Dense::new(2));
     let text = Saved::of(&mut open, &Export::new()).map(|_| ()).unwrap_err().to_string();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    trace: the model is not built: it does not know the shape of its input
+      help: let the first layer be `Input::new([..])`, or train the model first
+    ");
 }
 
 /// A layer whose result follows the batch beyond its first axis.
@@ -158,18 +181,28 @@ fn what_follows_the_batch_otherwise_is_refused() {
         Saved::of(&mut model, &Export::new()).map(|_| ()).unwrap_err().to_string()
     };
     let rows = Lambda::new(|x| x * (1.0 / x.shape()[0] as f64));
-    insta::assert_snapshot!(message(rows), @"");
+    insta::assert_snapshot!(message(rows), @"
+    the model cannot be written with an open batch: `constant` of layer `own` has other attributes for 2 samples than for 3
+      help: a layer must not depend on the batch beyond its first axis
+    ");
     let odd = Lambda::new(|x| {
         let rows = x.shape()[0];
         let more = x.pad(&[rows * rows, 0], &[0, 0]);
         more.slice(&[0, 0], &[rows, 4], &[1, 1])
     });
-    insta::assert_snapshot!(message(odd), @"");
+    insta::assert_snapshot!(message(odd), @"
+    the model cannot be written with an open batch: `pad` of layer `own` has other attributes for 2 samples than for 3
+      help: a layer must not depend on the batch beyond its first axis
+    ");
     let random = Lambda::new(|x| {
         let index = x
             .reshape([x.shape()[0], 2, 2, 1])
             .max_pool_index(brolga_ir::ops::Pooling::new([2, 2], [2, 2], [[0, 0], [0, 0]]));
         index.cast(brolga_ir::DType::F32)
     });
-    insta::assert_snapshot!(message(random), @"");
+    insta::assert_snapshot!(message(random), @"
+    ONNX has no form for ops of the model:
+      max_pool_index of layer `own`
+      help: compute it in inference by other ops, or leave the layer out of what is saved
+    ");
 }

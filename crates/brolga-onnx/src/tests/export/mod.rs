@@ -92,10 +92,12 @@ fn predicted<N: Network>(model: &mut Model<N>, inputs: &[Tensor]) -> Vec<Tensor>
 /// What is read from a file gives for these inputs.
 fn read_again(path: &Path, inputs: &[Tensor]) -> Result<Vec<Tensor>, crate::OnnxError> {
     let model = load(path)?;
-    let batch = inputs[0].shape()[0];
     let mut bindings = Bindings::new();
-    if model.inputs().iter().any(|input| input.to_string().contains('N')) {
-        bindings = bindings.dim("N", batch);
+    let is_open = |input: &crate::Port| {
+        input.dims.iter().flatten().any(|dim| *dim == crate::Dim::Open("N".to_owned()))
+    };
+    if model.inputs().iter().any(is_open) {
+        bindings = bindings.dim("N", inputs[0].shape()[0]);
     }
     let imported = model.graph(&bindings)?;
     let states = &imported.states;
