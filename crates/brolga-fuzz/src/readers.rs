@@ -1,11 +1,14 @@
-//! Damaged texts, arrays and inputs as cases.
+//! Damaged texts, arrays, inputs and models as cases.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use brolga_cli::{Streams, npy, tensor_of_text};
 use brolga_codegen::VectorIsa;
 use brolga_ir::draw::Rng;
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, TextOptions, Type, parse_module, to_dot, verify};
+use brolga_onnx::{Bindings, Dim, OnnxModel};
 use brolga_passes::optimize;
 
 use crate::compare::{Steps, examine, json, text};
@@ -26,6 +29,8 @@ pub enum Reader {
     Npy,
     /// The reader of `--input`.
     Input,
+    /// The reader of ONNX files.
+    Onnx,
 }
 
 /// Damaged inputs for a reader.
@@ -44,6 +49,7 @@ impl Readers {
             Reader::Text => texts(seed),
             Reader::Npy => arrays(),
             Reader::Input => lists(),
+            Reader::Onnx => models(),
         };
         let dtypes = DType::ALL.into_iter().map(DType::name);
         let others = [
@@ -73,7 +79,10 @@ impl Readers {
             "é",
             "\u{1F600}",
         ];
-        let words = Op::NAMES.iter().copied().chain(dtypes).chain(others).collect();
+        let words = match reader {
+            Reader::Onnx => brolga_onnx::NAMES.iter().flat_map(|(_, ops)| *ops).copied().collect(),
+            _ => Op::NAMES.iter().copied().chain(dtypes).chain(others).collect(),
+        };
         Self { seed, reader, seeds, words }
     }
 
@@ -148,6 +157,19 @@ fn lists() -> Vec<Vec<u8>> {
     lists.into_iter().map(Vec::from).collect()
 }
 
+/// The models that are kept, in the order of their names.
+fn models() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx");
+    let mut paths: Vec<_> =
+        fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    let mut models: Vec<Vec<u8>> = paths.iter().filter_map(|path| fs::read(path).ok()).collect();
+    if models.is_empty() {
+        models.push(vec![]);
+    }
+    models
+}
+
 impl Target for Readers {
     fn try_case(&self, case: u64, _: &mut Coverage) -> Result<(), Failure> {
         let (mut rng, bytes) = self.bytes(case);
@@ -160,6 +182,7 @@ impl Target for Readers {
             }
             Reader::Npy => read_array(&bytes),
             Reader::Input => read_input(&mut rng, &String::from_utf8_lossy(&bytes)),
+            Reader::Onnx => read_model(bytes),
         }
     }
 
@@ -281,6 +304,32 @@ fn read_input(rng: &mut Rng, text: &str) -> Result<(), Failure> {
         Ok(_) => Ok(()),
         Err(message) if message.is_empty() => {
             Err(Failure::new("input", "an error without a message"))
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// Reads a model and makes a graph of it; what is open is 2.
+///
+/// # Errors
+/// If an error has no message, or the graph is not valid.
+pub fn read_model(bytes: Vec<u8>) -> Result<(), Failure> {
+    let read = OnnxModel::from_bytes(bytes, "fuzz/model.onnx");
+    let imported = read.and_then(|model| {
+        let mut bindings = Bindings::new();
+        for input in model.inputs() {
+            for dim in input.dims.iter().flatten() {
+                if let Dim::Open(name) = dim {
+                    bindings = bindings.dim(name, 2);
+                }
+            }
+        }
+        model.graph(&bindings)
+    });
+    match imported {
+        Ok(imported) => verify(&imported.graph).map_err(|errors| Failure::new("verifier", errors)),
+        Err(error) if error.to_string().is_empty() => {
+            Err(Failure::new("onnx", "an error without a message"))
         }
         Err(_) => Ok(()),
     }

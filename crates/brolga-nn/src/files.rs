@@ -32,7 +32,13 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), NnError> {
 }
 
 /// As [`replace`], with what `write` writes.
-fn replace_by(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), NnError> {
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_by(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), NnError> {
     let old = check_regular(path)?;
     let failed = |source| NnError::Io { path: path.to_owned(), source };
     let target = resolve(path).map_err(failed)?;

@@ -1,6 +1,7 @@
 //! Inputs and outputs of a model, and what is bound where its file leaves something open.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use brolga_ir::{Mistake, Shape, Tensor, Type};
 
@@ -22,6 +23,26 @@ pub struct Port {
     pub element: Option<ElementType>,
     /// Its extents; `None` if not even their number is known.
     pub dims: Option<Vec<Dim>>,
+}
+
+/// The name and the type: `x: float[N, 4]`.
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        match (self.kind, self.element) {
+            (Kind::Tensor, Some(element)) => write!(f, "{element}")?,
+            (Kind::Tensor, None) => f.write_str("tensor")?,
+            (Kind::Sequence, _) => f.write_str("sequence")?,
+            (Kind::Optional, _) => f.write_str("optional")?,
+            (Kind::Other, _) => f.write_str("other")?,
+        }
+        let Some(dims) = &self.dims else { return Ok(()) };
+        let extent = |dim: &Dim| match dim {
+            Dim::Fixed(extent) => extent.to_string(),
+            Dim::Open(name) => name.clone(),
+        };
+        write!(f, "[{}]", dims.iter().map(extent).collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// What a value of a model is.

@@ -245,7 +245,7 @@ impl Call<'_> {
 
     /// An attribute that is a graph.
     pub(crate) fn graph(&self, name: &str) -> Result<&GraphProto, Fault> {
-        match self.attribute(name).and_then(|attribute| attribute.g.as_ref()) {
+        match self.attribute(name).and_then(|attribute| attribute.g.as_deref()) {
             Some(graph) => Ok(graph),
             None => mistake(format!("the graph `{name}` is missing"), "the model is not valid"),
         }

@@ -85,6 +85,11 @@ impl ElementType {
         CODES.get(index).map(|(element, _)| *element)
     }
 
+    /// The code in `TensorProto.DataType`.
+    pub(crate) fn code(self) -> i32 {
+        CODES.iter().position(|(element, _)| *element == self).map_or(0, |at| at as i32 + 1)
+    }
+
     /// The element type of this name.
     pub fn of_name(name: &str) -> Option<Self> {
         CODES.iter().find(|(_, known)| *known == name).map(|(element, _)| *element)

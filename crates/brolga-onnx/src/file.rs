@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use brolga_ir::Mistake;
@@ -10,20 +11,36 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use crate::error::OnnxError;
+use crate::precheck::{self, Kind};
 use crate::proto::{StringStringEntryProto, TensorProto};
 
 /// The message in a file.
 ///
 /// # Errors
 /// If the file is not read, or holds no such message.
-pub(crate) fn read<M: Message + Default>(path: &Path) -> Result<M, OnnxError> {
+pub(crate) fn read<M: Message + Default>(path: &Path, kind: Kind) -> Result<M, OnnxError> {
+    message(path, bytes(path)?, kind)
+}
+
+/// The bytes of a file.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>, OnnxError> {
     let failed = |source| OnnxError::Io { file: path.to_owned(), source };
     let metadata = fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
         let message = "this is a folder, a device or a pipe, not a file";
         return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, message)));
     }
-    let bytes = brolga_memory::read(path).map_err(failed)?;
+    brolga_memory::read(path).map_err(failed)
+}
+
+/// The message in the bytes of a file.
+pub(crate) fn message<M: Message + Default>(
+    path: &Path,
+    bytes: Vec<u8>,
+    kind: Kind,
+) -> Result<M, OnnxError> {
+    let at = |mistake| OnnxError::Model { file: path.to_owned(), mistake };
+    precheck::check(&bytes, kind).map_err(at)?;
     let decoded = M::decode(Bytes::from(bytes));
     decoded.map_err(|error| OnnxError::Decode { file: path.to_owned(), reason: error.to_string() })
 }
@@ -46,9 +63,13 @@ impl Folder {
         Self(folder.unwrap_or(Path::new(".")).to_owned())
     }
 
-    /// The bytes of a tensor whose elements are in a file of their own; `expected` is how many there
-    /// must be.
-    pub(crate) fn bytes(&self, tensor: &TensorProto, expected: usize) -> Result<Bytes, Mistake> {
+    /// The place of a tensor whose elements are in a file of their own: the file's name, and which
+    /// bytes of it; `expected` is how many there must be.
+    pub(crate) fn place<'t>(
+        &self,
+        tensor: &'t TensorProto,
+        expected: usize,
+    ) -> Result<(&'t str, Range<u64>), Mistake> {
         let Location { file, offset, length } = Location::of(&tensor.external_data)?;
         if length.is_some_and(|length| length != expected as u64) {
             let given = length.unwrap_or_default();
@@ -57,26 +78,32 @@ impl Folder {
             ))
             .help("the file and the model do not belong together; export them again"));
         }
-        let path = self.0.join(file);
-        let cannot = |error: io::Error| {
-            Mistake::new(format!("its elements are in `{file}`, which cannot be read: {error}"))
-                .help("keep the files that belong to a model in its folder")
-        };
-        let found = fs::symlink_metadata(&path).map_err(cannot)?;
+        let found = fs::symlink_metadata(self.0.join(file));
+        let found = found.map_err(|error| unread(file, &error))?;
         if !found.is_file() {
             return Err(Mistake::new(format!(
                 "its elements are in `{file}`, which is a link, a folder or a device"
             ))
             .help("external data must be a file in the folder of the model"));
         }
-        let end = offset.checked_add(expected as u64);
-        if end.is_none_or(|end| end > found.len()) {
-            return Err(Mistake::new(format!(
+        let end = offset.checked_add(expected as u64).filter(|end| *end <= found.len());
+        end.map(|end| (file, offset..end)).ok_or_else(|| {
+            Mistake::new(format!(
                 "its elements are {expected} bytes of `{file}` from {offset} on, but the file has {}",
                 found.len()
             ))
-            .help("the file was not copied completely, or belongs to another model"));
-        }
+            .help("the file was not copied completely, or belongs to another model")
+        })
+    }
+
+    /// The bytes of a tensor whose elements are in a file of their own.
+    ///
+    /// # Errors
+    /// As [`Folder::place`], and if the system does not give them.
+    pub(crate) fn bytes(&self, tensor: &TensorProto, expected: usize) -> Result<Bytes, Mistake> {
+        let (file, range) = self.place(tensor, expected)?;
+        let (path, offset) = (self.0.join(file), range.start);
+        let cannot = |error: io::Error| unread(file, &error);
         let mut bytes = brolga_memory::filled(0_u8, expected)
             .map_err(|reason| Mistake::new(reason.to_string()))?;
         let mut stream = File::open(&path).map_err(cannot)?;
@@ -84,6 +111,11 @@ impl Folder {
         stream.read_exact(&mut bytes).map_err(cannot)?;
         Ok(bytes.into())
     }
+}
+
+fn unread(file: &str, error: &io::Error) -> Mistake {
+    Mistake::new(format!("its elements are in `{file}`, which cannot be read: {error}"))
+        .help("keep the files that belong to a model in its folder")
 }
 
 impl<'a> Location<'a> {

@@ -26,13 +26,25 @@ const MAX_NODES: usize = 1 << 17;
 /// The most elements of a tensor that is computed while a model is imported.
 const MAX_FOLDED: usize = 1 << 20;
 
+/// The most elements of all operands and results that are computed while a model is imported. Others
+/// are computed by the graph.
+const MAX_FOLDED_IN_ALL: usize = 1 << 26;
+
+/// The most elements of the operands of a product that is computed while a model is imported: the
+/// time it takes grows faster than they do.
+const MAX_FACTORS: usize = 1 << 14;
+
 /// An import of a model into a graph.
 pub(crate) struct Import<'m> {
     pub(crate) model: &'m OnnxModel,
     pub(crate) tracer: Tracer,
     pub(crate) declare: &'m Declare<'m>,
+    /// Whether the graph is thrown away: it shows whether a step of a loop can be one.
+    pub(crate) is_tried: bool,
     depth: Cell<usize>,
     nodes: Cell<usize>,
+    /// The elements that were computed.
+    folded: Cell<usize>,
 }
 
 /// The values that have a name in a graph or a function.
@@ -48,6 +60,11 @@ impl<'s> Scope<'s> {
     /// An empty scope for nodes of these versions.
     pub(crate) fn new(opsets: &'s [OperatorSetIdProto]) -> Self {
         Self { values: HashMap::new(), outer: None, opsets, attributes: HashMap::new() }
+    }
+
+    /// An empty scope inside of this one.
+    pub(crate) fn inside(outer: &'s Scope<'s>) -> Self {
+        Self { outer: Some(outer), ..Self::new(outer.opsets) }
     }
 
     /// Gives a value its name.
@@ -86,7 +103,8 @@ pub(crate) fn node_name(node: &NodeProto, opsets: &[OperatorSetIdProto]) -> Node
 impl<'m> Import<'m> {
     /// An import into the graph of this tracer; weights are declared there by `declare`.
     pub(crate) fn new(model: &'m OnnxModel, tracer: Tracer, declare: &'m Declare<'m>) -> Self {
-        Self { model, tracer, declare, depth: Cell::new(0), nodes: Cell::new(0) }
+        let [depth, nodes, folded] = [0; 3].map(Cell::new);
+        Self { model, tracer, declare, is_tried: false, depth, nodes, folded }
     }
 
     /// Imports nodes into the graph, in their order.
@@ -121,7 +139,7 @@ impl<'m> Import<'m> {
         outer: &Scope<'_>,
     ) -> Result<Vec<Value>, OnnxError> {
         self.count()?;
-        let mut scope = Scope { outer: Some(outer), ..Scope::new(outer.opsets) };
+        let mut scope = Scope::inside(outer);
         for (input, value) in graph.input.iter().zip(inputs) {
             scope.bind(&input.name, value);
         }
@@ -131,6 +149,30 @@ impl<'m> Import<'m> {
         }
         self.nested(|| self.nodes(&graph.node, &mut scope))?;
         graph.output.iter().map(|output| self.result(&output.name, &scope)).collect()
+    }
+
+    /// What a graph inside of a node gives for these inputs in the graph of another tracer, whose
+    /// values `scope` has in place of those of this one.
+    pub(crate) fn elsewhere(
+        &self,
+        tracer: &Tracer,
+        is_tried: bool,
+        graph: &GraphProto,
+        inputs: Vec<Value>,
+        scope: &Scope<'_>,
+    ) -> Result<Vec<Value>, OnnxError> {
+        let inside = Import {
+            tracer: tracer.clone(),
+            is_tried,
+            depth: self.depth.clone(),
+            nodes: self.nodes.clone(),
+            folded: self.folded.clone(),
+            ..*self
+        };
+        let results = inside.inner(graph, inputs, scope);
+        self.nodes.set(inside.nodes.get());
+        self.folded.set(inside.folded.get());
+        results
     }
 
     /// The value of this name, which a graph or a function gives.
@@ -233,9 +275,13 @@ impl<'m> Import<'m> {
         let constants = operands.clone().all(|operand| operand.is_constant());
         let elements = operands.filter_map(|operand| operand.known_elements()).sum::<usize>();
         let has_graph = call.node.attribute.iter().any(|attribute| attribute.g.is_some());
-        if !constants || elements > MAX_FOLDED || has_graph || ops::is_random(&call.node.op_type) {
+        let op = call.node.op_type.as_str();
+        let most = if ops::is_product(op) { MAX_FACTORS } else { MAX_FOLDED };
+        let left = MAX_FOLDED_IN_ALL.saturating_sub(self.folded.get());
+        if !constants || elements > most.min(left) || has_graph || ops::is_random(op) {
             return Ok(None);
         }
+        self.folded.set(self.folded.get() + elements);
         let mut elsewhere = |operand: &Rc<Operand>| operand.elsewhere();
         let moved = call.operands.iter();
         let moved: Option<Vec<Option<Value>>> = moved
@@ -246,6 +292,7 @@ impl<'m> Import<'m> {
             tracer: Tracer::new("constant"),
             depth: self.depth.clone(),
             nodes: Cell::new(0),
+            folded: self.folded.clone(),
             ..*self
         };
         let inner = Call { import: &inside, operands: &operands, ..*call };
@@ -254,7 +301,9 @@ impl<'m> Import<'m> {
             Err(Fault::Traced) => return Err(inside.mistake().into()),
             Err(fault) => return Err(fault),
         };
-        Ok(inside.computed(results))
+        let results = inside.computed(results);
+        self.folded.set(inside.folded.get());
+        Ok(results)
     }
 
     /// The first mistake of an op of the IR.
@@ -269,9 +318,12 @@ impl<'m> Import<'m> {
         for operand in results.iter().flat_map(Value::tensors) {
             if operand.tensor().is_none() {
                 let var = operand.var(&self.tracer, self.declare);
-                if var.shape().elements() > MAX_FOLDED {
+                let elements = var.shape().elements();
+                let all = self.folded.get().saturating_add(elements);
+                if elements > MAX_FOLDED || all > MAX_FOLDED_IN_ALL {
                     return None;
                 }
+                self.folded.set(all);
                 self.tracer.output(&var);
             }
         }

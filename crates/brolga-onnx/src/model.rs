@@ -10,10 +10,12 @@ use brolga_ir::{Graph, Mistake, Tensor, Tracer, Type};
 use crate::bindings::{Bindings, Port, declared};
 use crate::element::ElementType;
 use crate::error::{MissingOp, OnnxError};
+use crate::export::NOT_TRAINED;
 use crate::file::{self, Folder};
 use crate::import::{Import, Scope, node_name, version};
 use crate::network::NetworkLayer;
 use crate::ops;
+use crate::precheck::Kind;
 use crate::proto::{
     FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
 };
@@ -48,6 +50,8 @@ pub struct OnnxModel {
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
     pub(crate) weights: Vec<Weight>,
+    /// The weights that training does not change, as the model's metadata says.
+    pub(crate) not_trained: HashSet<String>,
     pub(crate) bindings: Bindings,
     pub(crate) layers: Vec<NetworkLayer>,
 }
@@ -101,8 +105,13 @@ pub struct ImportedOutput {
 /// If the file is not read, is no ONNX model, is of a version that is not known, has ops that are not
 /// known, or tensors whose elements do not fit their types.
 pub fn load(path: impl AsRef<Path>) -> Result<OnnxModel, OnnxError> {
-    let file = path.as_ref().to_owned();
-    let proto: ModelProto = file::read(&file)?;
+    let file = path.as_ref();
+    OnnxModel::from_bytes(file::bytes(file)?, file)
+}
+
+/// The model in the bytes of a file.
+fn decoded(bytes: Vec<u8>, file: PathBuf) -> Result<OnnxModel, OnnxError> {
+    let proto: ModelProto = file::message(&file, bytes, Kind::Model)?;
     let at = |mistake: Mistake| OnnxError::Model { file: file.clone(), mistake };
     if proto.graph.is_none() {
         return Err(at(Mistake::new("the model has no graph")
@@ -118,6 +127,8 @@ pub fn load(path: impl AsRef<Path>) -> Result<OnnxModel, OnnxError> {
             return Err(at(Mistake::new(message).help("each function has one definition")));
         }
     }
+    let fixed = proto.metadata_props.iter().filter(|entry| entry.key == NOT_TRAINED);
+    let not_trained = fixed.flat_map(|entry| entry.value.lines()).map(str::to_owned).collect();
     let producer = format!("{} {}", proto.producer_name, proto.producer_version);
     let mut model = OnnxModel {
         folder: Folder::of(&file),
@@ -129,14 +140,16 @@ pub fn load(path: impl AsRef<Path>) -> Result<OnnxModel, OnnxError> {
         inputs: vec![],
         outputs: vec![],
         weights: vec![],
+        not_trained,
         bindings: Bindings::new(),
         layers: vec![],
     };
     model.check_ops()?;
-    model.read_weights()?;
+    model.check_weights()?;
     model.inputs = model.declared_inputs()?;
     let outputs = model.graph.output.iter().map(declared);
     model.outputs = outputs.collect::<Result<_, _>>().map_err(|mistake| model.error(mistake))?;
+    model.read_weights()?;
     model.layers = NetworkLayer::of(&model);
     Ok(model)
 }
@@ -170,6 +183,15 @@ fn key(domain: &str, name: &str, overload: &str) -> FunctionKey {
 }
 
 impl OnnxModel {
+    /// Reads a model from the bytes of a file. `file` is its name in messages; files that belong to
+    /// it, with the elements of large tensors, are looked for in its folder.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn from_bytes(bytes: Vec<u8>, file: impl AsRef<Path>) -> Result<Self, OnnxError> {
+        decoded(bytes, file.as_ref().to_owned())
+    }
+
     /// The inputs, without those that the file gives a value.
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
@@ -356,32 +378,52 @@ impl OnnxModel {
             if !known && self.function(node).is_none() {
                 missing.push((node, opsets));
             }
-            for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_ref()) {
+            for graph in node.attribute.iter().filter_map(|attribute| attribute.g.as_deref()) {
                 self.collect_missing(&graph.node, opsets, missing);
             }
         }
     }
 
-    /// Decodes the tensors of the file, which gives back their bytes.
-    fn read_weights(&mut self) -> Result<(), OnnxError> {
+    /// Checks the tensors of the file before the first of them is read.
+    fn check_weights(&self) -> Result<(), OnnxError> {
+        let wrong = |tensor: &str, mistake: Mistake| OnnxError::Tensor {
+            file: self.file.clone(),
+            tensor: tensor.to_owned(),
+            mistake,
+        };
         if let Some(sparse) = self.graph.sparse_initializer.first() {
-            let tensor = sparse.values.as_ref().map(|v| v.name.clone()).unwrap_or_default();
+            let tensor = sparse.values.as_ref().map(|v| v.name.as_str()).unwrap_or_default();
             let mistake = Mistake::new("it is sparse")
                 .help("sparse tensors are not read; export the model with dense ones");
-            return Err(OnnxError::Tensor { file: self.file.clone(), tensor, mistake });
+            return Err(wrong(tensor, mistake));
         }
-        let mut names = HashSet::new();
-        for proto in std::mem::take(&mut self.graph.initializer) {
-            let (element, tensor) = self.decode(&proto)?;
-            if !names.insert(proto.name.clone()) {
+        let (mut names, mut places) = (HashSet::new(), Vec::new());
+        for proto in &self.graph.initializer {
+            let place = tensor::checked(proto, &self.folder);
+            let place = place.map_err(|mistake| wrong(&proto.name, mistake))?;
+            places.extend(place.map(|(file, range)| (file, range.start, range.end, &proto.name)));
+            if !names.insert(proto.name.as_str()) {
                 let mistake = Mistake::new("it is in the file twice")
                     .help("the file is damaged; names of tensors are unique");
-                return Err(OnnxError::Tensor {
-                    file: self.file.clone(),
-                    tensor: proto.name,
-                    mistake,
-                });
+                return Err(wrong(&proto.name, mistake));
             }
+        }
+        places.retain(|(_, start, end, _)| start < end);
+        places.sort();
+        let overlap =
+            places.windows(2).find(|pair| pair[0].0 == pair[1].0 && pair[1].1 < pair[0].2);
+        if let Some([(.., first), (file, _, _, second)]) = overlap {
+            let message = format!("its elements in `{file}` are those of `{first}` too");
+            let help = "each tensor has bytes of its own; export the model again";
+            return Err(wrong(second, Mistake::new(message).help(help)));
+        }
+        Ok(())
+    }
+
+    /// Decodes the tensors of the file, which gives back their bytes.
+    fn read_weights(&mut self) -> Result<(), OnnxError> {
+        for proto in std::mem::take(&mut self.graph.initializer) {
+            let (element, tensor) = self.decode(&proto)?;
             let tensor = Arc::new(tensor);
             self.weights.push(Weight { name: proto.name, element, tensor });
         }
@@ -390,7 +432,7 @@ impl OnnxModel {
 
     fn declared_inputs(&self) -> Result<Vec<Port>, OnnxError> {
         let weights: HashSet<&str> =
-            self.weights.iter().map(|weight| weight.name.as_str()).collect();
+            self.graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
         let mut names = HashSet::new();
         let mut inputs = Vec::new();
         for info in &self.graph.input {

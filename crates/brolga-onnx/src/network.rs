@@ -67,11 +67,11 @@ impl Initializer for Stored {
 impl NetworkLayer {
     /// The layers of a model, in the order of its file.
     pub(crate) fn of(model: &OnnxModel) -> Vec<Self> {
-        let statistics: HashSet<&str> = model
-            .nodes()
-            .iter()
-            .filter(|node| node.op_type == "BatchNormalization")
+        let normalizations =
+            model.nodes().iter().filter(|node| node.op_type == "BatchNormalization");
+        let statistics: HashSet<&str> = normalizations
             .flat_map(|node| node.input.iter().skip(3))
+            .chain(&model.not_trained)
             .map(String::as_str)
             .collect();
         let mut layers: Vec<Self> = Vec::new();

@@ -1,5 +1,6 @@
 //! Tensors of files.
 
+use std::ops::Range;
 use std::path::Path;
 
 use brolga_ir::types::MAX_RANK;
@@ -12,6 +13,7 @@ use crate::element::ElementType;
 use crate::error::OnnxError;
 use crate::file::{self, Folder};
 use crate::floats::Format;
+use crate::precheck;
 use crate::proto::{OptionalProto, SequenceProto, TensorProto};
 
 /// `data_location` of a tensor whose elements are in a file of their own.
@@ -27,15 +29,15 @@ pub fn read_value(path: impl AsRef<Path>, kind: Kind) -> Result<(String, Known),
     let folder = Folder::of(path);
     let (name, value) = match kind {
         Kind::Tensor | Kind::Other => {
-            let proto: TensorProto = file::read(path)?;
+            let proto: TensorProto = file::read(path, precheck::Kind::Tensor)?;
             (proto.name.clone(), decode(&proto, &folder).map(|(e, t)| Known::Tensor(e, t)))
         }
         Kind::Sequence => {
-            let proto: SequenceProto = file::read(path)?;
+            let proto: SequenceProto = file::read(path, precheck::Kind::Plain)?;
             (proto.name.clone(), sequence(&proto, &folder))
         }
         Kind::Optional => {
-            let proto: OptionalProto = file::read(path)?;
+            let proto: OptionalProto = file::read(path, precheck::Kind::Plain)?;
             (proto.name.clone(), optional(&proto, &folder))
         }
     };
@@ -104,6 +106,27 @@ pub(crate) fn storage(element: ElementType) -> Result<DType, Mistake> {
         Mistake::new(format!("its elements are {element}, which is not read yet"))
             .help("read are floats of 4 to 64 bits, bool, and integers of 2 to 64 bits")
     })
+}
+
+/// Checks a tensor without reading its elements. Of one whose elements are in a file of their own,
+/// gives their place.
+///
+/// # Errors
+/// If type, shape and elements do not fit together.
+pub(crate) fn checked<'t>(
+    proto: &'t TensorProto,
+    folder: &Folder,
+) -> Result<Option<(&'t str, Range<u64>)>, Mistake> {
+    let (element, ty) = type_of(proto)?;
+    let count = ty.shape.elements();
+    if proto.data_location == EXTERNAL {
+        return folder.place(proto, raw_bytes(element, count)).map(Some);
+    }
+    match &proto.raw_data {
+        Some(raw) => check(raw_bytes(element, count), raw.len(), "bytes"),
+        None => check_lists(proto, element, count),
+    }?;
+    Ok(None)
 }
 
 /// The elements of a tensor.
@@ -245,21 +268,27 @@ fn unsigned(values: impl Iterator<Item = u64>) -> Result<Data, Mistake> {
     values.map(signed).collect::<Result<_, _>>().map(Data::I64)
 }
 
-/// Elements from the list that a message has for the type.
-fn from_lists(proto: &TensorProto, element: ElementType, count: usize) -> Result<Data, Mistake> {
+/// Fails unless the list that a message has for the type has so many elements.
+fn check_lists(proto: &TensorProto, element: ElementType, count: usize) -> Result<(), Mistake> {
     use ElementType as E;
-    let ints = &proto.int32_data;
     let given = match element {
         E::F32 => proto.float_data.len(),
         E::F64 => proto.double_data.len(),
         E::I64 => proto.int64_data.len(),
         E::U32 | E::U64 => proto.uint64_data.len(),
-        _ => ints.len(),
+        _ => proto.int32_data.len(),
     };
     match bits(element) {
-        bits if bits < 8 => check(raw_bytes(element, count), given, "numbers")?,
-        _ => check(count, given, "numbers")?,
+        bits if bits < 8 => check(raw_bytes(element, count), given, "numbers"),
+        _ => check(count, given, "numbers"),
     }
+}
+
+/// Elements from the list that a message has for the type.
+fn from_lists(proto: &TensorProto, element: ElementType, count: usize) -> Result<Data, Mistake> {
+    use ElementType as E;
+    check_lists(proto, element, count)?;
+    let ints = &proto.int32_data;
     let halves = || ints.iter().map(|&bits| bits as u16);
     Ok(match element {
         E::F32 => Data::F32(proto.float_data.clone()),

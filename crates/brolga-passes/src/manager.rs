@@ -448,7 +448,7 @@ mod tests {
         let error = passes_by_name("dead_nodes,cse").err().expect("an error").to_string();
         insta::assert_snapshot!(error, @"
         there is no pass `cse`
-          help: the passes are algebraic_simplification, canonical_reductions, canonical_shapes, common_subexpressions, constant_folding, dead_nodes, fuse_columns, fuse_conv_grads, fuse_conv_pool, fuse_elementwise, fuse_matmul, fuse_random, fuse_rows, fuse_updates, fuse_weight_updates, fuse_windows, hoist_loops, inline_calls, merge_loops, outline, stack_recomputed, trim_loops, unpool_mask
+          help: the passes are algebraic_simplification, canonical_reductions, canonical_shapes, common_subexpressions, constant_folding, dead_nodes, fuse_columns, fuse_conv_grads, fuse_conv_pool, fuse_elementwise, fuse_matmul, fuse_random, fuse_rows, fuse_updates, fuse_weight_updates, fuse_windows, hoist_loops, inline_calls, merge_loops, outline, sink_layouts, stack_recomputed, trim_loops, unpool_mask
         ");
     }
 

@@ -1,8 +1,9 @@
 //! Branches and loops. What is known is decided while the model is imported: of a branch one graph is
-//! left, a loop is written out.
+//! left. A loop is one of the IR where a step can be a graph of its own, and is written out otherwise.
 
 use brolga_ir::{DType, Data, Shape, Tensor, Var};
 
+use super::looped::Looped;
 use super::shape::{index, joined};
 use crate::call::{Call, Out, Outs, axis, extent, mistake};
 use crate::element::ElementType;
@@ -35,6 +36,9 @@ pub(crate) fn if_(call: &Call<'_>) -> Outs {
 
 /// A graph run again and again, up to a number of times and as long as a condition holds. Both must
 /// be known before each time.
+///
+/// Where the condition is always true, the states keep their types and no step needs a value that it
+/// does not have, the loop is one of the IR.
 pub(crate) fn loop_(call: &Call<'_>) -> Outs {
     let body = call.graph("body")?;
     let most =
@@ -46,6 +50,11 @@ pub(crate) fn loop_(call: &Call<'_>) -> Outs {
     let Some(scanned) = body.output.len().checked_sub(states + 1) else {
         return mistake("the body gives too few values", "it gives a condition and all states");
     };
+    if let (Some(most), true) = (most, goes_on)
+        && let Some(results) = Looped::counted(call, body, &values, most)?
+    {
+        return Ok(results);
+    }
     let mut collected: Vec<Vec<Value>> = vec![vec![]; scanned];
     let mut iteration: i64 = 0;
     while goes_on && most.is_none_or(|most| (iteration as usize) < most) {
@@ -116,14 +125,17 @@ fn stacked(call: &Call<'_>, values: &[Value], at: i64, reverse: bool) -> Result<
 }
 
 /// What a `Scan` says of its inputs and outputs.
-struct Scanned<'a> {
-    body: &'a GraphProto,
+pub(super) struct Scanned<'a> {
+    pub(super) body: &'a GraphProto,
     states: usize,
     /// Axis and direction of each scanned input.
     inputs: Vec<(usize, bool)>,
     /// Axis and direction of each scanned output.
-    outputs: Vec<(i64, bool)>,
+    pub(super) outputs: Vec<(i64, bool)>,
 }
+
+/// A sequence: its elements, its tensor, the axis of the steps, and whether the last one is first.
+pub(super) type Sequence = (ElementType, Var, usize, bool);
 
 /// A graph run for each index of an axis, with states from one to the next.
 pub(crate) fn scan(call: &Call<'_>) -> Outs {
@@ -182,9 +194,12 @@ fn run(call: &Call<'_>, scanned: &Scanned<'_>, inputs: Vec<Value>) -> Outs {
     if sequences.iter().any(|(_, var, axis, _)| var.shape()[*axis] != length) {
         return mistake("what is scanned has different lengths", "all are equally long");
     }
+    if let Some(results) = Looped::scanned(call, scanned, &inputs[..scanned.states], &sequences)? {
+        return Ok(results);
+    }
     let mut collected: Vec<Vec<Value>> = vec![vec![]; scanned.outputs.len()];
     for step in 0..length {
-        let part = |(element, var, axis, backwards): &(ElementType, Var, usize, bool)| {
+        let part = |(element, var, axis, backwards): &Sequence| {
             let at = if *backwards { length - 1 - step } else { step };
             Value::traced(*element, index(var, *axis, at))
         };

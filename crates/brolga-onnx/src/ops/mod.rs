@@ -11,6 +11,7 @@ mod conv;
 mod elementwise;
 mod gather;
 mod integers;
+mod looped;
 mod loss;
 mod normalization;
 mod pad;
@@ -41,6 +42,29 @@ pub(crate) fn domain(domain: &str) -> &str {
 /// Whether an op draws random numbers, so that it is no constant even where all operands are known.
 pub(crate) fn is_random(op: &str) -> bool {
     matches!(op, "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomUniform")
+}
+
+/// Whether an op multiplies each element of an operand with many of another.
+pub(crate) fn is_product(op: &str) -> bool {
+    matches!(
+        op,
+        "Attention"
+            | "Conv"
+            | "ConvInteger"
+            | "ConvTranspose"
+            | "DFT"
+            | "Einsum"
+            | "FusedMatMul"
+            | "Gemm"
+            | "GRU"
+            | "LSTM"
+            | "MatMul"
+            | "MatMulInteger"
+            | "QLinearConv"
+            | "QLinearMatMul"
+            | "RNN"
+            | "STFT"
+    )
 }
 
 /// The table of ops by their domains and names.

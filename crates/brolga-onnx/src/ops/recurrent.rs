@@ -1,4 +1,4 @@
-//! Recurrent layers, written out step by step.
+//! Recurrent layers, each a loop over the steps of a sequence.
 
 use brolga_ir::{DType, Type, Var};
 
@@ -15,7 +15,7 @@ struct Layer {
     /// [gates · hidden, hidden].
     r: Var,
     /// Both biases, [2 · gates · hidden].
-    b: Var,
+    b: Option<Var>,
     /// The weights of the peepholes of an LSTM, [3 · hidden].
     p: Option<Var>,
     activations: Vec<Function>,
@@ -83,18 +83,22 @@ impl Layer {
         part(weight, 0, first * self.hidden, last * self.hidden)
     }
 
-    fn bias(&self, first: usize, last: usize) -> Var {
-        part(&self.b, 0, first * self.hidden, last * self.hidden)
+    /// x plus the biases of some gates: those of the inputs come first, then those of the states.
+    fn plus(&self, x: Var, first: usize, last: usize) -> Var {
+        match &self.b {
+            Some(b) => x + part(b, 0, first * self.hidden, last * self.hidden),
+            None => x,
+        }
     }
 }
 
 /// One step: from the input's part of the gates, and the states, to the next states.
 type Step = fn(&Call<'_>, &Layer, &Var, &[Var]) -> Result<Vec<Var>, Fault>;
 
-/// h' = f(x · Wᵀ + h · Rᵀ + b).
+/// h' = f((x · Wᵀ + b) + h · Rᵀ).
 pub(crate) fn rnn(call: &Call<'_>) -> Outs {
     recurrent(call, 1, 1, &["Tanh"], |_, layer, x, states| {
-        let sum = x + states[0].matmul_with(&layer.r, false, true) + layer.bias(1, 2);
+        let sum = x + states[0].matmul_with(&layer.r, false, true);
         Ok(vec![layer.activate(0, &sum)?])
     })
 }
@@ -103,26 +107,37 @@ pub(crate) fn rnn(call: &Call<'_>) -> Outs {
 pub(crate) fn gru(call: &Call<'_>) -> Outs {
     recurrent(call, 3, 1, &["Sigmoid", "Tanh"], |call, layer, x, states| {
         let h = &states[0];
-        let gates = h.matmul_with(&layer.rows(&layer.r, 0, 2), false, true) + layer.bias(3, 5);
+        let inner_bias = is_linear(call);
+        let with_bias = |product: Var, first: usize, last: usize| match inner_bias {
+            true => layer.plus(product, first, last),
+            false => product,
+        };
+        let gates = h.matmul_with(&layer.rows(&layer.r, 0, 2), false, true);
+        let gates = with_bias(gates, 3, 5).sound()?;
         let z = layer.activate(0, &(layer.gate(x, 0) + layer.gate(&gates, 0)))?;
         let r = layer.activate(0, &(layer.gate(x, 1) + layer.gate(&gates, 1)))?;
         let recurrence = layer.rows(&layer.r, 2, 3);
-        let inner = if call.flag("linear_before_reset", false) {
-            r * (h.matmul_with(&recurrence, false, true) + layer.bias(5, 6))
+        let inner = if inner_bias {
+            r * layer.plus(h.matmul_with(&recurrence, false, true), 5, 6)
         } else {
-            (r * h).matmul_with(&recurrence, false, true) + layer.bias(5, 6)
+            (r * h).matmul_with(&recurrence, false, true)
         };
         let hidden = layer.activate(1, &(layer.gate(x, 2) + inner))?;
         Ok(vec![(1.0 - &z) * hidden + z * h])
     })
 }
 
+/// Whether a GRU multiplies the product with its states, and not the states, by the reset gate. The
+/// biases of its states belong to the product then.
+fn is_linear(call: &Call<'_>) -> bool {
+    call.node.op_type == "GRU" && call.flag("linear_before_reset", false)
+}
+
 /// The long short-term memory; gates are input, output, forget and cell.
 pub(crate) fn lstm(call: &Call<'_>) -> Outs {
     recurrent(call, 4, 2, &["Sigmoid", "Tanh", "Tanh"], |call, layer, x, states| {
         let (h, c) = (&states[0], &states[1]);
-        let gates = x + h.matmul_with(&layer.r, false, true) + layer.bias(4, 8);
-        let gates = gates.sound()?;
+        let gates = (x + h.matmul_with(&layer.r, false, true)).sound()?;
         let with_peephole = |number: usize, peephole: usize, c: &Var| {
             let gate = layer.gate(&gates, number);
             match &layer.p {
@@ -212,7 +227,10 @@ fn recurrent(call: &Call<'_>, gates: usize, states: usize, defaults: &[&str], st
     let (steps, batch) = (x.shape()[0], x.shape()[1]);
     let dtype = x.dtype();
     let zeros = |shape: Vec<usize>| call.zeros(&Type::new(dtype, shape));
-    let b = call.optional(3)?.unwrap_or_else(|| zeros(vec![count, 2 * rows]));
+    let b = call.optional(3)?;
+    if let Some(b) = b.as_ref().filter(|b| b.shape()[..] != [count, 2 * rows]) {
+        return mistake(format!("B {}", b.ty()), format!("it is [{count}, {}]", 2 * rows));
+    }
     let lengths = call.optional(4)?;
     let initial = |operand: usize| -> Result<Var, Fault> {
         Ok(match call.optional(operand)? {
@@ -229,20 +247,21 @@ fn recurrent(call: &Call<'_>, gates: usize, states: usize, defaults: &[&str], st
         let layer = Layer {
             w: index(&w, 0, number),
             r: index(&r, 0, number),
-            b: index(&b, 0, number),
+            b: b.as_ref().map(|b| index(b, 0, number)),
             p: p.as_ref().map(|p| index(p, 0, number)),
             activations: activations(call, defaults, number),
             clip,
             hidden,
         };
         let first: Vec<Var> = firsts.iter().map(|state| index(state, 0, number)).collect();
-        let turned = |x: &Var| match (backwards, &lengths) {
-            (false, _) => Ok(x.clone()),
-            (true, None) => Ok(x.reverse(&[0])),
-            (true, Some(lengths)) => reversed(x, lengths, 0, 1),
+        // The last step of each sequence is the first; without lengths the loop runs backwards.
+        let turned = |x: &Var| match &lengths {
+            Some(lengths) if backwards => reversed(x, lengths, 0, 1),
+            _ => Ok(x.clone()),
         };
-        let run = Run { layer, gates, lengths: lengths.as_ref(), steps, batch };
-        let (y, last) = run.over(call, &turned(&x)?, first, step)?;
+        let reverse = backwards && lengths.is_none();
+        let run = Run { layer, gates, lengths: lengths.as_ref(), steps, batch, reverse };
+        let (y, last) = run.over(call, &turned(&x)?, &first, step)?;
         outputs.push(turned(&y.sound()?)?.reshape([steps, 1, batch, hidden]));
         lasts.iter_mut().zip(last).for_each(|(all, state)| all.push(state));
     }
@@ -263,6 +282,7 @@ struct Run<'a> {
     lengths: Option<&'a Var>,
     steps: usize,
     batch: usize,
+    reverse: bool,
 }
 
 impl Run<'_> {
@@ -271,36 +291,85 @@ impl Run<'_> {
         &self,
         call: &Call<'_>,
         x: &Var,
-        mut states: Vec<Var>,
+        states: &[Var],
         step: Step,
     ) -> Result<(Var, Vec<Var>), Fault> {
         let (layer, input) = (&self.layer, x.shape()[2]);
         let rows = self.gates * layer.hidden;
         // The inputs' part of all steps is one product.
         let flat = x.reshape([self.steps * self.batch, input]);
-        let own = flat.matmul_with(&layer.w, false, true) + layer.bias(0, self.gates);
+        let product = flat.matmul_with(&layer.w, false, true);
+        let own = match (&layer.b, is_linear(call)) {
+            (None, _) => product,
+            (Some(_), true) => layer.plus(product, 0, self.gates),
+            (Some(b), false) => product + (part(b, 0, 0, rows) + part(b, 0, rows, 2 * rows)),
+        };
         let own = own.reshape([self.steps, self.batch, rows]).sound()?;
-        let zero = call.zeros(&Type::new(x.dtype(), [self.batch, layer.hidden]));
-        let mut outputs = Vec::new();
-        for at in 0..self.steps {
-            let mut next = step(call, layer, &index(&own, 0, at), &states)?;
-            let mut y = next[0].clone();
-            if let Some(lengths) = self.lengths {
-                // A sequence that has ended keeps its states, and its outputs are zeros.
-                let lengths = lengths.cast(DType::I64).reshape([self.batch, 1]);
-                let goes_on = lengths.gt(&lengths.constant_like(at as f64));
-                y = goes_on.select(&y, &zero);
-                for (next, old) in next.iter_mut().zip(&states) {
-                    *next = goes_on.select(next, old);
+        let mut sequences = vec![own];
+        let mut shared = vec![layer.r.clone()];
+        shared.extend(layer.b.clone());
+        shared.extend(layer.p.clone());
+        if let Some(lengths) = self.lengths {
+            shared.push(lengths.cast(DType::I64).reshape([self.batch, 1]));
+            sequences.push(call.tracer().iota(Type::new(DType::I64, [self.steps]), 0));
+        }
+        let has_lengths = self.lengths.is_some();
+        let mut failed = None;
+        let name = call.node.op_type.to_ascii_lowercase();
+        let tracer = call.tracer().clone();
+        let (last, mut outputs) = tracer
+            .scan(&name)
+            .carries(&states.iter().collect::<Vec<_>>())
+            .over(&sequences.iter().collect::<Vec<_>>(), 0)
+            .shared(&shared.iter().collect::<Vec<_>>())
+            .reverse(self.reverse)
+            .run(|given| {
+                let mut values = given.shared.iter().cloned();
+                let mut next = || values.next().unwrap_or_else(|| given.slices[0].clone());
+                let layer = Layer {
+                    w: given.slices[0].clone(),
+                    r: next(),
+                    b: layer.b.is_some().then(&mut next),
+                    p: layer.p.is_some().then(&mut next),
+                    activations: layer.activations.clone(),
+                    ..*layer
+                };
+                let lengths = has_lengths.then(&mut next);
+                match self.step(call, &layer, (given.carries, given.slices), lengths.as_ref(), step)
+                {
+                    Ok((next, y)) => (next, vec![y]),
+                    Err(fault) => {
+                        failed = Some(fault);
+                        (given.carries.to_vec(), vec![given.carries[0].clone()])
+                    }
                 }
+            });
+        match (failed, outputs.pop()) {
+            (Some(fault), _) => Err(fault),
+            (None, Some(outputs)) => Ok((outputs, last)),
+            (None, None) => Err(Fault::Traced),
+        }
+    }
+
+    /// One step of the loop: the next states, and the output.
+    fn step(
+        &self,
+        call: &Call<'_>,
+        layer: &Layer,
+        (states, slices): (&[Var], &[Var]),
+        lengths: Option<&Var>,
+        step: Step,
+    ) -> Result<(Vec<Var>, Var), Fault> {
+        let mut next = step(call, layer, &slices[0], states)?;
+        let mut y = next[0].clone();
+        if let Some(lengths) = lengths {
+            // A sequence that has ended keeps its states, and its outputs are zeros.
+            let goes_on = lengths.gt(&slices[1]);
+            y = goes_on.select(&y, &y.constant_like(0.0));
+            for (next, old) in next.iter_mut().zip(states) {
+                *next = goes_on.select(next, old);
             }
-            outputs.push(y.reshape([1, self.batch, layer.hidden]));
-            states = next;
         }
-        if outputs.is_empty() {
-            let shape = [0, self.batch, layer.hidden];
-            return Ok((call.zeros(&Type::new(x.dtype(), shape)), states));
-        }
-        Ok((joined(&outputs, 0)?, states))
+        Ok((next, y))
     }
 }

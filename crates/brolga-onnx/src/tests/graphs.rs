@@ -154,7 +154,7 @@ fn a_loop_without_an_end() {
         ..GraphProto::default()
     };
     let mut forever = node("Loop", &["", "", "x"], "y");
-    let g = Some(body);
+    let g = Some(Box::new(body));
     forever.attribute.push(AttributeProto {
         name: "body".to_owned(),
         g,

@@ -1,6 +1,7 @@
 //! Models written in tests, and the errors of those that are wrong.
 
 mod bindings;
+mod export;
 mod external;
 mod files;
 mod graphs;

@@ -49,6 +49,9 @@ passes! {
     // simplified before fusion looks for epilogues.
     HoistLoops in hoist_loops,
     TrimLoops,
+    // Transpositions of images meet and go before fusion looks for epilogues; reshapes of what was
+    // moved with them are composed afterwards.
+    SinkLayouts in sink_layouts,
     CanonicalShapes,
     CommonSubexpressions,
     // Removes the backward part's use of an activation, so that it can be fused with its pooling.
