@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use crate::error::Mistake;
 pub use crate::error::{VerifyError, VerifyErrors};
@@ -30,6 +31,7 @@ use crate::op::Op;
 use crate::ops::ParameterKind;
 use crate::text::names::listing;
 use crate::text::{Names, input_text, is_name, node_line, return_line, returned};
+use crate::types::Type;
 
 /// Verifies a graph and the bodies of its ops.
 ///
@@ -131,7 +133,7 @@ impl<'a> Verifier<'a> {
         for ty in &node.types {
             ty.check()?;
         }
-        let mut operands = Vec::new();
+        let mut operands: SmallVec<[&Type; 4]> = SmallVec::new();
         for (index, value) in self.graph.slots(id).enumerate() {
             let Some(value) = value else {
                 return Err(format!("operand {index} is missing").into());

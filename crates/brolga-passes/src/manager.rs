@@ -4,7 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use brolga_ir::{Change, Graph, verify};
+use brolga_ir::{Change, Graph, Revision, verify};
+use rustc_hash::FxHashMap;
 
 use crate::check::same_bits;
 use crate::error::PassError;
@@ -142,6 +143,8 @@ impl<'a> PassManager<'a> {
         rewrites: &mut Rewrites,
     ) -> Result<Vec<PassReport>, PassError> {
         let mut reports = Vec::with_capacity(self.passes.len());
+        // The graph in which a pass has found nothing to do: it would find nothing there again.
+        let mut done: FxHashMap<String, Revision> = FxHashMap::default();
         for pass in &self.passes {
             let name = pass.name();
             if self.skipped.contains(&name) {
@@ -150,7 +153,10 @@ impl<'a> PassManager<'a> {
             let before = self.check_each_pass.then(|| graph.clone());
             let most = self.max_rewrites.unwrap_or(1000 + 20 * graph.len());
             rewrites.begin(&name, pass.is_required(), most);
-            let report = run_pass(&**pass, &name, graph, rewrites)?;
+            let report = match done.get(&name) == Some(&graph.revision()) {
+                true => PassReport::of_nothing(name.clone(), graph),
+                false => run_pass(&**pass, &name, graph, rewrites)?,
+            };
             if let Some(before) = before {
                 same_bits(&name, &before, graph)?;
             }
@@ -163,6 +169,9 @@ impl<'a> PassManager<'a> {
                 if shown {
                     show(&name, graph);
                 }
+            }
+            if report.changed == Changed::No {
+                done.insert(name, graph.revision());
             }
             reports.push(report);
         }
@@ -223,6 +232,15 @@ pub struct PassReport {
     pub changes: Range<usize>,
     /// The time it took, without verification.
     pub time: Duration,
+}
+
+impl PassReport {
+    /// The pass has nothing to do.
+    fn of_nothing(name: String, graph: &Graph) -> Self {
+        let (end, changed) = (graph.journal().len(), Changed::No);
+        let (nodes, time) = (graph.len(), Duration::ZERO);
+        Self { name, changed, rewrites: 0, nodes, changes: end..end, time }
+    }
 }
 
 /// What the passes did.

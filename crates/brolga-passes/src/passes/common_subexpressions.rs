@@ -17,6 +17,7 @@ use std::hash::{Hash, Hasher};
 
 use brolga_ir::{Graph, NodeId, Op, Value};
 use rustc_hash::{FxHashMap, FxHasher};
+use smallvec::SmallVec;
 
 use crate::error::PassError;
 use crate::pass::{Changed, Pass};
@@ -36,7 +37,8 @@ impl Pass for CommonSubexpressions {
 
     fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
         // Never iterated, so that the order of hashes has no influence.
-        let mut seen: FxHashMap<u64, Vec<NodeId>> = FxHashMap::default();
+        let mut seen: FxHashMap<u64, SmallVec<[NodeId; 4]>> = FxHashMap::default();
+        seen.reserve(graph.len());
         for id in graph.order() {
             if graph.parameter(id).is_some() {
                 continue;
@@ -49,7 +51,7 @@ impl Pass for CommonSubexpressions {
             };
             match seen.entry(hasher.finish()) {
                 Entry::Vacant(entry) => {
-                    entry.insert(vec![id]);
+                    entry.insert(SmallVec::from_elem(id, 1));
                 }
                 Entry::Occupied(mut entry) => match entry.get().iter().copied().find(same) {
                     Some(first) => {
@@ -71,8 +73,8 @@ impl Pass for CommonSubexpressions {
 }
 
 /// The operands in an order that is the same for equal nodes.
-fn key_operands(graph: &Graph, id: NodeId) -> Vec<Value> {
-    let mut operands = graph.operands(id).to_vec();
+fn key_operands(graph: &Graph, id: NodeId) -> SmallVec<[Value; 4]> {
+    let mut operands = SmallVec::from_slice(&graph.operands(id));
     if matches!(
         graph.node(id).op,
         Op::Add(_) | Op::Mul(_) | Op::Eq(_) | Op::Ne(_) | Op::And(_) | Op::Or(_)
