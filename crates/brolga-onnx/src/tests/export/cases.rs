@@ -206,3 +206,41 @@ fn what_follows_the_batch_otherwise_is_refused() {
       help: compute it in inference by other ops, or leave the layer out of what is saved
     ");
 }
+
+/// The transpositions of a graph that are not of weights, after the passes that bring them together;
+/// each pass keeps every bit.
+fn transposed(graph: &mut brolga_ir::Graph) -> usize {
+    let names = "dead_nodes,algebraic_simplification,canonical_shapes,common_subexpressions,\
+                 sink_layouts,canonical_shapes";
+    let passes = brolga_passes::passes_by_name(names).expect("there are such");
+    let mut manager = brolga_passes::PassManager::new(passes).check_each_pass(true);
+    manager.run(graph).expect("the passes keep the bits");
+    let is_weight = |id| graph.is_input(graph.operands(id)[0].node);
+    let transposed = graph.ids().filter(|&id| graph.node(id).op.name() == "transpose");
+    transposed.filter(|&id| !is_weight(id) || graph.ty(id.into()).shape[0] == 2).count()
+}
+
+#[test]
+fn a_residual_network_that_was_read_is_transposed_at_its_ends() -> Outcome {
+    let architecture = Architecture::new().include_top(false).input_shape([32, 32, 3]);
+    let mut model = resnet50(architecture.pooling(Pooling::Average))?;
+    let saved = Saved::of(&mut model, &Export::new())?;
+    let mut graph = load(saved.path())?.graph(&crate::Bindings::new().dim("N", 2))?.graph;
+    let before = graph.ids().filter(|&id| graph.node(id).op.name() == "transpose").count();
+    assert!(before > 150, "{before}");
+    // In the file images have their channels last where they come in and at the end: so there is none.
+    assert_eq!(transposed(&mut graph), 0);
+    Ok(())
+}
+
+#[test]
+fn layouts_are_moved_in_training_too() -> Outcome {
+    let saved = Saved::of(&mut classifier(), &Export::new())?;
+    let mut model = brolga_nn::model::Model::of(load(saved.path())?);
+    let compile = Compile::new().optimizer("sgd").loss("sparse_categorical_crossentropy");
+    model.compile(compile.warnings(false))?;
+    let mut graph = model.trace(brolga_nn::Kind::Train, 2)?;
+    let left = transposed(&mut graph);
+    assert!(left <= 4, "{left}\n{graph}");
+    Ok(())
+}
