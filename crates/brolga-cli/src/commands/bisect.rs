@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Report;
 use crate::commands::opt::rewrite_json;
 use crate::error::CliError;
-use crate::layout::wrapped;
+use crate::layout::{number_of, wrapped};
 use crate::memory::MemoryLimit;
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject};
@@ -114,7 +114,7 @@ fn compare(a: &Program, b: &Program) -> Report {
     let next = [&a.rewrites, &b.rewrites].map(|rewrites| rewrites.get(same));
     let text = match next {
         [None, None] => {
-            format!("{}: the same {same} rewrites in both versions\n", a.name)
+            format!("{}: both versions make the same {}\n", a.name, number_of(same, "rewrite"))
         }
         next => {
             let mut text = format!("{}: rewrite {} is the first that differs\n", a.name, same + 1);

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::Report;
 use crate::commands::log::named;
 use crate::error::CliError;
+use crate::layout::number_of;
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject, Target};
 
@@ -43,9 +44,9 @@ impl RecordCommand {
         for program in &record.programs {
             let sizes = program.sizes();
             text.push_str(&format!(
-                "{}: {} kernels, {} of code, arena of {}\n",
+                "{}: {}, {} of code, arena of {}\n",
                 named(program),
-                sizes.kernels,
+                number_of(sizes.kernels, "kernel"),
                 bytes(sizes.code),
                 bytes(sizes.arena)
             ));
