@@ -21,7 +21,7 @@ use crate::lower::{self, Lowered, Lowering, lower};
 use crate::nest;
 use crate::object::{Object, ObjectBuilder};
 use crate::steps::{self, Part};
-use crate::tile::TileTarget;
+use crate::tile::{TileProgram, TileTarget};
 
 /// The options of a compilation.
 #[derive(Debug, Clone, Default)]
@@ -58,9 +58,19 @@ pub fn compile<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Compile
 /// As [`compile`].
 pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compiled<'_>> {
     let lowered = lower_all(graph, &*target)?;
-    let (object, stages) = assemble(target, &lowered, false)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Code)?;
+    Ok(compiled(graph, &lowered, object, &stages))
+}
+
+/// Kernels whose stages are these functions of an object.
+fn compiled<'g>(
+    graph: &'g Graph,
+    lowered: &LoweredKernels<'g>,
+    object: Object,
+    stages: &StageFunctions,
+) -> Compiled<'g> {
     let mut kernels = HashMap::new();
-    for (id, kernel, lowered) in &lowered {
+    for (id, kernel, lowered) in lowered {
         let entries = &stages[&Arc::as_ptr(lowered)];
         let lowered = &lowered.1;
         let altered = altered(&kernel.body);
@@ -82,7 +92,84 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
     }
     // SAFETY: the object's functions are these kernels, whose lowerings have been checked against
     // the types of the nodes.
-    Ok(unsafe { Compiled::new(graph, kernels, object) })
+    unsafe { Compiled::new(graph, kernels, object) }
+}
+
+/// Compiled kernels with what is worth knowing of them, for a record.
+#[derive(Debug)]
+pub struct Described<'g> {
+    /// The kernels. Their functions have [CLIF](crate::object::ObjectFunction::clif).
+    pub compiled: Compiled<'g>,
+    /// The lowerings, those of equal kernels once.
+    pub descriptions: Vec<Description>,
+    /// For each kernel, in the graph's order, its node and the index of its lowering.
+    pub lowerings: Vec<(NodeId, usize)>,
+}
+
+/// A lowering, whose readable forms are made when somebody asks for them.
+#[derive(Debug, Clone)]
+pub struct Description {
+    lowered: Arc<(Lowering, Lowered)>,
+    functions: Vec<u32>,
+}
+
+impl Description {
+    /// Its name, and the reason if it is the general one.
+    #[must_use]
+    pub fn lowering(&self) -> String {
+        self.lowered.0.to_string()
+    }
+
+    /// Its stages as loop nests.
+    #[must_use]
+    pub fn nests(&self) -> Vec<String> {
+        self.lowered.1.stages.iter().map(|stage| stage.code.to_string()).collect()
+    }
+
+    /// The tile programs that the nests call, each once.
+    #[must_use]
+    pub fn tiles(&self) -> Vec<String> {
+        tiles(&self.lowered.1).iter().map(ToString::to_string).collect()
+    }
+
+    /// The functions of its stages and those that they call: indices into [`Object::functions`].
+    #[must_use]
+    pub fn functions(&self) -> &[u32] {
+        &self.functions
+    }
+}
+
+/// As [`compile`], with descriptions. The code is the same.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_described<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Described<'g>> {
+    let target = options.isa()?.checked()?.target()?;
+    let lowered = lower_all(graph, &*target)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Clif)?;
+    let (mut descriptions, mut lowerings) = (Vec::new(), Vec::new());
+    let mut known: FxHashMap<*const (Lowering, Lowered), usize> = FxHashMap::default();
+    for (node, _, lowered) in &lowered {
+        let index = *known.entry(Arc::as_ptr(lowered)).or_insert_with(|| {
+            let functions = object.reached(&stages[&Arc::as_ptr(lowered)]);
+            descriptions.push(Description { lowered: Arc::clone(lowered), functions });
+            descriptions.len() - 1
+        });
+        lowerings.push((*node, index));
+    }
+    let compiled = compiled(graph, &lowered, object, &stages);
+    Ok(Described { compiled, descriptions, lowerings })
+}
+
+/// The tile programs that a kernel's stages call, each once.
+fn tiles(lowered: &Lowered) -> Vec<Arc<TileProgram>> {
+    let mut tiles: Vec<Arc<TileProgram>> = Vec::new();
+    for tile in lowered.stages.iter().flat_map(|stage| stage.code.tiles()) {
+        if !tiles.contains(&tile) {
+            tiles.push(tile);
+        }
+    }
+    tiles
 }
 
 /// The result of a kernel that is an operand but for some elements, and that operand, if the kernel
@@ -160,14 +247,27 @@ fn named(error: Error, graph: &Graph, id: NodeId, kernel: &Kernel) -> Error {
 /// The functions of the stages of each lowered kernel.
 type StageFunctions = FxHashMap<*const (Lowering, Lowered), Vec<FuncId>>;
 
+/// Which forms of functions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forms {
+    /// Machine code alone.
+    Code,
+    /// CLIF too.
+    Clif,
+    /// All readable forms.
+    Text,
+}
+
 fn assemble(
     target: Arc<dyn TileTarget>,
     lowered: &LoweredKernels<'_>,
-    text: bool,
+    forms: Forms,
 ) -> Result<(Object, StageFunctions)> {
     let mut builder = ObjectBuilder::new(target)?;
-    if text {
-        builder = builder.with_text();
+    match forms {
+        Forms::Code => {}
+        Forms::Clif => builder = builder.with_clif(),
+        Forms::Text => builder = builder.with_text(),
     }
     let mut stages = StageFunctions::default();
     let mut called = Called::default();
@@ -265,7 +365,7 @@ pub struct KernelText {
 pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> {
     let target = options.isa()?.target()?;
     let lowered = lower_all(graph, &*target)?;
-    let (object, stages) = assemble(target, &lowered, true)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Text)?;
     let mut texts = Vec::new();
     for (node, _, lowered) in &lowered {
         let mut text = KernelText {
@@ -276,15 +376,8 @@ pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> 
             clif: Vec::new(),
             assembly: Vec::new(),
         };
-        let mut tiles: Vec<Arc<crate::tile::TileProgram>> = Vec::new();
-        for stage in &lowered.1.stages {
-            for tile in stage.code.tiles() {
-                if !tiles.contains(&tile) {
-                    text.tiles.push(tile.to_string());
-                    tiles.push(tile);
-                }
-            }
-        }
+        let tiles = tiles(&lowered.1);
+        text.tiles.extend(tiles.iter().map(ToString::to_string));
         let of_tiles = tiles.iter().filter_map(|tile| object.tile(tile));
         for id in stages[&Arc::as_ptr(lowered)].iter().copied() {
             if let Some(forms) = &object.function(id).code.text {

@@ -21,6 +21,9 @@ pub mod object;
 pub mod steps;
 pub mod tile;
 
-pub use compile::{CodegenOptions, KernelText, compile, compile_for, dump};
+pub use compile::{
+    CodegenOptions, Described, Description, KernelText, compile, compile_described, compile_for,
+    dump,
+};
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, VectorIsa};

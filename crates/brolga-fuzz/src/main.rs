@@ -28,6 +28,8 @@ enum Cli {
     Input(Run),
     /// Damaged models into the reader of ONNX files
     Onnx(Run),
+    /// Damaged records into their reader and the commands that show them
+    Record(Run),
     /// All comparisons on the graphs of a text
     Check {
         /// The path of an IR text file, or - for standard input
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Cli::Npy(run) => run.run("npy", &Readers::new(Reader::Npy, run.seed)),
         Cli::Input(run) => run.run("input", &Readers::new(Reader::Input, run.seed)),
         Cli::Onnx(run) => run.run("onnx", &Readers::new(Reader::Onnx, run.seed)),
+        Cli::Record(run) => run.run("record", &Readers::new(Reader::Record, run.seed)),
         Cli::Check { file, seed, case } => check(&file, seed, case),
     };
     match well {

@@ -14,13 +14,16 @@ use crate::error::CliError;
 use crate::filter::Filter;
 use crate::kernels::{Form, Kernels};
 use crate::streams::Streams;
-use crate::subject::{Loaded, Subject};
+use crate::subject::{Loaded, Subject, graph_at};
 use crate::view::{graph_json, graph_text};
 
 /// Show a program at one stage, from its trace to its machine code
 ///
 /// A file's graph is taken as it stands; with --loss or --wrt it is differentiated first.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  brolga dump mnist_cnn --stage grad --layer conv2d
+  brolga dump mlp --stage dot | dot -Tsvg > mlp.svg")]
 pub(crate) struct Dump {
     #[command(flatten)]
     subject: Subject,
@@ -127,6 +130,23 @@ impl Dump {
                     return Err(CliError::argument(message, "--program train_step has"));
                 }
                 vec![model.trace(kind, batch)?]
+            }
+            Loaded::Recorded(_) if self.differentiate.is_asked() => {
+                let message = "--loss and --wrt are for files";
+                return Err(CliError::argument(message, "a record has the stages that it has"));
+            }
+            Loaded::Recorded(program) => {
+                let name = match stage {
+                    Stage::Traced => "traced",
+                    Stage::Grad => "grad",
+                    Stage::Optimized | Stage::Dot => "optimized",
+                    Stage::Kernels | Stage::Clif | Stage::Asm | Stage::Plan => {
+                        let message = "this stage would be compiled anew by this version";
+                        let help = "brolga show has the kernels, the CLIF and the plan of a record";
+                        return Err(CliError::argument(message, help));
+                    }
+                };
+                return Ok(vec![graph_at(&program, name)?]);
             }
             loaded @ (Loaded::Graphs(_) | Loaded::Imported(_)) => {
                 let mut graphs = loaded.graphs()?;

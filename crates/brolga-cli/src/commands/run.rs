@@ -22,6 +22,9 @@ use crate::subject::{Loaded, Subject};
 ///
 /// The interpreter computes, unless --native is given. Both give the same bits; --check proves it.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  brolga run dense.ir --input b=1 --check
+  brolga run model.onnx --dim N=2 --native")]
 pub(crate) struct Run {
     #[command(flatten)]
     subject: Subject,
@@ -56,7 +59,7 @@ impl Run {
         let mut loaded = self.subject.load(streams)?;
         let stored = match &mut loaded {
             Loaded::Imported(imported) => std::mem::take(&mut imported.states),
-            Loaded::Graphs(_) | Loaded::Program { .. } => vec![],
+            Loaded::Graphs(_) | Loaded::Program { .. } | Loaded::Recorded(_) => vec![],
         };
         let graphs = loaded.graphs()?;
         self.inputs.check(&graphs)?;
@@ -104,30 +107,41 @@ impl Run {
         if check_kernels(&kernels).is_err() {
             optimize(&mut kernels)?;
         }
-        let layout = StateLayout::of_graphs([&kernels])?;
         let mut options = Options { isa: self.isa, ..Options::default() };
         options.threads = self.threads.unwrap_or(options.threads);
-        let mut executable = Executable::new(&kernels, &layout, &options, compile)?;
-        let mut state = State::zeros(&layout)?;
-        let parameters = || graph.inputs().iter().filter_map(|&id| graph.parameter(id));
-        for (parameter, tensor) in parameters().zip(inputs) {
-            if layout.ty(&parameter.name).is_some() {
-                state.set(&parameter.name, tensor)?;
-            } else {
-                executable.set_input(parameter.name.as_str(), tensor)?;
-            }
-        }
-        executable.run(&mut state)?;
-        let mut returned = 0..;
-        let outputs = graph.outputs().iter().map(|output| {
-            let replaced = output.replaces.and_then(|id| graph.parameter(id));
-            Ok(match replaced {
-                Some(parameter) => state.get(&parameter.name)?,
-                None => executable.output_tensor(returned.next().unwrap_or_default())?,
-            })
-        });
-        outputs.collect()
+        native_outputs(graph, &kernels, inputs, &options)
     }
+}
+
+/// The outputs of a graph, those that replace states included, as the machine code of its kernels
+/// computes them.
+pub(crate) fn native_outputs(
+    graph: &Graph,
+    kernels: &Graph,
+    inputs: &[Tensor],
+    options: &Options,
+) -> Result<Vec<Tensor>, CliError> {
+    let layout = StateLayout::of_graphs([kernels])?;
+    let mut executable = Executable::new(kernels, &layout, options, compile)?;
+    let mut state = State::zeros(&layout)?;
+    let parameters = || graph.inputs().iter().filter_map(|&id| graph.parameter(id));
+    for (parameter, tensor) in parameters().zip(inputs) {
+        if layout.ty(&parameter.name).is_some() {
+            state.set(&parameter.name, tensor)?;
+        } else {
+            executable.set_input(parameter.name.as_str(), tensor)?;
+        }
+    }
+    executable.run(&mut state)?;
+    let mut returned = 0..;
+    let outputs = graph.outputs().iter().map(|output| {
+        let replaced = output.replaces.and_then(|id| graph.parameter(id));
+        Ok(match replaced {
+            Some(parameter) => state.get(&parameter.name)?,
+            None => executable.output_tensor(returned.next().unwrap_or_default())?,
+        })
+    });
+    outputs.collect()
 }
 
 /// The names of the outputs: `%3`, or `%3 => %w` for one that replaces a state.

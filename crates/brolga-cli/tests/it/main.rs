@@ -5,6 +5,7 @@
 mod documents;
 mod dump;
 mod first_model;
+mod inspect;
 mod json;
 mod limits;
 mod onnx;
