@@ -225,6 +225,7 @@ ops! {
         avg_pool_grad: AvgPoolGrad,
         gather: Gather,
         scatter_add: ScatterAdd,
+        update_rows: UpdateRows,
         one_hot: OneHot,
         random_bits: RandomBits,
         random_uniform: RandomUniform,
@@ -232,6 +233,7 @@ ops! {
         call: Call,
         custom_gradient: CustomGradient,
         scan: Scan,
+        while_loop: WhileLoop,
         kernel: Kernel,
     }
 }
@@ -243,6 +245,7 @@ pub use matmul::MatmulDims;
 pub use parameter::ParameterKind;
 pub use pool::{PoolDims, Pooling};
 pub use random_bernoulli::Probability;
+pub use update_rows::Update;
 
 impl Op {
     /// The graphs inside the op.
