@@ -347,6 +347,9 @@ pub struct KernelText {
     pub node: NodeId,
     /// Its lowering, and the reason if it is the general one.
     pub lowering: String,
+    /// Bytes that its stages read and write, if all of them are scalar loops, as those of
+    /// [`VectorIsa::Scalar`] are; a loop whose bounds are not constant counts once.
+    pub moved: Option<u64>,
     /// Its stages as loop nests.
     pub nests: Vec<String>,
     /// The tile programs that the nests call, each once.
@@ -371,6 +374,7 @@ pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> 
         let mut text = KernelText {
             node: *node,
             lowering: lowered.0.to_string(),
+            moved: lowered.1.stages.iter().map(|stage| stage.code.moved()).sum(),
             nests: lowered.1.stages.iter().map(|stage| stage.code.to_string()).collect(),
             tiles: Vec::new(),
             clif: Vec::new(),

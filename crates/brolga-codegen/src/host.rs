@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{AbiParam, Function, Signature, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{Context, FinalizedMachReloc};
 use cranelift_module::FuncId;
 
+use crate::cache::{self, Kept, References, Source};
 use crate::error::{Error, Result};
 use crate::object::Relocation;
 use crate::tile::TileProgram;
@@ -110,6 +111,32 @@ impl fmt::Debug for MachineCode {
     }
 }
 
+/// Compiles one function, unless this process has compiled it before: then it is told so, and gives
+/// its code.
+///
+/// # Errors
+/// [`Error::Compile`] if Cranelift refuses the function.
+pub(crate) fn compile_once(
+    isa: &dyn TargetIsa,
+    optimization: Optimization,
+    function: Function,
+    id: FuncId,
+) -> Result<(MachineCode, bool)> {
+    let source = Source::Clif(optimization, Box::new(function.stencil.clone()));
+    if let Some(kept) = cache::find(&source)
+        && let References::Imported(references) = &kept.references
+    {
+        let name = function.name.to_string();
+        let code = machine_code(&kept.bytes, kept.alignment, references, (&function, &name, id))?;
+        return Ok((code, true));
+    }
+    let (code, references) = compile_with(isa, function, id, false)?;
+    let (bytes, alignment) = (code.bytes.clone(), code.alignment);
+    let references = References::Imported(references);
+    cache::keep(source, Kept { bytes, alignment, references, program: None });
+    Ok((code, false))
+}
+
 /// Compiles one function.
 ///
 /// # Errors
@@ -120,6 +147,16 @@ pub fn compile(
     id: FuncId,
     text: bool,
 ) -> Result<MachineCode> {
+    Ok(compile_with(isa, function, id, text)?.0)
+}
+
+/// The code of a function, and its references as Cranelift gives them.
+fn compile_with(
+    isa: &dyn TargetIsa,
+    function: Function,
+    id: FuncId,
+    text: bool,
+) -> Result<(MachineCode, Vec<FinalizedMachReloc>)> {
     let name = function.name.to_string();
     let source = text.then(|| function.display().to_string());
     let mut context = Context::for_function(function);
@@ -129,17 +166,28 @@ pub fn compile(
         .compile(isa, &mut ControlPlane::default())
         .map_err(|error| failed(format!("{:?}", error.inner)))?;
     let code = context.compiled_code().ok_or_else(|| failed("no code".to_owned()))?;
-    let relocation = |reloc| {
-        Relocation::of(reloc, &context.func, id)
-            .ok_or_else(|| failed(format!("it refers to {:?}", reloc.target)))
+    let references = code.buffer.relocs().to_vec();
+    let alignment = u64::from(code.buffer.alignment);
+    let of = (&context.func, &*name, id);
+    let mut machine = machine_code(code.code_buffer(), alignment, &references, of)?;
+    machine.text =
+        source.map(|source| CodeText { source, assembly: code.vcode.clone().unwrap_or_default() });
+    Ok((machine, references))
+}
+
+/// The code of a function whose references name what the function has imported.
+fn machine_code(
+    bytes: &[u8],
+    alignment: u64,
+    references: &[FinalizedMachReloc],
+    (function, name, id): (&Function, &str, FuncId),
+) -> Result<MachineCode> {
+    let relocation = |reference: &FinalizedMachReloc| {
+        Relocation::of(reference, function, id).ok_or_else(|| {
+            let message = format!("it refers to {:?}", reference.target);
+            Error::Compile { function: name.to_owned(), message }
+        })
     };
-    let relocations = code.buffer.relocs().iter().map(relocation).collect::<Result<_>>()?;
-    Ok(MachineCode {
-        bytes: code.code_buffer().to_vec(),
-        alignment: u64::from(code.buffer.alignment),
-        relocations,
-        text: source
-            .map(|source| CodeText { source, assembly: code.vcode.clone().unwrap_or_default() }),
-        program: None,
-    })
+    let relocations = references.iter().map(relocation).collect::<Result<_>>()?;
+    Ok(MachineCode { bytes: bytes.to_vec(), alignment, relocations, text: None, program: None })
 }

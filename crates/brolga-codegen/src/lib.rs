@@ -5,6 +5,7 @@
 //! each into a function of its own, and an [`object`] holds the code of tiles and kernels, without
 //! any address. [`jit`] links it into this process.
 
+pub mod cache;
 mod clif;
 mod compile;
 pub mod error;

@@ -19,6 +19,7 @@ use cranelift_module::FuncId;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rustc_hash::FxHashMap;
 
+use crate::cache::{self, Kept, References};
 use crate::error::{Error, Result};
 use crate::host::{self, MachineCode, Optimization};
 use crate::kernel::KernelFn;
@@ -81,6 +82,16 @@ impl Symbol {
 }
 
 impl Relocation {
+    /// The same of a function that refers to nothing but itself, under another id.
+    fn moved(&self, id: FuncId) -> Self {
+        let symbol = match self.symbol {
+            Symbol::Function(_) => Symbol::Function(id),
+            Symbol::Program(_) => Symbol::Program(id),
+            symbol => symbol,
+        };
+        Self { symbol, ..*self }
+    }
+
     /// The relocation that Cranelift asks for in a function; `None` if its target is no [`Symbol`].
     pub(crate) fn of(reloc: &FinalizedMachReloc, function: &Function, id: FuncId) -> Option<Self> {
         let (symbol, start) = match &reloc.target {
@@ -111,6 +122,8 @@ pub struct ObjectFunction {
     pub clif: Option<Box<Function>>,
     /// Its machine code.
     pub code: MachineCode,
+    /// Whether this process had compiled it before.
+    pub reused: bool,
 }
 
 /// Functions as machine code that holds no address of any process.
@@ -285,18 +298,25 @@ impl ObjectBuilder {
                 Some(Source::Kernel(function, _)) if clif => Some(function.clone()),
                 _ => None,
             };
-            let code = match source {
+            let (code, reused) = match source {
                 Some(Source::Kernel(function, optimization)) => {
-                    host::compile(&**isas.of(optimization), *function, id, text)?
+                    let isa = &**isas.of(optimization);
+                    match text {
+                        true => (host::compile(isa, *function, id, true)?, false),
+                        false => host::compile_once(isa, optimization, *function, id)?,
+                    }
                 }
-                Some(Source::Tile(program)) => target.compile(&program, id, text)?,
+                Some(Source::Tile(program)) => match target.known_as().filter(|_| !text) {
+                    None => (target.compile(&program, id, text)?, false),
+                    Some(name) => compile_tile_once((&*target, name), program, id)?,
+                },
                 None => {
                     let problem = format!("`{name}` was declared and never defined");
                     return Err(Error::Module(problem));
                 }
             };
             let symbol = format!("{name}#{index}");
-            Ok(ObjectFunction { name, symbol, arity, clif, code })
+            Ok(ObjectFunction { name, symbol, arity, clif, code, reused })
         };
         let declared: Vec<(u32, Declared)> = (0..).zip(declared).collect();
         let functions: Vec<Result<ObjectFunction>> =
@@ -304,6 +324,36 @@ impl ObjectBuilder {
         let functions = functions.into_iter().collect::<Result<_>>()?;
         Ok(Object { functions, tiles, absolute: Vec::new() })
     }
+}
+
+/// Compiles a tile program, unless this process has done so before.
+fn compile_tile_once(
+    (target, name): (&dyn TileTarget, &'static str),
+    program: Arc<TileProgram>,
+    id: FuncId,
+) -> Result<(MachineCode, bool)> {
+    let source = cache::Source::Tile(name, Arc::clone(&program));
+    if let Some(kept) = cache::find(&source)
+        && let References::Own(references) = &kept.references
+    {
+        let Kept { bytes, alignment, program, .. } = &*kept;
+        let relocations = references.iter().map(|reference| reference.moved(id)).collect();
+        let (bytes, alignment, program) = (bytes.clone(), *alignment, program.clone());
+        return Ok((MachineCode { bytes, alignment, relocations, text: None, program }, true));
+    }
+    let code = target.compile(&program, id, false)?;
+    // A tile calls no other function, so that its references are the same in any object.
+    let is_own = |reference: &Relocation| match reference.symbol {
+        Symbol::Function(other) | Symbol::Program(other) => other == id,
+        Symbol::Library(_) | Symbol::Interpreter => true,
+    };
+    if code.relocations.iter().all(is_own) {
+        let (bytes, alignment, program) =
+            (code.bytes.clone(), code.alignment, code.program.clone());
+        let references = References::Own(code.relocations.clone());
+        cache::keep(source, Kept { bytes, alignment, references, program });
+    }
+    Ok((code, false))
 }
 
 /// A symbol as a callee of `arity` 64-bit integers inside `caller`.

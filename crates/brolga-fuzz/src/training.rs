@@ -2,6 +2,8 @@
 
 use brolga_autodiff::{GradError, gradients};
 use brolga_ir::draw::Pen;
+use brolga_ir::op::Named;
+use brolga_ir::ops::WhileLoop;
 use brolga_ir::{DType, Role, Type, Var};
 
 /// A parameter with its gradient.
@@ -46,6 +48,7 @@ fn by_all(pen: &mut Pen, loss: &Var, parameters: &[Var]) -> Result<Vec<Gradient>
     let found = match gradients(pen.tracer(), loss, parameters) {
         Ok(gradients) => parameters.iter().cloned().zip(gradients).collect(),
         Err(GradError::NoPath { .. }) => one_by_one(pen, loss, parameters)?,
+        Err(error) if is_forward_only(&error) => vec![],
         Err(error) => return Err(error.to_string()),
     };
     for (parameter, gradient) in &found {
@@ -56,12 +59,19 @@ fn by_all(pen: &mut Pen, loss: &Var, parameters: &[Var]) -> Result<Vec<Gradient>
     Ok(found)
 }
 
+/// Whether the path leads through a loop that has no gradient, itself or in a body.
+fn is_forward_only(error: &GradError) -> bool {
+    let GradError::NoRule { mistake, .. } = error else { return false };
+    mistake.message.contains(&format!("`{}` is forward only", WhileLoop::NAME))
+}
+
 fn one_by_one(pen: &mut Pen, loss: &Var, parameters: &[Var]) -> Result<Vec<Gradient>, String> {
     let mut found = vec![];
     for parameter in parameters {
         match gradients(pen.tracer(), loss, std::slice::from_ref(parameter)) {
             Ok(mut gradients) => found.push((parameter.clone(), gradients.remove(0))),
             Err(GradError::NoPath { .. }) => {}
+            Err(error) if is_forward_only(&error) => {}
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -1,7 +1,11 @@
 //! The reference interpreter: evaluates a graph node by node, in the order of arithmetic that the
 //! ops define.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
+
+use smallvec::{SmallVec, smallvec};
 
 use crate::error::EvalError;
 use crate::graph::{Graph, NodeId, Value};
@@ -14,11 +18,67 @@ use crate::verify::verify;
 pub trait Observer {
     /// Called after a node was evaluated.
     fn computed(&mut self, graph: &Graph, node: NodeId, results: &[Tensor]);
+
+    /// Called before the body of a node is evaluated: the observer of the body's nodes, if it wants
+    /// to see them.
+    fn enters(&mut self, entry: &Entry<'_>) -> Option<&mut dyn Observer> {
+        let _ = entry;
+        None
+    }
 }
 
 impl<F: FnMut(&Graph, NodeId, &[Tensor])> Observer for F {
     fn computed(&mut self, graph: &Graph, node: NodeId, results: &[Tensor]) {
         self(graph, node, results);
+    }
+}
+
+/// A body of a node that is about to be evaluated.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// The node.
+    pub node: NodeId,
+    /// The index of the body among those of the node's op.
+    pub index: usize,
+    /// The body.
+    pub body: &'a Graph,
+    /// The index of the step, if the op is a loop.
+    pub step: Option<usize>,
+    /// The values of the body's inputs.
+    pub inputs: &'a [Cow<'a, Tensor>],
+}
+
+/// The evaluation of the bodies of a node.
+pub struct Bodies<'a> {
+    observed: Option<(NodeId, &'a mut dyn Observer)>,
+}
+
+impl Bodies<'_> {
+    /// The evaluation of the bodies of an op that nobody looks at.
+    #[must_use]
+    pub fn unobserved() -> Self {
+        Self { observed: None }
+    }
+
+    /// Evaluates the body of this index of an op, for operands whose types were checked. The memory
+    /// of those that are owned may become that of results. `step` is the index of the step, if the
+    /// op is a loop.
+    pub fn evaluate(
+        &mut self,
+        (index, body): (usize, &Graph),
+        step: Option<usize>,
+        inputs: Vec<Cow<'_, Tensor>>,
+    ) -> Vec<Tensor> {
+        let inner = self.observed.as_mut().and_then(|(node, observer)| {
+            observer.enters(&Entry { node: *node, index, body, step, inputs: &inputs })
+        });
+        evaluate(body, inputs, inner)
+    }
+}
+
+impl fmt::Debug for Bodies<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bodies").field("observed", &self.observed.is_some()).finish()
     }
 }
 
@@ -59,21 +119,27 @@ pub fn interpret_with(
     }
     brolga_memory::check(bytes_needed(graph))
         .map_err(|reason| EvalError::Memory { graph: name(), reason })?;
-    let inputs: Vec<&Tensor> = inputs.iter().collect();
-    Ok(evaluate(graph, &inputs, observer))
+    Ok(evaluate(graph, inputs.iter().map(Cow::Borrowed).collect(), Some(observer)))
 }
 
 /// Evaluates the body of an op for operands whose types were checked.
 pub(crate) fn evaluate_body(graph: &Graph, inputs: &[&Tensor]) -> Vec<Tensor> {
-    evaluate(graph, inputs, &mut |_: &Graph, _: NodeId, _: &[Tensor]| {})
+    evaluate(graph, inputs.iter().copied().map(Cow::Borrowed).collect(), None)
 }
 
-fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> Vec<Tensor> {
+/// The live results of a node.
+type Results<'a> = SmallVec<[Option<Cow<'a, Tensor>>; 1]>;
+
+fn evaluate(
+    graph: &Graph,
+    inputs: Vec<Cow<'_, Tensor>>,
+    mut observer: Option<&mut dyn Observer>,
+) -> Vec<Tensor> {
     let order = graph.order();
     let last_use = last_uses(graph, &order);
-    let mut values: HashMap<NodeId, Vec<Tensor>> = HashMap::new();
-    for (&id, &input) in graph.inputs().iter().zip(inputs) {
-        values.insert(id, vec![input.clone()]);
+    let mut values: HashMap<NodeId, Results<'_>> = HashMap::new();
+    for (&id, input) in graph.inputs().iter().zip(inputs) {
+        values.insert(id, smallvec![Some(input)]);
     }
     for (position, &id) in order.iter().enumerate() {
         let node = graph.node(id);
@@ -81,24 +147,55 @@ fn evaluate(graph: &Graph, inputs: &[&Tensor], observer: &mut dyn Observer) -> V
             continue;
         }
         let operands = graph.operands(id);
-        let results = {
-            let tensors: Vec<&Tensor> =
-                operands.iter().map(|v| &values[&v.node][v.port as usize]).collect();
-            let types: &[Type] = &node.types;
-            node.op.definition().evaluate(&tensors, types)
-        };
-        observer.computed(graph, id, &results);
+        let is_last = |node: NodeId| last_use.get(&node) == Some(&position);
+        // An operand that nothing else needs is the op's own.
+        let mut own: SmallVec<[Option<Tensor>; 4]> = smallvec![None; operands.len()];
+        for (slot, value) in operands.iter().enumerate() {
+            let once = operands.iter().filter(|other| *other == value).count() == 1;
+            if once && is_last(value.node) {
+                let kept =
+                    values.get_mut(&value.node).and_then(|of| of.get_mut(value.port as usize));
+                let is_owned = matches!(kept, Some(Some(Cow::Owned(_))));
+                if let Some(Cow::Owned(tensor)) = kept.filter(|_| is_owned).and_then(Option::take) {
+                    own[slot] = Some(tensor);
+                }
+            }
+        }
+        let given = operands.iter().zip(own).map(|(value, own)| match own {
+            Some(tensor) => Cow::Owned(tensor),
+            None => Cow::Borrowed(get(&values, *value)),
+        });
+        let mut bodies =
+            Bodies { observed: observer.as_mut().map(|observer| (id, &mut **observer as _)) };
+        let results =
+            node.op.definition().evaluate_owned(given.collect(), &node.types, &mut bodies);
+        if let Some(observer) = &mut observer {
+            observer.computed(graph, id, &results);
+        }
         for operand in operands {
-            if last_use.get(&operand.node) == Some(&position) {
+            if is_last(operand.node) {
                 values.remove(&operand.node);
             }
         }
         if last_use.contains_key(&id) {
-            values.insert(id, results);
+            values.insert(id, results.into_iter().map(Cow::Owned).map(Some).collect());
         }
     }
-    let output = |value: Value| values[&value.node][value.port as usize].clone();
-    graph.outputs().iter().map(|o| output(o.value)).collect()
+    let outputs: Vec<Value> = graph.outputs().iter().map(|output| output.value).collect();
+    let output = |(index, &value): (usize, &Value)| {
+        if outputs[index + 1..].contains(&value) {
+            return get(&values, value).clone();
+        }
+        let results = values.get_mut(&value.node).and_then(|of| of[value.port as usize].take());
+        results.expect("the graph is valid").into_owned()
+    };
+    outputs.iter().enumerate().map(output).collect()
+}
+
+/// A value that was computed and is still needed.
+fn get<'v>(values: &'v HashMap<NodeId, Results<'_>>, value: Value) -> &'v Tensor {
+    let results = &values[&value.node];
+    results[value.port as usize].as_deref().expect("values are taken at their last use")
 }
 
 /// For each node whose results are used, the position of the last use in the order. Values are

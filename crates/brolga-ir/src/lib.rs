@@ -29,7 +29,7 @@ pub use error::{EvalError, Mistake, TraceError};
 pub use graph::{
     Change, Graph, Location, Module, Node, NodeId, Origin, Output, Revision, Role, Uid, Value,
 };
-pub use interpret::{Observer, interpret, interpret_with};
+pub use interpret::{Bodies, Entry, Observer, interpret, interpret_with};
 pub use op::{Elementwise, Op, Operation};
 pub use ops::custom_gradient;
 pub use tensor::{Data, Tensor};

@@ -1,5 +1,6 @@
 //! The interface of ops to the rest of the compiler.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::Mistake;
 use crate::graph::Graph;
+use crate::interpret::Bodies;
 use crate::loops::{Buffer, Writer};
 use crate::tensor::Tensor;
 use crate::trace::Var;
@@ -52,6 +54,11 @@ pub trait Operation {
         None
     }
 
+    /// The most steps, if the op is a loop: so often its bodies run.
+    fn most_steps(&self) -> Option<usize> {
+        None
+    }
+
     /// The types of the results for operands of these types.
     ///
     /// # Errors
@@ -63,6 +70,30 @@ pub trait Operation {
     ///
     /// Every kernel keeps the order of arithmetic of this function.
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor>;
+
+    /// As [`Operation::evaluate`], for operands whose memory may become that of results where they
+    /// are owned. Ops with bodies evaluate these by `bodies`.
+    fn evaluate_owned(
+        &self,
+        operands: Vec<Cow<'_, Tensor>>,
+        results: &[Type],
+        bodies: &mut Bodies<'_>,
+    ) -> Vec<Tensor> {
+        let _ = bodies;
+        self.evaluate(&operands.iter().map(|operand| &**operand).collect::<Vec<_>>(), results)
+    }
+
+    /// The operand from which the only result differs in some elements alone, if the op is of such a
+    /// form: the result can take its memory.
+    fn updated(&self) -> Option<usize> {
+        None
+    }
+
+    /// Writes those elements alone, as [`Operation::loops`] does, to a buffer that holds the operand
+    /// that is [updated](Operation::updated).
+    fn update_loops(&self, w: &mut Writer, operands: &[Buffer], target: Buffer) {
+        self.loops(w, operands, &[target]);
+    }
 
     /// Writes the results as scalar loops, in the order of arithmetic of [`Operation::evaluate`]:
     /// the form that runs natively for every element type. The buffers have the types of the

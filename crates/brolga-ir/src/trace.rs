@@ -7,6 +7,7 @@
 
 mod function;
 mod scan;
+mod while_loop;
 
 use std::cell::RefCell;
 use std::panic;
@@ -23,6 +24,7 @@ use crate::types::{DType, Shape, Type};
 
 pub use function::Function;
 pub use scan::Scanner;
+pub use while_loop::{Looper, Turn};
 
 /// A graph under construction. Clones share the graph.
 #[derive(Debug, Clone)]

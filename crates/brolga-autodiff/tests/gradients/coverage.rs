@@ -8,7 +8,7 @@ use brolga_ir::ops::Pooling;
 use brolga_ir::ops::{
     And, Argmax, Constant, Eq, Floor, Ge, Gt, Iota, Kernel, KernelKind, Le, Lt, MaxPoolIndex, Ne,
     Not, OneHot, Or, Parameter, ParameterKind, RandomBernoulli, RandomBits, RandomUniform, Sign,
-    StopGradient,
+    StopGradient, WhileLoop,
 };
 use brolga_ir::{DType, Data, Graph, Op, Shape, Tensor, Type, parse_graph};
 
@@ -67,6 +67,17 @@ fn fused() -> Op {
     Kernel { kind: KernelKind::Rows, body: Arc::new(body.expect("a graph")) }.into()
 }
 
+/// A loop whose number of steps is not known before it runs.
+fn forward_only() -> WhileLoop {
+    let graph = |text: &str| Arc::new(parse_graph(text, "body").expect("a graph"));
+    WhileLoop::new(
+        7,
+        1,
+        graph("graph small(%x: f64[], %y: f64[]) { %0: bool[] = lt %x, %y return %0 }"),
+        graph("graph double(%x: f64[], %y: f64[]) { %0: f64[] = add %x, %x return %0 }"),
+    )
+}
+
 #[test]
 fn every_op_is_checked_or_said_to_have_no_gradient() {
     let names = |cases: Vec<Case>| cases.iter().map(|case| case.op.name()).collect::<BTreeSet<_>>();
@@ -74,7 +85,7 @@ fn every_op_is_checked_or_said_to_have_no_gradient() {
     let mut silent = names(without_gradient());
     // An input is where gradients end.
     let input = Parameter { name: "x".to_owned(), kind: ParameterKind::Data, ty: Type::f32([]) };
-    silent.extend([Op::from(input).name(), fused().name()]);
+    silent.extend([Op::from(input).name(), fused().name(), Op::from(forward_only()).name()]);
 
     assert_eq!(checked.intersection(&silent).collect::<Vec<_>>(), Vec::<&&str>::new());
     let tested: BTreeSet<&str> = checked.union(&silent).copied().collect();
@@ -110,4 +121,23 @@ fn a_kernel_has_no_rule() {
     `kernel` has no gradient: kernel `double` cannot be differentiated
       help: differentiate first, fuse afterwards
     ");
+}
+
+#[test]
+fn a_loop_that_ends_when_it_will_has_no_rule() {
+    let mut graph = Graph::new("steps");
+    let [x, y] = ["x", "y"].map(|name| {
+        let ty = Type::scalar(DType::F64);
+        graph.add_input(name, ParameterKind::Data, ty, Default::default()).expect("a name")
+    });
+    let node = graph.add_node(forward_only(), &[x, y], Default::default()).expect("the types fit");
+    let last = brolga_ir::Value { node, port: 0 };
+    let error = grad(&mut graph, last, &[x]).expect_err("it is forward only");
+    insta::assert_snapshot!(error, @"
+    `while_loop` has no gradient: `while_loop` is forward only: a gradient needs the carries of all steps, and their number is not known before the loop runs
+      help: write it as a `scan` of length 7 whose step keeps the carries, with `select`, once the condition does not hold; or stop the gradient with `stop_gradient`
+    ");
+    let stopped = graph.add(StopGradient, &[last], Default::default()).expect("a value");
+    let loss = graph.add(brolga_ir::ops::Mul, &[stopped, x], Default::default()).expect("floats");
+    assert!(grad(&mut graph, loss, &[x]).is_ok(), "no gradient goes through the loop");
 }

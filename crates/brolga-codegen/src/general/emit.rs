@@ -63,6 +63,10 @@ impl Emitter<'_> {
         for step in steps {
             match step {
                 Step::Loop { body, .. } => self.find_pointers(body),
+                Step::While { condition, body, .. } => {
+                    self.find_pointers(condition);
+                    self.find_pointers(body);
+                }
                 Step::When { then, otherwise, .. } => {
                     self.find_pointers(then);
                     self.find_pointers(otherwise);
@@ -92,6 +96,9 @@ impl Emitter<'_> {
                 Step::Loop { index, from, to, body } => {
                     let (from, to) = (self.index(from), self.index(to));
                     self.repeat(*index, from, to, body);
+                }
+                Step::While { index, limit, condition, holds, body } => {
+                    self.repeat_while(*index, *limit, (condition, *holds), body);
                 }
                 Step::Atom(atom, rule) => {
                     let value = self.rule(rule);
@@ -125,6 +132,33 @@ impl Emitter<'_> {
         let next = self.b.ins().iadd_imm_s(count, 1);
         let more = self.b.ins().icmp(IntCC::SignedLessThan, next, to);
         self.b.ins().brif(more, body, &[next.into()], exit, &[]);
+        self.b.switch_to_block(exit);
+    }
+
+    /// A loop that is tested before each run of its body.
+    fn repeat_while(
+        &mut self,
+        index: Atom,
+        limit: i64,
+        (condition, holds): (&[Step], Number),
+        steps: &[Step],
+    ) {
+        let [head, test, body, exit]: [Block; 4] = std::array::from_fn(|_| self.b.create_block());
+        let count = self.b.append_block_param(head, I64);
+        let zero = self.b.ins().iconst(I64, 0);
+        self.b.ins().jump(head, &[zero.into()]);
+        self.b.switch_to_block(head);
+        let more = self.b.ins().icmp_imm_s(IntCC::SignedLessThan, count, limit);
+        self.b.ins().brif(more, test, &[], exit, &[]);
+        self.b.switch_to_block(test);
+        self.atoms[index.0 as usize] = Some(count);
+        self.steps(condition);
+        let holds = self.number(holds);
+        self.b.ins().brif(holds, body, &[], exit, &[]);
+        self.b.switch_to_block(body);
+        self.steps(steps);
+        let next = self.b.ins().iadd_imm_s(count, 1);
+        self.b.ins().jump(head, &[next.into()]);
         self.b.switch_to_block(exit);
     }
 

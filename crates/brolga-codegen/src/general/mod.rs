@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use brolga_ir::loops::{self, Buffer, Index, Loops, Step, Storage, Value, Writer, write_body};
-use brolga_ir::{Graph, Type};
+use brolga_ir::{Graph, NodeId, Type};
 
 use crate::kernel::{Access, Touch};
 use crate::lower::{Code, Lowered, Stage};
@@ -32,6 +32,32 @@ pub struct AddressedLoops {
 
 /// Lowers a body.
 pub(crate) fn lower(body: &Graph) -> Lowered {
+    lower_with(body, |writer, operands, results| write_body(writer, body, operands, results))
+}
+
+/// Lowers a body of one op whose result differs from an operand in some elements: these alone are
+/// written, to a result that shares the operand's memory. `None` if the body is of another form.
+pub(crate) fn lower_in_place(body: &Graph) -> Option<Lowered> {
+    let id = updating(body)?;
+    let (op, values) = (body.node(id).op.definition(), body.operands(id));
+    let of_input = |value: &brolga_ir::Value| body.inputs().iter().position(|&i| i == value.node);
+    let places = values.iter().map(of_input).collect::<Option<Vec<usize>>>()?;
+    Some(lower_with(body, |writer, operands, results| {
+        let operands: Vec<Buffer> = places.iter().map(|&place| operands[place]).collect();
+        writer.set_name(format!("{} in place", body.node(id).op.name()));
+        op.update_loops(writer, &operands, results[0]);
+    }))
+}
+
+/// The node of a body that is a single op whose result differs from an operand in some elements.
+pub(crate) fn updating(body: &Graph) -> Option<NodeId> {
+    let mut nodes = body.ids().filter(|&id| body.parameter(id).is_none());
+    let (Some(id), None) = (nodes.next(), nodes.next()) else { return None };
+    let [output] = body.outputs() else { return None };
+    (output.value.node == id && body.node(id).op.definition().updated().is_some()).then_some(id)
+}
+
+fn lower_with(body: &Graph, write: impl FnOnce(&mut Writer, &[Buffer], &[Buffer])) -> Lowered {
     let of_input = |&id| body.ty(brolga_ir::Value::from(id)).clone();
     let inputs: Vec<Type> = body.inputs().iter().map(of_input).collect();
     let outputs: Vec<Type> = body.outputs().iter().map(|o| body.ty(o.value).clone()).collect();
@@ -40,7 +66,7 @@ pub(crate) fn lower(body: &Graph) -> Lowered {
     let buffer = |n: usize| Buffer(n as u32);
     let operands: Vec<Buffer> = (0..given).map(buffer).collect();
     let results: Vec<Buffer> = (given..given + results).map(buffer).collect();
-    write_body(&mut writer, body, &operands, &results);
+    write(&mut writer, &operands, &results);
     let loops = writer.finish();
     let (buffers, workspace) = allocate(&loops, operands.len() + results.len());
     let addressed = Arc::new(AddressedLoops { loops, buffers });
@@ -118,6 +144,10 @@ impl Uses {
         for step in steps {
             match step {
                 Step::Loop { body, .. } => self.collect(body),
+                Step::While { condition, body, .. } => {
+                    self.collect(condition);
+                    self.collect(body);
+                }
                 Step::When { then, otherwise, .. } => {
                     self.collect(then);
                     self.collect(otherwise);
@@ -134,6 +164,33 @@ impl Uses {
             }
         }
     }
+}
+
+/// Bytes that a stage of loops reads and writes. A loop whose bounds are not constant counts once.
+pub(crate) fn moved(addressed: &AddressedLoops, stage: usize) -> u64 {
+    fn of_steps(loops: &Loops, steps: &[Step]) -> u64 {
+        let bytes = |buffer: &Buffer| loops.ty(*buffer).dtype.size() as u64;
+        let of_step = |step: &Step| match step {
+            Step::Loop { from, to, body, .. } => {
+                let trips = match (from.constant(), to.constant()) {
+                    (Some(from), Some(to)) => u64::try_from(to - from).unwrap_or(0),
+                    _ => 1,
+                };
+                trips.saturating_mul(of_steps(loops, body))
+            }
+            Step::While { condition, body, .. } => {
+                of_steps(loops, condition).saturating_add(of_steps(loops, body))
+            }
+            Step::When { then, otherwise, .. } => {
+                of_steps(loops, then).max(of_steps(loops, otherwise))
+            }
+            Step::Let(_, Value::Load(buffer, _)) | Step::Store(buffer, ..) => bytes(buffer),
+            Step::Let(..) | Step::Set(..) | Step::Atom(..) => 0,
+        };
+        steps.iter().map(of_step).fold(0, u64::saturating_add)
+    }
+    let stage = addressed.stage(stage);
+    of_steps(&addressed.loops, &stage.body).saturating_mul(stage.units as u64)
 }
 
 impl AddressedLoops {

@@ -96,6 +96,17 @@ impl Code {
         }
     }
 
+    /// Bytes that all units read and write, if everything is scalar loops; of a loop over steps all
+    /// steps, or one if their number is not known.
+    #[must_use]
+    pub fn moved(&self) -> Option<u64> {
+        match self {
+            Self::Nest(_) => None,
+            Self::Loops(addressed, stage) => Some(general::moved(addressed, *stage)),
+            Self::Steps(steps, part) => steps.moved(*part),
+        }
+    }
+
     /// The loop nest, if it is one.
     #[must_use]
     pub fn as_nest(&self) -> Option<&Nest> {

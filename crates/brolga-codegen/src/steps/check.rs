@@ -1,7 +1,7 @@
 //! A check of loops over steps: every kernel that is called stays inside of what it is given, and
 //! that lies inside of the operands, the results and the workspace of the loop.
 
-use super::{Base, Call, Carry, Next, Place, Steps};
+use super::{Base, Call, Carry, Condition, Next, Place, Steps};
 use crate::error::Result;
 use crate::lower::Stage;
 
@@ -25,6 +25,7 @@ impl Steps {
                     bases.iter().try_for_each(|&base| inside(slots, base, *bytes))?;
                 }
                 Next::Slice(base, stride) => self.check_slices(slots, *base, *stride, *bytes)?,
+                Next::InPlace(base) => inside(slots, *base, *bytes)?,
             }
         }
         for callee in &self.kernels {
@@ -38,25 +39,21 @@ impl Steps {
                 let name = body.name();
                 return Err(format!("gives `{name}` a table of {given} places, not {expected}"));
             }
-            for (&bytes, place) in sizes.iter().zip(&callee.table) {
-                match *place {
-                    Place::Fixed(base) => inside(slots, base, bytes)?,
-                    Place::Slice(base, stride) => self.check_slices(slots, base, stride, bytes)?,
-                    Place::Carry(carry) | Place::Next(carry) => {
-                        let given = self.carries.get(carry).map(|carry| carry.bytes);
-                        if given.is_none_or(|given| given < bytes) {
-                            return Err(format!(
-                                "touches {bytes} bytes of carry {carry}, which has fewer"
-                            ));
-                        }
-                    }
-                }
+            for (&bytes, &place) in sizes.iter().zip(&callee.table) {
+                self.check_place(slots, place, bytes)?;
+            }
+        }
+        if let Some(Condition { holds, count, .. }) = &self.condition {
+            self.check_place(slots, *holds, 1)?;
+            inside(slots, *count, 4)?;
+            if self.units != 1 {
+                return Err(format!("has {} units, each with a condition", self.units));
             }
         }
         for call in &self.before {
             self.called(call)?;
         }
-        for call in self.calls.iter().chain(&self.after) {
+        for call in self.called_in_loop() {
             let stage = self.called(call)?;
             if call.units.checked_mul(self.units) != Some(stage.units) {
                 let (each, own) = (call.units, stage.units);
@@ -64,6 +61,24 @@ impl Steps {
             }
         }
         Ok(())
+    }
+
+    fn check_place(
+        &self,
+        slots: &[usize],
+        place: Place,
+        bytes: usize,
+    ) -> std::result::Result<(), String> {
+        match place {
+            Place::Fixed(base) => inside(slots, base, bytes),
+            Place::Slice(base, stride) => self.check_slices(slots, base, stride, bytes),
+            Place::Carry(carry) | Place::Next(carry) => {
+                match self.carries.get(carry).map(|carry| carry.bytes) {
+                    Some(given) if given >= bytes => Ok(()),
+                    _ => Err(format!("touches {bytes} bytes of carry {carry}, which has fewer")),
+                }
+            }
+        }
     }
 
     fn called(&self, call: &Call) -> std::result::Result<&Stage, String> {

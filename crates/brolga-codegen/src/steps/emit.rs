@@ -11,7 +11,7 @@ use cranelift_codegen::isa::TargetFrontendConfig;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use rustc_hash::FxHashMap;
 
-use super::{Base, Call, Callee, Next, Part, Place, Steps};
+use super::{Base, Call, Callee, Condition, Next, Part, Place, Steps};
 use crate::lower::Lowered;
 
 /// Declares the stages that a loop calls in its function.
@@ -102,12 +102,13 @@ impl Emitter<'_, '_> {
         self.tables.insert(kernel, slot);
     }
 
-    /// Calls stages; in a step, whose index is given, with the addresses of that step.
+    /// Calls stages; in a step, whose index is given, with the addresses of that step, and after the
+    /// loop with those of the last carries.
     fn calls(&mut self, calls: &[Call], step: Option<Value>) {
         let mut filled = None;
         for call in calls {
             self.table(call.kernel);
-            if let Some(step) = step.filter(|_| filled != Some(call.kernel)) {
+            if filled != Some(call.kernel) {
                 self.fill(call.kernel, step);
                 filled = Some(call.kernel);
             }
@@ -122,17 +123,28 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// Writes the addresses of a step to a kernel's table.
-    fn fill(&mut self, kernel: usize, step: Value) {
+    /// Writes the addresses that are not fixed to a kernel's table.
+    fn fill(&mut self, kernel: usize, step: Option<Value>) {
         let slot = self.tables[&kernel];
-        for (index, place) in self.steps.kernels[kernel].table.iter().enumerate() {
-            let address = match *place {
-                Place::Fixed(_) => continue,
-                Place::Slice(base, stride) => self.slice(base, stride, step),
-                Place::Carry(carry) => self.builder.use_var(self.carries[carry].current),
-                Place::Next(carry) => self.next(carry, step),
-            };
-            self.builder.ins().stack_store(types::I64, address, slot, (index * 8) as i32);
+        for (index, &place) in self.steps.kernels[kernel].table.iter().enumerate() {
+            if !matches!(place, Place::Fixed(_))
+                && let Some(address) = self.address(place, step)
+            {
+                self.builder.ins().stack_store(types::I64, address, slot, (index * 8) as i32);
+            }
+        }
+    }
+
+    /// The address of a place; `None` for one that only a step has.
+    fn address(&mut self, place: Place, step: Option<Value>) -> Option<Value> {
+        match place {
+            Place::Fixed(base) => Some(self.base(base)),
+            Place::Carry(carry) => {
+                let carry = self.carries.get(carry)?;
+                Some(self.builder.use_var(carry.current))
+            }
+            Place::Slice(base, stride) => step.map(|step| self.slice(base, stride, step)),
+            Place::Next(carry) => step.map(|step| self.next(carry, step)),
         }
     }
 
@@ -147,7 +159,7 @@ impl Emitter<'_, '_> {
         match (self.steps.carries[carry].next, self.carries[carry].turns) {
             (_, Some([next, _])) => self.builder.use_var(next),
             (Next::Slice(base, stride), None) => self.slice(base, stride, step),
-            (Next::Turns([last, _]), None) => self.base(last),
+            (Next::Turns([base, _]) | Next::InPlace(base), None) => self.base(base),
         }
     }
 
@@ -160,7 +172,11 @@ impl Emitter<'_, '_> {
     fn run(&mut self) {
         let steps = self.steps;
         for carry in &steps.carries {
-            let first = self.base(carry.first);
+            let first = match carry.next {
+                Next::InPlace(base) => base,
+                _ => carry.first,
+            };
+            let first = self.base(first);
             let current = self.variable(first);
             let turns = match carry.next {
                 Next::Turns([last, other]) => {
@@ -169,7 +185,7 @@ impl Emitter<'_, '_> {
                     let turns = order.map(|base| self.base(base));
                     Some(turns.map(|address| self.variable(address)))
                 }
-                Next::Slice(base, _) => {
+                Next::Slice(base, _) | Next::InPlace(base) => {
                     self.base(base);
                     None
                 }
@@ -177,12 +193,18 @@ impl Emitter<'_, '_> {
             self.carries.push(Addresses { current, turns });
         }
         // All tables and slots are ready before the loop.
-        for call in steps.calls.iter().chain(&steps.after) {
+        for call in steps.called_in_loop() {
             self.table(call.kernel);
             for place in &steps.kernels[call.kernel].table {
                 if let Place::Slice(base, _) | Place::Fixed(base) = place {
                     self.base(*base);
                 }
+            }
+        }
+        if let Some(Condition { holds, count, .. }) = &steps.condition {
+            self.base(*count);
+            if let Place::Slice(base, _) | Place::Fixed(base) = holds {
+                self.base(*base);
             }
         }
         let zero = self.builder.ins().iconst(types::I64, 0);
@@ -193,7 +215,18 @@ impl Emitter<'_, '_> {
         let place = self.builder.use_var(count);
         let length = steps.length as i64;
         let more = self.builder.ins().icmp_imm_s(IntCC::UnsignedLessThan, place, length);
-        self.builder.ins().brif(more, body, &[], exit, &[]);
+        match &steps.condition {
+            None => drop(self.builder.ins().brif(more, body, &[], exit, &[])),
+            Some(Condition { calls, holds, .. }) => {
+                let test = self.builder.create_block();
+                self.builder.ins().brif(more, test, &[], exit, &[]);
+                self.builder.switch_to_block(test);
+                self.calls(calls, Some(place));
+                let holds = self.address(*holds, Some(place)).expect("a step has all addresses");
+                let holds = self.builder.ins().load(types::I8, MemFlagsData::trusted(), holds, 0);
+                self.builder.ins().brif(holds, body, &[], exit, &[]);
+            }
+        }
         self.builder.switch_to_block(body);
         let step = match steps.reverse {
             true => {
@@ -217,6 +250,10 @@ impl Emitter<'_, '_> {
         self.builder.def_var(count, after);
         self.builder.ins().jump(head, &[]);
         self.builder.switch_to_block(exit);
+        if let Some(Condition { count: base, .. }) = &steps.condition {
+            let (taken, address) = (self.builder.use_var(count), self.base(*base));
+            self.builder.ins().istore32(MemFlagsData::trusted(), taken, address, 0);
+        }
         self.calls(&steps.after, None);
     }
 }

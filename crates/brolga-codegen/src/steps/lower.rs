@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use brolga_ir::ops::{Kernel, KernelKind, ParameterKind, Scan, StopGradient};
+use brolga_ir::ops::{Constant, Kernel, KernelKind, ParameterKind, StopGradient};
 use brolga_ir::{Graph, NodeId, Op, Type, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Base, Call, Callee, Carry, Next, Part, Place, Steps};
+use super::in_place::{InPlace, in_place, root};
+use super::{Base, Call, Callee, Carry, Condition, Next, Part, Place, Steps};
 use crate::error::{Error, Result};
+use crate::general::lower_in_place;
 use crate::kernel::{Access, Touch};
 use crate::lower::{Code, Lowered, Stage, lower_in_loop};
 use crate::tile::TileTarget;
@@ -28,16 +30,54 @@ pub(crate) fn lower(kernel: &Graph, target: &dyn TileTarget) -> Result<Lowered> 
     let (Some(node), None) = (nodes.next(), nodes.next()) else {
         return refused("a kernel of a loop holds one loop");
     };
-    let Op::Scan(scan) = &kernel.node(node).op else {
+    let Some(form) = Form::of(&kernel.node(node).op) else {
         return refused("there is no loop");
     };
-    if scan.length == 0 {
+    if form.length == 0 {
         return refused("a loop without steps");
     }
-    let mut builder = Builder::new(kernel, node, scan)?;
+    let mut builder = Builder::new(kernel, node, form)?;
     builder.outputs()?;
     builder.kernels(target)?;
+    builder.condition(target)?;
     builder.finish()
+}
+
+/// What loops have in common.
+#[derive(Debug, Clone, Copy)]
+struct Form<'a> {
+    body: &'a Graph,
+    /// What is evaluated before each step.
+    condition: Option<&'a Graph>,
+    /// The number of steps, or the most of them.
+    length: usize,
+    reverse: bool,
+    carries: usize,
+    sequences: usize,
+}
+
+impl<'a> Form<'a> {
+    fn of(op: &'a Op) -> Option<Self> {
+        match op {
+            Op::Scan(scan) => Some(Self {
+                body: &scan.body,
+                condition: None,
+                length: scan.length,
+                reverse: scan.reverse,
+                carries: scan.carries,
+                sequences: scan.sequences,
+            }),
+            Op::WhileLoop(looped) => Some(Self {
+                body: looped.body(),
+                condition: Some(looped.condition()),
+                length: looped.limit,
+                reverse: false,
+                carries: looped.carries,
+                sequences: 0,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// The memory of a value of the body. Views have that of their operand.
@@ -54,11 +94,12 @@ enum Memory {
 }
 
 struct Builder<'a> {
-    scan: &'a Scan,
+    form: Form<'a>,
+    /// The graph that is lowered: the body or the condition.
     body: &'a Graph,
-    /// The slot of each operand of the scan.
+    /// The slot of each operand of the loop.
     operands: Vec<usize>,
-    /// The slot of each result of the scan that the kernel returns.
+    /// The slot of each result of the loop that the kernel returns.
     results: Vec<Option<usize>>,
     workspace_slot: usize,
     workspace: usize,
@@ -67,12 +108,16 @@ struct Builder<'a> {
     places: FxHashMap<Value, Place>,
     carries: Vec<Carry>,
     kernels: Vec<Callee>,
+    in_place: InPlace,
+    /// The kernels that copy first values of carries that stay where they are.
+    begin: Vec<usize>,
     /// Copies to outputs at the end of each step.
     copies: Vec<(Value, Place)>,
+    condition: Option<Condition>,
 }
 
 impl<'a> Builder<'a> {
-    fn new(kernel: &'a Graph, node: NodeId, scan: &'a Scan) -> Result<Self> {
+    fn new(kernel: &'a Graph, node: NodeId, form: Form<'a>) -> Result<Self> {
         let slot = |value: &Value| kernel.inputs().iter().position(|&id| id == value.node);
         let operands = kernel.operands(node);
         let Some(operands) = operands.iter().map(slot).collect::<Option<Vec<_>>>() else {
@@ -87,8 +132,8 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(Self {
-            scan,
-            body: &scan.body,
+            form,
+            body: form.body,
             operands,
             results,
             workspace_slot: inputs + kernel.outputs().len(),
@@ -97,7 +142,10 @@ impl<'a> Builder<'a> {
             places: FxHashMap::default(),
             carries: Vec::new(),
             kernels: Vec::new(),
+            in_place: in_place(form.body, form.carries),
+            begin: Vec::new(),
             copies: Vec::new(),
+            condition: None,
         })
     }
 
@@ -107,23 +155,15 @@ impl<'a> Builder<'a> {
         base
     }
 
-    /// The value whose memory a view is.
-    fn root(&self, mut value: Value) -> Value {
-        while let Op::Reshape(_) = self.body.node(value.node).op {
-            value = self.body.operands(value.node)[0];
-        }
-        value
-    }
-
     fn is_computed(&self, root: Value) -> bool {
         matches!(self.body.node(root.node).op, Op::Kernel(_))
     }
 
     /// Gives carries and stacks their memory, and computed values that are returned their places.
     fn outputs(&mut self) -> Result<()> {
-        let (carries, length) = (self.scan.carries, self.scan.length);
+        let Form { carries, length, .. } = self.form;
         let roots: Vec<Value> =
-            self.body.outputs().iter().map(|output| self.root(output.value)).collect();
+            self.body.outputs().iter().map(|output| root(self.body, output.value)).collect();
         let bytes = |value: Value| self.body.ty(value).bytes();
         let bytes: Vec<usize> = self.body.outputs().iter().map(|o| bytes(o.value)).collect();
         for index in carries..roots.len() {
@@ -135,12 +175,24 @@ impl<'a> Builder<'a> {
         }
         for index in 0..carries {
             let first = Base { slot: self.operands[index], offset: 0 };
+            let chain = self.in_place.chains[index].clone();
             let next = match self.places.get(&roots[index]) {
+                _ if !chain.is_empty() => {
+                    let base = match self.results[index] {
+                        Some(slot) => Base { slot, offset: 0 },
+                        None => self.allocate(bytes[index]),
+                    };
+                    let changed =
+                        chain.into_iter().map(|kernel| (kernel.into(), Place::Next(index)));
+                    self.places.extend(changed);
+                    Next::InPlace(base)
+                }
                 Some(&Place::Slice(base, stride)) => Next::Slice(base, stride),
                 _ => {
                     let last = match self.results[index] {
-                        Some(slot) => Base { slot, offset: 0 },
-                        None => self.allocate(bytes[index]),
+                        // Which step is the last one is not known if there is a condition.
+                        Some(slot) if self.form.condition.is_none() => Base { slot, offset: 0 },
+                        _ => self.allocate(bytes[index]),
                     };
                     Next::Turns([last, self.allocate(bytes[index])])
                 }
@@ -164,28 +216,47 @@ impl<'a> Builder<'a> {
 
     /// The place of a value that a kernel reads.
     fn place(&mut self, value: Value) -> Result<Place> {
-        let root = self.root(value);
+        let root = root(self.body, value);
         if let Some(&place) = self.places.get(&root) {
             return Ok(place);
         }
         let Some(input) = self.body.inputs().iter().position(|&id| id == root.node) else {
-            return refused("a step reads a constant");
+            return refused("a step reads what is not computed");
         };
         let base = Base { slot: self.operands[input], offset: 0 };
         Ok(match input {
-            _ if input < self.scan.carries => Place::Carry(input),
-            _ if input < self.scan.carries + self.scan.sequences => {
+            _ if input < self.form.carries => Place::Carry(input),
+            _ if input < self.form.carries + self.form.sequences => {
                 Place::Slice(base, self.body.ty(root).bytes())
             }
             _ => Place::Fixed(base),
         })
     }
 
-    /// Lowers the kernels of the body, and the copies after them.
+    /// Lowers the kernels of the body, and the copies before the loop and after each step.
     fn kernels(&mut self, target: &dyn TileTarget) -> Result<()> {
-        for id in self.body.order() {
+        for (index, Carry { first, next, .. }) in self.carries.clone().into_iter().enumerate() {
+            let Next::InPlace(base) = next else { continue };
+            let copy = copy(self.body.ty(self.body.inputs()[index].into()))?;
+            self.begin.push(self.kernels.len());
+            self.kernel(&copy, vec![Place::Fixed(first), Place::Fixed(base)], target)?;
+        }
+        let order = std::mem::take(&mut self.in_place.order);
+        self.graph(order, target)?;
+        for (value, place) in std::mem::take(&mut self.copies) {
+            let from = self.place(value)?;
+            let copy = copy(self.body.ty(value))?;
+            self.kernel(&copy, vec![from, place], target)?;
+        }
+        Ok(())
+    }
+
+    /// Lowers the kernels of a graph.
+    fn graph(&mut self, order: Vec<NodeId>, target: &dyn TileTarget) -> Result<()> {
+        for id in order {
             match &self.body.node(id).op {
                 Op::Parameter(_) | Op::Reshape(_) => {}
+                Op::Constant(constant) => self.constant(id, constant)?,
                 Op::Kernel(kernel) => {
                     let operands: Vec<Place> = (self.body.operands(id).iter())
                         .map(|&value| self.place(value))
@@ -204,31 +275,72 @@ impl<'a> Builder<'a> {
                         };
                         table.push(place);
                     }
-                    self.kernel(kernel, table, target)?;
+                    match self.in_place.changes(id).then(|| lower_in_place(&kernel.body)) {
+                        Some(Some(lowered)) => self.callee(kernel, lowered, table),
+                        Some(None) => return refused("a carry that stays is changed elsewhere"),
+                        None => self.kernel(kernel, table, target)?,
+                    }
                 }
                 op => return refused(format!("`{}` in the body is no kernel", op.name())),
             }
         }
-        for (value, place) in std::mem::take(&mut self.copies) {
-            let from = self.place(value)?;
-            let copy = copy(self.body.ty(value))?;
-            self.kernel(&copy, vec![from, place], target)?;
+        Ok(())
+    }
+
+    /// Lowers the kernels of the condition, which are called apart from those of the body.
+    fn condition(&mut self, target: &dyn TileTarget) -> Result<()> {
+        let Some(graph) = self.form.condition else { return Ok(()) };
+        let places = std::mem::take(&mut self.places);
+        let first = self.kernels.len();
+        self.body = graph;
+        self.in_place = InPlace::default();
+        self.graph(graph.order(), target)?;
+        let holds = self.place(graph.outputs()[0].value)?;
+        (self.body, self.places) = (self.form.body, places);
+        let count = match self.results.last().copied().flatten() {
+            Some(slot) => Base { slot, offset: 0 },
+            None => self.allocate(size_of::<i32>()),
+        };
+        let mut calls: Vec<Call> =
+            self.calls().into_iter().filter(|call| call.kernel >= first).collect();
+        for call in &mut calls {
+            call.units = self.kernels[call.kernel].lowered.stages[call.stage].units;
         }
+        self.condition = Some(Condition { calls, holds, count });
         Ok(())
     }
 
     fn kernel(
         &mut self,
         kernel: &Kernel,
-        mut table: Vec<Place>,
+        table: Vec<Place>,
         target: &dyn TileTarget,
     ) -> Result<()> {
         let (_, lowered) = lower_in_loop(kernel, target)?;
+        self.callee(kernel, lowered, table);
+        Ok(())
+    }
+
+    /// Lowers a constant that kernels read from memory: it is written there before the loop.
+    fn constant(&mut self, id: NodeId, constant: &Constant) -> Result<()> {
+        let mut body = Graph::new("constant");
+        match body.add(constant.clone(), &[], Default::default()) {
+            Ok(value) => body.add_output(value),
+            Err(mistake) => return refused(mistake.message),
+        }
+        let place = Place::Fixed(self.allocate(body.ty(body.outputs()[0].value).bytes()));
+        self.places.insert(id.into(), place);
+        let lowered = crate::general::lower(&body);
+        let kernel = Kernel { kind: KernelKind::Move, body: Arc::new(body) };
+        self.callee(&kernel, lowered, vec![place]);
+        Ok(())
+    }
+
+    fn callee(&mut self, kernel: &Kernel, lowered: Lowered, mut table: Vec<Place>) {
         table.push(Place::Fixed(self.allocate(lowered.workspace)));
         self.scratch = self.scratch.max(lowered.scratch);
         let (body, lowered) = (Arc::clone(&kernel.body), Arc::new(lowered));
         self.kernels.push(Callee { body, lowered, table });
-        Ok(())
     }
 
     fn memory(&self, place: Place) -> Memory {
@@ -242,7 +354,7 @@ impl<'a> Builder<'a> {
             }
             Place::Slice(base, _) => Memory::Slices(base.slot),
             Place::Carry(index) | Place::Next(index) => match self.carries[index].next {
-                Next::Turns(_) => Memory::Carry(index),
+                Next::Turns(_) | Next::InPlace(_) => Memory::Carry(index),
                 Next::Slice(base, _) if base.slot == self.workspace_slot => {
                     Memory::Workspace(base.offset)
                 }
@@ -314,31 +426,40 @@ impl<'a> Builder<'a> {
     }
 
     fn finish(mut self) -> Result<Lowered> {
-        let calls = self.calls();
+        let of_condition = self.condition.iter().flat_map(|condition| &condition.calls);
+        let of_condition: FxHashSet<usize> = of_condition.map(|call| call.kernel).collect();
+        let calls = self.calls().into_iter();
+        let calls = calls.filter(|call| !of_condition.contains(&call.kernel));
+        let (begin, calls): (Vec<Call>, Vec<Call>) =
+            calls.partition(|call| self.begin.contains(&call.kernel));
         let invariant = self.invariant(&calls);
         let split = |wanted: bool| {
             let calls = calls.iter().zip(&invariant).filter(move |(_, is)| **is == wanted);
             calls.map(|(call, _)| *call).collect::<Vec<Call>>()
         };
-        let (before, mut calls) = (split(true), split(false));
-        let units = self.units(&calls);
+        let (before, mut calls) = ([begin, split(true)].concat(), split(false));
+        let units = if self.condition.is_some() { 1 } else { self.units(&calls) };
         for call in &mut calls {
             let callee = &self.kernels[call.kernel];
             call.units = callee.lowered.stages[call.stage].units / units;
         }
         let after = self.after(units)?;
-        let Scan { length, reverse, .. } = *self.scan;
-        let flops = calls.iter().map(|call| {
-            self.kernels[call.kernel].lowered.stages[call.stage].flops.saturating_mul(length as u64)
+        let Form { length, reverse, .. } = self.form;
+        let of_condition = self.condition.iter().flat_map(|condition| &condition.calls);
+        // Of a loop that may end early those of one step: the number of steps is not known.
+        let counted = if self.condition.is_some() { 1 } else { length as u64 };
+        let flops = of_condition.chain(&calls).map(|call| {
+            self.kernels[call.kernel].lowered.stages[call.stage].flops.saturating_mul(counted)
         });
         let flops = flops.fold(0, u64::saturating_add);
         let steps = Arc::new(Steps {
-            name: self.body.name().to_owned(),
+            name: self.form.body.name().to_owned(),
             length,
             reverse,
             kernels: std::mem::take(&mut self.kernels),
             carries: self.carries.clone(),
             before,
+            condition: self.condition.take(),
             calls,
             after,
             units,
@@ -379,20 +500,25 @@ impl<'a> Builder<'a> {
         Ok(Lowered { stages, workspace, scratch, in_place: Vec::new() })
     }
 
-    /// The copies of carries that end in a stack to their results.
+    /// The copies of carries that end elsewhere to their results: in a stack, or where the number of
+    /// steps is not known.
     fn after(&mut self, units: usize) -> Result<Vec<Call>> {
         let mut after = Vec::new();
         for (index, carry) in self.carries.clone().into_iter().enumerate() {
-            let (Next::Slice(base, stride), Some(slot)) = (carry.next, self.results[index]) else {
-                continue;
+            let Some(slot) = self.results[index] else { continue };
+            let from = match carry.next {
+                Next::Slice(base, stride) => {
+                    let last = if self.form.reverse { 0 } else { self.form.length - 1 };
+                    Place::Fixed(Base { offset: base.offset + last * stride, ..base })
+                }
+                Next::Turns(_) if self.condition.is_some() => Place::Carry(index),
+                Next::Turns(_) | Next::InPlace(_) => continue,
             };
-            let last = if self.scan.reverse { 0 } else { self.scan.length - 1 };
-            let from = Base { offset: base.offset + last * stride, ..base };
-            let ty = self.body.ty(self.body.outputs()[index].value).clone();
+            let ty = self.form.body.ty(self.form.body.outputs()[index].value).clone();
             let copy = copy(&ty)?;
             let lowered = crate::general::lower(&copy.body);
             let table = vec![
-                Place::Fixed(from),
+                from,
                 Place::Fixed(Base { slot, offset: 0 }),
                 Place::Fixed(Base { slot: self.workspace_slot, offset: 0 }),
             ];

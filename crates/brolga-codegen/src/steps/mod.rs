@@ -12,6 +12,7 @@
 
 mod check;
 mod emit;
+mod in_place;
 mod lower;
 
 use std::fmt;
@@ -30,7 +31,7 @@ pub(crate) use lower::lower;
 pub struct Steps {
     /// The name of the body.
     pub name: String,
-    /// The number of steps; there is one at least.
+    /// The number of steps, or the most of them if there is a condition; there is one at least.
     pub length: usize,
     /// Whether the last step is the first.
     pub reverse: bool,
@@ -40,6 +41,8 @@ pub struct Steps {
     pub carries: Vec<Carry>,
     /// The calls before the loop, each a stage of its own.
     pub before: Vec<Call>,
+    /// What ends the loop before its last step.
+    pub condition: Option<Condition>,
     /// The calls of a step, in order.
     pub calls: Vec<Call>,
     /// The calls after the loop, in order.
@@ -68,6 +71,17 @@ pub struct Call {
     pub stage: usize,
     /// The units of the stage that a unit of the loop is.
     pub units: usize,
+}
+
+/// A condition on which a loop goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// The calls before each step that compute it, in order.
+    pub calls: Vec<Call>,
+    /// The byte that is not 0 if there is another step.
+    pub holds: Place,
+    /// Where the number of steps is written, an `i32`.
+    pub count: Base,
 }
 
 /// An address in the operand table of the loop.
@@ -106,10 +120,14 @@ pub struct Carry {
 /// Where steps write the next value of a carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Next {
-    /// In turns here and there; the last step writes to the first of both.
+    /// In turns here and there; if the number of steps is known, the last step writes to the first
+    /// of both.
     Turns([Base; 2]),
     /// To the slice of a stack, as [`Place::Slice`].
     Slice(Base, usize),
+    /// Where it is read: a step writes only what it changes. The first value is copied there before
+    /// the loop.
+    InPlace(Base),
 }
 
 /// A stage of the loop's kernel.
@@ -124,12 +142,38 @@ pub enum Part {
 impl Steps {
     /// The tiles that a part calls.
     pub(crate) fn tiles(&self, part: Part) -> Vec<Arc<TileProgram>> {
-        let calls: Vec<&Call> = match part {
-            Part::Before(index) => vec![&self.before[index]],
-            Part::Loop => self.calls.iter().chain(&self.after).collect(),
-        };
-        let stages = calls.into_iter().filter_map(|call| self.stage(call));
+        let calls = self.called_in(part);
+        let stages = calls.iter().filter_map(|call| self.stage(call));
         stages.flat_map(|stage| stage.code.tiles()).collect()
+    }
+
+    /// Bytes that the stages that a part calls read and write, if all are scalar loops.
+    pub(crate) fn moved(&self, part: Part) -> Option<u64> {
+        let of_calls = |calls: &[Call]| {
+            let mut each = calls.iter().map(|call| self.stage(call)?.code.moved());
+            each.try_fold(0_u64, |sum, moved| Some(sum.saturating_add(moved?)))
+        };
+        let Part::Loop = part else { return of_calls(&self.called_in(part)) };
+        let (of_condition, length) = match &self.condition {
+            Some(condition) => (of_calls(&condition.calls)?, 1),
+            None => (0, self.length as u64),
+        };
+        let of_step = of_condition.saturating_add(of_calls(&self.calls)?);
+        Some(of_step.saturating_mul(length).saturating_add(of_calls(&self.after)?))
+    }
+
+    /// The calls of a part.
+    fn called_in(&self, part: Part) -> Vec<Call> {
+        match part {
+            Part::Before(index) => vec![self.before[index]],
+            Part::Loop => self.called_in_loop().copied().collect(),
+        }
+    }
+
+    /// The calls of the loop and of what follows it.
+    pub(crate) fn called_in_loop(&self) -> impl Iterator<Item = &Call> {
+        let condition = self.condition.iter().flat_map(|condition| &condition.calls);
+        condition.chain(&self.calls).chain(&self.after)
     }
 
     /// The stage that is called, if there is one.
@@ -193,6 +237,7 @@ impl fmt::Display for Text<'_> {
                     write!(f, "  carry{index} = {first}, next ")?;
                     match next {
                         Next::Turns([last, other]) => writeln!(f, "{last} or {other}")?,
+                        Next::InPlace(base) => writeln!(f, "in place at {base}")?,
                         Next::Slice(base, stride) => {
                             writeln!(f, "{}", Place::Slice(*base, *stride))?;
                         }
@@ -200,8 +245,15 @@ impl fmt::Display for Text<'_> {
                 }
                 let order = if *reverse { " backwards" } else { "" };
                 writeln!(f, "  for t in 0..{length}{order} {{")?;
+                if let Some(Condition { calls, holds, .. }) = &steps.condition {
+                    calls.iter().try_for_each(|each| call(f, each, "    "))?;
+                    writeln!(f, "    stop unless {holds}")?;
+                }
                 steps.calls.iter().try_for_each(|each| call(f, each, "    "))?;
                 writeln!(f, "  }}")?;
+                if let Some(Condition { count, .. }) = &steps.condition {
+                    writeln!(f, "  {count} = number of steps")?;
+                }
                 steps.after.iter().try_for_each(|each| call(f, each, "  "))?;
             }
         }

@@ -26,6 +26,12 @@ pub trait TileTarget: Send + Sync {
     /// Its name for users.
     fn name(&self) -> &'static str;
 
+    /// What code of this target is known by once it is compiled, so that it is compiled once in a
+    /// process; `None`, the default, if equal programs may give other code.
+    fn known_as(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether it has tiles; if not, every kernel is lowered to scalar loops.
     fn has_tiles(&self) -> bool {
         true

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use brolga_ir::op::Family;
-use brolga_ir::ops::{Kernel, KernelKind, ParameterKind, Scan};
+use brolga_ir::ops::{Kernel, KernelKind, ParameterKind};
 use brolga_ir::{Graph, NodeId, Op, Origin, Tracer, Type, Value, Var};
 use rustc_hash::FxHashMap;
 
@@ -81,13 +81,10 @@ fn kernel(graph: &Graph, id: NodeId, op: &Op) -> Kernel {
     let mut body = Graph::new(op.name());
     let operands: Vec<Value> =
         graph.operands(id).iter().map(|&value| input(&mut body, graph, value)).collect();
-    let (kind, op) = match op {
-        Op::Scan(scan) => {
-            let scan = Scan { body: Arc::new(outlined(&scan.body)), ..scan.clone() };
-            (KernelKind::Loop, scan.into())
-        }
-        op => (kind(op.family()), op.clone()),
-    };
+    let (kind, mut op) = (kind(op.family()), op.clone());
+    if kind == KernelKind::Loop {
+        op.bodies_mut().iter_mut().for_each(|body| *body = Arc::new(outlined(body)));
+    }
     let node = body.add_node(op, &operands, Origin::default()).expect("the same types");
     for port in returned(graph, id) {
         body.add_output(Value { node, port });
@@ -99,6 +96,7 @@ fn kind(family: Family<'_>) -> KernelKind {
     match family {
         Family::Elementwise(_) | Family::Reduction { .. } => KernelKind::Rows,
         Family::Contraction { .. } => KernelKind::Contraction,
+        Family::Loop => KernelKind::Loop,
         _ => KernelKind::Move,
     }
 }

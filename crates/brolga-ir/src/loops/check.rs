@@ -67,6 +67,15 @@ impl Checker<'_> {
                 self.define(*index, range);
                 if range.is_empty() { Ok(()) } else { self.steps(body, None) }
             }
+            Step::While { index, limit, condition, body, .. } => {
+                let range = Interval { low: 0, high: i128::from(*limit) - 1 };
+                self.define(*index, range);
+                if range.is_empty() {
+                    return Ok(());
+                }
+                self.steps(condition, None)?;
+                self.steps(body, None)
+            }
             Step::Atom(atom, rule) => {
                 let range = self.rule(rule, known).map_err(breach)?;
                 self.define(*atom, range);

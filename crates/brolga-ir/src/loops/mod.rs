@@ -156,6 +156,20 @@ pub enum Step {
         /// The steps for each value.
         body: Vec<Step>,
     },
+    /// The body for each index from 0 up to, but not including, `limit`, as long as a condition
+    /// holds.
+    While {
+        /// The index, which ascends.
+        index: Atom,
+        /// The most times that the body runs.
+        limit: i64,
+        /// The steps before each run of the body, which define `holds`.
+        condition: Vec<Step>,
+        /// Whether the body runs again; a mask.
+        holds: Number,
+        /// The steps for each value.
+        body: Vec<Step>,
+    },
     /// Defines an atom.
     Atom(Atom, Rule),
     /// `then` if `from ≤ index < to`, else `otherwise`.
@@ -233,6 +247,7 @@ fn flops(steps: &[Step]) -> u64 {
             };
             flops(body).saturating_mul(count)
         }
+        Step::While { condition, body, .. } => flops(condition).saturating_add(flops(body)),
         Step::When { then, otherwise, .. } => flops(then).saturating_add(flops(otherwise)),
         Step::Let(_, Value::Fma(..)) => 2,
         Step::Let(_, Value::Unary(..) | Value::Binary(..)) => 1,

@@ -106,6 +106,7 @@ impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Loop { index, from, to, .. } => write!(f, "for {index} in {from}..{to} {{"),
+            Self::While { index, limit, .. } => write!(f, "while for {index} in 0..{limit} {{"),
             Self::Atom(atom, rule) => write!(f, "{atom} = {rule}"),
             Self::When { index, from, to, .. } => write!(f, "if {index} in {from}..{to} {{"),
             Self::Let(number, value) => write!(f, "{number} = {value}"),
@@ -121,6 +122,11 @@ fn steps(f: &mut Formatter<'_>, block: &[Step], depth: usize) -> fmt::Result {
         writeln!(f, "{indent}{step}")?;
         match step {
             Step::Loop { body, .. } => steps(f, body, depth + 1)?,
+            Step::While { condition, holds, body, .. } => {
+                steps(f, condition, depth + 1)?;
+                writeln!(f, "{indent}  stop unless {holds}")?;
+                steps(f, body, depth + 1)?;
+            }
             Step::When { then, otherwise, .. } => {
                 steps(f, then, depth + 1)?;
                 if !otherwise.is_empty() {

@@ -196,6 +196,22 @@ impl Writer {
         self.push(Step::Loop { index, from, to, body });
     }
 
+    /// A loop of at most `limit` runs of a body, each only if the mask that `condition` returns
+    /// before it is true. Both are given the index of the run.
+    pub fn repeat_while(
+        &mut self,
+        limit: usize,
+        condition: impl FnOnce(&mut Self, Index) -> Number,
+        body: impl FnOnce(&mut Self, Index),
+    ) {
+        let index = self.atom();
+        self.blocks.push(Vec::new());
+        let holds = condition(self, index.into());
+        let condition = self.blocks.pop().unwrap_or_default();
+        let body = self.block(|w| body(w, index.into()));
+        self.push(Step::While { index, limit: integer(limit), condition, holds, body });
+    }
+
     fn rule(&mut self, rule: Rule) -> Index {
         let atom = self.atom();
         self.push(Step::Atom(atom, rule));

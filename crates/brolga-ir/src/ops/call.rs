@@ -1,5 +1,6 @@
 //! A call of a function.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use super::body::infer_body;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::graph::Graph;
-use crate::interpret::evaluate_body;
+use crate::interpret::{Bodies, evaluate_body};
 use crate::loops::{Buffer, Writer, write_body};
 use crate::op::{Backward, Family, Named, Operation, Types, Vjp};
 use crate::tensor::Tensor;
@@ -65,6 +66,15 @@ impl Operation for Call {
 
     fn evaluate(&self, operands: &[&Tensor], _: &[Type]) -> Vec<Tensor> {
         evaluate_body(&self.function, operands)
+    }
+
+    fn evaluate_owned(
+        &self,
+        operands: Vec<Cow<'_, Tensor>>,
+        _: &[Type],
+        bodies: &mut Bodies<'_>,
+    ) -> Vec<Tensor> {
+        bodies.evaluate((0, &self.function), None, operands)
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {

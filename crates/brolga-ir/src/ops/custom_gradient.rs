@@ -1,5 +1,6 @@
 //! A call of a function that has a gradient rule of its own.
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::body::infer_body;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::graph::Graph;
-use crate::interpret::evaluate_body;
+use crate::interpret::{Bodies, evaluate_body};
 use crate::loops::{Buffer, Writer, write_body};
 use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::Tensor;
@@ -111,6 +112,15 @@ impl Operation for CustomGradient {
 
     fn evaluate(&self, operands: &[&Tensor], _: &[Type]) -> Vec<Tensor> {
         evaluate_body(self.function(), operands)
+    }
+
+    fn evaluate_owned(
+        &self,
+        operands: Vec<Cow<'_, Tensor>>,
+        _: &[Type],
+        bodies: &mut Bodies<'_>,
+    ) -> Vec<Tensor> {
+        bodies.evaluate((0, self.function()), None, operands)
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {

@@ -1,5 +1,6 @@
 //! A fused region: a graph inside a node.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use super::body::infer_body;
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::graph::Graph;
-use crate::interpret::evaluate_body;
+use crate::interpret::{Bodies, evaluate_body};
 use crate::loops::{Buffer, Writer, write_body};
 use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::Tensor;
@@ -90,6 +91,15 @@ impl Operation for Kernel {
 
     fn evaluate(&self, operands: &[&Tensor], _: &[Type]) -> Vec<Tensor> {
         evaluate_body(&self.body, operands)
+    }
+
+    fn evaluate_owned(
+        &self,
+        operands: Vec<Cow<'_, Tensor>>,
+        _: &[Type],
+        bodies: &mut Bodies<'_>,
+    ) -> Vec<Tensor> {
+        bodies.evaluate((0, &self.body), None, operands)
     }
 
     fn loops(&self, w: &mut Writer, operands: &[Buffer], results: &[Buffer]) {

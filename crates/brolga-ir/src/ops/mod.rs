@@ -231,6 +231,7 @@ ops! {
         scatter_add: ScatterAdd,
         scatter_update: ScatterUpdate,
         run_sums: RunSums,
+        update_rows: UpdateRows,
         one_hot: OneHot,
         call: Call,
         custom_gradient: CustomGradient,
@@ -255,6 +256,7 @@ ops! {
         random_uniform: RandomUniform,
         random_bernoulli: RandomBernoulli,
         scan: Scan,
+        while_loop: WhileLoop,
     }
 }
 
@@ -269,6 +271,7 @@ pub use matmul::MatmulDims;
 pub use parameter::ParameterKind;
 pub use pool::{PoolDims, Pooling};
 pub use random_bernoulli::Probability;
+pub use update_rows::Update;
 
 impl Op {
     /// How the windows of a maximum, or of the index of a maximum, move; `None` of other ops.

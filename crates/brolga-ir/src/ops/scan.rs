@@ -5,17 +5,18 @@ mod segments;
 mod steps;
 mod total;
 
+use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use self::steps::{Stack, part};
-use super::body::infer_body;
+use super::body::{check_carries, check_steps, infer_body};
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
 use crate::graph::Graph;
-use crate::interpret::evaluate_body;
+use crate::interpret::Bodies;
 use crate::loops::{self, Buffer, Index, Writer, write_body};
 use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::Tensor;
@@ -66,10 +67,6 @@ pub struct Scan {
     pub body: Arc<Graph>,
 }
 
-/// The most steps of a scan, those of a scan in its body counted for each of its own: no text makes
-/// a program that does not end in a reasonable time.
-const MOST_STEPS: usize = 1 << 24;
-
 /// As that of [`Call`](super::Call).
 impl Hash for Scan {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -87,15 +84,6 @@ impl Scan {
     /// The number of operands that are no shared values.
     fn own(&self) -> usize {
         self.carries.saturating_add(self.sequences)
-    }
-
-    /// The steps, those inside the body counted for each.
-    fn steps(&self) -> usize {
-        let inner = self.body.ids().filter_map(|id| match &self.body.node(id).op {
-            super::Op::Scan(scan) => Some(scan.steps()),
-            _ => None,
-        });
-        self.length.saturating_mul(inner.fold(1, usize::saturating_add))
     }
 
     fn check_sequence(&self, ty: &Type) -> Result<Type, Mistake> {
@@ -136,6 +124,10 @@ impl Operation for Scan {
         true
     }
 
+    fn most_steps(&self) -> Option<usize> {
+        Some(self.length)
+    }
+
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {
         let (name, given) = (Self::NAME, operands.len());
         let (carries, length) = (self.carries, self.length);
@@ -156,39 +148,34 @@ impl Operation for Scan {
             .chain(operands[self.own()..].iter().copied())
             .collect();
         let given = infer_body(Self::NAME, &self.body, &taken)?;
-        if self.steps() > MOST_STEPS {
-            return Err(Mistake::new(format!("`{name}` has more than {MOST_STEPS} steps")));
-        }
-        let body = self.body.name();
-        if given.len() < carries {
-            return Err(Mistake::new(format!(
-                "`{name} {body}`: its body returns {} values, not one for each of {carries} carries",
-                given.len()
-            )));
-        }
+        check_steps(Self::NAME, self)?;
+        check_carries(Self::NAME, &self.body, &operands[..carries], &given)?;
         let (next, stacks) = given.split_at(carries);
-        if let Some((next, first)) = next.iter().zip(operands).find(|(next, first)| next != *first)
-        {
-            return Err(Mistake::new(format!(
-                "`{name} {body}`: a carry is {first}, its next value {next}"
-            ))
-            .help("a carry has one type in all steps"));
-        }
         Ok(next.iter().cloned().chain(stacks.iter().map(|ty| stacked(ty, length))).collect())
     }
 
     fn evaluate(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
-        let (carries, own) = (self.carries, self.own());
-        let mut carried: Vec<Tensor> = operands[..carries].iter().copied().cloned().collect();
-        let mut stacks: Vec<Stack> = results[carries..].iter().map(Stack::new).collect();
+        let operands = operands.iter().copied().map(Cow::Borrowed).collect();
+        self.evaluate_owned(operands, results, &mut Bodies::unobserved())
+    }
+
+    fn evaluate_owned(
+        &self,
+        mut operands: Vec<Cow<'_, Tensor>>,
+        results: &[Type],
+        bodies: &mut Bodies<'_>,
+    ) -> Vec<Tensor> {
+        let others = operands.split_off(self.carries);
+        let mut carried: Vec<Tensor> = operands.into_iter().map(Cow::into_owned).collect();
+        let (sequences, shared) = others.split_at(self.sequences);
+        let mut stacks: Vec<Stack> = results[self.carries..].iter().map(Stack::new).collect();
         for place in 0..self.length {
             let step = self.step(place);
-            let slices: Vec<Tensor> =
-                operands[carries..own].iter().map(|sequence| part(sequence, step)).collect();
-            let taken: Vec<&Tensor> =
-                carried.iter().chain(&slices).chain(operands[own..].iter().copied()).collect();
-            let mut given = evaluate_body(&self.body, &taken);
-            for (stack, value) in stacks.iter_mut().zip(given.drain(carries..)) {
+            let slices = sequences.iter().map(|sequence| Cow::Owned(part(sequence, step)));
+            let shared = shared.iter().map(|value| Cow::Borrowed(&**value));
+            let taken = carried.into_iter().map(Cow::Owned).chain(slices).chain(shared).collect();
+            let mut given = bodies.evaluate((0, &self.body), Some(step), taken);
+            for (stack, value) in stacks.iter_mut().zip(given.drain(self.carries..)) {
                 stack.set(step, &value);
             }
             carried = given;

@@ -35,6 +35,8 @@ const PARTS: usize = LANES / WIDTH;
 #[derive(Clone)]
 pub struct Cranelift {
     isa: OwnedTargetIsa,
+    /// Whether it is this machine's own description.
+    is_host: bool,
 }
 
 impl Cranelift {
@@ -43,19 +45,23 @@ impl Cranelift {
     /// # Errors
     /// [`Error::Host`](crate::Error::Host) if Cranelift does not know this machine.
     pub fn host() -> Result<Self> {
-        Ok(Self { isa: host::isa(Optimization::AsWritten)? })
+        Ok(Self { isa: host::isa(Optimization::AsWritten)?, is_host: true })
     }
 
     /// The same for another description of this machine.
     #[cfg(test)]
     pub(crate) fn with_isa(isa: OwnedTargetIsa) -> Self {
-        Self { isa }
+        Self { isa, is_host: false }
     }
 }
 
 impl TileTarget for Cranelift {
     fn name(&self) -> &'static str {
         "cranelift"
+    }
+
+    fn known_as(&self) -> Option<&'static str> {
+        self.is_host.then_some("cranelift")
     }
 
     fn register_lanes(&self) -> usize {

@@ -132,6 +132,10 @@ macro_rules! tile_target {
                 $text
             }
 
+            fn known_as(&self) -> Option<&'static str> {
+                Some($text)
+            }
+
             fn register_lanes(&self) -> usize {
                 $isa.width()
             }

@@ -8,9 +8,9 @@ use super::Scan;
 use super::segments::segments;
 use super::total::Total;
 use crate::error::Mistake;
-use crate::graph::{Graph, Output, Value};
-use crate::op::{Backward, Operation, Vjp};
-use crate::ops::Call;
+use crate::graph::{Graph, NodeId, Output, Value};
+use crate::op::{Backward, Op, Operation, Vjp};
+use crate::ops::{Call, ParameterKind, Update, UpdateRows};
 use crate::origin::{Origin, Role};
 use crate::trace::{Tracer, Var};
 use crate::types::{DType, Type};
@@ -25,7 +25,7 @@ pub(super) fn vjp(scan: &Scan, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mista
     if backward.gradients.iter().all(Option::is_none) {
         return Ok(vec![None; node.operands.len()]);
     }
-    Backwards::new(scan, node, &backward, &given).run()
+    Backwards::new(scan, node, &backward, &given)?.run()
 }
 
 /// The backward function of the body, and which results of the body have a cotangent: those of the
@@ -90,6 +90,8 @@ struct Backwards<'a> {
 enum Input {
     /// The carry before the step.
     Carry(usize),
+    /// A value of the body, which is computed from a larger carry.
+    Computed(Value),
     /// The slice of a sequence.
     Slice(usize),
     /// A shared value, by its operand.
@@ -100,32 +102,62 @@ enum Input {
     StackCotangent(usize),
 }
 
+/// The body of the backward scan, its operands, and the stacks of values of the function.
+#[derive(Default)]
+struct Parts {
+    operands: Vec<Var>,
+    /// The values of the function that are inputs of the body.
+    values: FxHashMap<Value, Value>,
+    /// The carries that add up what steps add to gradients of shared values, and what they add.
+    sums: Vec<(Var, Value)>,
+    /// The values of all steps that exist outside of the backward scan.
+    stacks: FxHashMap<Value, Var>,
+    /// The values that the backward scan stacks, each once.
+    stacked: Vec<Value>,
+}
+
 impl<'a> Backwards<'a> {
-    fn new(scan: &'a Scan, node: &'a Vjp<'a>, backward: &Backward, given: &[bool]) -> Self {
+    fn new(
+        scan: &'a Scan,
+        node: &'a Vjp<'a>,
+        backward: &Backward,
+        given: &[bool],
+    ) -> Result<Self, Mistake> {
         let (carries, own) = (scan.carries, scan.own());
         let mut function = (*backward.function).clone();
-        let gradient = |index: usize| -> Option<Value> {
-            Some(function.outputs()[backward.gradients[index]?].value)
+        let mut inputs = inputs(scan, node.operands.len(), given);
+        // A carry that has a cotangent has a gradient that is carried on, wanted or not.
+        let is_needed = |index: usize| match index < carries {
+            true => given[index],
+            false => node.wants(index),
         };
-        let wanted = |index: usize| if node.wants(index) { gradient(index) } else { None };
-        let of_carries = (0..carries).map(|index| given[index].then(|| gradient(index))).collect();
-        let sequences: Vec<Option<Value>> = (carries..own).map(wanted).collect();
-        let inputs = inputs(scan, node.operands.len(), given);
+        let mut gradients: Vec<Option<Value>> = (0..node.operands.len())
+            .map(|index| backward.gradients[index].filter(|_| is_needed(index)))
+            .map(|place| place.map(|place| function.outputs()[place].value))
+            .collect();
+        for gradient in gradients[..carries].iter_mut().flatten() {
+            *gradient = added_to_rows(&mut function, *gradient)?;
+        }
+        return_alone(&mut function, gradients.iter().copied().flatten());
+        for (row, input) in keep_rows(scan, &mut function, &mut inputs)? {
+            let same = gradients.iter_mut().flatten().filter(|gradient| **gradient == row);
+            same.for_each(|gradient| *gradient = input);
+        }
+        let of_carries: Vec<Option<Option<Value>>> =
+            (0..carries).map(|index| given[index].then_some(gradients[index])).collect();
+        let sequences = gradients[carries..own].to_vec();
         let is_shared = |value: Value| {
             let place = function.inputs().iter().position(|&id| Value::from(id) == value);
             place.is_some_and(|place| matches!(inputs[place], Input::Shared(_)))
         };
-        let total = |index: usize| Some(Total::of(&function, wanted(index)?, &is_shared));
-        let shared: Vec<Option<Total>> = (own..node.operands.len()).map(total).collect();
-        let of_carries: Vec<Option<Option<Value>>> = of_carries;
+        let total = |gradient: &Option<Value>| Some(Total::of(&function, (*gradient)?, &is_shared));
+        let shared: Vec<Option<Total>> = gradients[own..].iter().map(total).collect();
         let needed = (of_carries.iter().copied().flatten().flatten())
             .chain(sequences.iter().copied().flatten())
             .chain(shared.iter().flatten().flat_map(Total::values));
-        let outputs: Vec<Output> = needed.map(|value| Output { value, replaces: None }).collect();
-        function.set_outputs(outputs);
-        function.remove_dead();
+        return_alone(&mut function, needed);
         let tracer = node.results[0].tracer();
-        Self { scan, node, tracer, function, carries: of_carries, sequences, shared, inputs }
+        Ok(Self { scan, node, tracer, function, carries: of_carries, sequences, shared, inputs })
     }
 
     /// The inputs of the function that it reads or returns.
@@ -140,28 +172,60 @@ impl<'a> Backwards<'a> {
     }
 
     fn run(self) -> Result<Vec<Option<Var>>, Mistake> {
-        let (scan, node) = (self.scan, self.node);
-        let kept = self.kept_carries()?;
         let is_sequence = |input| !matches!(input, Input::Shared(_) | Input::CarryCotangent(_));
         let sequences = self.used(is_sequence);
-        let shared = self.used(|input| matches!(input, Input::Shared(_)));
-        // The values of all steps that exist outside of the backward scan.
-        let mut stacks: FxHashMap<Value, Var> = FxHashMap::default();
-        for &(value, input) in &sequences {
-            let outside = match input {
-                Input::Carry(index) => Some(kept[&index].clone()),
-                Input::Slice(index) => Some(node.operands[scan.carries + index].clone()),
-                Input::StackCotangent(index) => node.cotangents[scan.carries + index].clone(),
-                Input::Shared(_) | Input::CarryCotangent(_) => None,
-            };
-            stacks.extend(outside.map(|outside| (value, outside)));
-        }
-
+        let mut parts = Parts { stacks: self.given_stacks(&sequences)?, ..Parts::default() };
         let body = Tracer::new(self.function.name());
         let role = body.derived_scope(Origin { role: Role::Backward, ..Origin::default() });
-        let mut values: FxHashMap<Value, Value> = FxHashMap::default();
-        let mut operands: Vec<Var> = Vec::new();
+        self.write_inputs(&body, &mut parts, &sequences);
+        self.write_step(&body, &mut parts)?;
+        let carries = self.carry_gradients().count() + parts.sums.len();
+        // A graph is finished without variables of it.
+        parts.sums.clear();
+        drop(role);
+        let backward = Scan {
+            length: self.scan.length,
+            carries,
+            sequences: sequences.len(),
+            reverse: !self.scan.reverse,
+            checkpoint: self.scan.checkpoint,
+            body: Arc::new(body.finish().map_err(|error| error.mistake)?),
+        };
+        let operands: Vec<&Var> = parts.operands.iter().collect();
+        let results = self.tracer.apply_all(backward, &operands);
+        if results.len() < carries + parts.stacked.len() {
+            return Err(Mistake::new("the backward scan could not be made"));
+        }
+        let (carried, stacks) = results.split_at(carries);
+        Ok(self.gradients(carried, stacks, parts))
+    }
+
+    /// The carries that have a cotangent, and the gradient of each in the function.
+    fn carry_gradients(&self) -> impl Iterator<Item = (usize, Option<Value>)> + '_ {
+        self.carries.iter().enumerate().filter_map(|(index, gradient)| Some((index, (*gradient)?)))
+    }
+
+    /// The values of all steps that the function reads.
+    fn given_stacks(&self, sequences: &[(Value, Input)]) -> Result<FxHashMap<Value, Var>, Mistake> {
+        let (scan, node) = (self.scan, self.node);
+        let kept = self.kept_values()?;
+        let outside = |input: Input| match input {
+            Input::Carry(index) => kept.get(&Value::from(scan.body.inputs()[index])).cloned(),
+            Input::Computed(value) => kept.get(&value).cloned(),
+            Input::Slice(index) => Some(node.operands[scan.carries + index].clone()),
+            Input::StackCotangent(index) => node.cotangents[scan.carries + index].clone(),
+            Input::Shared(_) | Input::CarryCotangent(_) => None,
+        };
+        let given = sequences.iter();
+        Ok(given.filter_map(|&(value, input)| Some((value, outside(input)?))).collect())
+    }
+
+    /// The inputs of the backward body, in the order of the operands of a scan: cotangents of
+    /// carries and sums, sequences, shared values.
+    fn write_inputs(&self, body: &Tracer, parts: &mut Parts, sequences: &[(Value, Input)]) {
+        let node = self.node;
         let mut names = 0..;
+        let Parts { operands, values, sums, stacks, .. } = parts;
         let mut input = |operand: &Var, ty: Type| {
             operands.push(operand.clone());
             body.input(&format!("v{}", names.next().unwrap_or_default()), ty)
@@ -174,81 +238,67 @@ impl<'a> Backwards<'a> {
                 values.extend(input(&first, ty).value().map(|v| (Value::from(id), v)));
             }
         }
-        let added: Vec<Value> =
-            self.shared.iter().flatten().flat_map(Total::added_in_steps).collect();
-        let mut sums = Vec::new();
-        for &value in &added {
+        for value in self.shared.iter().flatten().flat_map(Total::added_in_steps) {
             let mut ty = self.function.ty(value).clone();
             ty.dtype = ty.dtype.accumulator();
-            sums.push(input(&zeros(&ty), ty));
+            sums.push((input(&zeros(&ty), ty), value));
         }
-        for &(value, _) in &sequences {
+        for &(value, _) in sequences {
             let ty = self.function.ty(value).clone();
             values.extend(input(&stacks[&value], ty).value().map(|v| (value, v)));
         }
-        for &(value, kind) in &shared {
+        for (value, kind) in self.used(|input| matches!(input, Input::Shared(_))) {
             let Input::Shared(index) = kind else { continue };
             let (operand, ty) = (&node.operands[index], self.function.ty(value).clone());
             values.extend(input(operand, ty).value().map(|v| (value, v)));
         }
-        let copies = body.paste(&self.function, values)?;
-        let copies = |value: Value| body.at(copies[&value]);
+    }
 
-        // The next carries.
-        let given = self.carries.iter().enumerate().filter_map(|(index, g)| Some((index, (*g)?)));
-        let given: Vec<(usize, Option<Value>)> = given.collect();
-        for &(index, gradient) in &given {
+    /// The function, and what a step returns: the next cotangents of the carries, the next sums,
+    /// and what is stacked.
+    fn write_step(&self, body: &Tracer, parts: &mut Parts) -> Result<(), Mistake> {
+        let copies = body.paste(&self.function, std::mem::take(&mut parts.values))?;
+        let copies = |value: Value| body.at(copies[&value]);
+        for (index, gradient) in self.carry_gradients() {
             let next = match gradient {
                 Some(value) => copies(value),
-                None => body.full(node.operands[index].ty(), 0.0),
+                None => body.full(self.node.operands[index].ty(), 0.0),
             };
             body.output(&next);
         }
-        for (sum, &value) in sums.iter().zip(&added) {
-            let term = copies(value);
+        for (sum, value) in &parts.sums {
+            let term = copies(*value);
             let dtype = sum.dtype();
             body.output(&(sum + if term.dtype() == dtype { term } else { term.cast(dtype) }));
         }
-        // What is stacked, each value once.
-        let mut stacked: Vec<Value> = Vec::new();
-        let gradients = self.sequences.iter().copied().flatten();
-        let operands_behind = self.shared.iter().flatten().flat_map(Total::stacked);
-        for value in gradients.clone().chain(operands_behind.filter(|v| !stacks.contains_key(v))) {
-            if !stacked.contains(&value) {
-                stacked.push(value);
+        let behind = self.shared.iter().flatten().flat_map(Total::stacked);
+        let behind = behind.filter(|value| !parts.stacks.contains_key(value));
+        for value in self.sequences.iter().copied().flatten().chain(behind) {
+            if !parts.stacked.contains(&value) {
+                parts.stacked.push(value);
                 body.output(&copies(value));
             }
         }
-        drop((copies, sums, role));
-        let body = body.finish().map_err(|error| error.mistake)?;
-        let (carries, count) = (given.len() + added.len(), sequences.len());
-        let backward = Scan {
-            length: scan.length,
-            carries,
-            sequences: count,
-            reverse: !scan.reverse,
-            checkpoint: scan.checkpoint,
-            body: Arc::new(body),
-        };
-        let operands: Vec<&Var> = operands.iter().collect();
-        let results = self.tracer.apply_all(backward, &operands);
-        if results.len() < carries + stacked.len() {
-            return Err(Mistake::new("the backward scan could not be made"));
-        }
-        let (carried, stacks_behind) = results.split_at(carries);
-        for (&value, stack) in stacked.iter().zip(stacks_behind) {
+        Ok(())
+    }
+
+    /// The gradients by the operands, of the results of the backward scan.
+    fn gradients(&self, carried: &[Var], behind: &[Var], parts: Parts) -> Vec<Option<Var>> {
+        let Parts { mut stacks, stacked, .. } = parts;
+        for (&value, stack) in stacked.iter().zip(behind) {
             stacks.entry(value).or_insert_with(|| stack.clone());
         }
         let of_stack = |value: Value| {
             let place = stacked.iter().position(|&other| other == value)?;
-            Some(stacks_behind[place].clone())
+            Some(behind[place].clone())
         };
-        let mut totals = carried[given.len()..].iter();
-        let mut gradients = vec![None; scan.carries];
-        for (&(index, _), gradient) in given.iter().zip(carried) {
+        let (of_carries, totals) = carried.split_at(self.carry_gradients().count());
+        let mut gradients = vec![None; self.scan.carries];
+        for ((index, _), gradient) in self.carry_gradients().zip(of_carries) {
             gradients[index] = Some(gradient.clone());
         }
         gradients.extend(self.sequences.iter().map(|value| of_stack((*value)?)));
+        let mut totals = totals.iter();
         gradients.extend(self.shared.iter().map(|total| {
             let total = total.as_ref()?;
             let mut sum_in_steps = |dtype: DType| {
@@ -257,21 +307,25 @@ impl<'a> Backwards<'a> {
             };
             total.build(&self.function, &stacks, &mut sum_in_steps)
         }));
-        Ok(gradients)
+        gradients
     }
 
-    /// The carries before each step that the backward function reads, stacked by a scan that is
-    /// otherwise the forward one, unless the forward one stacks them already.
-    fn kept_carries(&self) -> Result<FxHashMap<usize, Var>, Mistake> {
+    /// The values of the body that the backward function reads, of all steps: the carries before
+    /// each, and what is computed from carries. A scan that is otherwise the forward one stacks
+    /// them, unless the forward one does already.
+    fn kept_values(&self) -> Result<FxHashMap<Value, Var>, Mistake> {
         let (scan, node) = (self.scan, self.node);
         let (mut kept, mut missing) = (FxHashMap::default(), Vec::new());
-        for (_, input) in self.used(|input| matches!(input, Input::Carry(_))) {
-            let Input::Carry(index) = input else { continue };
-            let carry = Value::from(scan.body.inputs()[index]);
+        for (_, input) in self.used(|input| matches!(input, Input::Carry(_) | Input::Computed(_))) {
+            let value = match input {
+                Input::Carry(index) => Value::from(scan.body.inputs()[index]),
+                Input::Computed(value) => value,
+                _ => continue,
+            };
             let stacks = &scan.body.outputs()[scan.carries..];
-            match stacks.iter().position(|output| output.value == carry) {
-                Some(stack) => drop(kept.insert(index, node.results[scan.carries + stack].clone())),
-                None => missing.push(index),
+            match stacks.iter().position(|output| output.value == value) {
+                Some(stack) => drop(kept.insert(value, node.results[scan.carries + stack].clone())),
+                None => missing.push(value),
             }
         }
         if missing.is_empty() {
@@ -279,14 +333,99 @@ impl<'a> Backwards<'a> {
         }
         let mut body = (*scan.body).clone();
         let results = body.outputs().len();
-        for &index in &missing {
-            body.add_output(body.inputs()[index].into());
-        }
+        missing.iter().for_each(|&value| body.add_output(value));
         let forward = Scan { body: Arc::new(body), ..scan.clone() };
         let stacks = self.tracer.apply_all(forward, &node.operands.iter().collect::<Vec<_>>());
         kept.extend(missing.into_iter().zip(stacks.into_iter().skip(results)));
         Ok(kept)
     }
+}
+
+/// The gradient of a carry, where it adds tables that are zeros but for some rows, with these rows
+/// added in place: `d + scatter_add(i, u)` becomes `add_rows(d, i, u)`. The backward step then
+/// takes time for the rows that the forward step has read, not for the whole table.
+fn added_to_rows(function: &mut Graph, value: Value) -> Result<Value, Mistake> {
+    let mut tables: Vec<(Value, Value)> = Vec::new();
+    let mut rest = value;
+    while let Op::Add(_) = function.node(rest.node).op {
+        let operands = function.operands(rest.node);
+        if operands.iter().any(|&operand| function.ty(operand) != function.ty(rest)) {
+            break;
+        }
+        let is_table =
+            |&operand: &Value| matches!(function.node(operand.node).op, Op::ScatterAdd(_));
+        let Some(place) = operands.iter().rposition(is_table) else { break };
+        let table = function.operands(operands[place].node);
+        tables.push((table[0], table[1]));
+        rest = operands[1 - place];
+    }
+    let origin = function.node(value.node).origin.clone();
+    for (indices, updates) in tables.into_iter().rev() {
+        let op = UpdateRows { update: Update::Add };
+        rest = function.add(op, &[rest, indices, updates], origin.clone())?;
+    }
+    Ok(rest)
+}
+
+/// Lets a function return these values and compute nothing else.
+fn return_alone(function: &mut Graph, values: impl Iterator<Item = Value>) {
+    function.set_outputs(values.map(|value| Output { value, replaces: None }).collect());
+    function.remove_dead();
+}
+
+/// Gives the function the rows that its steps read of carries, where they are smaller than these, as
+/// inputs of their own, so that no carry has to be kept of each step. Returns the values and the
+/// inputs that have taken their place.
+fn keep_rows(
+    scan: &Scan,
+    function: &mut Graph,
+    inputs: &mut Vec<Input>,
+) -> Result<Vec<(Value, Value)>, Mistake> {
+    let carries = function.inputs().iter().copied().zip(inputs.iter());
+    let carries = carries.filter(|(_, input)| matches!(input, Input::Carry(_)));
+    let carries = carries.map(|(id, _)| id).filter(|&id| !function.is_output(id.into()));
+    let carries: Vec<NodeId> = carries.collect();
+    let mut kept = Vec::new();
+    for id in carries {
+        let uses = function.uses(id);
+        let rows = uses.iter().map(|&(user, slot)| {
+            let row = if slot == 0 { row_of(scan, function, user) } else { None };
+            row.map(|row| (user, row))
+        });
+        let Some(rows) = rows.collect::<Option<Vec<(NodeId, Value)>>>() else { continue };
+        let bytes = rows.iter().map(|(user, _)| function.ty((*user).into()).bytes());
+        if bytes.fold(0, usize::saturating_add) >= function.ty(id.into()).bytes() {
+            continue;
+        }
+        for (user, row) in rows {
+            let (name, ty) = (fresh_name(function), function.ty(user.into()).clone());
+            let origin = function.node(user).origin.clone();
+            let input = function.add_input(&name, ParameterKind::Data, ty, origin)?;
+            function.replace(user.into(), input);
+            kept.push((Value::from(user), input));
+            inputs.push(Input::Computed(row));
+        }
+    }
+    function.remove_dead();
+    Ok(kept)
+}
+
+/// The value of the body that a node of its backward function recomputes, if it reads rows of a
+/// table.
+fn row_of(scan: &Scan, function: &Graph, node: NodeId) -> Option<Value> {
+    let Op::Gather(_) = function.node(node).op else { return None };
+    let uid = function.uid(node);
+    let same = scan.body.ids().find(|&id| scan.body.uid(id) == uid)?;
+    matches!(scan.body.node(same).op, Op::Gather(_)).then(|| same.into())
+}
+
+/// A name that no input of the function has.
+fn fresh_name(function: &Graph) -> String {
+    let mut number = function.inputs().len();
+    while function.input(&format!("v{number}")).is_some() {
+        number += 1;
+    }
+    format!("v{number}")
 }
 
 /// The inputs of the backward function of a body, in order.
