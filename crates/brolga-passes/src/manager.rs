@@ -253,7 +253,7 @@ impl PassReport {
     fn of_nothing(name: String, graph: &Graph) -> Self {
         let (end, changed) = (graph.journal().len(), Changed::No);
         let (nodes, time) = (graph.len(), Duration::ZERO);
-        Self { name, changed, rewrites: 0, nodes, changes: end..end, time }
+        Self { name, changed, rewrites: 0, refusals: 0, nodes, changes: end..end, time }
     }
 }
 
