@@ -164,7 +164,8 @@ fn options_and_paths_are_checked() {
     ");
     let mut open = Sequential::new();
     open.add(Dense::new(2));
-    let text = Saved::of(&mut open, &Export::new()).map(|_| ()).unwrap_err().to_string();
+    let text =
+        Saved::of(&mut open, &Export::new()).map(|_| ()).expect_err("it is refused").to_string();
     insta::assert_snapshot!(text, @"
     trace: the model is not built: it does not know the shape of its input
       help: let the first layer be `Input::new([..])`, or train the model first
@@ -178,7 +179,7 @@ fn what_follows_the_batch_otherwise_is_refused() {
         let mut model = Sequential::new();
         model.add(Input::new([4]));
         model.add(layer.name("own"));
-        Saved::of(&mut model, &Export::new()).map(|_| ()).unwrap_err().to_string()
+        Saved::of(&mut model, &Export::new()).map(|_| ()).expect_err("it is refused").to_string()
     };
     let rows = Lambda::new(|x| x * (1.0 / x.shape()[0] as f64));
     insta::assert_snapshot!(message(rows), @"
