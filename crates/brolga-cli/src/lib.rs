@@ -13,18 +13,28 @@
 //! standard error, rendered as compilers render them. The exit code is 0 for success, 1 for an
 //! error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
 
+mod archive;
+mod columns;
 mod commands;
 mod differentiate;
 mod error;
+mod evaluation;
 mod filter;
 mod inputs;
 mod kernels;
 mod memory;
+mod model_explorer;
+mod native;
 pub mod npy;
 mod numpy;
+mod page;
+mod raw;
+mod stage;
+mod statistics;
 mod streams;
 mod subject;
 mod view;
+mod widen;
 
 use std::ffi::OsString;
 use std::io;

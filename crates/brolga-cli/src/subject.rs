@@ -3,8 +3,9 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
-use brolga_ir::{Graph, parse_module, verify};
+use brolga_ir::{Graph, Tensor, parse_module, verify};
 use brolga_memory::{Limit, read_to_end};
 use brolga_nn::{Kind, Sequential, builtin};
 use brolga_onnx::{Bindings, Imported};
@@ -56,6 +57,14 @@ pub(crate) enum Loaded {
 }
 
 impl Loaded {
+    /// The values of weights that a file has, which are taken out.
+    pub(crate) fn take_stored(&mut self) -> Vec<(String, Arc<Tensor>)> {
+        match self {
+            Self::Imported(imported) => std::mem::take(&mut imported.states),
+            Self::Graphs(_) | Self::Program { .. } => vec![],
+        }
+    }
+
     /// The graphs, traced where they are those of a model.
     pub(crate) fn graphs(self) -> Result<Vec<Graph>, CliError> {
         match self {
@@ -67,6 +76,11 @@ impl Loaded {
 }
 
 impl Subject {
+    /// The name of the model or the file.
+    pub(crate) fn name(&self) -> &str {
+        name(&self.subject)
+    }
+
     /// Finds the model, or reads and verifies the text.
     pub(crate) fn load(&self, streams: &mut Streams<'_>) -> Result<Loaded, CliError> {
         if let Some((name, _)) = self.dims.first().filter(|_| !is_onnx(&self.subject)) {

@@ -18,9 +18,12 @@ pub mod lower;
 pub mod native;
 pub mod nest;
 pub mod object;
+pub mod perf;
 pub mod steps;
 pub mod tile;
 
-pub use compile::{CodegenOptions, KernelText, compile, compile_for, dump};
+pub use compile::{
+    CodegenOptions, FunctionListing, KernelText, compile, compile_for, dump, listings,
+};
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, VectorIsa};

@@ -2,8 +2,8 @@
 
 use brolga_codegen::{Error, VectorIsa};
 
-use super::limit::{Level, MultiplyAdds, Traffic, Transfers, levels};
-use super::median;
+use crate::limit::{Level, MultiplyAdds, Traffic, Transfers, levels};
+use crate::median;
 
 /// What a kernel has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
