@@ -8,6 +8,7 @@ use brolga_nn::NnError;
 use brolga_onnx::OnnxError;
 use brolga_passes::PassError;
 use brolga_passes::filetest::TestError;
+use brolga_record::RecordError;
 use brolga_runtime::RuntimeError;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 pub enum CliError {
     /// Neither a built-in model nor a file.
     #[error(
-        "there is no model and no file `{name}`\n  help: the models are {models}; a file is an IR text or a model that ends in .onnx, and - is standard input"
+        "there is no model and no file `{name}`\n  help: the models are {models}; a file is an IR text, a model that ends in .onnx or a record that ends in .brolga, and - is standard input"
     )]
     UnknownSubject {
         /// What was asked for.
@@ -70,6 +71,9 @@ pub enum CliError {
     /// A model of an ONNX file is not read, or makes no graph.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// A record cannot be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A built-in model cannot be traced, or a file not written.
     #[error(transparent)]
     Model(Box<NnError>),

@@ -12,7 +12,7 @@ use crate::error::CliError;
 use crate::npy;
 
 /// The arguments that give values of inputs.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Inputs {
     /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]],
     /// or a file .npy; inputs without one are filled with pseudo-random numbers, weights of an ONNX
@@ -34,6 +34,16 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl Inputs {
+    /// What the values are, for a record.
+    pub(crate) fn describe(&self) -> String {
+        let given = self.given.iter().map(|(name, _)| name).chain(&self.files);
+        let given: Vec<&str> = given.map(String::as_str).collect();
+        match given.as_slice() {
+            [] => format!("random, seed {}", self.seed),
+            given => format!("{}; all others random, seed {}", given.join(", "), self.seed),
+        }
+    }
+
     /// Whether this input has a value that is not pseudo-random.
     pub(crate) fn is_given(&self, name: &str) -> bool {
         self.given.iter().any(|(given, _)| given == name)

@@ -2,12 +2,22 @@
 //!
 //! | command | what it does |
 //! |---|---|
+//! | `brolga assert MODEL CHECK` | checks what the compiler makes of a program, for CI |
+//! | `brolga bisect FILE` | the first rewrite that changes a result, or in which two versions differ |
+//! | `brolga blame MODEL VALUE` | where a node comes from, and what became of it |
+//! | `brolga diff A B` | how two stages, passes, models or records differ, layer by layer |
 //! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from trace to machine code |
 //! | `brolga inspect FILE` | what is in an ONNX model |
+//! | `brolga log MODEL` | what each pass did |
 //! | `brolga opt FILE` | runs passes over graphs and prints the result |
+//! | `brolga record MODEL` | writes all stages of a program to one file |
+//! | `brolga reduce FILE` | shrinks a graph that fails to a minimal one |
 //! | `brolga run FILE` | evaluates graphs on the interpreter, natively, or both and compares bits |
+//! | `brolga show MODEL --stage STAGE` | a program at any stage or after any pass |
 //! | `brolga test FILE` | runs tests of passes, which are IR texts with directives |
 //! | `brolga verify FILE` | reports everything that is wrong with a text |
+//! | `brolga why-fused`, `why-not-fused` | the rule that decided, and its reason |
+//! | `brolga completions`, `manual` | scripts for shells, pages for `man` |
 //!
 //! Results go to standard output, and with `--json` they are one JSON document. Errors go to
 //! standard error, rendered as compilers render them. The exit code is 0 for success, 1 for an
@@ -16,12 +26,15 @@
 mod archive;
 mod columns;
 mod commands;
+mod compare;
 mod differentiate;
 mod error;
 mod evaluation;
 mod filter;
 mod inputs;
 mod kernels;
+mod layout;
+mod lookup;
 mod memory;
 mod model_explorer;
 mod native;
@@ -29,6 +42,7 @@ pub mod npy;
 mod numpy;
 mod page;
 mod raw;
+mod recorded;
 mod stage;
 mod statistics;
 mod streams;
@@ -98,7 +112,7 @@ pub fn run(
 }
 
 fn execute(Cli { json, command }: Cli, streams: &mut Streams<'_>) -> io::Result<u8> {
-    let (text, document, holds) = match command.run(streams) {
+    let (text, mut document, holds) = match command.run(streams) {
         Ok(Report { text, json, holds }) => (text, json, holds),
         Err(error) => {
             writeln!(streams.stderr, "{}", error.rendered())?;
@@ -106,6 +120,10 @@ fn execute(Cli { json, command }: Cli, streams: &mut Streams<'_>) -> io::Result<
         }
     };
     if json {
+        // A list is a format of somebody else.
+        if document.is_object() {
+            document["schema"] = command.schema().into();
+        }
         writeln!(streams.stdout, "{document:#}")?;
     } else {
         streams.stdout.write_all(text.as_bytes())?;

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::differentiate::Differentiate;
 use crate::error::CliError;
-use crate::subject::Loaded;
+use crate::subject::{Loaded, graph_at};
 
 /// A stage whose result is a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -35,6 +35,9 @@ impl GraphStage {
     pub(crate) fn of(loaded: &Loaded, differentiate: &Differentiate) -> Self {
         match loaded {
             Loaded::Program { kind: Kind::Train, .. } => Self::Grad,
+            Loaded::Recorded(program) if program.stage_names().any(|name| name == "grad") => {
+                Self::Grad
+            }
             _ if differentiate.is_asked() => Self::Grad,
             _ => Self::Traced,
         }
@@ -65,6 +68,11 @@ pub(crate) fn graphs_at(
             }
             vec![model.trace(kind, batch)?]
         }
+        Loaded::Recorded(_) if differentiate.is_asked() => {
+            let message = "--loss and --wrt are for files";
+            return Err(CliError::argument(message, "a record has the stages that it has"));
+        }
+        Loaded::Recorded(program) => return Ok(vec![graph_at(&program, stage.name())?]),
         loaded @ (Loaded::Graphs(_) | Loaded::Imported(_)) => {
             let mut graphs = loaded.graphs()?;
             let later = stage > GraphStage::Grad && differentiate.is_asked();

@@ -221,8 +221,16 @@ mod tests {
 
     #[test]
     fn nothing_and_one_number_have_a_text() {
-        insta::assert_snapshot!(Statistics::of(&tensor(DType::F32, &[])).text(), @"");
-        insta::assert_snapshot!(Statistics::of(&tensor(DType::F32, &[2.5; 3])).text(), @"");
+        let text = |values: &[f64]| {
+            let text = Statistics::of(&tensor(DType::F32, values)).text();
+            text.lines().skip(1).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(text(&[]), @"  0 zero, 0 NaN, 0 inf, 0 -inf");
+        insta::assert_snapshot!(text(&[2.0; 4]), @"
+          min 2, max 2, mean 2, deviation 0
+          0 zero, 0 NaN, 0 inf, 0 -inf
+          [2, 2]                           4 ████████████████████████████████████████
+        ");
     }
 
     #[test]
@@ -236,7 +244,10 @@ mod tests {
     fn numbers_are_short() {
         let text = [0.0, -0.0, 12.0, 0.125, 1.0 / 3.0, -123_456.789, 1e-9, 1e300, 999_999.9]
             .map(short_number);
-        insta::assert_snapshot!(text.join(" "), @"");
+        insta::assert_snapshot!(
+            text.join(" "),
+            @"0 -0 12 0.125 0.3333 -123457 1.00e-9 1.00e300 1000000"
+        );
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! The subject of a command: the programs of a built-in model, the graphs of a text, or the model of an
-//! ONNX file.
+//! The subject of a command: the programs of a built-in model, the graphs of a text, the model of an
+//! ONNX file, or a record.
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use brolga_codegen::{VectorIsa, compile_described};
 use brolga_ir::{Graph, Tensor, parse_module, verify};
 use brolga_memory::{Limit, read_to_end};
 use brolga_nn::{Kind, Sequential, builtin};
 use brolga_onnx::{Bindings, Imported};
+use brolga_record::{Program, Record, Recorder};
+use brolga_runtime::{Options, Planned, StateLayout};
 use clap::Args;
 
 use crate::error::CliError;
@@ -24,15 +27,15 @@ const PROGRAMS: [(&str, Kind); 3] =
 /// The arguments that choose the subject.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
-    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file or of an ONNX model that
-    /// ends in .onnx, or - for standard input
+    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, of an ONNX model that
+    /// ends in .onnx or of a record that ends in .brolga, or - for standard input
     #[arg(value_name = "MODEL|FILE|-")]
     subject: String,
-    /// Of a model: train_step (the default), eval_step or predict. Of a file: the graph of this
-    /// name instead of all
+    /// Of a model or a record: train_step (the default), eval_step or predict. Of a file: the graph
+    /// of this name instead of all
     #[arg(long, visible_alias = "graph", value_name = "NAME")]
     program: Option<String>,
-    /// Of a model: the size of a batch [default: 32]
+    /// Of a model: the size of a batch [default: 32]. Of a record: the program for this size
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     batch: Option<u64>,
     /// Of an ONNX model: an extent that the file leaves open
@@ -54,6 +57,35 @@ pub(crate) enum Loaded {
     Graphs(Vec<Graph>),
     /// The graph of an ONNX model, with the values of its weights.
     Imported(Box<Imported>),
+    /// A program of a record.
+    Recorded(Box<Program>),
+}
+
+/// How far a program is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// To the graph of kernels.
+    Passes,
+    /// To machine code and the memory plan, for this target.
+    Code(Target),
+}
+
+/// The arguments that say what code is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+pub(crate) struct Target {
+    /// The vector instruction set of machine code [default: the widest that this machine has]
+    #[arg(long, value_name = "scalar|128|avx2|avx512")]
+    isa: Option<VectorIsa>,
+    /// The number of threads of the plan [default: as many as the process may use]
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Target {
+    pub(crate) fn options(self) -> Options {
+        let default = Options::default();
+        Options { isa: self.isa, threads: self.threads.unwrap_or(default.threads), ..default }
+    }
 }
 
 impl Loaded {
@@ -61,7 +93,7 @@ impl Loaded {
     pub(crate) fn take_stored(&mut self) -> Vec<(String, Arc<Tensor>)> {
         match self {
             Self::Imported(imported) => std::mem::take(&mut imported.states),
-            Self::Graphs(_) | Self::Program { .. } => vec![],
+            Self::Graphs(_) | Self::Program { .. } | Self::Recorded(_) => vec![],
         }
     }
 
@@ -71,14 +103,119 @@ impl Loaded {
             Self::Graphs(graphs) => Ok(graphs),
             Self::Imported(imported) => Ok(vec![imported.graph]),
             Self::Program { mut model, kind, batch } => Ok(vec![model.trace(kind, batch)?]),
+            Self::Recorded(program) => Ok(vec![unoptimized(&program)?]),
+        }
+    }
+
+    /// The records of the programs, which are compiled so far unless they are recorded already.
+    pub(crate) fn programs(self, depth: Depth) -> Result<Vec<Program>, CliError> {
+        match self {
+            Self::Recorded(program) => Ok(vec![*program]),
+            Self::Program { mut model, kind, batch } => {
+                let graph = model.trace(kind, batch)?;
+                let mut recorder = Recorder::new(graph.name(), Some(batch));
+                if kind == Kind::Train {
+                    recorder.stage("traced", &model.trace_loss(batch)?);
+                    recorder.stage("grad", &graph);
+                } else {
+                    recorder.stage("traced", &graph);
+                }
+                Ok(vec![finished(recorder, graph, depth)?])
+            }
+            Self::Graphs(_) | Self::Imported(_) => {
+                let of_graph = |graph: Graph| {
+                    let mut recorder = Recorder::new(graph.name(), None);
+                    recorder.stage("traced", &graph);
+                    finished(recorder, graph, depth)
+                };
+                self.graphs()?.into_iter().map(of_graph).collect()
+            }
         }
     }
 }
 
+/// The graph of a record that its passes were given.
+fn unoptimized(program: &Program) -> Result<Graph, CliError> {
+    let stage = program.unoptimized().map_or("traced", |stage| &stage.name);
+    graph_at(program, stage)
+}
+
+/// The graph of a stage.
+///
+/// # Errors
+/// If there is none, with the names of those there are; or the graph is damaged.
+pub(crate) fn graph_at(program: &Program, stage: &str) -> Result<Graph, CliError> {
+    let damaged = |problem| {
+        let message = format!("the graph `{}` at the stage `{stage}`: {problem}", program.name);
+        CliError::argument(message, "the record is damaged: record the program again")
+    };
+    match program.graph(stage).map_err(damaged)? {
+        Some(graph) => Ok(graph),
+        None => Err(no_stage(program, stage)),
+    }
+}
+
+/// The error that there is no such stage.
+pub(crate) fn no_stage(program: &Program, stage: &str) -> CliError {
+    let message = format!("`{}` has no stage `{stage}`", program.name);
+    let names: Vec<String> = program.stage_names().collect();
+    CliError::argument(message, format!("its stages are {}", names.join(", ")))
+}
+
+/// Runs the passes, and compiles if that is asked for.
+fn finished(mut recorder: Recorder, mut graph: Graph, depth: Depth) -> Result<Program, CliError> {
+    recorder.optimize(&mut graph)?;
+    if let Depth::Code(target) = depth {
+        let layout = StateLayout::of_graphs([&graph])?;
+        let planned = Planned::new(&graph, &layout, &target.options(), |graph, options| {
+            let isa = options.isa()?;
+            let described = compile_described(graph, options)?;
+            recorder.code(graph, &described, isa.name());
+            Ok::<_, brolga_codegen::Error>(described.compiled)
+        })?;
+        recorder.plan(planned.plan());
+    }
+    Ok(recorder.finish())
+}
+
 impl Subject {
-    /// The name of the model or the file.
+    /// The subject of this name.
+    pub(crate) fn of(subject: &str, program: Option<&str>, batch: Option<u64>) -> Self {
+        let program = program.map(str::to_owned);
+        Self { subject: subject.to_owned(), program, batch, dims: vec![] }
+    }
+
+    /// What the user calls it.
     pub(crate) fn name(&self) -> &str {
         name(&self.subject)
+    }
+
+    /// The records of its programs, compiled so far.
+    pub(crate) fn programs(
+        &self,
+        depth: Depth,
+        streams: &mut Streams<'_>,
+    ) -> Result<Vec<Program>, CliError> {
+        self.load(streams)?.programs(depth)
+    }
+
+    /// The record of its only program.
+    pub(crate) fn program(
+        &self,
+        depth: Depth,
+        streams: &mut Streams<'_>,
+    ) -> Result<Program, CliError> {
+        let mut programs = self.programs(depth, streams)?;
+        match (programs.pop(), programs.as_slice()) {
+            (Some(program), []) => Ok(program),
+            (last, others) => {
+                let names = others.iter().chain(&last).map(|program| &*program.name);
+                let names: Vec<&str> = names.collect();
+                let message = format!("`{}` has {} graphs", self.name(), names.len());
+                let help = format!("choose one by --program: {}", names.join(", "));
+                Err(CliError::argument(message, help))
+            }
+        }
     }
 
     /// Finds the model, or reads and verifies the text.
@@ -89,6 +226,9 @@ impl Subject {
         }
         if builtin::NAMES.contains(&self.subject.as_str()) {
             return self.model();
+        }
+        if is_record(&self.subject) {
+            return self.record();
         }
         if self.batch.is_some() {
             let message = format!("`--batch` is for built-in models; `{}` is none", self.subject);
@@ -144,6 +284,34 @@ impl Subject {
         Ok(Loaded::Imported(Box::new(imported)))
     }
 
+    fn record(&self) -> Result<Loaded, CliError> {
+        let record = Record::read(&self.subject)?;
+        let batch = self.batch.map(|batch| batch as usize);
+        let fits = |program: &&Program| {
+            let named = self.program.as_ref().is_none_or(|name| program.name == *name);
+            named && batch.is_none_or(|batch| program.batch == Some(batch))
+        };
+        let found: Vec<&Program> = record.programs.iter().filter(fits).collect();
+        // Without a name: that of the training, as of models.
+        let trained = found.iter().find(|program| program.name == "train_step");
+        match trained.or(found.first()) {
+            Some(&program) => Ok(Loaded::Recorded(Box::new(program.clone()))),
+            None => {
+                let message = format!("the record `{}` has no such program", self.subject);
+                let name = |program: &Program| match program.batch {
+                    Some(batch) => format!("{} for a batch of {batch}", program.name),
+                    None => program.name.clone(),
+                };
+                let names: Vec<String> = record.programs.iter().map(name).collect();
+                let help = match names.as_slice() {
+                    [] => "nothing was compiled while it was written".to_owned(),
+                    names => format!("it has {}", names.join(", ")),
+                };
+                Err(CliError::argument(message, help))
+            }
+        }
+    }
+
     /// The text, and its name in errors.
     fn read(&self, streams: &mut Streams<'_>) -> Result<(String, String), CliError> {
         let name = name(&self.subject);
@@ -162,6 +330,11 @@ impl Subject {
 /// Whether a path is that of an ONNX model.
 pub(crate) fn is_onnx(path: &str) -> bool {
     path.ends_with(".onnx")
+}
+
+/// Whether a path is that of a record.
+pub(crate) fn is_record(path: &str) -> bool {
+    path.ends_with(".brolga")
 }
 
 /// The name of a file, or of standard input, in errors.

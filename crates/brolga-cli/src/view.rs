@@ -13,7 +13,7 @@ pub(crate) fn graph_text(graph: &Graph, filter: &Filter, options: &TextOptions) 
     if filter.is_empty() {
         return graph.to_text(options);
     }
-    let names = Names::new(graph);
+    let names = Names::with(graph, options);
     let kept: Vec<NodeId> = kept(graph, &names, filter).collect();
     let (name, of) = (graph.name(), names.listing().len());
     let mut text =
@@ -30,7 +30,7 @@ pub(crate) fn graph_json(
     filter: &Filter,
     options: &TextOptions,
 ) -> serde_json::Value {
-    let names = Names::new(graph);
+    let names = Names::with(graph, options);
     let node = |id: NodeId| {
         let node = graph.node(id);
         let operands: Vec<String> = graph.operands(id).iter().map(|&v| names.of(v)).collect();

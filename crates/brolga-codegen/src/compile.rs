@@ -59,9 +59,19 @@ pub fn compile<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Compile
 /// As [`compile`].
 pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compiled<'_>> {
     let lowered = lower_all(graph, &*target)?;
-    let (object, stages) = assemble(target, &lowered, false, Some(graph))?;
+    let (object, stages) = assemble(target, &lowered, Forms::Code, Some(graph))?;
+    Ok(compiled(graph, &lowered, object, &stages))
+}
+
+/// Kernels whose stages are these functions of an object.
+fn compiled<'g>(
+    graph: &'g Graph,
+    lowered: &LoweredKernels<'g>,
+    object: Object,
+    stages: &StageFunctions,
+) -> Compiled<'g> {
     let mut kernels = HashMap::new();
-    for (id, _, lowered) in &lowered {
+    for (id, _, lowered) in lowered {
         let entries = &stages[&Arc::as_ptr(lowered)];
         let lowered = &lowered.1;
         let stages = (lowered.stages.iter().zip(entries))
@@ -81,7 +91,69 @@ pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compile
     }
     // SAFETY: the object's functions are these kernels, whose lowerings have been checked against
     // the types of the nodes.
-    Ok(unsafe { Compiled::new(graph, kernels, object) })
+    unsafe { Compiled::new(graph, kernels, object) }
+}
+
+/// Compiled kernels with what is worth knowing of them, for a record.
+#[derive(Debug)]
+pub struct Described<'g> {
+    /// The kernels. Their functions have [CLIF](crate::object::ObjectFunction::clif).
+    pub compiled: Compiled<'g>,
+    /// The lowerings, those of equal kernels once.
+    pub descriptions: Vec<Description>,
+    /// For each kernel, in the graph's order, its node and the index of its lowering.
+    pub lowerings: Vec<(NodeId, usize)>,
+}
+
+/// A lowering in readable form.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Its name, and the reason if it is the general one.
+    pub lowering: String,
+    /// Its stages as loop nests.
+    pub nests: Vec<String>,
+    /// The tile programs that the nests call, each once.
+    pub tiles: Vec<String>,
+    /// The functions of its stages and those that they call: indices into
+    /// [`Object::functions`].
+    pub functions: Vec<u32>,
+}
+
+/// As [`compile`], with descriptions. The code is the same.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_described<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Described<'g>> {
+    let target = options.isa()?.checked()?.target()?;
+    let lowered = lower_all(graph, &*target)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Clif, Some(graph))?;
+    let (mut descriptions, mut lowerings) = (Vec::new(), Vec::new());
+    let mut known: FxHashMap<*const (Lowering, Lowered), usize> = FxHashMap::default();
+    for (node, _, lowered) in &lowered {
+        let index = *known.entry(Arc::as_ptr(lowered)).or_insert_with(|| {
+            descriptions.push(Description {
+                lowering: lowered.0.to_string(),
+                nests: lowered.1.stages.iter().map(|stage| stage.code.to_string()).collect(),
+                tiles: tiles(&lowered.1).iter().map(ToString::to_string).collect(),
+                functions: object.reached(&stages[&Arc::as_ptr(lowered)]),
+            });
+            descriptions.len() - 1
+        });
+        lowerings.push((*node, index));
+    }
+    let compiled = compiled(graph, &lowered, object, &stages);
+    Ok(Described { compiled, descriptions, lowerings })
+}
+
+/// The tile programs that a kernel's stages call, each once.
+fn tiles(lowered: &Lowered) -> Vec<Arc<TileProgram>> {
+    let mut tiles: Vec<Arc<TileProgram>> = Vec::new();
+    for tile in lowered.stages.iter().flat_map(|stage| stage.code.tiles()) {
+        if !tiles.contains(&tile) {
+            tiles.push(tile);
+        }
+    }
+    tiles
 }
 
 /// Lowers all kernels, on all threads of the current rayon pool.
@@ -145,15 +217,28 @@ fn named(error: Error, graph: &Graph, id: NodeId, kernel: &Kernel) -> Error {
 /// The functions of the stages of each lowered kernel.
 type StageFunctions = FxHashMap<*const (Lowering, Lowered), Vec<FuncId>>;
 
+/// Which forms of functions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forms {
+    /// Machine code alone.
+    Code,
+    /// CLIF too.
+    Clif,
+    /// All readable forms.
+    Text,
+}
+
 fn assemble(
     target: Arc<dyn TileTarget>,
     lowered: &LoweredKernels<'_>,
-    text: bool,
+    forms: Forms,
     graph: Option<&Graph>,
 ) -> Result<(Object, StageFunctions)> {
     let mut builder = ObjectBuilder::new(target)?;
-    if text {
-        builder = builder.with_text();
+    match forms {
+        Forms::Code => {}
+        Forms::Clif => builder = builder.with_clif(),
+        Forms::Text => builder = builder.with_text(),
     }
     let mut stages = StageFunctions::default();
     let mut called = Called::default();
@@ -265,7 +350,7 @@ pub struct KernelText {
 pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> {
     let target = options.isa()?.target()?;
     let lowered = lower_all(graph, &*target)?;
-    let (object, stages) = assemble(target, &lowered, true, None)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Text, None)?;
     let mut texts = Vec::new();
     for (node, _, lowered) in &lowered {
         let mut text = KernelText {
@@ -276,15 +361,8 @@ pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> 
             clif: Vec::new(),
             assembly: Vec::new(),
         };
-        let mut tiles: Vec<Arc<TileProgram>> = Vec::new();
-        for stage in &lowered.1.stages {
-            for tile in stage.code.tiles() {
-                if !tiles.contains(&tile) {
-                    text.tiles.push(tile.to_string());
-                    tiles.push(tile);
-                }
-            }
-        }
+        let tiles = tiles(&lowered.1);
+        text.tiles.extend(tiles.iter().map(ToString::to_string));
         let of_tiles = tiles.iter().filter_map(|tile| object.tile(tile));
         for id in stages[&Arc::as_ptr(lowered)].iter().copied() {
             if let Some(forms) = &object.function(id).code.text {
@@ -341,13 +419,8 @@ pub fn listings(
     });
     let lowered = lowered.map_err(|error| named(error, graph, node, kernel))?;
     let kernels: LoweredKernels<'_> = vec![(node, kernel, Arc::clone(&lowered))];
-    let (object, _) = assemble(target, &kernels, true, None)?;
-    let mut tiles: Vec<Arc<TileProgram>> = Vec::new();
-    for tile in lowered.1.stages.iter().flat_map(|stage| stage.code.tiles()) {
-        if !tiles.contains(&tile) {
-            tiles.push(tile);
-        }
-    }
+    let (object, _) = assemble(target, &kernels, Forms::Text, None)?;
+    let tiles = tiles(&lowered.1);
     let contraction = contraction(&kernel.body);
     let (mut stages, mut of_tiles) = (Vec::new(), Vec::new());
     for function in object.functions() {

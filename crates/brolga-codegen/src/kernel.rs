@@ -111,6 +111,12 @@ impl<'g> Compiled<'g> {
         &self.kernels
     }
 
+    /// The code.
+    #[must_use]
+    pub fn object(&self) -> &Object {
+        &self.object
+    }
+
     /// The kernels by their nodes, and their code.
     #[must_use]
     pub fn into_parts(self) -> (HashMap<NodeId, CompiledKernel>, Object) {

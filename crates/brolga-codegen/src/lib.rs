@@ -23,7 +23,8 @@ pub mod steps;
 pub mod tile;
 
 pub use compile::{
-    CodegenOptions, FunctionListing, KernelText, compile, compile_for, dump, listings,
+    CodegenOptions, Described, Description, FunctionListing, KernelText, compile,
+    compile_described, compile_for, dump, listings,
 };
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, VectorIsa};

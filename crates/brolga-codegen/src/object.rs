@@ -106,6 +106,8 @@ pub struct ObjectFunction {
     pub symbol: String,
     /// The number of 64-bit integers that it takes.
     pub arity: usize,
+    /// Its CLIF before Cranelift changes it, see [`ObjectBuilder::with_clif`]; tiles have none.
+    pub clif: Option<String>,
     /// Its machine code.
     pub code: MachineCode,
     /// The layers and roles of the kernels that it is for, such as `conv2d.backward`, if a
@@ -145,6 +147,25 @@ impl Object {
         &self.functions[id.as_u32() as usize]
     }
 
+    /// These functions and all that they call, each once: indices into [`functions`](Self::functions)
+    /// in the order in which they are met.
+    pub(crate) fn reached(&self, from: &[FuncId]) -> Vec<u32> {
+        let mut reached: Vec<u32> = Vec::new();
+        let mut next: Vec<FuncId> = from.iter().rev().copied().collect();
+        while let Some(id) = next.pop() {
+            if reached.contains(&id.as_u32()) {
+                continue;
+            }
+            reached.push(id.as_u32());
+            let called = self.function(id).code.relocations.iter().rev();
+            next.extend(called.filter_map(|relocation| match relocation.symbol {
+                Symbol::Function(id) => Some(id),
+                _ => None,
+            }));
+        }
+        reached
+    }
+
     /// Bytes of machine code.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -159,6 +180,7 @@ pub struct ObjectBuilder {
     tiles: FxHashMap<Arc<TileProgram>, FuncId>,
     declared: Vec<Declared>,
     text: bool,
+    clif: bool,
 }
 
 struct Declared {
@@ -185,13 +207,21 @@ impl ObjectBuilder {
             written: host::isa(Optimization::AsWritten)?,
         };
         let (tiles, declared) = (FxHashMap::default(), Vec::new());
-        Ok(Self { target, isas, tiles, declared, text: false })
+        Ok(Self { target, isas, tiles, declared, text: false, clif: false })
     }
 
     /// Keeps the readable forms of all functions, see [`MachineCode::text`].
     #[must_use]
     pub fn with_text(mut self) -> Self {
         self.text = true;
+        self
+    }
+
+    /// Keeps the CLIF of all functions but tiles, see [`ObjectFunction::clif`]. It takes less time
+    /// than [`with_text`](Self::with_text), which disassembles.
+    #[must_use]
+    pub fn with_clif(mut self) -> Self {
+        self.clif = true;
         self
     }
 
@@ -259,9 +289,13 @@ impl ObjectBuilder {
     /// [`Error::Compile`] for a function that Cranelift refuses, [`Error::Module`] if a declared
     /// function has no body.
     pub fn finish(self) -> Result<Object> {
-        let Self { target, isas, tiles, declared, text } = self;
+        let Self { target, isas, tiles, declared, text, clif } = self;
         let compile = |(index, Declared { name, arity, source, places }): (u32, Declared)| {
             let id = FuncId::from_u32(index);
+            let clif = match &source {
+                Some(Source::Kernel(function, _)) if clif => Some(function.display().to_string()),
+                _ => None,
+            };
             let code = match source {
                 Some(Source::Kernel(function, optimization)) => {
                     host::compile(&**isas.of(optimization), *function, id, text)?
@@ -273,7 +307,7 @@ impl ObjectBuilder {
                 }
             };
             let symbol = format!("{name}#{index}");
-            Ok(ObjectFunction { name, symbol, arity, code, places })
+            Ok(ObjectFunction { name, symbol, arity, clif, code, places })
         };
         let declared: Vec<(u32, Declared)> = (0..).zip(declared).collect();
         let functions: Vec<Result<ObjectFunction>> =

@@ -72,6 +72,7 @@ mod tests {
             name: "matmul_4x4".to_owned(),
             symbol: "matmul_4x4#0".to_owned(),
             arity: 4,
+            clif: None,
             code: code(),
             places: places.iter().map(|&place| place.to_owned()).collect(),
         };

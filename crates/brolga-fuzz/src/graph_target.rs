@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use brolga_ir::Graph;
+use brolga_passes::shrink;
 
 use crate::compare::examine;
 use crate::coverage::Coverage;
 use crate::failure::Failure;
 use crate::graphs::graph;
 use crate::plan::Plan;
-use crate::shrink::shrink;
 use crate::supervise::on_text;
 use crate::target::{Target, caught};
+
+/// The most time that shrinking takes.
+const SHRINKING: Duration = Duration::from_secs(30);
 
 /// Random graphs of a seed.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Target for Graphs {
                 caught(|| self.examine(case, graph)).is_err_and(|other| failure.is_like(&other))
             }
         };
-        let small = if alike(&graph) { shrink(&graph, alike) } else { graph };
+        let small = if alike(&graph) { shrink(&graph, SHRINKING, alike) } else { graph };
         format!(
             "{small}repeat: brolga-fuzz graphs {arguments}\n   or: brolga-fuzz check FILE --seed {} --case {case}\n",
             self.seed

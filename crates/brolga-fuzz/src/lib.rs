@@ -11,7 +11,6 @@ mod mutate;
 mod native;
 pub mod plan;
 pub mod readers;
-mod shrink;
 pub mod supervise;
 pub mod target;
 mod training;

@@ -26,6 +26,8 @@ enum Cli {
     Npy(Run),
     /// Damaged values into the reader of `--input`
     Input(Run),
+    /// Damaged records into their reader and the commands that show them
+    Record(Run),
     /// All comparisons on the graphs of a text
     Check {
         /// The path of an IR text file, or - for standard input
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Cli::Text(run) => run.run("text", &Readers::new(Reader::Text, run.seed)),
         Cli::Npy(run) => run.run("npy", &Readers::new(Reader::Npy, run.seed)),
         Cli::Input(run) => run.run("input", &Readers::new(Reader::Input, run.seed)),
+        Cli::Record(run) => run.run("record", &Readers::new(Reader::Record, run.seed)),
         Cli::Check { file, seed, case } => check(&file, seed, case),
     };
     match well {

@@ -7,6 +7,7 @@ use brolga_codegen::VectorIsa;
 use brolga_ir::draw::Rng;
 use brolga_ir::{DType, Graph, NodeId, Op, Shape, TextOptions, Type, parse_module, to_dot, verify};
 use brolga_passes::optimize;
+use brolga_record::{Machine, Record, RecordError, Recorder, header, section_of};
 
 use crate::compare::{Steps, examine, json, text};
 use crate::coverage::Coverage;
@@ -26,6 +27,8 @@ pub enum Reader {
     Npy,
     /// The reader of `--input`.
     Input,
+    /// The reader of records, and the commands that show them.
+    Record,
 }
 
 /// Damaged inputs for a reader.
@@ -44,6 +47,7 @@ impl Readers {
             Reader::Text => texts(seed),
             Reader::Npy => arrays(),
             Reader::Input => lists(),
+            Reader::Record => records(seed),
         };
         let dtypes = DType::ALL.into_iter().map(DType::name);
         let others = [
@@ -126,6 +130,25 @@ fn arrays() -> Vec<Vec<u8>> {
     files
 }
 
+/// The content of programs of small graphs.
+fn records(seed: u64) -> Vec<Vec<u8>> {
+    let mut records = vec![];
+    for case in 0..200 {
+        let Ok(mut graph) = graph(seed, case) else { continue };
+        let mut recorder = Recorder::new(graph.name(), Some(8));
+        recorder.stage("traced", &graph);
+        if recorder.optimize(&mut graph).is_err() {
+            continue;
+        }
+        if let Ok(json) = serde_json::to_vec(&recorder.finish())
+            && json.len() < 30_000
+        {
+            records.push(json);
+        }
+    }
+    records
+}
+
 fn lists() -> Vec<Vec<u8>> {
     let lists = [
         "1",
@@ -160,6 +183,7 @@ impl Target for Readers {
             }
             Reader::Npy => read_array(&bytes),
             Reader::Input => read_input(&mut rng, &String::from_utf8_lossy(&bytes)),
+            Reader::Record => read_record(&mut rng, &bytes),
         }
     }
 
@@ -270,6 +294,68 @@ fn read_array(bytes: &[u8]) -> Result<(), Failure> {
         }
         Err(_) => Ok(()),
     }
+}
+
+/// Reads damaged content in a whole file, or a damaged file; then the commands show it.
+fn read_record(rng: &mut Rng, content: &[u8]) -> Result<(), Failure> {
+    let failed = |error: RecordError| Failure::new("record", error);
+    let mut bytes = header(&Machine::this()).map_err(failed)?;
+    bytes.extend(section_of(*b"PROG", content).map_err(failed)?);
+    if rng.one_in(4) {
+        let place = rng.below(bytes.len());
+        bytes[place] ^= 1 << rng.below(8);
+        bytes.truncate(bytes.len() - rng.below(3));
+    }
+    let record = match Record::from_bytes(&bytes, "<fuzz>") {
+        Ok(record) => record,
+        Err(error) => {
+            return match error.to_string().is_empty() {
+                true => Err(Failure::new("record", "an error without a message")),
+                false => Ok(()),
+            };
+        }
+    };
+    for program in &record.programs {
+        for stage in program.stage_names() {
+            if let Ok(Some(graph)) = program.graph(&stage) {
+                text(&graph, "text of a record")?;
+            }
+        }
+    }
+    if rng.one_in(4) { shown(&record, &bytes) } else { Ok(()) }
+}
+
+/// The commands that show records.
+fn shown(record: &Record, bytes: &[u8]) -> Result<(), Failure> {
+    let thread = format!("{:?}", std::thread::current().id());
+    let name: String = thread.chars().filter(char::is_ascii_digit).collect();
+    let name = format!("brolga-fuzz-{}-{name}.brolga", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, bytes).map_err(|error| Failure::new("record", error))?;
+    let file = path.display().to_string();
+    let nodes = record.programs.first().map(|program| &program.graphs.nodes);
+    let node = nodes.and_then(|nodes| nodes.last()).map_or("n0".to_owned(), |n| n.uid.to_string());
+    let before = format!("{file}@traced");
+    let result = [
+        &["log", &file, "--all"][..],
+        &["show", &file, "--stages"],
+        &["diff", &before, &file],
+        &["blame", &file, &node],
+        &["why-not-fused", &file, &node, "n1"],
+        &["assert", &file, "nodes > 0", "flops > 0"],
+    ]
+    .into_iter()
+    .try_for_each(|arguments| {
+        let (mut stdin, mut stdout, mut stderr) = (&[][..], vec![], vec![]);
+        let mut streams = Streams { stdin: &mut stdin, stdout: &mut stdout, stderr: &mut stderr };
+        match brolga_cli::run(["brolga"].iter().chain(arguments), &mut streams) {
+            0 | 1 => Ok(()),
+            code => Err(Failure::new("command", format!("{arguments:?}: exit code {code}"))),
+        }
+    });
+    // A file that stays is overwritten by the next case.
+    let _ = std::fs::remove_file(&path);
+    result
 }
 
 fn read_input(rng: &mut Rng, text: &str) -> Result<(), Failure> {

@@ -215,20 +215,30 @@ impl Graph {
         ty: Type,
         origin: Origin,
     ) -> Result<Value, Mistake> {
+        self.check_input(name)?;
+        let op = Parameter { name: name.into(), kind, ty };
+        let value = self.add(op, &[], origin)?;
+        self.push_input(name, value.node);
+        Ok(value)
+    }
+
+    /// Fails if no input can have this name.
+    fn check_input(&self, name: &str) -> Result<(), Mistake> {
         if !crate::text::is_name(name) {
             return Err(Mistake::new(format!("`{name}` is not a name for an input")).help(
                 "names consist of letters, digits and _ . / - and do not start with a digit",
             ));
         }
-        if self.input(name).is_some() {
-            return Err(Mistake::new(format!("the input `%{name}` is declared twice")));
+        match self.input(name) {
+            Some(_) => Err(Mistake::new(format!("the input `%{name}` is declared twice"))),
+            None => Ok(()),
         }
-        let op = Parameter { name: name.into(), kind, ty };
-        let value = self.add(op, &[], origin)?;
+    }
+
+    fn push_input(&mut self, name: &str, id: NodeId) {
         self.change();
-        self.inputs.push(value.node);
-        self.names.insert(name.to_owned(), value.node);
-        Ok(value)
+        self.inputs.push(id);
+        self.names.insert(name.to_owned(), id);
     }
 
     /// The input of this name.
@@ -311,6 +321,25 @@ impl Graph {
     /// As [`Graph::add_node`].
     pub fn add_copy(&mut self, node: &Node, operands: &[Value]) -> Result<NodeId, Mistake> {
         self.insert(node.op.clone(), operands, node.origin.clone(), node.uid)
+    }
+
+    /// Adds a node that a file has with the identity that it has there; a parameter becomes an
+    /// input. Nodes that are added later get none of the identities so far.
+    ///
+    /// # Errors
+    /// As [`Graph::add_node`] and [`Graph::add_input`].
+    pub fn restore(&mut self, node: &Node, operands: &[Value]) -> Result<NodeId, Mistake> {
+        let input = match &node.op {
+            Op::Parameter(parameter) => Some(&*parameter.name),
+            _ => None,
+        };
+        input.map_or(Ok(()), |name| self.check_input(name))?;
+        let id = self.add_copy(node, operands)?;
+        self.next = self.next.max(node.uid.0.saturating_add(1));
+        if let Some(name) = input {
+            self.push_input(name, id);
+        }
+        Ok(id)
     }
 
     /// Adds copies of a function's nodes, given the values that stand for its inputs, in place of a

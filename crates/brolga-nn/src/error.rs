@@ -7,6 +7,7 @@ use brolga_autodiff::GradError;
 use brolga_ir::spelling::nearest;
 use brolga_ir::{Mistake, TraceError};
 use brolga_passes::PassError;
+use brolga_record::RecordError;
 use brolga_runtime::RuntimeError;
 
 use crate::history::History;
@@ -59,6 +60,9 @@ pub enum NnError {
     /// The program cannot be made ready or run.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// A record cannot be written: nobody's fault.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A method that needs a model that is built.
     #[error(
         "{method}: the model is not built: it does not know the shape of its input\n  help: {help}"

@@ -6,11 +6,12 @@ use brolga_ir::{Graph, Tensor, interpret};
 use crate::error::PassError;
 use crate::sample::{Sample, sample_inputs};
 
-/// Runs both graphs on the same inputs and compares the bits of all outputs.
+/// Runs both graphs on the same inputs and compares the bits of all outputs; `pass` is what made
+/// the one of the other.
 ///
 /// # Errors
-/// If an output differs; the error tells which and where.
-pub(crate) fn same_bits(pass: &str, before: &Graph, after: &Graph) -> Result<(), PassError> {
+/// [`PassError::Bits`] if an output differs; the error tells which and where.
+pub fn same_bits(pass: &str, before: &Graph, after: &Graph) -> Result<(), PassError> {
     let fail = |output: String, difference: String| {
         let (pass, graph) = (pass.to_owned(), before.name().to_owned());
         Err(PassError::Bits { pass, graph, output, difference })

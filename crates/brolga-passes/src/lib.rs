@@ -22,6 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bisect;
 mod check;
 pub mod contract;
 mod error;
@@ -34,10 +35,13 @@ mod pipeline;
 mod region;
 mod rewrites;
 mod sample;
+mod shrink;
 #[cfg(test)]
 mod testing;
 mod values;
 
+pub use bisect::{Culprit, bisect};
+pub use check::same_bits;
 pub use contract::check_kernels;
 pub use error::PassError;
 pub use manager::{Dump, PassManager, PassReport, Report};
@@ -46,6 +50,7 @@ pub use passes::pipeline;
 pub use pipeline::{all_passes, optimize, passes_by_name};
 pub use rewrites::{Refusal, Rewrite, Rewrites, Rule, Site, Why};
 pub use sample::{Sample, sample_inputs};
+pub use shrink::shrink;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -136,6 +136,16 @@ impl<'a> PassManager<'a> {
         Ok(Report { passes, rewrites, refusals, journal, time: start.elapsed() })
     }
 
+    /// The rewrites that the passes make until one of them fails, or all have run.
+    pub(crate) fn rewrites_of(&mut self, graph: &mut Graph) -> Vec<Rewrite> {
+        graph.start_journal();
+        let mut rewrites = Rewrites::new(self.stop_after, false);
+        // What fails is known to the caller, who asks for what was done before.
+        let _ = self.run_passes(graph, &mut rewrites);
+        graph.take_journal();
+        rewrites.into_parts().0
+    }
+
     fn run_passes(
         &mut self,
         graph: &mut Graph,
@@ -178,6 +188,7 @@ fn run_pass(
     rewrites: &mut Rewrites,
 ) -> Result<PassReport, PassError> {
     let (start, verified, first) = (Instant::now(), graph.revision(), graph.journal().len());
+    let refused = rewrites.refused();
     run_on(pass, graph, rewrites).map_err(|error| error.of(name))?;
     let (changed, time) = (rewrites.changed(), start.elapsed());
     if let Some(most) = rewrites.endless() {
@@ -193,6 +204,7 @@ fn run_pass(
         name: name.to_owned(),
         changed,
         rewrites: rewrites.in_pass(),
+        refusals: rewrites.refused() - refused,
         nodes: graph.len(),
         changes: first..graph.journal().len(),
         time,
@@ -217,6 +229,8 @@ pub struct PassReport {
     pub changed: Changed,
     /// How many rewrites it made.
     pub rewrites: usize,
+    /// How many of [`Report::refusals`] are its.
+    pub refusals: usize,
     /// The number of nodes afterwards.
     pub nodes: usize,
     /// What it changed: a part of [`Report::journal`].

@@ -225,6 +225,11 @@ impl Rewrites {
         self.in_pass.min(self.most_in_pass)
     }
 
+    /// How many refusals all passes have recorded so far.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused.as_ref().map_or(0, Vec::len)
+    }
+
     /// Whether the current pass has made a rewrite.
     pub fn changed(&self) -> Changed {
         if self.in_pass > 0 { Changed::Yes } else { Changed::No }

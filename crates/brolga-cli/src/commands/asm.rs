@@ -17,8 +17,6 @@ use crate::stage::{GraphStage, graphs_at};
 use crate::streams::Streams;
 use crate::subject::Subject;
 
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
 /// Columns of the source.
 const LEFT: usize = 36;
 /// Columns of the machine code.
@@ -77,7 +75,7 @@ impl Asm {
             known.dedup();
             return Err(CliError::argument(message, format!("there are {}", known.join(", "))));
         }
-        let json = json!({ "version": VERSION, "isa": isa.name(), "graphs": documents });
+        let json = json!({ "isa": isa.name(), "graphs": documents });
         Ok(Report { text, json, holds: true })
     }
 

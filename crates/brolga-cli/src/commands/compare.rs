@@ -23,9 +23,6 @@ use crate::streams::Streams;
 use crate::subject::Subject;
 use crate::widen::{widen_tensor, widened};
 
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
-
 /// Compare what two stages compute, node by node, the worst first
 ///
 /// The unit is the last place: how many numbers of the element type lie between two, and 1. Stages
@@ -168,7 +165,7 @@ impl Compare {
             }));
         }
         let stages = stages.map(Compared::name);
-        let json = json!({ "version": VERSION, "stages": stages, "graphs": documents });
+        let json = json!({ "stages": stages, "graphs": documents });
         Ok(Report { text, json, holds })
     }
 

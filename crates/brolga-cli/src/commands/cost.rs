@@ -22,8 +22,6 @@ use crate::stage::{GraphStage, graphs_at};
 use crate::streams::Streams;
 use crate::subject::Subject;
 
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
 /// How long a program runs in a round before it is measured, and how long it is measured.
 const SLOT: Duration = Duration::from_millis(20);
 
@@ -157,7 +155,7 @@ impl Cost {
                 "layers": layers.iter().map(Entry::json).collect::<Vec<_>>(),
             }));
         }
-        let json = json!({ "version": VERSION, "graphs": documents });
+        let json = json!({ "graphs": documents });
         Ok(Report { text, json, holds: true })
     }
 }

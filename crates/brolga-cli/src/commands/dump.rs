@@ -15,13 +15,16 @@ use crate::kernels::{Form, Kernels};
 use crate::model_explorer;
 use crate::stage::{GraphStage, graphs_at};
 use crate::streams::Streams;
-use crate::subject::Subject;
+use crate::subject::{Loaded, Subject};
 use crate::view::{graph_json, graph_text};
 
 /// Show a program at one stage, from its trace to its machine code
 ///
 /// A file's graph is taken as it stands; with --loss or --wrt it is differentiated first.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  brolga dump mnist_cnn --stage grad --layer conv2d
+  brolga dump mlp --stage dot | dot -Tsvg > mlp.svg")]
 pub(crate) struct Dump {
     #[command(flatten)]
     subject: Subject,
@@ -129,12 +132,19 @@ impl Dump {
 
     /// The graphs at this stage, or the graphs of kernels for a later one.
     fn graphs_at(&self, stage: Stage, streams: &mut Streams<'_>) -> Result<Vec<Graph>, CliError> {
+        let loaded = self.subject.load(streams)?;
+        let is_compiled = matches!(stage, Stage::Kernels | Stage::Clif | Stage::Asm | Stage::Plan);
+        if is_compiled && matches!(loaded, Loaded::Recorded(_)) {
+            let message = "this stage would be compiled anew by this version";
+            let help = "brolga show has the kernels, the CLIF and the plan of a record";
+            return Err(CliError::argument(message, help));
+        }
         let stage = match stage {
             Stage::Traced => GraphStage::Traced,
             Stage::Grad => GraphStage::Grad,
             _ => GraphStage::Optimized,
         };
-        graphs_at(self.subject.load(streams)?, stage, &self.differentiate)
+        graphs_at(loaded, stage, &self.differentiate)
     }
 
     fn show(&self, graph: &Graph) -> Result<(String, serde_json::Value), CliError> {

@@ -20,8 +20,6 @@ use crate::streams::Streams;
 use crate::subject::Subject;
 use crate::widen::{widen_tensor, widened};
 
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
 /// The first step of the differences, relative to the size of a value.
 const STEP: f64 = 1e-4;
 /// How often a step is made smaller, since a kink lies within it.
@@ -131,7 +129,7 @@ impl GradCheck {
                 "without_gradient": skipped,
             }));
         }
-        let json = json!({ "version": VERSION, "graphs": documents });
+        let json = json!({ "graphs": documents });
         Ok(Report { text, json, holds })
     }
 

@@ -16,6 +16,8 @@ use crate::subject::is_onnx;
 /// Producer, opset, inputs, outputs, ops and tensors; extents that the file leaves open have their
 /// names, which --dim of other commands binds.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  brolga inspect model.onnx")]
 pub(crate) struct Inspect {
     /// The path of a model that ends in .onnx
     file: String,

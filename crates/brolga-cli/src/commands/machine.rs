@@ -14,9 +14,6 @@ use crate::Report;
 use crate::columns::{table, threads_text};
 use crate::error::CliError;
 
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
-
 /// Measure what this machine can do: multiply-adds of each width, bytes from each level of memory
 ///
 /// Everything is measured by code that is compiled as kernels are. Figures are medians of the
@@ -98,7 +95,6 @@ fn document(rates: &[(VectorIsa, f64, f64)], limits: &Limits) -> Value {
         })
     };
     json!({
-        "version": VERSION,
         "threads": limits.threads,
         "multiply_adds": rates.iter().map(rate).collect::<Vec<_>>(),
         "isa": limits.isa.name(),

@@ -19,8 +19,6 @@ use crate::stage::{GraphStage, graphs_at};
 use crate::streams::Streams;
 use crate::subject::{Loaded, Subject};
 
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
 /// Columns of the chart.
 const CHART: usize = 38;
 
@@ -108,7 +106,7 @@ impl Mem {
                 let _ = writeln!(text, "picture: {path}");
             }
         }
-        let json = json!({ "version": VERSION, "graphs": documents });
+        let json = json!({ "graphs": documents });
         Ok(Report { text, json, holds: true })
     }
 

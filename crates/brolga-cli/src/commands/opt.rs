@@ -19,6 +19,9 @@ use crate::subject::Subject;
 ///
 /// Snapshots and reports go to standard error; standard output holds only the resulting IR.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  brolga opt dense.ir --passes fuse_matmul --print-changed
+  brolga opt mlp --check-each-pass --report")]
 pub(crate) struct Opt {
     #[command(flatten)]
     subject: Subject,
@@ -32,6 +35,9 @@ pub(crate) struct Opt {
     /// Show the graph after each pass that changed it
     #[arg(long)]
     print_changed: bool,
+    /// Show the graph after each pass, also of those that changed nothing
+    #[arg(long, conflicts_with = "print_changed")]
+    print_after_all: bool,
     /// Compare the bits of all outputs on the interpreter before and after each pass
     #[arg(long)]
     check_each_pass: bool,
@@ -106,9 +112,10 @@ impl Opt {
         if let Some(rewrites) = self.stop_after {
             manager = manager.stop_after(rewrites);
         }
-        if self.print_changed {
+        if self.print_changed || self.print_after_all {
             let options = self.text_options();
-            manager = manager.dump(Dump::Changed, move |pass, graph| {
+            let when = if self.print_after_all { Dump::All } else { Dump::Changed };
+            manager = manager.dump(when, move |pass, graph| {
                 let text = graph.to_text(&options);
                 snapshots.push(Snapshot { pass: pass.to_owned(), text });
             });
@@ -143,7 +150,7 @@ fn pass_json(pass: &PassReport) -> Value {
     })
 }
 
-fn rewrite_json(rewrite: &Rewrite) -> Value {
+pub(crate) fn rewrite_json(rewrite: &Rewrite) -> Value {
     json!({
         "pass": &*rewrite.pass,
         "rule": rewrite.rule.name,

@@ -12,15 +12,10 @@ use crate::columns::{cut, table, threads_text};
 use crate::differentiate::Differentiate;
 use crate::error::CliError;
 use crate::inputs::Inputs;
-use crate::native::{kernels, program};
+use crate::native::{Run, kernels};
 use crate::stage::{GraphStage, graphs_at};
 use crate::streams::Streams;
 use crate::subject::Subject;
-
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
-/// The most events of a thread that a trace has.
-const EVENTS: usize = 1 << 20;
 
 /// Run a number of steps and show where the time goes
 ///
@@ -80,63 +75,8 @@ impl Profile {
             brolga_nn::files::replace(path.as_ref(), document.to_string().as_bytes())?;
             let _ = writeln!(text, "trace: {} events in {path}", trace.len());
         }
-        let json = json!({ "version": VERSION, "graphs": documents });
+        let json = json!({ "graphs": documents });
         Ok(Report { text, json, holds: true })
-    }
-}
-
-/// A program that is measured.
-pub(crate) struct Run {
-    executable: brolga_runtime::Executable,
-    state: brolga_runtime::State,
-    pub(crate) profile: StepProfile,
-    pub(crate) events: Vec<Event>,
-    pub(crate) stages: Vec<StageInfo>,
-}
-
-impl Run {
-    /// A program of kernels, with memory for the events of so many steps if they are wanted.
-    pub(crate) fn new(
-        kernels: &brolga_ir::Graph,
-        inputs: &[brolga_ir::Tensor],
-        options: &Options,
-        events: bool,
-        steps: u32,
-    ) -> Result<Self, CliError> {
-        let mut options = Options { profile: true, ..options.clone() };
-        if events {
-            // A long stage is cut into up to 16 chunks, and each stage has one for each lane.
-            let kernels = kernels.len().saturating_mul(16 * (steps as usize).saturating_add(1));
-            options.events = kernels.saturating_mul(2).min(EVENTS);
-        }
-        let (executable, state) = program(kernels, inputs, &options)?;
-        let stages = executable.schedule().to_vec();
-        let profile = executable.profile();
-        let profile = profile.unwrap_or_else(|| StepProfile {
-            graph: kernels.name().to_owned(),
-            threads: options.threads,
-            steps: 0,
-            time_ns: 0,
-            waiting_ns: 0,
-            kernels: vec![],
-        });
-        Ok(Self { executable, state, profile, events: vec![], stages })
-    }
-
-    /// Runs some steps, and then those that are measured.
-    pub(crate) fn steps(&mut self, warm_up: u32, steps: u32) -> Result<(), CliError> {
-        for _ in 0..warm_up {
-            self.executable.run(&mut self.state)?;
-        }
-        self.executable.reset_profile();
-        for _ in 0..steps {
-            self.executable.run(&mut self.state)?;
-        }
-        self.events = self.executable.events();
-        if let Some(profile) = self.executable.profile() {
-            self.profile = profile;
-        }
-        Ok(())
     }
 }
 

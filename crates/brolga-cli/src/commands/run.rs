@@ -25,6 +25,9 @@ use crate::subject::Subject;
 ///
 /// The interpreter computes, unless --native is given. Both give the same bits; --check proves it.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  brolga run dense.ir --input b=1 --check
+  brolga run model.onnx --dim N=2 --native")]
 pub(crate) struct Run {
     #[command(flatten)]
     subject: Subject,

@@ -21,6 +21,9 @@ use crate::subject::{name, read_text};
 /// `// check-not: TEXT` say which lines the result has, or all comments below `// expect:` are the
 /// whole result. Graphs are verified and bits compared after each pass.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  brolga test crates/brolga-passes/tests
+  brolga test one.ir --bless")]
 pub(crate) struct Test {
     /// Files, directories for all files below them that end in .ir, or - for standard input
     #[arg(required = true, value_name = "FILE|DIRECTORY|-")]

@@ -21,8 +21,8 @@ use crate::statistics::{Statistics, short_number};
 use crate::streams::Streams;
 use crate::subject::Subject;
 
-/// The version of the document that `--json` prints.
-const VERSION: u64 = 1;
+/// The schema of its document.
+pub(crate) const SCHEMA: &str = "brolga.values/1";
 
 /// Show what nodes compute: range, mean, NaNs, a histogram, a hash of the bits
 ///
@@ -128,7 +128,7 @@ impl Values {
                         by identity, %n12; --stage chooses the graph";
             return Err(CliError::argument(message, help));
         }
-        let json = json!({ "version": VERSION, "graphs": documents });
+        let json = json!({ "graphs": documents });
         match &self.against {
             Some(path) => against(path, &json),
             None => Ok(Report { text, json, holds: true }),
@@ -241,8 +241,8 @@ fn against(path: &str, new: &Value) -> Result<Report, CliError> {
         let message = format!("`{path}` is no document of `brolga values`: {error}");
         CliError::argument(message, "write one with brolga values SUBJECT --json")
     })?;
-    if old["version"] != json!(VERSION) || !old["graphs"].is_array() {
-        let message = format!("`{path}` is no document of `brolga values`, version {VERSION}");
+    if old["schema"] != json!(SCHEMA) || !old["graphs"].is_array() {
+        let message = format!("`{path}` is no document `{SCHEMA}`");
         let help = "write one with brolga values SUBJECT --json";
         return Err(CliError::argument(message, help));
     }
@@ -250,7 +250,7 @@ fn against(path: &str, new: &Value) -> Result<Report, CliError> {
     let (text, json) = match &difference.first {
         None => {
             let text = format!("{} values, all with the same bits\n", difference.equal);
-            (text, json!({ "version": VERSION, "equal": difference.equal, "first": null }))
+            (text, json!({ "equal": difference.equal, "first": null }))
         }
         Some((graph, node, why)) => {
             let mut text = String::new();
@@ -266,7 +266,7 @@ fn against(path: &str, new: &Value) -> Result<Report, CliError> {
                 node["role"].as_str().unwrap_or_default(),
             );
             let first = json!({ "graph": graph, "node": node, "why": why });
-            (text, json!({ "version": VERSION, "equal": difference.equal, "first": first }))
+            (text, json!({ "equal": difference.equal, "first": first }))
         }
     };
     Ok(Report { text, json, holds: difference.first.is_none() })

@@ -13,6 +13,8 @@ use crate::subject::Subject;
 ///
 /// Prints `ok`, or all mistakes, each with its line and a caret under it; the exit code is then 1.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:
+  brolga verify dense.ir")]
 pub(crate) struct Verify {
     #[command(flatten)]
     subject: Subject,

@@ -8,19 +8,20 @@ use brolga_ir::text::Names;
 use brolga_ir::{Graph, NodeId, Op, Tensor, TextOptions, Uid};
 use brolga_nn::Kind;
 use brolga_passes::{Changed, Dump, PassManager, pipeline};
-use brolga_runtime::{Options, Part};
+use brolga_record::ValuesRecord;
+use brolga_runtime::{Options, Part, Profile};
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::Report;
 use crate::commands::asm::kernel_json;
 use crate::commands::mem::plan;
-use crate::commands::profile::Run;
 use crate::differentiate::Differentiate;
 use crate::error::CliError;
-use crate::evaluation::evaluate;
+use crate::evaluation::{Key, evaluate};
 use crate::inputs::Inputs;
 use crate::memory::MemoryLimit;
+use crate::native::Run;
 use crate::page::{VERSION, page};
 use crate::stage::{GraphStage, graphs_at};
 use crate::statistics::Statistics;
@@ -82,6 +83,10 @@ impl View {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         let mut loaded = self.subject.load(streams)?;
         let stored = loaded.take_stored();
+        let recorded = match &loaded {
+            Loaded::Recorded(program) => (program.values.clone(), program.profile.clone()),
+            _ => (vec![], None),
+        };
         // Of a training step, the loss comes before its gradients.
         let mut traced = vec![];
         if let Loaded::Program { model, kind: Kind::Train, batch } = &mut loaded {
@@ -93,8 +98,9 @@ impl View {
         let (mut documents, mut omitted) = (vec![], 0);
         for graph in &graphs {
             let before = traced.first().filter(|_| graphs.len() == 1);
-            let (document, left_out) =
+            let (mut document, left_out) =
                 self.document(graph, before, stage, &self.inputs.of(graph, &stored)?)?;
+            add_recorded(&mut document, &recorded.0, recorded.1.as_ref());
             documents.push(document);
             omitted += left_out;
         }
@@ -114,7 +120,6 @@ impl View {
             );
         }
         let json = json!({
-            "version": VERSION,
             "file": path,
             "bytes": page.len(),
             "kernels_without_code": omitted,
@@ -229,24 +234,11 @@ impl View {
         inputs: &[Tensor],
         options: &Options,
     ) -> Result<(Value, Vec<Value>, Vec<Value>), CliError> {
-        let mut times = serde_json::Map::new();
         if !self.time {
-            return Ok((Value::Object(times), vec![], vec![]));
+            return Ok((json!({}), vec![], vec![]));
         }
         let mut run = Run::new(kernels, inputs, options, true, STEPS)?;
         run.steps(WARM_UP, STEPS)?;
-        for kernel in &run.profile.kernels {
-            let Some(node) = kernel.node else { continue };
-            let micros = kernel.time_ns as f64 / 1e3 / kernel.calls.max(1) as f64;
-            let document = json!({
-                "micros": micros,
-                "share": kernel.share,
-                "flops": kernel.flops,
-                "gflops": kernel.gflops,
-                "bytes": kernel.bytes,
-            });
-            times.insert(node.to_string(), document);
-        }
         let event = |event: &brolga_runtime::Event| match event.part {
             Part::Stage(stage) => {
                 Some(json!([event.thread, stage, event.start_ns, event.duration_ns]))
@@ -262,8 +254,47 @@ impl View {
                 "node": stage.node.map(|node: Uid| node.to_string()),
             })
         };
-        Ok((Value::Object(times), events, run.stages.iter().map(stage).collect()))
+        Ok((times_json(&run.profile), events, run.stages.iter().map(stage).collect()))
     }
+}
+
+/// Adds what a record has of values and times, unless they have been computed anew.
+fn add_recorded(document: &mut Value, values: &[ValuesRecord], profile: Option<&Profile>) {
+    let is_empty = |part: &Value| part.as_object().is_none_or(serde_json::Map::is_empty);
+    if is_empty(&document["values"]) {
+        for value in values.iter().flat_map(|values| &values.values) {
+            let key = Key { calls: vec![], node: value.node, port: value.port };
+            let mut entry = json!({ "hash": value.checksum });
+            if let Some(statistics) = &value.statistics {
+                entry["min"] = json!(statistics.min);
+                entry["max"] = json!(statistics.max);
+                entry["mean"] = json!(statistics.mean);
+                entry["nan"] = json!(statistics.nans);
+                entry["infinities"] = json!(statistics.infinities);
+            }
+            document["values"][key.to_string()] = entry;
+        }
+    }
+    if let Some(profile) = profile.filter(|_| is_empty(&document["times"])) {
+        document["times"] = times_json(profile);
+    }
+}
+
+/// The times of kernels by their identity.
+fn times_json(profile: &Profile) -> Value {
+    let mut times = serde_json::Map::new();
+    for kernel in &profile.kernels {
+        let Some(node) = kernel.node else { continue };
+        let document = json!({
+            "micros": kernel.time_ns as f64 / 1e3 / kernel.calls.max(1) as f64,
+            "share": kernel.share,
+            "flops": kernel.flops,
+            "gflops": kernel.gflops,
+            "bytes": kernel.bytes,
+        });
+        times.insert(node.to_string(), document);
+    }
+    Value::Object(times)
 }
 
 impl Records {

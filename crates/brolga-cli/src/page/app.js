@@ -417,11 +417,10 @@ function page(id) {
   const values = graph.values[id];
   if (values) {
     parts.push(make("h3", { text: "values" }));
-    parts.push(make("dl", {}, ...[["min", values.min], ["max", values.max], ["mean", values.mean], ["deviation", values.deviation]].flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: short(value) })]),
-      make("dt", { text: "zero, NaN, inf" }), make("dd", { text: [values.zeros, values.nan, values.positive_infinities + values.negative_infinities].join(", ") }),
+    parts.push(make("dl", {}, ...[["min", values.min], ["max", values.max], ["mean", values.mean], ["deviation", values.deviation], ["zero", values.zeros], ["NaN", values.nan], ["infinite", values.infinities ?? values.positive_infinities + values.negative_infinities]].filter(([, value]) => value !== undefined).flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: short(value) })]),
       make("dt", { text: "hash" }), make("dd", { text: values.hash })));
-    const most = Math.max(1, ...values.histogram);
-    parts.push(make("div", { class: "histogram" }, ...values.histogram.map(count => make("div", { title: String(count) }, make("span", { class: "bar", style: `width:${260 * count / most}px` }), " " + count))));
+    const bins = values.histogram || [], most = Math.max(1, ...bins);
+    parts.push(make("div", { class: "histogram" }, ...bins.map(count => make("div", { title: String(count) }, make("span", { class: "bar", style: `width:${260 * count / most}px` }), " " + count))));
   }
   if (kernel) {
     parts.push(make("h3", { text: "kernel" }), make("div", {}, link(kernel.id), " " + kernel.name));

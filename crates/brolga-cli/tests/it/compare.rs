@@ -44,7 +44,7 @@ fn right_gradients_are_right() {
     assert!(text.contains(" 0 wrong, "), "{text}");
     // Halves and integers on the way are no obstacle.
     let halves = "graph f(%x: bf16[4], %i: i32[2]) {
-        %0: bf16[2] = gather %x, %i {axis=0}
+        %0: bf16[2] = gather %x, %i
         %1: f32[2] = cast %0 {dtype=\"f32\"}
         %2: f32[2] = exp %1
         %3: f32[] = reduce_sum %2 {axes=[0], keepdims=false}
@@ -57,17 +57,17 @@ fn right_gradients_are_right() {
 #[test]
 fn a_wrong_gradient_rule_is_found() {
     // The gradient rule of one's own claims that the derivative of the square is x.
-    let wrong = "graph square(%x: f32[3]) {
+    let wrong = "func square(%x: f32[3]) {
   %0: f32[3] = mul %x, %x
   return %0
 }
-graph rule(%x: f32[3], %y: f32[3], %dy: f32[3]) {
+func rule(%x: f32[3], %y: f32[3], %dy: f32[3]) {
   %0: f32[3] = mul %x, %dy
   return %0
 }
 graph f(%x: f32[3]) {
   %0: f32[3] = exp %x
-  %1: f32[3] = custom_gradient %0 {function=square, gradient=rule}
+  %1: f32[3] = custom_gradient square, rule %0
   %2: f32[] = reduce_sum %1 {axes=[0], keepdims=false}
   return %2
 }

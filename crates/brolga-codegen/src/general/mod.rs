@@ -71,7 +71,7 @@ fn allocate(loops: &Loops, slots: usize) -> (Vec<(usize, usize)>, usize) {
 fn stage(addressed: &Arc<AddressedLoops>, number: usize) -> Stage {
     let stage = &addressed.loops.stages[number];
     let mut uses = Uses::default();
-    uses.collect(&stage.body, 1);
+    uses.collect(&stage.body);
     let touches = |buffers: BTreeSet<Buffer>, own: &dyn Fn(Buffer) -> bool| {
         let mut touches: Vec<Touch> = Vec::new();
         for buffer in buffers {
@@ -99,7 +99,7 @@ fn stage(addressed: &Arc<AddressedLoops>, number: usize) -> Stage {
     Stage {
         reads: touches(uses.reads.clone(), &by_units),
         writes: touches(uses.writes.clone(), &by_units),
-        flops: uses.flops.saturating_mul(stage.units as u64),
+        flops: stage.flops(),
         code: Code::Loops(Arc::clone(addressed), number),
         units: stage.units,
     }
@@ -111,24 +111,16 @@ struct Uses {
     reads: BTreeSet<Buffer>,
     writes: BTreeSet<Buffer>,
     accesses: Vec<(Buffer, Index)>,
-    /// The arithmetic of one unit, if the counts of its loops are constant.
-    flops: u64,
 }
 
 impl Uses {
-    fn collect(&mut self, steps: &[Step], trips: u64) {
+    fn collect(&mut self, steps: &[Step]) {
         for step in steps {
             match step {
-                Step::Loop { from, to, body, .. } => {
-                    let count = match (from.constant(), to.constant()) {
-                        (Some(from), Some(to)) => u64::try_from(to - from).unwrap_or(0),
-                        _ => 1,
-                    };
-                    self.collect(body, trips.saturating_mul(count));
-                }
+                Step::Loop { body, .. } => self.collect(body),
                 Step::When { then, otherwise, .. } => {
-                    self.collect(then, trips);
-                    self.collect(otherwise, trips);
+                    self.collect(then);
+                    self.collect(otherwise);
                 }
                 Step::Let(_, Value::Load(buffer, index)) => {
                     self.reads.insert(*buffer);
@@ -138,20 +130,9 @@ impl Uses {
                     self.writes.insert(*buffer);
                     self.accesses.push((*buffer, index.clone()));
                 }
-                Step::Let(_, value) => {
-                    self.flops = self.flops.saturating_add(trips.saturating_mul(flops(value)));
-                }
-                Step::Set(..) | Step::Atom(..) => {}
+                Step::Let(..) | Step::Set(..) | Step::Atom(..) => {}
             }
         }
-    }
-}
-
-fn flops(value: &Value) -> u64 {
-    match value {
-        Value::Fma(..) => 2,
-        Value::Unary(..) | Value::Binary(..) => 1,
-        _ => 0,
     }
 }
 

@@ -262,11 +262,14 @@ impl<'a> Outline<'a> {
             }
         }
         for boxes in rows.into_values() {
-            let of = |role: Role| boxes.iter().find(|&&index| self.boxes[index].role == role);
-            // The last of several forward boxes lies beside the first backward one.
+            let backward: String = (boxes.iter())
+                .filter(|&&index| self.boxes[index].role == Role::Backward)
+                .map(|index| format!(" b{index};"))
+                .collect();
+            // The last of several forward boxes lies beside the backward ones.
             let last = boxes.iter().rev().find(|&&index| self.boxes[index].role == Role::Forward);
-            if let (Some(forward), Some(backward)) = (last, of(Role::Backward)) {
-                let _ = writeln!(text, "  {{ rank=same; b{forward}; b{backward} }}");
+            if let Some(forward) = last.filter(|_| !backward.is_empty()) {
+                let _ = writeln!(text, "  {{ rank=same; b{forward};{backward} }}");
             }
         }
     }

@@ -14,6 +14,18 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Uid(pub(super) u64);
 
+impl Uid {
+    /// The identity of this number, which a file or a user names: `12` for `n12`.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// `n12`, as [`TextOptions::ids`](crate::TextOptions::ids) prints the node's first result.
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

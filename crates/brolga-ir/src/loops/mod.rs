@@ -218,6 +218,33 @@ pub struct Counts {
     pub variables: u32,
 }
 
+impl Stage {
+    /// The floating-point operations of all units, a multiply-add counted as two; a loop whose
+    /// count depends on an index counts once.
+    #[must_use]
+    pub fn flops(&self) -> u64 {
+        flops(&self.body).saturating_mul(self.units as u64)
+    }
+}
+
+/// The recursion is as deep as loops nest.
+fn flops(steps: &[Step]) -> u64 {
+    let of = |step: &Step| match step {
+        Step::Loop { from, to, body, .. } => {
+            let count = match (from.constant(), to.constant()) {
+                (Some(from), Some(to)) => u64::try_from(to - from).unwrap_or(0),
+                _ => 1,
+            };
+            flops(body).saturating_mul(count)
+        }
+        Step::When { then, otherwise, .. } => flops(then).saturating_add(flops(otherwise)),
+        Step::Let(_, Value::Fma(..)) => 2,
+        Step::Let(_, Value::Unary(..) | Value::Binary(..)) => 1,
+        Step::Let(..) | Step::Store(..) | Step::Set(..) | Step::Atom(..) => 0,
+    };
+    steps.iter().map(of).fold(0, u64::saturating_add)
+}
+
 impl Loops {
     /// The type of a buffer.
     #[must_use]

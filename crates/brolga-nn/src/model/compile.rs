@@ -1,7 +1,9 @@
 //! Optimizer, loss and metrics of a model.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use brolga_record::Sink;
 use brolga_runtime::{Backend, Options, VectorIsa};
 
 use crate::arguments::{self, Argument, Range};
@@ -29,6 +31,7 @@ pub struct Compile {
     metrics: Vec<Asked>,
     steps_per_execution: usize,
     warnings: bool,
+    record: Option<Arc<Sink>>,
     options: Options,
 }
 
@@ -49,6 +52,7 @@ impl Default for Compile {
             metrics: vec![],
             steps_per_execution: 1,
             warnings: true,
+            record: None,
             options: Options::default(),
         }
     }
@@ -186,6 +190,14 @@ impl Compile {
         self
     }
 
+    /// Writes a record of each program that the model compiles to this file: all stages of the
+    /// compiler, which the command `brolga` reads (`docs/record.md`). The variable `BROLGA_RECORD`
+    /// does the same for all models of a process.
+    pub fn record(mut self, path: impl Into<PathBuf>) -> Self {
+        self.record = Some(Arc::new(Sink::new(path)));
+        self
+    }
+
     pub(crate) fn resolve(self) -> Result<(Compiled, Options), NnError> {
         let loss = |(output, loss): (Option<String>, Choice<dyn Loss>)| {
             Ok::<_, NnError>((output, loss.resolve()?))
@@ -203,6 +215,7 @@ impl Compile {
             metrics: self.metrics.iter().map(reported).collect::<Result<_, _>>()?,
             steps_per_execution: self.steps_per_execution,
             warnings: self.warnings,
+            record: self.record,
         };
         optimizers::check(&*compiled.optimizer)?;
         Ok((compiled, self.options))
@@ -240,6 +253,8 @@ pub struct Compiled {
     pub steps_per_execution: usize,
     /// Whether warnings are written to the standard error.
     pub warnings: bool,
+    /// The file that programs are recorded to.
+    pub record: Option<Arc<Sink>>,
 }
 
 /// A metric that a model was compiled with.

@@ -16,6 +16,7 @@ mod on_batch;
 mod optimize;
 mod pass;
 mod prefetch;
+mod record;
 mod run;
 mod sequential;
 mod session;
@@ -283,6 +284,16 @@ impl<N: Network> Model<N> {
     pub fn trace(&mut self, kind: Kind, batch: usize) -> Result<Graph, NnError> {
         let (plan, ..) = self.ready("trace", None)?;
         session::trace(&plan, session::Key { kind, batch, weighted: false })
+    }
+
+    /// The record of a program for this size of batch: all stages of the compiler down to the
+    /// machine code and the memory plan. Nothing runs, and no weight is allocated.
+    ///
+    /// # Errors
+    /// As [`Model::trace`], or if the program cannot be compiled.
+    pub fn record(&mut self, kind: Kind, batch: usize) -> Result<brolga_record::Program, NnError> {
+        let (plan, options, session) = self.ready("record", None)?;
+        session.record(&plan, options, session::Key { kind, batch, weighted: false })
     }
 
     /// The number of weights' elements.

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use brolga_codegen::compile;
-use brolga_ir::{Graph, Mistake, Op, Role, Type};
+use brolga_ir::{Graph, Mistake, Role, Type};
 use brolga_runtime::{
     Backend, Executable, MemoryReport, MemoryTogether, Options, Planned, Profile, RuntimeError,
     State, StateLayout,
@@ -14,6 +13,7 @@ use brolga_runtime::{
 use ndarray::{ArrayD, IxDyn};
 
 use super::optimize::slot_path;
+use super::record::{Made, make, recorded};
 use super::step::{First, Plan, StateSpec};
 use crate::arguments::{self, Argument, Range};
 use crate::error::NnError;
@@ -155,20 +155,10 @@ impl Session {
             if self.programs.contains_key(&key) || planned.iter().any(|(k, ..)| *k == key) {
                 continue;
             }
-            let start = Instant::now();
-            let graph = prepared(trace(plan, key)?, options.backend)?;
-            let program = Planned::new(&graph, &self.layout, options, compile)?;
-            let is_kernel = |id: &_| matches!(graph.node(*id).op, Op::Kernel(_));
-            planned.push((
-                key,
-                program,
-                Compilation {
-                    program: graph.name().to_owned(),
-                    batch: key.batch,
-                    time: start.elapsed(),
-                    kernels: graph.ids().filter(is_kernel).count(),
-                },
-            ));
+            let Made { planned: program, name, kernels, time } =
+                make(plan, key, &self.layout, options)?;
+            let compilation = Compilation { program: name, batch: key.batch, time, kernels };
+            planned.push((key, program, compilation));
         }
         let new = planned.iter().map(|(key, program, _)| (*key, program.memory()));
         self.memory_with(new, copies).check(options.memory_limit)?;
@@ -180,6 +170,16 @@ impl Session {
             self.compilations.push(compilation);
         }
         Ok(())
+    }
+
+    /// The record of a program, which is compiled for it and does not run.
+    pub(crate) fn record(
+        &self,
+        plan: &Plan<'_>,
+        options: &Options,
+        key: Key,
+    ) -> Result<brolga_record::Program, NnError> {
+        recorded(plan, key, &self.layout, options).map(|(_, program)| program)
     }
 
     /// The memory of the programs in the cache and of new ones.

@@ -33,8 +33,10 @@ impl Plan {
         self.problem().map_or(Ok(()), |problem| Err(RuntimeError::Plan { graph, problem }))
     }
 
-    /// The first mistake.
-    pub(crate) fn problem(&self) -> Option<String> {
+    /// The first mistake, as a sentence; `None` for a plan that is right. Unlike
+    /// [`check`](Plan::check) it does not ask whether this machine can run so many lanes.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
         let checks = [Self::check_numbers, Self::check_places, Self::follow, Self::check_schedule];
         checks.iter().find_map(|check| check(self).err())
     }

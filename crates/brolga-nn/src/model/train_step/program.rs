@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use brolga_codegen::compile;
 use brolga_ir::{DType, Graph, Mistake, Tracer, Type, Var};
-use brolga_runtime::{Executable, Feed, Options, Planned, State, StateLayout};
+use brolga_runtime::{Executable, Feed, Options, State, StateLayout};
 use ndarray::{ArrayD, IxDyn};
 
-use super::super::session::prepared;
+use super::super::record::make_traced;
 use super::super::step::{First, StateSpec};
 use super::models::parts::OfModel;
 use super::models::{OfStep, Trainee};
@@ -141,13 +140,13 @@ impl Programs {
         };
         let kept = first.as_ref().or(self.kept.as_ref());
         let layout = kept.expect("one of them is there").state.layout();
-        let planned = Planned::new(&graph, layout, &self.options, compile)?;
-        let executable = planned.link()?;
+        let made = make_traced(graph, layout, &self.options)?;
+        let executable = made.planned.link()?;
         self.kept = first.or_else(|| self.kept.take());
         Ok(executable)
     }
 
-    /// The graph as the backend takes it, and its states.
+    /// The graph as traced, and its states.
     fn trace(
         &self,
         models: &[OfModel<'_>],
@@ -162,7 +161,7 @@ impl Programs {
         let outputs = (self.function)(&mut step, &inputs);
         let specs = step.finish(&outputs)?;
         drop((outputs, inputs));
-        Ok((prepared(tracer.finish()?, self.options.backend)?, specs))
+        Ok((tracer.finish()?, specs))
     }
 }
 

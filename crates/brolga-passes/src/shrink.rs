@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 
 use brolga_ir::ops::{Constant, Parameter, ParameterKind};
 use brolga_ir::{Graph, Node, NodeId, Op, Origin, Output, Tensor, Type, Value, verify};
-use brolga_passes::PassManager;
-use brolga_passes::passes::InlineCalls;
 use serde_json::Value as Json;
 
-/// The most time that shrinking takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::manager::PassManager;
+use crate::passes::InlineCalls;
 
-/// A small graph for which `fails` still holds, beginning with one for which it does.
-pub(crate) fn shrink(graph: &Graph, fails: impl Fn(&Graph) -> bool) -> Graph {
+/// A small graph for which `fails` still holds, beginning with one for which it does: outputs go,
+/// nodes become inputs or their own operands, numbers in types and attributes become small. No
+/// further candidate is tried after this time.
+pub fn shrink(graph: &Graph, patience: Duration, mut fails: impl FnMut(&Graph) -> bool) -> Graph {
     let start = Instant::now();
     let mut best = graph.clone();
     loop {
         let found = candidates(&best).into_iter().find(|candidate| {
-            start.elapsed() < PATIENCE && verify(candidate).is_ok() && fails(candidate)
+            start.elapsed() < patience && verify(candidate).is_ok() && fails(candidate)
         });
         match found {
             Some(smaller) => best = smaller,
