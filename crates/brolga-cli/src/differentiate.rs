@@ -8,7 +8,7 @@ use clap::Args;
 use crate::error::CliError;
 
 /// The arguments that say what is differentiated by what.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Differentiate {
     /// Of a file: the index of the output to differentiate [default: 0, where --wrt is given]
     #[arg(long, value_name = "N")]

@@ -7,17 +7,22 @@ use brolga_ir::{DType, Data, Graph, Tensor, Type};
 use clap::Args;
 use serde_json::json;
 
+use crate::archive::{self, is_archive};
 use crate::error::CliError;
 use crate::npy;
 
 /// The arguments that give values of inputs.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Inputs {
     /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]],
     /// or a file .npy; inputs without one are filled with pseudo-random numbers, weights of an ONNX
     /// model have those of the file
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = assignment)]
     given: Vec<(String, String)>,
+    /// A file .npz or .safetensors, whose arrays are the values of the inputs and states of their
+    /// names; --input goes before it
+    #[arg(long = "inputs", value_name = "FILE")]
+    files: Vec<String>,
     /// The seed of the pseudo-random numbers
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -29,6 +34,46 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 }
 
 impl Inputs {
+    /// What the values are, for a record.
+    pub(crate) fn describe(&self) -> String {
+        let given = self.given.iter().map(|(name, _)| name).chain(&self.files);
+        let given: Vec<&str> = given.map(String::as_str).collect();
+        match given.as_slice() {
+            [] => format!("random, seed {}", self.seed),
+            given => format!("{}; all others random, seed {}", given.join(", "), self.seed),
+        }
+    }
+
+    /// Whether this input has a value that is not pseudo-random.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.given.iter().any(|(given, _)| given == name)
+    }
+
+    /// The arrays of all files, the last of a name first. One that is of no input of these graphs
+    /// is left out, but not all of them.
+    fn arrays(&self, graphs: &[&Graph]) -> Result<Vec<(String, Tensor)>, CliError> {
+        let mut arrays = vec![];
+        for path in self.files.iter().rev() {
+            let help = "give a file .npz or .safetensors with arrays of the inputs' names";
+            let fails = |reason: String| CliError::argument(format!("{path}: {reason}"), help);
+            if !is_archive(path) {
+                return Err(fails("it is no file .npz or .safetensors".to_owned()));
+            }
+            let bytes = brolga_memory::read(path)
+                .map_err(|error| CliError::Read { path: path.clone(), error })?;
+            let mut found = archive::read(path, &bytes).map_err(fails)?;
+            let has = |name: &str| graphs.iter().any(|graph| graph.input(name).is_some());
+            if !found.is_empty() && !found.iter().any(|(name, _)| has(name)) {
+                let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+                let names = names.join(", ");
+                return Err(fails(format!("none of its arrays is an input: {names}")));
+            }
+            found.retain(|(name, _)| has(name));
+            arrays.extend(found);
+        }
+        Ok(arrays)
+    }
+
     /// Fails if a value is given for an input that no graph has.
     pub(crate) fn check(&self, graphs: &[Graph]) -> Result<(), CliError> {
         for (name, _) in &self.given {
@@ -54,13 +99,15 @@ impl Inputs {
         graph: &Graph,
         stored: &[(String, Arc<Tensor>)],
     ) -> Result<Vec<Tensor>, CliError> {
+        let arrays = self.arrays(&[graph])?;
         let parameters = graph.inputs().iter().filter_map(|&id| graph.parameter(id));
-        parameters.map(|parameter| self.value(parameter, stored)).collect()
+        parameters.map(|parameter| self.value(parameter, &arrays, stored)).collect()
     }
 
     fn value(
         &self,
         Parameter { name, ty, .. }: &Parameter,
+        arrays: &[(String, Tensor)],
         stored: &[(String, Arc<Tensor>)],
     ) -> Result<Tensor, CliError> {
         // Numbers of 8 bytes become the elements.
@@ -69,6 +116,16 @@ impl Inputs {
             CliError::argument(format!("input `{name}`: {ty}: {error}"), "make the graph smaller")
         })?;
         let Some((_, text)) = self.given.iter().rev().find(|(given, _)| given == name) else {
+            if let Some((_, array)) = arrays.iter().find(|(known, _)| known == name) {
+                return match array.ty() {
+                    given if given == *ty => Ok(array.clone()),
+                    given => {
+                        let message =
+                            format!("input `{name}`: expected {ty}, the file has {given}");
+                        Err(CliError::argument(message, "give an array of the input's type"))
+                    }
+                };
+            }
             let stored = stored.iter().find(|(known, _)| known == name);
             return Ok(match stored {
                 Some((_, tensor)) => (**tensor).clone(),
@@ -123,7 +180,7 @@ fn pseudo_random(ty: &Type, name: &str, seed: u64) -> Tensor {
 }
 
 /// The generator SplitMix64 (Steele, Lea, Flood 2014).
-fn split_mix_64(state: &mut u64) -> u64 {
+pub(crate) fn split_mix_64(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let z = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

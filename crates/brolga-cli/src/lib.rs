@@ -23,21 +23,32 @@
 //! standard error, rendered as compilers render them. The exit code is 0 for success, 1 for an
 //! error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
 
+mod archive;
+mod columns;
 mod commands;
 mod compare;
 mod differentiate;
 mod error;
+mod evaluation;
 mod filter;
 mod inputs;
 mod kernels;
 mod layout;
 mod lookup;
 mod memory;
+mod model_explorer;
+mod native;
 pub mod npy;
 mod numpy;
+mod page;
+mod raw;
+mod recorded;
+mod stage;
+mod statistics;
 mod streams;
 mod subject;
 mod view;
+mod widen;
 
 use std::ffi::OsString;
 use std::io;
@@ -109,7 +120,10 @@ fn execute(Cli { json, command }: Cli, streams: &mut Streams<'_>) -> io::Result<
         }
     };
     if json {
-        document["schema"] = command.schema().into();
+        // A list is a format of somebody else.
+        if document.is_object() {
+            document["schema"] = command.schema().into();
+        }
         writeln!(streams.stdout, "{document:#}")?;
     } else {
         streams.stdout.write_all(text.as_bytes())?;

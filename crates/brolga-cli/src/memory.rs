@@ -14,6 +14,13 @@ pub(crate) struct MemoryLimit {
     memory_limit: usize,
 }
 
+/// As without the argument.
+impl Default for MemoryLimit {
+    fn default() -> Self {
+        Self { memory_limit: 8192 }
+    }
+}
+
 impl MemoryLimit {
     pub(crate) fn bytes(&self) -> usize {
         self.memory_limit.saturating_mul(1 << 20)

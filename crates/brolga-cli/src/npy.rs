@@ -2,8 +2,9 @@
 //!
 //! Versions 1.0 to 3.0 of the format, little-endian, in row-major order.
 
-use brolga_ir::{DType, Data, Shape, Tensor, Type};
-use half::f16;
+use brolga_ir::{DType, Shape, Tensor, Type};
+
+use crate::raw::elements;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -35,7 +36,7 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     if data.len() != expected {
         return Err(format!("{ty} takes {expected} bytes, the file has {}", data.len()));
     }
-    let data = elements(ty.dtype, data)?;
+    let data = elements(ty.dtype, data);
     Tensor::new(ty.shape, data).ok_or_else(|| "it has another number of elements".to_owned())
 }
 
@@ -78,22 +79,6 @@ fn dtype(descr: &str) -> Result<DType, String> {
                 "its element type is `{other}`; those that can be read are <f8, <f4, <f2, <i8, <i4, |u1, |b1"
             ));
         }
-    })
-}
-
-fn elements(dtype: DType, bytes: &[u8]) -> Result<Data, String> {
-    fn numbers<const N: usize, T>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
-        bytes.as_chunks().0.iter().map(|&bytes| number(bytes)).collect()
-    }
-    Ok(match dtype {
-        DType::F64 => Data::F64(numbers(bytes, f64::from_le_bytes)),
-        DType::F32 => Data::F32(numbers(bytes, f32::from_le_bytes)),
-        DType::F16 => Data::F16(numbers(bytes, f16::from_le_bytes)),
-        DType::I64 => Data::I64(numbers(bytes, i64::from_le_bytes)),
-        DType::I32 => Data::I32(numbers(bytes, i32::from_le_bytes)),
-        DType::U8 => Data::U8(bytes.to_vec()),
-        DType::Bool => Data::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
-        DType::BF16 => return Err("NumPy has no bf16".to_owned()),
     })
 }
 

@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 
 use brolga_codegen::{VectorIsa, compile_described};
-use brolga_ir::{Graph, parse_module, verify};
+use brolga_ir::{Graph, Tensor, parse_module, verify};
 use brolga_memory::{Limit, read_to_end};
 use brolga_nn::{Kind, Sequential, builtin};
 use brolga_onnx::{Bindings, Imported};
@@ -81,13 +82,21 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn options(self) -> Options {
+    pub(crate) fn options(self) -> Options {
         let default = Options::default();
         Options { isa: self.isa, threads: self.threads.unwrap_or(default.threads), ..default }
     }
 }
 
 impl Loaded {
+    /// The values of weights that a file has, which are taken out.
+    pub(crate) fn take_stored(&mut self) -> Vec<(String, Arc<Tensor>)> {
+        match self {
+            Self::Imported(imported) => std::mem::take(&mut imported.states),
+            Self::Graphs(_) | Self::Program { .. } | Self::Recorded(_) => vec![],
+        }
+    }
+
     /// The graphs, traced where they are those of a model.
     pub(crate) fn graphs(self) -> Result<Vec<Graph>, CliError> {
         match self {
@@ -99,7 +108,7 @@ impl Loaded {
     }
 
     /// The records of the programs, which are compiled so far unless they are recorded already.
-    fn programs(self, depth: Depth) -> Result<Vec<Program>, CliError> {
+    pub(crate) fn programs(self, depth: Depth) -> Result<Vec<Program>, CliError> {
         match self {
             Self::Recorded(program) => Ok(vec![*program]),
             Self::Program { mut model, kind, batch } => {

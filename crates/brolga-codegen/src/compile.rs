@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use brolga_ir::op::Family;
-use brolga_ir::ops::Kernel;
+use brolga_ir::ops::{Kernel, KernelKind};
 use brolga_ir::text::Names;
 use brolga_ir::{Graph, NodeId, Op, Value};
 use cranelift_module::FuncId;
@@ -13,15 +13,16 @@ use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::general;
-use crate::host::Optimization;
+use crate::host::{CodeListing, Optimization};
 use crate::isa::VectorIsa;
 use crate::jit::KERNEL_ARITY;
 use crate::kernel::{Compiled, CompiledKernel, Stage};
 use crate::lower::{self, Lowered, Lowering, lower};
 use crate::nest;
 use crate::object::{Object, ObjectBuilder};
+use crate::perf;
 use crate::steps::{self, Part};
-use crate::tile::{TileProgram, TileTarget};
+use crate::tile::{Stmt, TileProgram, TileTarget};
 
 /// The options of a compilation.
 #[derive(Debug, Clone, Default)]
@@ -58,7 +59,7 @@ pub fn compile<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Compile
 /// As [`compile`].
 pub fn compile_for(graph: &Graph, target: Arc<dyn TileTarget>) -> Result<Compiled<'_>> {
     let lowered = lower_all(graph, &*target)?;
-    let (object, stages) = assemble(target, &lowered, Forms::Code)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Code, Some(graph))?;
     Ok(compiled(graph, &lowered, object, &stages))
 }
 
@@ -146,7 +147,7 @@ impl Description {
 pub fn compile_described<'g>(graph: &'g Graph, options: &CodegenOptions) -> Result<Described<'g>> {
     let target = options.isa()?.checked()?.target()?;
     let lowered = lower_all(graph, &*target)?;
-    let (object, stages) = assemble(target, &lowered, Forms::Clif)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Clif, Some(graph))?;
     let (mut descriptions, mut lowerings) = (Vec::new(), Vec::new());
     let mut known: FxHashMap<*const (Lowering, Lowered), usize> = FxHashMap::default();
     for (node, _, lowered) in &lowered {
@@ -262,6 +263,7 @@ fn assemble(
     target: Arc<dyn TileTarget>,
     lowered: &LoweredKernels<'_>,
     forms: Forms,
+    graph: Option<&Graph>,
 ) -> Result<(Object, StageFunctions)> {
     let mut builder = ObjectBuilder::new(target)?;
     match forms {
@@ -281,6 +283,20 @@ fn assemble(
         };
         let functions = lowered.1.stages.iter().map(of_stage).collect();
         stages.insert(Arc::as_ptr(lowered), functions);
+    }
+    if let Some(graph) = graph.filter(|_| perf::is_wanted()) {
+        for (id, _, lowered) in lowered {
+            let origin = &graph.node(*id).origin;
+            let layer = origin.layer.as_deref().unwrap_or(graph.name());
+            let place = format!("{layer}.{}", origin.role.name());
+            for (stage, &function) in lowered.1.stages.iter().zip(&stages[&Arc::as_ptr(lowered)]) {
+                builder.add_place(function, &place);
+                for tile in stage.code.tiles() {
+                    let tile = builder.tile(&tile);
+                    builder.add_place(tile, &place);
+                }
+            }
+        }
     }
     Ok((builder.finish()?, stages))
 }
@@ -368,7 +384,7 @@ pub struct KernelText {
 pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> {
     let target = options.isa()?.target()?;
     let lowered = lower_all(graph, &*target)?;
-    let (object, stages) = assemble(target, &lowered, Forms::Text)?;
+    let (object, stages) = assemble(target, &lowered, Forms::Text, None)?;
     let mut texts = Vec::new();
     for (node, _, lowered) in &lowered {
         let mut text = KernelText {
@@ -398,4 +414,91 @@ pub fn dump(graph: &Graph, options: &CodegenOptions) -> Result<Vec<KernelText>> 
         texts.push(text);
     }
     Ok(texts)
+}
+
+/// A function of a kernel: its source beside its instructions, each with the node of the kernel's
+/// body that it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionListing {
+    /// The name: that of a stage or of a tile.
+    pub name: String,
+    /// Whether it is a tile, which stages call, and not a stage.
+    pub is_tile: bool,
+    /// The lines.
+    pub listing: CodeListing,
+}
+
+/// The functions of one kernel of a graph: its stages, then the tiles that they call. Nodes are
+/// those of the kernel's body, by [`NodeId::index`]. The instruction set may be one that this
+/// machine cannot run.
+///
+/// # Errors
+/// As [`compile`].
+pub fn listings(
+    graph: &Graph,
+    node: NodeId,
+    options: &CodegenOptions,
+) -> Result<Vec<FunctionListing>> {
+    let target = options.isa()?.target()?;
+    let kernel = match graph.get(node).map(|node| &node.op) {
+        Some(Op::Kernel(kernel)) => kernel,
+        _ => {
+            let kernel = format!("a node of `{}`", graph.name());
+            return Err(Error::Kernel { kernel, problem: "it is no kernel".to_owned() });
+        }
+    };
+    // By itself, so that the nodes are those of its own body, and not of an equal one.
+    let lowered = lower(kernel, &*target).and_then(|lowered| {
+        lowered.1.check(&kernel.body)?;
+        Ok(Arc::new(lowered))
+    });
+    let lowered = lowered.map_err(|error| named(error, graph, node, kernel))?;
+    let kernels: LoweredKernels<'_> = vec![(node, kernel, Arc::clone(&lowered))];
+    let (object, _) = assemble(target, &kernels, Forms::Text, None)?;
+    let tiles = tiles(&lowered.1);
+    let contraction = contraction(&kernel.body);
+    let (mut stages, mut of_tiles) = (Vec::new(), Vec::new());
+    for function in object.functions() {
+        let Some(text) = &function.code.text else { continue };
+        let (name, mut listing) = (function.name.clone(), text.listing.clone());
+        let tile = tiles.iter().find(|tile| {
+            object.tile(tile).is_some_and(|id| object.function(id).symbol == function.symbol)
+        });
+        if kernel.kind == KernelKind::Loop {
+            // Its kernels are inside of bodies of their own.
+            listing.sources.iter_mut().for_each(|line| line.node = None);
+            listing.instructions.iter_mut().for_each(|line| line.node = None);
+        }
+        match tile {
+            Some(tile) => {
+                own_steps(tile, contraction, &mut listing);
+                of_tiles.push(FunctionListing { name, is_tile: true, listing });
+            }
+            None => stages.push(FunctionListing { name, is_tile: false, listing }),
+        }
+    }
+    stages.extend(of_tiles);
+    Ok(stages)
+}
+
+/// The only contraction of a body.
+fn contraction(body: &Graph) -> Option<usize> {
+    let is_contraction =
+        |id: &NodeId| matches!(body.node(*id).op.family(), Family::Contraction { .. });
+    let mut found = body.ids().filter(is_contraction);
+    let first = found.next()?;
+    found.next().is_none().then(|| first.index())
+}
+
+/// Steps of a contraction belong to it. They are statements of a tile; in CLIF they are no lines.
+fn own_steps(tile: &TileProgram, contraction: Option<usize>, listing: &mut CodeListing) {
+    let is_step = |stmt: &Stmt| matches!(stmt, Stmt::Rank1(_));
+    if tile.statements().count() != listing.sources.len() {
+        return;
+    }
+    for (index, _) in tile.statements().enumerate().filter(|(_, stmt)| is_step(stmt)) {
+        listing.sources[index].node = contraction;
+        let made_of = listing.instructions.iter_mut().filter(|line| line.source == Some(index));
+        made_of.for_each(|line| line.node = contraction);
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::{AbiParam, Function, Signature, types};
+use cranelift_codegen::ir::{AbiParam, Function, Signature, SourceLoc, types};
 use cranelift_codegen::isa::{CallConv, OwnedTargetIsa, TargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{Context, FinalizedMachReloc};
@@ -84,6 +84,127 @@ pub struct CodeText {
     pub source: String,
     /// The machine code.
     pub assembly: String,
+    /// Both, line by line.
+    pub listing: CodeListing,
+}
+
+/// The source of a function and its instructions, with what belongs together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CodeListing {
+    /// The lines of CLIF, or the statements of the tile program, in order.
+    pub sources: Vec<SourceLine>,
+    /// The instructions in the order of their addresses.
+    pub instructions: Vec<MachineLine>,
+}
+
+/// A line of CLIF or a statement of a tile program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceLine {
+    /// Its text.
+    pub text: String,
+    /// The index of the node of the kernel's body that it computes a part of; none for loops,
+    /// addresses and whatever belongs to the kernel as a whole.
+    pub node: Option<usize>,
+}
+
+/// A machine instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineLine {
+    /// Its offset from the start of the function, in bytes.
+    pub offset: usize,
+    /// Its text.
+    pub text: String,
+    /// The index of the source line that it was made of; none for what the compiler adds.
+    pub source: Option<usize>,
+    /// The index of the node that it computes a part of.
+    pub node: Option<usize>,
+}
+
+/// The offset and the text.
+impl fmt::Display for MachineLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:6x}  {}", self.offset, self.text)
+    }
+}
+
+/// The instructions in Intel's notation.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn disassemble(bytes: &[u8]) -> Vec<MachineLine> {
+    use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
+    let mut formatter = IntelFormatter::new();
+    let options = formatter.options_mut();
+    options.set_first_operand_char_index(12);
+    options.set_hex_prefix("0x");
+    options.set_hex_suffix("");
+    options.set_space_after_operand_separator(true);
+    let line = |instruction: iced_x86::Instruction| {
+        let mut text = String::new();
+        formatter.format(&instruction, &mut text);
+        MachineLine { offset: instruction.ip() as usize, text, source: None, node: None }
+    };
+    Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE).iter().map(line).collect()
+}
+
+/// The location in which CLIF carries the index of a node.
+pub(crate) fn location(node: Option<usize>) -> SourceLoc {
+    let index = node.and_then(|node| u32::try_from(node).ok());
+    index.map_or_else(SourceLoc::default, SourceLoc::new)
+}
+
+/// The lines of CLIF. The locations of instructions, which are those of nodes, become the indices
+/// of their lines.
+fn number_lines(function: &mut Function) -> Vec<SourceLine> {
+    let mut lines = Vec::new();
+    let blocks: Vec<_> = function.layout.blocks().collect();
+    for block in blocks {
+        let params = function.dfg.block_params(block).iter();
+        let params: Vec<String> =
+            params.map(|&param| format!("{param}: {}", function.dfg.value_type(param))).collect();
+        let params =
+            if params.is_empty() { String::new() } else { format!("({})", params.join(", ")) };
+        lines.push(SourceLine { text: format!("{block}{params}:"), node: None });
+        let instructions: Vec<_> = function.layout.block_insts(block).collect();
+        for instruction in instructions {
+            let old = function.srcloc(instruction);
+            let node = (!old.is_default()).then(|| old.bits() as usize);
+            let text = format!("  {}", function.dfg.display_inst(instruction));
+            function.set_srcloc(instruction, location(Some(lines.len())));
+            lines.push(SourceLine { text, node });
+        }
+    }
+    lines
+}
+
+/// The machine code beside the lines of CLIF, where instructions can be told apart.
+fn listing(
+    sources: Vec<SourceLine>,
+    code: &cranelift_codegen::CompiledCode,
+    assembly: &str,
+) -> CodeListing {
+    #[cfg(target_arch = "x86_64")]
+    let lines = {
+        let _ = assembly;
+        disassemble(code.code_buffer())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let lines: Vec<MachineLine> = (assembly.lines())
+        .map(|text| MachineLine { offset: 0, text: text.to_owned(), source: None, node: None })
+        .collect();
+    let ranges = code.buffer.get_srclocs_sorted();
+    let instruction = |line: MachineLine| {
+        if cfg!(not(target_arch = "x86_64")) {
+            return line;
+        }
+        let holds = |range: &&cranelift_codegen::MachSrcLoc<cranelift_codegen::Final>| {
+            (range.start as usize..range.end as usize).contains(&line.offset)
+        };
+        let found = ranges.iter().find(holds).filter(|range| !range.loc.is_default());
+        let source = found.map(|range| range.loc.bits() as usize);
+        let node = source.and_then(|index| sources.get(index)?.node);
+        MachineLine { source, node, ..line }
+    };
+    let instructions = lines.into_iter().map(instruction).collect();
+    CodeListing { sources, instructions }
 }
 
 /// One compiled function, not yet placed in memory.
@@ -153,12 +274,18 @@ pub fn compile(
 /// The code of a function, and its references as Cranelift gives them.
 fn compile_with(
     isa: &dyn TargetIsa,
-    function: Function,
+    mut function: Function,
     id: FuncId,
     text: bool,
 ) -> Result<(MachineCode, Vec<FinalizedMachReloc>)> {
     let name = function.name.to_string();
-    let source = text.then(|| function.display().to_string());
+    // Without locations it has the form in which CLIF is usually shown.
+    let lines = text.then(|| number_lines(&mut function));
+    let source = text.then(|| {
+        let mut plain = function.clone();
+        plain.srclocs.clear();
+        plain.display().to_string()
+    });
     let mut context = Context::for_function(function);
     context.set_disasm(text);
     let failed = |message: String| Error::Compile { function: name.clone(), message };
@@ -170,8 +297,11 @@ fn compile_with(
     let alignment = u64::from(code.buffer.alignment);
     let of = (&context.func, &*name, id);
     let mut machine = machine_code(code.code_buffer(), alignment, &references, of)?;
-    machine.text =
-        source.map(|source| CodeText { source, assembly: code.vcode.clone().unwrap_or_default() });
+    machine.text = source.zip(lines).map(|(source, lines)| {
+        let assembly = code.vcode.clone().unwrap_or_default();
+        let listing = listing(lines, code, &assembly);
+        CodeText { source, assembly, listing }
+    });
     Ok((machine, references))
 }
 

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::host::{self, Optimization};
 use crate::kernel::KernelFn;
 use crate::object::{Object, ObjectFunction, Relocation, Symbol};
+use crate::perf;
 use crate::tile::{TileProgram, interpreter};
 
 /// A symbol that this process defines, with its address.
@@ -82,6 +83,11 @@ pub(crate) fn link_with(object: Object, library: &[Definition]) -> Result<Code> 
     let mut module = JITModule::new(builder);
     copy(&mut module, &functions)?;
 
+    if perf::is_wanted() {
+        let address = |index| module.get_finalized_function(FuncId::from_u32(index)).addr();
+        let symbols = (0..).zip(&functions).map(|(index, function)| (address(index), function));
+        perf::write_map(symbols)?;
+    }
     let mut symbols: FxHashMap<String, KernelFn> = absolute.into_iter().collect();
     let mut programs = Vec::new();
     for (index, function) in (0..).zip(functions) {

@@ -19,12 +19,13 @@ pub mod lower;
 pub mod native;
 pub mod nest;
 pub mod object;
+pub mod perf;
 pub mod steps;
 pub mod tile;
 
 pub use compile::{
-    CodegenOptions, Described, Description, KernelText, compile, compile_described, compile_for,
-    dump,
+    CodegenOptions, Described, Description, FunctionListing, KernelText, compile,
+    compile_described, compile_for, dump, listings,
 };
 pub use error::{Error, Result};
 pub use isa::{ISA_VARIABLE, VectorIsa};

@@ -124,6 +124,9 @@ pub struct ObjectFunction {
     pub code: MachineCode,
     /// Whether this process had compiled it before.
     pub reused: bool,
+    /// The layers and roles of the kernels that it is for, such as `conv2d.backward`, if a
+    /// [profiler](crate::perf) asks.
+    pub places: Vec<String>,
 }
 
 /// Functions as machine code that holds no address of any process.
@@ -198,6 +201,7 @@ struct Declared {
     name: String,
     arity: usize,
     source: Option<Source>,
+    places: Vec<String>,
 }
 
 enum Source {
@@ -242,7 +246,7 @@ impl ObjectBuilder {
     }
 
     fn add(&mut self, name: &str, arity: usize, source: Option<Source>) -> FuncId {
-        self.declared.push(Declared { name: name.to_owned(), arity, source });
+        self.declared.push(Declared { name: name.to_owned(), arity, source, places: Vec::new() });
         FuncId::from_u32(self.declared.len() as u32 - 1)
     }
 
@@ -274,6 +278,14 @@ impl ObjectBuilder {
         self.declared[id.as_u32() as usize].source = Some(source);
     }
 
+    /// Adds a layer and role to those that a function is for.
+    pub(crate) fn add_place(&mut self, id: FuncId, place: &str) {
+        let places = &mut self.declared[id.as_u32() as usize].places;
+        if !places.iter().any(|known| known == place) {
+            places.push(place.to_owned());
+        }
+    }
+
     /// The function of a tile program. Equal programs are one function.
     pub fn tile(&mut self, program: &Arc<TileProgram>) -> FuncId {
         if let Some(&id) = self.tiles.get(program) {
@@ -292,7 +304,7 @@ impl ObjectBuilder {
     /// function has no body.
     pub fn finish(self) -> Result<Object> {
         let Self { target, isas, tiles, declared, text, clif } = self;
-        let compile = |(index, Declared { name, arity, source }): (u32, Declared)| {
+        let compile = |(index, Declared { name, arity, source, places }): (u32, Declared)| {
             let id = FuncId::from_u32(index);
             let clif = match &source {
                 Some(Source::Kernel(function, _)) if clif => Some(function.clone()),
@@ -316,7 +328,7 @@ impl ObjectBuilder {
                 }
             };
             let symbol = format!("{name}#{index}");
-            Ok(ObjectFunction { name, symbol, arity, clif, code, reused })
+            Ok(ObjectFunction { name, symbol, arity, clif, code, reused, places })
         };
         let declared: Vec<(u32, Declared)> = (0..).zip(declared).collect();
         let functions: Vec<Result<ObjectFunction>> =

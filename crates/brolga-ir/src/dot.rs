@@ -4,12 +4,16 @@
 //! around the body's nodes. Blue nodes are forward, orange ones backward, green ones update; edges
 //! carry types. A dashed edge leads from the next value of a state to the state.
 
+mod outline;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::graph::{Graph, NodeId, Role, Value};
 use crate::ops::ParameterKind;
 use crate::text::{Names, attributes};
+
+pub use outline::{outline_names, to_dot_outline};
 
 /// The graph for `dot`; the same graph gives the same bytes.
 pub fn to_dot(graph: &Graph) -> String {
@@ -83,11 +87,7 @@ impl Drawing {
                 _ => {
                     let op = &node.op;
                     let label = escaped(&format!("{}\n{}", op.name(), wrapped(&attributes(op))));
-                    let color = match node.origin.role {
-                        Role::Forward => "lightskyblue1",
-                        Role::Backward => "navajowhite",
-                        Role::Update => "darkseagreen1",
-                    };
+                    let color = color(node.origin.role);
                     let _ = writeln!(layer.nodes, "{name} [label=\"{label}\", fillcolor={color}]");
                     for operand in graph.operands(id) {
                         if let Some(source) = sources.get(&operand) {
@@ -162,6 +162,14 @@ fn wrapped(attributes: &str) -> String {
         None => line.to_owned(),
     };
     inside.split(", ").map(cut).collect::<Vec<_>>().join("\n")
+}
+
+fn color(role: Role) -> &'static str {
+    match role {
+        Role::Forward => "lightskyblue1",
+        Role::Backward => "navajowhite",
+        Role::Update => "darkseagreen1",
+    }
 }
 
 fn escaped(text: &str) -> String {

@@ -24,7 +24,7 @@ pub mod trace;
 pub mod types;
 pub mod verify;
 
-pub use dot::to_dot;
+pub use dot::{to_dot, to_dot_outline};
 pub use error::{EvalError, Mistake, TraceError};
 pub use graph::{
     Change, Graph, Location, Module, Node, NodeId, Origin, Output, Revision, Role, Uid, Value,

@@ -21,6 +21,7 @@ use crate::run::Step;
 use crate::schedule::StageInfo;
 use crate::signature::{InputRef, Signature, check_elements};
 use crate::state::{State, StateLayout};
+use crate::trace::Event;
 
 /// A graph as a linked program that can be run again and again.
 ///
@@ -228,6 +229,12 @@ impl Executable {
     /// ask for it.
     pub fn profile(&self) -> Option<Profile> {
         self.timers().map(|timers| timers.profile(&self.signature.graph))
+    }
+
+    /// What each thread did when, since the start or the last reset: as many events as
+    /// [`Options::events`] sets memory aside for.
+    pub fn events(&self) -> Vec<Event> {
+        self.timers().map(Timers::events).unwrap_or_default()
     }
 
     /// Resets the profile.

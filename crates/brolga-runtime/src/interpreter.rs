@@ -10,6 +10,7 @@ use brolga_memory::NotGranted;
 use crate::error::RuntimeError;
 use crate::layout::Layout;
 use crate::memory::Memory;
+use crate::options::Options;
 use crate::profile::{Timed, Timers};
 use crate::signature::{Signature, homes};
 use crate::state::State;
@@ -25,8 +26,8 @@ pub(crate) struct Interpreter {
 }
 
 impl Interpreter {
-    pub(crate) fn new(graph: Graph, profile: bool) -> Self {
-        let timers = profile.then(|| timers(&graph));
+    pub(crate) fn new(graph: Graph, options: &Options) -> Self {
+        let timers = options.profile.then(|| timers(&graph));
         Self { homes: homes(&graph), graph, timers }
     }
 
@@ -98,7 +99,7 @@ fn timers(graph: &Graph) -> Timers {
     let nodes = graph.order().into_iter().map(|id| graph.node(id));
     let nodes = nodes.filter(|node| is_timed(&node.op));
     let timed = nodes.map(|node| Timed::new(&kernel_name(&node.op), Some(node.uid), &node.origin));
-    Timers::new(timed.collect(), 1)
+    Timers::new(timed.collect(), 1, 0)
 }
 
 /// Whether an op takes time: parameters, constants and views do not.

@@ -33,6 +33,9 @@ pub struct Options {
     pub memory_limit: Option<usize>,
     /// Whether each stage is timed.
     pub profile: bool,
+    /// With [`Options::profile`]: how many events of each thread are kept, which
+    /// [`Executable::events`](crate::Executable::events) lists. Native code only.
+    pub events: usize,
 }
 
 impl Default for Options {
@@ -44,6 +47,7 @@ impl Default for Options {
             isa: None,
             memory_limit: None,
             profile: false,
+            events: 0,
         }
     }
 }

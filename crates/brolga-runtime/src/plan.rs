@@ -7,7 +7,7 @@ mod timers;
 
 use brolga_codegen::kernel::CompiledKernel;
 use brolga_ir::ops::Constant;
-use brolga_ir::{Graph, NodeId, Op};
+use brolga_ir::{Graph, NodeId, Op, Role, Uid};
 use brolga_memory::NotGranted;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,19 @@ pub struct Plan {
     pub(crate) calls: Vec<Call>,
     pub(crate) schedule: Schedule,
     pub(crate) report: MemoryReport,
+}
+
+/// A kernel of a plan, as tools show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelInfo<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its node; a copy of a state is none.
+    pub node: Option<Uid>,
+    /// The layer's path; empty for what belongs to no layer.
+    pub layer: &'a str,
+    /// The part of the step.
+    pub role: Role,
 }
 
 impl Plan {
@@ -115,6 +128,17 @@ impl Plan {
     #[must_use]
     pub fn states(&self) -> &StateLayout {
         &self.states
+    }
+
+    /// The kernels in the order of the step, those without work too. Copies of states, which the
+    /// runtime adds, have no node.
+    pub fn kernels(&self) -> impl ExactSizeIterator<Item = KernelInfo<'_>> {
+        self.calls.iter().map(|call| KernelInfo {
+            name: &call.name,
+            node: call.node,
+            layer: call.layer(),
+            role: call.origin.role,
+        })
     }
 
     /// The stages in order.

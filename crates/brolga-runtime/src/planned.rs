@@ -144,7 +144,7 @@ pub(crate) fn native(
     for (span, constant) in plan.layout.constants.iter().zip(&plan.constants) {
         arena.write(*span, constant.value());
     }
-    let timers = options.profile.then(|| plan.timers(workers));
+    let timers = options.profile.then(|| plan.timers(workers, options.events));
     let step = Step::new(&plan, &arena, workers, timers, code)?;
     let schedule: Vec<StageInfo> = plan.stages().collect();
     let Plan { signature, states, layout, report, .. } = plan;
@@ -156,7 +156,7 @@ fn interpreter(plan: Plan, graph: Graph, options: &Options) -> Result<Executable
     let Plan { signature, states, report, .. } = plan;
     let layout = Layout::of_signature(&signature);
     let arena = Memory::zeroed(layout.bytes)?;
-    let engine = Engine::Interpreter(Box::new(Interpreter::new(graph, options.profile)));
+    let engine = Engine::Interpreter(Box::new(Interpreter::new(graph, options)));
     Ok(Executable { signature, states, engine, layout, arena, report, schedule: vec![] })
 }
 

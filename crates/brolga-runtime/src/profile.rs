@@ -8,6 +8,7 @@ use brolga_ir::{Origin, Role, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::table::{bytes, write_table};
+use crate::trace::{Event, Events, Part};
 
 /// The time of one kernel, all steps together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,11 +118,13 @@ pub(crate) struct Timers {
     feeds: Box<[AtomicU64]>,
     steps: AtomicU64,
     time: AtomicU64,
+    events: Events,
 }
 
 impl Timers {
-    /// Clocks for these kernels, with the stages of all kernels in one list.
-    pub(crate) fn new(kernels: Vec<Timed>, threads: usize) -> Self {
+    /// Clocks for these kernels, with the stages of all kernels in one list, and memory for
+    /// `events` events of each thread.
+    pub(crate) fn new(kernels: Vec<Timed>, threads: usize, events: usize) -> Self {
         let clocks = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
         let stages: usize = kernels.iter().map(|kernel| kernel.stages).sum();
         Self {
@@ -131,18 +134,20 @@ impl Timers {
             feeds: clocks(threads),
             steps: AtomicU64::new(0),
             time: AtomicU64::new(0),
+            events: Events::new(threads, events),
         }
     }
 
     /// Times a whole step.
     pub(crate) fn step<R>(&self, work: impl FnOnce() -> R) -> R {
         self.steps.fetch_add(1, Ordering::Relaxed);
-        timed(&self.time, work)
+        self.timed(&self.time, 0, Part::Step, work)
     }
 
     /// Times a part of a worker's units of a stage.
     pub(crate) fn stage<R>(&self, stage: usize, worker: usize, work: impl FnOnce() -> R) -> R {
-        timed(&self.stages[stage * self.threads + worker], work)
+        let clock = &self.stages[stage * self.threads + worker];
+        self.timed(clock, worker, Part::Stage(stage), work)
     }
 
     /// Adds to the time of a stage on worker 0.
@@ -152,13 +157,34 @@ impl Timers {
 
     /// Times a worker's part of feeding.
     pub(crate) fn feed(&self, worker: usize, work: impl FnOnce()) {
-        timed(&self.feeds[worker], work);
+        self.timed(&self.feeds[worker], worker, Part::Feed, work);
+    }
+
+    fn timed<R>(
+        &self,
+        clock: &AtomicU64,
+        worker: usize,
+        part: Part,
+        work: impl FnOnce() -> R,
+    ) -> R {
+        let start = Instant::now();
+        let result = work();
+        let nanoseconds = start.elapsed().as_nanos() as u64;
+        clock.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.events.keep(worker, part, start, nanoseconds);
+        result
+    }
+
+    /// The events since the start or the last reset.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.events.list()
     }
 
     /// Sets all clocks to zero.
     pub(crate) fn reset(&self) {
         let clocks = self.stages.iter().chain(&self.feeds).chain([&self.steps, &self.time]);
         clocks.for_each(|clock| clock.store(0, Ordering::Relaxed));
+        self.events.reset();
     }
 
     pub(crate) fn profile(&self, graph: &str) -> Profile {
@@ -203,13 +229,6 @@ impl Timers {
             },
         }
     }
-}
-
-fn timed<R>(clock: &AtomicU64, work: impl FnOnce() -> R) -> R {
-    let start = Instant::now();
-    let result = work();
-    clock.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
-    result
 }
 
 /// A table of the kernels, the slowest first, with times of one step.

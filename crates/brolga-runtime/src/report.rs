@@ -27,11 +27,17 @@ pub struct LayerMemory {
 pub struct ValueMemory {
     /// The kernel's node; a copy of a state is none.
     pub node: Option<Uid>,
+    /// Whether it is the workspace of the kernel, and not a result.
+    #[serde(default)]
+    pub workspace: bool,
+    /// The offset in the arena.
+    #[serde(default)]
+    pub offset: usize,
     /// The number of bytes.
     pub bytes: usize,
     /// The index, in the order of the step, of the first kernel that needs them.
     pub first: usize,
-    /// The index of the last kernel that needs them.
+    /// The index of the last kernel that needs them; the number of kernels for what is returned.
     pub last: usize,
 }
 

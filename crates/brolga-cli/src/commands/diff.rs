@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use crate::Report;
 use crate::compare::{Difference, Moved};
 use crate::error::CliError;
+use crate::inputs::Inputs;
 use crate::layout::{Color, painted, wrapped};
+use crate::memory::MemoryLimit;
+use crate::recorded::{Parting, parting, unoptimized, values};
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject, no_stage};
 
@@ -44,6 +47,10 @@ pub(crate) struct Diff {
     /// The size of a batch of both
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     batch: Option<u64>,
+    /// Compare what the nodes compute, and name the first whose bits differ: the values of records
+    /// that have some, or else those that the interpreter computes of the inputs of seed 0
+    #[arg(long)]
+    values: bool,
     /// Exit with 1 if they differ
     #[arg(long)]
     exit_code: bool,
@@ -66,6 +73,9 @@ impl Diff {
             Some(b) => self.both(b, streams)?,
             None => self.around(streams)?,
         };
+        if self.values {
+            return self.of_values(&a, &b);
+        }
         // Stages of one program share identities.
         let related = a.subject == b.subject;
         let graph = |side: &Side| -> Result<u32, CliError> {
@@ -105,6 +115,40 @@ impl Diff {
             "arena": arena.map(|(a, b)| json!({ "a": a, "b": b })),
         });
         Ok(Report { text, json, holds: same || !self.exit_code })
+    }
+
+    /// The first node whose value differs.
+    fn of_values(&self, a: &Side, b: &Side) -> Result<Report, CliError> {
+        let of = |side: &Side| match side.program.values.last() {
+            Some(recorded) => Ok(recorded.clone()),
+            None => values(&side.program, &Inputs::default(), &[], &MemoryLimit::default()),
+        };
+        let (equal, parting) = parting(&of(a)?, &of(b)?);
+        let Some(Parting { node: (uid, port), why }) = parting else {
+            let text = format!("{equal} values, all with the same bits\n");
+            let json = json!({ "same": true, "equal": equal, "first": null });
+            return Ok(Report { text, json, holds: true });
+        };
+        let mut site = String::new();
+        for side in [b, a] {
+            let (_, graph) = unoptimized(&side.program)?;
+            if let Some(id) = graph.ids().find(|&id| graph.uid(id) == uid) {
+                let node = graph.node(id);
+                site = format!(
+                    "{uid}, `{}`{} ({})",
+                    node.op.name(),
+                    node.origin.of_layer(),
+                    node.origin.role.name()
+                );
+                break;
+            }
+        }
+        let text = format!(
+            "the first node that differs, after {equal} with the same bits:\n{site}: {why}\n"
+        );
+        let first = json!({ "id": uid.to_string(), "port": port, "site": site, "why": why });
+        let json = json!({ "same": false, "equal": equal, "first": first });
+        Ok(Report { text, json, holds: !self.exit_code })
     }
 
     fn both(&self, b: &str, streams: &mut Streams<'_>) -> Result<(Side, Side), CliError> {

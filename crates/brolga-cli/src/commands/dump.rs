@@ -1,9 +1,8 @@
 //! `brolga dump`: a program at one stage of the compiler.
 
 use brolga_codegen::{VectorIsa, compile_for};
-use brolga_ir::{Graph, Module, TextOptions, to_dot};
-use brolga_nn::Kind;
-use brolga_passes::optimize;
+use brolga_ir::dot::outline_names;
+use brolga_ir::{Graph, Module, TextOptions, to_dot, to_dot_outline};
 use brolga_runtime::{Options, Planned, StateLayout};
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -13,8 +12,10 @@ use crate::differentiate::Differentiate;
 use crate::error::CliError;
 use crate::filter::Filter;
 use crate::kernels::{Form, Kernels};
+use crate::model_explorer;
+use crate::stage::{GraphStage, graphs_at};
 use crate::streams::Streams;
-use crate::subject::{Loaded, Subject, graph_at};
+use crate::subject::{Loaded, Subject};
 use crate::view::{graph_json, graph_text};
 
 /// Show a program at one stage, from its trace to its machine code
@@ -30,9 +31,16 @@ pub(crate) struct Dump {
     /// What is shown
     #[arg(long, value_enum, default_value = "optimized")]
     stage: Stage,
-    /// With --stage dot: which graph is drawn
+    /// With --stage dot or model-explorer: which graph is drawn
     #[arg(long, value_enum, value_name = "STAGE", default_value = "optimized")]
     of: Drawn,
+    /// With --stage dot: the kernel, the layer, or layer and role (dense.backward) whose box is
+    /// opened
+    #[arg(long, value_name = "NAME")]
+    expand: Vec<String>,
+    /// With --stage dot: every node with its attributes, and every edge with its type
+    #[arg(long)]
+    detailed: bool,
     #[command(flatten)]
     filter: Filter,
     #[command(flatten)]
@@ -66,8 +74,10 @@ enum Stage {
     Asm,
     /// Offsets, stages and barriers: the program before it is linked
     Plan,
-    /// A picture for Graphviz
+    /// A picture for Graphviz: one box a kernel or layer
     Dot,
+    /// The graph as JSON for Google's Model Explorer
+    ModelExplorer,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -79,10 +89,15 @@ enum Drawn {
 
 impl Dump {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
-        if self.stage == Stage::Dot && !self.filter.is_empty() {
+        let is_drawn = matches!(self.stage, Stage::Dot | Stage::ModelExplorer);
+        if is_drawn && !self.filter.is_empty() {
             let message =
                 "a picture shows the whole graph: --role and --layer do not go with --stage dot";
-            return Err(CliError::argument(message, "use them with another stage"));
+            return Err(CliError::argument(message, "--expand NAME opens a part of it"));
+        }
+        if (self.stage != Stage::Dot || self.detailed) && !self.expand.is_empty() {
+            let message = "--expand is for --stage dot without --detailed";
+            return Err(CliError::argument(message, "use it with that stage"));
         }
         if self.stage == Stage::Plan && !self.filter.is_empty() {
             let message =
@@ -90,12 +105,16 @@ impl Dump {
             return Err(CliError::argument(message, "use them with another stage"));
         }
         let stage = match (self.stage, self.of) {
-            (Stage::Dot, Drawn::Traced) => Stage::Traced,
-            (Stage::Dot, Drawn::Grad) => Stage::Grad,
+            (Stage::Dot | Stage::ModelExplorer, Drawn::Traced) => Stage::Traced,
+            (Stage::Dot | Stage::ModelExplorer, Drawn::Grad) => Stage::Grad,
             (stage, _) => stage,
         };
         let graphs = self.graphs_at(stage, streams)?;
         graphs.iter().try_for_each(|graph| self.filter.check(graph))?;
+        if self.stage == Stage::ModelExplorer {
+            let json = model_explorer::document(self.subject.name(), &graphs);
+            return Ok(Report { text: format!("{json:#}\n"), json, holds: true });
+        }
         let shown = graphs.iter().map(|graph| self.show(graph)).collect::<Result<Vec<_>, _>>()?;
         let (texts, documents): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
         let stage = self.stage.to_possible_value().map(|value| value.get_name().to_owned());
@@ -113,53 +132,19 @@ impl Dump {
 
     /// The graphs at this stage, or the graphs of kernels for a later one.
     fn graphs_at(&self, stage: Stage, streams: &mut Streams<'_>) -> Result<Vec<Graph>, CliError> {
-        let mut graphs = match self.subject.load(streams)? {
-            Loaded::Program { .. } if self.differentiate.is_asked() => {
-                let message = "--loss and --wrt are for files";
-                return Err(CliError::argument(
-                    message,
-                    "a model's training step has its gradients: --stage grad",
-                ));
-            }
-            Loaded::Program { mut model, kind: Kind::Train, batch } if stage == Stage::Traced => {
-                vec![model.trace_loss(batch)?]
-            }
-            Loaded::Program { mut model, kind, batch } => {
-                if stage == Stage::Grad && kind != Kind::Train {
-                    let message = "this program has no gradients";
-                    return Err(CliError::argument(message, "--program train_step has"));
-                }
-                vec![model.trace(kind, batch)?]
-            }
-            Loaded::Recorded(_) if self.differentiate.is_asked() => {
-                let message = "--loss and --wrt are for files";
-                return Err(CliError::argument(message, "a record has the stages that it has"));
-            }
-            Loaded::Recorded(program) => {
-                let name = match stage {
-                    Stage::Traced => "traced",
-                    Stage::Grad => "grad",
-                    Stage::Optimized | Stage::Dot => "optimized",
-                    Stage::Kernels | Stage::Clif | Stage::Asm | Stage::Plan => {
-                        let message = "this stage would be compiled anew by this version";
-                        let help = "brolga show has the kernels, the CLIF and the plan of a record";
-                        return Err(CliError::argument(message, help));
-                    }
-                };
-                return Ok(vec![graph_at(&program, name)?]);
-            }
-            loaded @ (Loaded::Graphs(_) | Loaded::Imported(_)) => {
-                let mut graphs = loaded.graphs()?;
-                if stage == Stage::Grad || (stage > Stage::Grad && self.differentiate.is_asked()) {
-                    graphs.iter_mut().try_for_each(|graph| self.differentiate.apply(graph))?;
-                }
-                graphs
-            }
-        };
-        if stage > Stage::Grad {
-            graphs.iter_mut().try_for_each(|graph| optimize(graph).map(|_| ()))?;
+        let loaded = self.subject.load(streams)?;
+        let is_compiled = matches!(stage, Stage::Kernels | Stage::Clif | Stage::Asm | Stage::Plan);
+        if is_compiled && matches!(loaded, Loaded::Recorded(_)) {
+            let message = "this stage would be compiled anew by this version";
+            let help = "brolga show has the kernels, the CLIF and the plan of a record";
+            return Err(CliError::argument(message, help));
         }
-        Ok(graphs)
+        let stage = match stage {
+            Stage::Traced => GraphStage::Traced,
+            Stage::Grad => GraphStage::Grad,
+            _ => GraphStage::Optimized,
+        };
+        graphs_at(loaded, stage, &self.differentiate)
     }
 
     fn show(&self, graph: &Graph) -> Result<(String, serde_json::Value), CliError> {
@@ -170,11 +155,23 @@ impl Dump {
                 return Ok((text, graph_json(graph, &self.filter, &options)));
             }
             Stage::Dot => {
-                let text = to_dot(graph);
+                let text = match self.detailed {
+                    true => to_dot(graph),
+                    false => to_dot_outline(graph, &self.expand).map_err(|name| {
+                        let message = format!("no box of `{}` is named `{name}`", graph.name());
+                        let help = format!("there are {}", outline_names(graph).join(", "));
+                        CliError::argument(message, help)
+                    })?,
+                };
                 let document = json!({ "name": graph.name(), "text": text });
                 return Ok((text, document));
             }
             Stage::Plan => return self.plan(graph),
+            Stage::ModelExplorer => {
+                let graphs = std::slice::from_ref(graph);
+                let document = model_explorer::document(self.subject.name(), graphs);
+                return Ok((format!("{document:#}\n"), document));
+            }
             Stage::Kernels => Form::Nests,
             Stage::Clif => Form::Clif,
             Stage::Asm => Form::Assembly,

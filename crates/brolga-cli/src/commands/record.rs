@@ -9,23 +9,37 @@ use crate::Report;
 use crate::commands::log::named;
 use crate::error::CliError;
 use crate::layout::number_of;
+use crate::inputs::Inputs;
+use crate::memory::MemoryLimit;
+use crate::recorded::{measure, values};
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject, Target};
 
 /// Compile a program and write the record of all stages
 ///
-/// The program does not run. Other commands take the record in place of the model, also on another
+/// The program does not run, unless --values or --steps ask for it. Other commands take the record in place of the model, also on another
 /// machine and another day. The variable BROLGA_RECORD=run.brolga makes any program that uses the
 /// library write one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   brolga record mnist_cnn --output before.brolga
+  brolga record mnist_cnn --values --steps 20 --output run.brolga
   brolga diff before.brolga after.brolga")]
 pub(crate) struct RecordCommand {
     #[command(flatten)]
     subject: Subject,
     #[command(flatten)]
     target: Target,
+    /// Keep hashes and statistics of the values of all nodes, which the interpreter computes
+    #[arg(long)]
+    values: bool,
+    /// Keep the times of kernels over so many steps
+    #[arg(long, value_name = "N")]
+    steps: Option<u32>,
+    #[command(flatten)]
+    inputs: Inputs,
+    #[command(flatten)]
+    memory: MemoryLimit,
     /// The file that is written
     #[arg(long, short, value_name = "FILE.brolga")]
     output: String,
@@ -37,7 +51,20 @@ impl RecordCommand {
             let message = format!("`{}` does not end in .brolga", self.output);
             return Err(CliError::argument(message, "that ending tells records from texts"));
         }
-        let record = Record::of(self.subject.programs(Depth::Code(self.target), streams)?);
+        let mut loaded = self.subject.load(streams)?;
+        let stored = loaded.take_stored();
+        let mut programs = loaded.programs(Depth::Code(self.target))?;
+        for program in &mut programs {
+            if self.values {
+                let values = values(program, &self.inputs, &stored, &self.memory)?;
+                program.values.retain(|other| other.stage != values.stage);
+                program.values.push(values);
+            }
+            if let Some(steps) = self.steps {
+                measure(program, &self.inputs, &stored, &self.target.options(), steps)?;
+            }
+        }
+        let record = Record::of(programs);
         record.write(&self.output)?;
         let mut text = String::new();
         let mut documents = vec![];

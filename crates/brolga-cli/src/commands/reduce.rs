@@ -14,9 +14,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::Report;
-use crate::commands::run::native_outputs;
 use crate::error::CliError;
 use crate::memory::MemoryLimit;
+use crate::native::native_outputs;
 use crate::streams::Streams;
 use crate::subject::Subject;
 

@@ -2,21 +2,24 @@
 
 use std::fmt::Write;
 
-use brolga_codegen::{VectorIsa, compile};
+use brolga_codegen::VectorIsa;
 use brolga_ir::text::Names;
 use brolga_ir::{Data, Graph, Tensor, interpret};
-use brolga_passes::{check_kernels, optimize};
-use brolga_runtime::{Executable, Options, State, StateLayout};
+use brolga_runtime::Options;
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::Report;
+use crate::differentiate::Differentiate;
 use crate::error::CliError;
-use crate::inputs::{Inputs, fnv1a};
+use crate::inputs::Inputs;
 use crate::memory::MemoryLimit;
+use crate::native::native;
 use crate::numpy;
+use crate::stage::{GraphStage, graphs_at};
+use crate::statistics::hash;
 use crate::streams::Streams;
-use crate::subject::{Loaded, Subject};
+use crate::subject::Subject;
 
 /// Evaluate graphs and print their outputs
 ///
@@ -28,6 +31,11 @@ use crate::subject::{Loaded, Subject};
 pub(crate) struct Run {
     #[command(flatten)]
     subject: Subject,
+    /// The stage whose graph is evaluated [default: grad of a training step, else traced]
+    #[arg(long, value_enum)]
+    stage: Option<GraphStage>,
+    #[command(flatten)]
+    differentiate: Differentiate,
     #[command(flatten)]
     inputs: Inputs,
     /// Optimize the graph, compile it and run the machine code
@@ -57,12 +65,12 @@ impl Run {
             return Err(CliError::argument(message, "--isa goes with --native or --check"));
         }
         let mut loaded = self.subject.load(streams)?;
-        let stored = match &mut loaded {
-            Loaded::Imported(imported) => std::mem::take(&mut imported.states),
-            Loaded::Graphs(_) | Loaded::Program { .. } | Loaded::Recorded(_) => vec![],
-        };
-        let graphs = loaded.graphs()?;
+        let stored = loaded.take_stored();
+        let stage = self.stage.unwrap_or_else(|| GraphStage::of(&loaded, &self.differentiate));
+        let graphs = graphs_at(loaded, stage, &self.differentiate)?;
         self.inputs.check(&graphs)?;
+        let mut options = Options { isa: self.isa, ..Options::default() };
+        options.threads = self.threads.unwrap_or(options.threads);
         let mut report = Report { text: String::new(), json: json!({ "graphs": [] }), holds: true };
         let mut documents = vec![];
         for graph in &graphs {
@@ -70,7 +78,7 @@ impl Run {
             let inputs = self.inputs.of(graph, &stored)?;
             let interpreted = (!self.native || self.check).then(|| interpret(graph, &inputs));
             let interpreted = interpreted.transpose()?;
-            let native = (self.native || self.check).then(|| self.native(graph, &inputs));
+            let native = (self.native || self.check).then(|| native(graph, &inputs, &options));
             let native = native.transpose()?;
             let (backend, outputs) = match (&native, &interpreted) {
                 (Some(outputs), _) if self.native => ("native", outputs),
@@ -100,48 +108,6 @@ impl Run {
         report.json = json!({ "graphs": documents });
         Ok(report)
     }
-
-    /// The outputs, those that replace states included, as machine code computes them.
-    fn native(&self, graph: &Graph, inputs: &[Tensor]) -> Result<Vec<Tensor>, CliError> {
-        let mut kernels = graph.clone();
-        if check_kernels(&kernels).is_err() {
-            optimize(&mut kernels)?;
-        }
-        let mut options = Options { isa: self.isa, ..Options::default() };
-        options.threads = self.threads.unwrap_or(options.threads);
-        native_outputs(graph, &kernels, inputs, &options)
-    }
-}
-
-/// The outputs of a graph, those that replace states included, as the machine code of its kernels
-/// computes them.
-pub(crate) fn native_outputs(
-    graph: &Graph,
-    kernels: &Graph,
-    inputs: &[Tensor],
-    options: &Options,
-) -> Result<Vec<Tensor>, CliError> {
-    let layout = StateLayout::of_graphs([kernels])?;
-    let mut executable = Executable::new(kernels, &layout, options, compile)?;
-    let mut state = State::zeros(&layout)?;
-    let parameters = || graph.inputs().iter().filter_map(|&id| graph.parameter(id));
-    for (parameter, tensor) in parameters().zip(inputs) {
-        if layout.ty(&parameter.name).is_some() {
-            state.set(&parameter.name, tensor)?;
-        } else {
-            executable.set_input(parameter.name.as_str(), tensor)?;
-        }
-    }
-    executable.run(&mut state)?;
-    let mut returned = 0..;
-    let outputs = graph.outputs().iter().map(|output| {
-        let replaced = output.replaces.and_then(|id| graph.parameter(id));
-        Ok(match replaced {
-            Some(parameter) => state.get(&parameter.name)?,
-            None => executable.output_tensor(returned.next().unwrap_or_default())?,
-        })
-    });
-    outputs.collect()
 }
 
 /// The names of the outputs: `%3`, or `%3 => %w` for one that replaces a state.
@@ -154,16 +120,10 @@ fn names(graph: &Graph) -> Vec<String> {
     graph.outputs().iter().map(name).collect()
 }
 
-/// The hash FNV-1a of the type and the [canonical bits](Data::canonical_bits).
-fn checksum(tensor: &Tensor) -> String {
-    let bits = tensor.data().canonical_bits().into_iter().flat_map(u64::to_le_bytes);
-    format!("{:016x}", fnv1a(tensor.ty().to_string().into_bytes().into_iter().chain(bits)))
-}
-
 fn outputs_text(graph: &Graph, outputs: &[Tensor]) -> String {
     let mut text = String::new();
     for (name, tensor) in names(graph).iter().zip(outputs) {
-        let _ = writeln!(text, "{name}: {}   checksum {}", tensor.ty(), checksum(tensor));
+        let _ = writeln!(text, "{name}: {}   checksum {}", tensor.ty(), hash(tensor));
         let _ = writeln!(text, "{}", numpy::text(tensor));
     }
     text
@@ -178,7 +138,7 @@ fn outputs_json(graph: &Graph, outputs: &[Tensor]) -> Vec<Value> {
             "name": named.of(output.value),
             "replaces": output.replaces.map(|state| named.of(state)),
             "type": tensor.ty(),
-            "checksum": checksum(tensor),
+            "checksum": hash(tensor),
             "values": values,
         })
     };

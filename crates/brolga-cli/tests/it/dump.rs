@@ -119,12 +119,13 @@ fn code_is_shown_for_any_instruction_set() {
 
 #[test]
 fn pictures_are_for_graphviz() {
-    let picture = stdout_of(&["dump", "-", "--stage", "dot", "--of", "traced"], DENSE);
+    let detailed = ["dump", "-", "--stage", "dot", "--detailed"];
+    let picture = stdout_of(&[&detailed[..], &["--of", "traced"]].concat(), DENSE);
     assert!(picture.starts_with("digraph \"predict\" {"), "{picture}");
-    assert!(stdout_of(&["dump", "-", "--stage", "dot"], DENSE).contains("style=dashed"));
+    assert!(stdout_of(&detailed, DENSE).contains("style=dashed"));
     assert_snapshot!(stderr_of(1, &["dump", "-", "--stage", "dot", "--layer", "dense"], DENSE), @"
     error: a picture shows the whole graph: --role and --layer do not go with --stage dot
-      help: use them with another stage
+      help: --expand NAME opens a part of it
     ");
 }
 

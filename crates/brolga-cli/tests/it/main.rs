@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod code;
+mod compare;
+mod costs;
 mod documents;
 mod dump;
 mod first_model;
@@ -10,9 +13,12 @@ mod json;
 mod limits;
 mod onnx;
 mod opt;
+mod page;
+mod pictures;
 mod run;
 mod test;
 mod usage;
+mod values;
 mod verify;
 
 use std::io::Write;

@@ -11,6 +11,7 @@ use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use super::AddressedLoops;
 use super::convert::{Converted, convert, narrow_half, widen_half};
 use super::numbers::{binary, constant, register, shift, unary};
+use crate::host::location;
 
 /// Writes the function `(operands, scratch, begin, end)` of a stage: its body for every unit of
 /// `begin..end`.
@@ -108,6 +109,7 @@ impl Emitter<'_> {
                     self.when(index, *from, *to, then, otherwise);
                 }
                 Step::Let(number, value) => {
+                    self.locate(*number);
                     let defined = self.value(*number, value);
                     self.numbers[number.id as usize] = Some(defined);
                 }
@@ -115,13 +117,22 @@ impl Emitter<'_> {
                     let (variable, number) = (self.variable(*variable), self.number(*number));
                     self.b.def_var(variable, number);
                 }
-                Step::Store(buffer, index, number) => self.store(*buffer, index, *number),
+                Step::Store(buffer, index, number) => {
+                    self.locate(*number);
+                    self.store(*buffer, index, *number);
+                }
             }
         }
     }
 
+    /// The following instructions are of the node of this number.
+    fn locate(&mut self, number: Number) {
+        self.b.set_srcloc(location(self.addressed.loops.sources.of(number.id)));
+    }
+
     /// A loop that is tested once before it and then at its end.
     fn repeat(&mut self, index: Atom, from: ClifValue, to: ClifValue, steps: &[Step]) {
+        self.b.set_srcloc(location(None));
         let [body, exit]: [Block; 2] = std::array::from_fn(|_| self.b.create_block());
         let count = self.b.append_block_param(body, I64);
         let any = self.b.ins().icmp(IntCC::SignedLessThan, from, to);
@@ -129,6 +140,7 @@ impl Emitter<'_> {
         self.b.switch_to_block(body);
         self.atoms[index.0 as usize] = Some(count);
         self.steps(steps);
+        self.b.set_srcloc(location(None));
         let next = self.b.ins().iadd_imm_s(count, 1);
         let more = self.b.ins().icmp(IntCC::SignedLessThan, next, to);
         self.b.ins().brif(more, body, &[next.into()], exit, &[]);

@@ -198,13 +198,16 @@ impl<'a> Body<'a> {
         value: Value,
         operands: &[Lane<Builder>],
     ) -> Result<Lane<Builder>> {
-        match (self.op(value), operands) {
+        let outer = b.set_source(Some(value.node.index()));
+        let lane = match (self.op(value), operands) {
             (Op::Broadcast(_) | Op::Reshape(_), &[lane]) => Ok(lane),
             (op, _) => match op.emit(b, operands) {
                 Some(lane) => Ok(hold(b, self.ty(value).dtype, lane)),
                 None => Err(self.not_elementwise(value)),
             },
-        }
+        };
+        b.set_source(outer);
+        lane
     }
 
     fn not_elementwise(&self, value: Value) -> Error {

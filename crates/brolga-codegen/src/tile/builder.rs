@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use brolga_ir::lanes::Lane;
+use brolga_ir::loops::Sources;
 use rustc_hash::FxHashMap;
 
 use super::halves::Halves;
@@ -95,6 +96,8 @@ pub struct Builder {
     blocks: Vec<Block>,
     constants: FxHashMap<Constant, Value>,
     halves: Halves,
+    /// The node that values are computed for.
+    source: Option<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -114,12 +117,14 @@ impl Builder {
             values: Vec::new(),
             vars: Vec::new(),
             body: Vec::new(),
+            sources: Sources::default(),
         };
         Self {
             program,
             blocks: vec![Block::default()],
             constants: FxHashMap::default(),
             halves: Halves::default(),
+            source: None,
         }
     }
 
@@ -131,6 +136,12 @@ impl Builder {
         self.program.body = self.close();
         self.program.validate()?;
         Ok(self.program)
+    }
+
+    /// Sets the node of the kernel's body that the following values are computed for, by its index;
+    /// returns the one before.
+    pub(crate) fn set_source(&mut self, node: Option<usize>) -> Option<usize> {
+        std::mem::replace(&mut self.source, node)
     }
 
     /// Adds a parameter: an address.
@@ -364,6 +375,7 @@ impl Builder {
     fn record(&mut self, kind: Kind, op: Op) -> Value {
         let value = Value(index(self.program.values.len()));
         self.program.values.push(ValueData { kind, constant: None });
+        self.program.sources.set(value.0, self.source);
         self.halves.define(value, op);
         self.push(Stmt::Let(value, op));
         value

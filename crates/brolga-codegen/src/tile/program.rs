@@ -1,6 +1,7 @@
 //! The data structure of a tile program.
 
 pub use brolga_ir::lanes::{Binary, Kind, Shift, Unary};
+use brolga_ir::loops::Sources;
 
 /// Lanes of one logical vector.
 pub const LANES: usize = 16;
@@ -26,6 +27,8 @@ pub struct TileProgram {
     pub vars: Vec<Kind>,
     /// The statements, in the order of execution.
     pub body: Vec<Stmt>,
+    /// The node of the kernel's body that each value is computed for.
+    pub sources: Sources,
 }
 
 /// One parameter of a program.
@@ -153,6 +156,35 @@ impl Address {
     #[must_use]
     pub fn plus(self, bytes: i64) -> Self {
         Self { offset: self.offset.saturating_add(bytes), ..self }
+    }
+}
+
+impl TileProgram {
+    /// All statements in the order of the text, those of loops after the loop.
+    pub(crate) fn statements(&self) -> impl Iterator<Item = &Stmt> {
+        // The statements that are still to come, the next one last.
+        let mut open: Vec<&Stmt> = self.body.iter().rev().collect();
+        std::iter::from_fn(move || {
+            let stmt = open.pop()?;
+            if let Stmt::Loop { body, .. } = stmt {
+                open.extend(body.iter().rev());
+            }
+            Some(stmt)
+        })
+    }
+
+    /// The node of the kernel's body that a statement belongs to, by its index; none for loops and
+    /// pointers.
+    #[must_use]
+    pub fn source(&self, stmt: &Stmt) -> Option<usize> {
+        match stmt {
+            Stmt::Let(value, _) | Stmt::Set(_, value) | Stmt::Store { value, .. } => {
+                self.sources.of(value.0)
+            }
+            Stmt::StoreTransposed { values, .. } => self.sources.of(values[0].0),
+            // The accumulators are set to 0, or to what was there, for the contraction.
+            Stmt::Rank1(_) | Stmt::Prefetch(_) | Stmt::Step { .. } | Stmt::Loop { .. } => None,
+        }
     }
 }
 

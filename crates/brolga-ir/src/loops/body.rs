@@ -13,6 +13,7 @@ use crate::types::{DType, Shape};
 
 /// Writes all nodes of a graph whose inputs are `operands` and whose outputs go to `results`.
 pub fn write_body(w: &mut Writer, graph: &Graph, operands: &[Buffer], results: &[Buffer]) {
+    w.enter();
     let mut body = Body { w, graph, buffers: FxHashMap::default(), run: Vec::new() };
     for (&input, &buffer) in graph.inputs().iter().zip(operands) {
         body.buffers.insert(input.into(), buffer);
@@ -31,6 +32,7 @@ pub fn write_body(w: &mut Writer, graph: &Graph, operands: &[Buffer], results: &
             copy(body.w, source, buffer);
         }
     }
+    body.w.leave();
 }
 
 /// Writes a stage that copies a tensor to another with as many elements.
@@ -75,6 +77,7 @@ impl Body<'_> {
                 let operands = self.operands(id);
                 let results: Vec<Buffer> = self.results(id);
                 self.w.set_name(op.name());
+                self.w.set_source(id.index());
                 op.definition().loops(self.w, &operands, &results);
             }
         }
@@ -160,6 +163,7 @@ struct Element<'a> {
 
 impl Element<'_> {
     fn compute(&mut self, id: NodeId) {
+        self.w.set_source(id.index());
         let operands = self.graph.operands(id);
         let args: Vec<Number> = operands.iter().map(|&value| self.operand(value)).collect();
         let dtype = self.graph.ty(id.into()).dtype;

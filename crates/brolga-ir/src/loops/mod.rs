@@ -14,6 +14,7 @@ mod arithmetic;
 mod body;
 mod check;
 mod index;
+mod sources;
 mod text;
 mod writer;
 
@@ -23,6 +24,7 @@ pub use body::write_body;
 pub use check::Breach;
 pub(crate) use index::integer;
 pub use index::{Atom, Index};
+pub use sources::Sources;
 pub use writer::Writer;
 
 use crate::lanes::{Binary, Shift, Unary};
@@ -215,6 +217,8 @@ pub struct Loops {
     pub buffers: Vec<BufferData>,
     /// The numbers of atoms, registers and variables.
     pub counts: Counts,
+    /// The node of the body that each register is computed for.
+    pub sources: Sources,
 }
 
 /// The numbers of atoms, registers and variables of a program.

@@ -3,8 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    Atom, Buffer, BufferData, Counts, Index, Loops, Number, Rule, Scalar, Stage, Step, Storage,
-    Value, Variable, integer,
+    Atom, Buffer, BufferData, Counts, Index, Loops, Number, Rule, Scalar, Sources, Stage, Step,
+    Storage, Value, Variable, integer,
 };
 use crate::lanes::{Lanes, Width};
 use crate::tensor::Data;
@@ -21,6 +21,9 @@ pub struct Writer {
     buffers: Vec<BufferData>,
     blocks: Vec<Vec<Step>>,
     counts: Counts,
+    sources: Sources,
+    /// The node whose steps are written, and the depth of bodies in which it is.
+    source: (Option<usize>, usize),
     name: String,
     /// The buffers that are parts of others, and the index of each one's first element there.
     parts: FxHashMap<Buffer, (Buffer, Index)>,
@@ -36,6 +39,8 @@ impl Writer {
             buffers: (0..).zip(buffers).map(given).collect(),
             blocks: Vec::new(),
             counts: Counts::default(),
+            sources: Sources::default(),
+            source: (None, 0),
             name: String::new(),
             parts: FxHashMap::default(),
         }
@@ -44,12 +49,30 @@ impl Writer {
     /// The finished program.
     #[must_use]
     pub fn finish(self) -> Loops {
-        Loops { stages: self.stages, buffers: self.buffers, counts: self.counts }
+        let Self { stages, buffers, counts, sources, .. } = self;
+        Loops { stages, buffers, counts, sources }
     }
 
     /// Sets the name of the following stages.
     pub fn set_name(&mut self, name: impl Into<String>) {
         self.name = name.into();
+    }
+
+    /// Begins a body inside of the one that is written.
+    pub(super) fn enter(&mut self) {
+        self.source.1 += 1;
+    }
+
+    /// Ends a body.
+    pub(super) fn leave(&mut self) {
+        self.source.1 -= 1;
+    }
+
+    /// Sets the node of the following steps, by its index; those of bodies inside of it stay its.
+    pub(super) fn set_source(&mut self, node: usize) {
+        if self.source.1 <= 1 {
+            self.source.0 = Some(node);
+        }
     }
 
     /// A new buffer, for values that stages pass on.
@@ -317,6 +340,7 @@ impl Writer {
     pub(super) fn define(&mut self, scalar: Scalar, value: Value) -> Number {
         let number = Number { id: self.counts.numbers, scalar };
         self.counts.numbers += 1;
+        self.sources.set(number.id, self.source.0);
         self.push(Step::Let(number, value));
         number
     }

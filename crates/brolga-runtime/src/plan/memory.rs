@@ -34,7 +34,7 @@ pub(super) fn report(
     MemoryReport {
         graph: signature.graph.clone(),
         layers: layers(graph, signature, tasks, regions, peak),
-        values: values(tasks, regions),
+        values: values(tasks, regions, plan, constants + inputs),
         states: states.bytes(),
         constants,
         inputs,
@@ -48,12 +48,16 @@ pub(super) fn report(
     }
 }
 
-fn values(tasks: &Tasks, regions: &Regions) -> Vec<ValueMemory> {
-    let value = |(range, &task): (&LiveRange, &usize)| {
-        let &LiveRange { bytes, first, last } = range;
-        ValueMemory { node: tasks.tasks[task].call.node, bytes, first, last }
+/// The regions of a plan whose part of the arena begins at `start`.
+fn values(tasks: &Tasks, regions: &Regions, plan: &MemoryPlan, start: usize) -> Vec<ValueMemory> {
+    let value = |region: usize| {
+        let LiveRange { bytes, first, last } = regions.ranges[region];
+        let task = regions.owners[region];
+        let workspace = regions.of_workspace[task] == Some(region);
+        let offset = start + plan.offsets[region];
+        ValueMemory { node: tasks.tasks[task].call.node, workspace, offset, bytes, first, last }
     };
-    regions.ranges.iter().zip(&regions.owners).map(value).collect()
+    (0..regions.ranges.len()).map(value).collect()
 }
 
 fn layers(

@@ -8,8 +8,8 @@ use crate::profile::{Timed, Timers};
 use crate::schedule::operand_table;
 
 impl Plan {
-    /// Clocks for the stages, on `threads` threads.
-    pub(crate) fn timers(&self, threads: usize) -> Timers {
+    /// Clocks for the stages, on `threads` threads, with memory for `events` events of each.
+    pub(crate) fn timers(&self, threads: usize, events: usize) -> Timers {
         let kernels = self.schedule.stages.chunk_by(|a, b| a.call == b.call).map(|stages| {
             let call = &self.calls[stages[0].call];
             Timed {
@@ -21,7 +21,7 @@ impl Plan {
                 ..Timed::new(&call.name, call.node, &call.origin)
             }
         });
-        Timers::new(kernels.collect(), threads)
+        Timers::new(kernels.collect(), threads, events)
     }
 
     /// The bytes of the distinct addresses that a call touches: an operand and a result in place

@@ -5,18 +5,17 @@
 //! run, in turns with what is judged: [`Limits`] says what they are.
 
 mod kernels;
-pub mod limit;
-mod limits;
 mod step;
 mod tiles;
 
 use std::error::Error;
 
 use brolga_ir::{Data, Tensor, Type};
+use brolga_measure::median;
 use brolga_runtime::{Executable, State, StateLayout};
 
+pub use brolga_measure::{LevelLimits, Limits, Meter, Roof, Work, limit};
 pub use kernels::{Case, KernelTime, KernelTimes, kernels};
-pub use limits::{LevelLimits, Limits, Meter, Roof, Work};
 pub use step::{IsaLimit, StepReport, train_step};
 pub use tiles::{Choice, TileTime, TileTimes, tile_shapes};
 
@@ -53,9 +52,4 @@ fn numbers(ty: &Type) -> Tensor {
     let values: Vec<f64> = std::iter::repeat_with(next).take(ty.shape.elements()).collect();
     let data = Data::from_f64(ty.dtype, &values);
     Tensor::new(ty.shape.clone(), data).unwrap_or_else(|| Tensor::zeros(ty))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

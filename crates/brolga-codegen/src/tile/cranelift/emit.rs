@@ -12,6 +12,7 @@ use cranelift_frontend::{FunctionBuilder, Variable};
 
 use super::memory::{self, Mem};
 use super::{PARTS, WIDTH, halves, parts};
+use crate::host::location;
 use crate::tile::demand::{Demand, extent_of, lanes_of, parts_of};
 use crate::tile::program::{
     Address, Count, Element, Extent, LANES, Op, ParamKind, Rank1, Stmt, TileProgram, Trips, Value,
@@ -114,6 +115,7 @@ impl Emitter<'_, '_, '_> {
     }
 
     fn lane_wise(&mut self, stmt: &Stmt, part: usize) {
+        self.b.set_srcloc(location(self.program.source(stmt)));
         match *stmt {
             Stmt::Let(value, op) => {
                 let demand = self.demand.values[value.0 as usize];
@@ -206,6 +208,7 @@ impl Emitter<'_, '_, '_> {
 
     /// A statement that is emitted for all parts at once.
     fn whole(&mut self, stmt: &Stmt) {
+        self.b.set_srcloc(location(self.program.source(stmt)));
         match stmt {
             Stmt::Let(value, Op::Load(element, address, Extent::Rest(count))) => {
                 let (mem, count) = (self.mem(*address), self.rest(*count));

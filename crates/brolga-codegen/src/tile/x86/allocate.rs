@@ -165,7 +165,7 @@ impl Rewrite<'_> {
             | Item::Splat { dst, .. }
             | Item::Byte { dst, .. }
             | Item::PackedIn { dst, .. } => self.result(dst),
-            Item::Step { .. } | Item::Begin(_) | Item::End => None,
+            Item::Step { .. } | Item::Begin(_) | Item::End | Item::Mark(_) => None,
         };
         self.items.push(item);
         if let Some(Stored { to, from }) = stored {

@@ -84,7 +84,7 @@ impl Uses {
                 self.counters.push(if matches!(trips, Trips::Tail(_)) { 0 } else { self.weight });
             }
             Item::End => self.weight /= 8,
-            Item::Fma { .. } | Item::Move { .. } | Item::Constant { .. } => {}
+            Item::Fma { .. } | Item::Move { .. } | Item::Constant { .. } | Item::Mark(_) => {}
         }
     }
 

@@ -186,6 +186,8 @@ pub(super) enum Item {
     },
     Begin(Trips),
     End,
+    /// What follows is of the statement of this number, in the order of the text: no code.
+    Mark(u32),
 }
 
 impl Item {
@@ -224,7 +226,11 @@ impl Item {
             | Self::Splat { dst, .. }
             | Self::Byte { dst, .. }
             | Self::PackedIn { dst, .. } => Some(*dst),
-            Self::PackedOut { .. } | Self::Step { .. } | Self::Begin(_) | Self::End => None,
+            Self::PackedOut { .. }
+            | Self::Step { .. }
+            | Self::Begin(_)
+            | Self::End
+            | Self::Mark(_) => None,
         }
     }
 
@@ -255,7 +261,7 @@ impl Item {
             | Self::Byte { dst: v, .. }
             | Self::PackedIn { dst: v, .. }
             | Self::PackedOut { src: v, .. } => *v = f(*v),
-            Self::Step { .. } | Self::Begin(_) | Self::End => {}
+            Self::Step { .. } | Self::Begin(_) | Self::End | Self::Mark(_) => {}
         }
     }
 }

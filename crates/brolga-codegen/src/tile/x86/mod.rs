@@ -72,7 +72,7 @@ impl Isa {
     fn compile(self, program: &TileProgram, text: bool) -> Result<MachineCode> {
         program.validate()?;
         let attempt = |order: Order, split: bool| {
-            let mut listing = select::select(self, program, order);
+            let mut listing = select::select(self, program, order, text);
             coalesce::coalesce(&mut listing, split);
             allocate::allocate(self, listing)
         };
@@ -162,3 +162,63 @@ macro_rules! tile_target {
 
 tile_target!(Avx2, Isa::Avx2, "avx2");
 tile_target!(Avx512, Isa::Avx512, "avx512");
+
+#[cfg(test)]
+mod tests {
+    use brolga_ir::lanes::Lanes;
+
+    use super::*;
+    use crate::tile::{Builder, Extent, Trips};
+
+    /// `y = exp(x) · x + x`, in a loop and for the rest, with values of two nodes.
+    fn program() -> TileProgram {
+        let mut b = Builder::new("marked");
+        let (x, y, n) = (b.pointer("x"), b.pointer("y"), b.count("n"));
+        for (trips, extent) in
+            [(Trips::Vectors(n), Extent::Full), (Trips::Tail(n), Extent::Rest(n))]
+        {
+            b.repeat(trips, |b| {
+                let v = b.load_f32(x.at(0), extent);
+                b.set_source(Some(7));
+                let exp = b.exp(v);
+                b.set_source(Some(8));
+                let sum = b.fma(exp, v, v);
+                b.set_source(None);
+                b.store_f32(y.at(0), extent, sum);
+                b.step(x, 64, Trips::Const(1));
+                b.step(y, 64, Trips::Const(1));
+            });
+        }
+        b.finish().expect("a right program")
+    }
+
+    #[test]
+    fn marks_are_no_code() {
+        for isa in [Isa::Avx2, Isa::Avx512] {
+            let [plain, shown] =
+                [false, true].map(|text| isa.compile(&program(), text).expect("it compiles"));
+            assert_eq!(plain.bytes, shown.bytes, "{isa:?}");
+            assert!(plain.text.is_none());
+        }
+    }
+
+    #[test]
+    fn instructions_have_their_statement_and_node() {
+        for isa in [Isa::Avx2, Isa::Avx512] {
+            let code = isa.compile(&program(), true).expect("it compiles");
+            let listing = code.text.expect("it was asked for").listing;
+            let of = |node: Option<usize>, word: &str| {
+                let lines = listing.instructions.iter();
+                lines.filter(|line| line.node == node && line.text.contains(word)).count()
+            };
+            assert!(of(Some(7), "mul") > 2, "{isa:?}: the terms of exp");
+            let last = of(Some(8), "fmadd");
+            assert_eq!(last, 2 * isa.parts(), "{isa:?}: in the loop and for the rest");
+            assert_eq!(of(Some(7), "ret"), 0);
+            for line in &listing.instructions {
+                let statement = line.source.map(|index| &listing.sources[index]);
+                assert_eq!(statement.and_then(|source| source.node), line.node);
+            }
+        }
+    }
+}

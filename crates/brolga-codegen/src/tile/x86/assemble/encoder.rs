@@ -65,6 +65,11 @@ impl Bytes {
         }
     }
 
+    /// The bytes so far.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(super) fn label(&mut self) -> Label {
         self.labels.push(None);
         Label(self.labels.len() - 1)

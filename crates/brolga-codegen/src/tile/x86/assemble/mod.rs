@@ -5,7 +5,6 @@ mod packed;
 
 use iced_x86::Code::*;
 use iced_x86::Register::{self, EAX, K0, R11, R11D, RAX, RSP, XMM0, YMM0, ZMM0};
-use iced_x86::{Decoder, DecoderOptions, Formatter, IntelFormatter};
 use smallvec::SmallVec;
 
 use self::encoder::{Bytes, Label, Memory, Op};
@@ -15,7 +14,7 @@ use super::codes;
 use super::frame::{Frame, Home, VECTOR};
 use super::inst::{Class, Constant, Inst, Item, Mem, Operand, V, Width};
 use crate::error::{Error, Result};
-use crate::host::{CodeText, MachineCode};
+use crate::host::{CodeListing, CodeText, MachineCode, MachineLine, SourceLine, disassemble};
 use crate::tile::program::{Count, LANES, Pointer, TileProgram, Trips};
 
 /// The alignment of functions, and of innermost loops.
@@ -35,19 +34,31 @@ pub(super) fn assemble(
         bytes: Bytes::new(),
         loops: Vec::new(),
         begun: 0,
+        marks: Vec::new(),
     };
     assembler.enter();
     for (position, item) in allocated.items.iter().enumerate() {
         assembler.item(item, &allocated.items[position + 1..]);
     }
+    assembler.marks.push((assembler.bytes.len(), None));
     assembler.leave();
+    let marks = assembler.marks;
     let (bytes, code) = assembler
         .bytes
         .finish()
         .map_err(|message| Error::Compile { function: program.name.clone(), message })?;
-    let text = text.then(|| CodeText {
-        source: program.to_string(),
-        assembly: disassemble(&bytes[..code], allocated.slots),
+    let text = text.then(|| {
+        let stack = match allocated.slots {
+            0 => String::new(),
+            slots => format!("; {slots} vectors are on the stack\n"),
+        };
+        let machine = disassemble(&bytes[..code]);
+        let lines: String = machine.iter().map(|line| line.to_string() + "\n").collect();
+        CodeText {
+            source: program.to_string(),
+            assembly: stack + &lines,
+            listing: listing(program, machine, &marks),
+        }
     });
     Ok(MachineCode {
         bytes,
@@ -58,27 +69,25 @@ pub(super) fn assemble(
     })
 }
 
-/// The instructions in Intel's notation, each after its offset.
-fn disassemble(bytes: &[u8], slots: u32) -> String {
-    use std::fmt::Write;
-    let mut text = String::new();
-    if slots > 0 {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "; {slots} vectors are on the stack");
-    }
-    let mut formatter = IntelFormatter::new();
-    let options = formatter.options_mut();
-    options.set_first_operand_char_index(12);
-    options.set_hex_prefix("0x");
-    options.set_hex_suffix("");
-    options.set_space_after_operand_separator(true);
-    let mut line = String::new();
-    for instruction in Decoder::with_ip(64, bytes, 0, DecoderOptions::NONE).iter() {
-        line.clear();
-        formatter.format(&instruction, &mut line);
-        let _ = writeln!(text, "{:6x}  {line}", instruction.ip());
-    }
-    text
+/// Instructions beside the statements that they are marked as.
+fn listing(
+    program: &TileProgram,
+    machine: Vec<MachineLine>,
+    marks: &[(usize, Option<u32>)],
+) -> CodeListing {
+    let sources = program
+        .statements()
+        .map(|stmt| SourceLine { text: program.statement_text(stmt), node: program.source(stmt) });
+    let sources: Vec<SourceLine> = sources.collect();
+    let instruction = |line: MachineLine| {
+        let after = marks.partition_point(|&(offset, _)| offset <= line.offset);
+        let number = after.checked_sub(1).and_then(|index| marks[index].1);
+        let source = number.map(|number| number as usize);
+        let node = source.and_then(|index| sources.get(index)?.node);
+        MachineLine { source, node, ..line }
+    };
+    let instructions = machine.into_iter().map(instruction).collect();
+    CodeListing { sources, instructions }
 }
 
 struct OpenLoop {
@@ -96,6 +105,8 @@ struct Assembler<'a> {
     loops: Vec<OpenLoop>,
     /// The number of loops so far.
     begun: usize,
+    /// The offsets from which on code is of a statement, and the number of that.
+    marks: Vec<(usize, Option<u32>)>,
 }
 
 fn stack(offset: i32) -> Op {
@@ -143,7 +154,11 @@ impl Assembler<'_> {
             Item::PackedOut { src, mem, count, size } => self.packed_out(*src, *mem, *count, *size),
             Item::Step { pointer, bytes, trips } => self.step(*pointer, *bytes, *trips),
             Item::Begin(trips) => self.begin(*trips, rest),
-            Item::End => self.end(),
+            Item::End => {
+                self.marks.push((self.bytes.len(), None));
+                self.end();
+            }
+            Item::Mark(number) => self.marks.push((self.bytes.len(), Some(*number))),
         }
     }
 

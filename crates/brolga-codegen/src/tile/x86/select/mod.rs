@@ -35,7 +35,7 @@ pub(super) enum Order {
 /// Registers of one value or variable, by part.
 type Parts = [Option<V>; 2];
 
-pub(super) fn select(isa: Isa, program: &TileProgram, order: Order) -> Listing {
+pub(super) fn select(isa: Isa, program: &TileProgram, order: Order, text: bool) -> Listing {
     let mut select = Select {
         isa,
         order,
@@ -49,7 +49,13 @@ pub(super) fn select(isa: Isa, program: &TileProgram, order: Order) -> Listing {
         rests: FxHashMap::default(),
         compared: FxHashMap::default(),
         uses: Uses::of(program),
+        numbers: FxHashMap::default(),
     };
+    if text {
+        for (number, stmt) in (0..).zip(program.statements()) {
+            select.numbers.insert(std::ptr::from_ref(stmt), number);
+        }
+    }
     select.mark_accumulators(&program.body);
     select.block(&program.body);
     select.listing
@@ -116,6 +122,8 @@ struct Select<'a> {
     /// Comparisons that are part of a minimum or maximum and have no instruction of their own.
     compared: FxHashMap<Value, (Value, Value)>,
     uses: Uses,
+    /// The numbers of statements in the order of the text, if they are marked.
+    numbers: FxHashMap<*const Stmt, u32>,
 }
 
 impl Select<'_> {
@@ -163,7 +171,15 @@ impl Select<'_> {
         }
     }
 
+    /// Marks what follows as that of a statement.
+    fn mark(&mut self, stmt: &Stmt) {
+        if let Some(&number) = self.numbers.get(&std::ptr::from_ref(stmt)) {
+            self.listing.items.push(Item::Mark(number));
+        }
+    }
+
     fn lane_wise(&mut self, stmt: &Stmt, part: usize) {
+        self.mark(stmt);
         match *stmt {
             Stmt::Let(value, op) => {
                 let index = value.0 as usize;
@@ -276,6 +292,7 @@ impl Select<'_> {
 
     /// A statement that is written for all parts at once.
     fn whole(&mut self, stmt: &Stmt) {
+        self.mark(stmt);
         match stmt {
             Stmt::Let(value, Op::Load(element, address, Extent::Rest(count))) => {
                 let (dst, size) = (self.vector(), PackedSize::of(*element));

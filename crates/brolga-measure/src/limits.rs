@@ -5,8 +5,8 @@ use std::fmt;
 use brolga_codegen::{Error, VectorIsa};
 use brolga_runtime::table::{bytes, write_table};
 
-use super::limit::{Level, MultiplyAdds, Traffic, Transfers, levels};
-use super::median;
+use crate::limit::{Level, MultiplyAdds, Traffic, Transfers, levels};
+use crate::median;
 
 /// What a kernel has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
