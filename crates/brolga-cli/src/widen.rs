@@ -70,7 +70,7 @@ fn widened_op(mut op: Op) -> Result<Op, Mistake> {
         Op::Constant(constant) => Constant::new(widen_tensor(&constant.tensor())).into(),
         Op::Cast(Cast { dtype }) => Cast { dtype: wide(dtype) }.into(),
         Op::OneHot(OneHot { dtype, depth }) => OneHot { dtype: wide(dtype), depth }.into(),
-        Op::Iota(Iota { ty, axis }) => Iota { ty: wide_type(&ty), axis }.into(),
+        Op::Iota(iota) => Iota { ty: wide_type(&iota.ty), axis: iota.axis }.into(),
         _ => {
             for body in op.bodies_mut() {
                 *body = Arc::new(widened(body)?);

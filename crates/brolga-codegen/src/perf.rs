@@ -74,6 +74,7 @@ mod tests {
             arity: 4,
             clif: None,
             code: code(),
+            reused: false,
             places: places.iter().map(|&place| place.to_owned()).collect(),
         };
         let lines = [
