@@ -44,6 +44,8 @@ struct Fused<'a> {
     dims: AttentionDims,
     /// The slots of all operands but mask, seed and step.
     slots: Vec<usize>,
+    /// The slot of each result, if anything needs it.
+    results: [Option<usize>; 3],
     mask: Option<Mask>,
     shares: Shares,
     random: Option<[usize; 2]>,
@@ -134,7 +136,13 @@ impl<'a> Fused<'a> {
             mask: form,
             stream: how.stream,
         };
-        Ok(Self { body, target, how, dims, slots: fixed.to_vec(), mask, shares, random })
+        let result = |port: u32| {
+            let of_port = |&(value, _): &(Value, usize)| value == Value { node: root.node, port };
+            body.results().find(of_port).map(|(_, slot)| slot)
+        };
+        let results = [0, 1, 2].map(result);
+        let slots = fixed.to_vec();
+        Ok(Self { body, target, how, dims, slots, results, mask, shares, random })
     }
 
     /// Floats of a row of lanes.
@@ -376,31 +384,28 @@ impl<'a> Fused<'a> {
                 },
             )
         })?;
-        let result = self.body.operands();
-        let first = self.of_queries(result, block, values);
-        for (count, lanes, start) in [
-            (block.count / LANES, LANES, 0),
-            (
-                usize::from(!block.count.is_multiple_of(LANES)),
-                block.count % LANES,
-                block.count / LANES,
-            ),
-        ] {
+        let [output, stored @ ..] = self.results;
+        let last = block.count % LANES;
+        for (count, lanes, start) in
+            [(block.count / LANES, LANES, 0), (usize::from(last > 0), last, block.count / LANES)]
+        {
             if count == 0 {
                 continue;
             }
-            let tile = shares::finish(values, lanes, row)?;
+            let tile = shares::finish(values, lanes, row, stored.map(|slot| slot.is_some()))?;
             nest.repeat(count, |nest, vector| {
                 let vector = vector.plus(start as i64);
                 let at = |part: Affine| part.add(&vector, 4 * LANES as i64);
-                let results = [1, 2].map(|port| self.of_queries(result + port, block, 1));
-                let [most_to, total_to] = results.map(at);
                 let parts = [&sums, &most, &total].map(|part| at(part.clone()));
-                nest.call(&tile, parts.into_iter().chain([most_to, total_to]));
+                let stored = stored.into_iter().flatten();
+                let stored = stored.map(|slot| at(self.of_queries(slot, block, 1)));
+                nest.call(&tile, parts.into_iter().chain(stored));
             });
         }
-        let back = pack::transposed(values, block.count, row, 4 * values as i64)?;
-        nest.call(&back, [sums, first]);
+        if let Some(output) = output {
+            let back = pack::transposed(values, block.count, row, 4 * values as i64)?;
+            nest.call(&back, [sums, self.of_queries(output, block, values)]);
+        }
         Ok(bytes)
     }
 
@@ -411,8 +416,10 @@ impl<'a> Fused<'a> {
         let group = Affine::from(Nest::UNIT);
         let zero = Affine::number(0);
         for (port, extent) in [(1, features), (2, values)] {
-            let first = self.of_keys(self.body.operands() + port, &group, &zero, extent);
-            nest.call(&fill(Element::F32, keys * extent, 0)?, [first]);
+            if let Some(slot) = self.results[port] {
+                let first = self.of_keys(slot, &group, &zero, extent);
+                nest.call(&fill(Element::F32, keys * extent, 0)?, [first]);
+            }
         }
         let (mut scratch, mut result) = (0, Ok(()));
         nest.repeat(share, |nest, head| {
@@ -446,7 +453,6 @@ impl<'a> Fused<'a> {
         nest.call(&panel(block.count, features, row)?, [q.clone(), panels.clone()]);
         nest.call(&panel(block.count, values, row)?, [g.clone(), cotangents.clone()]);
         nest.call(&fill(Element::F32, features * self.width(), 0)?, [sums.clone()]);
-        let result = self.body.operands();
         self.each_key_block(nest, block, &|nest, number, keys, causal| {
             self.scores(nest, block, (number, keys), (&panels, &scores))?;
             let v = self.of_keys(self.slots[2], block.group, number, values);
@@ -488,17 +494,20 @@ impl<'a> Fused<'a> {
                     nest.call(&tile, parts.into_iter().chain(further));
                 });
             }
-            let k = self.of_keys(self.slots[1], block.group, number, features);
-            multiply(
-                nest,
-                [features, block.lanes(), keys],
-                (k, [4, 4 * features as i64]),
-                (scores.clone(), row),
-                (sums.clone(), row),
-                true,
-            )?;
+            if self.results[0].is_some() {
+                let k = self.of_keys(self.slots[1], block.group, number, features);
+                multiply(
+                    nest,
+                    [features, block.lanes(), keys],
+                    (k, [4, 4 * features as i64]),
+                    (scores.clone(), row),
+                    (sums.clone(), row),
+                    true,
+                )?;
+            }
             for (port, a, b, extent) in [(1, &scores, &q, features), (2, &products, &g, values)] {
-                let to = self.of_keys(result + port, block.group, number, extent);
+                let Some(slot) = self.results[port] else { continue };
+                let to = self.of_keys(slot, block.group, number, extent);
                 multiply(
                     nest,
                     of_scores(keys, extent),
@@ -510,8 +519,10 @@ impl<'a> Fused<'a> {
             }
             Ok(())
         })?;
-        let back = pack::transposed(features, block.count, row, 4 * features as i64)?;
-        nest.call(&back, [sums, self.of_queries(result, block, features)]);
+        if let Some(slot) = self.results[0] {
+            let back = pack::transposed(features, block.count, row, 4 * features as i64)?;
+            nest.call(&back, [sums, self.of_queries(slot, block, features)]);
+        }
         Ok(bytes)
     }
 

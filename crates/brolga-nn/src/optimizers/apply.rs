@@ -80,7 +80,7 @@ pub fn apply(
         let decay = optimizer.weight_decay(parts.own);
         let decay = decay.filter(|_| !common.excludes(&parts.trained.path));
         let decay = decay.map(|decay| 1.0 - learning_rate * decay);
-        if let Ok(rows) = rows::rows(optimizer, parts.trained, decay.is_some()) {
+        if let Ok(rows) = rows::rows(optimizer, parts.trained) {
             let of = |x: &Var| x.gather(&rows.rows);
             let own: Vec<Var> = parts.own.iter().map(of).collect();
             let next = optimizer.update(&scalars, &of(weight), &rows.gradients, &own);

@@ -40,7 +40,7 @@ classes! {
 
 pub use apply::{Trained, Updates, apply, slots};
 pub use learning_rate::LearningRate;
-pub use rows::ByRows;
+pub use rows::{ByRows, by_rows};
 
 pub(crate) use average::AVERAGE;
 

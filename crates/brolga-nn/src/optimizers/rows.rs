@@ -35,15 +35,32 @@ pub(super) struct Rows {
 /// sorting them has to be worth it.
 const WORTH: usize = 4;
 
+/// Whether the update of a weight touches the rows alone that occur in a batch: then [`apply`]
+/// makes it so.
+///
+/// # Errors
+/// Why the weight is updated as a whole.
+///
+/// [`apply`]: super::apply
+pub fn by_rows(optimizer: &dyn Optimizer, trained: &Trained) -> Result<(), Mistake> {
+    look_up(optimizer, trained).map(drop)
+}
+
 /// The gradient of a weight by rows.
 ///
 /// # Errors
-/// Why the weight has to be updated as a whole.
-pub(super) fn rows(
-    optimizer: &dyn Optimizer,
-    trained: &Trained,
-    decays: bool,
-) -> Result<Rows, Mistake> {
+/// As [`by_rows`].
+pub(super) fn rows(optimizer: &dyn Optimizer, trained: &Trained) -> Result<Rows, Mistake> {
+    let [indices, updates] = look_up(optimizer, trained)?;
+    let indices = if indices.dtype() == DType::U8 { indices.cast(DType::I32) } else { indices };
+    let (gradients, rows) = updates.sums_by_row(&indices);
+    Ok(Rows { rows, gradients })
+}
+
+/// The indices of a look-up, and the gradients of what it gave.
+fn look_up(optimizer: &dyn Optimizer, trained: &Trained) -> Result<[Var; 2], Mistake> {
+    let decays = optimizer.weight_decay(&trained.slots).is_some()
+        && !optimizer.common().excludes(&trained.path);
     let by_rows = possible(optimizer, decays).map_err(|reason| refused(trained, reason))?;
     let (gradient, weight) = (&trained.gradient, &trained.weight);
     let tracer = gradient.tracer();
@@ -56,18 +73,16 @@ pub(super) fn rows(
     let Some([indices, updates]) = operands.as_deref() else {
         return Err(refused(trained, "its gradient is not that of one look-up of rows alone"));
     };
-    let [indices, updates] = [indices, updates].map(|&value| tracer.at(value));
     if trained.slots.iter().any(|slot| slot.shape() != weight.shape()) {
         return Err(refused(trained, "a slot of the optimizer has other rows"));
     }
+    let [indices, updates] = [indices, updates].map(|&value| tracer.at(value));
     let (count, table) = (indices.shape().elements(), weight.shape()[0]);
     if by_rows == ByRows::Exact && count.saturating_mul(WORTH) > table {
         let reason = format!("{count} indices of {table} rows touch most of them");
         return Err(refused(trained, &reason));
     }
-    let indices = if indices.dtype() == DType::U8 { indices.cast(DType::I32) } else { indices };
-    let (gradients, rows) = updates.sums_by_row(&indices);
-    Ok(Rows { rows, gradients })
+    Ok([indices, updates])
 }
 
 /// Whether updates by rows are possible with these arguments.
@@ -114,7 +129,7 @@ mod tests {
     use crate::optimizers::{Adagrad, Adam, SGD, apply, slots};
 
     /// A table of 40 rows with the gradient of these look-ups.
-    fn look_up(optimizer: &dyn Optimizer, count: usize, twice: bool) -> (Tracer, Trained) {
+    fn step(optimizer: &dyn Optimizer, count: usize, twice: bool) -> (Tracer, Trained) {
         let tracer = Tracer::new("step");
         let weight = tracer.state("table", Type::f32([40, 3]));
         let indices = tracer.input("indices", Type::new(DType::I32, [count]));
@@ -128,9 +143,9 @@ mod tests {
     }
 
     fn why(optimizer: &dyn Optimizer, count: usize, twice: bool) -> String {
-        let (_tracer, trained) = look_up(optimizer, count, twice);
-        match rows(optimizer, &trained, optimizer.common().weight_decay.is_some()) {
-            Ok(_) => "by rows".to_owned(),
+        let (_tracer, trained) = step(optimizer, count, twice);
+        match by_rows(optimizer, &trained) {
+            Ok(()) => "by rows".to_owned(),
             Err(mistake) => mistake.to_string(),
         }
     }
@@ -179,7 +194,7 @@ mod tests {
     /// The next values of table and slots after a step with ten look-ups, some of them of one row,
     /// and none of another.
     fn next(optimizer: &dyn Optimizer, as_a_whole: bool) -> Vec<Vec<u32>> {
-        let (tracer, mut trained) = look_up(optimizer, 10, false);
+        let (tracer, mut trained) = step(optimizer, 10, false);
         if as_a_whole {
             // The same numbers, which are not known to be of a look-up.
             trained.gradient = trained.gradient.reshape([120]).reshape([40, 3]);

@@ -92,3 +92,50 @@ fn kernels_over_nothing_have_a_workspace_without_bytes() {
         assert_eq!(run(Backend::Native, threads), expected, "{threads} threads");
     }
 }
+
+/// A table of which rows are replaced: in place, or beside the old one if that is returned too.
+fn table(returns_old: bool) -> String {
+    let old = if returns_old { ", %w" } else { "" };
+    format!(
+        r#"graph step(%i: i32[3], %u: f32[3,5], state %w: f32[40,5]) {{
+  %0: f32[40,5] = kernel %w, %i, %u {{kind="move"}} replace(%w: f32[40,5], %i: i32[3], %u: f32[3,5]) {{
+    %0: f32[40,5] = scatter_update %w, %i, %u
+    return %0
+  }}
+  return %0 => %w{old}
+}}"#
+    )
+}
+
+#[test]
+fn a_table_in_which_rows_are_replaced_in_place_is_not_copied() {
+    for (returns_old, stages) in
+        [(false, vec!["scatter_update"]), (true, vec!["copy", "scatter_update"])]
+    {
+        let graph = parse_graph(&table(returns_old), "<test>").unwrap_or_else(|e| panic!("{e}"));
+        let layout = StateLayout::of_graphs([&graph]).unwrap();
+        let run = |backend, threads| {
+            let options = Options { backend, threads, oversubscribe: true, ..Options::default() };
+            let mut step = Executable::new(&graph, &layout, &options, compile).unwrap();
+            let mut state = State::zeros(&layout).unwrap();
+            for (index, w) in state.slice_mut::<f32>("w").unwrap().iter_mut().enumerate() {
+                *w = index as f32;
+            }
+            step.input_mut::<i32>("i").unwrap().copy_from_slice(&[7, 39, 7]);
+            for (index, u) in step.input_mut::<f32>("u").unwrap().iter_mut().enumerate() {
+                *u = -1.0 - index as f32;
+            }
+            (0..2).for_each(|_| step.run(&mut state).unwrap());
+            let old = returns_old.then(|| step.output_tensor(0).unwrap());
+            let names: Vec<String> =
+                step.schedule().iter().map(|stage| stage.stage.clone()).collect();
+            (state.get("w").unwrap(), old, names)
+        };
+        let (table, old, _) = run(Backend::Interpreter, 1);
+        for threads in [1, 2, 3] {
+            let (given, given_old, names) = run(Backend::Native, threads);
+            assert_eq!((given, given_old), (table.clone(), old.clone()), "{threads} threads");
+            assert_eq!(names, stages);
+        }
+    }
+}

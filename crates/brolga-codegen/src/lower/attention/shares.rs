@@ -344,17 +344,28 @@ pub(super) fn start(values: usize, lanes: usize, row: i64) -> Result<Arc<TilePro
     Ok(Arc::new(b.finish()?))
 }
 
-/// Sums become the output, and what the gradient needs is stored, of so many queries: `(sums, most,
-/// total, most_to, total_to)`.
-pub(super) fn finish(values: usize, lanes: usize, row: i64) -> Result<Arc<TileProgram>> {
+/// Sums become the output, and what the gradient needs is stored where it is asked for, of so many
+/// queries: `(sums, most, total, most_to, total_to)`, the last two if they are `stored`.
+pub(super) fn finish(
+    values: usize,
+    lanes: usize,
+    row: i64,
+    stored: [bool; 2],
+) -> Result<Arc<TileProgram>> {
     let mut b = Builder::new(format!("finish_{values}x{lanes}"));
-    let [sums, most, total, most_to, total_to] =
-        ["sums", "most", "total", "most_to", "total_to"].map(|name| b.pointer(name));
+    let [sums, most, total] = ["sums", "most", "total"].map(|name| b.pointer(name));
+    let [has_most, has_total] = stored;
+    let most_to = has_most.then(|| b.pointer("most_to"));
+    let total_to = has_total.then(|| b.pointer("total_to"));
     let extent = Extent::first(lanes);
-    let most = b.load_f32(most.at(0), Extent::Full);
-    b.store_f32(most_to.at(0), extent, most);
+    if let Some(most_to) = most_to {
+        let most = b.load_f32(most.at(0), Extent::Full);
+        b.store_f32(most_to.at(0), extent, most);
+    }
     let total = b.load_f32(total.at(0), Extent::Full);
-    b.store_f32(total_to.at(0), extent, total);
+    if let Some(total_to) = total_to {
+        b.store_f32(total_to.at(0), extent, total);
+    }
     b.repeat(Trips::Const(values as u32), |b| {
         let sum = b.load_f32(sums.at(0), Extent::Full);
         let y = b.div(sum, total);
