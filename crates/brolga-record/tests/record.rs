@@ -209,7 +209,7 @@ fn graphs_that_are_not_valid_are_errors() {
     insta::assert_snapshot!(program.graph("traced").unwrap_err(), @"node n0: the input `%x` is declared twice");
     let mut program = record.programs[0].clone();
     program.graphs.graphs[traced].outputs[0].value.1 = 7;
-    insta::assert_snapshot!(program.graph("traced").unwrap_err(), @"node n8 has no such result");
+    insta::assert_snapshot!(program.graph("traced").unwrap_err(), @"node n6 has no such result");
 }
 
 proptest! {

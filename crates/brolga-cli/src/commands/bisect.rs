@@ -190,7 +190,13 @@ mod tests {
         };
         let check = |before: &Graph, after: &Graph| same_bits("all passes", before, after);
         let culprit = bisect(&graph, passes, check).unwrap();
-        insta::assert_snapshot!(shown("f", culprit.as_ref()), @"");
+        insta::assert_snapshot!(shown("f", culprit.as_ref()), @"
+        f: rewrite 2 of 4 is wrong: lost_exp: exp(x) → x at n4, `exp` of d (forward)
+          reason given: there is none
+          --stop-after 2 has it, --stop-after 1 not
+          the pass `all passes` changes output 0 of graph `f`: 4 of 4 elements differ,
+            first element 0: 1.6763211488723755 became 0.5166015625
+        ");
         let document = culprit_json(&culprit.unwrap());
         assert_eq!(document["rewrite"]["rule"], "exp(x) → x");
         assert_eq!((&document["pass"], &document["number"]), (&json!("lost_exp"), &json!(2)));
