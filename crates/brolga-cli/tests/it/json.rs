@@ -28,7 +28,7 @@ fn wrong_usage_is_a_document_too() {
 
 #[test]
 fn verify() {
-    assert_snapshot!(json(0, &["verify", "-"], DENSE), @r#"{"graphs":["predict"],"ok":true}"#);
+    assert_snapshot!(json(0, &["verify", "-"], DENSE), @r#"{"graphs":["predict"],"ok":true,"schema":"brolga.verify/1"}"#);
     let wrong = "graph f(%x: f32[2]) {\n  return %y\n}\n";
     assert_snapshot!(format!("{:#}", json(1, &["verify", "-"], wrong)), @r#"
     {
@@ -45,10 +45,11 @@ fn verify() {
             "text": "  return %y"
           }
         ]
-      }
+      },
+      "schema": "brolga.verify/1"
     }
     "#);
-    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @r#"{"error":{"message":"there is no model and no file `nowhere`\n  help: the models are mnist_cnn, mlp, tiny; a file is an IR text or a model that ends in .onnx, and - is standard input","mistakes":[]}}"#);
+    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @r#"{"error":{"message":"there is no model and no file `nowhere`\n  help: the models are mnist_cnn, mlp, tiny; a file is an IR text, a model that ends in .onnx or a record that ends in .brolga, and - is standard input","mistakes":[]},"schema":"brolga.verify/1"}"#);
 }
 
 #[test]
@@ -100,7 +101,8 @@ fn run() {
             }
           ]
         }
-      ]
+      ],
+      "schema": "brolga.run/1"
     }
     "#);
     let large = "graph f(%x: f32[1001]) {\n  return %x\n}\n";
@@ -135,6 +137,7 @@ fn dump() {
           "text": "// graph predict, a filtered view: 1 of 4 nodes (layer activation)\n%2: f32[2,5] = relu %1   @activation\n"
         }
       ],
+      "schema": "brolga.dump/1",
       "stage": "traced"
     }
     "#);

@@ -43,6 +43,7 @@ fn what_is_in_a_model() {
         }
       ],
       "producer": "test",
+      "schema": "brolga.inspect/1",
       "tensors": [
         {
           "element": "float",

@@ -102,6 +102,7 @@ fn a_failure_shows_where_the_text_was_looked_for() {
     assert_eq!(ran.code, 1);
     assert_snapshot!(ran.stdout, @r#"
     {
+      "schema": "brolga.test/1",
       "tests": [
         {
           "error": {
