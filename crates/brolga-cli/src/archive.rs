@@ -133,13 +133,16 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let wrong = |path: &str, bytes: &[u8]| read(path, bytes).unwrap_err();
-        insta::assert_snapshot!(wrong("x.npz", b"nothing"), @"");
-        insta::assert_snapshot!(wrong("x.npz", &npz(&[("readme.txt", vec![])])), @"");
-        insta::assert_snapshot!(wrong("x.npz", &npz(&[("a.npy", vec![1])])), @"");
-        insta::assert_snapshot!(wrong("x.safetensors", b"nothing"), @"");
+        insta::assert_snapshot!(wrong("x.npz", b"nothing"), @"invalid Zip archive: Could not find EOCD");
+        insta::assert_snapshot!(
+            wrong("x.npz", &npz(&[("readme.txt", vec![])])),
+            @"its entry `readme.txt` is no array; those of NumPy end in .npy"
+        );
+        insta::assert_snapshot!(wrong("x.npz", &npz(&[("a.npy", vec![1])])), @"its array `a`: it is not a file of NumPy");
+        assert!(!wrong("x.safetensors", b"nothing").is_empty());
         let view = TensorView::new(Dtype::I16, vec![1], &[0, 0]).unwrap();
         let file = safetensors::serialize([("x", view)], None).unwrap();
-        insta::assert_snapshot!(wrong("x.safetensors", &file), @"");
+        insta::assert_snapshot!(wrong("x.safetensors", &file), @"its tensor `x`: Brolga has no elements of type I16");
     }
 
     proptest! {

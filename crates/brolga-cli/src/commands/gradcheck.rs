@@ -28,7 +28,7 @@ const HALVINGS: usize = 14;
 /// Compare the gradient by every node with differences of the loss, in f64
 ///
 /// All floats become f64. For every node that the loss depends on, the cotangent that
-/// differentiation gives is multiplied with a direction of random signs, and compared with the
+/// differentiation gives is multiplied with a random direction, and compared with the
 /// difference of the loss when the node's value moves in that direction. A wrong gradient rule is
 /// therefore seen at the operands of its op, and at nodes that these need.
 #[derive(Debug, Args)]
@@ -101,7 +101,7 @@ impl GradCheck {
             let kinks = rows.iter().filter(|row| row.verdict == Verdict::Kink).count();
             let _ = writeln!(
                 text,
-                "graph {}: loss {}, {} gradients, {} wrong, {kinks} at a kink, {} nodes without one",
+                "graph {}: loss {}, {} gradients\n  {} wrong, {kinks} at a kink, {} nodes without one",
                 graph.name(),
                 short_number(loss),
                 rows.len(),
@@ -172,7 +172,7 @@ impl GradCheck {
         let at = values.number(loss);
         let mut rows = vec![];
         for (&value, gradient) in targets.iter().zip(&gradients) {
-            let direction = signs(wide.ty(value), &names.of(value));
+            let direction = direction_of(wide.ty(value), &names.of(value));
             let slope: f64 =
                 gradient.data().to_f64().iter().zip(&direction).map(|(g, d)| g * d).sum();
             let users = wide.dependents([value.node]);
@@ -263,11 +263,15 @@ fn differentiable(
     candidates.iter().copied().partition(|&value| works(&[value]))
 }
 
-/// Random signs for each element.
-fn signs(ty: &Type, name: &str) -> Vec<f64> {
+/// A random direction: numbers of both signs between 0.5 and 1.5, so that no sum is 0 by chance.
+fn direction_of(ty: &Type, name: &str) -> Vec<f64> {
     let mut state = fnv1a(name.bytes());
-    let sign = |_| if split_mix_64(&mut state) >> 63 == 0 { 1.0 } else { -1.0 };
-    (0..ty.shape.elements()).map(sign).collect()
+    let number = |_| {
+        let bits = split_mix_64(&mut state);
+        let size = 0.5 + (bits >> 12) as f64 / 2.0_f64.powi(52);
+        if bits & 1 == 0 { size } else { -size }
+    };
+    (0..ty.shape.elements()).map(number).collect()
 }
 
 /// All values of a graph, a part of which can be computed again.

@@ -124,10 +124,10 @@ impl Mem {
     ) -> String {
         let Memory { report, kernels } = memory;
         let parts = [
-            ("results and workspaces", report.planned),
-            ("data inputs", report.inputs),
+            ("results", report.planned),
+            ("inputs", report.inputs),
             ("constants", report.constants),
-            ("scratch of threads", report.scratch),
+            ("scratch", report.scratch),
         ];
         let parts = parts.map(|(name, size)| format!("{name} {}", bytes(size))).join(", ");
         let mut text = format!(
@@ -299,10 +299,10 @@ impl Memory {
         for &Remedy { value, saved } in remedies.iter().take(3) {
             let ValueMemory { first, last, .. } = self.report.values[value];
             let user = self.kernels.get(last).map_or_else(|| "the end".to_owned(), Kernel::place);
-            let (maker, user) = (cut(&self.maker(value), 17), cut(&user, 17));
+            let (maker, user) = (cut(&self.maker(value), 13), cut(&user, 13));
             let _ = writeln!(
                 text,
-                "  {} less if the result of {maker} (kernel {first}) were made anew for {user}",
+                "  {} less with {maker} (kernel {first}) recomputed for {user}",
                 bytes(saved)
             );
         }

@@ -215,21 +215,20 @@ fn first_not_finite(rows: &[Row]) -> Option<&Row> {
 
 fn rows_text(rows: &[&Row]) -> String {
     let cells = |row: &&Row| {
-        let Statistics { range, mean, nan, ref hash, .. } = row.statistics;
+        let Statistics { range, mean, nan, .. } = row.statistics;
         let number = |x: Option<f64>| x.map_or_else(|| "-".to_owned(), short_number);
         let infinite = row.statistics.not_finite() - nan;
         vec![
-            cut(&row.name, 12),
-            cut(&row.op, 12),
-            cut(&row.place, 17),
+            cut(&row.name, 10),
+            cut(&row.op, 11),
+            cut(&row.place, 13),
             number(range.map(|(low, _)| low)),
             number(range.map(|(_, high)| high)),
             number(range.map(|_| mean)),
             if nan + infinite == 0 { "-".to_owned() } else { format!("{nan}/{infinite}") },
-            hash[..8].to_owned(),
         ]
     };
-    let heading = ["node", "op", "layer", "min", "max", "mean", "NaN/inf", "hash"];
+    let heading = ["node", "op", "layer", "min", "max", "mean", "NaN/inf"];
     table(3, &heading, &rows.iter().map(cells).collect::<Vec<_>>())
 }
 

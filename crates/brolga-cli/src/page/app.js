@@ -234,6 +234,13 @@ class Pane {
     this.apply();
   }
   apply() {
+    // Before and after of a pass move together.
+    if (this.twin && this.twin.view && !this.leads) {
+      this.twin.leads = true;
+      this.twin.view = { ...this.view };
+      this.twin.apply();
+      this.twin.leads = false;
+    }
     const { x, y, w, h } = this.view;
     this.svg.setAttribute("viewBox", `${x} ${y} ${w} ${h}`);
     this.svg.classList.toggle("far", this.scale() > 2.6);
@@ -253,7 +260,9 @@ class Pane {
   }
   fit() {
     const root = this.tree.root, ratio = (this.svg.clientHeight || 600) / (this.svg.clientWidth || 800);
-    const w = Math.max(root.w + 40, (root.h + 60) / ratio, 300);
+    // A graph that is much longer than the window is shown from its start.
+    const whole = Math.max(root.w + 40, (root.h + 60) / ratio, 300);
+    const w = Math.min(whole, Math.max(root.w + 40, 4 * (this.svg.clientWidth || 800)));
     this.view = { x: (root.w - w) / 2, y: -40, w, h: w * ratio };
     this.apply();
   }
@@ -493,6 +502,8 @@ function choosePass(index) {
   panes.after.marks = new Map([...after].filter(([id]) => !before.has(id)).map(([id]) => [id, "added"]));
   panes.before.show(Math.max(0, index - 1));
   panes.after.show(index);
+  [panes.before.twin, panes.after.twin] = [panes.after, panes.before];
+  (panes.before.tree.root.h > panes.after.tree.root.h ? panes.before : panes.after).fit();
   const rewrites = graph.stages[index].rewrites || [];
   $("page").replaceChildren(make("h2", { text: graph.stages[index].name }),
     make("p", { text: panes.before.marks.size + " nodes removed, " + panes.after.marks.size + " added, " + rewrites.length + " rewrites" }),
@@ -517,12 +528,12 @@ function memory() {
   host.append(make("p", { text: `arena ${bytes(report.arena)}, states ${bytes(report.states)}; ${bytes(peak.bytes)} live at the peak, in kernel ${peak.kernel}: ${(kernels[peak.kernel] || {}).name || "-"}` }), svg);
 }
 
-function timeline() {
+function timeline(zoom = 1) {
   const host = $("timeline"), events = graph.events;
-  if (host.childElementCount) return;
+  if (host.childElementCount && zoom === 1) return;
   if (!events || !events.length) { host.append(make("p", { class: "muted", text: "No step was timed: brolga view SUBJECT --time" })); return; }
   const start = Math.min(...events.map(e => e[2])), end = Math.max(...events.map(e => e[2] + e[3]));
-  const threads = 1 + Math.max(...events.map(e => e[0])), w = Math.max(1000, host.clientWidth - 40);
+  const threads = 1 + Math.max(...events.map(e => e[0])), w = zoom * Math.max(600, host.clientWidth - 110);
   const svg = make("svg", { width: w + 80, height: threads * 46 + 50 });
   const x = t => 70 + (t - start) / Math.max(1, end - start) * w;
   for (const [thread, kernel, at, took] of events) {
@@ -533,7 +544,8 @@ function timeline() {
   }
   for (let t = 0; t < threads; t++) svg.append(make("text", { x: 4, y: 42 + t * 46, text: "thread " + t }));
   svg.append(make("text", { x: 70, y: threads * 46 + 40, text: ((end - start) / 1e3).toFixed(1) + " µs" }));
-  host.append(svg);
+  const slider = make("input", { type: "range", min: 0, max: 7, step: .25, value: Math.log2(zoom), onchange: event => timeline(2 ** Number(event.target.value) + 1e-9) });
+  host.replaceChildren(make("label", { text: "zoom " }, slider), make("div", {}, svg));
 }
 
 function search(word) {

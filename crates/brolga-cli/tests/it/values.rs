@@ -117,7 +117,7 @@ fn inputs_are_read_from_archives() {
     (0..6).for_each(|i| array.extend((i as f32).to_le_bytes()));
     std::io::Write::write_all(&mut file, &array).unwrap();
     file.finish().unwrap();
-    let text = stdout_of(&["run", "-", "--inputs", path, "--stage", "optimized"], DENSE);
+    let text = stdout_of(&["run", "-", "--inputs", path, "--stage", "traced"], DENSE);
     let same = ["run", "-", "--input", "x=[[0,1,2],[3,4,5]]"];
     assert_eq!(text, stdout_of(&same, DENSE));
     let none = DENSE.replace("%x", "%z");
