@@ -1,6 +1,6 @@
 //! Rows of tables.
 
-use brolga_ir::ops::{Gather, ScatterAdd};
+use brolga_ir::ops::{Gather, ScatterAdd, Update, UpdateRows};
 use brolga_ir::{DType, Data, Shape, Tensor};
 
 use crate::check::{Case, case, check};
@@ -32,9 +32,13 @@ fn table(row: &[usize], indices: &Tensor) -> Vec<Case> {
     let mut cases = Vec::new();
     for rows in [4, 1, 0] {
         let table = Numbers::default().any(with_row(&[rows]));
-        cases.push(case(Gather, [table, indices.clone()]));
+        cases.push(case(Gather, [table.clone(), indices.clone()]));
         let updates = Numbers::default().any(with_row(indices.shape()));
-        cases.push(case(ScatterAdd { rows }, [indices.clone(), updates]));
+        cases.push(case(ScatterAdd { rows }, [indices.clone(), updates.clone()]));
+        for update in [Update::Set, Update::Add] {
+            let operands = [table.clone(), indices.clone(), updates.clone()];
+            cases.push(case(UpdateRows { update }, operands));
+        }
     }
     cases
 }
