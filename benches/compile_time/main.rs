@@ -147,6 +147,8 @@ fn measure(family: &Family, size: usize, options: &Options) -> Result<Measured, 
     verified?;
     let (report, passes) = timed(|| passes::optimize(&mut graph));
     let report = report?;
+    // What was compiled before would not be compiled again.
+    codegen::cache::clear();
     let (compiled, kernels) =
         timed(|| codegen::compile(&graph, &CodegenOptions { isa: options.isa }));
     let compiled = compiled?;

@@ -38,6 +38,41 @@ const COUNTED: &str = "graph step(%n: i32[], %h: f64[2], %rows: i32[2], %table: 
     return %1, %6, %1
 }";
 
+/// A row of a table that is carried depends on the row before it.
+const WRITTEN: &str = "graph step(%t: f64[4,2], %n: i32[], %x: f64[2]) {
+    %0: f64[2] = gather %t, %n
+    %1: f64[2] = mul %0, %x
+    %2: f64[2] = tanh %1
+    %3: i32[] = constant {value=1}
+    %4: i32[] = add %n, %3
+    %5: f64[4,2] = update_rows %t, %4, %2 {update=\"set\"}
+    return %5, %4, %0
+}";
+
+/// Rows are added, two of them to one row, and replaced; a row is read before and after.
+const ADDED: &str = "graph step(%t: f64[4,2], %n: i32[], %rows: i32[2], %x: f64[2,2]) {
+    %0: f64[2,2] = gather %t, %rows
+    %1: f64[2,2] = mul %0, %x
+    %2: f64[4,2] = update_rows %t, %rows, %1 {update=\"add\"}
+    %3: f64[2] = gather %2, %n
+    %4: f64[2] = tanh %3
+    %5: f64[4,2] = update_rows %2, %n, %4 {update=\"set\"}
+    %6: i32[] = constant {value=1}
+    %7: i32[] = add %n, %6
+    return %5, %7, %4
+}";
+
+/// The whole table is read, and a row of it too.
+const WHOLE: &str = "graph step(%t: f64[4,2], %n: i32[], %x: f64[2]) {
+    %0: f64[4,2] = mul %t, %t
+    %1: f64[2] = reduce_sum %0 {axes=[0], keepdims=false}
+    %2: f64[2] = gather %t, %n
+    %3: f64[2] = add %1, %2
+    %4: f64[2] = mul %3, %x
+    %5: f64[4,2] = update_rows %t, %n, %4 {update=\"set\"}
+    return %5, %n
+}";
+
 /// No carry: each step by itself.
 const MAPPED: &str = "graph step(%x: f64[3], %s: f64[3], %t: f64[1]) {
     %0: f64[3] = mul %x, %s
@@ -94,6 +129,16 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(case(scan(MAPPED, length, 0, 1), [any(&[length, 3]), any(&[3]), any(&[1])]));
         let operands = [any(&[2]), any(&[2]), any(&[length, 2])];
         cases.push(case(scan(FORGETFUL, length, 2, 1), operands));
+        for text in [WRITTEN, WHOLE] {
+            for reverse in [false, true] {
+                let operands = [any(&[4, 2]), integers([], &[0.0]), any(&[length, 2])];
+                cases.push(case(Scan { reverse, ..scan(text, length, 2, 1) }, operands));
+            }
+        }
+        let rows: Vec<f64> = (0..2 * length).map(|place| (place % 3 / 2) as f64).collect();
+        let rows = integers([length, 2], &rows);
+        let operands = [any(&[4, 2]), integers([], &[0.0]), rows, any(&[length, 2, 2])];
+        cases.push(case(scan(ADDED, length, 2, 2), operands));
         let rows: Vec<f64> = (0..2 * length).map(|place| (place % 4) as f64).collect();
         let operands =
             [integers([], &[0.0]), any(&[2]), integers([length, 2], &rows), any(&[4, 2])];

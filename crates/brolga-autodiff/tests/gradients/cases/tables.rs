@@ -1,6 +1,6 @@
 //! Rows of tables.
 
-use brolga_ir::ops::{Gather, RunSums, ScatterAdd, ScatterUpdate};
+use brolga_ir::ops::{Gather, RunSums, ScatterAdd, Update, UpdateRows};
 use brolga_ir::{DType, Data, Shape, Tensor};
 
 use crate::check::{Case, case, check};
@@ -39,13 +39,13 @@ fn table(row: &[usize], indices: &Tensor) -> Vec<Case> {
     let mut cases = Vec::new();
     for rows in [4, 1, 0] {
         let table = Numbers::default().any(with_row(&[rows]));
-        cases.push(case(Gather, [table, indices.clone()]));
+        cases.push(case(Gather, [table.clone(), indices.clone()]));
         let updates = Numbers::default().any(with_row(indices.shape()));
-        cases.push(case(ScatterAdd { rows }, [indices.clone(), updates]));
-        let mut numbers = Numbers::default();
-        let table = numbers.any(with_row(&[rows]));
-        let updates = numbers.any(with_row(indices.shape()));
-        cases.push(case(ScatterUpdate, [table, indices.clone(), updates]));
+        cases.push(case(ScatterAdd { rows }, [indices.clone(), updates.clone()]));
+        for update in [Update::Set, Update::Add] {
+            let operands = [table.clone(), indices.clone(), updates.clone()];
+            cases.push(case(UpdateRows { update }, operands));
+        }
     }
     cases
 }
