@@ -176,15 +176,10 @@ fn tiles(lowered: &Lowered) -> Vec<Arc<TileProgram>> {
 /// The result of a kernel that is an operand but for some elements, and that operand, if the kernel
 /// is one such op alone and there are elements.
 fn altered(body: &Graph) -> Option<(usize, usize)> {
-    let nodes = body.order().into_iter();
-    let mut ops = nodes.filter(|&id| body.node(id).op.family() != Family::Source);
-    let (Some(id), None) = (ops.next(), ops.next()) else { return None };
-    let alters = body.node(id).op.definition().alters()?;
-    let operand = body.operands(id)[alters.operand];
+    let id = general::updating(body)?;
+    let operand = body.operands(id)[body.node(id).op.definition().updated()?];
     let slot = body.inputs().iter().position(|&input| Value::from(input) == operand)?;
-    let value = Value { node: id, port: alters.result as u32 };
-    let result = body.outputs().iter().position(|output| output.value == value)?;
-    (body.outputs().len() == 1 && body.ty(operand).shape.elements() > 0).then_some((result, slot))
+    (body.ty(operand).shape.elements() > 0).then_some((0, slot))
 }
 
 /// Lowers all kernels, on all threads of the current rayon pool.

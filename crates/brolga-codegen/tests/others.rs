@@ -162,7 +162,7 @@ fn rows_are_replaced() {
             for index in [DType::I32, DType::U8] {
                 let indices = Type::new(index, [4, 3]);
                 check_tiles(Move, &[table.clone(), indices, new.clone()], |_, x| {
-                    vec![x[0].scatter_update(&x[1], &x[2])]
+                    vec![x[0].set_rows(&x[1], &x[2])]
                 });
             }
         }

@@ -47,13 +47,6 @@ pub trait Operation {
         false
     }
 
-    /// The result that is an operand but for some elements, if there is one. Its scalar loops and
-    /// its tiles copy the operand in a stage of their own, the first one if there are elements, and
-    /// do not read it afterwards: where both share memory, that stage is left out.
-    fn alters(&self) -> Option<Alters> {
-        None
-    }
-
     /// The most steps, if the op is a loop: so often its bodies run.
     fn most_steps(&self) -> Option<usize> {
         None
@@ -84,7 +77,9 @@ pub trait Operation {
     }
 
     /// The operand from which the only result differs in some elements alone, if the op is of such a
-    /// form: the result can take its memory.
+    /// form: the result can take its memory. Its scalar loops and its tiles copy the operand in a
+    /// stage of their own, the first one if there are elements, and do not read it afterwards; where
+    /// both share memory, that stage is left out.
     fn updated(&self) -> Option<usize> {
         None
     }
@@ -112,15 +107,6 @@ pub trait Operation {
 pub trait Named {
     /// The name.
     const NAME: &'static str;
-}
-
-/// A result that is an operand but for some elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Alters {
-    /// The index of the result.
-    pub result: usize,
-    /// The index of the operand.
-    pub operand: usize,
 }
 
 /// A family of ops that passes and code generation treat in the same way. Where they treat one op

@@ -79,7 +79,7 @@ fn work_and_memory_of_an_update_by_rows_do_not_grow_with_the_table() -> Outcome 
     let of = |rows: usize| -> Outcome<(Vec<(String, usize)>, [usize; 2])> {
         let (graph, plan) = planned(&mut towers(rows, Adagrad::new(0.1))?, 32)?;
         let text = graph.to_string();
-        assert_eq!(text.matches("= scatter_update").count(), 2, "table and slot: {text}");
+        assert_eq!(text.matches("= update_rows").count(), 2, "table and slot: {text}");
         assert_eq!(text.matches("= scatter_add").count(), 1, "of the small table alone: {text}");
         let stages = plan.plan().stages();
         let stages = stages.map(|stage| (format!("{}/{}", stage.kernel, stage.stage), stage.units));
@@ -132,7 +132,7 @@ fn updates_by_rows_train_to_the_bits_of_whole_updates() -> Outcome {
     assert_eq!(trained(Box::new(sgd(false)))?, trained(Box::new(sgd(true)))?);
     assert_eq!(trained(Box::new(adagrad(false)))?, trained(Box::new(adagrad(true)))?);
     let (graph, _) = planned(&mut sgd(true)()?, 16)?;
-    assert!(!graph.to_string().contains("scatter_update"));
+    assert!(!graph.to_string().contains("update_rows"));
     assert!(graph.inputs().iter().any(|&id| graph.ty(id.into()).dtype == DType::I32));
     Ok(())
 }

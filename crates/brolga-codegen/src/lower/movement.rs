@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use brolga_ir::op::Family;
+use brolga_ir::ops::Update;
 use brolga_ir::{DType, Op, Shape, Value};
 
 use super::body::Body;
@@ -29,7 +30,7 @@ pub(super) fn lower(body: &Body<'_>) -> Result<Lowered> {
     match body.op(root) {
         Op::Gather(_) => gather::gather(body, root),
         Op::ScatterAdd(op) => gather::scatter_add(body, root, op.rows),
-        Op::ScatterUpdate(_) => gather::scatter_update(body, root),
+        Op::UpdateRows(op) if op.update == Update::Set => gather::set_rows(body, root),
         Op::RunSums(_) => gather::run_sums(body, root),
         Op::Iota(op) => indices::iota(body, root, op.axis),
         Op::OneHot(op) => indices::one_hot(body, root, op.depth),

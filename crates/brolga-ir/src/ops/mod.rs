@@ -229,7 +229,6 @@ ops! {
         matmul: Matmul,
         gather: Gather,
         scatter_add: ScatterAdd,
-        scatter_update: ScatterUpdate,
         run_sums: RunSums,
         update_rows: UpdateRows,
         one_hot: OneHot,

@@ -25,7 +25,7 @@ use crate::types::{DType, Type};
 /// is rounded; integers wrap. Where keys and order are what [`Sort`](super::Sort) gives of indices,
 /// the sum at the end of a run has the bits of the row of [`ScatterAdd`](super::ScatterAdd), and
 /// everything else has no row: −1 is out of range for [`Gather`](super::Gather) and
-/// [`ScatterUpdate`](super::ScatterUpdate).
+/// [`UpdateRows`](super::UpdateRows).
 ///
 /// The gradient of the updates is the sum of the cotangents from each row to the end of its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

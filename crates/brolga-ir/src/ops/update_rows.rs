@@ -52,7 +52,10 @@ const COLUMNS: usize = 64;
 
 impl Operation for UpdateRows {
     fn family(&self) -> Family<'_> {
-        Family::Other
+        match self.update {
+            Update::Set => Family::Movement,
+            Update::Add => Family::Other,
+        }
     }
 
     fn infer(&self, operands: &[&Type]) -> Result<Types, Mistake> {

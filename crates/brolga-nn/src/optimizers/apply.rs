@@ -87,8 +87,8 @@ pub fn apply(
             let next_slots = kept(&own, next.slots, weight.tracer());
             let slots = parts.own.iter().zip(&next_slots);
             return Update {
-                weight: weight.scatter_update(&rows.rows, &next.weight),
-                slots: slots.map(|(slot, next)| slot.scatter_update(&rows.rows, next)).collect(),
+                weight: weight.set_rows(&rows.rows, &next.weight),
+                slots: slots.map(|(slot, next)| slot.set_rows(&rows.rows, next)).collect(),
             };
         }
         let decayed = decay.map_or_else(|| weight.clone(), |decay| weight * decay);

@@ -99,7 +99,7 @@ fn table(returns_old: bool) -> String {
     format!(
         r#"graph step(%i: i32[3], %u: f32[3,5], state %w: f32[40,5]) {{
   %0: f32[40,5] = kernel %w, %i, %u {{kind="move"}} replace(%w: f32[40,5], %i: i32[3], %u: f32[3,5]) {{
-    %0: f32[40,5] = scatter_update %w, %i, %u
+    %0: f32[40,5] = update_rows %w, %i, %u {{update="set"}}
     return %0
   }}
   return %0 => %w{old}
@@ -110,7 +110,7 @@ fn table(returns_old: bool) -> String {
 #[test]
 fn a_table_in_which_rows_are_replaced_in_place_is_not_copied() {
     for (returns_old, stages) in
-        [(false, vec!["scatter_update"]), (true, vec!["copy", "scatter_update"])]
+        [(false, vec!["update_rows"]), (true, vec!["copy", "update_rows"])]
     {
         let graph = parse_graph(&table(returns_old), "<test>").unwrap_or_else(|e| panic!("{e}"));
         let layout = StateLayout::of_graphs([&graph]).unwrap();

@@ -111,7 +111,7 @@ fn add_row(body: &Body<'_>, root: Value, count: usize) -> Result<Arc<TileProgram
 const COPIED: usize = 1 << 14;
 
 /// A copy of a table, in a stage of its own, in which rows are replaced.
-pub(super) fn scatter_update(body: &Body<'_>, root: Value) -> Result<Lowered> {
+pub(super) fn set_rows(body: &Body<'_>, root: Value) -> Result<Lowered> {
     let slots = operand_slots(body, root)?;
     let operands = body.graph.operands(root.node);
     let shape = body.shape(root);
@@ -121,7 +121,7 @@ pub(super) fn scatter_update(body: &Body<'_>, root: Value) -> Result<Lowered> {
     let size = element.size() as i64;
     let index_element = index_element(body, operands[1])?;
     let table = Affine::slot(body.operands());
-    let mut replace = NestBuilder::new("scatter_update");
+    let mut replace = NestBuilder::new("update_rows");
     if shape.elements() > 0 {
         let bytes = size * count as i64;
         let copy = row(element, count)?;
