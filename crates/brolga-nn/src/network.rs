@@ -127,6 +127,8 @@ pub struct Weight {
     pub regularizer: Option<Arc<dyn Regularizer>>,
     /// The constraint, applied after each update by the optimizer.
     pub constraint: Option<Arc<dyn Constraint>>,
+    /// Whether it is a state of the samples of a batch, which goes on in the next batch.
+    pub carried: bool,
     /// Where in the user's source the layer was added.
     pub location: Option<Location>,
 }
@@ -166,6 +168,7 @@ impl Weight {
             trainable: spec.trainable && layer.base().trainable.get(),
             regularizer,
             constraint,
+            carried: spec.carried,
             location: origin.location.clone(),
         })
     }
@@ -203,7 +206,17 @@ impl Port {
     /// # Errors
     /// If the type is not one of a tensor.
     pub fn input(tracer: &Tracer, name: &str, ty: Type) -> Result<(Self, Var), NnError> {
-        let batch = tracer.input(name, batched(&ty, SAMPLES));
+        Self::input_of(tracer, name, ty, None)
+    }
+
+    /// As [`Port::input`], of batches of this size if it is declared.
+    pub(crate) fn input_of(
+        tracer: &Tracer,
+        name: &str,
+        ty: Type,
+        batch_size: Option<usize>,
+    ) -> Result<(Self, Var), NnError> {
+        let batch = tracer.input(name, batched(&ty, batch_size.unwrap_or(SAMPLES)));
         known_so_far(tracer)?;
         Ok((Self { name: name.to_owned(), ty, head: Head::Other }, batch))
     }
@@ -243,6 +256,12 @@ impl BuiltLayer {
         check_arguments(layer).map_err(error)?;
         let types: Vec<Type> = given.inputs.iter().map(|input| input.ty().clone()).collect();
         let specs = layer.build(&types).map_err(error)?;
+        if context.batch_size.is_none() && specs.iter().any(|spec| spec.carried) {
+            let message =
+                format!("{} keeps states between batches of an unknown size", layer.class_name());
+            let help = "let the input declare the size: Input::new([..]).batch_size(32)";
+            return Err(error(Mistake::new(message).help(help)));
+        }
         let weights = specs.iter().map(|spec| Weight::new(spec, &name, layer, &at));
         let weights = weights.collect::<Result<_, _>>().map_err(error)?;
         let (class_name, samples) = (layer.class_name(), types.iter().map(sample).collect());
@@ -258,7 +277,8 @@ impl BuiltLayer {
 
     /// The number of the weights' elements.
     pub fn params(&self) -> usize {
-        self.weights.iter().map(|weight| weight.ty.shape.elements()).sum()
+        let learned = self.weights.iter().filter(|weight| !weight.carried);
+        learned.map(|weight| weight.ty.shape.elements()).sum()
     }
 
     /// Lets the layer be one of a nested model of this name.
@@ -281,6 +301,12 @@ impl Built {
     /// The weights of all layers, in their order.
     pub fn weights(&self) -> impl Iterator<Item = &Weight> + Clone {
         self.layers.iter().flat_map(|layer| &layer.weights)
+    }
+
+    /// The weights without the states that layers carry from batch to batch: what a model has
+    /// learned.
+    pub fn learned(&self) -> impl Iterator<Item = &Weight> + Clone {
+        self.weights().filter(|weight| !weight.carried)
     }
 
     /// Declares the inputs of a batch and the weights of all layers.

@@ -59,11 +59,23 @@ pub enum Cause {
         ty: Type,
         /// Its layer, the part of the step, file and line.
         origin: Origin,
+        /// The steps of the loops that it is in, the outermost first: the first ones that gave
+        /// such a number.
+        steps: Vec<LoopStep>,
         /// Type, least and greatest element of each operand.
         operands: Vec<(Type, f64, f64)>,
     },
     /// Repeating the steps gave finite numbers: a bug of Brolga.
     Unexplained,
+}
+
+/// A step of a loop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoopStep {
+    /// The name of the loop's body, such as `lstm_cell`.
+    pub body: String,
+    /// The index of the step: that of its slices in sequences, whichever step is the first.
+    pub index: usize,
 }
 
 impl fmt::Display for NonFinite {
@@ -92,11 +104,14 @@ impl fmt::Display for NonFinite {
                 let before = "was not finite before the step";
                 write!(f, "\n  the state `{name}` {before}\n  help: {help}")
             }
-            Cause::Node { op, ty, origin, operands } => {
+            Cause::Node { op, ty, origin, steps, operands } => {
                 let (layer, role) = (origin.of_layer(), origin.role.name());
                 write!(f, "\n  first made by `{op}`: {ty}{layer} ({role})")?;
                 if let Some(Location { file, line }) = &origin.location {
                     write!(f, ", at {file}:{line}")?;
+                }
+                for LoopStep { body, index } in steps {
+                    write!(f, "\n    in step {index} of `{body}`, counted from 0")?;
                 }
                 for (ty, least, greatest) in operands {
                     write!(f, "\n    of {ty} from {least:.3e} to {greatest:.3e}")?;

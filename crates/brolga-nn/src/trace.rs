@@ -21,6 +21,8 @@ pub struct Context {
     probabilities: Vec<(Value, Logits)>,
     pub(crate) masks: Masks,
     losses: Vec<Var>,
+    /// The size of all batches, if the model declares it.
+    pub(crate) batch_size: Option<usize>,
 }
 
 /// The output of a model, as losses and metrics take it.
@@ -51,6 +53,7 @@ impl Context {
             probabilities: vec![],
             masks: Masks::default(),
             losses: vec![],
+            batch_size: None,
         }
     }
 
@@ -253,6 +256,21 @@ impl<'a> Call<'a> {
     /// another type.
     #[track_caller]
     pub fn update(&mut self, name: &str, value: &Var) {
+        let training = self.context.training;
+        self.assign(name, value, training);
+    }
+
+    /// Gives a weight that is not trained another value, in inference as in training: a state that
+    /// is [carried](crate::layers::WeightSpec::carried) to the next batch.
+    ///
+    /// A mistake as that of [`Call::update`].
+    #[track_caller]
+    pub fn keep(&mut self, name: &str, value: &Var) {
+        self.assign(name, value, true);
+    }
+
+    #[track_caller]
+    fn assign(&mut self, name: &str, value: &Var, now: bool) {
         let full = format!("{}{name}", self.prefix);
         let Some(weight) = self.weights.0.iter_mut().find(|weight| weight.name == full) else {
             self.tracer().fail(no_weight(&full));
@@ -268,7 +286,7 @@ impl<'a> Call<'a> {
             let message =
                 format!("the layer updates its weight `{name}`: {expected} with a value {given}");
             self.tracer().fail(Mistake::new(message).help("both must have the same type"));
-        } else if self.context.training {
+        } else if now {
             weight.value = value.clone();
         }
     }

@@ -145,6 +145,11 @@ fn message(layer: impl Layer + 'static, shape: &[usize]) -> String {
     model.add(Input::new(shape.iter().copied()));
     model.add(layer);
     let error = model.compile(Compile::new().optimizer("sgd").loss("mse")).expect_err("a mistake");
+    without_lines(&error)
+}
+
+/// An error without lines of files.
+fn without_lines(error: &NnError) -> String {
     let line = |line: &str| match line.split_once(".rs:") {
         Some((before, _)) => format!("{before}.rs"),
         None => line.to_owned(),
@@ -169,9 +174,9 @@ fn mistakes_name_the_layer() {
       at crates/brolga-nn/tests/recurrent.rs
     ");
     insta::assert_snapshot!(message(GRU::new(3).stateful(true), &[4, 2]), @"
-    layer `gru`: GRU is stateful
+    layer `gru`: GRU keeps states between batches of an unknown size
       at crates/brolga-nn/tests/recurrent.rs
-      help: states that outlive a batch are given by `initial_state` and taken by `return_state`
+      help: let the input declare the size: Input::new([..]).batch_size(32)
     ");
     insta::assert_snapshot!(message(RNN::new("no_cell"), &[4, 2]), @"
     layer `rnn`: there is no cell `no_cell`
@@ -208,5 +213,115 @@ fn mistakes_name_the_layer() {
     insta::assert_snapshot!(message(TimeDistributed::new(Dense::new(3)), &[4]), @"
     layer `time_distributed`: TimeDistributed takes (None, steps, ..), given (None, 4)
       at crates/brolga-nn/tests/recurrent.rs
+    ");
+}
+
+/// A model of one layer for batches of two samples with four steps of three numbers.
+fn of_two(layer: impl Layer + 'static) -> Sequential {
+    let mut model = Sequential::new();
+    model.add(Input::new([4, 3]).batch_size(2));
+    model.add(layer);
+    model
+}
+
+fn in_batches(model: &mut Sequential, x: &Array3<f32>) -> Result<ArrayD<f32>, NnError> {
+    model.predict_with(x, Predict::new().batch_size(2).verbose(false))
+}
+
+#[test]
+fn a_stateful_layer_goes_on_where_the_batch_before_has_ended() -> Outcome {
+    fn check<L: Layer + 'static>(layer: L, stateful: L) -> Outcome {
+        let long = sequences(2, 12, 3);
+        let mut whole = Sequential::new();
+        whole.add(Input::new([12, 3]));
+        whole.add(layer);
+        let expected = whole.predict_with(&long, Predict::new().verbose(false))?;
+        let mut model = of_two(stateful);
+        model.set_weights(&whole.get_weights()?)?;
+        let part = |from: usize| long.slice(s![.., from..from + 4, ..]).to_owned();
+        for _ in 0..2 {
+            for from in [0, 4, 8] {
+                let given = in_batches(&mut model, &part(from))?;
+                let whole = expected.slice(s![.., from..from + 4, ..]).to_owned();
+                assert_eq!(given, whole.into_dyn());
+            }
+            model.reset_states()?;
+        }
+        Ok(())
+    }
+    let rnn = || RNN::new(vec![LSTMCell::new(3), LSTMCell::new(2)]).return_sequences(true);
+    check(rnn(), rnn().stateful(true))?;
+    let simple = || SimpleRNN::new(3).return_sequences(true);
+    check(simple(), simple().stateful(true))?;
+    let lstm = || LSTM::new(3).return_sequences(true);
+    check(lstm(), lstm().stateful(true))?;
+    let gru = || GRU::new(3).return_sequences(true).unroll(true);
+    check(gru(), gru().stateful(true))
+}
+
+/// States go on in training and evaluation too; they are neither trained nor counted.
+#[test]
+fn states_go_on_in_training_and_are_no_weights() -> Outcome {
+    let mut model = of_two(LSTM::new(3).stateful(true));
+    model.add(Dense::new(1));
+    model.compile(Compile::new().optimizer("sgd").loss("mse"))?;
+    assert_eq!(model.get_weights()?.len(), 5);
+    assert_eq!(model.count_params()?, 3 * 12 + 3 * 12 + 12 + 4);
+    let (x, y) = (sequences(2, 4, 3), Array2::<f32>::from_elem((2, 1), 0.5));
+    let first = in_batches(&mut model, &x)?;
+    assert_ne!(in_batches(&mut model, &x)?, first);
+    model.reset_states()?;
+    assert_eq!(in_batches(&mut model, &x)?, first);
+    model.reset_state("lstm")?;
+    model.evaluate_with(&x, &y, Evaluate::new().batch_size(2).verbose(false))?;
+    assert_ne!(in_batches(&mut model, &x)?, first, "the evaluation has changed the states");
+
+    let weights = model.get_weights()?;
+    model.reset_states()?;
+    let fit = || Fit::new().batch_size(2).shuffle(false).verbose(0);
+    model.fit(&x, &y, fit())?;
+    assert_ne!(model.get_weights()?, weights);
+    model.set_weights(&weights)?;
+    assert_ne!(in_batches(&mut model, &x)?, first, "the training has changed the states");
+    Ok(())
+}
+
+#[test]
+fn both_directions_keep_their_states() -> Outcome {
+    let mut model = of_two(Bidirectional::new(LSTM::new(3).stateful(true)));
+    let x = sequences(2, 4, 3);
+    let first = in_batches(&mut model, &x)?;
+    let second = in_batches(&mut model, &x)?;
+    let differ =
+        |axis: usize| first.slice(s![.., axis..axis + 3]) != second.slice(s![.., axis..axis + 3]);
+    assert!(differ(0) && differ(3), "{first} {second}");
+    model.reset_state("bidirectional")?;
+    assert_eq!(in_batches(&mut model, &x)?, first);
+    Ok(())
+}
+
+#[test]
+fn another_batch_than_the_states_have_is_a_mistake() {
+    let mut model = of_two(LSTM::new(3).stateful(true));
+    let mut message = |samples: usize, size: usize| {
+        let given = Predict::new().batch_size(size).verbose(false);
+        let error =
+            model.predict_with(&sequences(samples, 4, 3), given).expect_err("another batch");
+        without_lines(&error)
+    };
+    insta::assert_snapshot!(message(6, 3), @"
+    layer `lstm`: LSTM is stateful for batches of 2 samples, given 3
+      at crates/brolga-nn/tests/recurrent.rs
+      help: its states belong to the places of a batch: let `batch_size` be 2, and the number of samples a multiple of it
+    ");
+    insta::assert_snapshot!(message(5, 2), @"
+    layer `lstm`: LSTM is stateful for batches of 2 samples, given 1
+      at crates/brolga-nn/tests/recurrent.rs
+      help: its states belong to the places of a batch: let `batch_size` be 2, and the number of samples a multiple of it
+    ");
+    let error = model.reset_state("dense").expect_err("it has no states");
+    insta::assert_snapshot!(error, @"
+    there is no stateful layer `dense`
+      help: there are lstm
     ");
 }

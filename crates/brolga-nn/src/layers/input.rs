@@ -35,6 +35,16 @@ impl Input {
         Self { base: Base::default(), batch_shape, dtype: float32() }
     }
 
+    /// The size of all batches. Stateful layers have to know it, and take no other; all else takes
+    /// batches of any size.
+    #[must_use]
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        if let Some(batch) = self.batch_shape.first_mut() {
+            *batch = Some(batch_size);
+        }
+        self
+    }
+
     setters! {
         /// The type of the elements: `"float32"` by default, or `"int32"` for class numbers and
         /// indices.
@@ -61,10 +71,9 @@ impl Layer for Input {
 
     /// An input after other layers declares their output.
     fn build(&self, inputs: &[Type]) -> Result<Vec<WeightSpec>, Mistake> {
-        if let [Some(batch), ..] = self.batch_shape[..] {
-            let message = format!("the input is declared with a fixed batch of {batch}");
-            let help = "leave it open (None, in a config null): programs are compiled for each size of batch";
-            return Err(Mistake::new(message).help(help));
+        if let [Some(0), ..] = self.batch_shape[..] {
+            let message = "the input is declared for batches of 0 samples";
+            return Err(Mistake::new(message).help("a batch has one sample at least"));
         }
         if self.elements().is_none() {
             let message = format!("the input is declared as `{}`", self.dtype);
@@ -90,6 +99,10 @@ impl Layer for Input {
 
     fn call(&self, call: &mut Call<'_>, inputs: &[Var]) -> Vec<Var> {
         call.map(inputs, |_, x| x)
+    }
+
+    fn batch_size(&self) -> Option<usize> {
+        self.batch_shape.first().copied().flatten()
     }
 
     fn input_type(&self) -> Option<Type> {

@@ -251,6 +251,12 @@ pub trait Layer: Object {
     fn input_type(&self) -> Option<Type> {
         None
     }
+
+    /// For a layer that stands for the input of the model: the size of all batches, if it is
+    /// declared.
+    fn batch_size(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<T: Layer + 'static> From<T> for Choice<dyn Layer> {
@@ -297,6 +303,9 @@ pub struct WeightSpec {
     pub regularizer: Option<Choice<dyn Regularizer>>,
     /// The constraint, applied after each update by the optimizer.
     pub constraint: Option<Choice<dyn Constraint>>,
+    /// Whether it is a state of the samples of a batch, which the samples at the same places of the
+    /// next batch go on with.
+    pub carried: bool,
 }
 
 impl WeightSpec {
@@ -308,7 +317,8 @@ impl WeightSpec {
     ) -> Self {
         let (name, initializer) = (name.to_owned(), initializer.clone());
         let (ty, regularizer, constraint) = (Type::f32(shape), None, None);
-        Self { name, ty, initializer, trainable: true, regularizer, constraint }
+        let (trainable, carried) = (true, false);
+        Self { name, ty, initializer, trainable, regularizer, constraint, carried }
     }
 
     /// The same with a regularizer, if there is one.
@@ -333,6 +343,14 @@ impl WeightSpec {
         initializer: &Choice<dyn Initializer>,
     ) -> Self {
         Self { trainable: false, ..Self::trainable(name, shape, initializer) }
+    }
+
+    /// A state of the samples of a batch, `[batch, ..]`, at first zeros: [`Call::keep`] changes it,
+    /// and [`reset_states`](crate::model::Model::reset_states) lets it be zeros again. The model
+    /// has to know the [size of batches](Input::batch_size).
+    pub fn carried(name: &str, shape: impl Into<Shape>) -> Self {
+        let zeros = crate::initializers::Zeros::default().into();
+        Self { carried: true, ..Self::non_trainable(name, shape, &zeros) }
     }
 }
 

@@ -39,7 +39,11 @@ macro_rules! steps_setters {
             return_state,
             /// Whether the last step is the first, also in the output; false by default.
             go_backwards,
-            /// Whether the states of a batch go on in the next one; false by default.
+            /// Whether each sample goes on with the states of the sample at its place in the batch
+            /// before, in training as in inference, until
+            /// [`reset_states`](crate::model::Model::reset_states); false by default. The
+            /// [input](crate::layers::Input::batch_size) has to declare the size of batches, and
+            /// training must not shuffle.
             stateful,
             /// Whether the steps are written one after the other instead of in a loop; false by
             /// default. The results have the same bits.
@@ -113,20 +117,19 @@ impl<'a> Recurrence<'a> {
             ))
             .help("an axis of steps follows the batch"));
         };
+        let (prefix, step) = (self.prefix(), step_type(x));
+        let mut weights = Vec::new();
         if self.steps.stateful {
-            return Err(Mistake::new(format!("{} is stateful", self.class)).help(
-                "states that outlive a batch are given by `initial_state` and taken by `return_state`",
-            ));
+            let shapes = self.cell.state_shapes(&step)?.into_iter().enumerate();
+            weights.extend(shapes.map(|(index, shape)| {
+                WeightSpec::carried(&state_name(index), [&[x.shape[0]], &shape[..]].concat())
+            }));
         }
-        let prefix = self.prefix();
-        let weights = self.cell.build(&step_type(x))?;
-        Ok(weights
-            .into_iter()
-            .map(|mut spec| {
-                spec.name = format!("{prefix}/{}", spec.name);
-                spec
-            })
-            .collect())
+        weights.extend(self.cell.build(&step)?.into_iter().map(|mut spec| {
+            spec.name = format!("{prefix}/{}", spec.name);
+            spec
+        }));
+        Ok(weights)
     }
 
     fn prefix(&self) -> String {
@@ -165,7 +168,8 @@ impl<'a> Recurrence<'a> {
         outputs
     }
 
-    /// The first states: those that the call is given, as inputs or by `initial_state`, or zeros.
+    /// The first states: those that the call is given, as inputs or by `initial_state`, or those of
+    /// the batch before, or zeros.
     fn first_states(
         &self,
         call: &mut Call<'_>,
@@ -182,6 +186,19 @@ impl<'a> Recurrence<'a> {
         {
             let message = format!("`initial_state` of {} is no tensor", self.class);
             call.tracer().fail(Mistake::new(message));
+        }
+        if self.steps.stateful {
+            let kept: Vec<Var> =
+                (0..sizes.len()).map(|index| call.weight(&state_name(index))).collect();
+            if let Some(expected) = kept.first().map(|state| state.shape()[0])
+                && expected != batch
+            {
+                call.tracer().fail(another_batch(self.class, expected, batch));
+                return (zero_states(&inputs[0], batch, sizes), true);
+            }
+            if given.is_empty() {
+                return (kept, false);
+            }
         }
         if given.is_empty() {
             return (zero_states(&inputs[0], batch, sizes), true);
@@ -234,6 +251,11 @@ impl<'a> Recurrence<'a> {
             match ran.all {
                 Some(all) => sequence = all,
                 None => break,
+            }
+        }
+        if self.steps.stateful {
+            for (index, state) in after.iter().enumerate() {
+                call.keep(&state_name(index), state);
             }
         }
         let all = self.steps.return_sequences.then(|| time_first(&sequence));
@@ -370,6 +392,19 @@ fn time_first(x: &Var) -> Var {
     }
     let permutation: Vec<usize> = [1, 0].into_iter().chain(2..x.shape().rank()).collect();
     x.transpose(&permutation)
+}
+
+/// The name of a state that is kept between batches.
+fn state_name(index: usize) -> String {
+    format!("rnn_state_{index}")
+}
+
+fn another_batch(class: &str, expected: usize, given: usize) -> Mistake {
+    let message = format!("{class} is stateful for batches of {expected} samples, given {given}");
+    Mistake::new(message).help(format!(
+        "its states belong to the places of a batch: let `batch_size` be {expected}, and the number \
+         of samples a multiple of it"
+    ))
 }
 
 fn no_step(class: &str) -> Mistake {

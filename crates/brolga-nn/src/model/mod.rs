@@ -49,7 +49,7 @@ pub use train_step::{
 
 pub use crate::head::Head;
 pub use crate::network::{Built, BuiltLayer, Network, Port, Weight, call};
-pub use crate::nonfinite::{Cause, During, NonFinite};
+pub use crate::nonfinite::{Cause, During, LoopStep, NonFinite};
 pub use crate::states::{ITERATIONS, LEARNING_RATE, SEED, STEP};
 
 pub(crate) use objective::Objective;
@@ -302,7 +302,7 @@ impl<N: Network> Model<N> {
     /// If the model is not built.
     pub fn count_params(&mut self) -> Result<usize, NnError> {
         let (plan, ..) = self.ready("count_params", None)?;
-        Ok(plan.built.weights().map(|weight| weight.ty.shape.elements()).sum())
+        Ok(plan.built.learned().map(|weight| weight.ty.shape.elements()).sum())
     }
 
     /// The values of all weights; see [`Session::get_weights`].
@@ -319,6 +319,23 @@ impl<N: Network> Model<N> {
     /// If they do not fit the model, or it is not built.
     pub fn set_weights(&mut self, weights: &[ArrayD<f32>]) -> Result<(), NnError> {
         self.ready("set_weights", None)?.2.set_weights(weights)
+    }
+
+    /// Lets the states that stateful layers carry from batch to batch be zeros again; see
+    /// [`Session::reset_states`].
+    ///
+    /// # Errors
+    /// If the model is not built.
+    pub fn reset_states(&mut self) -> Result<(), NnError> {
+        self.ready("reset_states", None)?.2.reset_states(None)
+    }
+
+    /// As [`Model::reset_states`], of one layer: Keras's `layer.reset_state()`.
+    ///
+    /// # Errors
+    /// If the layer carries no states, or the model is not built.
+    pub fn reset_state(&mut self, layer: &str) -> Result<(), NnError> {
+        self.ready("reset_state", None)?.2.reset_states(Some(layer))
     }
 
     /// Writes the weights; see [`Session::save_weights`].

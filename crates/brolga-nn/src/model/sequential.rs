@@ -240,7 +240,8 @@ impl Network for Stack {
         let mut context = Context::training(&tracer, &seed, &step);
         let (input, mut x) = {
             let _scope = tracer.origin_scope(tracer.inside(first.origin()));
-            Port::input(&tracer, &first.name, sample)?
+            context.batch_size = first.layer.batch_size();
+            Port::input_of(&tracer, &first.name, sample, context.batch_size)?
         };
         let mut layers = vec![];
         let mut last = first;

@@ -286,10 +286,11 @@ impl Session {
 
     /// The weights' declarations, in the order of the layers.
     pub fn weights(&self) -> impl Iterator<Item = &Weight> {
-        self.built.weights()
+        self.built.learned()
     }
 
-    /// The values of all weights, in the order of the layers.
+    /// The values of all weights, in the order of the layers. States that layers carry from batch to
+    /// batch are none.
     ///
     /// # Errors
     /// If an initializer does not exist, or the system has no memory left.
@@ -300,7 +301,7 @@ impl Session {
             let values = state.slice::<f32>(&weight.path())?.iter().copied();
             Ok(array(&weight.ty, brolga_memory::collected(values).map_err(RuntimeError::from)?))
         };
-        self.built.weights().map(value).collect()
+        self.built.learned().map(value).collect()
     }
 
     /// Sets the values of all weights, in the order of the layers. Nothing is changed unless all of
@@ -310,23 +311,48 @@ impl Session {
     /// If there are more or fewer, or one has another shape.
     pub fn set_weights(&mut self, values: &[ArrayD<f32>]) -> Result<(), NnError> {
         let what = "set_weights";
-        let (expected, given) = (self.built.weights().count(), values.len());
+        let (expected, given) = (self.built.learned().count(), values.len());
         if given != expected {
             let message = format!("the model has {expected} weights, {given} were given");
             return Err(NnError::Weights { what: what.to_owned(), message });
         }
-        for (weight, value) in self.built.weights().zip(values) {
+        for (weight, value) in self.built.learned().zip(values) {
             if *weight.ty.shape != *value.shape() {
                 let given = Type::f32(value.shape()).to_string();
                 return Err(mismatch(what, weight, given));
             }
         }
-        let paths: Vec<_> = self.built.weights().map(Weight::path).collect();
+        let paths: Vec<_> = self.built.learned().map(Weight::path).collect();
         self.changed = true;
         let state = self.state_mut()?;
         for (path, value) in paths.iter().zip(values) {
             let target = state.slice_mut::<f32>(path)?;
             target.iter_mut().zip(value).for_each(|(target, &value)| *target = value);
+        }
+        Ok(())
+    }
+
+    /// Lets the states that layers carry from batch to batch be zeros again, those of this layer or
+    /// of all.
+    ///
+    /// # Errors
+    /// If the layer carries none.
+    pub fn reset_states(&mut self, layer: Option<&str>) -> Result<(), NnError> {
+        let carried = self.built.weights().filter(|weight| weight.carried);
+        let carried: Vec<(String, String)> =
+            carried.map(|weight| (weight.layer.clone(), weight.path())).collect();
+        if let Some(name) = layer.filter(|name| carried.iter().all(|(layer, _)| layer != name)) {
+            let mut known: Vec<String> = carried.into_iter().map(|(layer, _)| layer).collect();
+            known.dedup();
+            return Err(NnError::unknown("stateful layer", name, &known));
+        }
+        if self.state.is_none() {
+            return Ok(());
+        }
+        let state = self.state_mut()?;
+        let wanted = carried.iter().filter(|(name, _)| layer.is_none_or(|layer| layer == name));
+        for (_, path) in wanted {
+            state.slice_mut::<f32>(path)?.fill(0.0);
         }
         Ok(())
     }

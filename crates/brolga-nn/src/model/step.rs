@@ -36,6 +36,14 @@ struct Program {
     weights: Vec<Weights>,
 }
 
+impl Program {
+    /// Lets weights that layers have updated have their next values after the step.
+    fn update_weights(&self) {
+        let updates = self.weights.iter().flat_map(Weights::updates);
+        updates.for_each(|(weight, next)| self.tracer.update(weight, next));
+    }
+}
+
 impl Plan<'_> {
     /// A program that takes a batch.
     fn program(&self, name: &str, batch: usize) -> Program {
@@ -66,6 +74,7 @@ impl Plan<'_> {
         let mut context = Context::inference(&program.tracer);
         let outputs = self.forward(&mut program, &mut context)?;
         outputs.iter().for_each(|output| program.tracer.output(output));
+        program.update_weights();
         Ok(program.tracer.finish()?)
     }
 
@@ -75,6 +84,7 @@ impl Plan<'_> {
         let mut program = self.program("eval_step", batch);
         let mut context = Context::inference(&program.tracer);
         self.measure(&mut program, &mut context, weighted)?;
+        program.update_weights();
         Ok(program.tracer.finish()?)
     }
 
@@ -94,13 +104,12 @@ impl Plan<'_> {
         let (seed, step) = random_states(&program.tracer);
         let mut context = Context::training(&program.tracer, &seed, &step);
         let loss = self.measure(&mut program, &mut context, weighted)?;
-        let Program { tracer, weights, .. } = program;
-        if let Some(error) = tracer.error() {
+        if let Some(error) = program.tracer.error() {
             return Err(error.into());
         }
         // Before the gradients, which remove what no output needs.
-        let updates = weights.iter().flat_map(Weights::updates);
-        updates.for_each(|(weight, next)| tracer.update(weight, next));
+        program.update_weights();
+        let Program { tracer, weights, .. } = program;
         let weights: Vec<Var> = weights.iter().flat_map(Weights::states).cloned().collect();
         self.update(&tracer, &weights, &loss)?;
         {

@@ -21,7 +21,7 @@ impl Session {
     /// # Errors
     /// If the file cannot be written; then the old one is still there.
     pub fn save_weights(&mut self, path: impl AsRef<Path>) -> Result<(), NnError> {
-        let weights: Vec<_> = self.built.weights().map(|weight| weight.path()).collect();
+        let weights: Vec<_> = self.built.learned().map(|weight| weight.path()).collect();
         let state = self.state_mut()?;
         let tensors = weights.into_iter().map(|name| Ok((name.clone(), state.get(&name)?)));
         write(path.as_ref(), tensors.collect::<Result<_, NnError>>()?)
@@ -36,7 +36,7 @@ impl Session {
         let path = path.as_ref();
         let tensors = read(path)?;
         let what = path.display().to_string();
-        for weight in self.built.weights() {
+        for weight in self.built.learned() {
             let given = match tensors.get(&weight.path()) {
                 Some(tensor) if tensor.ty() == weight.ty => continue,
                 Some(tensor) => tensor.ty().to_string(),
@@ -44,7 +44,7 @@ impl Session {
             };
             return Err(mismatch(&what, weight, given));
         }
-        let known: HashSet<String> = self.built.weights().map(|weight| weight.path()).collect();
+        let known: HashSet<String> = self.built.learned().map(|weight| weight.path()).collect();
         if let Some(foreign) = tensors.keys().find(|name| !known.contains(*name)) {
             let message =
                 format!("the file has a weight `{foreign}`, the model has none of this name");

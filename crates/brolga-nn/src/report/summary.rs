@@ -71,7 +71,7 @@ impl Summary {
         optimizer: Option<Size>,
     ) -> Self {
         let of = |trainable: bool| {
-            let weights = built.weights().filter(|weight| weight.trainable == trainable);
+            let weights = built.learned().filter(|weight| weight.trainable == trainable);
             weights.map(|weight| Size::of(&weight.ty)).sum()
         };
         let is_chain = outline.is_chain();

@@ -267,3 +267,56 @@ fn weights_that_a_callback_breaks_on(backend: Backend) {
       help: set or load other weights
     ");
 }
+
+/// What went wrong in a loop is told with the step in which it did so first.
+#[test]
+fn numbers_in_loops_that_are_not_finite() {
+    on_both(numbers_in_loops_that_are_not_finite_on);
+}
+
+fn numbers_in_loops_that_are_not_finite_on(backend: Backend) {
+    let (x, y) = (ndarray::Array3::<f32>::ones((2, 9, 1)), Array2::<f32>::zeros((2, 1)));
+    let model = |recurrent: f32, bidirectional: bool| {
+        let mut model = Sequential::new();
+        model.add(Input::new([9, 1]));
+        let layer = SimpleRNN::new(1).activation("linear");
+        match bidirectional {
+            true => model.add(Bidirectional::new(layer.name("rnn")).merge_mode("sum")),
+            false => model.add(layer),
+        };
+        let compile = compile().backend(backend).optimizer(SGD::new(1e-3)).loss("mse");
+        model.compile(compile).expect("the model is right");
+        let mut weights = model.get_weights().expect("a built model");
+        for of_layer in weights.chunks_mut(3) {
+            (of_layer[0], of_layer[1]) = (ones(&[1, 1]), ones(&[1, 1]) * recurrent);
+        }
+        model.set_weights(&weights).expect("weights of the right shape");
+        model
+    };
+    // h = 1, 1e10, 1e20, 1e30, ∞: the fifth step.
+    insta::assert_snapshot!(message(model(1e10, false).evaluate(&x, &y)), @"
+    evaluation, step 1: the loss is inf
+      first made by `matmul`: f32[2,1] of layer `simple_rnn` (forward), at crates/brolga-nn/src/cells/simple_rnn_cell.rs:[line]
+        in step 4 of `simple_rnn_cell`, counted from 0
+        of f32[2,1] from 1.000e30 to 1.000e30
+        of f32[1,1] from 1.000e10 to 1.000e10
+      help: weights or data are too large: train with a lower learning rate, or bound the gradients with clipnorm
+    ");
+    insta::assert_snapshot!(message(model(1e10, true).evaluate(&x, &y)), @"
+    evaluation, step 1: the loss is inf
+      first made by `matmul`: f32[2,1] of layer `bidirectional` (forward), at crates/brolga-nn/src/cells/simple_rnn_cell.rs:[line]
+        in step 4 of `simple_rnn_cell`, counted from 0
+        of f32[2,1] from 1.000e30 to 1.000e30
+        of f32[1,1] from 1.000e10 to 1.000e10
+      help: weights or data are too large: train with a lower learning rate, or bound the gradients with clipnorm
+    ");
+    let fit = Fit::new().verbose(false);
+    insta::assert_snapshot!(message(model(1e10, false).fit(&x, &y, fit)), @"
+    epoch 1, step 1: the loss is inf
+      first made by `matmul`: f32[2,1] of layer `simple_rnn` (forward), at crates/brolga-nn/src/cells/simple_rnn_cell.rs:[line]
+        in step 4 of `simple_rnn_cell`, counted from 0
+        of f32[2,1] from 1.000e30 to 1.000e30
+        of f32[1,1] from 1.000e10 to 1.000e10
+      help: lower the learning rate, or bound the gradients with clipnorm; the weights are those before this step
+    ");
+}

@@ -257,11 +257,31 @@ impl Wiring {
         self.outputs.iter().map(output).collect()
     }
 
+    /// The size of all batches, if an input declares it.
+    fn batch_size(&self) -> Result<Option<usize>, NnError> {
+        let mut known: Option<usize> = None;
+        for input in &self.inputs {
+            let size = input.node.unit.batch_size();
+            if let (Some(one), Some(other)) = (known, size)
+                && one != other
+            {
+                let named = &self.units[self.calls[self.call_of(input)].unit];
+                let message =
+                    format!("the input declares batches of {other}, another one of {one}");
+                let help = "all inputs of a model have batches of one size";
+                return Err(named.error(Mistake::new(message).help(help)));
+            }
+            known = known.or(size);
+        }
+        Ok(known)
+    }
+
     /// Builds each layer at its first call.
     fn traced(&self) -> Result<Traced, NnError> {
         let tracer = Tracer::new(&*self.name);
         let (seed, step) = random_states(&tracer);
         let mut context = Context::training(&tracer, &seed, &step);
+        context.batch_size = self.batch_size()?;
         let mut inputs = vec![];
         let mut batches = vec![];
         for input in &self.inputs {
@@ -271,7 +291,7 @@ impl Wiring {
                 named
                     .error(Mistake::new("an input of a model declares its shape: Input::new([..])"))
             })?;
-            let (port, batch) = Port::input(&tracer, &named.name, declared)?;
+            let (port, batch) = Port::input_of(&tracer, &named.name, declared, context.batch_size)?;
             inputs.push(port);
             batches.push(batch);
         }

@@ -160,6 +160,14 @@ impl Shared {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
+    /// The size of batches that an input declares.
+    pub(super) fn batch_size(&self) -> Option<usize> {
+        match &*self.0 {
+            Unit::Layer(layer) => layer.batch_size(),
+            Unit::Network(_) => None,
+        }
+    }
+
     /// The type of a sample, of a layer that stands for an input.
     pub(super) fn input_type(&self) -> Option<Type> {
         match &*self.0 {
