@@ -503,6 +503,18 @@ function choosePass(index) {
   panes.before.show(Math.max(0, index - 1));
   panes.after.show(index);
   [panes.before.twin, panes.after.twin] = [panes.after, panes.before];
+  // A few changes are shown where they are; of many, the closed layers.
+  for (const pane of [panes.before, panes.after]) {
+    const { tree, marks } = pane;
+    tree.all.forEach(group => { group.open = group === tree.root || group.parent === tree.root; });
+    if (marks.size <= 40) {
+      for (const id of marks.keys()) {
+        const node = tree.find(id);
+        if (node) tree.path(node).slice(0, -1).forEach(group => { group.open = true; });
+      }
+    }
+    pane.render();
+  }
   (panes.before.tree.root.h > panes.after.tree.root.h ? panes.before : panes.after).fit();
   const rewrites = graph.stages[index].rewrites || [];
   $("page").replaceChildren(make("h2", { text: graph.stages[index].name }),
