@@ -198,16 +198,17 @@ fn float(name: &str) -> Vec<u8> {
 
 #[test]
 fn loops_that_do_not_end() {
-    // A condition that is computed keeps the loop from being one of the IR.
-    let not = field(1, &node("Not", &["go"], &["a"], &[]));
-    let again = field(1, &node("Not", &["a"], &["on"], &[]));
+    // The condition depends on a counter, so that each step needs the counter's value.
+    let count = field(1, &node("Add", &["k", "one"], &["l"], &[]));
+    let again = field(1, &node("Less", &["l", "n"], &["on"], &[]));
     let step = field(1, &node("Relu", &["s"], &["t"], &[]));
-    let inputs = ["i", "go", "s"].map(|name| field(11, &field(1, name.as_bytes()))).concat();
-    let inner = [inputs, not, again, step, output("on"), output("t")].concat();
-    let trip = field(5, &integers("n", &[], &[1 << 40]));
+    let inputs = ["i", "go", "k", "s"].map(|name| field(11, &field(1, name.as_bytes()))).concat();
+    let inner = [inputs, count, again, step, output("on"), output("l"), output("t")].concat();
+    let numbers = [("n", 1 << 40), ("one", 1), ("zero", 0)];
+    let numbers = numbers.map(|(name, value)| field(5, &integers(name, &[], &[value]))).concat();
     let attribute = body("body", &inner);
-    let node = field(1, &node("Loop", &["n", "", "x"], &["y"], &attribute));
-    let graph = [trip, field(5, &float("x")), node, output("y")].concat();
+    let node = field(1, &node("Loop", &["n", "", "zero", "x"], &["last", "y"], &attribute));
+    let graph = [numbers, field(5, &float("x")), node, output("y")].concat();
     insta::assert_snapshot!(refused(model(&graph, &[])), @"
     model.onnx: with functions written out and loops unrolled the model has more than 131072 nodes
       help: export a smaller model
