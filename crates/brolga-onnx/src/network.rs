@@ -104,6 +104,7 @@ impl NetworkLayer {
                 ty: Type::f32(stored.tensor.shape().clone()),
                 initializer: Arc::new(Stored(stored)),
                 trainable: own.trained && self.trainable.get(),
+                carried: false,
                 regularizer: None,
                 constraint: None,
                 location: None,

@@ -5,6 +5,7 @@ use brolga_codegen::tile::{
     Reduction, Shift, Stmt, TileProgram, Unary, Value, ValueData,
 };
 use brolga_ir::lanes::Lanes;
+use brolga_ir::loops::Sources;
 
 use crate::support::{Arg, check};
 
@@ -78,6 +79,7 @@ fn program_of(kinds: &[Kind], result: Kind, op: impl FnOnce(&[Value]) -> Op) -> 
         values: vec![],
         vars: vec![],
         body: vec![],
+        sources: Sources::default(),
     };
     let value = |program: &mut TileProgram, kind, constant| {
         program.values.push(ValueData { kind, constant });
