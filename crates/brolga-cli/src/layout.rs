@@ -69,6 +69,12 @@ pub(crate) fn painted(text: &str, color: AnsiColor, on: bool) -> String {
     lines
 }
 
+/// A number of things: `1 kernel`, `3 kernels`.
+pub(crate) fn number_of(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// A count with a unit: `950`, `12.3 k`, `4.56 M`.
 pub(crate) fn count(number: u64) -> String {
     const UNITS: [&str; 5] = ["k", "M", "G", "T", "P"];

@@ -1,7 +1,7 @@
 //! Nodes by the names that a user gives them.
 
 use brolga_ir::text::Names;
-use brolga_ir::{Graph, TextOptions, Uid};
+use brolga_ir::{Graph, Op, TextOptions, Uid};
 use brolga_record::{GraphRecord, NodeRecord, Program};
 
 use crate::error::CliError;
@@ -91,9 +91,10 @@ pub(crate) fn find(program: &Program, uid: Uid) -> Option<(String, &NodeRecord)>
 pub(crate) fn described(program: &Program, node: &NodeRecord) -> String {
     let graphs = &program.graphs;
     let origin = graphs.origin(node);
-    let op = match graphs.bodies(node).next() {
-        Some(body) => format!("{} {}", graphs.op(node).name(), body.name),
-        None => graphs.op(node).name().to_owned(),
+    let op = match (graphs.op(node), graphs.bodies(node).next()) {
+        (Op::Parameter(parameter), _) => format!("%{}", parameter.name),
+        (op, Some(body)) => format!("{} {}", op.name(), body.name),
+        (op, None) => op.name().to_owned(),
     };
     let layer = origin.layer.as_deref().map(|layer| format!(" of {layer}")).unwrap_or_default();
     let at = origin.location.as_ref().map(|at| format!(", {}:{}", at.file, at.line));

@@ -105,18 +105,37 @@ pub struct Described<'g> {
     pub lowerings: Vec<(NodeId, usize)>,
 }
 
-/// A lowering in readable form.
+/// A lowering, whose readable forms are made when somebody asks for them.
 #[derive(Debug, Clone)]
 pub struct Description {
+    lowered: Arc<(Lowering, Lowered)>,
+    functions: Vec<u32>,
+}
+
+impl Description {
     /// Its name, and the reason if it is the general one.
-    pub lowering: String,
+    #[must_use]
+    pub fn lowering(&self) -> String {
+        self.lowered.0.to_string()
+    }
+
     /// Its stages as loop nests.
-    pub nests: Vec<String>,
+    #[must_use]
+    pub fn nests(&self) -> Vec<String> {
+        self.lowered.1.stages.iter().map(|stage| stage.code.to_string()).collect()
+    }
+
     /// The tile programs that the nests call, each once.
-    pub tiles: Vec<String>,
-    /// The functions of its stages and those that they call: indices into
-    /// [`Object::functions`].
-    pub functions: Vec<u32>,
+    #[must_use]
+    pub fn tiles(&self) -> Vec<String> {
+        tiles(&self.lowered.1).iter().map(ToString::to_string).collect()
+    }
+
+    /// The functions of its stages and those that they call: indices into [`Object::functions`].
+    #[must_use]
+    pub fn functions(&self) -> &[u32] {
+        &self.functions
+    }
 }
 
 /// As [`compile`], with descriptions. The code is the same.
@@ -131,12 +150,8 @@ pub fn compile_described<'g>(graph: &'g Graph, options: &CodegenOptions) -> Resu
     let mut known: FxHashMap<*const (Lowering, Lowered), usize> = FxHashMap::default();
     for (node, _, lowered) in &lowered {
         let index = *known.entry(Arc::as_ptr(lowered)).or_insert_with(|| {
-            descriptions.push(Description {
-                lowering: lowered.0.to_string(),
-                nests: lowered.1.stages.iter().map(|stage| stage.code.to_string()).collect(),
-                tiles: tiles(&lowered.1).iter().map(ToString::to_string).collect(),
-                functions: object.reached(&stages[&Arc::as_ptr(lowered)]),
-            });
+            let functions = object.reached(&stages[&Arc::as_ptr(lowered)]);
+            descriptions.push(Description { lowered: Arc::clone(lowered), functions });
             descriptions.len() - 1
         });
         lowerings.push((*node, index));

@@ -9,8 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use cranelift_codegen::binemit::Reloc;
+pub use cranelift_codegen::ir::Function;
 use cranelift_codegen::ir::{
-    ExtFuncData, ExternalName, FuncRef, Function, LibCall, UserExternalName, UserFuncName,
+    ExtFuncData, ExternalName, FuncRef, LibCall, UserExternalName, UserFuncName,
 };
 use cranelift_codegen::isa::{OwnedTargetIsa, TargetFrontendConfig};
 use cranelift_codegen::{FinalizedMachReloc, FinalizedRelocTarget};
@@ -107,7 +108,7 @@ pub struct ObjectFunction {
     /// The number of 64-bit integers that it takes.
     pub arity: usize,
     /// Its CLIF before Cranelift changes it, see [`ObjectBuilder::with_clif`]; tiles have none.
-    pub clif: Option<String>,
+    pub clif: Option<Box<Function>>,
     /// Its machine code.
     pub code: MachineCode,
     /// The layers and roles of the kernels that it is for, such as `conv2d.backward`, if a
@@ -217,8 +218,8 @@ impl ObjectBuilder {
         self
     }
 
-    /// Keeps the CLIF of all functions but tiles, see [`ObjectFunction::clif`]. It takes less time
-    /// than [`with_text`](Self::with_text), which disassembles.
+    /// Keeps the CLIF of all functions but tiles, see [`ObjectFunction::clif`]: a copy, which takes
+    /// less time than the texts of [`with_text`](Self::with_text).
     #[must_use]
     pub fn with_clif(mut self) -> Self {
         self.clif = true;
@@ -293,7 +294,12 @@ impl ObjectBuilder {
         let compile = |(index, Declared { name, arity, source, places }): (u32, Declared)| {
             let id = FuncId::from_u32(index);
             let clif = match &source {
-                Some(Source::Kernel(function, _)) if clif => Some(function.display().to_string()),
+                Some(Source::Kernel(function, _)) if clif => {
+                    let mut plain = function.clone();
+                    // The nodes of instructions are no part of the text.
+                    plain.srclocs.clear();
+                    Some(plain)
+                }
                 _ => None,
             };
             let code = match source {

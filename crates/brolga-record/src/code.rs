@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use brolga_codegen::kernel::{CompiledKernel, Stage};
-use brolga_codegen::object::{Object, Symbol};
+use brolga_codegen::object::{Function, Object, Symbol};
 use brolga_codegen::{Described, Description};
 use brolga_ir::{Graph, Op, Role, Uid};
 use rustc_hash::FxHashMap;
@@ -98,56 +98,80 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
     STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
-/// Writes kernels and code into a program.
-pub(crate) fn add_code(program: &mut Program, graph: &Graph, described: &Described<'_>) {
-    let Described { compiled, descriptions, lowerings } = described;
-    let object = compiled.object();
-    let mut nodes: FxHashMap<u32, Vec<Uid>> = FxHashMap::default();
-    for &(id, lowering) in lowerings {
-        let node = graph.node(id);
-        let Op::Kernel(kernel) = &node.op else { continue };
-        for &function in &descriptions[lowering].functions {
-            nodes.entry(function).or_default().push(node.uid);
+/// Kernels and code as they were compiled, before anything is written as text.
+#[derive(Debug)]
+pub(crate) struct Code {
+    descriptions: Vec<Description>,
+    /// The compiled kernel of each lowering.
+    compiled: Vec<CompiledKernel>,
+    kernels: Vec<KernelRecord>,
+    functions: Vec<(FunctionRecord, Option<Box<Function>>)>,
+}
+
+impl Code {
+    pub(crate) fn new(graph: &Graph, described: &Described<'_>) -> Self {
+        let Described { compiled, descriptions, lowerings } = described;
+        let object = compiled.object();
+        let mut nodes: FxHashMap<u32, Vec<Uid>> = FxHashMap::default();
+        let mut kernels = Vec::with_capacity(lowerings.len());
+        let mut of_lowering = vec![CompiledKernel::default(); descriptions.len()];
+        for &(id, lowering) in lowerings {
+            let node = graph.node(id);
+            let Op::Kernel(kernel) = &node.op else { continue };
+            for &function in descriptions[lowering].functions() {
+                nodes.entry(function).or_default().push(node.uid);
+            }
+            if let Some(compiled) = compiled.kernels().get(&id) {
+                of_lowering[lowering].clone_from(compiled);
+            }
+            kernels.push(KernelRecord {
+                node: node.uid,
+                name: kernel.body.name().to_owned(),
+                kind: kernel.kind.name().to_owned(),
+                layer: node.origin.layer.as_deref().map(str::to_owned),
+                role: node.origin.role,
+                lowering: lowering as u32,
+            });
         }
-        program.kernels.push(KernelRecord {
-            node: node.uid,
-            name: kernel.body.name().to_owned(),
-            kind: kernel.kind.name().to_owned(),
-            layer: node.origin.layer.as_deref().map(str::to_owned),
-            role: node.origin.role,
-            lowering: lowering as u32,
+        let functions = (0..).zip(object.functions()).map(|(index, function)| {
+            let record = FunctionRecord {
+                symbol: function.symbol.clone(),
+                clif: None,
+                code: function.code.bytes.clone(),
+                alignment: function.code.alignment,
+                relocations: relocations(object, function),
+                map: vec![CodeRange {
+                    start: 0,
+                    end: function.code.bytes.len() as u32,
+                    nodes: nodes.remove(&index).unwrap_or_default(),
+                }],
+            };
+            (record, function.clif.clone())
         });
+        let functions = functions.collect();
+        Self { descriptions: descriptions.clone(), compiled: of_lowering, kernels, functions }
     }
-    let empty = CompiledKernel::default();
-    for (index, description) in descriptions.iter().enumerate() {
-        let first = lowerings.iter().find(|(_, lowering)| *lowering == index);
-        let kernel = first.and_then(|(id, _)| compiled.kernels().get(id)).unwrap_or(&empty);
-        let Description { lowering, nests, tiles, functions } = description;
-        program.lowerings.push(LoweringRecord {
-            lowering: lowering.clone(),
-            nests: nests.clone(),
-            tiles: tiles.clone(),
-            stages: kernel.stages.clone(),
-            workspace: kernel.workspace,
-            scratch: kernel.scratch,
-            functions: functions.clone(),
-        });
+
+    /// Writes all of it into a program.
+    pub(crate) fn write(self, program: &mut Program) {
+        program.kernels = self.kernels;
+        let lowerings = self.descriptions.iter().zip(self.compiled);
+        let lowering = |(description, compiled): (&Description, CompiledKernel)| LoweringRecord {
+            lowering: description.lowering(),
+            nests: description.nests(),
+            tiles: description.tiles(),
+            stages: compiled.stages,
+            workspace: compiled.workspace,
+            scratch: compiled.scratch,
+            functions: description.functions().to_vec(),
+        };
+        program.lowerings = lowerings.map(lowering).collect();
+        let function = |(record, clif): (FunctionRecord, Option<Box<Function>>)| FunctionRecord {
+            clif: clif.map(|function| function.display().to_string()),
+            ..record
+        };
+        program.functions = self.functions.into_iter().map(function).collect();
     }
-    program.functions = (0..)
-        .zip(object.functions())
-        .map(|(index, function)| FunctionRecord {
-            symbol: function.symbol.clone(),
-            clif: function.clif.clone(),
-            code: function.code.bytes.clone(),
-            alignment: function.code.alignment,
-            relocations: relocations(object, function),
-            map: vec![CodeRange {
-                start: 0,
-                end: function.code.bytes.len() as u32,
-                nodes: nodes.remove(&index).unwrap_or_default(),
-            }],
-        })
-        .collect();
 }
 
 fn relocations(

@@ -22,16 +22,16 @@ pub enum RecordError {
         /// The file.
         file: String,
     },
-    /// The file is of a later version than this one reads.
+    /// The file is of another version than this one reads.
     #[error(
-        "`{file}` is a record of version {version}, the latest that can be read here is {known}\n  help: read it with the Brolga that wrote it, or a later one"
+        "`{file}` is a record of version {version}, version {known} is read here\n  help: read it with the Brolga that wrote it, or record the program again"
     )]
     Version {
         /// The file.
         file: String,
         /// Its version.
         version: u32,
-        /// The latest version known.
+        /// The version known.
         known: u32,
     },
     /// The file is cut off or changed.

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use crate::error::RecordError;
 use crate::record::{Machine, Program, Record};
 
-/// The version of the format that is written, and the latest that is read.
+/// The version of the format that is written and read. It changes with whatever a reader has to
+/// know, be it a field of a [`Program`] or of what it holds.
 pub const VERSION: u32 = 1;
 
 /// The first bytes. The first is no ASCII and the last is a line end, so that a transfer as text
@@ -94,7 +95,7 @@ pub(crate) fn read(bytes: &[u8], file: &str) -> Result<Record, RecordError> {
         return Err(damaged("it is cut off in its header".to_owned()));
     };
     let version = u32::from_le_bytes(*version);
-    if version == 0 || version > VERSION {
+    if version != VERSION {
         return Err(RecordError::Version { file: file.to_owned(), version, known: VERSION });
     }
     let (mut machine, mut programs) = (None, Vec::new());

@@ -9,18 +9,22 @@ use brolga_passes::{Dump, PassError, PassManager, Report, pipeline};
 use brolga_runtime::Plan;
 use rustc_hash::FxHashMap;
 
-use crate::code::add_code;
+use crate::code::Code;
 use crate::graphs::{Graphs, GraphsBuilder, NodeRecord};
 use crate::passes::{PassRecord, RefusalRecord, RewriteRecord};
 use crate::record::{Program, Stage};
 use crate::work::{Work, work};
 
-/// Makes the record of one program.
+/// Makes the record of one program. While the graph is compiled it keeps copies; the record is
+/// written down by [`finish`](Self::finish).
 #[derive(Debug, Default)]
 pub struct Recorder {
-    graphs: GraphsBuilder,
+    /// The graphs so far, to which stages and passes refer by their numbers.
+    graphs: Vec<Graph>,
     program: Program,
-    works: Works,
+    /// The graph that the passes were given.
+    given: u32,
+    code: Option<Code>,
 }
 
 impl Recorder {
@@ -31,9 +35,14 @@ impl Recorder {
         Self { program, ..Self::default() }
     }
 
+    fn add(&mut self, graph: &Graph) -> u32 {
+        self.graphs.push(graph.clone());
+        (self.graphs.len() - 1) as u32
+    }
+
     /// Adds the graph as it is now.
     pub fn stage(&mut self, name: &str, graph: &Graph) {
-        let graph = self.graphs.add(graph);
+        let graph = self.add(graph);
         self.program.stages.push(Stage { name: name.to_owned(), graph });
     }
 
@@ -56,58 +65,50 @@ impl Recorder {
         manager: PassManager<'_>,
         graph: &mut Graph,
     ) -> Result<Report, PassError> {
-        let (graphs, works) = (&mut self.graphs, &mut self.works);
-        let first = graphs.add(graph);
-        let mut last = (first, graph.len(), works.of(graph, graphs, first));
+        self.given = self.add(graph);
+        let graphs = &mut self.graphs;
         let (mut revision, mut after) = (graph.revision(), Vec::new());
-        let before = last;
         let mut manager = manager.explain(true).dump(Dump::All, |name, graph| {
             if graph.revision() != revision {
                 revision = graph.revision();
-                let index = graphs.add(graph);
-                last = (index, graph.len(), works.of(graph, graphs, index));
+                graphs.push(graph.clone());
             }
-            after.push((name.to_owned(), last));
+            after.push((name.to_owned(), graphs.len() as u32 - 1));
         });
         let report = manager.run(graph);
         drop(manager);
-        let known = report.as_ref().ok();
-        self.add_passes(known, before, &after);
+        self.add_passes(report.as_ref().ok(), after);
         let report = report?;
         self.stage("optimized", graph);
         Ok(report)
     }
 
-    /// Adds the runs of passes; without a report they have no rewrites.
-    fn add_passes(
-        &mut self,
-        report: Option<&Report>,
-        mut before: (u32, usize, Work),
-        after: &[(String, (u32, usize, Work))],
-    ) {
+    /// Adds the runs of passes with the graphs after them; without a report they have no rewrites.
+    fn add_passes(&mut self, report: Option<&Report>, after: Vec<(String, u32)>) {
         let program = &mut self.program;
-        let mut runs: HashMap<&str, u32> = HashMap::new();
-        let (mut rewrites, mut refusals) = (0, 0);
-        for (index, (name, now)) in after.iter().enumerate() {
-            let run = runs.entry(name).or_default();
+        let mut runs: HashMap<String, u32> = HashMap::new();
+        let (mut rewrites, mut refusals, mut before) = (0, 0, self.given);
+        for (index, (name, graph)) in after.into_iter().enumerate() {
+            let run = runs.entry(name.clone()).or_default();
             *run += 1;
             let pass = report.and_then(|report| report.passes.get(index));
             let count = pass.map_or(0, |pass| pass.rewrites);
             let refused = pass.map_or(0, |pass| pass.refusals);
+            let nodes = |graph: u32| self.graphs[graph as usize].len();
             program.passes.push(PassRecord {
-                name: name.clone(),
+                name,
                 run: *run,
                 time_ns: pass.map_or(0, |pass| nanoseconds(pass.time)),
-                nodes_before: before.1,
-                nodes_after: now.1,
-                before: before.2,
-                after: now.2,
+                nodes_before: nodes(before),
+                nodes_after: nodes(graph),
+                before: Work::default(),
+                after: Work::default(),
                 rewrites: rewrites..rewrites + count,
                 refusals: refusals..refusals + refused,
                 changes: pass.map_or(0..0, |pass| pass.changes.clone()),
-                graph: now.0,
+                graph,
             });
-            (rewrites, refusals, before) = (rewrites + count, refusals + refused, *now);
+            (rewrites, refusals, before) = (rewrites + count, refusals + refused, graph);
         }
         if let Some(report) = report {
             program.rewrites = report.rewrites.iter().map(RewriteRecord::from).collect();
@@ -119,7 +120,7 @@ impl Recorder {
     /// Adds the kernels of the optimized graph and their code.
     pub fn code(&mut self, graph: &Graph, described: &Described<'_>, isa: &str) {
         self.program.isa = Some(isa.to_owned());
-        add_code(&mut self.program, graph, described);
+        self.code = Some(Code::new(graph, described));
     }
 
     /// Adds the memory plan and the schedule.
@@ -132,10 +133,32 @@ impl Recorder {
         self.program.compile_ns = Some(nanoseconds(time));
     }
 
-    /// The record.
+    /// Writes the record down.
     #[must_use]
     pub fn finish(self) -> Program {
-        Program { graphs: self.graphs.finish(), ..self.program }
+        let Self { graphs, mut program, given, code } = self;
+        let (mut builder, mut works) = (GraphsBuilder::default(), Works::default());
+        // The index and the work of each graph.
+        let written: Vec<(u32, Work)> = graphs
+            .iter()
+            .map(|graph| {
+                let index = builder.add(graph);
+                (index, works.of(graph, &builder, index))
+            })
+            .collect();
+        let mut before = given;
+        for pass in &mut program.passes {
+            pass.before = written[before as usize].1;
+            before = pass.graph;
+            (pass.graph, pass.after) = written[before as usize];
+        }
+        for stage in &mut program.stages {
+            stage.graph = written[stage.graph as usize].0;
+        }
+        if let Some(code) = code {
+            code.write(&mut program);
+        }
+        Program { graphs: builder.finish(), ..program }
     }
 }
 

@@ -2,15 +2,16 @@
 
 mod language;
 
-use std::fmt::Write;
+use std::collections::HashSet;
 
-use brolga_ir::{Op, Role};
-use brolga_record::{NodeRecord, Program};
+use brolga_ir::{Graph, NodeId, Op, Role, Uid};
+use brolga_record::{NodeRecord, Program, work};
 use clap::Args;
 use serde_json::json;
 
 use crate::Report;
 use crate::error::CliError;
+use crate::layout::wrapped;
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject, Target};
 
@@ -49,7 +50,7 @@ impl Assert {
             let (holds, why) = holds(&program, check)?;
             failed += usize::from(!holds);
             let word = if holds { "ok" } else { "failed" };
-            let _ = writeln!(text, "{word}: {written}: {why}");
+            text.push_str(&wrapped("", &format!("{word}: {written}: {why}"), 4));
             documents.push(json!({ "check": written, "holds": holds, "why": why }));
         }
         let json = json!({ "program": program.name, "checks": documents });
@@ -78,10 +79,7 @@ fn optimized(program: &Program) -> Result<Vec<(&NodeRecord, Option<&NodeRecord>)
 /// Whether a node has this name: its op's, its layer's, or that of a layer around it.
 fn is_called(program: &Program, node: &NodeRecord, name: &str) -> bool {
     let layer = program.graphs.origin(node).layer.as_deref();
-    let of_layer = layer.is_some_and(|layer| {
-        layer == name || layer.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
-    });
-    of_layer || program.graphs.op(node).name() == name
+    is_of_layer(layer, name) || program.graphs.op(node).name() == name
 }
 
 fn fused(program: &Program, names: &[String]) -> Result<(bool, String), CliError> {
@@ -142,11 +140,17 @@ fn kernel_name(program: &Program, kernel: &NodeRecord) -> String {
 
 fn measure(program: &Program, quantity: &Quantity) -> Result<u64, CliError> {
     let graph = crate::lookup::graph_record(program, "optimized")?;
+    // A kernel is of the layers and the ops that it holds.
+    let named = |node: &NodeRecord, name: &str| {
+        let inner = program.graphs.bodies(node).flat_map(|body| program.graphs.nodes_of(body));
+        let mut inner = inner.filter(|n| !matches!(program.graphs.op(n), Op::Parameter(_)));
+        is_called(program, node, name) || inner.any(|node| is_called(program, node, name))
+    };
     let wanted = |node: &&NodeRecord| match &quantity.of {
         None => true,
         Some(of) => match role(of) {
             Some(role) => program.graphs.origin(node).role == role,
-            None => is_called(program, node, of),
+            None => named(node, of),
         },
     };
     let memory = || {
@@ -164,18 +168,45 @@ fn measure(program: &Program, quantity: &Quantity) -> Result<u64, CliError> {
             let of = |pass: &str| quantity.of.as_ref().is_none_or(|name| name == pass);
             program.rewrites.iter().filter(|rewrite| of(&rewrite.pass)).count() as u64
         }
-        Metric::Flops | Metric::Bytes => {
+        Metric::Flops => {
             let built = crate::subject::graph_at(program, "optimized")?;
-            let kept: std::collections::HashSet<_> = nodes().map(|node| node.uid).collect();
-            let works = built.ids().filter(|&id| kept.contains(&built.uid(id)));
-            let works = works.map(|id| brolga_record::work(&built, id));
-            let work = works.fold(brolga_record::Work::default(), brolga_record::Work::plus);
-            if quantity.metric == Metric::Flops { work.flops } else { work.bytes }
+            flops(&built, quantity.of.as_deref())
+        }
+        Metric::Bytes => {
+            let built = crate::subject::graph_at(program, "optimized")?;
+            let kept: HashSet<Uid> = nodes().map(|node| node.uid).collect();
+            let kept = built.ids().filter(|&id| kept.contains(&built.uid(id)));
+            kept.map(|id| work(&built, id).bytes).fold(0, u64::saturating_add)
         }
         Metric::Arena => memory()?.arena as u64,
         Metric::States => memory()?.states as u64,
         Metric::Code => program.sizes().code as u64,
     })
+}
+
+/// The arithmetic of all nodes, or those of a role, a layer or an op, inside of kernels too. The
+/// recursion is as deep as bodies nest.
+fn flops(graph: &Graph, of: Option<&str>) -> u64 {
+    let own = |id: NodeId| {
+        let node = graph.node(id);
+        let wanted = of.is_none_or(|of| match role(of) {
+            Some(role) => node.origin.role == role,
+            None => node.op.name() == of || is_of_layer(node.origin.layer.as_deref(), of),
+        });
+        match (&node.op, node.op.bodies().first()) {
+            (_, None) if wanted => work(graph, id).flops,
+            (_, None) => 0,
+            (Op::Scan(scan), Some(body)) => flops(body, of).saturating_mul(scan.length as u64),
+            (_, Some(body)) => flops(body, of),
+        }
+    };
+    graph.ids().map(own).fold(0, u64::saturating_add)
+}
+
+/// Whether a path is that of a layer, or of one inside of it.
+fn is_of_layer(path: Option<&str>, layer: &str) -> bool {
+    path.and_then(|path| path.strip_prefix(layer))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn role(name: &str) -> Option<Role> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::Report;
 use crate::commands::opt::rewrite_json;
 use crate::error::CliError;
-use crate::layout::wrapped;
+use crate::layout::{number_of, wrapped};
 use crate::memory::MemoryLimit;
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject};
@@ -114,7 +114,7 @@ fn compare(a: &Program, b: &Program) -> Report {
     let next = [&a.rewrites, &b.rewrites].map(|rewrites| rewrites.get(same));
     let text = match next {
         [None, None] => {
-            format!("{}: the same {same} rewrites in both versions\n", a.name)
+            format!("{}: both versions make the same {}\n", a.name, number_of(same, "rewrite"))
         }
         next => {
             let mut text = format!("{}: rewrite {} is the first that differs\n", a.name, same + 1);
@@ -139,4 +139,66 @@ fn words(rewrite: &RewriteRecord) -> String {
     let layer = node.layer.as_deref().map(|layer| format!(" of {layer}")).unwrap_or_default();
     let at = format!("{}, `{}`{layer} ({})", node.uid, node.op, node.role.name());
     format!("{}: {} at {at}", rewrite.pass, rewrite.rule)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+mod tests {
+    use brolga_ir::parse_graph;
+    use brolga_passes::{Changed, Pass, PassError, Rewrites, Rule};
+
+    use super::*;
+
+    /// A pass for which `exp` is its operand.
+    struct LostExp;
+
+    const RULE: Rule = Rule { name: "exp(x) → x", reason: "there is none" };
+
+    impl Pass for LostExp {
+        fn is_required(&self) -> bool {
+            false
+        }
+
+        fn run(&self, graph: &mut Graph, rewrites: &mut Rewrites) -> Result<Changed, PassError> {
+            for id in graph.order() {
+                let is_exp = graph.node(id).op.name() == "exp";
+                if is_exp && rewrites.allow(&RULE, graph, id) {
+                    graph.replace(id.into(), graph.operands(id)[0]);
+                }
+            }
+            graph.remove_dead();
+            Ok(rewrites.changed())
+        }
+    }
+
+    #[test]
+    fn the_wrong_rewrite_is_shown() {
+        let text = "graph f(%x: f32[4]) {
+            %0: f32[4] = add %x, %x @a
+            %1: f32[4] = add %x, %x @b
+            %2: f32[4] = mul %0, %1 @c
+            %3: f32[4] = exp %2 @d
+            return %3
+        }";
+        let graph = parse_graph(text, "test").unwrap();
+        let passes = || {
+            let mut passes = pipeline();
+            let last = passes.len() - 1;
+            passes.insert(last, Box::new(LostExp));
+            passes.retain(|pass| !pass.name().starts_with("fuse_"));
+            passes
+        };
+        let check = |before: &Graph, after: &Graph| same_bits("all passes", before, after);
+        let culprit = bisect(&graph, passes, check).unwrap();
+        insta::assert_snapshot!(shown("f", culprit.as_ref()), @"
+        f: rewrite 2 of 4 is wrong: lost_exp: exp(x) → x at n4, `exp` of d (forward)
+          reason given: there is none
+          --stop-after 2 has it, --stop-after 1 not
+          the pass `all passes` changes output 0 of graph `f`: 4 of 4 elements differ,
+            first element 0: 1.6763211488723755 became 0.5166015625
+        ");
+        let document = culprit_json(&culprit.unwrap());
+        assert_eq!(document["rewrite"]["rule"], "exp(x) → x");
+        assert_eq!((&document["pass"], &document["number"]), (&json!("lost_exp"), &json!(2)));
+    }
 }

@@ -1,7 +1,5 @@
 //! `brolga blame`: where a node comes from, and what became of it.
 
-use std::fmt::Write;
-
 use brolga_ir::{Change, Uid};
 use brolga_record::{PassRecord, Program, RewriteRecord};
 use clap::Args;
@@ -180,14 +178,15 @@ fn name(program: &Program, uid: Uid) -> String {
 fn text(program: &Program, uid: Uid, events: &[Event]) -> String {
     let mut text = String::new();
     let Some((first, node)) = find(program, uid) else { return text };
-    let _ = writeln!(text, "{}", described(program, node));
+    text.push_str(&wrapped("", &described(program, node), 2));
     let made = events.iter().any(|event| matches!(event.what, What::Made(_)));
     if !made {
         let by = match first.as_str() {
             "grad" => "made by differentiation, or for the update of a weight",
             _ => "traced",
         };
-        let _ = writeln!(text, "  {by}: the stage `{first}` is the first that has it");
+        let line = format!("{by}: the stage `{first}` is the first that has it");
+        text.push_str(&wrapped("  ", &line, 6));
     }
     for event in events {
         let what = match &event.what {

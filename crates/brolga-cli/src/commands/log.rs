@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::Report;
 use crate::error::CliError;
-use crate::layout::{count, wrapped};
+use crate::layout::{count, number_of, wrapped};
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject};
 
@@ -45,8 +45,8 @@ impl Log {
         let time = if self.no_time { "" } else { "         µs" };
         let _ = writeln!(
             text,
-            "{:<29} {:>5} → {:>5} {:>9} {:>10}{time}",
-            "pass", "nodes", "", "FLOP", "bytes"
+            "{:<29} {:>5}   {:>5} {:>9} {:>10}{time}",
+            "pass", "nodes", "after", "FLOP", "bytes"
         );
         for pass in program.passes.iter().filter(|pass| self.all || did(pass)) {
             let _ = write!(
@@ -68,7 +68,7 @@ impl Log {
         }
         let total: u64 = program.passes.iter().map(|pass| pass.time_ns).sum();
         let (rewrites, refusals) = (program.rewrites.len(), program.refusals.len());
-        let _ = write!(text, "{rewrites} rewrites, {refusals} refused");
+        let _ = write!(text, "{}, {refusals} refused", number_of(rewrites, "rewrite"));
         if !self.no_time {
             let _ = write!(text, ", {:.1} ms", total as f64 / 1e6);
         }

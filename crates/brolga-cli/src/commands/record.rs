@@ -9,6 +9,7 @@ use crate::Report;
 use crate::commands::log::named;
 use crate::error::CliError;
 use crate::inputs::Inputs;
+use crate::layout::number_of;
 use crate::memory::MemoryLimit;
 use crate::recorded::{measure, values};
 use crate::streams::Streams;
@@ -70,9 +71,9 @@ impl RecordCommand {
         for program in &record.programs {
             let sizes = program.sizes();
             text.push_str(&format!(
-                "{}: {} kernels, {} of code, arena of {}\n",
+                "{}: {}, {} of code, arena of {}\n",
                 named(program),
-                sizes.kernels,
+                number_of(sizes.kernels, "kernel"),
                 bytes(sizes.code),
                 bytes(sizes.arena)
             ));

@@ -12,6 +12,7 @@ use crate::Report;
 use crate::commands::log::named;
 use crate::error::CliError;
 use crate::filter::Filter;
+use crate::layout::number_of;
 use crate::streams::Streams;
 use crate::subject::{Depth, Subject, Target, graph_at};
 use crate::view::{graph_json, graph_text};
@@ -86,8 +87,11 @@ impl Show {
         let graph = graph_at(program, "optimized")?;
         self.filter.check(&graph)?;
         let isa = program.isa.as_deref().unwrap_or_default();
-        let mut text =
-            format!("// {}: {} kernels ({isa})\n", named(program), program.kernels.len());
+        let mut text = format!(
+            "// {}: {} ({isa})\n",
+            named(program),
+            number_of(program.kernels.len(), "kernel")
+        );
         let mut documents = vec![];
         for kernel in &program.kernels {
             let node = graph.ids().find(|&id| graph.uid(id) == kernel.node);

@@ -1,7 +1,6 @@
 //! `brolga why-fused` and `brolga why-not-fused`: the rule that decided.
 
 use std::collections::HashSet;
-use std::fmt::Write;
 
 use brolga_ir::{Change, Op, Uid};
 use brolga_memory::bytes;
@@ -75,7 +74,7 @@ impl Pair {
         let fusion = Fusion::new(&program, a, b)?;
         let mut text = String::new();
         for uid in [a, b] {
-            let _ = writeln!(text, "{}", name(&program, uid));
+            text.push_str(&wrapped("", &name(&program, uid), 2));
         }
         let (lines, json) = match &fusion {
             Fusion::Together(together) => together.report(&program),

@@ -3,7 +3,7 @@
 mod items;
 mod pairs;
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use brolga_ir::Role;
 use brolga_record::{GraphRecord, Graphs};
@@ -36,10 +36,26 @@ pub(crate) struct Group {
     pub(crate) moved: Vec<Moved>,
 }
 
-impl Group {
-    fn is_empty(&self) -> bool {
-        let Self { removed, added, changed, moved } = self;
-        removed.is_empty() && added.is_empty() && changed.is_empty() && moved.is_empty()
+/// The groups by layer and role, in the order in which they are met.
+#[derive(Debug, Default)]
+struct Groups {
+    order: Vec<(String, Role)>,
+    groups: HashMap<(String, Role), Group>,
+}
+
+impl Groups {
+    /// The group of a node.
+    fn of(&mut self, item: &Item) -> &mut Group {
+        let key = (item.layer.clone(), item.role);
+        if !self.groups.contains_key(&key) {
+            self.order.push(key.clone());
+        }
+        self.groups.entry(key).or_default()
+    }
+
+    fn in_order(mut self) -> Vec<((String, Role), Group)> {
+        let group = |key: (String, Role)| self.groups.remove(&key).map(|group| (key, group));
+        self.order.into_iter().filter_map(group).collect()
     }
 }
 
@@ -65,48 +81,28 @@ impl Difference {
         let pairs = if related { by_identity(&a, &b) } else { by_structure(&a, &b) };
         a.name_all();
         b.name_like(&a, &pairs);
-        let mut of_b: Vec<Option<usize>> = vec![None; b.items.len()];
-        for (from, to) in pairs.iter().enumerate() {
-            if let Some(to) = to {
-                of_b[*to] = Some(from);
-            }
-        }
-        let mut order: Vec<(String, Role)> = vec![];
-        let mut groups: BTreeMap<(String, Role), Group> = BTreeMap::new();
-        let mut entry = |item: &Item, add: &mut dyn FnMut(&mut Group)| {
-            let key = (item.layer.clone(), item.role);
-            if !groups.contains_key(&key) {
-                order.push(key.clone());
-            }
-            add(groups.entry(key).or_default());
-        };
+        let paired: HashSet<usize> = pairs.iter().flatten().copied().collect();
+        let mut groups = Groups::default();
         for (index, item) in a.items.iter().enumerate() {
+            let name = item.name.clone();
             let Some(other) = pairs[index].map(|to| &b.items[to]) else {
-                entry(item, &mut |g| g.removed.push((item.name.clone(), a.text(item))));
+                groups.of(item).removed.push((name, a.text(item)));
                 continue;
             };
             let (before, after) = (a.text(item), b.text(other));
             let (from, to) = (a.place(item), b.place(other));
-            let name = item.name.clone();
             if before != after {
-                let changed = Changed { name, before, after };
-                let mut changed = Some(changed);
-                entry(other, &mut |g| g.changed.extend(changed.take()));
+                groups.of(other).changed.push(Changed { name, before, after });
             } else if from != to {
-                let mut moved = Some(Moved { name, from, to });
-                entry(other, &mut |g| g.moved.extend(moved.take()));
+                groups.of(other).moved.push(Moved { name, from, to });
             }
         }
         for (index, item) in b.items.iter().enumerate() {
-            if of_b[index].is_none() {
-                entry(item, &mut |g| g.added.push((item.name.clone(), b.text(item))));
+            if !paired.contains(&index) {
+                groups.of(item).added.push((item.name.clone(), b.text(item)));
             }
         }
-        let groups = order.into_iter().filter_map(|key| {
-            let group = groups.remove(&key)?;
-            (!group.is_empty()).then_some((key, group))
-        });
-        let groups = groups.collect();
+        let groups = groups.in_order();
         let (before, after) = (a.returned(), b.returned());
         Self { groups, outputs: (before != after).then_some((before, after)) }
     }

@@ -18,6 +18,9 @@ pub(super) fn by_identity(a: &Items, b: &Items) -> Vec<Option<usize>> {
     a.items.iter().map(|item| found.get_mut(&key(item)).and_then(Vec::pop)).collect()
 }
 
+/// What is the same of two nodes that are paired.
+type Key<'a> = &'a dyn Fn(&Item) -> String;
+
 /// For each node of the first graph the node of the second that stands in the same place of the
 /// same layer: first those that are alike, then those of the same op, then kernels of the same
 /// kind.
@@ -27,9 +30,7 @@ pub(super) fn by_structure(a: &Items, b: &Items) -> Vec<Option<usize>> {
     let alike = |item: &Item| format!("{} {} {}", item.op, item.attributes, item.types);
     let of_op = |item: &Item| item.op.clone();
     let of_kind = |item: &Item| item.attributes.clone();
-    let keys: [(&dyn Fn(&Item) -> String, bool); 3] =
-        [(&alike, false), (&of_op, false), (&of_kind, true)];
-    for (key, kernels) in keys {
+    for (key, kernels) in [(&alike as Key<'_>, false), (&of_op, false), (&of_kind, true)] {
         let wanted = |item: &Item| !kernels || item.is_kernel();
         let left = groups(a, |index| pairs[index].is_none() && wanted(&a.items[index]));
         let mut right = groups(b, |index| !taken[index] && wanted(&b.items[index]));

@@ -8,6 +8,7 @@ mod costs;
 mod documents;
 mod dump;
 mod first_model;
+mod inspect;
 mod json;
 mod limits;
 mod onnx;
