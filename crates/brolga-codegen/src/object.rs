@@ -307,7 +307,12 @@ impl ObjectBuilder {
         let compile = |(index, Declared { name, arity, source, places }): (u32, Declared)| {
             let id = FuncId::from_u32(index);
             let clif = match &source {
-                Some(Source::Kernel(function, _)) if clif => Some(function.clone()),
+                Some(Source::Kernel(function, _)) if clif => {
+                    let mut plain = function.clone();
+                    // The nodes of instructions are no part of the text.
+                    plain.srclocs.clear();
+                    Some(plain)
+                }
                 _ => None,
             };
             let (code, reused) = match source {

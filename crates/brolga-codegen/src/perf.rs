@@ -23,7 +23,8 @@ const PLACES: usize = 3;
 /// Whether the environment asks for names. It is read once.
 pub(crate) fn is_wanted() -> bool {
     static WANTED: OnceLock<bool> = OnceLock::new();
-    let read = || std::env::var_os(PERF_VARIABLE).is_some_and(|word| word != "" && word != "0");
+    let read =
+        || std::env::var_os(PERF_VARIABLE).is_some_and(|word| !word.is_empty() && word != "0");
     *WANTED.get_or_init(read)
 }
 

@@ -58,6 +58,9 @@ pub(crate) struct Cost {
     isa: Option<VectorIsa>,
 }
 
+/// The limits and the seconds of each kernel, measured in turns.
+type Round = (Limits, Vec<f64>);
+
 /// The cost of a kernel or of all kernels of a layer.
 #[derive(Debug, Clone, Default)]
 struct Entry {
@@ -91,7 +94,7 @@ impl Cost {
             let kernels = kernels(graph)?;
             let (mut executable, mut state) =
                 program(&kernels, &self.inputs.of(graph, &stored)?, &options)?;
-            let mut rounds: Vec<(Limits, Vec<f64>)> = vec![];
+            let mut rounds: Vec<Round> = vec![];
             if !self.no_time {
                 // Scalar loops are beside the limit of the narrowest vectors.
                 let mut meter = Meter::new(isa.max(VectorIsa::V128), options.threads)?;
@@ -160,18 +163,16 @@ impl Cost {
     }
 }
 
-fn entry(index: usize, kernel: &KernelProfile, rounds: &[(Limits, Vec<f64>)]) -> Entry {
+fn entry(index: usize, kernel: &KernelProfile, rounds: &[Round]) -> Entry {
     let work = Work {
         flops: kernel.flops,
         read: kernel.bytes.saturating_sub(kernel.written),
         written: kernel.written,
         working_set: kernel.working_set,
     };
-    let of = |part: &dyn Fn(&(Limits, Vec<f64>)) -> f64| {
-        median(rounds.iter().map(part).collect::<Vec<f64>>())
-    };
-    let seconds = |(_, seconds): &(Limits, Vec<f64>)| seconds.get(index).copied().unwrap_or(0.0);
-    let least = |(limits, _): &(Limits, Vec<f64>)| limits.roof(&work).seconds;
+    let of = |part: &dyn Fn(&Round) -> f64| median(rounds.iter().map(part).collect::<Vec<f64>>());
+    let seconds = |(_, seconds): &Round| seconds.get(index).copied().unwrap_or(0.0);
+    let least = |(limits, _): &Round| limits.roof(&work).seconds;
     Entry {
         name: kernel.name.clone(),
         layer: kernel.layer.clone(),

@@ -41,7 +41,7 @@ fn shells_and_man_know_every_command() {
     for command in commands() {
         assert!(stdout_of(&["manual", &command], "").contains(".SH"), "{command}");
     }
-    assert!(stderr_of(1, &["manual", "frobnicate"], "").contains("help: there are assert, "));
+    assert!(stderr_of(1, &["manual", "frobnicate"], "").contains("help: there are asm, assert, "));
 }
 
 #[test]

@@ -30,7 +30,7 @@ impl Browser {
             .stderr(Stdio::null())
             .spawn();
         let Ok(driver) = driver else {
-            println!(
+            eprintln!(
                 "left out: there is no chromedriver (Debian: chromium, chromium-driver), so the page is not used in a browser"
             );
             return None;
@@ -259,7 +259,7 @@ fn five_thousand_nodes_stay_usable() {
     let all = milliseconds("panes.graph.all(true)");
     assert!(browser.count("#pane .node") > 5000);
     browser.screenshot("large");
-    println!("open one group: {one:.0} ms, find a node: {find:.0} ms, open all: {all:.0} ms");
+    eprintln!("open one group: {one:.0} ms, find a node: {find:.0} ms, open all: {all:.0} ms");
     // Orders of magnitude, on a machine that does other things too.
     assert!(one < 3000.0 && find < 5000.0 && all < 60000.0, "{one} {find} {all}");
 }
