@@ -43,6 +43,7 @@
 //! | [`passes`] | from the graph of a step to a graph of kernels |
 //! | [`codegen`] | from kernels to machine code |
 //! | [`runtime`] | memory plan, schedule, threads |
+//! | [`record`] | all that the compiler did with a program, in one file |
 //! | [`measure`] | how fast training steps and kernels are, beside the machine's limits |
 //!
 //! The command `brolga` shows each of these stages for a model or for a graph in a file.
@@ -56,6 +57,7 @@ pub use brolga_ir as ir;
 pub use brolga_nn as nn;
 pub use brolga_onnx as onnx;
 pub use brolga_passes as passes;
+pub use brolga_record as record;
 pub use brolga_runtime as runtime;
 
 pub use brolga_nn::prelude;
