@@ -34,8 +34,11 @@ static ALLOCATOR: Counting = Counting;
 
 const WIDTH: usize = 64;
 
+/// A loop over a table, a sequence and the number of the first step.
+type Step = fn(&Tracer, [&Var; 3]) -> Vec<Var>;
+
 /// A loop and its gradient: of the table, and of the sequence.
-fn graph(length: usize, step: fn(&Tracer, [&Var; 3]) -> Vec<Var>) -> Result<Graph> {
+fn graph(length: usize, step: Step) -> Result<Graph> {
     let t = Tracer::new("carried");
     let table = t.input("table", Type::f32([length + 1, WIDTH]));
     let x = t.input("x", Type::f32([length, WIDTH]));
@@ -93,7 +96,7 @@ fn inputs(length: usize) -> Result<[Tensor; 3]> {
 }
 
 /// Bytes that the interpreter allocates, of the graph as it is and of its kernels.
-fn counted(length: usize, step: fn(&Tracer, [&Var; 3]) -> Vec<Var>) -> Result<[u64; 2]> {
+fn counted(length: usize, step: Step) -> Result<[u64; 2]> {
     let traced = graph(length, step)?;
     let mut kernels = traced.clone();
     optimize(&mut kernels)?;
@@ -110,8 +113,7 @@ fn counted(length: usize, step: fn(&Tracer, [&Var; 3]) -> Vec<Var>) -> Result<[u
 
 #[test]
 fn ten_times_the_steps_take_ten_times_the_bytes() -> Result {
-    let steps: [(&str, fn(&Tracer, [&Var; 3]) -> Vec<Var>); 3] =
-        [("written", written), ("added", added), ("read", read)];
+    let steps: [(&str, Step); 3] = [("written", written), ("added", added), ("read", read)];
     for (name, step) in steps {
         let (short, long) = (counted(100, step)?, counted(1000, step)?);
         for (what, (short, long)) in ["traced", "kernels"].iter().zip(short.iter().zip(long)) {
