@@ -106,6 +106,7 @@ impl NetworkLayer {
                 trainable: own.trained && self.trainable.get(),
                 regularizer: None,
                 constraint: None,
+                carried: false,
                 location: None,
             }
         };
