@@ -107,6 +107,7 @@ impl NetworkLayer {
                 carried: false,
                 regularizer: None,
                 constraint: None,
+                carried: false,
                 location: None,
             }
         };

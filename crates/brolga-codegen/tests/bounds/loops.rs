@@ -61,6 +61,7 @@ fn numbers(steps: &mut Steps, visit: &mut dyn FnMut(&mut usize)) {
         visit(&mut carry.bytes);
         match &mut carry.next {
             Next::Turns(turns) => turns.iter_mut().for_each(|turn| base(turn, visit)),
+            Next::InPlace(start) => base(start, visit),
             Next::Slice(start, stride) => {
                 base(start, visit);
                 visit(stride);

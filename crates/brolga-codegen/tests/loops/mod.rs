@@ -2,7 +2,7 @@
 
 mod outline;
 
-use brolga_codegen::{CodegenOptions, compile, dump};
+use brolga_codegen::{CodegenOptions, VectorIsa, compile, dump};
 use brolga_ir::{DType, Graph, Tensor, Tracer, Type, Var};
 
 use self::outline::loop_graph;
@@ -215,6 +215,26 @@ fn tables_that_are_carried_stay_where_they_are() {
     }
     let types = [Type::f32([0, 3]), Type::new(DType::I32, []), Type::f32([2, 3])];
     check_in_place(true, &types, changing(read));
+}
+
+/// Ten times the steps on a table of ten times the rows move ten times the bytes, not a hundred
+/// times.
+#[test]
+fn a_step_moves_the_rows_that_it_names_alone() {
+    let read: Change = |table, place, x| {
+        let next = table.gather(&(place - 1.0)) * 0.5 + x;
+        (table.set_rows(place, &next), vec![])
+    };
+    let moved = |length: usize| -> u64 {
+        let types =
+            [Type::f32([length + 1, 64]), Type::new(DType::I32, []), Type::f32([length, 64])];
+        let graph = loop_graph(&types, changing(read));
+        let options = CodegenOptions { isa: Some(VectorIsa::Scalar) };
+        let texts = dump(&graph, &options).unwrap_or_else(|error| panic!("{error}"));
+        texts[0].moved.expect("all of it is scalar loops")
+    };
+    let (short, long) = (moved(100), moved(1000));
+    assert!((9 * short..11 * short).contains(&long), "{short} and {long} bytes");
 }
 
 /// What is kept of the table before a change needs a copy.

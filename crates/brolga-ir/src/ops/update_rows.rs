@@ -156,12 +156,7 @@ impl Operation for UpdateRows {
 
     fn vjp(&self, node: &Vjp<'_>) -> Result<Vec<Option<Var>>, Mistake> {
         let (dy, indices, updates) = (node.cotangent(), &node.operands[1], &node.operands[2]);
-        let of_table = match self.update {
-            Update::Add => node.wants(0).then(|| dy.clone()),
-            Update::Set => node
-                .wants(0)
-                .then(|| dy.set_rows(indices, &updates.tracer().full(updates.ty(), 0.0))),
-        };
+        // The cotangent is read before it changes, so that it can do so in place.
         let of_updates = node.wants(2).then(|| {
             let rows = dy.gather(indices);
             match self.update {
@@ -169,6 +164,12 @@ impl Operation for UpdateRows {
                 _ => rows,
             }
         });
+        let of_table = match self.update {
+            Update::Add => node.wants(0).then(|| dy.clone()),
+            Update::Set => node
+                .wants(0)
+                .then(|| dy.set_rows(indices, &updates.tracer().full(updates.ty(), 0.0))),
+        };
         Ok(vec![of_table, None, of_updates])
     }
 }
