@@ -76,7 +76,9 @@ fn towers(rows: usize, optimizer: impl Into<Choice<dyn Optimizer>>) -> Outcome<F
 
 #[test]
 fn work_and_memory_of_an_update_by_rows_do_not_grow_with_the_table() -> Outcome {
-    let of = |rows: usize| -> Outcome<(Vec<(String, usize)>, [usize; 2])> {
+    /// Stages with their units, and bytes of results and of scratch memory.
+    type Work = (Vec<(String, usize)>, [usize; 2]);
+    let of = |rows: usize| -> Outcome<Work> {
         let (graph, plan) = planned(&mut towers(rows, Adagrad::new(0.1))?, 32)?;
         let text = graph.to_string();
         assert_eq!(text.matches("= update_rows").count(), 2, "table and slot: {text}");
