@@ -107,7 +107,6 @@ impl NetworkLayer {
                 carried: false,
                 regularizer: None,
                 constraint: None,
-                carried: false,
                 location: None,
             }
         };

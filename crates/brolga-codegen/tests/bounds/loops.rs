@@ -66,7 +66,6 @@ fn numbers(steps: &mut Steps, visit: &mut dyn FnMut(&mut usize)) {
                 base(start, visit);
                 visit(stride);
             }
-            Next::InPlace(place) => base(place, visit),
         }
     }
     for place in steps.kernels.iter_mut().flat_map(|callee| &mut callee.table) {
