@@ -2,8 +2,9 @@
 //!
 //! | command | what it does |
 //! |---|---|
+//! | `brolga convert A B` | writes a model or its weights in another format |
 //! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from trace to machine code |
-//! | `brolga inspect FILE` | what is in an ONNX model |
+//! | `brolga inspect FILE` | what is in a file of a model or of weights |
 //! | `brolga opt FILE` | runs passes over graphs and prints the result |
 //! | `brolga run FILE` | evaluates graphs on the interpreter, natively, or both and compares bits |
 //! | `brolga test FILE` | runs tests of passes, which are IR texts with directives |
@@ -20,7 +21,6 @@ mod filter;
 mod inputs;
 mod kernels;
 mod memory;
-pub mod npy;
 mod numpy;
 mod streams;
 mod subject;
@@ -32,6 +32,7 @@ use std::io;
 use clap::Parser;
 use serde_json::{Value, json};
 
+pub use brolga_files::npy;
 pub use error::CliError;
 pub use inputs::tensor_of_text;
 pub use streams::Streams;

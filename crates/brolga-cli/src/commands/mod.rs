@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod convert;
 mod dump;
 mod inspect;
 mod opt;
@@ -15,6 +16,7 @@ use crate::streams::Streams;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Convert(convert::Convert),
     Dump(dump::Dump),
     Inspect(inspect::Inspect),
     Opt(opt::Opt),
@@ -26,6 +28,7 @@ pub(crate) enum Command {
 impl Command {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         match self {
+            Self::Convert(command) => command.run(),
             Self::Dump(command) => command.run(streams),
             Self::Inspect(command) => command.run(),
             Self::Opt(command) => command.run(streams),

@@ -16,7 +16,7 @@ use crate::inputs::{Inputs, fnv1a};
 use crate::memory::MemoryLimit;
 use crate::numpy;
 use crate::streams::Streams;
-use crate::subject::{Loaded, Subject};
+use crate::subject::Subject;
 
 /// Evaluate graphs and print their outputs
 ///
@@ -54,10 +54,7 @@ impl Run {
             return Err(CliError::argument(message, "--isa goes with --native or --check"));
         }
         let mut loaded = self.subject.load(streams)?;
-        let stored = match &mut loaded {
-            Loaded::Imported(imported) => std::mem::take(&mut imported.states),
-            Loaded::Graphs(_) | Loaded::Program { .. } => vec![],
-        };
+        let stored = loaded.take_stored()?;
         let graphs = loaded.graphs()?;
         self.inputs.check(&graphs)?;
         let mut report = Report { text: String::new(), json: json!({ "graphs": [] }), holds: true };

@@ -48,7 +48,7 @@ fn verify() {
       }
     }
     "#);
-    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @r#"{"error":{"message":"there is no model and no file `nowhere`\n  help: the models are mnist_cnn, mlp, tiny; a file is an IR text or a model that ends in .onnx, and - is standard input","mistakes":[]}}"#);
+    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @r#"{"error":{"message":"there is no model and no file `nowhere`\n  help: the models are mnist_cnn, mlp, tiny; a file is an IR text or a model that ends in .onnx, .keras or .h5, and - is standard input","mistakes":[]}}"#);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod documents;
 mod dump;
+mod files;
 mod first_model;
 mod json;
 mod limits;
