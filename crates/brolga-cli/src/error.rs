@@ -3,6 +3,7 @@
 use std::io;
 
 use brolga_autodiff::GradError;
+use brolga_files::FilesError;
 use brolga_ir::{EvalError, ParseError, ParseErrors, VerifyErrors};
 use brolga_nn::NnError;
 use brolga_onnx::OnnxError;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 pub enum CliError {
     /// Neither a built-in model nor a file.
     #[error(
-        "there is no model and no file `{name}`\n  help: the models are {models}; a file is an IR text, a model that ends in .onnx or a record that ends in .brolga, and - is standard input"
+        "there is no model and no file `{name}`\n  help: the models are {models}; a file is an IR text, a model that ends in .onnx, .keras or .h5, or a record that ends in .brolga, and - is standard input"
     )]
     UnknownSubject {
         /// What was asked for.
@@ -74,6 +75,9 @@ pub enum CliError {
     /// A record cannot be read or written.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A file of a model or of arrays is not read or written.
+    #[error(transparent)]
+    Files(Box<FilesError>),
     /// A built-in model cannot be traced, or a file not written.
     #[error(transparent)]
     Model(Box<NnError>),
@@ -82,6 +86,12 @@ pub enum CliError {
 impl From<NnError> for CliError {
     fn from(error: NnError) -> Self {
         Self::Model(Box::new(error))
+    }
+}
+
+impl From<FilesError> for CliError {
+    fn from(error: FilesError) -> Self {
+        Self::Files(Box::new(error))
     }
 }
 

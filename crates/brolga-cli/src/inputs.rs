@@ -2,21 +2,21 @@
 
 use std::sync::Arc;
 
+use brolga_data::{ColorMode, ImageOptions, load_image};
+use brolga_files::{Tensors, npy};
 use brolga_ir::ops::{Constant, Parameter};
 use brolga_ir::{DType, Data, Graph, Tensor, Type};
 use clap::Args;
 use serde_json::json;
 
-use crate::archive::{self, is_archive};
 use crate::error::CliError;
-use crate::npy;
 
 /// The arguments that give values of inputs.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Inputs {
     /// The value of an input or state: one number for all elements, a list such as [[1,2],[3,nan]],
-    /// or a file .npy; inputs without one are filled with pseudo-random numbers, weights of an ONNX
-    /// model have those of the file
+    /// a file .npy, or an image; inputs without one are filled with pseudo-random numbers, weights of a
+    /// model from a file have those of the file
     #[arg(long = "input", value_name = "NAME=VALUE", value_parser = assignment)]
     given: Vec<(String, String)>,
     /// A file .npz or .safetensors, whose arrays are the values of the inputs and states of their
@@ -59,17 +59,18 @@ impl Inputs {
             if !is_archive(path) {
                 return Err(fails("it is no file .npz or .safetensors".to_owned()));
             }
-            let bytes = brolga_memory::read(path)
-                .map_err(|error| CliError::Read { path: path.clone(), error })?;
-            let mut found = archive::read(path, &bytes).map_err(fails)?;
+            let file = Tensors::open(path)?;
+            let names = file.names();
             let has = |name: &str| graphs.iter().any(|graph| graph.input(name).is_some());
-            if !found.is_empty() && !found.iter().any(|(name, _)| has(name)) {
-                let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+            if !names.is_empty() && !names.iter().any(|name| has(name)) {
                 let names = names.join(", ");
                 return Err(fails(format!("none of its arrays is an input: {names}")));
             }
-            found.retain(|(name, _)| has(name));
-            arrays.extend(found);
+            for name in names.into_iter().filter(|name| has(name)) {
+                let tensor = file.read(&name)?.to_tensor();
+                let tensor = tensor.map_err(|error| fails(format!("its array `{name}`: {error}")))?;
+                arrays.push((name, tensor));
+            }
         }
         Ok(arrays)
     }
@@ -133,10 +134,12 @@ impl Inputs {
             });
         };
         let fails = |reason: String| {
-            let help =
-                "give one number for all elements, a list nested as the shape is, or a file .npy";
+            let help = "give one number for all elements, a list nested as the shape is, a file .npy, or an image";
             CliError::argument(format!("input `{name}`: {reason}"), help)
         };
+        if IMAGES.iter().any(|ending| text.to_ascii_lowercase().ends_with(ending)) {
+            return image(text, ty).map_err(fails);
+        }
         if !text.ends_with(".npy") {
             return tensor_of_text(text, ty).map_err(fails);
         }
@@ -148,6 +151,42 @@ impl Inputs {
             given => Err(fails(format!("expected {ty}, {text} has {given}"))),
         }
     }
+}
+
+/// Whether the ending of a path is that of a file with arrays by name.
+fn is_archive(path: &str) -> bool {
+    path.ends_with(".npz") || path.ends_with(".safetensors")
+}
+
+/// The endings of images.
+const IMAGES: [&str; 5] = [".png", ".jpg", ".jpeg", ".bmp", ".gif"];
+
+/// An image as the input of a network: resized to its height and width, of as many channels as it has,
+/// which are its last axis or, as of most ONNX models, the one after the batch; values from 0 to 255.
+fn image(path: &str, ty: &Type) -> Result<Tensor, String> {
+    let mode = |channels| match channels {
+        1 => Some(ColorMode::Grayscale),
+        3 => Some(ColorMode::Rgb),
+        4 => Some(ColorMode::Rgba),
+        _ => None,
+    };
+    let (height, width, mode, channels_first) = match ty.shape[..] {
+        [1, height, width, channels] if mode(channels).is_some() => {
+            (height, width, mode(channels), false)
+        }
+        [1, channels, height, width] if mode(channels).is_some() => {
+            (height, width, mode(channels), true)
+        }
+        [1, height, width] => (height, width, Some(ColorMode::Grayscale), false),
+        _ => (0, 0, None, false),
+    };
+    let mode = mode.ok_or_else(|| format!("an image is no {ty}"))?;
+    let options = ImageOptions::new().image_size((height, width)).color_mode(mode);
+    let image = load_image::<f32>(path, &options).map_err(|error| error.to_string())?;
+    let image = if channels_first { image.permuted_axes([2, 0, 1]) } else { image };
+    let numbers: Vec<f64> = image.iter().map(|&x| f64::from(x)).collect();
+    Tensor::new(ty.shape.clone(), Data::from_f64(ty.dtype, &numbers))
+        .ok_or_else(|| format!("an image is no {ty}"))
 }
 
 /// The tensor of this type that a text such as `1.5` or `[[1,2],[3,nan]]` means.

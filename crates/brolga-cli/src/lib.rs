@@ -5,9 +5,10 @@
 //! | `brolga assert MODEL CHECK` | checks what the compiler makes of a program, for CI |
 //! | `brolga bisect FILE` | the first rewrite that changes a result, or in which two versions differ |
 //! | `brolga blame MODEL VALUE` | where a node comes from, and what became of it |
+//! | `brolga convert A B` | writes a model or its weights in another format |
 //! | `brolga diff A B` | how two stages, passes, models or records differ, layer by layer |
 //! | `brolga dump MODEL --stage STAGE` | shows a program at one stage, from trace to machine code |
-//! | `brolga inspect FILE` | what is in an ONNX model |
+//! | `brolga inspect FILE` | what is in a file of a model or of weights |
 //! | `brolga log MODEL` | what each pass did |
 //! | `brolga opt FILE` | runs passes over graphs and prints the result |
 //! | `brolga record MODEL` | writes all stages of a program to one file |
@@ -23,7 +24,6 @@
 //! standard error, rendered as compilers render them. The exit code is 0 for success, 1 for an
 //! error or a check that fails, 2 for wrong usage. `docs/cli.md` has an example of each.
 
-mod archive;
 mod columns;
 mod commands;
 mod compare;
@@ -38,10 +38,8 @@ mod lookup;
 mod memory;
 mod model_explorer;
 mod native;
-pub mod npy;
 mod numpy;
 mod page;
-mod raw;
 mod recorded;
 mod stage;
 mod statistics;
@@ -56,6 +54,7 @@ use std::io;
 use clap::Parser;
 use serde_json::{Value, json};
 
+pub use brolga_files::npy;
 pub use error::CliError;
 pub use inputs::tensor_of_text;
 pub use streams::Streams;

@@ -1,11 +1,12 @@
-//! The subject of a command: the programs of a built-in model, the graphs of a text, the model of an
-//! ONNX file, or a record.
+//! The subject of a command: the programs of a model, built in or from a file, the graphs of a text,
+//! the graph of an ONNX file, or a record.
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
 use brolga_codegen::{VectorIsa, compile_described};
+use brolga_files::{AnyModel, Format, load_model};
 use brolga_ir::{Graph, Tensor, parse_module, verify};
 use brolga_memory::{Limit, read_to_end};
 use brolga_nn::{Kind, Sequential, builtin};
@@ -27,15 +28,16 @@ const PROGRAMS: [(&str, Kind); 3] =
 /// The arguments that choose the subject.
 #[derive(Debug, Args)]
 pub(crate) struct Subject {
-    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, of an ONNX model that
-    /// ends in .onnx or of a record that ends in .brolga, or - for standard input
+    /// A built-in model (mnist_cnn, mlp, tiny), the path of an IR text file, of a model that ends in
+    /// .onnx, .keras or .h5, or of a record that ends in .brolga, or - for standard input
     #[arg(value_name = "MODEL|FILE|-")]
     subject: String,
-    /// Of a model or a record: train_step (the default), eval_step or predict. Of a file: the graph
-    /// of this name instead of all
+    /// Of a model or a record: train_step (the default of a built-in one), eval_step or predict (the
+    /// default of one from a file). Of a text: the graph of this name instead of all
     #[arg(long, visible_alias = "graph", value_name = "NAME")]
     program: Option<String>,
-    /// Of a model: the size of a batch [default: 32]. Of a record: the program for this size
+    /// Of a model: the size of a batch [default: 32; of predict of a file: 1]. Of a record: the program
+    /// for this size
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     batch: Option<u64>,
     /// Of an ONNX model: an extent that the file leaves open
@@ -51,8 +53,8 @@ fn dim(text: &str) -> Result<(String, usize), String> {
 
 /// A loaded subject.
 pub(crate) enum Loaded {
-    /// A program of a built-in model.
-    Program { model: Box<Sequential>, kind: Kind, batch: usize },
+    /// A program of a model.
+    Program { model: Programs, kind: Kind, batch: usize },
     /// The graphs of a text, each of them valid.
     Graphs(Vec<Graph>),
     /// The graph of an ONNX model, with the values of its weights.
@@ -88,12 +90,50 @@ impl Target {
     }
 }
 
+/// A model whose programs are traced.
+pub(crate) enum Programs {
+    /// A built-in one.
+    Builtin(Box<Sequential>),
+    /// One from a file, with the values of its weights.
+    File(Box<AnyModel>),
+}
+
+impl Programs {
+    pub(crate) fn trace(&mut self, kind: Kind, batch: usize) -> Result<Graph, CliError> {
+        Ok(match self {
+            Self::Builtin(model) => model.trace(kind, batch)?,
+            Self::File(model) => model.trace(kind, batch)?,
+        })
+    }
+
+    /// The graph of the loss, with layers as in training.
+    pub(crate) fn trace_loss(&mut self, batch: usize) -> Result<Graph, CliError> {
+        Ok(match self {
+            Self::Builtin(model) => model.trace_loss(batch)?,
+            Self::File(model) => model.trace_loss(batch)?,
+        })
+    }
+
+    /// The values of all states that a file has.
+    fn stored(&mut self) -> Result<Vec<(String, Arc<Tensor>)>, CliError> {
+        let Self::File(model) = self else { return Ok(vec![]) };
+        let state = model.session()?.snapshot()?;
+        let names: Vec<String> = state.layout().iter().map(|(name, _)| name.to_owned()).collect();
+        let value = |name: String| {
+            let tensor = state.get(&name)?;
+            Ok((name, Arc::new(tensor)))
+        };
+        names.into_iter().map(value).collect()
+    }
+}
+
 impl Loaded {
-    /// The values of weights that a file has, which are taken out.
-    pub(crate) fn take_stored(&mut self) -> Vec<(String, Arc<Tensor>)> {
+    /// Takes the values that a file has for states of its graphs.
+    pub(crate) fn take_stored(&mut self) -> Result<Vec<(String, Arc<Tensor>)>, CliError> {
         match self {
-            Self::Imported(imported) => std::mem::take(&mut imported.states),
-            Self::Graphs(_) | Self::Program { .. } | Self::Recorded(_) => vec![],
+            Self::Imported(imported) => Ok(std::mem::take(&mut imported.states)),
+            Self::Program { model, .. } => model.stored(),
+            Self::Graphs(_) | Self::Recorded(_) => Ok(vec![]),
         }
     }
 
@@ -230,8 +270,14 @@ impl Subject {
         if is_record(&self.subject) {
             return self.record();
         }
+        if is_keras(&self.subject) {
+            return self.keras();
+        }
         if self.batch.is_some() {
-            let message = format!("`--batch` is for built-in models; `{}` is none", self.subject);
+            let message = format!(
+                "`--batch` is for built-in models and those of Keras; `{}` is none",
+                self.subject
+            );
             let help = match is_onnx(&self.subject) {
                 true => "an extent of an ONNX model is bound by its name: --dim N=1",
                 false => "the types in a text have the size of its batch",
@@ -261,14 +307,27 @@ impl Subject {
     }
 
     fn model(&self) -> Result<Loaded, CliError> {
-        let program = self.program.as_deref().unwrap_or("train_step");
-        let Some((_, kind)) = PROGRAMS.into_iter().find(|(name, _)| *name == program) else {
+        let kind = self.kind("train_step")?;
+        let model = Programs::Builtin(Box::new(builtin::by_name(&self.subject)?));
+        Ok(Loaded::Program { model, kind, batch: self.batch.unwrap_or(BATCH) as usize })
+    }
+
+    /// The program that is asked for, or else this one.
+    fn kind(&self, default: &str) -> Result<Kind, CliError> {
+        let program = self.program.as_deref().unwrap_or(default);
+        let found = PROGRAMS.into_iter().find(|(name, _)| *name == program);
+        found.map(|(_, kind)| kind).ok_or_else(|| {
             let message = format!("`{}` has no program `{program}`", self.subject);
             let names = PROGRAMS.map(|(name, _)| name).join(", ");
-            return Err(CliError::argument(message, format!("a model's programs are {names}")));
-        };
-        let model = Box::new(builtin::by_name(&self.subject)?);
-        Ok(Loaded::Program { model, kind, batch: self.batch.unwrap_or(BATCH) as usize })
+            CliError::argument(message, format!("a model's programs are {names}"))
+        })
+    }
+
+    fn keras(&self) -> Result<Loaded, CliError> {
+        let kind = self.kind("predict")?;
+        let model = Programs::File(Box::new(load_model(&self.subject)?));
+        let default = if kind == Kind::Predict { 1 } else { BATCH };
+        Ok(Loaded::Program { model, kind, batch: self.batch.unwrap_or(default) as usize })
     }
 
     fn onnx(&self) -> Result<Loaded, CliError> {
@@ -325,6 +384,11 @@ impl Subject {
             }
         })
     }
+}
+
+/// Whether a path is that of a model of Keras.
+pub(crate) fn is_keras(path: &str) -> bool {
+    matches!(Format::of(path), Some(Format::Keras | Format::Hdf5))
 }
 
 /// Whether a path is that of an ONNX model.

@@ -5,7 +5,7 @@ mod resize;
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array4};
+use ndarray::{Array1, Array3, Array4};
 
 use crate::error::{Error, Result};
 use crate::folder::Search;
@@ -138,6 +138,34 @@ const SEARCH: Search = Search {
     extensions: &[".bmp", ".gif", ".jpeg", ".jpg", ".png"],
     follow_links: false,
 };
+
+/// Reads an image, brought to the size and the channels of the options: `[height, width, channels]`,
+/// from 0 to 255. What `keras.utils.load_img` and `img_to_array` give, with the interpolation of the
+/// options.
+///
+/// # Errors
+///
+/// The file cannot be read or decoded, `image_size` has no pixels, or the image does not fit into
+/// memory.
+pub fn load_image<T: Pixel>(path: impl AsRef<Path>, options: &ImageOptions) -> Result<Array3<T>> {
+    let (path, (height, width)) = (path.as_ref(), options.image_size);
+    if height == 0 || width == 0 {
+        return Err(Error::EmptyImageSize { given: options.image_size });
+    }
+    let shape = [height, width, options.color_mode.channels()];
+    let too_large = || Error::TooLarge {
+        what: path.display().to_string(),
+        given: shape::array_type(T::NAME, &shape),
+        help: "give a smaller `image_size`, or read the image as u8",
+    };
+    let mut pixels = shape::reserve(&shape).ok_or_else(too_large)?;
+    let image = decode::decode(path, options.color_mode)?;
+    resize::resize(&image, options.image_size, options.interpolation, |value| {
+        pixels.push(T::from_f32(value));
+    })
+    .map_err(|_| too_large())?;
+    Ok(Array3::from_shape_vec(shape, pixels).expect("resize gives as many as the shape"))
+}
 
 /// Reads a folder that holds one folder of images for each class, as
 /// `keras.utils.image_dataset_from_directory` does with `shuffle=False`.

@@ -4,6 +4,7 @@
 pub mod compare;
 pub mod coverage;
 pub mod failure;
+pub mod files;
 pub mod graph_target;
 pub mod graphs;
 mod motifs;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use brolga_fuzz::compare::examine;
 use brolga_fuzz::graph_target::Graphs;
 use brolga_fuzz::plan::Plan;
+use brolga_fuzz::files::Files;
 use brolga_fuzz::readers::{Reader, Readers};
 use brolga_fuzz::supervise::{Worker, supervise};
 use brolga_fuzz::target::{Target, caught};
@@ -24,6 +25,8 @@ enum Cli {
     Text(Run),
     /// Damaged files into the reader of `.npy`
     Npy(Run),
+    /// Damaged files of models and weights into their readers
+    Files(Run),
     /// Damaged values into the reader of `--input`
     Input(Run),
     /// Damaged models into the reader of ONNX files
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
     let well = match Cli::parse() {
         Cli::Graphs(run) => run.run("graphs", &Graphs { seed: run.seed }),
         Cli::Text(run) => run.run("text", &Readers::new(Reader::Text, run.seed)),
+        Cli::Files(run) => run.run("files", &Files::new(run.seed)),
         Cli::Npy(run) => run.run("npy", &Readers::new(Reader::Npy, run.seed)),
         Cli::Input(run) => run.run("input", &Readers::new(Reader::Input, run.seed)),
         Cli::Onnx(run) => run.run("onnx", &Readers::new(Reader::Onnx, run.seed)),

@@ -61,7 +61,7 @@ pub fn replace_by(
 ///
 /// # Errors
 /// If it is a folder, a device or a pipe, or the system does not tell.
-pub(crate) fn check_regular(path: &Path) -> Result<Option<Metadata>, NnError> {
+pub fn check_regular(path: &Path) -> Result<Option<Metadata>, NnError> {
     if path.as_os_str().is_empty() {
         return Err(Mistake::new("the path of a file is empty").help("give it a name").into());
     }

@@ -68,6 +68,46 @@ pub trait Network: fmt::Debug + Send + Sync {
     ) -> Result<Vec<Var>, NnError>;
 }
 
+/// A network of any kind: that of a model from a file.
+impl Network for Box<dyn Network> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn class_name(&self) -> &'static str {
+        (**self).class_name()
+    }
+
+    fn layer_names(&self) -> Vec<(String, &'static str)> {
+        (**self).layer_names()
+    }
+
+    fn set_trainable(&self, trainable: bool) {
+        (**self).set_trainable(trainable);
+    }
+
+    fn outline(&self) -> Outline {
+        (**self).outline()
+    }
+
+    fn config(&self) -> Result<Value, NnError> {
+        (**self).config()
+    }
+
+    fn build(&self, inputs: Option<&[Type]>) -> Result<Built, NnError> {
+        (**self).build(inputs)
+    }
+
+    fn forward(
+        &self,
+        context: &mut Context,
+        weights: &mut [Weights],
+        inputs: &[Var],
+    ) -> Result<Vec<Var>, NnError> {
+        (**self).forward(context, weights, inputs)
+    }
+}
+
 /// A network whose types are known. All types are those of one sample: the batch is not counted.
 #[derive(Debug, Clone)]
 pub struct Built {

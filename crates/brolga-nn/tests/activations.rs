@@ -202,7 +202,12 @@ fn configs_hold_arguments_that_are_not_the_defaults() -> Result<(), NnError> {
     assert_eq!(written(Relu::default().into())?, "relu");
     assert_eq!(written("hard_swish".into())?, "hard_silu");
     assert_eq!(written(Activation::default())?, "linear");
-    let elu = json!({ "class_name": "Elu", "config": { "alpha": 0.5 } });
+    let elu = json!({
+        "module": "keras.activations",
+        "class_name": "Elu",
+        "config": { "alpha": 0.5 },
+        "registered_name": null,
+    });
     assert_eq!(written(Elu { alpha: 0.5 }.into())?, elu);
     let config = json!({ "class_name": "Dense", "config": { "units": 1, "activation": null } });
     let layer: std::sync::Arc<dyn Layer> = from_config(&config)?;

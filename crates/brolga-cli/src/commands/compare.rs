@@ -122,7 +122,7 @@ impl Compare {
         });
         // A subject is loaded once: standard input is gone afterwards.
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let as_it_comes = GraphStage::of(&loaded, &self.differentiate);
         let earliest = match stages.contains(&Compared::Traced) {
             true => GraphStage::Traced,

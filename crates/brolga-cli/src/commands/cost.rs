@@ -78,7 +78,7 @@ struct Entry {
 impl Cost {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let stage = GraphStage::of(&loaded, &self.differentiate);
         let graphs = graphs_at(loaded, stage, &self.differentiate)?;
         self.inputs.check(&graphs)?;

@@ -87,7 +87,7 @@ struct Row {
 impl GradCheck {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let graphs = graphs_at(loaded, GraphStage::Traced, &Default::default())?;
         self.inputs.check(&graphs)?;
         let (mut text, mut documents, mut holds) = (String::new(), vec![], true);

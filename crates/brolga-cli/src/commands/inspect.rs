@@ -1,7 +1,8 @@
-//! `brolga inspect`: what is in a model file.
+//! `brolga inspect`: what is in a file of a model or of weights.
 
 use std::fmt::Write;
 
+use brolga_files::{Description, Format, describe};
 use brolga_memory::bytes;
 use brolga_onnx::{Dim, OnnxModel, Port, load};
 use clap::Args;
@@ -11,27 +12,59 @@ use crate::Report;
 use crate::error::CliError;
 use crate::subject::is_onnx;
 
-/// Show what is in an ONNX model
+/// Show what is in a file of a model or of weights
 ///
-/// Producer, opset, inputs, outputs, ops and tensors; extents that the file leaves open have their
-/// names, which --dim of other commands binds.
+/// Of an ONNX model: producer, opset, inputs, outputs, ops and tensors; extents that the file leaves
+/// open have their names, which --dim of other commands binds. Of a model of Keras: layers, what it was
+/// compiled with, and arrays. Of weights: the arrays. Weights are not read.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   brolga inspect model.onnx")]
 pub(crate) struct Inspect {
-    /// The path of a model that ends in .onnx
+    /// The path of a file that ends in .onnx, .keras, .h5, .weights.h5, .weights.json, .safetensors,
+    /// .safetensors.index.json, .npz or .npy
     file: String,
 }
 
 impl Inspect {
     pub(crate) fn run(&self) -> Result<Report, CliError> {
-        if !is_onnx(&self.file) {
+        if Format::of(&self.file).is_none() {
             let message = format!("`{}` is no model file", self.file);
-            return Err(CliError::argument(message, "files that end in .onnx are read"));
+            let help = "files that end in .onnx, .keras, .h5, .safetensors, .npz, .npy are read";
+            return Err(CliError::argument(message, help));
+        }
+        if !is_onnx(&self.file) {
+            let found = describe(&self.file)?;
+            return Ok(Report { text: described(&found), json: found.to_json(), holds: true });
         }
         let model = load(&self.file)?;
         Ok(Report { text: text(&model), json: document(&model), holds: true })
     }
+}
+
+fn described(found: &Description) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "format    {:?}", found.format);
+    if let Some(producer) = &found.producer {
+        let _ = writeln!(text, "producer  {producer}");
+    }
+    if let Some((optimizer, loss)) = &found.compiled {
+        let _ = writeln!(text, "compiled  {optimizer}, {loss}");
+    }
+    if !found.layers.is_empty() {
+        let _ = writeln!(text, "layers    {}", found.layers.len());
+    }
+    let width = found.layers.iter().map(|layer| layer.name.len()).max().unwrap_or(0);
+    for layer in &found.layers {
+        let input = layer.input.as_ref().map(|input| format!("   {input}")).unwrap_or_default();
+        let _ = writeln!(text, "  {:width$}  {}{input}", layer.name, layer.class);
+    }
+    let _ = writeln!(text, "tensors   {}, {}", found.tensors.len(), bytes(found.bytes()));
+    for (name, info) in &found.tensors {
+        let separator = if name.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "  {name}{separator}{info}");
+    }
+    text
 }
 
 /// A port's element type and extents: `float[N,3]`.

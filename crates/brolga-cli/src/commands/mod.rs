@@ -6,6 +6,7 @@ mod bisect;
 mod blame;
 mod compare;
 mod completions;
+mod convert;
 mod cost;
 mod diff;
 mod dump;
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Blame(blame::Blame),
     Compare(compare::Compare),
     Completions(completions::Completions),
+    Convert(convert::Convert),
     Cost(cost::Cost),
     Diff(diff::Diff),
     Dump(dump::Dump),
@@ -74,6 +76,7 @@ impl Command {
             Self::Blame(_) => "brolga.blame/1",
             Self::Compare(_) => "brolga.compare/1",
             Self::Completions(_) => "brolga.completions/1",
+            Self::Convert(_) => "brolga.convert/1",
             Self::Cost(_) => "brolga.cost/1",
             Self::Diff(_) => "brolga.diff/1",
             Self::Dump(_) => "brolga.dump/1",
@@ -106,6 +109,7 @@ impl Command {
             Self::Blame(command) => command.run(streams),
             Self::Compare(command) => command.run(streams),
             Self::Completions(command) => Ok(command.run(Cli::command())),
+            Self::Convert(command) => command.run(),
             Self::Cost(command) => command.run(streams),
             Self::Diff(command) => command.run(streams),
             Self::Dump(command) => command.run(streams),

@@ -52,7 +52,7 @@ pub(crate) struct Profile {
 impl Profile {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let stage = GraphStage::of(&loaded, &self.differentiate);
         let graphs = graphs_at(loaded, stage, &self.differentiate)?;
         self.inputs.check(&graphs)?;

@@ -52,7 +52,7 @@ impl RecordCommand {
             return Err(CliError::argument(message, "that ending tells records from texts"));
         }
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let mut programs = loaded.programs(Depth::Code(self.target))?;
         for program in &mut programs {
             if self.values {

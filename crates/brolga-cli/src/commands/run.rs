@@ -65,7 +65,7 @@ impl Run {
             return Err(CliError::argument(message, "--isa goes with --native or --check"));
         }
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let stage = self.stage.unwrap_or_else(|| GraphStage::of(&loaded, &self.differentiate));
         let graphs = graphs_at(loaded, stage, &self.differentiate)?;
         self.inputs.check(&graphs)?;

@@ -82,7 +82,7 @@ struct Row {
 impl Values {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let stage = self.stage.unwrap_or_else(|| GraphStage::of(&loaded, &self.differentiate));
         let graphs = graphs_at(loaded, stage, &self.differentiate)?;
         self.inputs.check(&graphs)?;

@@ -82,7 +82,7 @@ struct Records {
 impl View {
     pub(crate) fn run(&self, streams: &mut Streams<'_>) -> Result<Report, CliError> {
         let mut loaded = self.subject.load(streams)?;
-        let stored = loaded.take_stored();
+        let stored = loaded.take_stored()?;
         let recorded = match &loaded {
             Loaded::Recorded(program) => (program.values.clone(), program.profile.clone()),
             _ => (vec![], None),

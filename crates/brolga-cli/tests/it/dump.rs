@@ -146,7 +146,7 @@ fn models_are_traced() {
 fn what_a_model_does_not_have_is_an_error() {
     assert_snapshot!(stderr_of(1, &["dump", "resnet"], ""), @"
     error: there is no model and no file `resnet`
-      help: the models are mnist_cnn, mlp, tiny; a file is an IR text, a model that ends in .onnx or a record that ends in .brolga, and - is standard input
+      help: the models are mnist_cnn, mlp, tiny; a file is an IR text, a model that ends in .onnx, .keras or .h5, or a record that ends in .brolga, and - is standard input
     ");
     assert_snapshot!(stderr_of(1, &["dump", "mlp", "--program", "step"], ""), @"
     error: `mlp` has no program `step`
@@ -165,7 +165,7 @@ fn what_a_model_does_not_have_is_an_error() {
       help: a model's training step has its gradients: --stage grad
     ");
     assert_snapshot!(stderr_of(1, &["dump", "-", "--batch", "2"], DENSE), @"
-    error: `--batch` is for built-in models; `-` is none
+    error: `--batch` is for built-in models and those of Keras; `-` is none
       help: the types in a text have the size of its batch
     ");
 }

@@ -49,7 +49,7 @@ fn verify() {
       "schema": "brolga.verify/1"
     }
     "#);
-    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @r#"{"error":{"message":"there is no model and no file `nowhere`\n  help: the models are mnist_cnn, mlp, tiny; a file is an IR text, a model that ends in .onnx or a record that ends in .brolga, and - is standard input","mistakes":[]},"schema":"brolga.verify/1"}"#);
+    assert_snapshot!(json(1, &["verify", "nowhere"], ""), @r#"{"error":{"message":"there is no model and no file `nowhere`\n  help: the models are mnist_cnn, mlp, tiny; a file is an IR text, a model that ends in .onnx, .keras or .h5, or a record that ends in .brolga, and - is standard input","mistakes":[]},"schema":"brolga.verify/1"}"#);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod compare;
 mod costs;
 mod documents;
 mod dump;
+mod files;
 mod first_model;
 mod inspect;
 mod json;

@@ -117,9 +117,9 @@ fn what_does_not_fit() {
     error: `--dim N` is for ONNX models; `tiny` is none
       help: all other extents are known
     ");
-    insta::assert_snapshot!(stderr_of(1, &["inspect", "tiny"], ""), @r"
+    insta::assert_snapshot!(stderr_of(1, &["inspect", "tiny"], ""), @"
     error: `tiny` is no model file
-      help: files that end in .onnx are read
+      help: files that end in .onnx, .keras, .h5, .safetensors, .npz, .npy are read
     ");
     insta::assert_snapshot!(stderr_of(1, &["run", "-", "--dim", "N=2"], ""), @r"
     error: `--dim N` is for ONNX models; `-` is none

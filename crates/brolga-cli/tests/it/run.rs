@@ -60,7 +60,7 @@ fn inputs_are_numbers_lists_and_files() {
     let wrong = stderr_of(1, &["run", "-", "--input", &a.replace("a=", "b=")], text);
     assert_snapshot!(wrong.replace(path.to_str().unwrap(), "a.npy"), @"
     error: input `b`: expected i32[2,2], a.npy has f32[2]
-      help: give one number for all elements, a list nested as the shape is, or a file .npy
+      help: give one number for all elements, a list nested as the shape is, a file .npy, or an image
     ");
 }
 
@@ -73,11 +73,11 @@ fn inputs_that_do_not_fit_are_errors() {
     ");
     assert_snapshot!(run("x=[1,2]"), @"
     error: input `x`: expected a list of 6 for f32[2,3], this one has 2
-      help: give one number for all elements, a list nested as the shape is, or a file .npy
+      help: give one number for all elements, a list nested as the shape is, a file .npy, or an image
     ");
     assert_snapshot!(run("x=two"), @"
     error: input `x`: `two` is not a value
-      help: give one number for all elements, a list nested as the shape is, or a file .npy
+      help: give one number for all elements, a list nested as the shape is, a file .npy, or an image
     ");
     assert_snapshot!(run("x=nowhere.npy"), @"error: `nowhere.npy` cannot be read: No such file or directory (os error 2)");
 }

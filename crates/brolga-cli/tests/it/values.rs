@@ -108,15 +108,9 @@ fn inputs_are_read_from_archives() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x.npz");
     let path = path.to_str().unwrap();
-    let mut file = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
-    file.start_file("x.npy", zip::write::SimpleFileOptions::default()).unwrap();
-    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
-    let mut array = b"\x93NUMPY\x01\x00".to_vec();
-    array.extend((header.len() as u16).to_le_bytes());
-    array.extend(header.as_bytes());
-    (0..6).for_each(|i| array.extend((i as f32).to_le_bytes()));
-    std::io::Write::write_all(&mut file, &array).unwrap();
-    file.finish().unwrap();
+    let values: Vec<f32> = (0..6).map(|i| i as f32).collect();
+    let array = brolga_files::Array::of_f32(&[2, 3], &values);
+    brolga_files::save_tensors(path, &[("x".to_owned(), array)]).unwrap();
     let text = stdout_of(&["run", "-", "--inputs", path, "--stage", "traced"], DENSE);
     let same = ["run", "-", "--input", "x=[[0,1,2],[3,4,5]]"];
     assert_eq!(text, stdout_of(&same, DENSE));

@@ -51,7 +51,7 @@ fn a_graph_of_kernels_can_be_asked_for() {
 fn a_file_that_does_not_exist_is_an_error() {
     assert_snapshot!(stderr_of(1, &["verify", "no/such.ir"], ""), @"
     error: there is no model and no file `no/such.ir`
-      help: the models are mnist_cnn, mlp, tiny; a file is an IR text, a model that ends in .onnx or a record that ends in .brolga, and - is standard input
+      help: the models are mnist_cnn, mlp, tiny; a file is an IR text, a model that ends in .onnx, .keras or .h5, or a record that ends in .brolga, and - is standard input
     ");
 }
 

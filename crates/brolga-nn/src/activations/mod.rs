@@ -12,7 +12,7 @@ use brolga_ir::Var;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::NnError;
-use crate::registry::{Choice, Object, Value, by_name, family, snake_case, to_config};
+use crate::registry::{Choice, Object, Value, by_name, family, snake_case, to_keras};
 
 pub use function::Function;
 
@@ -64,7 +64,7 @@ macro_rules! activations {
         $(mod $file; pub use $file::$class;)*
 
         family! {
-            "activation" ActivationFunction(snake_case) {
+            "activation" ActivationFunction(snake_case) of "keras.activations" {
                 $($plain $([$($plain_alias),*])?,)*
                 $($class,)*
             }
@@ -189,12 +189,12 @@ impl Serialize for Activation {
 }
 
 /// The name of an activation with its default arguments; the config of another one.
-fn name_or_config(function: &dyn ActivationFunction) -> Result<Value, NnError> {
+fn name_or_config(function: &(dyn ActivationFunction + 'static)) -> Result<Value, NnError> {
     let class = function.class_name();
     let default = by_name::<dyn ActivationFunction>(class);
     match default.and_then(|default| default.config()) {
         Ok(default) if default == function.config()? => Ok(snake_case(class).into()),
-        _ => to_config(function),
+        _ => to_keras(function),
     }
 }
 

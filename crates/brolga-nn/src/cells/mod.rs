@@ -19,7 +19,7 @@ pub(crate) use lstm_cell::UnitForgetBias;
 use arguments::{Projection, Unit, named_cell, tanh, unit_setters};
 
 classes! {
-    "cell" Cell(snake_case) {
+    "cell" Cell(snake_case) of "keras.layers" {
         gru_cell: GRUCell,
         lstm_cell: LSTMCell,
         simple_rnn_cell: SimpleRNNCell,

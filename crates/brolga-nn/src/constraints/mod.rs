@@ -10,7 +10,7 @@ use crate::config::Axes;
 use crate::registry::{Choice, Object, classes, snake_case};
 
 classes! {
-    "constraint" Constraint(snake_case) {
+    "constraint" Constraint(snake_case) of "keras.constraints" {
         max_norm: MaxNorm,
         min_max_norm: MinMaxNorm,
         non_neg: NonNeg,

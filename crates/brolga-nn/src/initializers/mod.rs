@@ -30,7 +30,7 @@ pub use variance_scaling::{
 };
 
 family! {
-    "initializer" Initializer(snake_case) {
+    "initializer" Initializer(snake_case) of "keras.initializers" {
         GlorotUniform,
         GlorotNormal,
         HeUniform,

@@ -81,7 +81,7 @@ pub(crate) use weights::{
 };
 
 classes! {
-    "layer" Layer(snake_case) {
+    "layer" Layer(snake_case) of "keras.layers" {
         activation: Activation,
         activity_regularization: ActivityRegularization,
         adaptive_average_pooling1d: AdaptiveAveragePooling1D,

@@ -15,7 +15,7 @@ use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::{Logits, Prediction};
 
 classes! {
-    "loss" Loss(snake_case) {
+    "loss" Loss(snake_case) of "keras.losses" {
         binary_crossentropy: BinaryCrossentropy ["bce"],
         binary_focal_crossentropy: BinaryFocalCrossentropy,
         categorical_crossentropy: CategoricalCrossentropy,

@@ -13,7 +13,7 @@ use crate::registry::{Choice, Object, classes, snake_case};
 use crate::trace::Prediction;
 
 classes! {
-    "metric" Metric(snake_case) {
+    "metric" Metric(snake_case) of "keras.metrics" {
         accuracy: Accuracy ["acc"],
         auc: AUC,
         binary_accuracy: BinaryAccuracy,

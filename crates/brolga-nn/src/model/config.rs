@@ -9,7 +9,7 @@ use super::sequential::Sequential;
 use crate::error::NnError;
 use crate::layers::Layer;
 use crate::network::Network;
-use crate::registry::{Registry, to_config};
+use crate::registry::{Registry, to_keras};
 
 impl<N: Network> Model<N> {
     /// The architecture as Keras's `model.to_json()` writes it: layers and how they are wired, not
@@ -76,19 +76,17 @@ pub(super) fn model_config<'v>(value: &'v Value, classes: &[&str]) -> Result<&'v
 }
 
 /// A layer in Keras's format, under the name that it has in the model.
-pub(super) fn layer_config(layer: &dyn Layer, name: &str) -> Result<Value, NnError> {
+pub(super) fn layer_config(layer: &(dyn Layer + 'static), name: &str) -> Result<Value, NnError> {
     let error = |error: NnError| {
         let (mistake, origin) = (error.into_mistake(), Origin::layer(name, Role::Forward));
         NnError::from(TraceError { mistake, origin })
     };
-    let mut value = to_config(layer).map_err(error)?;
+    let mut value = to_keras(layer).map_err(error)?;
     if let Some(config) = value.get_mut("config").and_then(Value::as_object_mut) {
         config.insert("name".to_owned(), json!(name));
     }
     if let Some(fields) = value.as_object_mut() {
         rename_input(fields, layer);
-        fields.insert("module".to_owned(), json!("keras.layers"));
-        fields.insert("registered_name".to_owned(), Value::Null);
     }
     Ok(value)
 }

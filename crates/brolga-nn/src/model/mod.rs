@@ -168,7 +168,7 @@ impl<N: Network> Model<N> {
     }
 
     /// The network without weights.
-    pub(crate) fn into_network(self) -> N {
+    pub fn into_network(self) -> N {
         self.network
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::schedules::Schedule;
 use crate::arguments::Numbers;
 use crate::error::NnError;
-use crate::registry::{Choice, check_arguments, to_config};
+use crate::registry::{Choice, check_arguments, to_keras};
 
 /// A learning rate: a number, which callbacks may change, or a [`Schedule`].
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ impl Serialize for LearningRate {
         match self {
             Self::Constant(rate) => rate.serialize(serializer),
             Self::Schedule(schedule) => {
-                to_config(&**schedule).map_err(serde::ser::Error::custom)?.serialize(serializer)
+                to_keras(&**schedule).map_err(serde::ser::Error::custom)?.serialize(serializer)
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::error::NnError;
 use crate::registry::{Choice, Object, classes};
 
 classes! {
-    "optimizer" Optimizer(str::to_lowercase) {
+    "optimizer" Optimizer(str::to_lowercase) of "keras.optimizers" {
         adadelta: Adadelta,
         adafactor: Adafactor,
         adagrad: Adagrad,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Family, Registry, Value, by_name, check_arguments, to_config};
+use super::{Family, Registry, Value, by_name, check_arguments, to_keras};
 use crate::error::NnError;
 
 /// An object, or the name of one of Brolga's classes that is looked up when it is needed.
@@ -73,7 +73,7 @@ impl<T: Family + ?Sized> Serialize for Choice<T> {
         match self {
             Self::Named(name) => serializer.serialize_str(name),
             Self::Object(object) => {
-                to_config(&**object).map_err(serde::ser::Error::custom)?.serialize(serializer)
+                to_keras(&**object).map_err(serde::ser::Error::custom)?.serialize(serializer)
             }
         }
     }

@@ -129,23 +129,26 @@ pub use class;
 
 /// Declares the files of a family and its table of classes: `file: Class [aliases]`.
 macro_rules! classes {
-    ($kind:literal $family:ident($($style:tt)*) {
+    ($kind:literal $family:ident($($style:tt)*) of $module:literal {
         $($file:ident: $class:ident $([$($alias:literal),*])?,)*
     }) => {
         $(mod $file; pub use $file::$class;)*
 
-        crate::registry::family! { $kind $family($($style)*) { $($class $([$($alias),*])?,)* } }
+        crate::registry::family! {
+            $kind $family($($style)*) of $module { $($class $([$($alias),*])?,)* }
+        }
     };
 }
 pub(crate) use classes;
 
 /// Declares the table of classes of a family whose types are in scope.
 macro_rules! family {
-    ($kind:literal $family:ident($name_of:path) {
+    ($kind:literal $family:ident($name_of:path) of $module:literal {
         $($class:ident $([$($alias:literal),*])?,)*
     }) => {
         impl crate::registry::Family for dyn $family {
             const KIND: &'static str = $kind;
+            const MODULE: &'static str = $module;
 
             fn name_of(class: &str) -> String {
                 $name_of(class)
@@ -181,6 +184,8 @@ impl<T: ?Sized> Copy for Class<T> {}
 pub trait Family: Object + 'static {
     /// The word for one of them in messages.
     const KIND: &'static str;
+    /// The module in which Keras has them, such as `keras.losses`.
+    const MODULE: &'static str;
 
     /// All classes.
     fn classes() -> &'static [Class<Self>];
@@ -276,7 +281,10 @@ impl Registry {
         if let Some(name) = value.as_str() {
             return self.by_name(name);
         }
-        let Some(class) = value.get("class_name").and_then(Value::as_str) else {
+        let class = value.get("class_name").and_then(Value::as_str);
+        // A class of the user's own may have its package in front, as `Custom>Scale`.
+        let class = class.map(|class| class.rsplit('>').next().unwrap_or(class));
+        let Some(class) = class else {
             return Err(NnError::Config {
                 class: T::KIND.to_owned(),
                 message: format!(
@@ -342,6 +350,33 @@ pub fn from_config<T: Family + ?Sized>(value: &Value) -> Result<Arc<T>, NnError>
 pub fn to_config(object: &(impl Object + ?Sized)) -> Result<Value, NnError> {
     Ok(json!({ "class_name": object.class_name(), "config": object.config()? }))
 }
+
+/// The object as Keras serializes it: `{"module": .., "class_name": .., "config": ..,
+/// "registered_name": ..}`, which Keras reads too. A class of the user's own is named as one that
+/// `keras.saving.register_keras_serializable()` has registered there.
+///
+/// # Errors
+/// If the arguments cannot be written as JSON.
+pub fn to_keras<T: Family + ?Sized>(object: &T) -> Result<Value, NnError> {
+    let class = object.class_name();
+    let (module, registered) = if KERAS_HUB.contains(&class) {
+        (json!("keras_hub.layers"), json!(format!("keras_hub>{class}")))
+    } else if T::classes().iter().any(|known| known.name == class) {
+        (json!(T::MODULE), Value::Null)
+    } else {
+        (Value::Null, json!(format!("Custom>{class}")))
+    };
+    Ok(json!({
+        "module": module,
+        "class_name": class,
+        "config": object.config()?,
+        "registered_name": registered,
+    }))
+}
+
+/// The layers that Keras has in its library KerasHub.
+const KERAS_HUB: [&str; 4] =
+    ["PositionEmbedding", "RotaryEmbedding", "SinePositionEncoding", "TokenAndPositionEmbedding"];
 
 fn normal(name: &str) -> String {
     name.chars().filter(|&c| c != '_').flat_map(char::to_lowercase).collect()

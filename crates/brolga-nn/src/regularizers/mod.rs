@@ -11,7 +11,7 @@ use brolga_ir::{Mistake, Shape, Var};
 use crate::registry::{Choice, Object, classes, snake_case};
 
 classes! {
-    "regularizer" Regularizer(snake_case) {
+    "regularizer" Regularizer(snake_case) of "keras.regularizers" {
         l1: L1,
         l1l2: L1L2,
         l2: L2,

@@ -292,7 +292,13 @@ impl Wiring {
                     Operation::write(&mut config);
                     config
                 }
-                Unit::Network(nested) => nested.network.config()?,
+                Unit::Network(nested) => {
+                    let mut config = nested.network.config()?;
+                    if let Some(config) = config.get_mut("config").and_then(Value::as_object_mut) {
+                        config.insert("name".to_owned(), json!(name));
+                    }
+                    config
+                }
             };
             let calls = self.calls.iter().filter(|wire| wire.unit == number);
             let node = |wire: &Wire| {

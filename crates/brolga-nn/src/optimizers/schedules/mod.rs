@@ -12,7 +12,7 @@ use brolga_ir::Var;
 use crate::registry::{Choice, Object, classes, snake_case};
 
 classes! {
-    "schedule" Schedule(snake_case) {
+    "schedule" Schedule(snake_case) of "keras.optimizers.schedules" {
         cosine_decay: CosineDecay,
         cosine_decay_restarts: CosineDecayRestarts,
         exponential_decay: ExponentialDecay,
