@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use brolga_ir::Mistake;
 use brolga_nn::NnError;
-use brolga_onnx::OnnxError;
+use brolga_onnx::{ExportError, OnnxError};
 
 use crate::mismatch::Mismatches;
 
@@ -48,6 +48,9 @@ pub enum FilesError {
     /// An ONNX model is not read.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
+    /// A model is not written as ONNX.
+    #[error(transparent)]
+    Export(#[from] ExportError),
 }
 
 /// A mistake in the content of a file, before its path is known.

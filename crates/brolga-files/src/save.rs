@@ -4,6 +4,7 @@ use std::path::Path;
 
 use brolga_ir::Mistake;
 use brolga_nn::model::{Model, Network, Weight};
+use brolga_onnx::Export;
 
 use crate::array::Array;
 use crate::error::{Content, FilesError, write};
@@ -16,8 +17,8 @@ use crate::{npy, safetensors};
 /// Saving models in the format that the ending of a path means.
 pub trait SaveModel {
     /// Writes the model, with its weights, what it was compiled with and where its optimizer stands:
-    /// `.keras` or, as Keras 2 did, `.h5`. A crash leaves the old file or the new one, and the same model
-    /// makes the same bytes.
+    /// `.keras` or, as Keras 2 did, `.h5`; or what it predicts, with the weights: `.onnx`. A crash
+    /// leaves the old file or the new one, and the same model makes the same bytes.
     ///
     /// ```no_run
     /// use brolga_files::SaveModel;
@@ -45,8 +46,7 @@ impl<N: Network> SaveModel for Model<N> {
         let bytes = match expect(path)? {
             Format::Keras => archive::write(self),
             Format::Hdf5 => legacy::write(self),
-            Format::Onnx => Err(Mistake::new("models are not written as ONNX yet")
-                .help("write .keras, which holds the model too")),
+            Format::Onnx => return Ok(brolga_onnx::save(self, path, &Export::default())?),
             _ => Err(Mistake::new("this format holds weights alone")
                 .help("write .keras, or the weights with save_weights")),
         };

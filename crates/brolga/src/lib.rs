@@ -37,6 +37,7 @@
 //! | [`prelude`] | everything that a program with a model in it uses |
 //! | [`nn`] | layers, models, losses, metrics, optimizers, callbacks |
 //! | [`data`] | data sets and readers |
+//! | [`files`] | models and weights in files: Keras, safetensors, NumPy |
 //! | [`onnx`] | models of ONNX files |
 //! | [`ir`] | the graph: types, ops, text form, verifier, interpreter |
 //! | [`autodiff`] | gradients as nodes of the same graph |
@@ -53,6 +54,7 @@ pub mod measure;
 pub use brolga_autodiff as autodiff;
 pub use brolga_codegen as codegen;
 pub use brolga_data as data;
+pub use brolga_files as files;
 pub use brolga_ir as ir;
 pub use brolga_nn as nn;
 pub use brolga_onnx as onnx;
@@ -60,7 +62,14 @@ pub use brolga_passes as passes;
 pub use brolga_record as record;
 pub use brolga_runtime as runtime;
 
-pub use brolga_nn::prelude;
+/// Everything that a program with a model in it uses.
+pub mod prelude {
+    pub use brolga_files::{
+        AnyModel, FilesError, Load, LoadWeights, SaveModel, TorchNames, load_model, load_weights,
+        save_weights,
+    };
+    pub use brolga_nn::prelude::*;
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -9,8 +9,8 @@ use crate::error::CliError;
 
 /// Write a model or its weights in another format
 ///
-/// The endings tell the formats. A model (.keras, .h5) becomes a model, or its weights (.weights.h5,
-/// .safetensors, .npz); arrays (.safetensors, .npz, .npy, .weights.h5, .weights.json) become arrays with
+/// The endings tell the formats. A model (.keras, .h5) becomes a model (.onnx too), or its weights
+/// (.weights.h5, .safetensors, .npz); arrays (.safetensors, .npz, .npy, .weights.h5, .weights.json) become arrays with
 /// the same names. So: brolga convert model.keras weights.safetensors
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
