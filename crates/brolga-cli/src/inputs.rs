@@ -68,7 +68,8 @@ impl Inputs {
             }
             for name in names.into_iter().filter(|name| has(name)) {
                 let tensor = file.read(&name)?.to_tensor();
-                let tensor = tensor.map_err(|error| fails(format!("its array `{name}`: {error}")))?;
+                let tensor =
+                    tensor.map_err(|error| fails(format!("its array `{name}`: {error}")))?;
                 arrays.push((name, tensor));
             }
         }

@@ -58,7 +58,8 @@ pub use categorical::to_categorical;
 pub use directory::{Batches, FileReader, FolderDataset, Subset};
 pub use error::{Error, Result};
 pub use images::{
-    ColorMode, ImageDataset, ImageOptions, Interpolation, Pixel, image_dataset_from_directory, load_image,
+    ColorMode, ImageDataset, ImageOptions, Interpolation, Pixel, image_dataset_from_directory,
+    load_image,
 };
 pub use label_mode::{Binary, Categorical, Int, LabelMode, NoLabels};
 pub use labeled_images::LabeledImages;

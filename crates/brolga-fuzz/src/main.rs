@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use brolga_fuzz::compare::examine;
+use brolga_fuzz::files::Files;
 use brolga_fuzz::graph_target::Graphs;
 use brolga_fuzz::plan::Plan;
-use brolga_fuzz::files::Files;
 use brolga_fuzz::readers::{Reader, Readers};
 use brolga_fuzz::supervise::{Worker, supervise};
 use brolga_fuzz::target::{Target, caught};

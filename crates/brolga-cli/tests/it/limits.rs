@@ -99,7 +99,10 @@ fn files_that_claim_more_than_they_have() {
     let graph = "graph f(%x: f32[2]) { return %x }";
     let (code, text) = limited(&["run", "-", "--input", &format!("x={path}")], graph);
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("float32[250000000000] takes 1000000000000 bytes, the file has 0"), "{text}");
+    assert!(
+        text.contains("float32[250000000000] takes 1000000000000 bytes, the file has 0"),
+        "{text}"
+    );
     // A sparse file of 1 TiB, of which no byte is on the disk.
     let sparse = folder.path().join("sparse.npy");
     fs::File::create(&sparse).unwrap().set_len(1 << 40).unwrap();

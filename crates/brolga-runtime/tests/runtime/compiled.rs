@@ -109,8 +109,7 @@ fn table(returns_old: bool) -> String {
 
 #[test]
 fn a_table_in_which_rows_are_replaced_in_place_is_not_copied() {
-    for (returns_old, stages) in
-        [(false, vec!["update_rows"]), (true, vec!["copy", "update_rows"])]
+    for (returns_old, stages) in [(false, vec!["update_rows"]), (true, vec!["copy", "update_rows"])]
     {
         let graph = parse_graph(&table(returns_old), "<test>").unwrap_or_else(|e| panic!("{e}"));
         let layout = StateLayout::of_graphs([&graph]).unwrap();
