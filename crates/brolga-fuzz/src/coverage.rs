@@ -79,19 +79,38 @@ fn signature_of(op: &Op, operands: &[&Type], results: &[Type]) -> Signature {
     (op.name(), types.map(|ty| ty.dtype).collect())
 }
 
+/// The most operands whose element types are tried in all combinations.
+const FREE: usize = 4;
+
 /// Every signature that the type rule accepts for the op of this node, with its shapes and with its
-/// attributes but for element types.
+/// attributes but for element types. Of more than [`FREE`] operands, those of the same element type
+/// keep one element type.
 pub fn accepted(graph: &Graph, id: NodeId) -> Vec<Signature> {
     let node = graph.node(id);
-    let operands = graph.operands(id);
-    let mut found = vec![];
+    let operands: Vec<&Type> = graph.operands(id).iter().map(|&value| graph.ty(value)).collect();
+    // For each operand the place of its element type in a choice.
+    let mut kinds: Vec<DType> = vec![];
+    let mut places = vec![];
+    for operand in &operands {
+        let known = kinds.iter().position(|&kind| kind == operand.dtype);
+        let place = known.filter(|_| operands.len() > FREE).unwrap_or(kinds.len());
+        if place == kinds.len() {
+            kinds.push(operand.dtype);
+        }
+        places.push(place as u32);
+    }
+    let mut ops: Vec<Op> = vec![];
     for op in DType::ALL.into_iter().filter_map(|dtype| retyped(&node.op, dtype)) {
-        for choice in 0..8_usize.pow(operands.len() as u32) {
-            let types: Vec<Type> = (operands.iter().enumerate())
-                .map(|(index, &value)| {
-                    let dtype = DType::ALL[choice / 8_usize.pow(index as u32) % 8];
-                    Type { dtype, shape: graph.ty(value).shape.clone() }
-                })
+        if !ops.contains(&op) {
+            ops.push(op);
+        }
+    }
+    let mut found = vec![];
+    for op in ops {
+        for choice in 0..8_usize.pow(kinds.len() as u32) {
+            let dtype = |place: u32| DType::ALL[choice / 8_usize.pow(place) % 8];
+            let types: Vec<Type> = (operands.iter().zip(&places))
+                .map(|(operand, &place)| Type::new(dtype(place), operand.shape.clone()))
                 .collect();
             let types: Vec<&Type> = types.iter().collect();
             if let Ok(results) = op.infer(&types) {

@@ -11,8 +11,11 @@ use crate::error::CliError;
 ///
 /// The endings tell the formats. A model (.keras, .h5) becomes a model (.onnx too), or its weights
 /// (.weights.h5, .safetensors, .npz); arrays (.safetensors, .npz, .npy, .weights.h5, .weights.json) become arrays with
-/// the same names. So: brolga convert model.keras weights.safetensors
+/// the same names.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  brolga convert model.h5 model.keras
+  brolga convert model.keras weights.safetensors")]
 pub(crate) struct Convert {
     /// The file that is read
     from: String,

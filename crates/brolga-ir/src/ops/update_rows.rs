@@ -13,7 +13,7 @@ use crate::loops::{self, Buffer, Index, Writer};
 use crate::op::{Family, Named, Operation, Types, Vjp, expect_operands};
 use crate::tensor::{Data, Tensor};
 use crate::trace::Var;
-use crate::types::{Shape, Type};
+use crate::types::{DType, Shape, Type};
 
 /// What an update does to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -179,8 +179,8 @@ fn last_ones(table: &Var, indices: &Var, rows: &Var) -> Var {
     let tracer = table.tracer();
     let shape = indices.shape().clone();
     let count = shape.elements();
-    let numbers = tracer.iota(Type::new(crate::DType::I32, [count]), 0).reshape(shape.clone());
-    let none = tracer.full(&Type::new(crate::DType::I32, &table.shape()[..1]), -1.0);
+    let numbers = tracer.iota(Type::new(DType::I32, [count]), 0).reshape(shape.clone());
+    let none = tracer.full(&Type::new(DType::I32, &table.shape()[..1]), -1.0);
     let last = none.set_rows(indices, &numbers).gather(indices).eq(&numbers);
     let ones = std::iter::repeat_n(1, rows.shape().rank() - shape.rank());
     let last = last.reshape(shape.iter().copied().chain(ones).collect::<Shape>());
@@ -260,7 +260,11 @@ impl Draw for UpdateRows {
         let indices = pen.index_shape(row.iter().product());
         let updates: Shape = indices.iter().copied().chain(row).collect();
         let (indices, updates) = (pen.indices(indices), pen.value(table.dtype(), updates));
-        let update = pen.rng.pick(&[Update::Set, Update::Add]);
+        // Truth values are not added.
+        let update = match table.dtype() {
+            DType::Bool => Update::Set,
+            _ => pen.rng.pick(&[Update::Set, Update::Add]),
+        };
         Some((Self { update }, vec![table, indices, updates]))
     }
 }
@@ -271,7 +275,6 @@ mod tests {
 
     use super::*;
     use crate::ops::checks::{f32s, mistake, run, vector, vjp, whole};
-    use crate::types::DType;
 
     const SET: UpdateRows = UpdateRows { update: Update::Set };
     const ADD: UpdateRows = UpdateRows { update: Update::Add };
