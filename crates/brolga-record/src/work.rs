@@ -71,7 +71,7 @@ mod tests {
     fn arithmetic_and_traffic_of_nodes() {
         let text = "graph f(%x: f32[2,3], %w: f32[3,5]) {
             %0: f32[2,5] = matmul %x, %w
-            %1: f32[10] = reshape %0
+            %1: f32[10] = reshape %0 {shape=[10]}
             %2: f32[10] = add %1, %1
             return %2
         }";

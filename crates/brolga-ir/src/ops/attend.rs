@@ -116,8 +116,9 @@ impl Attending {
             let (lead, last) = shape.split_at(shape.rank() - 2);
             (lead.iter().product::<usize>(), last[0], last[1])
         };
-        let ((batch, queries, features), (groups, keys, _)) = (split(q), split(k));
-        let share = batch.checked_div(groups).unwrap_or(1).max(1);
+        let ((batch, queries, features), (_, keys, _)) = (split(q), split(k));
+        let heads = |shape: &Shape| shape.rank().checked_sub(3).map_or(1, |axis| shape[axis]);
+        let share = heads(q).checked_div(heads(k)).unwrap_or(1);
         AttentionDims { batch, share, queries, keys, features, values: split(v).2 }
     }
 
@@ -206,7 +207,7 @@ impl Attending {
         let outer = lead.len().saturating_sub(1);
         let heads = match (lead.last(), groups.last()) {
             (Some(&heads), Some(&groups)) => {
-                heads == groups || groups > 0 && heads.is_multiple_of(groups)
+                heads == groups || groups > 0 && heads > 0 && heads.is_multiple_of(groups)
             }
             _ => true,
         };

@@ -8,11 +8,12 @@ use super::attend::{
 };
 use crate::draw::{Draw, Pen};
 use crate::error::Mistake;
+use crate::graph::Graph;
 use crate::lanes::Lanes;
 use crate::loops::{self, Buffer, Writer};
 use crate::op::{Family, Named, Operation, Types, Vjp};
 use crate::tensor::Tensor;
-use crate::trace::Var;
+use crate::trace::{Tracer, Var};
 use crate::types::{DType, Type};
 
 /// `y = dropout(softmax(scale · q·kᵀ)) · v` by blocks of keys, so that scores are never stored at
@@ -62,6 +63,28 @@ pub struct Attention {
 const FIXED: usize = 3;
 
 impl Attention {
+    /// The function `(q, k, v, ..) → y` for operands of these types, by products and a softmax of all
+    /// scores: the same numbers but for rounding, for those who have no such op.
+    ///
+    /// # Errors
+    /// If the op does not accept these operands.
+    pub fn formula(&self, operands: &[Type]) -> Result<Graph, Mistake> {
+        let tracer = Tracer::new(Self::NAME);
+        let input = |(place, ty): (usize, &Type)| tracer.input(&format!("x{place}"), ty.clone());
+        let vars: Vec<Var> = operands.iter().enumerate().map(input).collect();
+        self.infer(&operands.iter().collect::<Vec<_>>())?;
+        let formula = Formula::new(self.how, FIXED, &vars);
+        let dtype = vars[0].dtype();
+        let scores = formula.scores(dtype);
+        let last = [scores.shape().rank() - 1];
+        let powers = (&scores - scores.reduce_max(&last, true)).exp();
+        let shares = &powers / powers.reduce_sum(&last, true);
+        let y = formula.zeroed(&formula.dropped(&shares)).matmul(&formula.v);
+        tracer.output(&if y.dtype() == dtype { y } else { y.cast(dtype) });
+        drop((vars, formula, scores, powers, shares));
+        tracer.finish().map_err(|error| error.mistake)
+    }
+
     fn compute<T: Real>(&self, operands: &[&Tensor], results: &[Type]) -> Vec<Tensor> {
         let x = Operands::<T>::new(self.how, FIXED, operands);
         let AttentionDims { batch, queries, keys, values, .. } = x.dims;
@@ -273,10 +296,8 @@ impl Draw for Attention {
 mod tests {
     use super::*;
     use crate::interpret::interpret;
-    use crate::ops::attend::{BLOCK, Formula};
     use crate::ops::checks::{cast, integers, mistake, run, tensor};
     use crate::tensor::Data;
-    use crate::trace::Tracer;
     use crate::types::Shape;
 
     /// Numbers between −1 and 1 without a pattern.
@@ -296,19 +317,10 @@ mod tests {
 
     /// What the formula in other ops gives.
     fn by_formula(how: Attending, operands: &[&Tensor]) -> Tensor {
-        let tracer = Tracer::new("formula");
-        let input = |(place, x): (usize, &&Tensor)| tracer.input(&format!("x{place}"), x.ty());
-        let vars: Vec<Var> = operands.iter().enumerate().map(input).collect();
-        let formula = Formula::new(how, FIXED, &vars);
-        let scores = formula.scores(vars[0].dtype());
-        let last = [scores.shape().rank() - 1];
-        let powers = (&scores - scores.reduce_max(&last, true)).exp();
-        let shares = &powers / powers.reduce_sum(&last, true);
-        let shares = formula.zeroed(&formula.dropped(&shares));
-        tracer.output(&shares.matmul(&formula.v));
-        drop((vars, formula, scores, powers, shares));
+        let types: Vec<Type> = operands.iter().map(|x| x.ty()).collect();
         let inputs: Vec<Tensor> = operands.iter().map(|&x| x.clone()).collect();
-        interpret(&tracer.finish().expect("a graph"), &inputs).expect("its inputs").swap_remove(0)
+        let formula = Attention { how }.formula(&types).expect("a graph");
+        interpret(&formula, &inputs).expect("its inputs").swap_remove(0)
     }
 
     fn assert_near(given: &Tensor, expected: &Tensor, tolerance: f64) {

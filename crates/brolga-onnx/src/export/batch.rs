@@ -122,6 +122,18 @@ impl<'g> Both<'g> {
         }
     }
 
+    /// The types of a node's operands in both graphs.
+    pub(super) fn operand_types(&self, id: NodeId) -> Result<[Vec<Type>; 2], ExportError> {
+        let [first, second] = self.graphs;
+        let values = first.operands(id);
+        let twins: Option<Vec<Value>> = values.iter().map(|&value| self.value(value)).collect();
+        let twins = twins.ok_or_else(|| differs(first.name(), ""))?;
+        let types = |graph: &Graph, values: &[Value]| {
+            values.iter().map(|&value| graph.ty(value).clone()).collect()
+        };
+        Ok([types(first, &values), types(second, &twins)])
+    }
+
     /// The type of a value.
     ///
     /// # Errors

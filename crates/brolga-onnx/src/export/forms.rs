@@ -1,7 +1,7 @@
 //! The table of ops: what each op of the IR is in ONNX.
 
 use brolga_ir::ops::{Constant, Iota, Pooling};
-use brolga_ir::{DType, Data, Node, NodeId, Op, Tensor, Value};
+use brolga_ir::{DType, Data, Node, NodeId, Op, Tensor, Type, Value};
 
 use super::batch::{Extent, depends};
 use super::emit::{Emit, Stored, channels_first, channels_last};
@@ -124,6 +124,11 @@ pub(super) fn node<'g>(e: &mut Emit<'g, '_>, id: NodeId, nodes: [&'g Node; 2]) -
         Op::Gather(_) => gather(e, id),
         Op::ScatterAdd(op) if same => scatter_add(e, id, op.rows),
         Op::OneHot(op) if same => one_hot(e, id, op.depth, op.dtype),
+        Op::Attention(op) if same => {
+            let [few, more] = e.both.operand_types(id)?;
+            let formula = |types: &[Type]| op.formula(types).map_err(ExportError::Batch);
+            e.inline(id, [&formula(&few)?, &formula(&more)?])
+        }
         Op::Call(call) => {
             let Op::Call(twin) = &other.op else { return Err(depends(node)) };
             e.inline(id, [&call.function, &twin.function])
@@ -136,7 +141,11 @@ pub(super) fn node<'g>(e: &mut Emit<'g, '_>, id: NodeId, nodes: [&'g Node; 2]) -
             let Op::Scan(twin) = &other.op else { return Err(depends(node)) };
             recurrent::scan(e, id, [scan, twin])
         }
-        Op::ConvGradFilter(_)
+        Op::AttentionGrad(_)
+        | Op::ConvGradFilter(_)
+        | Op::RunSums(_)
+        | Op::UpdateRows(_)
+        | Op::WhileLoop(_)
         | Op::MaxPoolIndex(_)
         | Op::MaxUnpool(_)
         | Op::MaxPoolGather(_)

@@ -143,7 +143,9 @@ fn every_case_is_read_again_with_the_same_bits() {
         paths.sort();
         for path in paths {
             let case = Case::read(&path, group);
-            if case.extra["training"].as_bool() == Some(true) {
+            // States between batches want a batch of one size, files have an open one.
+            let stateful = case.name.contains("_stateful");
+            if case.extra["training"].as_bool() == Some(true) || stateful {
                 continue;
             }
             match case.outcome() {

@@ -6,7 +6,7 @@ mod golden;
 
 use std::path::Path;
 
-use brolga_ir::{Data, Graph, Tensor, interpret};
+use brolga_ir::{Data, Graph, Op, Tensor, interpret};
 use brolga_nn::model::{Kind, Model, Network};
 use prost::Message;
 
@@ -145,6 +145,18 @@ fn difference(expected: &[Tensor], given: &[Tensor]) -> Option<String> {
     None
 }
 
+/// The first number that is further from the expected one than by some roundings.
+fn far(expected: &[Tensor], given: &[Tensor]) -> Option<String> {
+    let pairs = expected.iter().zip(given);
+    let mut pairs = pairs.flat_map(|(a, b)| a.data().to_f64().into_iter().zip(b.data().to_f64()));
+    let wrong = pairs.find(|&(a, b)| {
+        // NaN is near nothing.
+        let near = (a - b).abs() <= 1e-6 * (1.0 + a.abs());
+        !near
+    });
+    wrong.map(|(own, other)| format!("{other:e} is not {own:e}"))
+}
+
 /// Saves a model, reads it again, and compares what both give for these inputs, for all samples and
 /// for the first alone. Returns the ops of the file.
 fn round_trip<N: Network>(
@@ -161,7 +173,14 @@ fn round_trip<N: Network>(
             keep(&saved, name, &inputs, &expected);
         }
         let given = read_again(&saved.path(), &inputs).map_err(|error| error.to_string())?;
-        if let Some(difference) = difference(&expected, &given) {
+        // The formula of attention rounds in another order than the op does.
+        let attends = model.trace(Kind::Predict, count).map_err(|error| error.to_string())?;
+        let attends = attends.ids().any(|id| matches!(attends.node(id).op, Op::Attention(_)));
+        let difference = match attends {
+            true => far(&expected, &given),
+            false => difference(&expected, &given),
+        };
+        if let Some(difference) = difference {
             return Err(format!("{count} samples: {difference}"));
         }
     }
