@@ -21,8 +21,12 @@ const LARGEST_HEADER: u64 = 100_000_000;
 #[derive(Debug)]
 pub(crate) struct Files {
     files: Vec<Opened>,
-    tensors: BTreeMap<String, (usize, Dtype, Vec<usize>, (usize, usize))>,
+    tensors: BTreeMap<String, Found>,
 }
+
+/// The index of the file that has a tensor, its elements' type, its shape, and where its bytes begin
+/// and end.
+type Found = (usize, Dtype, Vec<usize>, (usize, usize));
 
 #[derive(Debug)]
 struct Opened {

@@ -21,8 +21,11 @@ use crate::error::Content;
 /// ```
 #[derive(Clone, Default)]
 pub struct TorchNames {
-    rename: Option<Arc<dyn Fn(&str) -> String + Send + Sync>>,
+    rename: Option<Arc<Rename>>,
 }
+
+/// The module of PyTorch for a layer's path.
+type Rename = dyn Fn(&str) -> String + Send + Sync;
 
 impl fmt::Debug for TorchNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

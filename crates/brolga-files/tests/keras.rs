@@ -25,7 +25,7 @@ enum Expected {
 
 fn read(tensors: &Tensors, name: &str) -> Result<Expected, Box<dyn Error>> {
     let tensor = tensors.read(name)?.to_tensor()?;
-    let shape = IxDyn(&tensor.shape().to_vec());
+    let shape = IxDyn(tensor.shape());
     Ok(match tensor.into_data() {
         Data::F32(values) => Expected::Floats(ArrayD::from_shape_vec(shape, values)?),
         Data::I32(values) => Expected::Integers(ArrayD::from_shape_vec(shape, values)?),

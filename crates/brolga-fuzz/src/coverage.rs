@@ -83,7 +83,7 @@ fn signature_of(op: &Op, operands: &[&Type], results: &[Type]) -> Signature {
 const FREE: usize = 4;
 
 /// Every signature that the type rule accepts for the op of this node, with its shapes and with its
-/// attributes but for element types. Of more than [`FREE`] operands, those of the same element type
+/// attributes but for element types. Of more than four operands, those of the same element type
 /// keep one element type.
 pub fn accepted(graph: &Graph, id: NodeId) -> Vec<Signature> {
     let node = graph.node(id);

@@ -133,12 +133,15 @@ pub(crate) fn read(
     Ok(Some(compile))
 }
 
+/// Compiles with an object for all outputs, or for the one of this name.
+type One<'a> = &'a dyn Fn(Compile, Option<String>, &Value) -> Content<Compile>;
+
 /// Goes through what is one object for all outputs, or a list or table of objects of each.
 fn of_outputs(
     value: &Value,
     outputs: &[String],
     mut compile: Compile,
-    one: &dyn Fn(Compile, Option<String>, &Value) -> Content<Compile>,
+    one: One<'_>,
 ) -> Content<Compile> {
     let is_object = value.get("class_name").is_some();
     match value {

@@ -257,9 +257,13 @@ fn functional(value: &mut Value) -> Content<()> {
     Ok(())
 }
 
+/// For each nested model how often it is called, and the least and the largest number of a call that
+/// is referred to.
+type Calls = HashMap<String, (u64, Option<(u64, u64)>)>;
+
 /// Numbers of calls of nested models: older files count the call with which the nested model was
 /// made.
-fn shift(config: &mut Value, models: &mut HashMap<String, (u64, Option<(u64, u64)>)>) {
+fn shift(config: &mut Value, models: &mut Calls) {
     if models.is_empty() {
         return;
     }

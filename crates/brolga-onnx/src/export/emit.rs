@@ -84,10 +84,10 @@ impl<'g, 'w> Emit<'g, 'w> {
     }
 
     /// Writes a function in place of its call.
-    pub(super) fn inline<'h>(
+    pub(super) fn inline(
         &mut self,
         id: NodeId,
-        bodies: [&'h brolga_ir::Graph; 2],
+        bodies: [&brolga_ir::Graph; 2],
     ) -> Result<(), ExportError> {
         let both = Both::new(bodies)?;
         let operands = self.operands(id);
