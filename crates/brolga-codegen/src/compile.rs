@@ -174,12 +174,13 @@ fn tiles(lowered: &Lowered) -> Vec<Arc<TileProgram>> {
 }
 
 /// The result of a kernel that is an operand but for some elements, and that operand, if the kernel
-/// is one such op alone and there are elements.
+/// is one such op alone, which reads the operand in no other way, and there are elements.
 fn altered(body: &Graph) -> Option<(usize, usize)> {
     let id = general::updating(body)?;
     let operand = body.operands(id)[body.node(id).op.definition().updated()?];
     let slot = body.inputs().iter().position(|&input| Value::from(input) == operand)?;
-    (body.ty(operand).shape.elements() > 0).then_some((0, slot))
+    let once = body.uses(operand.node).len() == 1;
+    (once && body.ty(operand).shape.elements() > 0).then_some((0, slot))
 }
 
 /// Lowers all kernels, on all threads of the current rayon pool.
